@@ -1,5 +1,7 @@
 //! The command line: one binary, a sub-command for each job, every report also as JSON.
 
+pub mod demo;
+
 use std::ffi::OsString;
 use std::process::ExitCode;
 
