@@ -47,7 +47,7 @@ lint: $(BOOTSTRAPPED)-check
 doc: $(BOOTSTRAPPED)-check ## the programmers' documentation, into target/doc
 	@RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps --locked
 
-# Fetched first, then checked offline: the check itself must not depend on any server.
+# Fetched first (for every platform: cargo-deny wants them all), then checked offline.
 deny: $(BOOTSTRAPPED)-check $(CARGO_DENY) ## dependencies: banned packages, licences, sources
 	@$(CARGO) fetch --locked --quiet
 	@scripts/with-rust.sh $(CARGO_DENY) --offline --workspace --log-level error check bans licenses sources
