@@ -45,11 +45,15 @@ pub(crate) fn has_word(code: &str, word: &str) -> bool {
     words(code).any(|(_, found)| found == word)
 }
 
-/// Whether `code` names something inside the crate `name`: the identifier with a path behind it.
+/// Whether `code` has a path that begins with the crate `name`: `time::Date` does for `time`, `std::time::Instant` does not.
 pub(crate) fn names_crate(code: &str, name: &str) -> bool {
     let identifier = name.replace('-', "_");
-    words(code)
-        .any(|(end, found)| found == identifier && code[end..].trim_start().starts_with("::"))
+    words(code).any(|(end, found)| {
+        let before = code[..end - found.len()].trim_end().strip_suffix("::");
+        let inside_a_path = before
+            .is_some_and(|before| before.ends_with(|c: char| c.is_alphanumeric() || c == '_'));
+        found == identifier && !inside_a_path && code[end..].trim_start().starts_with("::")
+    })
 }
 
 /// The identifiers and keywords of `code`, each with the offset of its end.
