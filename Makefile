@@ -18,7 +18,7 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
 	@echo
 	@echo "The first run installs what is missing (Debian 12: root or sudo, and the network), fetches the sources and"
-	@echo "compiles them: about 5 minutes for the demo and 10 for the tests on two cores, 4 GB of memory and 6 GB of disk."
+	@echo "compiles them: about 5 minutes for the demo and 15 for the tests on two cores, 4 GB of memory and 6 GB of disk."
 	@echo "Later runs start in seconds. Options of the demo: make demo ARGS='--users 50 --token kryoptic'."
 
 bootstrap: $(BOOTSTRAPPED)-test ## install what building and testing need
@@ -33,7 +33,7 @@ kryoptic: $(BOOTSTRAPPED)-test ## build the Kryoptic token for the tests and the
 	@$(CARGO) build --release --locked --manifest-path tests/kryoptic/Cargo.toml --target-dir tests/kryoptic/target
 
 test: $(BOOTSTRAPPED)-test kryoptic ## all tests (ARGS='--test NAME' for some)
-	@$(CARGO) test --workspace --locked $(ARGS)
+	@$(CARGO) test --workspace --locked --no-fail-fast $(ARGS)
 
 check: $(BOOTSTRAPPED)-check format-check lint doc deny ## what the CI runs: formatting, lints, docs, supply chain, tests
 	@$(MAKE) --no-print-directory test
