@@ -59,3 +59,6 @@ fn oaep(hash: Hash) -> &'static lc::OaepAlgorithm {
         Hash::Sha512 => &lc::OAEP_SHA512_MGF1SHA512,
     }
 }
+
+#[cfg(test)]
+mod tests;
