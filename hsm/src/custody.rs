@@ -104,6 +104,6 @@ pub struct Health {
     /// What that request is for.
     pub oldest_call: Option<Operation>,
     /// A new session did not bring the key back: only a new process (or closing and opening custody) can. Cleared by the
-    /// next success.
+    /// next decryption that works.
     pub needs_restart: bool,
 }

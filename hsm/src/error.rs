@@ -345,7 +345,9 @@ impl Error {
             Self::Generation(_) | Self::GeneratedKeyRefused(_) => {
                 "check what the token allows: modulus length, key attributes, free space, write protection"
             }
-            Self::Initialization(_) => "check the security officer's PIN and the lengths of the PINs",
+            Self::Initialization(_) => {
+                "check the security officer's PIN and the lengths of the PINs"
+            }
             Self::File { problem, .. } => match problem {
                 FileProblem::NotAbsolute => "give the absolute path",
                 FileProblem::Unreadable(_) => "check the path and the rights of this process",

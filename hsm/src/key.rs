@@ -58,8 +58,7 @@ impl FromStr for KeyFingerprint {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let mut bytes = [0; 32];
-        let decoded =
-            base16ct::lower::decode(text, &mut bytes).map_err(|_| InvalidFingerprint)?;
+        let decoded = base16ct::lower::decode(text, &mut bytes).map_err(|_| InvalidFingerprint)?;
         if decoded.len() == 32 {
             Ok(Self(bytes))
         } else {
@@ -187,7 +186,13 @@ mod tests {
 
     #[test]
     fn other_texts_are_no_fingerprints() {
-        for text in ["", "ab", &"AB".repeat(32), &"ab".repeat(33), &"zz".repeat(32)] {
+        for text in [
+            "",
+            "ab",
+            &"AB".repeat(32),
+            &"ab".repeat(33),
+            &"zz".repeat(32),
+        ] {
             assert!(text.parse::<KeyFingerprint>().is_err(), "{text}");
         }
     }

@@ -58,14 +58,10 @@ impl PinSource {
             }
             Self::Credential(name) => {
                 if name.is_empty() || name == "." || name == ".." || name.contains(['/', '\0']) {
-                    return Err(refused(
-                        Path::new(name),
-                        FileProblem::NotACredentialName,
-                    ));
+                    return Err(refused(Path::new(name), FileProblem::NotACredentialName));
                 }
-                let folder = std::env::var_os("CREDENTIALS_DIRECTORY").ok_or_else(|| {
-                    refused(Path::new(name), FileProblem::NoCredentialsDirectory)
-                })?;
+                let folder = std::env::var_os("CREDENTIALS_DIRECTORY")
+                    .ok_or_else(|| refused(Path::new(name), FileProblem::NoCredentialsDirectory))?;
                 read_file(&Path::new(&folder).join(name), 0o037)
             }
             Self::Prompt => prompt(),
@@ -135,7 +131,9 @@ fn prompt() -> Result<Pin, Error> {
         .map_err(no_terminal)?;
     let reader = terminal.try_clone().map_err(no_terminal)?;
     let echo = EchoOff::new(&reader)?;
-    terminal.write_all(b"PIN of the token: ").map_err(no_terminal)?;
+    terminal
+        .write_all(b"PIN of the token: ")
+        .map_err(no_terminal)?;
     let pin = read_line(&reader);
     drop(echo);
     terminal.write_all(b"\n").map_err(no_terminal)?;
@@ -181,7 +179,9 @@ mod tests {
         let path = folder.path().join("pin");
         std::fs::write(&path, content).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o400)).unwrap();
-        PinSource::File(path).read().map(|pin| pin.expose().to_vec())
+        PinSource::File(path)
+            .read()
+            .map(|pin| pin.expose().to_vec())
     }
 
     #[test]

@@ -2,7 +2,9 @@
 
 use der::asn1::{AnyRef, BitStringRef, UintRef};
 use der::{Decode, Encode, EncodePem, Sequence, pem::LineEnding};
-use spki::{AlgorithmIdentifierRef, ObjectIdentifier, SubjectPublicKeyInfo, SubjectPublicKeyInfoRef};
+use spki::{
+    AlgorithmIdentifierRef, ObjectIdentifier, SubjectPublicKeyInfo, SubjectPublicKeyInfoRef,
+};
 
 use crate::{Error, KeyFingerprint};
 
@@ -88,7 +90,9 @@ impl PublicKey {
         let spki = SubjectPublicKeyInfoRef::from_der(der)
             .map_err(|_| Error::InvalidPublicKey("not a DER SubjectPublicKeyInfo"))?;
         if spki.algorithm.oid != RSA_ENCRYPTION {
-            return Err(Error::InvalidPublicKey("the algorithm is not rsaEncryption"));
+            return Err(Error::InvalidPublicKey(
+                "the algorithm is not rsaEncryption",
+            ));
         }
         if spki.algorithm.parameters != Some(AnyRef::NULL) {
             return Err(Error::InvalidPublicKey("the parameters are not NULL"));
@@ -96,7 +100,9 @@ impl PublicKey {
         let bits = spki
             .subject_public_key
             .as_bytes()
-            .ok_or(Error::InvalidPublicKey("the key is no whole number of bytes"))?;
+            .ok_or(Error::InvalidPublicKey(
+                "the key is no whole number of bytes",
+            ))?;
         let key = RsaPublicKey::from_der(bits)
             .map_err(|_| Error::InvalidPublicKey("not a DER RSAPublicKey"))?;
         Self::from_components(key.modulus.as_bytes(), key.public_exponent.as_bytes())
@@ -107,8 +113,8 @@ impl PublicKey {
     /// # Errors
     /// [`Error::InvalidPublicKey`].
     pub fn from_spki_pem(pem: &str) -> Result<Self, Error> {
-        let (label, der) = der::pem::decode_vec(pem.as_bytes())
-            .map_err(|_| Error::InvalidPublicKey("not PEM"))?;
+        let (label, der) =
+            der::pem::decode_vec(pem.as_bytes()).map_err(|_| Error::InvalidPublicKey("not PEM"))?;
         if label != "PUBLIC KEY" {
             return Err(Error::InvalidPublicKey("the PEM label is not PUBLIC KEY"));
         }
@@ -241,7 +247,9 @@ mod tests {
     use super::*;
 
     fn key(bits: usize) -> PublicKey {
-        let mut modulus: Vec<u8> = (0..bits / 8).map(|i| u8::try_from(i % 251).unwrap()).collect();
+        let mut modulus: Vec<u8> = (0..bits / 8)
+            .map(|i| u8::try_from(i % 251).unwrap())
+            .collect();
         modulus[0] = 0xc1;
         *modulus.last_mut().unwrap() |= 1;
         PublicKey::from_components(&modulus, &[0, 1, 0, 1]).unwrap()
@@ -272,7 +280,10 @@ mod tests {
         let blob = key(2048).to_rsa_public_blob();
         assert_eq!(blob.len(), 283);
         assert_eq!(&blob[..4], b"RSA1");
-        assert_eq!(blob[4..24], [0, 8, 0, 0, 3, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(
+            blob[4..24],
+            [0, 8, 0, 0, 3, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
+        );
         assert_eq!(blob[24..27], [1, 0, 1]);
     }
 

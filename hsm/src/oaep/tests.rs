@@ -61,7 +61,10 @@ fn messages_of_every_length_come_back() {
 fn a_message_that_looks_like_padding_comes_back() {
     for message in [&[0_u8; 20][..], &[1; 20], &[0, 1, 0, 1], &[1], &[0]] {
         let encoded = Crafted::of(Padding::OaepSha256, 256, message).encode(Padding::OaepSha256);
-        assert_eq!(unpad(Padding::OaepSha256, encoded).unwrap().expose(), message);
+        assert_eq!(
+            unpad(Padding::OaepSha256, encoded).unwrap().expose(),
+            message
+        );
     }
 }
 

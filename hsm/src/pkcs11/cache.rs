@@ -68,7 +68,9 @@ impl Cache {
     pub(super) fn insert(&self, key: Arc<LoadedKey>) {
         let mut state = self.lock();
         let fingerprint = key.info.fingerprint;
-        state.known.insert(fingerprint, Some(Arc::clone(&key.probe)));
+        state
+            .known
+            .insert(fingerprint, Some(Arc::clone(&key.probe)));
         if key.generation == state.generation {
             state.keys.insert(fingerprint, key);
         }

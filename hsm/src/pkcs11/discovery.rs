@@ -8,9 +8,9 @@ use cryptoki_sys::{
 };
 
 use super::module::Module;
+use crate::Error;
 use crate::error::Refusal;
 use crate::token::{TokenFlags, TokenInfo, Version};
-use crate::Error;
 
 fn version(version: CK_VERSION) -> Version {
     Version {

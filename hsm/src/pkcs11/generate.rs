@@ -67,7 +67,12 @@ pub(super) fn generate(worker: &mut Worker, request: &GenerateKey) -> Result<Key
     }
     if request.id.is_none() {
         let fingerprint = key.info.fingerprint;
-        let id: Vec<u8> = fingerprint.as_bytes().iter().take(ID_BYTES).copied().collect();
+        let id: Vec<u8> = fingerprint
+            .as_bytes()
+            .iter()
+            .take(ID_BYTES)
+            .copied()
+            .collect();
         for half in [private, public] {
             if let Err(error) = session.update_attributes(half, &[Attribute::Id(id.clone())]) {
                 tracing::debug!(%error, "CKA_ID stays as it was generated");
@@ -100,7 +105,7 @@ fn generate_pair(
         Attribute::Encrypt(true),
         Attribute::Verify(false),
         Attribute::Wrap(false),
-        Attribute::ModulusBits(u64::from(request.modulus_bits).try_into()?),
+        Attribute::ModulusBits(cryptoki_sys::CK_ULONG::from(request.modulus_bits).into()),
         Attribute::PublicExponent(vec![1, 0, 1]),
     ]);
     let mut private = common();

@@ -4,9 +4,9 @@ use cryptoki::object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHan
 use cryptoki::session::Session;
 
 use super::module::Module;
+use crate::Error;
 use crate::key::{KeyAttributes, KeyFingerprint, KeyInfo, KeyProblem};
 use crate::public_key::PublicKey;
-use crate::Error;
 
 /// More private keys than this on one token are not looked at: a token that lists objects without end must not fill the
 /// memory.
@@ -142,14 +142,18 @@ fn exponent_of_public_half(
         .find_objects(&template)
         .map_err(|error| module.error(error))?;
     let Some(handle) = handles.into_iter().next() else {
-        return Err(Error::InvalidPublicKey("the token does not show the exponent"));
+        return Err(Error::InvalidPublicKey(
+            "the token does not show the exponent",
+        ));
     };
     let values = session
         .get_attributes(handle, &[AttributeType::PublicExponent])
         .map_err(|error| module.error(error))?;
     match values.into_iter().next() {
         Some(Attribute::PublicExponent(exponent)) => Ok(exponent),
-        _ => Err(Error::InvalidPublicKey("the token does not show the exponent")),
+        _ => Err(Error::InvalidPublicKey(
+            "the token does not show the exponent",
+        )),
     }
 }
 

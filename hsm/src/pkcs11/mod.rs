@@ -219,7 +219,9 @@ impl Custody for Pkcs11Custody {
         self.submit(Operation::Decrypt, move |worker| {
             let message =
                 worker.with_recovery(|worker| worker.decrypt(&key, padding, &ciphertext))?;
-            count(&worker.shared().counters.decrypts);
+            let counters = &worker.shared().counters;
+            count(&counters.decrypts);
+            counters.set_needs_restart(false);
             Ok(message)
         })
     }
@@ -239,7 +241,8 @@ impl Custody for Pkcs11Custody {
             });
         }
         let capabilities = self.capabilities();
-        if capabilities != Capabilities::default() && !capabilities.encrypt_native.contains(&padding)
+        if capabilities != Capabilities::default()
+            && !capabilities.encrypt_native.contains(&padding)
         {
             return Err(Error::PaddingNotSupported(padding));
         }

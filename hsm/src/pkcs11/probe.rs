@@ -12,10 +12,10 @@ use fips::secret::SecretBytes;
 use super::keys::FoundKey;
 use super::raw::{RsaMechanism, Stage};
 use super::worker::Worker;
+use crate::Error;
 use crate::error::Refusal;
 use crate::oaep;
 use crate::padding::Padding;
-use crate::Error;
 
 /// Length of the known message in bytes.
 const MESSAGE_LEN: usize = 16;
@@ -250,8 +250,7 @@ fn probe_encryption(
         match worker.encrypt_raw(key.public, tried.padding, &message)? {
             Ok(ciphertext) => {
                 let outcome = decrypt(worker, key, tried.padding, tried.way, &ciphertext)?;
-                tried.encrypts =
-                    matches!(outcome, Outcome::Plain(plain) if plain.ct_eq(&message));
+                tried.encrypts = matches!(outcome, Outcome::Plain(plain) if plain.ct_eq(&message));
             }
             Err(Stage::Init(_)) => {}
             Err(Stage::Operation(_)) => worker.drop_session(),

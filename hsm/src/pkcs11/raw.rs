@@ -171,7 +171,10 @@ impl Functions {
                 // SAFETY: PKCS#11, C_DecryptInit: the mechanism and its parameters are live for the call and are not kept
                 // by the library beyond it; a session or key handle that is not valid is reported by a return value. The
                 // session belongs to this thread alone (`Session` is not Sync), as PKCS#11, section 5.1, asks.
-                check(unsafe { init(session.handle(), mechanism, key.handle()) }, INIT)
+                check(
+                    unsafe { init(session.handle(), mechanism, key.handle()) },
+                    INIT,
+                )
             },
             INIT,
         )
@@ -223,7 +226,10 @@ impl Functions {
             mechanism,
             |mechanism| {
                 // SAFETY: PKCS#11, C_EncryptInit: as for C_DecryptInit above.
-                check(unsafe { init(session.handle(), mechanism, key.handle()) }, INIT)
+                check(
+                    unsafe { init(session.handle(), mechanism, key.handle()) },
+                    INIT,
+                )
             },
             INIT,
         )

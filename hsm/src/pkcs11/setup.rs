@@ -9,10 +9,10 @@ use cryptoki::types::AuthPin;
 
 use super::discovery;
 use super::module::Module;
+use crate::Error;
 use crate::error::Refusal;
 use crate::pin::Pin;
 use crate::token::TokenInfo;
-use crate::Error;
 
 /// Every token that the module shows, initialised or not.
 ///
@@ -42,9 +42,7 @@ pub fn init_token(
 ) -> Result<TokenInfo, Error> {
     // One at a time in this process: two callers must not take the same empty slot.
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    let _turn = ONE_AT_A_TIME
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner);
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
 
     let module = Module::acquire(module)?;
     let tokens = discovery::tokens(&module)?;

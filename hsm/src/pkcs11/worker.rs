@@ -15,12 +15,12 @@ use fips::secret::SecretBytes;
 
 use super::cache::{Cache, LoadedKey};
 use super::counters::{Counters, count};
+use super::discovery;
 use super::keys::{self, FoundKey};
 use super::login::{self, Credentials};
 use super::module::Module;
 use super::probe::{self, FoundKeyRef, Outcome};
 use super::raw::{RsaMechanism, Stage};
-use super::discovery;
 use crate::error::{ErrorClass, Refusal};
 use crate::key::KeyFingerprint;
 use crate::padding::Padding;
@@ -192,9 +192,8 @@ impl Worker {
             }
             other => other,
         };
-        match &result {
-            Ok(_) => shared.counters.set_needs_restart(false),
-            Err(error) => match error.class() {
+        if let Err(error) = &result {
+            match error.class() {
                 ErrorClass::Token => {
                     tracing::error!(%error, token = %shared.token.label, "a new session did not help");
                     count(&shared.counters.token_failures);
@@ -204,7 +203,7 @@ impl Worker {
                 }
                 ErrorClass::BadInput => count(&shared.counters.bad_inputs),
                 ErrorClass::Configuration | ErrorClass::Bug => {}
-            },
+            }
         }
         result
     }
@@ -215,11 +214,7 @@ impl Worker {
         let Some(session) = &self.session else {
             return Err(Error::Internal("a session is missing"));
         };
-        keys::scan(
-            &self.shared.module,
-            session,
-            self.shared.allow_extractable,
-        )
+        keys::scan(&self.shared.module, session, self.shared.allow_extractable)
     }
 
     /// What is known about every key. A token that had keys and shows none is in trouble, not empty.
