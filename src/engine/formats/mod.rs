@@ -5,3 +5,4 @@
 
 pub mod device;
 pub mod pfx;
+pub mod words;

@@ -19,4 +19,5 @@ pub mod chain;
 pub mod cms;
 pub mod importers;
 pub mod layout;
+mod pem;
 pub mod signatures;
