@@ -80,9 +80,8 @@ impl<'a> Parsed<'a> {
             place,
             reason: reason.to_owned(),
         };
-        let certificate = Certificate::from_der(der).map_err(|_| {
-            malformed("it does not parse as one certificate in DER")
-        })?;
+        let certificate = Certificate::from_der(der)
+            .map_err(|_| malformed("it does not parse as one certificate in DER"))?;
         let layout = layout::read(der).ok_or_else(|| {
             malformed("its dates, extensions or the two places that name its signature algorithm break RFC 5280")
         })?;
@@ -132,7 +131,13 @@ impl<'a> Parsed<'a> {
     /// Refuses what is critical and not honoured, by name.
     fn check_extensions(&self) -> Result<(), DeviceRefusal> {
         let mut seen: Vec<ObjectIdentifier> = Vec::new();
-        for extension in self.certificate.tbs_certificate().extensions().into_iter().flatten() {
+        for extension in self
+            .certificate
+            .tbs_certificate()
+            .extensions()
+            .into_iter()
+            .flatten()
+        {
             if seen.contains(&extension.extn_id) {
                 return Err(DeviceRefusal::Malformed {
                     place: self.place,

@@ -17,12 +17,27 @@ const NAMES: [(&str, &str); 22] = [
     ("1.2.840.113549.1.5.10", "PBES1 with SHA-1 and DES"),
     ("1.2.840.113549.1.5.13", "PBES2"),
     ("1.2.840.113549.1.5.14", "PBMAC1"),
-    ("1.2.840.113549.1.12.1.1", "PKCS#12 encryption with 128-bit RC4"),
-    ("1.2.840.113549.1.12.1.2", "PKCS#12 encryption with 40-bit RC4"),
+    (
+        "1.2.840.113549.1.12.1.1",
+        "PKCS#12 encryption with 128-bit RC4",
+    ),
+    (
+        "1.2.840.113549.1.12.1.2",
+        "PKCS#12 encryption with 40-bit RC4",
+    ),
     ("1.2.840.113549.1.12.1.3", "PKCS#12 encryption with 3DES"),
-    ("1.2.840.113549.1.12.1.4", "PKCS#12 encryption with two-key 3DES"),
-    ("1.2.840.113549.1.12.1.5", "PKCS#12 encryption with 128-bit RC2"),
-    ("1.2.840.113549.1.12.1.6", "PKCS#12 encryption with 40-bit RC2"),
+    (
+        "1.2.840.113549.1.12.1.4",
+        "PKCS#12 encryption with two-key 3DES",
+    ),
+    (
+        "1.2.840.113549.1.12.1.5",
+        "PKCS#12 encryption with 128-bit RC2",
+    ),
+    (
+        "1.2.840.113549.1.12.1.6",
+        "PKCS#12 encryption with 40-bit RC2",
+    ),
     ("1.2.840.113549.3.2", "RC2-CBC"),
     ("1.2.840.113549.3.7", "3DES-CBC"),
     ("1.3.6.1.4.1.11591.4.11", "scrypt"),

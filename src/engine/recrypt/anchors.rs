@@ -46,8 +46,10 @@ pub fn load(paths: &[PathBuf]) -> Result<Vec<Anchor>, LoadError> {
     let mut anchors = Vec::new();
     for path in paths {
         let text = pem::read_file(path)?;
-        let found = Anchor::all_from_pem(&text)
-            .map_err(|problem| LoadError::Unusable { path: path.clone(), problem })?;
+        let found = Anchor::all_from_pem(&text).map_err(|problem| LoadError::Unusable {
+            path: path.clone(),
+            problem,
+        })?;
         anchors.extend(found);
     }
     Ok(anchors)
@@ -59,12 +61,15 @@ impl Anchor {
     /// # Errors
     /// A sentence that says what is wrong.
     pub fn all_from_pem(text: &[u8]) -> Result<Vec<Self>, String> {
-        let blocks = pem::blocks(text, &["CERTIFICATE"])
-            .ok_or_else(|| "is not whole PEM".to_owned())?;
+        let blocks =
+            pem::blocks(text, &["CERTIFICATE"]).ok_or_else(|| "is not whole PEM".to_owned())?;
         if blocks.is_empty() {
             return Err("holds no certificate in PEM (-----BEGIN CERTIFICATE-----)".to_owned());
         }
-        blocks.into_iter().map(|(_, der)| Self::from_der(der)).collect()
+        blocks
+            .into_iter()
+            .map(|(_, der)| Self::from_der(der))
+            .collect()
     }
 
     /// One certificate (DER).
@@ -74,7 +79,8 @@ impl Anchor {
     pub fn from_der(der: Vec<u8>) -> Result<Self, String> {
         let layout = layout::read(&der)
             .ok_or_else(|| "holds a certificate that is malformed or too large".to_owned())?;
-        let (Some(subject), Some(spki)) = (layout.spans.subject.of(&der), layout.spans.spki.of(&der))
+        let (Some(subject), Some(spki)) =
+            (layout.spans.subject.of(&der), layout.spans.spki.of(&der))
         else {
             return Err("holds a certificate that is malformed".to_owned());
         };
@@ -88,7 +94,12 @@ impl Anchor {
         if layout.unhandled_extension {
             return Err("holds a certificate with constraints on names or policies, which are not honoured here".to_owned());
         }
-        Ok(Self { subject: subject.to_vec(), spki: spki.to_vec(), der, layout })
+        Ok(Self {
+            subject: subject.to_vec(),
+            spki: spki.to_vec(),
+            der,
+            layout,
+        })
     }
 
     /// The certificate (DER).

@@ -106,7 +106,9 @@ pub enum ChainError {
     #[error("a certificate of the device's path is malformed")]
     Malformed,
     /// What the formats process said does not fit the certificates. An honest one never gets here.
-    #[error("the formats process described the device's certificates wrongly; it may be compromised: restart the engine and look at what was sent")]
+    #[error(
+        "the formats process described the device's certificates wrongly; it may be compromised: restart the engine and look at what was sent"
+    )]
     Mismatch,
     /// The path is longer than [`MAX_PATH_CERTIFICATES`].
     #[error("the device certificate's path is longer than {MAX_PATH_CERTIFICATES} certificates")]
@@ -124,10 +126,14 @@ pub enum ChainError {
     #[error("a certificate of the device's path has a restriction that is not understood")]
     UnhandledExtension,
     /// A signature does not verify, or its algorithm is not accepted.
-    #[error("a signature of the device's path does not verify or is of an algorithm that is not accepted (SHA-1, for one)")]
+    #[error(
+        "a signature of the device's path does not verify or is of an algorithm that is not accepted (SHA-1, for one)"
+    )]
     Signature,
     /// No configured anchor issued the end of the path.
-    #[error("the device certificate does not chain to a configured anchor; if its authority is meant to be trusted, name its certificate in device_anchors")]
+    #[error(
+        "the device certificate does not chain to a configured anchor; if its authority is meant to be trusted, name its certificate in device_anchors"
+    )]
     NoAnchor,
 }
 
@@ -225,7 +231,10 @@ fn verify_path(
     let issuer_name = subject.part(subject.layout.spans.issuer)?;
     let mut last = ChainError::NoAnchor;
     // Anchors may share a name while an authority changes its key.
-    for anchor in anchors.iter().filter(|anchor| anchor.subject() == issuer_name) {
+    for anchor in anchors
+        .iter()
+        .filter(|anchor| anchor.subject() == issuer_name)
+    {
         match anchor
             .may_issue(below, now)
             .and_then(|()| subject.issued_by(anchor.subject(), anchor.spki()))
@@ -249,9 +258,9 @@ fn recipient_kind(leaf: &Certificate<'_>) -> Result<KeyKind, ChainError> {
     let kind = KeyKind::of(spki).ok_or(ChainError::NotForEncryption)?;
     let needed = match kind {
         KeyKind::Rsa => {
-            let key = fips::rsa::PublicKey::from_spki(spki)
-                .map_err(|_| ChainError::NotForEncryption)?;
-            if !usize::try_from(key.modulus_bits()).is_ok_and(|bits| RSA_MODULUS_BITS.contains(&bits)) {
+            let key =
+                fips::rsa::PublicKey::from_spki(spki).map_err(|_| ChainError::NotForEncryption)?;
+            if !RSA_MODULUS_BITS.contains(&key.modulus_bits()) {
                 return Err(ChainError::NotForEncryption);
             }
             KEY_ENCIPHERMENT
@@ -328,7 +337,9 @@ pub(super) fn may_issue(layout: &Layout, below: u8) -> Result<(), ChainError> {
         PathLength::Unlimited => true,
         PathLength::AtMost(length) => below <= length,
     };
-    let may_sign = layout.key_usage.is_none_or(|bits| bits & KEY_CERT_SIGN != 0);
+    let may_sign = layout
+        .key_usage
+        .is_none_or(|bits| bits & KEY_CERT_SIGN != 0);
     if enough && may_sign {
         Ok(())
     } else {

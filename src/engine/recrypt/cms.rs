@@ -30,7 +30,9 @@ const DES_EDE3_KEY_BYTES: usize = 24;
 #[non_exhaustive]
 pub enum CmsError {
     /// The format is not for this kind of key.
-    #[error("the device has an EC key, and the format {format} encrypts only to RSA keys: ask for the format modern")]
+    #[error(
+        "the device has an EC key, and the format {format} encrypts only to RSA keys: ask for the format modern"
+    )]
     FormatNotForEc {
         /// The format that was asked for.
         format: &'static str,
@@ -114,11 +116,15 @@ pub fn envelop(
     let (version, recipient) = match (device.kind(), format) {
         (KeyKind::Rsa, CmsFormat::Modern) => {
             // RFC 5652 section 6.1: 0 while every recipient is of version 0, and 2 with a key agreement.
-            (CmsVersion::V0, RecipientInfo::Ktri(transport::oaep(device.spki_der(), rid, &key)?))
+            (
+                CmsVersion::V0,
+                RecipientInfo::Ktri(transport::oaep(device.spki_der(), rid, &key)?),
+            )
         }
-        (KeyKind::Rsa, _) => {
-            (CmsVersion::V0, RecipientInfo::Ktri(transport::pkcs1v15(device.spki_der(), rid, &key)?))
-        }
+        (KeyKind::Rsa, _) => (
+            CmsVersion::V0,
+            RecipientInfo::Ktri(transport::pkcs1v15(device.spki_der(), rid, &key)?),
+        ),
         _ => (
             CmsVersion::V2,
             RecipientInfo::Kari(agreement::recipient(device.spki_der(), rid, &key)?),
@@ -147,8 +153,13 @@ fn recipient_name(device: &DeviceIdentity) -> Result<IssuerAndSerialNumber, CmsE
     let serial_number = SerialNumber::from_der(device.serial_der())
         .ok()
         .filter(|serial: &SerialNumber| serial.to_der().is_ok_and(|der| der == device.serial_der()))
-        .ok_or(CmsError::Device { what: "serial number" })?;
-    Ok(IssuerAndSerialNumber { issuer, serial_number })
+        .ok_or(CmsError::Device {
+            what: "serial number",
+        })?;
+    Ok(IssuerAndSerialNumber {
+        issuer,
+        serial_number,
+    })
 }
 
 fn encrypt_aes_256(content: &SecretBytes) -> Result<(SecretBytes, EncryptedContentInfo), CmsError> {
@@ -158,14 +169,17 @@ fn encrypt_aes_256(content: &SecretBytes) -> Result<(SecretBytes, EncryptedConte
     Ok((key, info))
 }
 
-fn encrypt_des_ede3(content: &SecretBytes) -> Result<(SecretBytes, EncryptedContentInfo), CmsError> {
+fn encrypt_des_ede3(
+    content: &SecretBytes,
+) -> Result<(SecretBytes, EncryptedContentInfo), CmsError> {
     let mut key = random_key(DES_EDE3_KEY_BYTES)?;
     for byte in key.expose_mut() {
         // Odd parity in the lowest bit of each byte (FIPS 46-3); some readers check it.
         let odd = (*byte & 0xfe).count_ones().is_multiple_of(2);
         *byte = (*byte & 0xfe) | u8::from(odd);
     }
-    let (iv, ciphertext) = fips::legacy::des_ede3_cbc_encrypt(&key, content.expose())?;
+    let iv = fips::random::array()?;
+    let ciphertext = fips::legacy::des_ede3_cbc_encrypt(&key, &iv, content.expose())?;
     let info = encrypted_content(DES_EDE3_CBC, &iv, ciphertext)?;
     Ok((key, info))
 }

@@ -28,13 +28,17 @@ pub struct Importer {
 #[non_exhaustive]
 pub enum ImporterKeyError {
     /// The file holds no key.
-    #[error("holds no public key and no certificate in PEM: export the importer's public key (-----BEGIN PUBLIC KEY-----)")]
+    #[error(
+        "holds no public key and no certificate in PEM: export the importer's public key (-----BEGIN PUBLIC KEY-----)"
+    )]
     NotAKey,
     /// The file holds several.
     #[error("holds more than one key or certificate: give each importer a file of its own")]
     Several,
     /// The key cannot sign records.
-    #[error("holds a key that is neither EC on P-256 or P-384 nor RSA of at least {MIN_RSA_BITS} bits")]
+    #[error(
+        "holds a key that is neither EC on P-256 or P-384 nor RSA of at least {MIN_RSA_BITS} bits"
+    )]
     Unsupported,
 }
 
@@ -105,7 +109,9 @@ pub fn load(configured: &[ImporterConfig]) -> Result<Vec<Importer>, LoadError> {
 #[non_exhaustive]
 pub enum RecordRefusal {
     /// It has no signature, or names no custody key.
-    #[error("the record is not signed by an importer; import it again with a signing key, or name the exception unsigned-records")]
+    #[error(
+        "the record is not signed by an importer; import it again with a signing key, or name the exception unsigned-records"
+    )]
     Unsigned,
     /// Its signature names somebody who is not configured.
     #[error("the record is signed by an importer that is not configured ({fingerprint})")]
@@ -114,7 +120,9 @@ pub enum RecordRefusal {
         fingerprint: String,
     },
     /// Its signature does not fit: user, thumbprint, PFX, key, padding or ciphertext is not what was signed.
-    #[error("the record is not what importer {name} signed: its user, thumbprint, PFX, key, padding or ciphertext was changed")]
+    #[error(
+        "the record is not what importer {name} signed: its user, thumbprint, PFX, key, padding or ciphertext was changed"
+    )]
     NotWhatWasSigned {
         /// The importer.
         name: String,
@@ -153,13 +161,22 @@ pub fn verify<'a>(
     allow_unsigned: bool,
 ) -> Result<Option<&'a Importer>, RecordRefusal> {
     let (Some(signature), Some(_)) = (&record.importer_signature, &record.custody_key) else {
-        return if allow_unsigned { Ok(None) } else { Err(RecordRefusal::Unsigned) };
+        return if allow_unsigned {
+            Ok(None)
+        } else {
+            Err(RecordRefusal::Unsigned)
+        };
     };
     let importer = importers
         .iter()
         .find(|importer| importer.fingerprint == signature.importer)
         .ok_or_else(|| RecordRefusal::UnknownImporter {
-            fingerprint: signature.importer.chars().filter(char::is_ascii_hexdigit).take(64).collect(),
+            fingerprint: signature
+                .importer
+                .chars()
+                .filter(char::is_ascii_hexdigit)
+                .take(64)
+                .collect(),
         })?;
     fips::sign::verify(
         importer.algorithm,
@@ -167,7 +184,9 @@ pub fn verify<'a>(
         &record.signed_bytes(pfx),
         signature.signature.as_slice(),
     )
-    .map_err(|_| RecordRefusal::NotWhatWasSigned { name: importer.name.clone() })?;
+    .map_err(|_| RecordRefusal::NotWhatWasSigned {
+        name: importer.name.clone(),
+    })?;
     Ok(Some(importer))
 }
 
@@ -175,10 +194,18 @@ pub fn verify<'a>(
 ///
 /// # Errors
 /// The module's, and one for a key whose algorithm no engine accepts.
-pub fn sign(key: &SigningKey, record: &Record, pfx: &[u8]) -> Result<ImporterSignature, fips::Error> {
+pub fn sign(
+    key: &SigningKey,
+    record: &Record,
+    pfx: &[u8],
+) -> Result<ImporterSignature, fips::Error> {
+    let spki = key.spki_der();
+    let algorithm = algorithm_for(spki).ok_or(fips::Error::UnsupportedKey {
+        expected: "EC on P-256 or P-384, or RSA of at least 2048 bits",
+    })?;
     Ok(ImporterSignature {
-        importer: fingerprint(&key.spki_der()?),
-        signature: Base64Bytes(key.sign(&record.signed_bytes(pfx))?),
+        importer: fingerprint(spki),
+        signature: Base64Bytes(key.sign_with(algorithm, &record.signed_bytes(pfx))?),
     })
 }
 
@@ -189,9 +216,7 @@ fn algorithm_for(spki: &[u8]) -> Option<SignatureAlgorithm> {
         KeyKind::P384 => Some(SignatureAlgorithm::EcdsaP384Sha384),
         KeyKind::Rsa => {
             let bits = fips::rsa::PublicKey::from_spki(spki).ok()?.modulus_bits();
-            usize::try_from(bits)
-                .is_ok_and(|bits| bits >= MIN_RSA_BITS)
-                .then_some(SignatureAlgorithm::RsaPssSha256)
+            (bits >= MIN_RSA_BITS).then_some(SignatureAlgorithm::RsaPssSha256)
         }
         KeyKind::P521 | KeyKind::RsaPss => None,
     }

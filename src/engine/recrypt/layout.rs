@@ -104,7 +104,11 @@ const EXTENDED_KEY_USAGE: u8 = 37;
 pub fn handles_extension(oid: &[u8]) -> bool {
     matches!(
         oid.strip_prefix(&ID_CE),
-        Some([KEY_USAGE | SUBJECT_ALT_NAME | BASIC_CONSTRAINTS | CERTIFICATE_POLICIES | EXTENDED_KEY_USAGE])
+        Some([KEY_USAGE
+            | SUBJECT_ALT_NAME
+            | BASIC_CONSTRAINTS
+            | CERTIFICATE_POLICIES
+            | EXTENDED_KEY_USAGE])
     )
 }
 
@@ -224,8 +228,7 @@ fn extensions(der: &[u8], list: Element, layout: &mut Layout) -> Option<()> {
             }
             _ => {}
         }
-        layout.unhandled_extension |=
-            restricts_path(oid) || (critical && !handles_extension(oid));
+        layout.unhandled_extension |= restricts_path(oid) || (critical && !handles_extension(oid));
     }
     Some(())
 }
@@ -240,7 +243,11 @@ fn time(der: &[u8], element: Element) -> Option<[u8; 14]> {
         (UTC_TIME, 12) => {
             let mut full = [0; 14];
             let (century, rest) = full.split_at_mut(2);
-            century.copy_from_slice(if digits.first()? >= &b'5' { b"19" } else { b"20" });
+            century.copy_from_slice(if digits.first()? >= &b'5' {
+                b"19"
+            } else {
+                b"20"
+            });
             rest.copy_from_slice(digits);
             Some(full)
         }
@@ -284,11 +291,19 @@ struct Cursor<'a> {
 
 impl<'a> Cursor<'a> {
     fn over(der: &'a [u8]) -> Self {
-        Self { der, at: 0, end: der.len() }
+        Self {
+            der,
+            at: 0,
+            end: der.len(),
+        }
     }
 
     fn inside(der: &'a [u8], element: Element) -> Self {
-        Self { der, at: element.content, end: element.end }
+        Self {
+            der,
+            at: element.content,
+            end: element.end,
+        }
     }
 
     fn is_done(&self) -> bool {
@@ -328,7 +343,12 @@ impl<'a> Cursor<'a> {
             return None;
         }
         self.at = end;
-        Some(Element { tag, start, content, end })
+        Some(Element {
+            tag,
+            start,
+            content,
+            end,
+        })
     }
 
     /// The next element, which must have this tag.

@@ -50,7 +50,9 @@ impl KeyKind {
             return Some(kind);
         }
         let algorithm = match spki_der {
-            [0x30, 0x82, _, _, rest @ ..] | [0x30, 0x81, _, rest @ ..] | [0x30, _, rest @ ..] => rest,
+            [0x30, 0x82, _, _, rest @ ..] | [0x30, 0x81, _, rest @ ..] | [0x30, _, rest @ ..] => {
+                rest
+            }
             _ => return None,
         };
         if algorithm.starts_with(RSA_ENCRYPTION) {
@@ -79,7 +81,9 @@ pub fn ec_point(spki_der: &[u8]) -> Option<(KeyKind, &[u8])> {
 }
 
 /// ecdsa-with-SHA2 up to its last byte: 2 SHA-256, 3 SHA-384, 4 SHA-512.
-const ECDSA: &[u8] = &[0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03];
+const ECDSA: &[u8] = &[
+    0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03,
+];
 /// shaNNNWithRSAEncryption up to its last byte (11 SHA-256, 12 SHA-384, 13 SHA-512), which NULL follows.
 const RSA_PKCS1: &[u8] = &[
     0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01,
@@ -134,7 +138,9 @@ fn pss(identifier: &[u8]) -> Option<SignatureAlgorithm> {
 
 fn pss_identifier(hash: u8, salt_bytes: u8, nulls: (bool, bool)) -> Vec<u8> {
     let sha2 = |null: bool| {
-        let mut content = vec![0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, hash];
+        let mut content = vec![
+            0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, hash,
+        ];
         if null {
             content.extend([0x05, 0x00]);
         }

@@ -46,8 +46,13 @@ pub(super) fn find(
                 u32::try_from(index)
                     .ok()
                     .zip(spans)
-                    .map(|(intermediate, spans)| Link { intermediate, spans })
-                    .ok_or(DeviceRefusal::PathTooLong { limit: MAX_PATH_CERTIFICATES })
+                    .map(|(intermediate, spans)| Link {
+                        intermediate,
+                        spans,
+                    })
+                    .ok_or(DeviceRefusal::PathTooLong {
+                        limit: MAX_PATH_CERTIFICATES,
+                    })
             })
             .collect();
     }
@@ -71,7 +76,8 @@ impl<'p, 'a> Search<'p, 'a> {
     /// Whether an anchor can be reached from `subject`, with `below` authorities under its issuer; `used` then holds the way.
     fn reaches_anchor(&mut self, subject: &Parsed<'a>, below: u8) -> Result<bool, DeviceRefusal> {
         let issuer_name = subject.part(subject.layout.spans.issuer);
-        let named = |candidate: &&Parsed<'a>| candidate.part(candidate.layout.spans.subject) == issuer_name;
+        let named =
+            |candidate: &&Parsed<'a>| candidate.part(candidate.layout.spans.subject) == issuer_name;
         let (anchors, intermediates) = (self.anchors, self.intermediates);
         for anchor in anchors.iter().filter(named) {
             if self.issued(subject, anchor, below)? {
@@ -87,7 +93,9 @@ impl<'p, 'a> Search<'p, 'a> {
             }
             candidate_seen = true;
             if !room {
-                self.nearest = Some(DeviceRefusal::PathTooLong { limit: MAX_PATH_CERTIFICATES });
+                self.nearest = Some(DeviceRefusal::PathTooLong {
+                    limit: MAX_PATH_CERTIFICATES,
+                });
                 continue;
             }
             if !self.issued(subject, candidate, below)? {
@@ -122,7 +130,9 @@ impl<'p, 'a> Search<'p, 'a> {
         self.budget = self
             .budget
             .checked_sub(1)
-            .ok_or(DeviceRefusal::PathTooLong { limit: MAX_PATH_CERTIFICATES })?;
+            .ok_or(DeviceRefusal::PathTooLong {
+                limit: MAX_PATH_CERTIFICATES,
+            })?;
         match check_issuer(subject, issuer, below, self.now_ms) {
             Ok(()) => Ok(true),
             Err(refusal) => {
@@ -148,22 +158,32 @@ fn check_issuer(
         Some(PathLength::Unlimited) => true,
         Some(PathLength::AtMost(length)) => below <= length,
     };
-    let may_sign = issuer.layout.key_usage.is_none_or(|bits| bits & KEY_CERT_SIGN != 0);
+    let may_sign = issuer
+        .layout
+        .key_usage
+        .is_none_or(|bits| bits & KEY_CERT_SIGN != 0);
     if !long_enough || !may_sign {
-        return Err(DeviceRefusal::NotAnAuthority { place: issuer.place });
+        return Err(DeviceRefusal::NotAnAuthority {
+            place: issuer.place,
+        });
     }
     let spki = issuer.part(issuer.layout.spans.spki);
     let spans = &subject.layout.spans;
-    let algorithm = signatures::algorithm(subject.part(spans.algorithm), spki).ok_or_else(|| {
-        DeviceRefusal::UnsupportedSignature {
-            place: subject.place,
-            algorithm: words::oid(&subject.certificate.signature_algorithm().oid),
-        }
-    })?;
-    fips::sign::verify(algorithm, spki, subject.part(spans.tbs), subject.part(spans.signature)).map_err(
-        |_| DeviceRefusal::WrongSignature {
-            place: subject.place,
-            issuer: words::name(issuer.certificate.tbs_certificate().subject()),
-        },
+    let algorithm =
+        signatures::algorithm(subject.part(spans.algorithm), spki).ok_or_else(|| {
+            DeviceRefusal::UnsupportedSignature {
+                place: subject.place,
+                algorithm: words::oid(&subject.certificate.signature_algorithm().oid),
+            }
+        })?;
+    fips::sign::verify(
+        algorithm,
+        spki,
+        subject.part(spans.tbs),
+        subject.part(spans.signature),
     )
+    .map_err(|_| DeviceRefusal::WrongSignature {
+        place: subject.place,
+        issuer: words::name(issuer.certificate.tbs_certificate().subject()),
+    })
 }

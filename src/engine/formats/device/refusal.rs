@@ -30,7 +30,9 @@ impl std::fmt::Display for Place {
 #[non_exhaustive]
 pub enum DeviceRefusal {
     /// Over the size limit.
-    #[error("{place} has {bytes} bytes, more than the {limit} that are accepted: check what the service sends")]
+    #[error(
+        "{place} has {bytes} bytes, more than the {limit} that are accepted: check what the service sends"
+    )]
     TooLarge {
         /// Which certificate.
         place: Place,
@@ -40,7 +42,9 @@ pub enum DeviceRefusal {
         limit: usize,
     },
     /// Over the number of intermediates.
-    #[error("{count} intermediate certificates came with the device certificate, more than the {limit} that are accepted")]
+    #[error(
+        "{count} intermediate certificates came with the device certificate, more than the {limit} that are accepted"
+    )]
     TooManyIntermediates {
         /// How many.
         count: usize,
@@ -48,7 +52,9 @@ pub enum DeviceRefusal {
         limit: usize,
     },
     /// Not a certificate.
-    #[error("{place} is malformed: {reason}; enrol the device again or correct what the service sends")]
+    #[error(
+        "{place} is malformed: {reason}; enrol the device again or correct what the service sends"
+    )]
     Malformed {
         /// Which certificate.
         place: Place,
@@ -72,25 +78,33 @@ pub enum DeviceRefusal {
         since: String,
     },
     /// An RSA key of a size that is not accepted.
-    #[error("the device's RSA key has {bits} bits; 2048 to 8192 are accepted: enrol the device with a larger key")]
+    #[error(
+        "the device's RSA key has {bits} bits; 2048 to 8192 are accepted: enrol the device with a larger key"
+    )]
     KeySize {
         /// Size of the modulus in bits.
         bits: usize,
     },
     /// A key that is not RSA or EC on a NIST curve.
-    #[error("the device's key is of a kind that passwords are not encrypted to: {algorithm}; enrol it with RSA, or EC on P-256, P-384 or P-521")]
+    #[error(
+        "the device's key is of a kind that passwords are not encrypted to: {algorithm}; enrol it with RSA, or EC on P-256, P-384 or P-521"
+    )]
     UnsupportedKey {
         /// The kind.
         algorithm: String,
     },
     /// keyUsage does not allow what is needed.
-    #[error("the device certificate is not for encryption: its key usage lacks {needed}; enrol the device with a certificate that has it")]
+    #[error(
+        "the device certificate is not for encryption: its key usage lacks {needed}; enrol the device with a certificate that has it"
+    )]
     NotForEncryption {
         /// Name of the bit that is needed.
         needed: String,
     },
     /// An authority's certificate in place of a device's.
-    #[error("the device certificate is an authority's (basicConstraints cA): passwords are encrypted to devices only")]
+    #[error(
+        "the device certificate is an authority's (basicConstraints cA): passwords are encrypted to devices only"
+    )]
     IsAnAuthority,
     /// A restriction that nobody here honours.
     #[error("{place} has an extension that must be understood and is not: {extension}")]
@@ -101,7 +115,9 @@ pub enum DeviceRefusal {
         extension: String,
     },
     /// A signature algorithm that is not accepted.
-    #[error("{place} is signed with {algorithm}, which is not accepted for its issuer's key: RSA or ECDSA with SHA-2 is needed")]
+    #[error(
+        "{place} is signed with {algorithm}, which is not accepted for its issuer's key: RSA or ECDSA with SHA-2 is needed"
+    )]
     UnsupportedSignature {
         /// Which certificate.
         place: Place,
@@ -117,19 +133,25 @@ pub enum DeviceRefusal {
         issuer: String,
     },
     /// An issuer that is not an authority, or not for a path of this length.
-    #[error("{place} may not issue the certificates below it (basicConstraints, key usage keyCertSign, path length)")]
+    #[error(
+        "{place} may not issue the certificates below it (basicConstraints, key usage keyCertSign, path length)"
+    )]
     NotAnAuthority {
         /// Which certificate.
         place: Place,
     },
     /// Nobody known issued the end of the path.
-    #[error("the device certificate does not chain to a configured anchor: the certificate of {issuer} is neither configured in device_anchors nor among the intermediates")]
+    #[error(
+        "the device certificate does not chain to a configured anchor: the certificate of {issuer} is neither configured in device_anchors nor among the intermediates"
+    )]
     NoPath {
         /// The issuer that is missing.
         issuer: String,
     },
     /// The path or the search for it is too long.
-    #[error("no path of at most {limit} certificates leads from the device certificate to a configured anchor")]
+    #[error(
+        "no path of at most {limit} certificates leads from the device certificate to a configured anchor"
+    )]
     PathTooLong {
         /// Certificates that a path may have.
         limit: usize,

@@ -51,20 +51,43 @@ pub(super) fn recipient(
 ) -> Result<KeyAgreeRecipientInfo, CmsError> {
     let (kind, point) = ec_point(spki).ok_or(CmsError::Device { what: "EC key" })?;
     let (curve, curve_oid, scheme, hash) = match kind {
-        KeyKind::P384 => (Curve::P384, rfc5912::SECP_384_R_1, STD_DH_SHA384, Hash::Sha384),
-        KeyKind::P521 => (Curve::P521, rfc5912::SECP_521_R_1, STD_DH_SHA512, Hash::Sha512),
-        _ => (Curve::P256, rfc5912::SECP_256_R_1, STD_DH_SHA256, Hash::Sha256),
+        KeyKind::P384 => (
+            Curve::P384,
+            rfc5912::SECP_384_R_1,
+            STD_DH_SHA384,
+            Hash::Sha384,
+        ),
+        KeyKind::P521 => (
+            Curve::P521,
+            rfc5912::SECP_521_R_1,
+            STD_DH_SHA512,
+            Hash::Sha512,
+        ),
+        _ => (
+            Curve::P256,
+            rfc5912::SECP_256_R_1,
+            STD_DH_SHA256,
+            Hash::Sha256,
+        ),
     };
-    let (ephemeral_point, shared_secret) = fips::ec::agree_ephemeral(curve, point)
-        .map_err(|_| CmsError::Device { what: "EC key" })?;
+    let (ephemeral_point, shared_secret) =
+        fips::ec::agree_ephemeral(curve, point).map_err(|_| CmsError::Device { what: "EC key" })?;
 
-    let wrap = AlgorithmIdentifierOwned { oid: AES_256_WRAP, parameters: None };
+    let wrap = AlgorithmIdentifierOwned {
+        oid: AES_256_WRAP,
+        parameters: None,
+    };
     let key_bits = u32::try_from(AES_256_KEY_BYTES * 8).unwrap_or_default();
     let shared_info = SharedInfo {
         key_info: wrap.clone(),
         key_bits: OctetString::new(key_bits.to_be_bytes().as_slice())?,
     };
-    let kek = fips::kdf::x963(hash, &shared_secret, &shared_info.to_der()?, AES_256_KEY_BYTES)?;
+    let kek = fips::kdf::x963(
+        hash,
+        &shared_secret,
+        &shared_info.to_der()?,
+        AES_256_KEY_BYTES,
+    )?;
     let wrapped = fips::aes::key_wrap(&kek, key)?;
 
     Ok(KeyAgreeRecipientInfo {

@@ -5,7 +5,7 @@ use cms::cert::IssuerAndSerialNumber;
 use cms::content_info::CmsVersion;
 use cms::enveloped_data::{KeyTransRecipientInfo, RecipientIdentifier};
 use const_oid::ObjectIdentifier;
-use const_oid::db::{rfc5912, rfc8017};
+use const_oid::db::rfc5912;
 use der::asn1::{Null, OctetString};
 use der::{Any, Sequence};
 use fips::digest::Hash;
@@ -48,7 +48,12 @@ pub(super) fn oaep(
         },
     };
     let encrypted = public_key(spki)?.encrypt_oaep(Hash::Sha256, key.expose())?;
-    recipient(rid, rfc5912::ID_RSAES_OAEP, Any::encode_from(&parameters)?, encrypted)
+    recipient(
+        rid,
+        rfc5912::ID_RSAES_OAEP,
+        Any::encode_from(&parameters)?,
+        encrypted,
+    )
 }
 
 /// The content key with RSAES-PKCS1-v1_5 (RFC 3370 section 4.2.1).
@@ -75,7 +80,10 @@ fn recipient(
         // Version 0 goes with issuerAndSerialNumber.
         version: CmsVersion::V0,
         rid: RecipientIdentifier::IssuerAndSerialNumber(rid),
-        key_enc_alg: AlgorithmIdentifierOwned { oid, parameters: Some(parameters) },
+        key_enc_alg: AlgorithmIdentifierOwned {
+            oid,
+            parameters: Some(parameters),
+        },
         enc_key: OctetString::new(encrypted)?,
     })
 }
