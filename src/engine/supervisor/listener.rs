@@ -79,15 +79,24 @@ impl Listener {
         Ok(())
     }
 
-    /// Stops accepting and removes the socket.
-    pub(super) fn stop(&mut self) {
-        // Removed first: whoever comes now is told that nobody is there.
+    /// Removes the socket: whoever comes now is told that nobody is there. Does not wait for the thread that accepts, which may
+    /// itself wait for the one that calls this.
+    pub(super) fn unlink(&self) {
         let _ = std::fs::remove_file(&self.path);
-        // On Linux this wakes the thread that accepts, with EINVAL (unix(7), af_unix.c unix_accept).
-        let _ = rustix::net::shutdown(&*self.socket, rustix::net::Shutdown::Both);
+        self.wake();
+    }
+
+    /// Ends the thread that accepts; the queue of events must be closed or read by somebody else.
+    pub(super) fn stop(&mut self) {
+        self.unlink();
         if let Some(thread) = self.accepting.take() {
             let _ = thread.join();
         }
+    }
+
+    fn wake(&self) {
+        // On Linux this wakes the thread that accepts, with EINVAL (unix(7), af_unix.c unix_accept).
+        let _ = rustix::net::shutdown(&*self.socket, rustix::net::Shutdown::Both);
     }
 }
 
