@@ -15,8 +15,10 @@
 pub mod api;
 pub mod client;
 pub mod custody;
+pub mod formats;
 pub mod formats_process;
 pub mod hardening;
 pub mod ipc;
 pub mod policy;
+pub mod recrypt;
 pub mod supervisor;
