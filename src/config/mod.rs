@@ -9,7 +9,7 @@ mod import;
 
 pub use connector::{ConnectorConfig, LogConfig, LogForm, ProxyConfig, RetryConfig};
 pub use engine::{EngineConfig, EngineException, ImporterConfig, RestartConfig, TokenSection};
-pub use gateway::{GatewayConfig, RetentionConfig};
+pub use gateway::{GatewayConfig, GatewayLimits, RetentionConfig};
 pub use import::ImportConfig;
 
 use serde::Deserialize;
