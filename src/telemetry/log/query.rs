@@ -156,8 +156,10 @@ impl Snapshot {
 
     /// Which of these requests have their Admin event (2000 or 2001) already. Archives that were closed before `since_ms` are not
     /// opened: a request leased after that cannot be in them.
-    #[must_use]
-    pub fn reported(self, requests: &HashSet<String>, since_ms: i64) -> HashSet<String> {
+    ///
+    /// # Errors
+    /// When a file cannot be read to its end: what was not found may be there then.
+    pub fn reported(self, requests: &HashSet<String>, since_ms: i64) -> std::io::Result<HashSet<String>> {
         let wanted = [
             EventKind::PkcsImportRequestSuccess.id(),
             EventKind::PkcsImportRequestFailure.id(),
@@ -175,7 +177,7 @@ impl Snapshot {
                 continue;
             }
             let mut lines = part.lines();
-            while let Some(event) = lines.next_event() {
+            while let Some(event) = lines.next_event()? {
                 if let Some(request) = event.request_id
                     && wanted.contains(&event.id)
                     && requests.contains(&request)
@@ -184,7 +186,7 @@ impl Snapshot {
                 }
             }
         }
-        found
+        Ok(found)
     }
 }
 
@@ -198,9 +200,10 @@ impl Source {
         while self.next.is_none() {
             let lines = self.lines.front_mut()?;
             match lines.next_event() {
-                Some(event) if filter.wants(&event) => self.next = Some(event),
-                Some(_) => {}
-                None => {
+                Ok(Some(event)) if filter.wants(&event) => self.next = Some(event),
+                Ok(Some(_)) => {}
+                // A damaged archive shows what it has.
+                Ok(None) | Err(_) => {
                     self.lines.pop_front();
                 }
             }
@@ -229,18 +232,17 @@ struct Lines {
 }
 
 impl Lines {
-    fn next_event(&mut self) -> Option<Event> {
+    fn next_event(&mut self) -> std::io::Result<Option<Event>> {
         loop {
             let mut line = Vec::new();
             let read = (&mut self.reader)
                 .take(MAX_LINE_BYTES)
-                .read_until(b'\n', &mut line)
-                .ok()?;
+                .read_until(b'\n', &mut line)?;
             if read == 0 {
-                return None;
+                return Ok(None);
             }
             if let Ok(event) = serde_json::from_slice(&line) {
-                return Some(event);
+                return Ok(Some(event));
             }
         }
     }
