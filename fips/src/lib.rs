@@ -1,1 +1,70 @@
-//! x
+//! The only place that calls the FIPS-validated module.
+//!
+//! Everything else in this workspace gets its cryptography from here, so that there is one place to read when somebody asks
+//! "which algorithm, by which code, and may it be used in FIPS mode?". The module is AWS-LC FIPS 3.1.0, the source of CMVP
+//! certificates 5314 (static) and 5298 (dynamic), built by us.
+//!
+//! ```text
+//!   engine, connector, gateway, command line          no unsafe, no other cryptography
+//!   ------------------------------------------------------------------------------------
+//!   fips     safe functions over slices; secrets are SecretBytes; errors say sizes, never bytes
+//!     |        service    what the security policy approves: the table that policy decides by
+//!     |        indicator  what the module itself says: a cross-check of that table
+//!     |
+//!     |-- approved       random  digest  hmac  aes  sign  tls  kdf::{hkdf, pbkdf2}
+//!     |-- not approved   rsa (encryption)  ec (agreement)  kdf::{x963, pkcs12}  legacy
+//!     |
+//!     |---- aws-lc-rs           where its safe interface has what is needed
+//!     `---- aws-lc-fips-sys     raw: CBC, key wrap, reading keys, self-test, version, indicator
+//!   ====================================== the boundary of the validated module =========
+//!   AWS-LC FIPS 3.1.0 (bcm.o)    integrity test before main, known-answer tests in start()
+//! ```
+//!
+//! Two rules follow from the module. A failed integrity test aborts the process before `main`, so a supervisor has to
+//! notice ([`start`] has the details). And worker threads must be joined before `main` returns: at exit the module locks
+//! its random bit generators away, and a thread that wants random bytes then never comes back.
+//!
+//! "Not approved" does not mean "weak": RSA-OAEP is sound, but this module's certificate does not cover it. Nothing in this
+//! crate refuses by policy; callers ask [`service::Service::approval`] and decide. What this crate does refuse is what
+//! nobody should want: RSA keys below 2048 bits, SHA-1 signatures, points that are not on the curve.
+//!
+//! ```
+//! use fips::{aes, digest::Hash, kdf, random, secret::SecretBytes, service::Service};
+//!
+//! # fn main() -> Result<(), fips::Error> {
+//! let module = fips::start()?;
+//! assert_eq!(module.version(), "AWS-LC FIPS 3.1.0");
+//!
+//! let kek = random::secret(32)?;
+//! let key = kdf::hkdf(Hash::Sha256, b"salt", kek.expose(), b"content key", 32)?;
+//! let sealed = aes::gcm_seal(&key, b"header", b"a password")?;
+//! let opened: SecretBytes = aes::gcm_open(&key, b"header", &sealed)?;
+//! assert!(opened.ct_eq(b"a password"));
+//!
+//! assert!(Service::AesGcm.approval().is_approved());
+//! assert!(!Service::RsaOaep.approval().is_approved());
+//! # Ok(())
+//! # }
+//! ```
+
+pub mod aes;
+mod cbc;
+pub mod digest;
+pub mod ec;
+mod error;
+pub mod hmac;
+pub mod indicator;
+pub mod kdf;
+pub mod legacy;
+mod module;
+mod pkey;
+pub mod random;
+pub mod rsa;
+pub mod secret;
+pub mod service;
+pub mod sign;
+pub mod tls;
+
+pub use error::{Error, Result};
+pub use module::{EXPECTED_VERSION, Module, start};
+pub use pkey::pkcs8_public;

@@ -1,0 +1,139 @@
+//! The password-based key derivation of PKCS#12 (RFC 7292 appendix B.2).
+
+use super::{MAX_DERIVED_BYTES, output};
+use crate::digest::{Hash, Hasher};
+use crate::{Error, Result, secret::SecretBytes};
+use std::num::NonZeroU32;
+use zeroize::Zeroize;
+
+/// What the derived bytes are for: the ID byte of RFC 7292 appendix B.3.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pkcs12Purpose {
+    /// ID 1: an encryption key.
+    Key,
+    /// ID 2: an initialization vector.
+    Iv,
+    /// ID 3: a MAC key.
+    Mac,
+}
+
+impl Pkcs12Purpose {
+    const fn id(self) -> u8 {
+        match self {
+            Self::Key => 1,
+            Self::Iv => 2,
+            Self::Mac => 3,
+        }
+    }
+}
+
+/// The longest password and the longest salt that are taken, in bytes.
+const MAX_INPUT_BYTES: usize = 64 * 1024;
+
+/// Derives `len` bytes from a password.
+///
+/// `password_bmp` is the password as RFC 7292 appendix B.1 wants it: big-endian BMPString with two zero bytes at
+/// the end; or nothing at all, which some writers mean by "no password".
+/// The time is proportional to `iterations`; to bound it is up to the caller, who knows where the number comes from.
+///
+/// **Not approved**: legacy, to read old files and to write the classic MAC; built from the module's digests.
+///
+/// # Errors
+/// [`Error::OutputLength`] above [`MAX_DERIVED_BYTES`]; [`Error::MessageTooLong`] for a password or a salt above 64 KiB.
+pub fn pkcs12(
+    hash: Hash,
+    password_bmp: &[u8],
+    salt: &[u8],
+    purpose: Pkcs12Purpose,
+    iterations: NonZeroU32,
+    len: usize,
+) -> Result<SecretBytes> {
+    const OPERATION: &str = "PKCS#12 key derivation";
+    let mut out = output(OPERATION, len, MAX_DERIVED_BYTES)?;
+    for input in [password_bmp, salt] {
+        if input.len() > MAX_INPUT_BYTES {
+            return Err(Error::MessageTooLong {
+                operation: OPERATION,
+                bytes: input.len(),
+                limit: MAX_INPUT_BYTES,
+            });
+        }
+    }
+    let v = hash.block_len();
+    // Steps 1 to 4: D, and I = S || P, each repeated to a multiple of v.
+    let diversifier = vec![purpose.id(); v];
+    let salt_len = salt.len().next_multiple_of(v);
+    let mut input = SecretBytes::zeroed(salt_len + password_bmp.len().next_multiple_of(v));
+    let (salt_part, password_part) = input.expose_mut().split_at_mut(salt_len);
+    repeat_into(salt_part, salt);
+    repeat_into(password_part, password_bmp);
+
+    // Steps 5 to 8.
+    let mut addend = SecretBytes::zeroed(v);
+    for chunk in out.expose_mut().chunks_mut(hash.output_len()) {
+        let mut hasher = Hasher::new(hash);
+        hasher.update(&diversifier);
+        hasher.update(input.expose());
+        let mut a = hasher.finish();
+        for _ in 1..iterations.get() {
+            a = crate::digest::digest(hash, a.as_ref());
+        }
+        for (to, from) in chunk.iter_mut().zip(a.as_ref()) {
+            *to = *from;
+        }
+        repeat_into(addend.expose_mut(), a.as_ref());
+        for block in input.expose_mut().chunks_exact_mut(v) {
+            add_plus_one(block, addend.expose());
+        }
+        a.zeroize();
+    }
+    Ok(out)
+}
+
+fn repeat_into(to: &mut [u8], from: &[u8]) {
+    for (to, from) in to.iter_mut().zip(from.iter().cycle()) {
+        *to = *from;
+    }
+}
+
+/// `block = (block + addend + 1) mod 2^(8v)`, big-endian (step 6C).
+fn add_plus_one(block: &mut [u8], addend: &[u8]) {
+    let mut carry = 1_u16;
+    for (to, from) in block.iter_mut().rev().zip(addend.iter().rev()) {
+        let [high, low] = (u16::from(*to) + u16::from(*from) + carry).to_be_bytes();
+        *to = low;
+        carry = u16::from(high);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+
+    use super::*;
+
+    #[test]
+    fn the_sum_carries_and_wraps() {
+        let mut block = [0xff, 0xff];
+        add_plus_one(&mut block, &[0, 0]);
+        assert_eq!(block, [0, 0]);
+        let mut block = [0x00, 0xfe];
+        add_plus_one(&mut block, &[0x01, 0x02]);
+        assert_eq!(block, [0x02, 0x01]);
+    }
+
+    #[test]
+    fn empty_inputs_and_odd_lengths_are_fine_and_endless_ones_are_not() {
+        let one = NonZeroU32::MIN;
+        for hash in Hash::ALL {
+            for len in [0, 1, 19, 64, 129] {
+                let key = pkcs12(hash, b"", b"", Pkcs12Purpose::Mac, one, len).unwrap();
+                assert_eq!(key.len(), len);
+            }
+        }
+        assert!(pkcs12(Hash::Sha1, b"", b"", Pkcs12Purpose::Key, one, usize::MAX).is_err());
+        let long = vec![0; MAX_INPUT_BYTES + 1];
+        assert!(pkcs12(Hash::Sha1, &long, b"", Pkcs12Purpose::Key, one, 8).is_err());
+        assert!(pkcs12(Hash::Sha1, b"", &long, Pkcs12Purpose::Key, one, 8).is_err());
+    }
+}
