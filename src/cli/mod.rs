@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod files;
+pub mod import;
 pub mod key;
 mod key_report;
 pub mod logging;
@@ -52,6 +53,8 @@ pub struct GlobalArgs {
 enum Command {
     /// Custody keys: made on a token, never leaving it
     Key(key::KeyArgs),
+    /// PFX records in Intune or in a gateway
+    Import(import::ImportArgs),
     /// The configuration file: print an example, check one
     Config(config::ConfigArgs),
     /// Versions of the program and of the cryptographic module
@@ -89,6 +92,7 @@ fn start(command: &Command, context: &Context) -> Result<Report, Failure> {
     logging::start(usual, global.verbose, global.log.as_deref(), global.json)?;
     match command {
         Command::Key(args) => key::run(args, context),
+        Command::Import(args) => import::run(args, context),
         Command::Config(args) => config::run(args, context),
         Command::Version => version::run(),
     }

@@ -141,18 +141,39 @@ impl UserPfxClient {
         Err(GraphError::Answer("the list has no end"))
     }
 
+    /// Puts `record` in the place of the one of this id and returns it as the service has it then.
+    ///
+    /// # Errors
+    /// [`GraphError`]; code `service_not_found` when there is none of this id.
+    pub async fn update(
+        &self,
+        id: &str,
+        record: &UserPfxCertificate,
+    ) -> Result<UserPfxCertificate, GraphError> {
+        let url = self.one(id)?;
+        let body = self
+            .call(|| self.request(Method::PATCH, url.clone()).json(record))
+            .await?;
+        parse(&body)
+    }
+
     /// Deletes a record.
     ///
     /// # Errors
     /// [`GraphError`]; code `service_not_found` when there is none of this id.
     pub async fn delete(&self, id: &str) -> Result<(), GraphError> {
+        let url = self.one(id)?;
+        self.call(|| self.request(Method::DELETE, url.clone()))
+            .await
+            .map(drop)
+    }
+
+    fn one(&self, id: &str) -> Result<Url, GraphError> {
         let mut url = self.records.clone();
         url.path_segments_mut()
             .map_err(|()| GraphError::Settings("the service's address has no path"))?
             .push(id);
-        self.call(|| self.request(Method::DELETE, url.clone()))
-            .await
-            .map(drop)
+        Ok(url)
     }
 
     /// The bearer token must not be carried elsewhere by a link in an answer.
