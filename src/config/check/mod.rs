@@ -1,0 +1,197 @@
+//! The second step: what one section says is held against itself and against the files it names, by the process that uses it.
+//!
+//! Not done while loading, because each process can read its own files only: the connector need not see the engine's PIN file.
+
+mod connector;
+mod engine;
+mod files;
+mod gateway;
+mod import;
+
+use super::error::{ConfigError, Problem};
+use super::{Config, ConnectorConfig, EngineConfig, GatewayConfig, ImportConfig};
+use std::ops::Deref;
+use std::path::Path;
+
+/// A section whose values fit together and whose files exist with the right permissions. Only the checks here make one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Checked<T>(T);
+
+impl<T> Checked<T> {
+    /// The section itself.
+    #[must_use]
+    pub fn into_inner(self) -> T {
+        self.0
+    }
+}
+
+impl<T> Deref for Checked<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+/// Who gives the PIN where a token section names neither a file nor a credential.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PinPolicy {
+    /// Nobody: a service has no terminal.
+    Service,
+    /// The person at the terminal.
+    Person,
+}
+
+/// What was found, with the section's name before it.
+#[derive(Debug, Default)]
+struct Findings(Vec<Problem>);
+
+impl Findings {
+    fn add(&mut self, text: impl Into<String>) {
+        self.0.push(Problem {
+            line: None,
+            text: text.into(),
+        });
+    }
+
+    fn finish<T>(self, file: &Path, section: &T) -> Result<Checked<T>, ConfigError>
+    where
+        T: Clone,
+    {
+        if self.0.is_empty() {
+            Ok(Checked(section.clone()))
+        } else {
+            Err(ConfigError::Invalid {
+                path: file.to_owned(),
+                problems: self.0,
+            })
+        }
+    }
+}
+
+impl Config {
+    /// `[engine]` for `command`, held against its files.
+    ///
+    /// # Errors
+    /// [`ConfigError`] when the section is missing or something in it cannot be used.
+    pub fn checked_engine(
+        &self,
+        command: &'static str,
+        pin: PinPolicy,
+    ) -> Result<Checked<EngineConfig>, ConfigError> {
+        let section = self.section(self.engine.as_ref(), "engine", command)?;
+        let mut findings = Findings::default();
+        engine::consistent(section, &mut findings);
+        engine::token(&section.token, "engine.token", pin, &mut findings);
+        engine::files(section, &mut findings);
+        findings.finish(&self.file, section)
+    }
+
+    /// `[engine]` for a command that uses nothing of it but the token.
+    ///
+    /// # Errors
+    /// [`ConfigError`] when the section is missing or its token cannot be used.
+    pub fn checked_engine_token(
+        &self,
+        command: &'static str,
+    ) -> Result<Checked<EngineConfig>, ConfigError> {
+        let section = self.section(self.engine.as_ref(), "engine", command)?;
+        let mut findings = Findings::default();
+        engine::token(
+            &section.token,
+            "engine.token",
+            PinPolicy::Person,
+            &mut findings,
+        );
+        findings.finish(&self.file, section)
+    }
+
+    /// `[connector]` for `command`, held against its files.
+    ///
+    /// # Errors
+    /// [`ConfigError`] when the section is missing or something in it cannot be used.
+    pub fn checked_connector(
+        &self,
+        command: &'static str,
+    ) -> Result<Checked<ConnectorConfig>, ConfigError> {
+        let section = self.section(self.connector.as_ref(), "connector", command)?;
+        let mut findings = Findings::default();
+        connector::consistent(section, &mut findings);
+        connector::files(section, &mut findings);
+        findings.finish(&self.file, section)
+    }
+
+    /// `[connector]` for a command that only speaks to the running connector: its files are not looked at.
+    ///
+    /// # Errors
+    /// [`ConfigError`] when the section is missing.
+    pub fn connector_for_control(
+        &self,
+        command: &'static str,
+    ) -> Result<&ConnectorConfig, ConfigError> {
+        self.section(self.connector.as_ref(), "connector", command)
+    }
+
+    /// `[gateway]` for `command`, held against its files.
+    ///
+    /// # Errors
+    /// [`ConfigError`] when the section is missing or something in it cannot be used.
+    pub fn checked_gateway(
+        &self,
+        command: &'static str,
+    ) -> Result<Checked<GatewayConfig>, ConfigError> {
+        let section = self.section(self.gateway.as_ref(), "gateway", command)?;
+        let mut findings = Findings::default();
+        gateway::files(section, &mut findings);
+        findings.finish(&self.file, section)
+    }
+
+    /// `[import]` for `command`, held against its files.
+    ///
+    /// # Errors
+    /// [`ConfigError`] when the section is missing or something in it cannot be used.
+    pub fn checked_import(
+        &self,
+        command: &'static str,
+    ) -> Result<Checked<ImportConfig>, ConfigError> {
+        let section = self.section(self.import.as_ref(), "import", command)?;
+        let mut findings = Findings::default();
+        import::files(section, &mut findings);
+        findings.finish(&self.file, section)
+    }
+
+    /// Everything that can be said of the values alone, without looking at any file: for `config check` on another machine.
+    #[must_use]
+    pub fn inconsistencies(&self) -> Vec<Problem> {
+        let mut findings = Findings::default();
+        if let Some(section) = &self.engine {
+            engine::consistent(section, &mut findings);
+            engine::pin(
+                &section.token,
+                "engine.token",
+                PinPolicy::Service,
+                &mut findings,
+            );
+        }
+        if let Some(section) = &self.connector {
+            connector::consistent(section, &mut findings);
+        }
+        if let Some(token) = self.import.as_ref().and_then(|s| s.token.as_ref()) {
+            engine::pin(token, "import.token", PinPolicy::Person, &mut findings);
+        }
+        findings.0
+    }
+
+    fn section<'a, T>(
+        &self,
+        section: Option<&'a T>,
+        name: &'static str,
+        command: &'static str,
+    ) -> Result<&'a T, ConfigError> {
+        section.ok_or_else(|| ConfigError::MissingSection {
+            path: self.file.clone(),
+            section: name,
+            command,
+        })
+    }
+}

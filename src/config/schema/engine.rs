@@ -1,0 +1,176 @@
+//! Keys of `[engine]` and of every `token` table.
+
+use super::{Key, Kind, Need, Word};
+
+const EXCEPTIONS: &[Word] = &[
+    Word {
+        name: "no-device-anchors",
+        doc: "Device certificates need not chain to an anchor: whoever controls the service can then have passwords encrypted to a key of their own.",
+    },
+    Word {
+        name: "unsigned-records",
+        doc: "Records need no importer's signature (those from Intune have none): whoever controls the service can then mix users, PFX and passwords.",
+    },
+    Word {
+        name: "extractable-keys",
+        doc: "Keys that are extractable or not sensitive may be used: for development only.",
+    },
+    Word {
+        name: "cms-des-ede3",
+        doc: "The format compatibleDesEde3 (RSA PKCS#1 v1.5 and Triple DES) may be asked for.",
+    },
+];
+
+pub(super) const ENGINE: &[Key] = &[
+    Key {
+        name: "socket",
+        kind: Kind::Path,
+        need: Need::Required("\"/run/pfx-connector/engine.sock\""),
+        doc: "The unix socket that the engine listens on.",
+    },
+    Key {
+        name: "allowed_uids",
+        kind: Kind::UserIds,
+        need: Need::Default("[]"),
+        doc: "User ids that may call, besides the engine's own (SO_PEERCRED): the connector's.",
+    },
+    Key {
+        name: "device_anchors",
+        kind: Kind::Paths,
+        need: Need::Usual("[\"/etc/pfx-connector/device-ca.pem\"]"),
+        doc: "PEM files with the certificates that device certificates must chain to. None at all needs the exception `no-device-anchors`.",
+    },
+    Key {
+        name: "exceptions",
+        kind: Kind::Words(EXCEPTIONS),
+        need: Need::Default("[]"),
+        doc: "Exceptions by name. Each is shown in every status.",
+    },
+    Key {
+        name: "max_in_flight",
+        kind: Kind::Integer {
+            min: 1,
+            max: 65_536,
+        },
+        need: Need::Default("256"),
+        doc: "Requests that may be in flight at once before callers are told to wait.",
+    },
+    Key {
+        name: "token",
+        kind: Kind::Table(TOKEN),
+        need: Need::Required(""),
+        doc: "The token with the custody key.",
+    },
+    Key {
+        name: "restart",
+        kind: Kind::Table(RESTART),
+        need: Need::Default(""),
+        doc: "How dead and hanging parts of the engine are replaced.",
+    },
+    Key {
+        name: "importers",
+        kind: Kind::Tables(IMPORTER),
+        need: Need::Usual(""),
+        doc: "Those whose signature makes a record acceptable, one table for each. None at all needs the exception `unsigned-records`.",
+    },
+];
+
+const RESTART: &[Key] = &[
+    Key {
+        name: "backoff_ms",
+        kind: Kind::Integer {
+            min: 1,
+            max: 600_000,
+        },
+        need: Need::Default("50"),
+        doc: "Pause before the first restart, doubled with each further one, in milliseconds.",
+    },
+    Key {
+        name: "backoff_max_ms",
+        kind: Kind::Integer {
+            min: 1,
+            max: 3_600_000,
+        },
+        need: Need::Default("5000"),
+        doc: "The longest pause, in milliseconds.",
+    },
+    Key {
+        name: "unresponsive_ms",
+        kind: Kind::Integer {
+            min: 100,
+            max: 600_000,
+        },
+        need: Need::Default("5000"),
+        doc: "A part that gives no sign of life for this long is replaced, in milliseconds.",
+    },
+    Key {
+        name: "call_limit_ms",
+        kind: Kind::Integer {
+            min: 100,
+            max: 3_600_000,
+        },
+        need: Need::Default("30000"),
+        doc: "A call into the PKCS#11 module that takes longer than this is taken for hanging, in milliseconds.",
+    },
+    Key {
+        name: "max_crashes_per_request",
+        kind: Kind::Integer { min: 1, max: 100 },
+        need: Need::Default("3"),
+        doc: "A request that was in flight in this many parts as they died is answered with a failure.",
+    },
+];
+
+/// Keys of a `token` table.
+pub(super) const TOKEN: &[Key] = &[
+    Key {
+        name: "module",
+        kind: Kind::AbsolutePath,
+        need: Need::Required("\"/usr/lib/softhsm/libsofthsm2.so\""),
+        doc: "The PKCS#11 module, by absolute path.",
+    },
+    Key {
+        name: "label",
+        kind: Kind::Text,
+        need: Need::Required("\"pfx-custody\""),
+        doc: "The token's label.",
+    },
+    Key {
+        name: "pin_file",
+        kind: Kind::Path,
+        need: Need::Usual("\"/etc/pfx-connector/pin\""),
+        doc: "File that holds the user PIN; only its owner may read it.",
+    },
+    Key {
+        name: "pin_credential",
+        kind: Kind::Text,
+        need: Need::Optional("\"hsm-pin\""),
+        doc: "Name of a systemd credential that holds the user PIN. Services need exactly one of `pin_file` and `pin_credential`; commands for people ask for the PIN when there is neither.",
+    },
+    Key {
+        name: "threads",
+        kind: Kind::Integer { min: 1, max: 64 },
+        need: Need::Default("4"),
+        doc: "Worker threads, each with one session of the token.",
+    },
+    Key {
+        name: "environment",
+        kind: Kind::TextMap,
+        need: Need::Default("{}"),
+        doc: "Environment of the process that loads the module (such as SOFTHSM2_CONF); nothing else of the environment reaches it.",
+    },
+];
+
+const IMPORTER: &[Key] = &[
+    Key {
+        name: "name",
+        kind: Kind::Text,
+        need: Need::Required("\"pki-team\""),
+        doc: "For logs and status.",
+    },
+    Key {
+        name: "public_key",
+        kind: Kind::Path,
+        need: Need::Required("\"/etc/pfx-connector/importer-public.pem\""),
+        doc: "PEM file with the importer's public key (`import signer` writes it) or a certificate.",
+    },
+];

@@ -1,0 +1,177 @@
+//! Keys of `[gateway]`.
+
+use super::{Key, Kind, Need};
+
+pub(super) const GATEWAY: &[Key] = &[
+    Key {
+        name: "listen",
+        kind: Kind::Address,
+        need: Need::Required("\"0.0.0.0:8443\""),
+        doc: "Address to listen on; port 0 takes a free one, which `ready_file` then tells.",
+    },
+    Key {
+        name: "certificate",
+        kind: Kind::Path,
+        need: Need::Required("\"/etc/pfx-gateway/gateway.pem\""),
+        doc: "PEM file with the gateway's certificate chain.",
+    },
+    Key {
+        name: "private_key",
+        kind: Kind::Path,
+        need: Need::Required("\"/etc/pfx-gateway/gateway-key.pem\""),
+        doc: "PEM file with its private key (PKCS#8); only its owner may read it.",
+    },
+    Key {
+        name: "connector_ca",
+        kind: Kind::Path,
+        need: Need::Required("\"/etc/pfx-gateway/connector-ca.pem\""),
+        doc: "PEM file with the certificates that connectors' certificates must chain to.",
+    },
+    Key {
+        name: "database",
+        kind: Kind::Path,
+        need: Need::Required("\"/var/lib/pfx-gateway/gateway.db\""),
+        doc: "The database (SQLite).",
+    },
+    Key {
+        name: "ready_file",
+        kind: Kind::Path,
+        need: Need::Optional("\"/run/pfx-gateway/ready\""),
+        doc: "File that the address is written to once it listens.",
+    },
+    Key {
+        name: "lease_ms",
+        kind: Kind::Integer {
+            min: 100,
+            max: 3_600_000,
+        },
+        need: Need::Default("60000"),
+        doc: "How long a lease lasts, in milliseconds.",
+    },
+    Key {
+        name: "max_leases",
+        kind: Kind::Integer {
+            min: 1,
+            max: 10_000,
+        },
+        need: Need::Default("20"),
+        doc: "Leases of one request before it has failed for good.",
+    },
+    Key {
+        name: "max_body_bytes",
+        kind: Kind::Integer {
+            min: 65_536,
+            max: 67_108_864,
+        },
+        need: Need::Default("4194304"),
+        doc: "The largest body accepted, in bytes.",
+    },
+    Key {
+        name: "max_queued",
+        kind: Kind::Integer {
+            min: 1,
+            max: 10_000_000,
+        },
+        need: Need::Default("100000"),
+        doc: "Requests that may wait at once; further device requests are refused with 429.",
+    },
+    Key {
+        name: "retention",
+        kind: Kind::Table(RETENTION),
+        need: Need::Default(""),
+        doc: "What is deleted when; really deleted, overwritten in the database file.",
+    },
+    Key {
+        name: "limits",
+        kind: Kind::Table(LIMITS),
+        need: Need::Default(""),
+        doc: "What one client may take of the service.",
+    },
+];
+
+const RETENTION: &[Key] = &[
+    Key {
+        name: "results_hours",
+        kind: Kind::Integer {
+            min: 1,
+            max: 87_600,
+        },
+        need: Need::Default("168"),
+        doc: "Results and failed requests, this many hours after they were settled.",
+    },
+    Key {
+        name: "records_days",
+        kind: Kind::Integer {
+            min: 0,
+            max: 36_500,
+        },
+        need: Need::Default("365"),
+        doc: "Records, this many days after their certificate expired.",
+    },
+    Key {
+        name: "audit_days",
+        kind: Kind::Integer {
+            min: 1,
+            max: 36_500,
+        },
+        need: Need::Default("730"),
+        doc: "The administrators' audit trail, in days.",
+    },
+];
+
+const LIMITS: &[Key] = &[
+    Key {
+        name: "connections",
+        kind: Kind::Integer {
+            min: 1,
+            max: 1_000_000,
+        },
+        need: Need::Default("1024"),
+        doc: "Connections at once; further ones wait.",
+    },
+    Key {
+        name: "handshake_ms",
+        kind: Kind::Integer {
+            min: 100,
+            max: 600_000,
+        },
+        need: Need::Default("10000"),
+        doc: "A TLS handshake that takes longer is cut, in milliseconds.",
+    },
+    Key {
+        name: "header_ms",
+        kind: Kind::Integer {
+            min: 100,
+            max: 600_000,
+        },
+        need: Need::Default("10000"),
+        doc: "Headers that take longer are cut, in milliseconds.",
+    },
+    Key {
+        name: "body_ms",
+        kind: Kind::Integer {
+            min: 100,
+            max: 600_000,
+        },
+        need: Need::Default("30000"),
+        doc: "A body that takes longer is refused, in milliseconds.",
+    },
+    Key {
+        name: "idle_ms",
+        kind: Kind::Integer {
+            min: 1_000,
+            max: 3_600_000,
+        },
+        need: Need::Default("120000"),
+        doc: "A connection without a request for this long is closed, in milliseconds.",
+    },
+    Key {
+        name: "drain_ms",
+        kind: Kind::Integer {
+            min: 0,
+            max: 600_000,
+        },
+        need: Need::Default("10000"),
+        doc: "How long a stop waits for requests in flight, in milliseconds.",
+    },
+];

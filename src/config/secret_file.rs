@@ -1,0 +1,183 @@
+//! Files that hold a secret: read only when nobody else can read them.
+
+use fips::secret::SecretBytes;
+use rustix::fs::FileType;
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+/// The largest secret that is read, in bytes.
+pub const MAX_BYTES: usize = 64 * 1024;
+
+/// A file that holds a secret and cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SecretFileError {
+    /// It cannot be opened or read.
+    #[error("{} cannot be read: {source}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It is a folder, a pipe or a device.
+    #[error("{} is not a file", path.display())]
+    NotAFile {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Others than its owner may read or change it.
+    #[error("{} holds a secret, but its mode {mode:04o} lets others than its owner use it", path.display())]
+    Exposed {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// It belongs to somebody else, who could read and change it.
+    #[error("{} holds a secret, but it belongs to user {owner}, not to the user {expected} who runs this", path.display())]
+    ForeignOwner {
+        /// The file.
+        path: PathBuf,
+        /// Its owner's user id.
+        owner: u32,
+        /// The user id of this process.
+        expected: u32,
+    },
+    /// It holds more than a secret can be long.
+    #[error("{} holds more than {MAX_BYTES} bytes", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+    },
+    /// There is nothing in it.
+    #[error("{} is empty", path.display())]
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+impl SecretFileError {
+    /// Stable code for machines.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Unreadable { .. } => "secret_file_unreadable",
+            Self::NotAFile { .. } => "secret_file_not_a_file",
+            Self::Exposed { .. } => "secret_file_exposed",
+            Self::ForeignOwner { .. } => "secret_file_foreign_owner",
+            Self::TooLarge { .. } => "secret_file_too_large",
+            Self::Empty { .. } => "secret_file_empty",
+        }
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> String {
+        match self {
+            Self::Exposed { path, .. } => format!("chmod 600 {}", path.display()),
+            Self::ForeignOwner { path, expected, .. } => {
+                format!("chown {expected} {}", path.display())
+            }
+            Self::Unreadable { .. } | Self::NotAFile { .. } => {
+                "name a file that the user who runs this owns and can read".to_owned()
+            }
+            Self::TooLarge { .. } | Self::Empty { .. } => {
+                "the file holds the secret and nothing else".to_owned()
+            }
+        }
+    }
+}
+
+/// Reads a secret: a file that only its owner can use, owned by the user who runs this or by root. One line end at its end is dropped.
+///
+/// # Errors
+/// [`SecretFileError`] when it cannot be read, others can use it, it is empty or larger than [`MAX_BYTES`].
+pub fn read(path: &Path) -> Result<SecretBytes, SecretFileError> {
+    let mut file = open(path)?;
+    // One byte more than allowed, to see that there is more.
+    let mut secret = SecretBytes::zeroed(MAX_BYTES + 1);
+    let mut length = 0;
+    loop {
+        let free = secret.expose_mut().get_mut(length..).unwrap_or_default();
+        if free.is_empty() {
+            return Err(SecretFileError::TooLarge {
+                path: path.to_owned(),
+            });
+        }
+        match file.read(free) {
+            Ok(0) => break,
+            Ok(read) => length += read,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(source) => {
+                return Err(SecretFileError::Unreadable {
+                    path: path.to_owned(),
+                    source,
+                });
+            }
+        }
+    }
+    let content = secret.expose().get(..length).unwrap_or_default();
+    let trimmed = content
+        .strip_suffix(b"\r\n")
+        .or_else(|| content.strip_suffix(b"\n"))
+        .unwrap_or(content);
+    if trimmed.is_empty() {
+        return Err(SecretFileError::Empty {
+            path: path.to_owned(),
+        });
+    }
+    Ok(SecretBytes::from_slice(trimmed))
+}
+
+/// Checks a file as [`read`] does, without reading it.
+///
+/// # Errors
+/// [`SecretFileError`] as [`read`], except for what only its content tells.
+pub fn check(path: &Path) -> Result<(), SecretFileError> {
+    open(path).map(drop)
+}
+
+fn open(path: &Path) -> Result<File, SecretFileError> {
+    let unreadable = |source| SecretFileError::Unreadable {
+        path: path.to_owned(),
+        source,
+    };
+    // O_NONBLOCK: opening a pipe must not wait for somebody to write into it.
+    let file = std::fs::OpenOptions::new()
+        .read(true)
+        .custom_flags(libc_flags())
+        .open(path)
+        .map_err(unreadable)?;
+    // The opened file is asked, not the path, so that it cannot be exchanged in between.
+    let stat = rustix::fs::fstat(&file).map_err(|errno| unreadable(errno.into()))?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        return Err(SecretFileError::NotAFile {
+            path: path.to_owned(),
+        });
+    }
+    let mode = stat.st_mode & 0o7777;
+    if mode & 0o077 != 0 {
+        return Err(SecretFileError::Exposed {
+            path: path.to_owned(),
+            mode,
+        });
+    }
+    let expected = rustix::process::geteuid().as_raw();
+    if stat.st_uid != expected && stat.st_uid != 0 {
+        return Err(SecretFileError::ForeignOwner {
+            path: path.to_owned(),
+            owner: stat.st_uid,
+            expected,
+        });
+    }
+    Ok(file)
+}
+
+fn libc_flags() -> i32 {
+    let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::CLOEXEC;
+    i32::try_from(flags.bits()).unwrap_or_default()
+}
