@@ -2,6 +2,7 @@
 
 use super::api::{ErrorBody, FailureReport};
 use super::store::StoreError;
+use crate::config::secret_file::SecretFileError;
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -152,20 +153,12 @@ pub enum GatewayError {
         /// What is wrong with it.
         what: String,
     },
-    /// Others than the owner may read the private key.
-    #[error("{path}: mode {mode:04o} lets others read it; run: chmod 600 {path}", path = path.display())]
-    TooOpen {
-        /// The file.
-        path: PathBuf,
-        /// Its permission bits.
-        mode: u32,
-    },
-    /// The TLS configuration is not acceptable.
+    /// The private key's file.
+    #[error(transparent)]
+    SecretFile(#[from] SecretFileError),
+    /// The TLS configuration is not acceptable, or not in FIPS mode.
     #[error("TLS: {0}")]
     Tls(String),
-    /// The TLS configuration would use something else than the validated module in FIPS mode.
-    #[error("TLS: the configuration is not in FIPS mode")]
-    NotFips,
     /// The address cannot be listened on.
     #[error("cannot listen on {address}: {source}")]
     Listen {

@@ -2,17 +2,15 @@
 
 use super::error::GatewayError;
 use super::store::Contact;
-use crate::config::GatewayConfig;
+use crate::config::{GatewayConfig, secret_file};
 use crate::encoding::hex;
 use der::Decode;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
-use zeroize::Zeroizing;
 
 /// The longest subject that is kept of a client certificate, in bytes.
 const MAX_SUBJECT_BYTES: usize = 512;
@@ -36,19 +34,8 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, GatewayErro
 }
 
 fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, GatewayError> {
-    let file = |source| GatewayError::File {
-        path: path.to_owned(),
-        source,
-    };
-    let mode = std::fs::metadata(path).map_err(file)?.permissions().mode() & 0o7777;
-    if mode & 0o077 != 0 {
-        return Err(GatewayError::TooOpen {
-            path: path.to_owned(),
-            mode,
-        });
-    }
-    let pem = Zeroizing::new(std::fs::read(path).map_err(file)?);
-    PrivateKeyDer::from_pem_slice(&pem).map_err(|_| GatewayError::Content {
+    let pem = secret_file::read(path)?;
+    PrivateKeyDer::from_pem_slice(pem.expose()).map_err(|_| GatewayError::Content {
         path: path.to_owned(),
         what: "no PKCS#8 private key in PEM".to_owned(),
     })
@@ -82,9 +69,7 @@ pub(super) fn server_config(config: &GatewayConfig) -> Result<Arc<ServerConfig>,
         )
         .map_err(|error| tls(&error))?;
     server.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    if !server.fips() {
-        return Err(GatewayError::NotFips);
-    }
+    fips::tls::assert_fips_server(&server).map_err(|error| tls(&error))?;
     Ok(Arc::new(server))
 }
 
