@@ -6,6 +6,7 @@ pub mod engine;
 pub mod files;
 pub mod gateway;
 pub mod import;
+pub mod init_token;
 pub mod key;
 mod key_report;
 pub mod logging;

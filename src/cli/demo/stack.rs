@@ -253,18 +253,12 @@ impl Stack {
     pub fn enrol(&self) -> Result<(), DemoError> {
         for role in ["importer", "mdm"] {
             let config = self.path("gateway.toml").display().to_string();
-            let created = super::process::run_json(
+            let out = self.path(&format!("import/{role}.token")).display().to_string();
+            let arguments = ["gateway", "token", "create", "--config", &config, "--role", role, "--name", role];
+            super::process::run(
                 &self.options.program,
-                &[
-                    "gateway", "token", "create", "--config", &config, "--role", role, "--name",
-                    role, "--days", "1", "--json",
-                ],
+                &[&arguments[..], &["--days", "1", "--out", &out]].concat(),
                 &[],
-            )?;
-            let bearer = text_at(&created, "/token", "gateway token create")?;
-            write_private(
-                &self.path(&format!("import/{role}.token")),
-                bearer.as_bytes(),
             )?;
         }
         let mut text = String::new();
