@@ -9,6 +9,7 @@ pub mod logging;
 pub mod output;
 pub mod process;
 pub mod prompt;
+pub mod recrypt;
 pub mod token;
 pub mod version;
 
@@ -53,6 +54,8 @@ pub struct GlobalArgs {
 enum Command {
     /// Custody keys: made on a token, never leaving it
     Key(key::KeyArgs),
+    /// One re-encryption by hand: encrypted password and device certificate in, CMS message out
+    Recrypt(recrypt::RecryptArgs),
     /// PFX records in Intune or in a gateway
     Import(import::ImportArgs),
     /// The configuration file: print an example, check one
@@ -92,6 +95,7 @@ fn start(command: &Command, context: &Context) -> Result<Report, Failure> {
     logging::start(usual, global.verbose, global.log.as_deref(), global.json)?;
     match command {
         Command::Key(args) => key::run(args, context),
+        Command::Recrypt(args) => recrypt::run(args, context),
         Command::Import(args) => import::run(args, context),
         Command::Config(args) => config::run(args, context),
         Command::Version => version::run(),
