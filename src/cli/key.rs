@@ -10,7 +10,7 @@ use hsm::pin::PinSource;
 use hsm::pkcs11::{GenerateKey, init_token};
 use hsm::public_key::PublicKey;
 use serde_json::json;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// `key`.
 #[derive(Debug, Args)]
@@ -184,7 +184,7 @@ fn initialise(args: &InitToken) -> Result<Report, Failure> {
     Ok(Report::done(json!({ "token": token }), text))
 }
 
-fn export(spki: &[u8], format: PublicFormat, out: &PathBuf) -> Result<Report, Failure> {
+fn export(spki: &[u8], format: PublicFormat, out: &Path) -> Result<Report, Failure> {
     let key = PublicKey::from_spki_der(spki)?;
     let (name, bytes) = match format {
         PublicFormat::Pem => ("pem", key.to_spki_pem()?.into_bytes()),

@@ -97,7 +97,7 @@ fn start(command: &Command, context: &Context) -> Result<Report, Failure> {
         Command::Key(args) => key::run(args, context),
         Command::Recrypt(args) => recrypt::run(args, context),
         Command::Import(args) => import::run(args, context),
-        Command::Config(args) => config::run(args, context),
+        Command::Config(args) => config::run(args),
         Command::Version => version::run(),
     }
 }
