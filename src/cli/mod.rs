@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod files;
+pub mod gateway;
 pub mod import;
 pub mod key;
 mod key_report;
@@ -56,6 +57,8 @@ enum Command {
     Key(key::KeyArgs),
     /// One re-encryption by hand: encrypted password and device certificate in, CMS message out
     Recrypt(recrypt::RecryptArgs),
+    /// The service side: stores records that it cannot decrypt, queues, leases
+    Gateway(gateway::GatewayArgs),
     /// PFX records in Intune or in a gateway
     Import(import::ImportArgs),
     /// The configuration file: print an example, check one
@@ -91,9 +94,13 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn start(command: &Command, context: &Context) -> Result<Report, Failure> {
     let global = &context.global;
-    let usual = Usual::Command;
+    let usual = match command {
+        Command::Gateway(args) if args.is_service() => Usual::Service,
+        _ => Usual::Command,
+    };
     logging::start(usual, global.verbose, global.log.as_deref(), global.json)?;
     match command {
+        Command::Gateway(args) => gateway::run(args, context),
         Command::Key(args) => key::run(args, context),
         Command::Recrypt(args) => recrypt::run(args, context),
         Command::Import(args) => import::run(args, context),
