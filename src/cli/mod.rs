@@ -13,6 +13,7 @@ pub mod logging;
 pub mod output;
 pub mod process;
 pub mod prompt;
+pub mod recrypt;
 pub mod token;
 pub mod version;
 
@@ -57,6 +58,8 @@ pub struct GlobalArgs {
 enum Command {
     /// Custody keys: made on a token, never leaving it
     Key(key::KeyArgs),
+    /// One re-encryption by hand: encrypted password and device certificate in, CMS message out
+    Recrypt(recrypt::RecryptArgs),
     /// The service side: stores records that it cannot decrypt, queues, leases
     Gateway(gateway::GatewayArgs),
     /// PFX records in Intune or in a gateway
@@ -102,8 +105,9 @@ fn start(command: &Command, context: &Context) -> Result<Report, Failure> {
     match command {
         Command::Gateway(args) => gateway::run(args, context),
         Command::Key(args) => key::run(args, context),
+        Command::Recrypt(args) => recrypt::run(args, context),
         Command::Import(args) => import::run(args, context),
-        Command::Config(args) => config::run(args, context),
+        Command::Config(args) => config::run(args),
         Command::Version => version::run(),
     }
 }
