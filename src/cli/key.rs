@@ -21,8 +21,6 @@ pub struct KeyArgs {
 
 #[derive(Debug, Subcommand)]
 enum KeyCommand {
-    /// Give an empty software token its label and PINs
-    InitToken(super::init_token::InitTokenArgs),
     /// Make a custody key on the token: sensitive, not extractable, for decryption only
     Generate {
         #[command(flatten)]
@@ -112,7 +110,6 @@ fn parse_bits(text: &str) -> Result<u32, String> {
 /// [`Failure`] when the token cannot do what was asked.
 pub fn run(args: &KeyArgs, context: &Context) -> Result<Report, Failure> {
     match &args.command {
-        KeyCommand::InitToken(args) => super::init_token::run(args),
         KeyCommand::Generate {
             token,
             key_label,

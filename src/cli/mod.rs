@@ -6,7 +6,6 @@ pub mod engine;
 pub mod files;
 pub mod gateway;
 pub mod import;
-pub mod init_token;
 pub mod key;
 mod key_report;
 pub mod logging;
@@ -56,6 +55,14 @@ pub struct GlobalArgs {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// The whole job on this machine, checked by an independent reader
+    Demo(demo::DemoArgs),
+    /// The engine: the only part that uses the custody key
+    Engine(engine::EngineArgs),
+    #[command(hide = true)]
+    EngineCustody(engine::EngineArgs),
+    #[command(hide = true)]
+    EngineFormats(engine::FormatsArgs),
     /// Custody keys: made on a token, never leaving it
     Key(key::KeyArgs),
     /// One re-encryption by hand: encrypted password and device certificate in, CMS message out
@@ -91,6 +98,12 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         args,
         global: cli.global,
     };
+    match &cli.command {
+        Command::Engine(args) => return engine::engine(args),
+        Command::EngineCustody(args) => return engine::engine_custody(args),
+        Command::EngineFormats(args) => return engine::engine_formats(args),
+        _ => {}
+    }
     let result = start(&cli.command, &context);
     output::finish(result, context.global.json)
 }
@@ -103,6 +116,11 @@ fn start(command: &Command, context: &Context) -> Result<Report, Failure> {
     };
     logging::start(usual, global.verbose, global.log.as_deref(), global.json)?;
     match command {
+        Command::Demo(args) => demo::command(args, context),
+        // Each of the engine's processes has its own log and exit codes: `run` has called them.
+        Command::Engine(_) | Command::EngineCustody(_) | Command::EngineFormats(_) => {
+            Err(Failure::usage("usage", "the engine is not started here"))
+        }
         Command::Gateway(args) => gateway::run(args, context),
         Command::Key(args) => key::run(args, context),
         Command::Recrypt(args) => recrypt::run(args, context),

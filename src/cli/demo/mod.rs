@@ -28,6 +28,8 @@ pub use summary::Summary;
 pub use token::{DemoToken, TokenKind};
 pub use verify::verify;
 
+use super::Context;
+use super::output::{Exit, Failure, Report};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::IsTerminal as _;
@@ -77,6 +79,19 @@ impl DeviceMix {
             (Self::Mixed, _) => DeviceKind::Ec("P-384"),
         }
     }
+}
+
+/// `demo`: runs it, and says how it went; exit code 1 if any number is off.
+///
+/// # Errors
+/// [`Failure`] naming the step that failed.
+pub fn command(args: &DemoArgs, context: &Context) -> Result<Report, Failure> {
+    let summary = run(args, context.global.json).map_err(|error| Failure::failed("demo", error.to_string()))?;
+    let mut report = Report::done(summary.json(), summary.to_string());
+    if !summary.is_good() {
+        report.exit = Exit::Failed;
+    }
+    Ok(report)
 }
 
 /// Runs the demo in a fresh temporary folder and removes the folder afterwards, unless it is to be kept.
