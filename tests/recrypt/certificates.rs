@@ -1,10 +1,11 @@
 //! What the formats process says about a device's certificate.
 
 use super::openssl::{AUTHORITY, DEVICE, Issuance, KeyAlgorithm, Workshop};
-use super::{NOW_MS, check, policy, target};
+use super::{NOW_MS, check, policy, target, trust};
 use pfx_connector::encoding::Base64Bytes;
 use pfx_connector::engine::api::DeviceTarget;
 use pfx_connector::engine::formats::device::{DevicePolicy, DeviceRefusal, Place, check_device};
+use pfx_connector::engine::recrypt::chain::verify;
 
 fn with_extensions(extensions: &str) -> Issuance {
     Issuance {
@@ -53,11 +54,10 @@ fn every_accepted_signature_algorithm_verifies() {
             ..Issuance::default()
         };
         let device = root.device_with("device", KeyAlgorithm::P256, &issuance);
-        let checked = check(&target(&device, &[]), &[&root]);
-        assert!(
-            checked.is_ok(),
-            "{algorithm:?} {digest} pss={pss}: {checked:?}"
-        );
+        let target = target(&device, &[]);
+        let checked = check(&target, &[&root])
+            .unwrap_or_else(|refusal| panic!("{algorithm:?} {digest} pss={pss}: {refusal}"));
+        assert!(verify(&target, &checked, &trust(&[&root]), NOW_MS).is_ok());
     }
 }
 
