@@ -1,1 +1,26 @@
-//! x
+//! Delivers people's S/MIME certificates to their devices without the decryption key ever leaving a hardware security module.
+//!
+//! ```text
+//! PKI administrator          gateway (service side)         connector host                        device
+//! import add  --HTTPS-->     records, queue, results  <--lease--  connector --unix socket--> engine supervisor
+//!   password encrypted       cannot decrypt           --work-->   (network, journal)           |- custody  -- PKCS#11 --> HSM
+//!   to the custody key       what it stores           <-result--                               `- formats (parsers)
+//! ```
+//!
+//! One binary, several processes, each with one trust level; `docs/architecture.md` draws the lines between them.
+//! Modules follow those lines and depend one way: [`cli`] -> [`connector`], [`gateway`] -> [`engine`] -> `hsm` -> `fips`.
+//! [`record`], [`encoding`], [`clock`], [`config`] and [`telemetry`] hold what several of them share.
+#![forbid(unsafe_code)]
+
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod connector;
+pub mod encoding;
+pub mod engine;
+pub mod gateway;
+pub mod record;
+pub mod telemetry;
+
+/// Version of the program, as every status, log and protocol greeting reports it.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

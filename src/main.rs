@@ -1,2 +1,8 @@
-//! x
-fn main() {}
+//! The program: everything it does is in the library.
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    pfx_connector::cli::run(std::env::args_os())
+}

@@ -1,0 +1,127 @@
+//! `[engine]`: the token, who may call, whose records and which devices are accepted.
+
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// `[engine]`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EngineConfig {
+    /// The unix socket that it listens on.
+    pub socket: PathBuf,
+    /// User ids that may call, besides the engine's own.
+    #[serde(default)]
+    pub allowed_uids: Vec<u32>,
+    /// PEM files with the certificates that device certificates must chain to.
+    #[serde(default)]
+    pub device_anchors: Vec<PathBuf>,
+    /// Exceptions by name.
+    #[serde(default)]
+    pub exceptions: Vec<EngineException>,
+    /// Requests that may be in flight at once before callers are told to wait.
+    #[serde(default = "default_in_flight")]
+    pub max_in_flight: usize,
+    /// How the engine's processes are watched.
+    #[serde(default)]
+    pub restart: RestartConfig,
+    /// The token.
+    pub token: TokenSection,
+    /// Those whose records are accepted.
+    #[serde(default)]
+    pub importers: Vec<ImporterConfig>,
+}
+
+fn default_in_flight() -> usize {
+    256
+}
+
+/// Exceptions of the engine, each shown in every status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum EngineException {
+    /// Device certificates need not chain to an anchor. Whoever controls the service can then have passwords encrypted to a key of their own.
+    NoDeviceAnchors,
+    /// Records need no importer's signature (those from Intune have none). Whoever controls the service can then mix users, PFX and passwords.
+    UnsignedRecords,
+    /// Keys that are extractable or not sensitive may be used: for development only.
+    ExtractableKeys,
+    /// The format `compatibleDesEde3` may be asked for.
+    CmsDesEde3,
+}
+
+impl EngineException {
+    /// Its name in the configuration and in every status.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NoDeviceAnchors => "no-device-anchors",
+            Self::UnsignedRecords => "unsigned-records",
+            Self::ExtractableKeys => "extractable-keys",
+            Self::CmsDesEde3 => "cms-des-ede3",
+        }
+    }
+}
+
+/// `[engine.restart]`: how dead and hanging parts are replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RestartConfig {
+    /// Pause before the first restart, doubled with each further one, in milliseconds.
+    pub backoff_ms: u64,
+    /// The longest pause, in milliseconds.
+    pub backoff_max_ms: u64,
+    /// A part that gives no sign of life for this long is replaced, in milliseconds.
+    pub unresponsive_ms: u64,
+    /// A call into the PKCS#11 module that takes longer than this is taken for hanging, in milliseconds.
+    pub call_limit_ms: u64,
+    /// A request that was in flight in this many parts as they died is answered with a failure.
+    pub max_crashes_per_request: u32,
+}
+
+impl Default for RestartConfig {
+    fn default() -> Self {
+        Self {
+            backoff_ms: 50,
+            backoff_max_ms: 5_000,
+            unresponsive_ms: 5_000,
+            call_limit_ms: 30_000,
+            max_crashes_per_request: 3,
+        }
+    }
+}
+
+/// `[engine.token]`, `[import.token]`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenSection {
+    /// The PKCS#11 module, by absolute path.
+    pub module: PathBuf,
+    /// The token's label.
+    pub label: String,
+    /// File that holds the user PIN; only its owner may read it.
+    pub pin_file: Option<PathBuf>,
+    /// Name of a systemd credential that holds the user PIN.
+    pub pin_credential: Option<String>,
+    /// Worker threads, each with one session.
+    #[serde(default = "default_threads")]
+    pub threads: usize,
+    /// Environment of the process that loads the module (such as `SOFTHSM2_CONF`); nothing else of the environment reaches it.
+    #[serde(default)]
+    pub environment: BTreeMap<String, String>,
+}
+
+fn default_threads() -> usize {
+    4
+}
+
+/// `[[engine.importers]]`: somebody whose signature makes a record acceptable.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImporterConfig {
+    /// For logs and status.
+    pub name: String,
+    /// PEM file with the public key (SubjectPublicKeyInfo) or a certificate.
+    pub public_key: PathBuf,
+}

@@ -1,0 +1,73 @@
+//! `[gateway]`: the service side.
+
+use serde::Deserialize;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// `[gateway]`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GatewayConfig {
+    /// Address to listen on; port 0 takes a free one, which `ready_file` then tells.
+    pub listen: SocketAddr,
+    /// PEM file with the gateway's certificate chain.
+    pub certificate: PathBuf,
+    /// PEM file with its private key (PKCS#8); only its owner may read it.
+    pub private_key: PathBuf,
+    /// PEM file with the certificates that connectors' certificates must chain to.
+    pub connector_ca: PathBuf,
+    /// The database (SQLite).
+    pub database: PathBuf,
+    /// File that the address is written to once it listens.
+    pub ready_file: Option<PathBuf>,
+    /// How long a lease lasts, in milliseconds.
+    #[serde(default = "default_lease_ms")]
+    pub lease_ms: u64,
+    /// Leases of one request before it has failed for good.
+    #[serde(default = "default_max_leases")]
+    pub max_leases: u32,
+    /// The largest body accepted, in bytes.
+    #[serde(default = "default_body_bytes")]
+    pub max_body_bytes: usize,
+    /// Requests that may wait at once; further device requests are refused with 429.
+    #[serde(default = "default_max_queued")]
+    pub max_queued: u32,
+    /// What is deleted when.
+    #[serde(default)]
+    pub retention: RetentionConfig,
+}
+
+fn default_lease_ms() -> u64 {
+    60_000
+}
+fn default_max_leases() -> u32 {
+    20
+}
+fn default_body_bytes() -> usize {
+    4 * 1024 * 1024
+}
+fn default_max_queued() -> u32 {
+    100_000
+}
+
+/// `[gateway.retention]`: real deletion, overwritten in the database file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RetentionConfig {
+    /// Results and failed requests, this many hours after they were settled.
+    pub results_hours: u32,
+    /// Records, this many days after their certificate expired.
+    pub records_days: u32,
+    /// The administrators' audit trail, in days.
+    pub audit_days: u32,
+}
+
+impl Default for RetentionConfig {
+    fn default() -> Self {
+        Self {
+            results_hours: 24 * 7,
+            records_days: 365,
+            audit_days: 365 * 2,
+        }
+    }
+}

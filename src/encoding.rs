@@ -1,0 +1,73 @@
+//! Bytes as text: base64 (RFC 4648 section 4) in every protocol and file of ours, lower-case hexadecimal for fingerprints.
+
+use base64ct::{Base64, Encoding};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Bytes that travel as one line of padded base64 (RFC 4648 section 4). Not for secrets: it is printable and cloneable.
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
+pub struct Base64Bytes(pub Vec<u8>);
+
+impl Base64Bytes {
+    /// The bytes themselves.
+    #[must_use]
+    pub fn as_slice(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Decodes one line of base64.
+    ///
+    /// # Errors
+    /// [`NotBase64`] when the text holds anything but the standard alphabet with correct padding.
+    pub fn decode(text: &str) -> Result<Self, NotBase64> {
+        Base64::decode_vec(text).map(Self).map_err(|_| NotBase64)
+    }
+
+    /// One line of padded base64.
+    #[must_use]
+    pub fn encode(&self) -> String {
+        Base64::encode_string(&self.0)
+    }
+}
+
+impl From<Vec<u8>> for Base64Bytes {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+}
+
+impl std::fmt::Debug for Base64Bytes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Content stays out of logs: what is encrypted today may be of use to somebody tomorrow.
+        write!(f, "Base64Bytes({} bytes)", self.0.len())
+    }
+}
+
+impl Serialize for Base64Bytes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.encode())
+    }
+}
+
+impl<'de> Deserialize<'de> for Base64Bytes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        Self::decode(&text).map_err(serde::de::Error::custom)
+    }
+}
+
+/// The text is not base64.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not base64 (one line, standard alphabet, with its padding)")]
+pub struct NotBase64;
+
+/// Lower-case hexadecimal.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    base16ct::lower::encode_string(bytes)
+}
+
+/// Bytes of a hexadecimal text of either case; `None` when it is not one.
+#[must_use]
+pub fn from_hex(text: &str) -> Option<Vec<u8>> {
+    base16ct::mixed::decode_vec(text).ok()
+}

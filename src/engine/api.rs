@@ -1,0 +1,181 @@
+//! What may be asked of the engine, and what it answers: the messages that cross its unix socket (JSON in the frames of `ipc`).
+
+use crate::encoding::Base64Bytes;
+use crate::record::Record;
+use serde::{Deserialize, Serialize};
+
+/// Version of these messages; a greeting with another one is refused.
+pub const API_VERSION: u16 = 1;
+
+/// How the password is encrypted to the device (RFC 5652 EnvelopedData, one recipient by issuerAndSerialNumber).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum CmsFormat {
+    /// RSA: RSAES-OAEP (SHA-256, MGF1 SHA-256) and AES-256-CBC. EC: ECDH (dhSinglePass-stdDH-sha256kdf), AES-256 key wrap, AES-256-CBC.
+    Modern,
+    /// RSA only: RSAES-PKCS1-v1_5 and AES-256-CBC, for devices that know nothing newer.
+    Compatible,
+    /// RSA only: RSAES-PKCS1-v1_5 and DES-EDE3-CBC, for devices of the existing connector's days; an opt-in of the engine.
+    CompatibleDesEde3,
+}
+
+/// The device that a password is encrypted to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DeviceTarget {
+    /// The device's certificate (DER).
+    pub certificate: Base64Bytes,
+    /// Certificates (DER) that may lie between it and a configured anchor, in any order; eight at most.
+    #[serde(default)]
+    pub intermediates: Vec<Base64Bytes>,
+}
+
+/// Re-encrypt one password to one device.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RecryptRequest {
+    /// Name of the request, for logs and receipts.
+    pub request_id: String,
+    /// The importer's record.
+    pub record: Record,
+    /// The PFX that the record speaks of, as stored.
+    pub pfx: Base64Bytes,
+    /// Where the password goes.
+    pub device: DeviceTarget,
+    /// In which form.
+    pub format: CmsFormat,
+}
+
+/// A request to the engine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "op", rename_all = "camelCase")]
+pub enum EngineRequest {
+    /// Re-encrypt one password.
+    Recrypt(Box<RecryptRequest>),
+    /// Report what runs and how it fares.
+    Status,
+}
+
+/// The engine's answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "result", rename_all = "camelCase")]
+pub enum EngineReply {
+    /// The password, encrypted to the device.
+    Recrypted(Recrypted),
+    /// The report.
+    Status(Box<EngineStatus>),
+    /// It did not work.
+    Failed(Failure),
+}
+
+/// A password encrypted to a device.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Recrypted {
+    /// CMS ContentInfo with EnvelopedData (DER).
+    pub cms: Base64Bytes,
+    /// Fingerprint of the custody key that was used.
+    pub custody_key: String,
+}
+
+/// Why a request failed, as far as it may be told outside the engine. The operator's log of the engine says more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Failure {
+    /// What happened.
+    pub code: FailureCode,
+    /// The same in words, with the remedy; one fixed sentence for [`FailureCode::DecryptionFailed`].
+    pub message: String,
+}
+
+/// Stable failure codes of the engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub enum FailureCode {
+    /// Anything that went wrong in a decryption: one code and one sentence for all of it.
+    DecryptionFailed,
+    /// The record is not what a configured importer signed, or names no signature.
+    RecordRefused,
+    /// The custody key that the record names is not on the token, or may not be used.
+    KeyNotFound,
+    /// The device certificate is malformed, expired, too weak, not for encryption, or does not chain to an anchor.
+    DeviceCertificateRefused,
+    /// The requested format does not fit the device key or is not allowed here.
+    FormatRefused,
+    /// The request is not well-formed or over a limit.
+    BadRequest,
+    /// The token or its module does not answer; later it may.
+    TokenUnavailable,
+    /// A part of the engine died or hung over this request too often.
+    EngineFault,
+    /// Too much is in flight; later it may work.
+    Busy,
+    /// The deadline passed before an answer was there.
+    DeadlineExceeded,
+}
+
+impl FailureCode {
+    /// Whether the same request may succeed later without anybody changing it.
+    #[must_use]
+    pub fn is_transient(self) -> bool {
+        matches!(
+            self,
+            Self::TokenUnavailable | Self::Busy | Self::DeadlineExceeded | Self::EngineFault
+        )
+    }
+}
+
+/// What the engine reports of itself. Nothing in it is secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EngineStatus {
+    /// Version of the program.
+    pub version: String,
+    /// Version of the cryptographic module, e.g. `AWS-LC FIPS 3.1.0`.
+    pub module_version: String,
+    /// The token (null while it is not reachable).
+    pub token: Option<serde_json::Value>,
+    /// What the token does natively and what is done in software.
+    pub capabilities: Option<serde_json::Value>,
+    /// Custody keys found, with the reason for each that is refused.
+    pub keys: Vec<KeyStatus>,
+    /// The processes of the engine.
+    pub parts: Vec<PartStatus>,
+    /// Names of the exceptions in force, such as `no-device-anchors`.
+    pub exceptions: Vec<String>,
+    /// Private-key operations asked of the token for requests since the custody process started (canaries not counted).
+    pub key_uses: u64,
+    /// Requests answered since the supervisor started.
+    pub answered: u64,
+    /// Requests in flight.
+    pub in_flight: u64,
+}
+
+/// A custody key in a report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KeyStatus {
+    /// SHA-256 of the SubjectPublicKeyInfo.
+    pub fingerprint: String,
+    /// The token's label of it.
+    pub label: String,
+    /// Size of the modulus in bits.
+    pub modulus_bits: u32,
+    /// Why it is refused; empty when it is used.
+    pub problems: Vec<String>,
+}
+
+/// A process of the engine in a report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PartStatus {
+    /// `supervisor`, `custody` or `formats`.
+    pub name: String,
+    /// Process id; null while it is being restarted.
+    pub pid: Option<u32>,
+    /// How often it was restarted.
+    pub restarts: u64,
+    /// Resident memory in bytes, where the system tells.
+    pub resident_bytes: Option<u64>,
+}

@@ -1,0 +1,3 @@
+//! The engine: the only processes that see a clear password or use the custody key.
+
+pub mod api;

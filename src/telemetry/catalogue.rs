@@ -1,0 +1,142 @@
+//! Every event there is: number, log and task category.
+//!
+//! Numbers and categories are those of Microsoft's Certificate Connector where the meaning is equal, so that rules written for it
+//! go on working: 1-999 general, 2000-2999 PKCS import. The general ones are ours.
+
+use serde::{Deserialize, Serialize};
+
+/// The three logs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Log {
+    /// One event for each request, and what an operator has to act on.
+    Admin,
+    /// The steps.
+    Operational,
+    /// Details for a search for faults; off by default.
+    Debug,
+}
+
+/// How grave an event is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Level {
+    /// As it should be.
+    Information,
+    /// Works, but somebody should look.
+    Warning,
+    /// Does not work.
+    Error,
+}
+
+macro_rules! events {
+    ($($(#[doc = $doc:literal])+ $name:ident = $id:literal, $log:ident, $level:ident;)+) => {
+        /// An event of the catalogue; its name is its task category.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[non_exhaustive]
+        pub enum EventKind { $($(#[doc = $doc])+ $name,)+ }
+
+        impl EventKind {
+            /// Every event, in the order of the catalogue.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
+
+            /// The event's number.
+            #[must_use]
+            pub fn id(self) -> u16 { match self { $(Self::$name => $id,)+ } }
+
+            /// The log it goes to.
+            #[must_use]
+            pub fn log(self) -> Log { match self { $(Self::$name => Log::$log,)+ } }
+
+            /// How grave it is.
+            #[must_use]
+            pub fn level(self) -> Level { match self { $(Self::$name => Level::$level,)+ } }
+
+            /// Its task category.
+            #[must_use]
+            pub fn category(self) -> &'static str { match self { $(Self::$name => stringify!($name),)+ } }
+
+            /// What it means, in one sentence.
+            #[must_use]
+            pub fn meaning(self) -> &'static str { match self { $(Self::$name => concat!($($doc),+).trim_ascii(),)+ } }
+        }
+    };
+}
+
+events! {
+    /// The connector started.
+    ConnectorStarted = 1, Admin, Information;
+    /// The connector was asked to stop and finishes what it has in flight.
+    ConnectorDraining = 2, Operational, Information;
+    /// The connector stopped.
+    ConnectorStopped = 3, Admin, Information;
+    /// The configuration was read again and is in force.
+    ConfigurationReloaded = 10, Admin, Information;
+    /// The configuration was read again and is refused; the old one stays in force.
+    ConfigurationRefused = 11, Admin, Error;
+    /// The engine answers.
+    EngineConnected = 20, Operational, Information;
+    /// The engine does not answer; requests wait.
+    EngineUnavailable = 21, Admin, Error;
+    /// The token does not answer; requests wait.
+    TokenUnavailable = 22, Admin, Error;
+    /// The token answers again.
+    TokenRecovered = 23, Admin, Information;
+    /// The service does not answer or answers with an error; it is asked again with growing pauses.
+    ServiceUnavailable = 30, Operational, Warning;
+    /// The service answers again.
+    ServiceRecovered = 31, Operational, Information;
+    /// The service refuses this connector (certificate, protocol version or rights).
+    ServiceRefused = 32, Admin, Error;
+    /// The journal cannot be written; no new work is taken until it can.
+    JournalUnavailable = 40, Admin, Error;
+    /// The journal can be written again.
+    JournalRecovered = 41, Admin, Information;
+    /// A log file was archived.
+    LogArchived = 50, Operational, Information;
+    /// The logs' cap was reached and the oldest archives were removed.
+    LogCapReached = 51, Admin, Warning;
+    /// A request that this connector had leased belongs to another one now; its result was not accepted here.
+    RequestSuperseded = 60, Operational, Information;
+    /// A finished request was offered again; the key was not used.
+    RequestOfferedAgain = 61, Operational, Information;
+    /// Detail of a step.
+    StepDetail = 90, Debug, Information;
+    /// The PKCS import request was uploaded.
+    PkcsImportRequestSuccess = 2000, Admin, Information;
+    /// The PKCS import request failed for good.
+    PkcsImportRequestFailure = 2001, Admin, Error;
+    /// One request was downloaded.
+    PkcsImportDownloadedRequest = 2020, Operational, Information;
+    /// The password was re-encrypted to the device.
+    PkcsImportReencryptSuccess = 2050, Operational, Information;
+    /// Re-encrypting failed and will be tried again.
+    PkcsImportReencryptFailedAttempt = 2051, Operational, Warning;
+    /// Re-encrypting failed.
+    PkcsImportReencryptFailure = 2052, Operational, Error;
+    /// A batch of results was uploaded.
+    PkcsImportUploadSuccess = 2100, Operational, Information;
+    /// Results could not be uploaded and will be tried again.
+    PkcsImportUploadFailure = 2101, Operational, Warning;
+    /// One result was uploaded.
+    PkcsImportUploadedRequest = 2102, Operational, Information;
+    /// A batch of requests was downloaded.
+    PkcsImportDownloadSuccess = 2202, Operational, Information;
+    /// Requests could not be downloaded and will be asked for again.
+    PkcsImportDownloadFailure = 2203, Operational, Warning;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::EventKind;
+
+    #[test]
+    fn numbers_are_unique_and_in_their_ranges() {
+        let mut ids: Vec<u16> = EventKind::ALL.iter().map(|kind| kind.id()).collect();
+        ids.sort_unstable();
+        let before = ids.len();
+        ids.dedup();
+        assert_eq!(ids.len(), before);
+        assert!(ids.iter().all(|id| matches!(id, 1..=999 | 2000..=2999)));
+    }
+}

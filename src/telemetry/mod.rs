@@ -1,0 +1,3 @@
+//! What the program tells people and machines about its work: the event log, its catalogue of events, metrics and health.
+
+pub mod catalogue;
