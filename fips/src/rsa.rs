@@ -4,6 +4,7 @@
 
 mod private;
 mod public;
+mod shared;
 
 pub use private::PrivateKey;
 pub use public::PublicKey;
@@ -59,3 +60,6 @@ fn oaep(hash: Hash) -> &'static lc::OaepAlgorithm {
         Hash::Sha512 => &lc::OAEP_SHA512_MGF1SHA512,
     }
 }
+
+#[cfg(test)]
+mod tests;

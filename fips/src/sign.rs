@@ -43,3 +43,6 @@ pub fn verify(
         .verify_sig(spki_der, message, signature)
         .map_err(|_| Error::Verification)
 }
+
+#[cfg(test)]
+mod tests;

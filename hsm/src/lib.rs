@@ -1,1 +1,65 @@
-//! x
+//! Custody of RSA keys that never leave a token.
+//!
+//! The engine holds ciphertexts and asks for plaintexts. Everything it may know about the key's keeper is the trait
+//! [`Custody`]; behind it is, so far, [`pkcs11::Pkcs11Custody`].
+//!
+//! ```text
+//!   engine threads            this crate                                      the token's library
+//!  ----------------   ------------------------------------------------   -----------------------------
+//!   decrypt(..) --.                    .- worker 0: session 0, handles --- C_DecryptInit + C_Decrypt
+//!   decrypt(..) --+--> bounded queue --+- worker 1: session 1, handles ---  one of each, into a buffer
+//!   decrypt(..) --'                    '- ...                               that is wiped afterwards
+//!   health()  ------> counters (never asks the token)
+//! ```
+//!
+//! What it guarantees:
+//! * A key that is readable, extractable or not for decryption is refused, unless a development switch says otherwise.
+//! * A bad input is never taken for a broken token, nor the reverse: modules answer both with the same codes, so after a
+//!   failure a ciphertext with a known answer decides ([`Error::class`]).
+//! * A wrong PIN is tried once.
+//! * Plaintexts exist in [`SecretBytes`] only.
+//! * Where the token removes the padding itself, nothing about a bad padding reaches the caller. Where it cannot, the padding
+//!   is removed here in constant time, and [`Capabilities::software_unpadding`] says so: that is no approved service.
+//!
+//! PKCS#11 has traps that shape this crate; each is told where it is avoided: one initialisation per process and module,
+//! no length query before a decryption, sessions that belong to one thread, handles that grow old, calls that hang.
+//!
+//! ```no_run
+//! use hsm::pin::PinSource;
+//! use hsm::pkcs11::{Pkcs11Custody, TokenConfig};
+//! use hsm::{Custody, Padding};
+//!
+//! # fn main() -> Result<(), hsm::Error> {
+//! let custody = Pkcs11Custody::open(TokenConfig {
+//!     module: "/usr/lib/softhsm/libsofthsm2.so".into(),
+//!     token_label: Some("custody".into()),
+//!     token_serial: None,
+//!     pin: PinSource::File("/etc/pfx-connector/pin".into()),
+//!     threads: 4,
+//!     allow_extractable_keys: false,
+//! })?;
+//! let key = custody.keys()?.remove(0);
+//! let ciphertext = std::fs::read("password.bin").unwrap_or_default();
+//! let password = custody.decrypt(&key.fingerprint, Padding::OaepSha512, &ciphertext)?;
+//! println!("{} bytes", password.len());
+//! # Ok(())
+//! # }
+//! ```
+
+mod custody;
+mod error;
+mod files;
+mod key;
+mod oaep;
+mod padding;
+pub mod pin;
+pub mod pkcs11;
+pub mod public_key;
+mod token;
+
+pub use custody::{Capabilities, Custody, Health, Operation};
+pub use error::{Error, ErrorClass, FileProblem, PinProblem, Refusal};
+pub use fips::secret::SecretBytes;
+pub use key::{InvalidFingerprint, KeyAttributes, KeyFingerprint, KeyInfo, KeyProblem};
+pub use padding::{Padding, UnknownPadding};
+pub use token::{TokenFlags, TokenInfo, Version};

@@ -112,6 +112,18 @@ mod tests {
 
     use super::*;
 
+    /// The password "smeg" of the test vectors that have gone round since PKCS#12 came out.
+    #[test]
+    fn the_well_known_vectors_come_out() {
+        let bytes = |hex| base16ct::lower::decode_vec(hex).unwrap();
+        let (password, salt) = (bytes("0073006d006500670000"), bytes("0a58cf64530d823f"));
+        let one = NonZeroU32::MIN;
+        let key = pkcs12(Hash::Sha1, &password, &salt, Pkcs12Purpose::Key, one, 24).unwrap();
+        assert!(key.ct_eq(&bytes("8aaae6297b6cb04642ab5b077851284eb7128f1a2a7fbca3")));
+        let iv = pkcs12(Hash::Sha1, &password, &salt, Pkcs12Purpose::Iv, one, 8).unwrap();
+        assert!(iv.ct_eq(&bytes("79993dfe048d3b76")));
+    }
+
     #[test]
     fn the_sum_carries_and_wraps() {
         let mut block = [0xff, 0xff];

@@ -32,3 +32,37 @@ pub fn x963(hash: Hash, z: &SecretBytes, shared_info: &[u8], len: usize) -> Resu
     }
     Ok(out)
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn bytes(hex: &str) -> Vec<u8> {
+        base16ct::lower::decode_vec(hex).unwrap()
+    }
+
+    /// NIST CAVS 12.0, "ANS X9.63-2001", SHA-256, 192 bits of Z, no SharedInfo, count 0.
+    #[test]
+    fn the_vector_of_nist_comes_out() {
+        let z = SecretBytes::from_vec(bytes("96c05619d56c328ab95fe84b18264b08725b85e33fd34f08"));
+        let key = x963(Hash::Sha256, &z, b"", 16).unwrap();
+        assert!(key.ct_eq(&bytes("443024c3dae66b95e6f5670601558f71")));
+    }
+
+    #[test]
+    fn shorter_outputs_are_the_beginning_of_longer_ones_and_endless_ones_are_refused() {
+        let z = SecretBytes::zeroed(32);
+        for hash in Hash::ALL {
+            let mut long = x963(hash, &z, b"info", 100).unwrap();
+            for len in (0..100).rev() {
+                long.truncate(len);
+                assert!(x963(hash, &z, b"info", len).unwrap().ct_eq(long.expose()));
+            }
+        }
+        assert!(x963(Hash::Sha1, &z, b"", MAX_DERIVED_BYTES).is_ok());
+        assert!(x963(Hash::Sha1, &z, b"", MAX_DERIVED_BYTES + 1).is_err());
+        assert!(x963(Hash::Sha1, &z, b"", usize::MAX).is_err());
+    }
+}

@@ -1,0 +1,99 @@
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use super::*;
+use crate::ec;
+
+#[test]
+fn every_algorithm_verifies_what_it_signed_and_nothing_else() {
+    let p521 = ec::PrivateKey::generate(ec::Curve::P521).unwrap();
+    let keys = [
+        SigningKey::generate(KeyKind::EcP256).unwrap(),
+        SigningKey::generate(KeyKind::EcP384).unwrap(),
+        SigningKey::from_pkcs8(p521.pkcs8_der().unwrap().expose()).unwrap(),
+        SigningKey::generate(KeyKind::Rsa(2048)).unwrap(),
+    ];
+    let mut signed = 0;
+    for key in &keys {
+        for algorithm in SignatureAlgorithm::ALL {
+            let Ok(mut signature) = key.sign_with(algorithm, b"message") else {
+                continue;
+            };
+            signed += 1;
+            let spki = key.spki_der();
+            verify(algorithm, spki, b"message", &signature).unwrap();
+            let wrong = Err(Error::Verification);
+            assert_eq!(verify(algorithm, spki, b"massage", &signature), wrong);
+            assert_eq!(verify(algorithm, spki, b"message", b""), wrong);
+            assert_eq!(verify(algorithm, spki, b"message", &signature[1..]), wrong);
+            let last = signature.len() - 1;
+            signature[last] ^= 1;
+            assert_eq!(verify(algorithm, spki, b"message", &signature), wrong);
+        }
+    }
+    // One for each curve, six for RSA.
+    assert_eq!(signed, 9);
+}
+
+#[test]
+fn the_default_algorithm_fits_the_key_and_survives_pkcs8() {
+    for (kind, algorithm) in [
+        (KeyKind::EcP256, SignatureAlgorithm::EcdsaP256Sha256),
+        (KeyKind::EcP384, SignatureAlgorithm::EcdsaP384Sha384),
+        (KeyKind::Rsa(2048), SignatureAlgorithm::RsaPkcs1Sha256),
+    ] {
+        let key = SigningKey::generate(kind).unwrap();
+        let key = SigningKey::from_pkcs8(key.pkcs8_der().unwrap().expose()).unwrap();
+        assert_eq!(key.algorithm(), algorithm);
+        let signature = key.sign(b"message").unwrap();
+        verify(algorithm, key.spki_der(), b"message", &signature).unwrap();
+    }
+}
+
+#[test]
+fn a_key_of_another_kind_is_a_mismatch() {
+    let key = SigningKey::generate(KeyKind::EcP256).unwrap();
+    for algorithm in SignatureAlgorithm::ALL {
+        if algorithm.curve() != Some(ec::Curve::P256) {
+            let mismatch = Err(Error::KeyMismatch {
+                algorithm: algorithm.name(),
+            });
+            assert_eq!(verify(algorithm, key.spki_der(), b"", b""), mismatch);
+        }
+    }
+    // Verified, but never made.
+    assert!(
+        key.sign_with(SignatureAlgorithm::EcdsaP256Sha384, b"")
+            .is_err()
+    );
+}
+
+#[test]
+fn a_bare_point_is_no_public_key() {
+    let key = ec::PrivateKey::generate(ec::Curve::P256).unwrap();
+    let point = key.public_point().unwrap();
+    assert!(matches!(
+        verify(SignatureAlgorithm::EcdsaP256Sha256, &point, b"", b""),
+        Err(Error::MalformedKey { .. })
+    ));
+}
+
+#[test]
+fn cut_and_changed_keys_never_panic() {
+    let key = SigningKey::generate(KeyKind::EcP256).unwrap();
+    let (pkcs8, spki) = (key.pkcs8_der().unwrap(), key.spki_der());
+    let algorithm = key.algorithm();
+    let signature = key.sign(b"message").unwrap();
+    for at in 0..pkcs8.len() {
+        assert!(SigningKey::from_pkcs8(&pkcs8.expose()[..at]).is_err());
+        let mut changed = pkcs8.expose().to_vec();
+        changed[at] ^= 0x55;
+        let _ = SigningKey::from_pkcs8(&changed);
+        let _ = crate::pkcs8_public(&changed);
+    }
+    for at in 0..spki.len() {
+        assert!(verify(algorithm, &spki[..at], b"message", &signature).is_err());
+        let mut changed = spki.to_vec();
+        changed[at] ^= 0x55;
+        assert!(verify(algorithm, &changed, b"message", &signature).is_err());
+    }
+}

@@ -1,0 +1,109 @@
+//! The seam between the engine and whatever keeps the key.
+
+use fips::secret::SecretBytes;
+use serde::Serialize;
+
+use crate::{Error, KeyFingerprint, KeyInfo, Padding, TokenInfo};
+
+/// A key that never leaves: what the engine may ask of it.
+///
+/// Every call blocks until the token has answered, and may be made from any number of threads. None of them has a
+/// deadline, because a PKCS#11 call cannot be interrupted: [`Health::oldest_call_ms`] is there for a watchdog that
+/// replaces the whole process.
+pub trait Custody: Send + Sync {
+    /// The token, as it described itself when custody was opened.
+    fn token(&self) -> TokenInfo;
+
+    /// What the token was seen to do, by trying it.
+    fn capabilities(&self) -> Capabilities;
+
+    /// Every private RSA key on the token, usable or not, read afresh.
+    ///
+    /// # Errors
+    /// [`Error::Token`] if the token does not answer.
+    fn keys(&self) -> Result<Vec<KeyInfo>, Error>;
+
+    /// Decrypts an RSAES-OAEP ciphertext of the modulus's length.
+    ///
+    /// # Errors
+    /// [`Error::Decryption`] and [`Error::CiphertextLength`] mean that the input is bad and the token is well: that was
+    /// tried. A class of [`ErrorClass::Token`](crate::ErrorClass::Token) means that nothing is known about the input.
+    fn decrypt(
+        &self,
+        key: &KeyFingerprint,
+        padding: Padding,
+        ciphertext: &[u8],
+    ) -> Result<SecretBytes, Error>;
+
+    /// Encrypts to a public RSA key (DER SubjectPublicKeyInfo) inside of the token: the key is a session object for the
+    /// time of the call.
+    ///
+    /// # Errors
+    /// [`Error::InvalidPublicKey`] or [`Error::PlaintextTooLong`] for the input, [`Error::PaddingNotSupported`] where the
+    /// token cannot do it, a class of [`ErrorClass::Token`](crate::ErrorClass::Token) where it does not answer.
+    fn encrypt(
+        &self,
+        public_key_spki: &[u8],
+        padding: Padding,
+        plaintext: &SecretBytes,
+    ) -> Result<Vec<u8>, Error>;
+
+    /// Counters and the state of the sessions. Never calls the token, so it answers even while the token hangs.
+    fn health(&self) -> Health;
+}
+
+/// What a token was seen to do with one of its keys. Empty lists: no usable key was there to try it with.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Capabilities {
+    /// Paddings that the token removes itself.
+    pub native: Vec<Padding>,
+    /// Paddings for which the token does the raw RSA operation (CKM_RSA_X_509) and this crate removes the padding in
+    /// constant time. Not an approved service: in strict mode it needs the exception `oaep-unpadding-in-software`.
+    pub software_unpadding: Vec<Padding>,
+    /// Paddings that the token applies itself when it encrypts to a public key.
+    pub encrypt_native: Vec<Padding>,
+}
+
+/// What a call to the token is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Operation {
+    /// [`Custody::decrypt`].
+    Decrypt,
+    /// [`Custody::encrypt`].
+    Encrypt,
+    /// Generation of a key: may take minutes on a real token.
+    Generate,
+    /// [`Custody::keys`].
+    ListKeys,
+}
+
+/// The state of a custody, for status and for a watchdog.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Health {
+    /// Worker threads, each with one session.
+    pub threads: usize,
+    /// Ciphertexts decrypted.
+    pub decrypts: u64,
+    /// Messages encrypted.
+    pub encrypts: u64,
+    /// Requests refused because of their input.
+    pub bad_inputs: u64,
+    /// Requests that failed because of the token, after the recovery of the session did not help.
+    pub token_failures: u64,
+    /// Sessions opened again after trouble.
+    pub reconnects: u64,
+    /// Generation of the key handles: grows each time the handles were thrown away.
+    pub generation: u64,
+    /// Requests accepted and not answered: waiting or running.
+    pub in_flight: u64,
+    /// Age in milliseconds (monotonic clock) of the oldest request that a worker is busy with.
+    pub oldest_call_ms: Option<u64>,
+    /// What that request is for.
+    pub oldest_call: Option<Operation>,
+    /// A new session did not bring the key back: only a new process (or closing and opening custody) can. Cleared by the
+    /// next decryption that works.
+    pub needs_restart: bool,
+}

@@ -1,0 +1,415 @@
+//! What can go wrong in custody, by who has to act.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use crate::{KeyFingerprint, KeyProblem, Padding};
+
+/// Who has to act on an [`Error`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ErrorClass {
+    /// The caller: the input can never work. Do not retry. The token is well.
+    BadInput,
+    /// Nobody yet: the token or the way to it is in trouble. Retry later, elsewhere, or in a new process.
+    Token,
+    /// The operator: nothing works until the configuration, a file or the token is changed. Do not retry by yourself.
+    Configuration,
+    /// The authors.
+    Bug,
+}
+
+/// A return value (CK_RV) other than CKR_OK, together with the function that gave it.
+#[derive(Clone, Copy)]
+pub struct Refusal {
+    function: cryptoki::context::Function,
+    rv: cryptoki::error::RvError,
+}
+
+impl Refusal {
+    pub(crate) const fn new(
+        function: cryptoki::context::Function,
+        rv: cryptoki::error::RvError,
+    ) -> Self {
+        Self { function, rv }
+    }
+
+    /// The return value.
+    #[must_use]
+    pub const fn rv(&self) -> cryptoki::error::RvError {
+        self.rv
+    }
+
+    /// The function, for example `C_DecryptInit`.
+    #[must_use]
+    pub fn function(&self) -> String {
+        format!("C_{:?}", self.function)
+    }
+
+    /// The return value as the standard writes it, for example `CKR_GENERAL_ERROR`.
+    #[must_use]
+    pub fn rv_name(&self) -> String {
+        use cryptoki::error::RvError;
+        match self.rv {
+            RvError::VendorDefined(code) => format!("CKR_VENDOR_DEFINED({code:#x})"),
+            RvError::UnknownErrorCode(code) => format!("CKR({code:#x})"),
+            known => format!("{known:?}")
+                .chars()
+                .fold(String::from("CKR"), |mut name, letter| {
+                    if letter.is_ascii_uppercase() {
+                        name.push('_');
+                    }
+                    name.push(letter.to_ascii_uppercase());
+                    name
+                }),
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.function(), self.rv_name())
+    }
+}
+
+impl fmt::Debug for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Refusal({self})")
+    }
+}
+
+/// What is wrong with a file that custody relies on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FileProblem {
+    /// The path is relative: it would depend on the working directory.
+    #[error("the path is not absolute")]
+    NotAbsolute,
+    /// There is no such file, or it cannot be opened or read.
+    #[error("it cannot be read ({0})")]
+    Unreadable(std::io::ErrorKind),
+    /// A directory, a device, a pipe ...
+    #[error("it is not a regular file")]
+    NotRegular,
+    /// The last component is a symbolic link, whose target somebody else may exchange.
+    #[error("it is a symbolic link")]
+    SymbolicLink,
+    /// It belongs neither to root nor to the user of this process.
+    #[error("it belongs to another user")]
+    WrongOwner,
+    /// Group or others have more rights than they may have.
+    #[error("group or others have rights on it (mode {0:o})")]
+    Mode(u32),
+    /// It is empty.
+    #[error("it is empty")]
+    Empty,
+    /// It is longer than what it is for.
+    #[error("it is longer than {0} bytes")]
+    TooLong(usize),
+    /// The name of a credential is empty or holds a `/`.
+    #[error("it is not the name of a credential")]
+    NotACredentialName,
+    /// `CREDENTIALS_DIRECTORY` is not set: the process was not started by systemd with a credential.
+    #[error("there is no CREDENTIALS_DIRECTORY")]
+    NoCredentialsDirectory,
+    /// There is no terminal to ask at.
+    #[error("there is no terminal")]
+    NoTerminal,
+}
+
+/// Why a token's PIN was not even tried, or why it failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PinProblem {
+    /// The token says it is wrong. It will not be tried again.
+    #[error("the token refused it")]
+    Incorrect,
+    /// The same PIN was refused before; trying again could lock the token.
+    #[error("it was refused before and has not changed since")]
+    RefusedBefore,
+    /// One more wrong PIN locks the token (CKF_USER_PIN_FINAL_TRY): somebody else has used up the tries.
+    #[error("the token is at its final try")]
+    FinalTry,
+    /// The token is locked (CKF_USER_PIN_LOCKED).
+    #[error("the token is locked")]
+    Locked,
+    /// The token has no user PIN yet.
+    #[error("the token has no user PIN")]
+    NotInitialized,
+    /// The PIN has expired (CKR_PIN_EXPIRED).
+    #[error("it has expired")]
+    Expired,
+}
+
+/// Everything that can go wrong in this crate. No variant holds a secret.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The ciphertext does not decrypt with this key and padding; one variant without reasons, so that nothing above can
+    /// tell them apart. A known ciphertext was decrypted afterwards, so the token is well.
+    #[error("the ciphertext does not decrypt with this key and padding")]
+    Decryption,
+    /// The ciphertext has not the length of the modulus. The token was not asked.
+    #[error("the ciphertext has {actual} bytes, the key needs {expected}")]
+    CiphertextLength {
+        /// Length of the modulus in bytes.
+        expected: usize,
+        /// Length of the ciphertext in bytes.
+        actual: usize,
+    },
+    /// The message is longer than key and padding allow.
+    #[error("the message has {actual} bytes, key and padding allow {limit}")]
+    PlaintextTooLong {
+        /// The limit in bytes.
+        limit: usize,
+        /// Length of the message in bytes.
+        actual: usize,
+    },
+    /// Not a public RSA key in a form and of a size that custody takes.
+    #[error("not a public RSA key that custody takes: {0}")]
+    InvalidPublicKey(&'static str),
+    /// A modulus length that custody does not generate.
+    #[error("{0} is no length for a custody key: 2048, 3072 or 4096 bits")]
+    ModulusBits(u32),
+    /// The token has no such key. Keys that were there before and have gone are [`Error::KeyVanished`].
+    #[error("the token has no key {0}")]
+    UnknownKey(KeyFingerprint),
+
+    /// A function of the module failed, and a new session did not help where one could have.
+    #[error("the token failed: {0}")]
+    Token(Refusal),
+    /// A key that was on the token is not there any more, although the token answers.
+    #[error("the key {0} was on the token and is not found any more")]
+    KeyVanished(KeyFingerprint),
+    /// No token fits, or it is not there at the moment.
+    #[error("no token {wanted} in any slot of the module")]
+    TokenNotFound {
+        /// What was looked for.
+        wanted: String,
+    },
+    /// The token is there and has failed its self-test (CKF_ERROR_STATE).
+    #[error("the token reports that its self-test failed")]
+    TokenErrorState,
+
+    /// More than one token fits.
+    #[error("{count} tokens fit {wanted}")]
+    TokenAmbiguous {
+        /// What was looked for.
+        wanted: String,
+        /// How many fit.
+        count: usize,
+    },
+    /// The key must not be used for decryption.
+    #[error("the key {fingerprint} is refused: {}", list(.problems))]
+    KeyRefused {
+        /// The key.
+        fingerprint: KeyFingerprint,
+        /// Why.
+        problems: Vec<KeyProblem>,
+    },
+    /// The token does this padding neither itself nor through raw RSA.
+    #[error("the token cannot do {0}")]
+    PaddingNotSupported(Padding),
+    /// The token has a key of this label.
+    #[error("the token has a key with the label {0:?} already")]
+    LabelInUse(String),
+    /// The token refuses to generate a key as custody needs it.
+    #[error("the token refuses to generate such a key: {0}")]
+    Generation(Refusal),
+    /// The token generated a key other than it was asked for; the key was destroyed.
+    #[error("the token generated a key that custody refuses: {}", list(.0))]
+    GeneratedKeyRefused(Vec<KeyProblem>),
+    /// The token cannot be initialised.
+    #[error("the token cannot be initialised: {0}")]
+    Initialization(Refusal),
+    /// A file that custody relies on is not as it has to be.
+    #[error("{path}: {problem}", path = .path.display())]
+    File {
+        /// The file, or the name of the credential.
+        path: PathBuf,
+        /// What is wrong.
+        problem: FileProblem,
+    },
+    /// The PIN does not open the token.
+    #[error("the PIN does not open the token: {0}")]
+    Pin(PinProblem),
+    /// The module cannot be loaded, or does not follow the standard.
+    #[error("{path} is not a PKCS#11 module that works: {reason}", path = .path.display())]
+    Module {
+        /// The module.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The configuration asks for no or too many threads.
+    #[error("{0} threads; 1 to 64 are possible")]
+    Threads(usize),
+
+    /// This crate broke a rule of its own, or the validated module did.
+    #[error("internal error: {0}")]
+    Internal(&'static str),
+}
+
+fn list(problems: &[KeyProblem]) -> String {
+    let texts: Vec<_> = problems.iter().map(ToString::to_string).collect();
+    texts.join(", ")
+}
+
+impl Error {
+    /// The stable name of this error, for logs and JSON.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Decryption => "decryption_failed",
+            Self::CiphertextLength { .. } => "ciphertext_length",
+            Self::PlaintextTooLong { .. } => "plaintext_too_long",
+            Self::InvalidPublicKey(_) => "invalid_public_key",
+            Self::ModulusBits(_) => "modulus_bits",
+            Self::UnknownKey(_) => "unknown_key",
+            Self::Token(_) => "token_failed",
+            Self::KeyVanished(_) => "key_vanished",
+            Self::TokenNotFound { .. } => "token_not_found",
+            Self::TokenErrorState => "token_error_state",
+            Self::TokenAmbiguous { .. } => "token_ambiguous",
+            Self::KeyRefused { .. } => "key_refused",
+            Self::PaddingNotSupported(_) => "padding_not_supported",
+            Self::LabelInUse(_) => "label_in_use",
+            Self::Generation(_) => "generation_refused",
+            Self::GeneratedKeyRefused(_) => "generated_key_refused",
+            Self::Initialization(_) => "initialization_refused",
+            Self::File { .. } => "file_refused",
+            Self::Pin(PinProblem::Incorrect) => "pin_incorrect",
+            Self::Pin(PinProblem::RefusedBefore) => "pin_refused_before",
+            Self::Pin(PinProblem::FinalTry) => "pin_final_try",
+            Self::Pin(PinProblem::Locked) => "pin_locked",
+            Self::Pin(PinProblem::NotInitialized) => "pin_not_initialized",
+            Self::Pin(PinProblem::Expired) => "pin_expired",
+            Self::Module { .. } => "module_refused",
+            Self::Threads(_) => "threads",
+            Self::Internal(_) => "internal",
+        }
+    }
+
+    /// Who has to act.
+    #[must_use]
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            Self::Decryption
+            | Self::CiphertextLength { .. }
+            | Self::PlaintextTooLong { .. }
+            | Self::InvalidPublicKey(_)
+            | Self::ModulusBits(_)
+            | Self::UnknownKey(_) => ErrorClass::BadInput,
+            Self::Token(_)
+            | Self::KeyVanished(_)
+            | Self::TokenNotFound { .. }
+            | Self::TokenErrorState => ErrorClass::Token,
+            Self::TokenAmbiguous { .. }
+            | Self::KeyRefused { .. }
+            | Self::PaddingNotSupported(_)
+            | Self::LabelInUse(_)
+            | Self::Generation(_)
+            | Self::GeneratedKeyRefused(_)
+            | Self::Initialization(_)
+            | Self::File { .. }
+            | Self::Pin(_)
+            | Self::Module { .. }
+            | Self::Threads(_) => ErrorClass::Configuration,
+            Self::Internal(_) => ErrorClass::Bug,
+        }
+    }
+
+    /// What to do about it, for the operator.
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Token(_) | Self::KeyVanished(_) => {
+                "check the token and the way to it; if it is well again and this error stays, restart the process: some \
+                 modules find their keys only then"
+            }
+            Self::TokenNotFound { .. } => {
+                "compare label and serial number with the list of tokens; check that the token is connected and that the \
+                 module's own configuration is the one this process sees"
+            }
+            Self::TokenErrorState => "have the token's self-test looked at by whoever supports it",
+            Self::TokenAmbiguous { .. } => "name the token by its serial number",
+            Self::UnknownKey(_) => {
+                "the record was made for another custody key: import that key's token, or import the record again"
+            }
+            Self::KeyRefused { .. } => {
+                "generate a new key on the token; a custody key is sensitive, not extractable and for decryption"
+            }
+            Self::PaddingNotSupported(_) => {
+                "use a padding that the capabilities list, or a token that does this one"
+            }
+            Self::LabelInUse(_) => "choose another label, or destroy the old key first",
+            Self::Generation(_) | Self::GeneratedKeyRefused(_) => {
+                "check what the token allows: modulus length, key attributes, free space, write protection"
+            }
+            Self::Initialization(_) => {
+                "check the security officer's PIN and the lengths of the PINs"
+            }
+            Self::File { problem, .. } => match problem {
+                FileProblem::NotAbsolute => "give the absolute path",
+                FileProblem::Unreadable(_) => "check the path and the rights of this process",
+                FileProblem::SymbolicLink => "give the path of the file itself",
+                FileProblem::WrongOwner => "chown it to root or to the user of this process",
+                FileProblem::Mode(_) => {
+                    "a PIN file must have mode 0600 or 0400; a module must not be writable by group or others"
+                }
+                FileProblem::NoCredentialsDirectory => {
+                    "start the process as a systemd unit with LoadCredential= or LoadCredentialEncrypted="
+                }
+                _ => "give a regular file with the PIN on its only line",
+            },
+            Self::Pin(problem) => match problem {
+                PinProblem::Incorrect | PinProblem::RefusedBefore => {
+                    "put the right PIN into its source; it is tried again once it has changed"
+                }
+                PinProblem::FinalTry => {
+                    "log in once with the right PIN by the vendor's tool, to give the token its tries back"
+                }
+                PinProblem::Locked => "have the security officer set a new PIN",
+                PinProblem::NotInitialized => "have the security officer set the user PIN",
+                PinProblem::Expired => "set a new PIN by the vendor's tool",
+            },
+            Self::Module { .. } => "give the absolute path of the vendor's PKCS#11 library",
+            Self::Decryption
+            | Self::CiphertextLength { .. }
+            | Self::PlaintextTooLong { .. }
+            | Self::InvalidPublicKey(_)
+            | Self::ModulusBits(_)
+            | Self::Threads(_)
+            | Self::Internal(_) => return None,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(missing_docs)]
+    use super::*;
+
+    #[test]
+    fn a_refusal_names_function_and_return_value_as_the_standard_does() {
+        use cryptoki::context::Function;
+        use cryptoki::error::RvError;
+        let refusal = Refusal::new(Function::DecryptInit, RvError::SessionHandleInvalid);
+        assert_eq!(
+            refusal.to_string(),
+            "C_DecryptInit: CKR_SESSION_HANDLE_INVALID"
+        );
+        let vendor = Refusal::new(Function::Decrypt, RvError::VendorDefined(0x8000_0001));
+        assert_eq!(
+            vendor.to_string(),
+            "C_Decrypt: CKR_VENDOR_DEFINED(0x80000001)"
+        );
+    }
+
+    #[test]
+    fn a_pin_that_is_wrong_is_for_the_operator_and_not_retried() {
+        let error = Error::Pin(PinProblem::Incorrect);
+        assert_eq!(error.class(), ErrorClass::Configuration);
+        assert_eq!(error.code(), "pin_incorrect");
+        assert!(error.hint().is_some());
+    }
+}

@@ -1,0 +1,135 @@
+//! Removes EME-OAEP padding (RFC 8017, section 7.1.2, step 3) in constant time, for tokens that do raw RSA only.
+//!
+//! Not an approved service: the raw operation is the token's, the padding is removed here.
+//!
+//! Whoever learns *why* a padding was refused, or even whether the first byte was zero, can decrypt without the key
+//! (Manger, CRYPTO 2001). So nothing here branches on, or indexes by, a byte that depends on the private key:
+//!
+//! | step | why it has no secret-dependent branch or index |
+//! |---|---|
+//! | MGF1, both times | lengths depend on modulus and hash only; SHA-1 and SHA-2 have no data-dependent branches |
+//! | XOR with the masks | one pass over the whole block |
+//! | first byte, label hash | every difference is ORed into one accumulator, nothing ends early |
+//! | search for the 0x01 | every byte of DB is visited; position and errors are gathered by masks |
+//! | the message moves to the front | for each bit of the distance the whole block is moved or kept, by a mask |
+//! | the decision | one, at the end, on one accumulator: all reasons are one value by then |
+//! | the length | used only after that decision, for a message that is given out anyway |
+//!
+//! Masks are 32-bit words of zeros or ones, made by arithmetic and passed through [`black_box`] so that the compiler does
+//! not turn them back into branches. Rust promises nothing about time; this is the usual best effort.
+
+use std::cell::Cell;
+use std::hint::black_box;
+
+use fips::digest::Hasher;
+use fips::secret::SecretBytes;
+use zeroize::Zeroize;
+
+use crate::Padding;
+
+/// The padding was not right. Says no more on purpose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BadPadding;
+
+/// All ones if `value` is zero, else zero.
+fn mask_if_zero(value: u32) -> u32 {
+    // The top bit of `!v & (v - 1)` is set for zero alone.
+    let top = (!value & value.wrapping_sub(1)) >> 31;
+    black_box(0_u32.wrapping_sub(top))
+}
+
+/// XORs MGF1(seed, length of `target`) into `target` (RFC 8017, appendix B.2.1).
+fn xor_mgf1(padding: Padding, seed: &[u8], target: &mut [u8]) {
+    for (counter, block) in (0_u32..).zip(target.chunks_mut(padding.hash_len())) {
+        let mut hasher = Hasher::new(padding.hash());
+        hasher.update(seed);
+        hasher.update(&counter.to_be_bytes());
+        let mut mask = hasher.finish();
+        for (byte, mask) in block.iter_mut().zip(mask.as_ref()) {
+            *byte ^= mask;
+        }
+        mask.zeroize();
+    }
+}
+
+/// Moves the content of `block` to the front by `distance` bytes and fills up with zeros; time and memory accesses depend
+/// on the length of the block only.
+fn shift_to_front(block: &mut [u8], distance: u32) {
+    let cells = Cell::from_mut(block).as_slice_of_cells();
+    let mut step = 1_usize;
+    let mut remaining = distance;
+    while step <= cells.len() {
+        let [bit, ..] = (remaining & 1).to_le_bytes();
+        let mask = black_box(0_u8.wrapping_sub(bit));
+        // Ascending order: the byte that is read lies behind the one that is written, so it is still the old one.
+        let sources = cells.iter().skip(step).map(Cell::get);
+        for (cell, source) in cells.iter().zip(sources.chain(std::iter::repeat(0))) {
+            cell.set(cell.get() ^ (mask & (cell.get() ^ source)));
+        }
+        step <<= 1;
+        remaining >>= 1;
+    }
+}
+
+/// Decodes `encoded`, the whole result of the raw RSA operation (length of the modulus), with an empty label.
+///
+/// `encoded` is consumed: it is overwritten and becomes the message.
+///
+/// # Errors
+/// [`BadPadding`], for every reason alike.
+pub(crate) fn unpad(padding: Padding, mut encoded: SecretBytes) -> Result<SecretBytes, BadPadding> {
+    let hash_len = padding.hash_len();
+    // Lengths are public: the caller checked them against the modulus.
+    if encoded.len() < 2 * hash_len + 2 {
+        return Err(BadPadding);
+    }
+    let label_hash = fips::digest::digest(padding.hash(), b"");
+
+    let (bad, start, db_len) = {
+        let Some((first, masked)) = encoded.expose_mut().split_first_mut() else {
+            return Err(BadPadding);
+        };
+        let Some((seed, db)) = masked.split_at_mut_checked(hash_len) else {
+            return Err(BadPadding);
+        };
+        xor_mgf1(padding, db, seed);
+        xor_mgf1(padding, seed, db);
+
+        let mut bad = u32::from(*first);
+        for (byte, expected) in db.iter().zip(label_hash.as_ref()) {
+            bad |= u32::from(byte ^ expected);
+        }
+
+        // PS || 0x01 || M: zeros up to the first 0x01; anything else before it is an error.
+        let mut looking = u32::MAX;
+        let mut position = 0_u32;
+        for (index, byte) in (0_u32..).zip(db.iter()).skip(hash_len) {
+            let byte = u32::from(*byte);
+            let is_one = mask_if_zero(byte ^ 1);
+            let is_zero = mask_if_zero(byte);
+            position |= looking & is_one & index;
+            bad |= looking & !is_one & !is_zero;
+            looking &= !is_one;
+        }
+        bad |= looking;
+        // The message begins behind the 0x01, counted from the first byte of DB.
+        (black_box(bad), position.wrapping_add(1), db.len())
+    };
+
+    // The whole block is moved: 1 + hLen bytes in front of DB, then the secret distance within DB. The first move is of a
+    // public length, the second is by masks; both happen for good and for bad padding.
+    let len = encoded.len();
+    encoded.expose_mut().copy_within(1 + hash_len..len, 0);
+    encoded.truncate(db_len);
+    shift_to_front(encoded.expose_mut(), start);
+
+    if bad != 0 {
+        return Err(BadPadding);
+    }
+    let start = usize::try_from(start).map_err(|_| BadPadding)?;
+    encoded.truncate(db_len.saturating_sub(start));
+    Ok(encoded)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,164 @@
+//! Unpadding of encoded messages that were crafted by hand: every way to be wrong, and every length.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation
+)]
+
+use super::*;
+
+/// What an encoded message is made of, to be bent.
+struct Crafted {
+    first: u8,
+    label_hash: Vec<u8>,
+    padding_string: Vec<u8>,
+    separator: Option<u8>,
+    message: Vec<u8>,
+}
+
+impl Crafted {
+    fn of(padding: Padding, k: usize, message: &[u8]) -> Self {
+        Self {
+            first: 0,
+            label_hash: fips::digest::digest(padding.hash(), b"").as_ref().to_vec(),
+            padding_string: vec![0; k - 2 * padding.hash_len() - 2 - message.len()],
+            separator: Some(1),
+            message: message.to_vec(),
+        }
+    }
+
+    /// EME-OAEP encoding (RFC 8017, section 7.1.1, step 2) of whatever the parts are.
+    fn encode(&self, padding: Padding) -> SecretBytes {
+        let mut db = self.label_hash.clone();
+        db.extend(&self.padding_string);
+        db.extend(self.separator);
+        db.extend(&self.message);
+        let mut seed = vec![0x5a; padding.hash_len()];
+        xor_mgf1(padding, &seed, &mut db);
+        xor_mgf1(padding, &db, &mut seed);
+        let mut encoded = vec![self.first];
+        encoded.extend(seed);
+        encoded.extend(db);
+        SecretBytes::from_vec(encoded)
+    }
+}
+
+#[test]
+fn messages_of_every_length_come_back() {
+    for padding in Padding::ALL {
+        let limit = padding.max_message_len(2048);
+        for len in 0..=limit {
+            let message: Vec<u8> = (0..len).map(|i| (i * 7 + len) as u8).collect();
+            let encoded = Crafted::of(padding, 256, &message).encode(padding);
+            assert_eq!(encoded.len(), 256);
+            let plain = unpad(padding, encoded).unwrap();
+            assert_eq!(plain.expose(), message, "{padding}, {len} bytes");
+        }
+    }
+}
+
+#[test]
+fn a_message_that_looks_like_padding_comes_back() {
+    for message in [&[0_u8; 20][..], &[1; 20], &[0, 1, 0, 1], &[1], &[0]] {
+        let encoded = Crafted::of(Padding::OaepSha256, 256, message).encode(Padding::OaepSha256);
+        assert_eq!(
+            unpad(Padding::OaepSha256, encoded).unwrap().expose(),
+            message
+        );
+    }
+}
+
+#[test]
+fn every_wrong_first_byte_is_refused() {
+    for first in 1..=255 {
+        let mut crafted = Crafted::of(Padding::OaepSha1, 256, b"message");
+        crafted.first = first;
+        let encoded = crafted.encode(Padding::OaepSha1);
+        assert!(unpad(Padding::OaepSha1, encoded).is_err());
+    }
+}
+
+#[test]
+fn every_wrong_bit_of_the_label_hash_is_refused() {
+    for padding in Padding::ALL {
+        for bit in 0..padding.hash_len() * 8 {
+            let mut crafted = Crafted::of(padding, 256, b"message");
+            crafted.label_hash[bit / 8] ^= 1 << (bit % 8);
+            assert!(unpad(padding, crafted.encode(padding)).is_err());
+        }
+    }
+}
+
+#[test]
+fn every_wrong_byte_in_the_padding_string_is_refused() {
+    for at in 0..183 {
+        for wrong in [2, 0x80, 0xff] {
+            let mut crafted = Crafted::of(Padding::OaepSha256, 256, b"message");
+            assert_eq!(crafted.padding_string.len(), 183);
+            crafted.padding_string[at] = wrong;
+            assert!(unpad(Padding::OaepSha256, crafted.encode(Padding::OaepSha256)).is_err());
+        }
+    }
+}
+
+#[test]
+fn an_early_separator_only_makes_the_message_longer() {
+    let mut crafted = Crafted::of(Padding::OaepSha256, 256, b"message");
+    crafted.padding_string[100] = 1;
+    let plain = unpad(Padding::OaepSha256, crafted.encode(Padding::OaepSha256)).unwrap();
+    assert_eq!(plain.len(), 82 + 1 + 7);
+    assert!(plain.expose().ends_with(b"\x01message"));
+}
+
+#[test]
+fn a_block_without_separator_is_refused() {
+    for padding in Padding::ALL {
+        let mut crafted = Crafted::of(padding, 256, b"");
+        crafted.separator = Some(0);
+        assert!(unpad(padding, crafted.encode(padding)).is_err());
+        crafted.separator = Some(2);
+        assert!(unpad(padding, crafted.encode(padding)).is_err());
+    }
+}
+
+#[test]
+fn the_other_hash_is_refused() {
+    for padding in Padding::ALL {
+        for other in Padding::ALL.into_iter().filter(|other| *other != padding) {
+            let encoded = Crafted::of(padding, 256, b"message").encode(padding);
+            assert!(unpad(other, encoded).is_err());
+        }
+    }
+}
+
+#[test]
+fn blocks_that_are_too_short_are_refused_without_a_panic() {
+    for padding in Padding::ALL {
+        for len in 0..2 * padding.hash_len() + 4 {
+            assert!(unpad(padding, SecretBytes::zeroed(len)).is_err());
+        }
+    }
+}
+
+#[test]
+fn the_shift_is_right_for_every_distance() {
+    for len in [1, 2, 3, 7, 8, 9, 64, 191, 255, 511] {
+        for distance in 0..=len + 1 {
+            let mut block: Vec<u8> = (0..len).map(|i| (i % 251) as u8 + 1).collect();
+            let mut expected: Vec<u8> = block.iter().skip(distance).copied().collect();
+            expected.resize(len, 0);
+            shift_to_front(&mut block, u32::try_from(distance).unwrap());
+            if distance <= len {
+                assert_eq!(block, expected, "length {len}, distance {distance}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_mask_of_zero_is_all_ones_and_of_anything_else_nothing() {
+    assert_eq!(mask_if_zero(0), u32::MAX);
+    for value in [1, 2, 0x7f, 0x80, 0xff, 0x7fff_ffff, 0x8000_0000, u32::MAX] {
+        assert_eq!(mask_if_zero(value), 0);
+    }
+}

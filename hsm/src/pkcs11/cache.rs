@@ -1,0 +1,121 @@
+//! The key handles that are good now.
+//!
+//! A handle belongs to a generation. When a token was in trouble, its handles may be gone or mean other objects: the
+//! generation is counted up, every handle of the old one is forgotten, and the keys are looked up again. What was learned
+//! about a key by probing is public and stays.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use cryptoki::object::ObjectHandle;
+
+use super::probe::Probe;
+use crate::custody::Capabilities;
+use crate::key::{KeyFingerprint, KeyInfo};
+use crate::padding::Padding;
+use crate::public_key::PublicKey;
+
+/// A key that can be used: found in a generation of handles, and probed.
+pub(super) struct LoadedKey {
+    pub(super) handle: ObjectHandle,
+    pub(super) generation: u64,
+    pub(super) public: PublicKey,
+    pub(super) info: KeyInfo,
+    pub(super) probe: Arc<Probe>,
+}
+
+#[derive(Default)]
+struct State {
+    generation: u64,
+    keys: HashMap<KeyFingerprint, Arc<LoadedKey>>,
+    /// Every key that was ever seen on the token, with what probing showed.
+    known: HashMap<KeyFingerprint, Option<Arc<Probe>>>,
+}
+
+/// Shared by the workers. Never locked during a call to the token.
+#[derive(Default)]
+pub(super) struct Cache(Mutex<State>);
+
+impl Cache {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn generation(&self) -> u64 {
+        self.lock().generation
+    }
+
+    /// A handle of the current generation.
+    pub(super) fn get(&self, fingerprint: &KeyFingerprint) -> Option<Arc<LoadedKey>> {
+        self.lock().keys.get(fingerprint).cloned()
+    }
+
+    /// Any key of the current generation that can encrypt with `padding`: a canary for encryption.
+    pub(super) fn any_that_encrypts(&self, padding: Padding) -> Option<Arc<LoadedKey>> {
+        let state = self.lock();
+        state
+            .keys
+            .values()
+            .find(|key| key.probe.encrypts(padding))
+            .cloned()
+    }
+
+    pub(super) fn probe_of(&self, fingerprint: &KeyFingerprint) -> Option<Arc<Probe>> {
+        self.lock().known.get(fingerprint).cloned().flatten()
+    }
+
+    /// Keeps a key, unless its handle is of an older generation by now.
+    pub(super) fn insert(&self, key: Arc<LoadedKey>) {
+        let mut state = self.lock();
+        let fingerprint = key.info.fingerprint;
+        state
+            .known
+            .insert(fingerprint, Some(Arc::clone(&key.probe)));
+        if key.generation == state.generation {
+            state.keys.insert(fingerprint, key);
+        }
+    }
+
+    /// Remembers the keys that a scan showed, and gives those back that were there before and are not any more.
+    pub(super) fn compare(&self, seen: &[KeyFingerprint]) -> Vec<KeyFingerprint> {
+        let mut state = self.lock();
+        let missing = state
+            .known
+            .keys()
+            .filter(|known| !seen.contains(known))
+            .copied()
+            .collect();
+        for fingerprint in seen {
+            state.known.entry(*fingerprint).or_default();
+        }
+        missing
+    }
+
+    /// Forgets every handle of `generation`. Handles of a newer one are not touched: somebody else has renewed them.
+    pub(super) fn invalidate(&self, generation: u64) {
+        let mut state = self.lock();
+        if state.generation == generation {
+            state.generation += 1;
+            state.keys.clear();
+        }
+    }
+
+    /// What every probed key can do.
+    pub(super) fn capabilities(&self) -> Capabilities {
+        let state = self.lock();
+        let probes: Vec<_> = state.known.values().flatten().collect();
+        let all = |test: &dyn Fn(&Probe, Padding) -> bool| -> Vec<Padding> {
+            Padding::ALL
+                .into_iter()
+                .filter(|padding| {
+                    !probes.is_empty() && probes.iter().all(|probe| test(probe, *padding))
+                })
+                .collect()
+        };
+        Capabilities {
+            native: all(&Probe::is_native),
+            software_unpadding: all(&Probe::is_software),
+            encrypt_native: all(&Probe::encrypts),
+        }
+    }
+}

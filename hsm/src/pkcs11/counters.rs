@@ -1,0 +1,144 @@
+//! Counters of a custody, and what each worker is busy with. Read without asking the token or waiting for anybody.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
+
+use crate::custody::{Health, Operation};
+
+/// What a worker is busy with: zero when idle, else (milliseconds since the start + 1) * 4 + operation.
+#[derive(Default)]
+struct Busy(AtomicU64);
+
+/// All orderings are relaxed: each number stands for itself.
+pub(super) struct Counters {
+    start: Instant,
+    busy: Vec<Busy>,
+    pub(super) decrypts: AtomicU64,
+    pub(super) encrypts: AtomicU64,
+    pub(super) bad_inputs: AtomicU64,
+    pub(super) token_failures: AtomicU64,
+    pub(super) reconnects: AtomicU64,
+    in_flight: AtomicU64,
+    needs_restart: AtomicBool,
+}
+
+pub(super) fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
+impl Counters {
+    pub(super) fn new(threads: usize) -> Self {
+        Self {
+            start: Instant::now(),
+            busy: (0..threads).map(|_| Busy::default()).collect(),
+            decrypts: AtomicU64::new(0),
+            encrypts: AtomicU64::new(0),
+            bad_inputs: AtomicU64::new(0),
+            token_failures: AtomicU64::new(0),
+            reconnects: AtomicU64::new(0),
+            in_flight: AtomicU64::new(0),
+            needs_restart: AtomicBool::new(false),
+        }
+    }
+
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Worker `index` begins with `operation`; it ends when the guard is dropped.
+    pub(super) fn begin(&self, index: usize, operation: Operation) -> impl Drop + use<'_> {
+        struct End<'a>(Option<&'a Busy>);
+        impl Drop for End<'_> {
+            fn drop(&mut self) {
+                if let Some(busy) = self.0 {
+                    busy.0.store(0, Ordering::Relaxed);
+                }
+            }
+        }
+        let code = match operation {
+            Operation::Decrypt => 0,
+            Operation::Encrypt => 1,
+            Operation::Generate => 2,
+            Operation::ListKeys => 3,
+        };
+        let busy = self.busy.get(index);
+        if let Some(busy) = busy {
+            let started = self.now_ms().saturating_add(1).saturating_mul(4);
+            busy.0.store(started + code, Ordering::Relaxed);
+        }
+        End(busy)
+    }
+
+    /// A request was accepted; it is answered when the guard is dropped.
+    pub(super) fn accept(&self) -> impl Drop + use<'_> {
+        struct Answered<'a>(&'a AtomicU64);
+        impl Drop for Answered<'_> {
+            fn drop(&mut self) {
+                self.0.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        Answered(&self.in_flight)
+    }
+
+    pub(super) fn set_needs_restart(&self, needs_restart: bool) {
+        self.needs_restart.store(needs_restart, Ordering::Relaxed);
+    }
+
+    pub(super) fn health(&self, generation: u64) -> Health {
+        let oldest = self
+            .busy
+            .iter()
+            .map(|busy| busy.0.load(Ordering::Relaxed))
+            .filter(|busy| *busy != 0)
+            .min();
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Health {
+            threads: self.busy.len(),
+            decrypts: get(&self.decrypts),
+            encrypts: get(&self.encrypts),
+            bad_inputs: get(&self.bad_inputs),
+            token_failures: get(&self.token_failures),
+            reconnects: get(&self.reconnects),
+            generation,
+            in_flight: get(&self.in_flight),
+            oldest_call_ms: oldest.map(|busy| (self.now_ms() + 1).saturating_sub(busy / 4)),
+            oldest_call: oldest.map(|busy| match busy % 4 {
+                0 => Operation::Decrypt,
+                1 => Operation::Encrypt,
+                2 => Operation::Generate,
+                _ => Operation::ListKeys,
+            }),
+            needs_restart: self.needs_restart.load(Ordering::Relaxed),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(missing_docs)]
+    use super::*;
+
+    #[test]
+    fn the_oldest_of_the_running_calls_is_shown_until_it_ends() {
+        let counters = Counters::new(3);
+        assert_eq!(counters.health(1).oldest_call_ms, None);
+        let first = counters.begin(2, Operation::Generate);
+        let second = counters.begin(0, Operation::Generate);
+        let health = counters.health(1);
+        assert_eq!(health.oldest_call, Some(Operation::Generate));
+        assert!(health.oldest_call_ms.is_some());
+        drop(first);
+        drop(second);
+        assert_eq!(counters.health(1).oldest_call, None);
+    }
+
+    #[test]
+    fn accepted_requests_are_in_flight_until_answered() {
+        let counters = Counters::new(1);
+        let request = counters.accept();
+        assert_eq!(counters.health(0).in_flight, 1);
+        drop(request);
+        assert_eq!(counters.health(0).in_flight, 0);
+    }
+}

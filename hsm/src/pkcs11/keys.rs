@@ -1,0 +1,235 @@
+//! The private RSA keys on a token.
+
+use cryptoki::object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle};
+use cryptoki::session::Session;
+
+use super::module::Module;
+use crate::Error;
+use crate::key::{KeyAttributes, KeyFingerprint, KeyInfo, KeyProblem};
+use crate::public_key::PublicKey;
+
+/// More private keys than this on one token are not looked at: a token that lists objects without end must not fill the
+/// memory.
+const MAX_KEYS: usize = 4096;
+
+const WANTED: &[AttributeType] = &[
+    AttributeType::Label,
+    AttributeType::Id,
+    AttributeType::Modulus,
+    AttributeType::PublicExponent,
+    AttributeType::Sensitive,
+    AttributeType::AlwaysSensitive,
+    AttributeType::Extractable,
+    AttributeType::NeverExtractable,
+    AttributeType::Local,
+    AttributeType::Decrypt,
+    AttributeType::Sign,
+    AttributeType::Unwrap,
+    AttributeType::Token,
+    AttributeType::Private,
+    AttributeType::AlwaysAuthenticate,
+];
+
+/// A private key and its handle, which is good until the generation of the handles changes.
+pub(super) struct FoundKey {
+    pub(super) handle: ObjectHandle,
+    pub(super) public: PublicKey,
+    pub(super) info: KeyInfo,
+}
+
+/// Every private RSA key that the session sees.
+///
+/// # Errors
+/// [`Error::Token`] if the token does not answer.
+pub(super) fn scan(
+    module: &Module,
+    session: &Session,
+    allow_extractable: bool,
+) -> Result<Vec<FoundKey>, Error> {
+    let template = [
+        Attribute::Class(ObjectClass::PRIVATE_KEY),
+        Attribute::KeyType(KeyType::RSA),
+    ];
+    let mut handles = Vec::new();
+    for handle in session
+        .iter_objects(&template)
+        .map_err(|error| module.error(error))?
+        .take(MAX_KEYS)
+    {
+        handles.push(handle.map_err(|error| module.error(error))?);
+    }
+    let mut found = Vec::new();
+    for handle in handles {
+        match read(module, session, handle, allow_extractable) {
+            Ok(key) => found.push(key),
+            // A key that custody cannot use anyway must not hide the others.
+            Err(Error::InvalidPublicKey(reason)) => {
+                tracing::debug!(reason, "a private RSA key on the token is left out");
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(found)
+}
+
+/// Reads one private key.
+pub(super) fn read(
+    module: &Module,
+    session: &Session,
+    handle: ObjectHandle,
+    allow_extractable: bool,
+) -> Result<FoundKey, Error> {
+    let values = session
+        .get_attributes(handle, WANTED)
+        .map_err(|error| module.error(error))?;
+    let mut attributes = KeyAttributes::default();
+    let (mut label, mut id, mut modulus, mut exponent) = (vec![], vec![], vec![], vec![]);
+    for value in values {
+        match value {
+            Attribute::Label(bytes) => label = bytes,
+            Attribute::Id(bytes) => id = bytes,
+            Attribute::Modulus(bytes) => modulus = bytes,
+            Attribute::PublicExponent(bytes) => exponent = bytes,
+            Attribute::Sensitive(on) => attributes.sensitive = Some(on),
+            Attribute::AlwaysSensitive(on) => attributes.always_sensitive = Some(on),
+            Attribute::Extractable(on) => attributes.extractable = Some(on),
+            Attribute::NeverExtractable(on) => attributes.never_extractable = Some(on),
+            Attribute::Local(on) => attributes.local = Some(on),
+            Attribute::Decrypt(on) => attributes.decrypt = Some(on),
+            Attribute::Sign(on) => attributes.sign = Some(on),
+            Attribute::Unwrap(on) => attributes.unwrap = Some(on),
+            Attribute::Token(on) => attributes.token = Some(on),
+            Attribute::Private(on) => attributes.private = Some(on),
+            Attribute::AlwaysAuthenticate(on) => attributes.always_authenticate = Some(on),
+            _ => {}
+        }
+    }
+    if exponent.is_empty() {
+        exponent = exponent_of_public_half(module, session, &modulus)?;
+    }
+    let public = PublicKey::from_components(&modulus, &exponent)?;
+    let spki_der = public.to_spki_der()?;
+    let (problems, waived) = judge(&attributes, public.modulus_bits(), allow_extractable);
+    let info = KeyInfo {
+        fingerprint: KeyFingerprint::of_spki(&spki_der),
+        label: String::from_utf8_lossy(&label).into_owned(),
+        id,
+        modulus_bits: public.modulus_bits(),
+        spki_der,
+        attributes,
+        problems,
+        waived,
+    };
+    Ok(FoundKey {
+        handle,
+        public,
+        info,
+    })
+}
+
+/// CKA_PUBLIC_EXPONENT is optional on a private key (PKCS#11, RSA private key objects): the public key object has it.
+fn exponent_of_public_half(
+    module: &Module,
+    session: &Session,
+    modulus: &[u8],
+) -> Result<Vec<u8>, Error> {
+    let template = [
+        Attribute::Class(ObjectClass::PUBLIC_KEY),
+        Attribute::KeyType(KeyType::RSA),
+        Attribute::Modulus(modulus.to_vec()),
+    ];
+    let handles = session
+        .find_objects(&template)
+        .map_err(|error| module.error(error))?;
+    let Some(handle) = handles.into_iter().next() else {
+        return Err(Error::InvalidPublicKey(
+            "the token does not show the exponent",
+        ));
+    };
+    let values = session
+        .get_attributes(handle, &[AttributeType::PublicExponent])
+        .map_err(|error| module.error(error))?;
+    match values.into_iter().next() {
+        Some(Attribute::PublicExponent(exponent)) => Ok(exponent),
+        _ => Err(Error::InvalidPublicKey(
+            "the token does not show the exponent",
+        )),
+    }
+}
+
+/// Why a key is refused, and what is waived by the development switch.
+fn judge(
+    attributes: &KeyAttributes,
+    modulus_bits: u32,
+    allow_extractable: bool,
+) -> (Vec<KeyProblem>, Vec<KeyProblem>) {
+    let protection = [
+        (attributes.sensitive != Some(true)).then_some(KeyProblem::NotSensitive),
+        (attributes.extractable != Some(false)).then_some(KeyProblem::Extractable),
+    ];
+    let rest = [
+        (attributes.decrypt != Some(true)).then_some(KeyProblem::NotForDecryption),
+        (attributes.always_authenticate == Some(true)).then_some(KeyProblem::AlwaysAuthenticate),
+        (modulus_bits < 2048).then_some(KeyProblem::ModulusTooShort),
+        (modulus_bits > 4096).then_some(KeyProblem::ModulusTooLong),
+    ];
+    let protection = protection.into_iter().flatten().collect();
+    let mut problems: Vec<_> = rest.into_iter().flatten().collect();
+    if allow_extractable {
+        (problems, protection)
+    } else {
+        problems.splice(0..0, protection);
+        (problems, Vec::new())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(missing_docs)]
+    use super::*;
+
+    fn good() -> KeyAttributes {
+        KeyAttributes {
+            sensitive: Some(true),
+            extractable: Some(false),
+            decrypt: Some(true),
+            ..KeyAttributes::default()
+        }
+    }
+
+    #[test]
+    fn a_key_that_does_not_say_how_it_is_protected_is_refused() {
+        assert!(judge(&good(), 2048, false).0.is_empty());
+        let (problems, _) = judge(&KeyAttributes::default(), 2048, false);
+        assert_eq!(
+            problems,
+            [
+                KeyProblem::NotSensitive,
+                KeyProblem::Extractable,
+                KeyProblem::NotForDecryption
+            ]
+        );
+    }
+
+    #[test]
+    fn the_development_switch_waives_protection_only_and_says_so() {
+        let (problems, waived) = judge(&KeyAttributes::default(), 1024, true);
+        assert_eq!(
+            problems,
+            [KeyProblem::NotForDecryption, KeyProblem::ModulusTooShort]
+        );
+        assert_eq!(waived, [KeyProblem::NotSensitive, KeyProblem::Extractable]);
+    }
+
+    #[test]
+    fn a_key_that_needs_a_person_for_every_use_is_refused() {
+        let attributes = KeyAttributes {
+            always_authenticate: Some(true),
+            ..good()
+        };
+        assert_eq!(
+            judge(&attributes, 3072, false).0,
+            [KeyProblem::AlwaysAuthenticate]
+        );
+    }
+}

@@ -1,0 +1,271 @@
+//! Custody on a PKCS#11 token (OASIS PKCS#11, 2.40 to 3.2).
+
+mod cache;
+mod counters;
+mod discovery;
+mod generate;
+mod keys;
+mod login;
+mod module;
+mod probe;
+mod queue;
+mod raw;
+mod setup;
+mod worker;
+
+use std::panic::AssertUnwindSafe;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
+use std::thread::JoinHandle;
+
+use fips::secret::SecretBytes;
+
+pub use generate::GenerateKey;
+pub use setup::{init_token, list_tokens};
+
+use crate::custody::{Capabilities, Custody, Health, Operation};
+use crate::padding::Padding;
+use crate::pin::PinSource;
+use crate::public_key::PublicKey;
+use crate::token::TokenInfo;
+use crate::{Error, KeyFingerprint, KeyInfo};
+use counters::{Counters, count};
+use login::Credentials;
+use module::Module;
+use queue::Queue;
+use worker::{Shared, Worker};
+
+/// Most threads, and so sessions, of one custody.
+const MAX_THREADS: usize = 64;
+
+/// Requests that wait per thread before a caller has to wait for a place.
+const QUEUED_PER_THREAD: usize = 16;
+
+/// Keys that are looked up and probed when custody is opened; others at their first use.
+const KEYS_AT_OPEN: usize = 4;
+
+/// The target of the log messages of the cryptoki crate. It logs at the level of errors what is none of ours (a mechanism
+/// it does not know, a session that was closed already): a program should filter this target to "off".
+pub const CRYPTOKI_LOG_TARGET: &str = "cryptoki";
+
+/// Which token, and how to open it.
+#[derive(Clone, Debug)]
+pub struct TokenConfig {
+    /// Absolute path of the PKCS#11 library. It must belong to root or to the caller and not be writable by group or others.
+    pub module: PathBuf,
+    /// The token's label, if more than one token is there.
+    pub token_label: Option<String>,
+    /// The token's serial number.
+    pub token_serial: Option<String>,
+    /// Where the user PIN is read from.
+    pub pin: PinSource,
+    /// Worker threads, each with one session: 1 to 64.
+    pub threads: usize,
+    /// Development switch: keys that are extractable or not sensitive are used as well. They carry
+    /// [`KeyInfo::waived`] so that every status can show it.
+    pub allow_extractable_keys: bool,
+}
+
+struct Job {
+    operation: Operation,
+    run: Box<dyn FnOnce(&mut Worker) + Send>,
+}
+
+/// Custody of the keys on one PKCS#11 token.
+///
+/// Dropping it waits for the requests that run, closes the sessions, and finalises the module if nobody else in this process
+/// uses it. A module that hangs makes that wait for ever: such a process has to be killed (see [`Health::oldest_call_ms`]).
+pub struct Pkcs11Custody {
+    queue: Arc<Queue<Job>>,
+    threads: Vec<JoinHandle<()>>,
+    shared: Arc<Shared>,
+}
+
+impl Pkcs11Custody {
+    /// Opens the token: initialises the module (once per process), logs in, opens one session per thread (one after the
+    /// other, stopping at the first failure), and tries what the token can do with its first keys.
+    ///
+    /// # Errors
+    /// [`Error::File`], [`Error::Module`], [`Error::TokenAmbiguous`], [`Error::Pin`], [`Error::Threads`]: for the operator;
+    /// trying again without a change is useless, and with a wrong PIN dangerous. [`Error::TokenNotFound`] and
+    /// [`Error::Token`]: the token may come back.
+    pub fn open(config: TokenConfig) -> Result<Self, Error> {
+        if !(1..=MAX_THREADS).contains(&config.threads) {
+            return Err(Error::Threads(config.threads));
+        }
+        let module = Module::acquire(&config.module)?;
+        let (slot, token) = discovery::find(
+            &module,
+            config.token_label.as_deref(),
+            config.token_serial.as_deref(),
+        )?;
+        let shared = Arc::new(Shared {
+            token,
+            slot,
+            credentials: Credentials::new(config.pin)?,
+            allow_extractable: config.allow_extractable_keys,
+            cache: cache::Cache::default(),
+            counters: Counters::new(config.threads),
+            module,
+        });
+        let mut workers = Vec::with_capacity(config.threads);
+        for _ in 0..config.threads {
+            workers.push(Worker::open(Arc::clone(&shared))?);
+        }
+        if let Some(first) = workers.first_mut() {
+            let usable: Vec<_> = first
+                .list()?
+                .into_iter()
+                .filter(KeyInfo::is_usable)
+                .map(|key| key.fingerprint)
+                .take(KEYS_AT_OPEN)
+                .collect();
+            for fingerprint in usable {
+                first.load(&fingerprint)?;
+            }
+        }
+        let mut custody = Self {
+            queue: Arc::new(Queue::new(config.threads * QUEUED_PER_THREAD)),
+            threads: Vec::with_capacity(config.threads),
+            shared,
+        };
+        for (index, worker) in workers.into_iter().enumerate() {
+            let queue = Arc::clone(&custody.queue);
+            let thread = std::thread::Builder::new()
+                .name(format!("hsm-{index}"))
+                .spawn(move || serve(index, worker, &queue))
+                .map_err(|_| Error::Internal("a thread could not be started"))?;
+            custody.threads.push(thread);
+        }
+        Ok(custody)
+    }
+
+    /// Generates a custody key: sensitive, not extractable, private, for decryption only, exponent 65537.
+    ///
+    /// # Errors
+    /// [`Error::ModulusBits`], [`Error::LabelInUse`], [`Error::Generation`] if the token refuses,
+    /// [`Error::GeneratedKeyRefused`] if it generated something else (which was destroyed), [`Error::Token`].
+    pub fn generate(&self, key: &GenerateKey) -> Result<KeyInfo, Error> {
+        let request = key.clone();
+        self.submit(Operation::Generate, move |worker| {
+            // Not tried again: a generation of which nobody knows how far it went must not be repeated.
+            let info = generate::generate(worker, &request)?;
+            let fingerprint = info.fingerprint;
+            worker.with_recovery(|worker| worker.load(&fingerprint).map(drop))?;
+            Ok(info)
+        })
+    }
+
+    /// Hands `action` to a worker and waits for its answer.
+    fn submit<T: Send + 'static>(
+        &self,
+        operation: Operation,
+        action: impl FnOnce(&mut Worker) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let _accepted = self.shared.counters.accept();
+        let (answer, wait) = sync_channel(1);
+        let job = Job {
+            operation,
+            run: Box::new(move |worker| {
+                // The caller waits; only a panic of its thread could make this fail.
+                let _ = answer.send(action(worker));
+            }),
+        };
+        if self.queue.push(job).is_err() {
+            return Err(Error::Internal("custody is closed"));
+        }
+        // The sender is dropped without an answer only if the worker panicked.
+        wait.recv()
+            .unwrap_or(Err(Error::Internal("a worker panicked")))
+    }
+}
+
+/// The life of a worker thread.
+fn serve(index: usize, mut worker: Worker, queue: &Queue<Job>) {
+    while let Some(job) = queue.pop() {
+        let shared = Arc::clone(worker.shared());
+        let _busy = shared.counters.begin(index, job.operation);
+        let run = std::panic::catch_unwind(AssertUnwindSafe(|| (job.run)(&mut worker)));
+        if run.is_err() {
+            tracing::error!(index, "a worker panicked; its session is thrown away");
+            worker.drop_session();
+        }
+    }
+}
+
+impl Custody for Pkcs11Custody {
+    fn token(&self) -> TokenInfo {
+        self.shared.token.clone()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.shared.cache.capabilities()
+    }
+
+    fn keys(&self) -> Result<Vec<KeyInfo>, Error> {
+        self.submit(Operation::ListKeys, |worker| {
+            worker.with_recovery(Worker::list)
+        })
+    }
+
+    fn decrypt(
+        &self,
+        key: &KeyFingerprint,
+        padding: Padding,
+        ciphertext: &[u8],
+    ) -> Result<SecretBytes, Error> {
+        let (key, ciphertext) = (*key, ciphertext.to_vec());
+        self.submit(Operation::Decrypt, move |worker| {
+            let message =
+                worker.with_recovery(|worker| worker.decrypt(&key, padding, &ciphertext))?;
+            let counters = &worker.shared().counters;
+            count(&counters.decrypts);
+            counters.set_needs_restart(false);
+            Ok(message)
+        })
+    }
+
+    fn encrypt(
+        &self,
+        public_key_spki: &[u8],
+        padding: Padding,
+        plaintext: &SecretBytes,
+    ) -> Result<Vec<u8>, Error> {
+        let public = PublicKey::from_spki_der(public_key_spki)?;
+        let limit = padding.max_message_len(public.modulus_bits());
+        if plaintext.len() > limit {
+            return Err(Error::PlaintextTooLong {
+                limit,
+                actual: plaintext.len(),
+            });
+        }
+        let capabilities = self.capabilities();
+        if capabilities != Capabilities::default()
+            && !capabilities.encrypt_native.contains(&padding)
+        {
+            return Err(Error::PaddingNotSupported(padding));
+        }
+        let message = SecretBytes::from_slice(plaintext.expose());
+        self.submit(Operation::Encrypt, move |worker| {
+            let ciphertext = worker
+                .with_recovery(|worker| worker.encrypt(&public, padding, message.expose()))?;
+            count(&worker.shared().counters.encrypts);
+            Ok(ciphertext)
+        })
+    }
+
+    fn health(&self) -> Health {
+        self.shared.counters.health(self.shared.cache.generation())
+    }
+}
+
+impl Drop for Pkcs11Custody {
+    fn drop(&mut self) {
+        self.queue.close();
+        for thread in self.threads.drain(..) {
+            // Its panics are caught; there is nothing to learn from the join.
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! What a token does with a key, found out by trying.
+//!
+//! A mechanism list says little: SoftHSM lists CKM_RSA_PKCS_OAEP and refuses every hash but SHA-1. So a known message is
+//! encrypted with the public key (by the module, so that two implementations have to agree; the message protects nothing)
+//! and decrypted by the token. The ciphertexts are kept as canaries: one that still decrypts shows that a ciphertext which
+//! did not was bad, and the token is well.
+
+use cryptoki::error::RvError;
+use cryptoki::mechanism::MechanismType;
+use fips::secret::SecretBytes;
+
+use super::keys::FoundKey;
+use super::raw::{RsaMechanism, Stage};
+use super::worker::Worker;
+use crate::Error;
+use crate::error::Refusal;
+use crate::oaep;
+use crate::padding::Padding;
+
+/// Length of the known message in bytes.
+const MESSAGE_LEN: usize = 16;
+
+/// How a padding is removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    Native,
+    Software,
+}
+
+impl Way {
+    pub(super) const fn mechanism(self, padding: Padding) -> RsaMechanism {
+        match self {
+            Self::Native => RsaMechanism::Oaep(padding),
+            Self::Software => RsaMechanism::Raw,
+        }
+    }
+}
+
+struct Tried {
+    padding: Padding,
+    way: Way,
+    canary: Vec<u8>,
+    encrypts: bool,
+}
+
+/// What probing one key showed.
+pub(super) struct Probe {
+    message: [u8; MESSAGE_LEN],
+    tried: Vec<Tried>,
+}
+
+impl Probe {
+    fn get(&self, padding: Padding) -> Option<&Tried> {
+        self.tried.iter().find(|tried| tried.padding == padding)
+    }
+
+    /// How to remove `padding`, and a ciphertext to which the answer is known.
+    pub(super) fn way(&self, padding: Padding) -> Option<(Way, &[u8])> {
+        self.get(padding)
+            .map(|tried| (tried.way, tried.canary.as_slice()))
+    }
+
+    pub(super) fn is_native(&self, padding: Padding) -> bool {
+        self.get(padding)
+            .is_some_and(|tried| tried.way == Way::Native)
+    }
+
+    pub(super) fn is_software(&self, padding: Padding) -> bool {
+        self.get(padding)
+            .is_some_and(|tried| tried.way == Way::Software)
+    }
+
+    pub(super) fn encrypts(&self, padding: Padding) -> bool {
+        self.get(padding).is_some_and(|tried| tried.encrypts)
+    }
+
+    /// True if `plaintext` is the message of the canaries.
+    pub(super) fn is_message(&self, plaintext: &SecretBytes) -> bool {
+        plaintext.ct_eq(&self.message)
+    }
+
+    /// The message of the canaries.
+    pub(super) fn message(&self) -> &[u8] {
+        &self.message
+    }
+}
+
+/// True for return values by which a token says that it does not do this with this key, now or ever.
+pub(super) fn means_unsupported(rv: RvError) -> bool {
+    matches!(
+        rv,
+        RvError::MechanismInvalid
+            | RvError::MechanismParamInvalid
+            | RvError::ArgumentsBad
+            | RvError::FunctionNotSupported
+            | RvError::KeyTypeInconsistent
+            | RvError::KeyFunctionNotPermitted
+            | RvError::KeySizeRange
+            | RvError::ActionProhibited
+    )
+}
+
+/// What the token's mechanism list and information allow: an operator may have switched a mechanism off. Where the token
+/// does not answer sensibly, trying decides.
+fn may_decrypt(worker: &Worker, mechanism: MechanismType) -> bool {
+    let module = worker.module();
+    if let Ok(list) = module.functions().mechanisms(worker.slot().id())
+        && !list.contains(&mechanism.into())
+    {
+        return false;
+    }
+    match module
+        .context()
+        .get_mechanism_info(worker.slot(), mechanism)
+    {
+        Ok(info) => info.decrypt(),
+        Err(cryptoki::error::Error::Pkcs11(RvError::MechanismInvalid, _)) => false,
+        Err(_) => true,
+    }
+}
+
+/// Decrypts `ciphertext` and removes the padding in the given way.
+pub(super) fn decrypt(
+    worker: &mut Worker,
+    key: &FoundKeyRef<'_>,
+    padding: Padding,
+    way: Way,
+    ciphertext: &[u8],
+) -> Result<Outcome, Error> {
+    let modulus_len = key.modulus_len;
+    let stage = worker.decrypt_raw(key.handle, way.mechanism(padding), ciphertext, modulus_len)?;
+    Ok(match stage {
+        Ok(result) if way == Way::Native => Outcome::Plain(result),
+        // Some modules strip leading zeros; that they did would be the very thing nobody may learn.
+        Ok(result) if result.len() != modulus_len => Outcome::Failed(Refusal::new(
+            cryptoki::context::Function::Decrypt,
+            RvError::DataLenRange,
+        )),
+        Ok(result) => match oaep::unpad(padding, result) {
+            Ok(message) => Outcome::Plain(message),
+            Err(oaep::BadPadding) => Outcome::BadPadding,
+        },
+        Err(Stage::Init(refusal)) => Outcome::NotStarted(refusal),
+        Err(Stage::Operation(refusal)) => Outcome::Failed(refusal),
+    })
+}
+
+/// What a decryption needs to know of a key.
+#[derive(Clone, Copy)]
+pub(super) struct FoundKeyRef<'a> {
+    pub(super) handle: cryptoki::object::ObjectHandle,
+    pub(super) modulus_len: usize,
+    pub(super) public: &'a crate::public_key::PublicKey,
+}
+
+/// How a decryption ended.
+pub(super) enum Outcome {
+    /// The message.
+    Plain(SecretBytes),
+    /// Raw RSA went well, the padding was wrong.
+    BadPadding,
+    /// C_DecryptInit failed.
+    NotStarted(Refusal),
+    /// C_Decrypt failed: a bad ciphertext or a bad token.
+    Failed(Refusal),
+}
+
+/// Tries every padding with `key`.
+///
+/// # Errors
+/// [`Error::Token`] if nothing at all works for a reason that is not "not supported": that says nothing about the key.
+pub(super) fn run(worker: &mut Worker, key: &FoundKey) -> Result<Probe, Error> {
+    let mut message = [0; MESSAGE_LEN];
+    fips::random::fill(&mut message).map_err(|_| Error::Internal("no random bytes"))?;
+    let mut probe = Probe {
+        message,
+        tried: Vec::new(),
+    };
+    let candidates: Vec<_> = [
+        (Way::Native, MechanismType::RSA_PKCS_OAEP),
+        (Way::Software, MechanismType::RSA_X_509),
+    ]
+    .into_iter()
+    .filter(|(_, mechanism)| may_decrypt(worker, *mechanism))
+    .map(|(way, _)| way)
+    .collect();
+    let reference = FoundKeyRef {
+        handle: key.handle,
+        modulus_len: key.public.modulus().len(),
+        public: &key.public,
+    };
+    let mut trouble = None;
+    for padding in Padding::ALL {
+        let Some(canary) = known_ciphertext(worker, key, padding, &message) else {
+            continue;
+        };
+        for way in &candidates {
+            match decrypt(worker, &reference, padding, *way, &canary)? {
+                Outcome::Plain(plain) if probe.is_message(&plain) => {
+                    probe.tried.push(Tried {
+                        padding,
+                        way: *way,
+                        canary,
+                        encrypts: false,
+                    });
+                    break;
+                }
+                Outcome::Plain(_) | Outcome::BadPadding => {}
+                Outcome::NotStarted(refusal) if means_unsupported(refusal.rv()) => {}
+                Outcome::NotStarted(refusal) => return Err(Error::Token(refusal)),
+                Outcome::Failed(refusal) => {
+                    trouble = Some(refusal);
+                    // Some modules leave the session in an operation that nothing ends.
+                    worker.drop_session();
+                }
+            }
+        }
+    }
+    match trouble {
+        Some(refusal) if probe.tried.is_empty() => return Err(Error::Token(refusal)),
+        _ => {}
+    }
+    probe_encryption(worker, &reference, &mut probe)?;
+    Ok(probe)
+}
+
+/// The message encrypted with the public key by the module, or by the token where the module refuses.
+fn known_ciphertext(
+    worker: &mut Worker,
+    key: &FoundKey,
+    padding: Padding,
+    message: &[u8],
+) -> Option<Vec<u8>> {
+    if padding.max_message_len(key.public.modulus_bits()) < message.len() {
+        return None;
+    }
+    let by_module = fips::rsa::PublicKey::from_spki(&key.info.spki_der)
+        .and_then(|public| public.encrypt_oaep(padding.hash(), message));
+    if let Ok(ciphertext) = by_module {
+        return Some(ciphertext);
+    }
+    match worker.encrypt_raw(&key.public, padding, message) {
+        Ok(Ok(ciphertext)) => Some(ciphertext),
+        _ => None,
+    }
+}
+
+/// Encrypts the message on the token, and decrypts it there again.
+fn probe_encryption(
+    worker: &mut Worker,
+    key: &FoundKeyRef<'_>,
+    probe: &mut Probe,
+) -> Result<(), Error> {
+    let message = probe.message;
+    for tried in &mut probe.tried {
+        match worker.encrypt_raw(key.public, tried.padding, &message)? {
+            Ok(ciphertext) => {
+                let outcome = decrypt(worker, key, tried.padding, tried.way, &ciphertext)?;
+                tried.encrypts = matches!(outcome, Outcome::Plain(plain) if plain.ct_eq(&message));
+            }
+            Err(Stage::Init(_)) => {}
+            Err(Stage::Operation(_)) => worker.drop_session(),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,68 @@
+//! A token whose files are moved away while custody is open.
+#![allow(unreachable_pub, clippy::unwrap_used, clippy::panic)]
+
+use std::path::Path;
+
+use hsm::{Custody, ErrorClass, KeyFingerprint, Padding};
+
+use crate::support::{Module, TestToken, encrypt};
+
+fn move_entries(from: &Path, to: &Path) {
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::rename(entry.path(), to.join(entry.file_name())).unwrap();
+    }
+}
+
+/// `fails`: whether the module notices at all (one that keeps its files open does not).
+pub fn a_token_that_goes_away_is_never_taken_for_bad_input(module: &'static Module, fails: bool) {
+    let token = TestToken::new(module);
+    let (custody, key) = token.open_with_key();
+    let ciphertexts: Vec<_> = Padding::ALL
+        .into_iter()
+        .map(|padding| (padding, encrypt(&key.spki_der, padding, b"message")))
+        .collect();
+    let away = module.folder.parent().unwrap().join(format!(
+        "{}-away",
+        module.folder.file_name().unwrap().display()
+    ));
+    std::fs::create_dir(&away).unwrap();
+    move_entries(&module.folder, &away);
+
+    for (padding, ciphertext) in &ciphertexts {
+        // Twice: the second time the handles are forgotten already.
+        for _ in 0..2 {
+            match custody.decrypt(&key.fingerprint, *padding, ciphertext) {
+                Ok(plain) => {
+                    assert!(!fails, "{padding} works without a token");
+                    assert_eq!(plain.expose(), b"message");
+                }
+                Err(error) => assert_eq!(error.class(), ErrorClass::Token, "{error}"),
+            }
+        }
+    }
+    if fails {
+        // Garbage says nothing about a token that is not there, nor does a key that was never seen.
+        let garbage = custody.decrypt(&key.fingerprint, Padding::OaepSha1, &[1; 256]);
+        assert_eq!(garbage.err().unwrap().class(), ErrorClass::Token);
+        let stranger = KeyFingerprint::from_bytes([7; 32]);
+        let unknown = custody.decrypt(&stranger, Padding::OaepSha1, &[1; 256]);
+        assert_eq!(unknown.err().unwrap().class(), ErrorClass::Token);
+        assert_eq!(custody.keys().err().unwrap().class(), ErrorClass::Token);
+        let health = custody.health();
+        assert!(health.needs_restart);
+        assert!(health.reconnects > 0 && health.generation > 0);
+        assert_eq!(health.bad_inputs, 0);
+    }
+
+    move_entries(&away, &module.folder);
+    drop(custody);
+    let custody = token.open();
+    for (padding, ciphertext) in &ciphertexts {
+        let plain = custody
+            .decrypt(&key.fingerprint, *padding, ciphertext)
+            .unwrap();
+        assert_eq!(plain.expose(), b"message");
+    }
+    assert!(!custody.health().needs_restart);
+}

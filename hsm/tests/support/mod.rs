@@ -1,0 +1,236 @@
+//! Tokens for tests: each in a folder of its own, SoftHSM or Kryoptic.
+//!
+//! Both read their configuration from the environment when they are initialised, and a process has one environment: so
+//! every test program uses one of the two, and each test in it has a token of its own in there.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic
+)]
+
+use std::fmt::Write as _;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use hsm::SecretBytes;
+use hsm::pin::{Pin, PinSource};
+use hsm::pkcs11::{GenerateKey, Pkcs11Custody, TokenConfig, init_token};
+use hsm::{Custody, KeyInfo, Padding, TokenInfo};
+
+pub const USER_PIN: &str = "test-user-pin";
+const SO_PIN: &str = "test-so-pin";
+
+/// More slots than one test program has tests.
+const KRYOPTIC_SLOTS: usize = 32;
+
+/// A PKCS#11 module and the folder of its tokens.
+pub struct Module {
+    pub path: PathBuf,
+    pub folder: PathBuf,
+    /// What the module does by itself with a key.
+    pub native: &'static [Padding],
+}
+
+static MODULE: OnceLock<Module> = OnceLock::new();
+
+/// A fresh folder below the build's own temporary folder.
+fn folder() -> PathBuf {
+    let name = format!("{}-{}", env!("CARGO_CRATE_NAME"), std::process::id());
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+fn set_environment(name: &str, value: &Path) {
+    // SAFETY: `std::env::set_var`: no other thread may read the environment other than through `std::env` meanwhile. Only
+    // PKCS#11 modules do that here, and none is loaded before `MODULE` is set, whose initialisation this is part of.
+    unsafe { std::env::set_var(name, value) };
+}
+
+fn from_environment(name: &str, default: PathBuf, remedy: &str) -> PathBuf {
+    let path = std::env::var_os(name).map_or(default, PathBuf::from);
+    assert!(
+        path.exists(),
+        "{} is missing: {remedy}, or set {name}",
+        path.display()
+    );
+    path
+}
+
+/// SoftHSM 2: removes OAEP with SHA-1 by itself. `mechanisms` is its configuration `slots.mechanisms`.
+pub fn softhsm_with(mechanisms: &str, native: &'static [Padding]) -> &'static Module {
+    MODULE.get_or_init(|| softhsm_module(mechanisms, native))
+}
+
+fn softhsm_module(mechanisms: &str, native: &'static [Padding]) -> Module {
+    let path = from_environment(
+        "SOFTHSM_MODULE",
+        "/usr/lib/softhsm/libsofthsm2.so".into(),
+        "install the package softhsm2",
+    );
+    let folder = folder();
+    let tokens = folder.join("tokens");
+    std::fs::create_dir(&tokens).unwrap();
+    let configuration = folder.join("softhsm2.conf");
+    let text = format!(
+        "directories.tokendir = {}\nobjectstore.backend = file\nlog.level = ERROR\n\
+             slots.removable = false\nslots.mechanisms = {mechanisms}\n",
+        tokens.display()
+    );
+    std::fs::write(&configuration, text).unwrap();
+    set_environment("SOFTHSM2_CONF", &configuration);
+    Module {
+        path,
+        folder: tokens,
+        native,
+    }
+}
+
+pub fn softhsm() -> &'static Module {
+    softhsm_with("ALL", &[Padding::OaepSha1])
+}
+
+/// SoftHSM behind the module that fails on command, and the file that commands it.
+pub fn faulty_softhsm() -> (&'static Module, PathBuf) {
+    let module = MODULE.get_or_init(|| {
+        let real = softhsm_module("ALL", &[Padding::OaepSha1]);
+        // Cargo builds the examples of a package for its tests, next to their programs' folder.
+        let programs = std::env::current_exe().unwrap();
+        let path = programs
+            .ancestors()
+            .nth(2)
+            .unwrap()
+            .join("examples/libfaulty_pkcs11.so");
+        assert!(
+            path.exists(),
+            "{} is missing: run `cargo build -p hsm --examples`",
+            path.display()
+        );
+        set_environment("FAULTY_MODULE", &real.path);
+        set_environment("FAULTY_CONTROL", &real.folder.with_file_name("fault"));
+        Module { path, ..real }
+    });
+    (module, module.folder.with_file_name("fault"))
+}
+
+/// Kryoptic: removes OAEP with every hash by itself.
+pub fn kryoptic() -> &'static Module {
+    MODULE.get_or_init(|| {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let path = from_environment(
+            "KRYOPTIC_MODULE",
+            root.join("tests/kryoptic/target/release/libkryoptic_pkcs11.so"),
+            "run `make kryoptic`",
+        );
+        let folder = folder();
+        let mut text = String::new();
+        for slot in 0..KRYOPTIC_SLOTS {
+            let database = folder.join(format!("{slot}.sqlite"));
+            writeln!(
+                text,
+                "[[slots]]\nslot = {slot}\ndbtype = \"sqlite\"\ndbargs = {:?}\n",
+                database.display().to_string()
+            )
+            .unwrap();
+        }
+        let configuration = folder.join("kryoptic.toml");
+        std::fs::write(&configuration, text).unwrap();
+        set_environment("KRYOPTIC_CONF", &configuration);
+        Module {
+            path,
+            folder,
+            native: &Padding::ALL,
+        }
+    })
+}
+
+/// A token of its own for one test.
+pub struct TestToken {
+    pub module: &'static Module,
+    pub info: TokenInfo,
+    pub pin_file: PathBuf,
+}
+
+pub fn pin(text: &str) -> Pin {
+    Pin::new(SecretBytes::from_slice(text.as_bytes()))
+}
+
+pub fn write_pin(path: &Path, pin: &str) {
+    std::fs::write(path, format!("{pin}\n")).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+impl TestToken {
+    pub fn new(module: &'static Module) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let label = format!("test-{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        let info = init_token(&module.path, None, &label, &pin(SO_PIN), &pin(USER_PIN)).unwrap();
+        let pin_file = module.folder.parent().unwrap().join(format!(
+            "{}-{label}.pin",
+            module.folder.file_name().unwrap().display()
+        ));
+        write_pin(&pin_file, USER_PIN);
+        Self {
+            module,
+            info,
+            pin_file,
+        }
+    }
+
+    pub fn config(&self) -> TokenConfig {
+        TokenConfig {
+            module: self.module.path.clone(),
+            token_label: Some(self.info.label.clone()),
+            token_serial: Some(self.info.serial.clone()),
+            pin: PinSource::File(self.pin_file.clone()),
+            threads: 2,
+            allow_extractable_keys: false,
+        }
+    }
+
+    pub fn open(&self) -> Pkcs11Custody {
+        Pkcs11Custody::open(self.config()).unwrap()
+    }
+
+    /// A custody with one 2048-bit key, for tests in which the length does not matter.
+    pub fn open_with_key(&self) -> (Pkcs11Custody, KeyInfo) {
+        let custody = self.open();
+        let key = custody
+            .generate(&GenerateKey {
+                label: "custody".into(),
+                id: None,
+                modulus_bits: 2048,
+            })
+            .unwrap();
+        (custody, key)
+    }
+}
+
+impl Drop for TestToken {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.pin_file);
+    }
+}
+
+/// Encrypts outside of the token.
+pub fn encrypt(spki: &[u8], padding: Padding, message: &[u8]) -> Vec<u8> {
+    fips::rsa::PublicKey::from_spki(spki)
+        .unwrap()
+        .encrypt_oaep(padding.hash(), message)
+        .unwrap()
+}
+
+/// A session of the test's own, next to custody's: it shares custody's login.
+pub fn session_beside(token: &TestToken, custody: &Pkcs11Custody) -> cryptoki::session::Session {
+    let context = cryptoki::context::Pkcs11::new(&token.module.path).unwrap();
+    // Not the slot of the time when the token was initialised: SoftHSM numbers its slots anew at each start.
+    let slot = cryptoki::slot::Slot::try_from(custody.token().slot).unwrap();
+    context.open_rw_session(slot).unwrap()
+}
