@@ -50,7 +50,7 @@ fn every_accepted_signature_algorithm_verifies() {
         let root = workshop.authority("Root", algorithm);
         let issuance = Issuance {
             digest: digest.to_owned(),
-            pss,
+            pss_salt: pss.then_some("digest"),
             ..Issuance::default()
         };
         let device = root.device_with("device", KeyAlgorithm::P256, &issuance);
@@ -361,6 +361,23 @@ fn sha_1_is_refused_by_name() {
     let refusal = check(&target(&device, &[]), &[&root]).unwrap_err();
     assert_eq!(refusal.code(), "unsupported_signature");
     assert!(refusal.to_string().contains("SHA-1"), "{refusal}");
+}
+
+#[test]
+fn a_signature_with_unusual_parameters_is_refused() {
+    let workshop = Workshop::new();
+    let root = workshop.authority("Root", KeyAlgorithm::Rsa(2048));
+    let device = root.device_with(
+        "device",
+        KeyAlgorithm::P256,
+        &Issuance {
+            pss_salt: Some("20"),
+            ..Issuance::default()
+        },
+    );
+    let refusal = check(&target(&device, &[]), &[&root]).unwrap_err();
+    assert_eq!(refusal.code(), "unsupported_signature");
+    assert!(refusal.to_string().contains("RSASSA-PSS"), "{refusal}");
 }
 
 #[test]

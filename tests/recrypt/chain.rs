@@ -296,6 +296,18 @@ fn a_liar_cannot_hide_a_date_a_length_a_use_or_a_restriction() {
     let expired = target(&root.expired_device("device"), &[]);
     assert_eq!(refused(&expired, &[]), ChainError::NotValidNow);
 
+    let stale = root.intermediate_with(
+        "Stale",
+        KeyAlgorithm::P256,
+        &Issuance {
+            extensions: AUTHORITY.to_owned(),
+            not_after: "20250101000000Z".to_owned(),
+            ..Issuance::default()
+        },
+    );
+    let below_stale = target(&stale.device("device", KeyAlgorithm::P256), &[&stale]);
+    assert_eq!(refused(&below_stale, &[0]), ChainError::NotValidNow);
+
     let small = target(&root.device("device", KeyAlgorithm::Rsa(1024)), &[]);
     assert_eq!(refused(&small, &[]), ChainError::NotForEncryption);
 
