@@ -66,7 +66,11 @@ pub fn engine_custody(args: &EngineArgs) -> ExitCode {
 }
 
 fn custody_code(error: &CustodyError) -> i32 {
-    if error.is_configuration() { supervisor::EXIT_CONFIGURATION } else { 1 }
+    if error.is_configuration() {
+        supervisor::EXIT_CONFIGURATION
+    } else {
+        1
+    }
 }
 
 /// `engine-formats`: started by `engine` alone.
@@ -91,7 +95,9 @@ fn read(path: &Path) -> Result<EngineConfig, String> {
     let shown = path.display();
     let text = std::fs::read_to_string(path).map_err(|error| format!("{shown}: {error}"))?;
     let config: Config = toml::from_str(&text).map_err(|error| format!("{shown}: {error}"))?;
-    config.engine.ok_or_else(|| format!("{shown} has no section [engine]"))
+    config
+        .engine
+        .ok_or_else(|| format!("{shown} has no section [engine]"))
 }
 
 /// The operator's log: standard error, in lines for people or for machines.
@@ -102,7 +108,14 @@ fn start_log(json: bool) {
         Ok(directive) => filter.add_directive(directive),
         Err(_) => filter,
     };
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false);
     // A second one in the same process (tests) changes nothing.
-    let _ = if json { log.json().try_init() } else { log.with_ansi(false).try_init() };
+    let _ = if json {
+        log.json().try_init()
+    } else {
+        log.with_ansi(false).try_init()
+    };
 }
