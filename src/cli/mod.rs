@@ -1,6 +1,7 @@
 //! The command line: one binary, a sub-command for each job, every report also as JSON.
 
 pub mod config;
+pub mod engine;
 pub mod files;
 pub mod gateway;
 pub mod import;
@@ -53,6 +54,12 @@ pub struct GlobalArgs {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// The engine: the only processes that use the custody key and see a clear password
+    Engine(engine::EngineArgs),
+    #[command(hide = true)]
+    EngineCustody(engine::EngineArgs),
+    #[command(hide = true)]
+    EngineFormats,
     /// Custody keys: made on a token, never leaving it
     Key(key::KeyArgs),
     /// One re-encryption by hand: encrypted password and device certificate in, CMS message out
@@ -76,6 +83,25 @@ pub struct Context {
     pub global: GlobalArgs,
 }
 
+impl Context {
+    /// The options that make a process started by this one log as this one does.
+    #[must_use]
+    pub fn log_arguments(&self) -> Vec<OsString> {
+        let mut arguments = Vec::new();
+        if self.global.json {
+            arguments.push("--json".into());
+        }
+        for _ in 0..self.global.verbose {
+            arguments.push("-v".into());
+        }
+        if let Some(filter) = &self.global.log {
+            arguments.push("--log".into());
+            arguments.push(filter.into());
+        }
+        arguments
+    }
+}
+
 /// Runs the program with the given arguments and returns its exit code:
 /// 0 done, 1 the operation failed, 2 usage or configuration, 3 not healthy.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -95,11 +121,15 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn start(command: &Command, context: &Context) -> Result<Report, Failure> {
     let global = &context.global;
     let usual = match command {
+        Command::Engine(_) | Command::EngineCustody(_) | Command::EngineFormats => Usual::Service,
         Command::Gateway(args) if args.is_service() => Usual::Service,
         _ => Usual::Command,
     };
     logging::start(usual, global.verbose, global.log.as_deref(), global.json)?;
     match command {
+        Command::Engine(args) => engine::run(args, context),
+        Command::EngineCustody(args) => engine::custody(args),
+        Command::EngineFormats => engine::formats(),
         Command::Gateway(args) => gateway::run(args, context),
         Command::Key(args) => key::run(args, context),
         Command::Recrypt(args) => recrypt::run(args, context),
