@@ -60,6 +60,9 @@ pub(super) async fn run(shared: Arc<Shared>) {
             }
         }
         pass(&shared).await;
+        if let Ok(figures) = shared.journal.figures().await {
+            shared.metrics.journal_bytes.set(i64::try_from(figures.bytes).unwrap_or(i64::MAX));
+        }
     }
 }
 

@@ -211,9 +211,8 @@ fn run(connection: &Connection, mut queue: mpsc::Receiver<Job>) {
 
 fn run_batch(connection: &Connection, batch: Vec<Job>) {
     let mut finished: Vec<Finish> = Vec::new();
-    let mut jobs = batch.into_iter();
     let mut begun = connection.execute_batch("BEGIN IMMEDIATE").map_err(JournalError::from);
-    while let Some(job) = jobs.next() {
+    for job in batch {
         let start = begun
             .clone()
             .and_then(|()| connection.execute_batch("SAVEPOINT job").map_err(JournalError::from));
