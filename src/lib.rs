@@ -19,6 +19,7 @@ pub mod connector;
 pub mod encoding;
 pub mod engine;
 pub mod gateway;
+pub mod intune;
 pub mod record;
 pub mod telemetry;
 

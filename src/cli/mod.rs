@@ -1,11 +1,130 @@
 //! The command line: one binary, a sub-command for each job, every report also as JSON.
 
+pub mod config;
+pub mod files;
+pub mod gateway;
+pub mod import;
+pub mod key;
+mod key_report;
+pub mod logging;
+pub mod output;
+pub mod process;
+pub mod prompt;
+pub mod recrypt;
+pub mod token;
+pub mod version;
+
+use clap::error::ErrorKind;
+use clap::{ArgAction, Args, Parser, Subcommand};
+use logging::Usual;
+use output::{Failure, Report};
 use std::ffi::OsString;
 use std::process::ExitCode;
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "pfx-connector",
+    version,
+    about = "Delivers S/MIME certificates to devices; the decryption key never leaves the HSM",
+    after_help = "Exit codes: 0 done; 1 the operation failed; 2 usage or configuration; 3 not healthy.",
+    disable_help_subcommand = true
+)]
+struct Cli {
+    #[command(flatten)]
+    global: GlobalArgs,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Clone, Args)]
+pub struct GlobalArgs {
+    /// Answer in JSON: the report as one line on standard output, an error as one line on standard error
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// More messages about what is done (-v, -vv, -vvv), on standard error
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub verbose: u8,
+    /// Exactly these messages, such as `warn,pfx_connector::engine=debug`
+    #[arg(long, global = true, value_name = "FILTER", conflicts_with = "verbose")]
+    pub log: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Custody keys: made on a token, never leaving it
+    Key(key::KeyArgs),
+    /// One re-encryption by hand: encrypted password and device certificate in, CMS message out
+    Recrypt(recrypt::RecryptArgs),
+    /// The service side: stores records that it cannot decrypt, queues, leases
+    Gateway(gateway::GatewayArgs),
+    /// PFX records in Intune or in a gateway
+    Import(import::ImportArgs),
+    /// The configuration file: print an example, check one
+    Config(config::ConfigArgs),
+    /// Versions of the program and of the cryptographic module
+    Version,
+}
+
+/// What a command is told besides its own options.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// The whole command line, for a command that has to execute the program again.
+    pub args: Vec<OsString>,
+    /// The options of every command.
+    pub global: GlobalArgs,
+}
 
 /// Runs the program with the given arguments and returns its exit code:
 /// 0 done, 1 the operation failed, 2 usage or configuration, 3 not healthy.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let _ = args.into_iter().count();
-    ExitCode::from(2)
+    let args: Vec<OsString> = args.into_iter().collect();
+    let cli = match Cli::try_parse_from(&args) {
+        Ok(cli) => cli,
+        Err(error) => return refuse(&error, &args),
+    };
+    let context = Context {
+        args,
+        global: cli.global,
+    };
+    let result = start(&cli.command, &context);
+    output::finish(result, context.global.json)
+}
+
+fn start(command: &Command, context: &Context) -> Result<Report, Failure> {
+    let global = &context.global;
+    let usual = match command {
+        Command::Gateway(args) if args.is_service() => Usual::Service,
+        _ => Usual::Command,
+    };
+    logging::start(usual, global.verbose, global.log.as_deref(), global.json)?;
+    match command {
+        Command::Gateway(args) => gateway::run(args, context),
+        Command::Key(args) => key::run(args, context),
+        Command::Recrypt(args) => recrypt::run(args, context),
+        Command::Import(args) => import::run(args, context),
+        Command::Config(args) => config::run(args),
+        Command::Version => version::run(),
+    }
+}
+
+/// Help and version are answers; everything else that the parser says is wrong usage.
+fn refuse(error: &clap::Error, args: &[OsString]) -> ExitCode {
+    let asked = matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+    );
+    if !asked && args.iter().any(|arg| arg == "--json") {
+        let text = error.render().to_string();
+        let message = text.trim().trim_start_matches("error: ");
+        return output::finish(Err(Failure::usage("usage", message)), true);
+    }
+    // Whoever reads may have gone: that is no failure of ours.
+    let _ = error.print();
+    if asked {
+        ExitCode::SUCCESS
+    } else {
+        output::Exit::Usage.into()
+    }
 }

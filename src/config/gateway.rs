@@ -35,6 +35,9 @@ pub struct GatewayConfig {
     /// What is deleted when.
     #[serde(default)]
     pub retention: RetentionConfig,
+    /// What one client may take of the service.
+    #[serde(default)]
+    pub limits: GatewayLimits,
 }
 
 fn default_lease_ms() -> u64 {
@@ -68,6 +71,37 @@ impl Default for RetentionConfig {
             results_hours: 24 * 7,
             records_days: 365,
             audit_days: 365 * 2,
+        }
+    }
+}
+
+/// `[gateway.limits]`: what one client may take of the service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GatewayLimits {
+    /// Connections at once; further ones wait.
+    pub connections: usize,
+    /// A TLS handshake that takes longer is cut, in milliseconds.
+    pub handshake_ms: u64,
+    /// Headers that take longer are cut, in milliseconds.
+    pub header_ms: u64,
+    /// A body that takes longer is refused, in milliseconds.
+    pub body_ms: u64,
+    /// A connection without a request for this long is closed, in milliseconds.
+    pub idle_ms: u64,
+    /// How long a stop waits for requests in flight, in milliseconds.
+    pub drain_ms: u64,
+}
+
+impl Default for GatewayLimits {
+    fn default() -> Self {
+        Self {
+            connections: 1024,
+            handshake_ms: 10_000,
+            header_ms: 10_000,
+            body_ms: 30_000,
+            idle_ms: 120_000,
+            drain_ms: 10_000,
         }
     }
 }

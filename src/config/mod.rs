@@ -23,7 +23,7 @@ pub use document::page;
 pub use engine::{EngineConfig, EngineException, ImporterConfig, RestartConfig, TokenSection};
 pub use error::{ConfigError, Problem};
 pub use example::example;
-pub use gateway::{GatewayConfig, RetentionConfig};
+pub use gateway::{GatewayConfig, GatewayLimits, RetentionConfig};
 pub use import::ImportConfig;
 pub use load::load;
 

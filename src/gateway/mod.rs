@@ -1,3 +1,31 @@
 //! The service side: stores records that it cannot decrypt, queues device requests, leases them to connectors.
+//!
+//! ```text
+//! importer       --bearer-->  records   \                       connector (mutual TLS)
+//! MDM            --bearer-->  requests   >  SQLite  --lease-->    engine, HSM
+//! administrator  --bearer-->  tokens ... /          <-result--
+//! ```
+//!
+//! Every call passes one gate ([`http`]): the table of routes ([`routes`]) names who may call what, and the same table makes the
+//! router and the served OpenAPI document. Everything that must not be lost is in one database ([`store`]); an answer is sent
+//! after the transaction that it speaks of is on the disk. The gateway uses no key of anybody's but its own for TLS.
 
+pub mod admin_api;
 pub mod api;
+pub mod auth;
+mod error;
+mod handlers;
+mod http;
+mod odata;
+mod openapi;
+pub mod routes;
+mod schemas;
+mod server;
+pub mod store;
+mod tls;
+mod validate;
+
+pub use error::{ApiError, GatewayError};
+pub use openapi::document as openapi_document;
+pub use schemas::schemas as message_schemas;
+pub use server::Gateway;

@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use hsm::SecretBytes;
 use hsm::pin::{Pin, PinSource};
 use hsm::pkcs11::{GenerateKey, Pkcs11Custody, TokenConfig, init_token};
-use hsm::{KeyInfo, Padding, TokenInfo};
+use hsm::{Custody, KeyInfo, Padding, TokenInfo};
 
 pub const USER_PIN: &str = "test-user-pin";
 const SO_PIN: &str = "test-so-pin";
@@ -202,9 +202,10 @@ pub fn encrypt(spki: &[u8], padding: Padding, message: &[u8]) -> Vec<u8> {
         .unwrap()
 }
 
-/// A session of the test's own, next to custody's: it shares custody's login. Custody has to be open.
-pub fn session_beside(token: &TestToken) -> cryptoki::session::Session {
+/// A session of the test's own, next to custody's: it shares custody's login.
+pub fn session_beside(token: &TestToken, custody: &Pkcs11Custody) -> cryptoki::session::Session {
     let context = cryptoki::context::Pkcs11::new(&token.module.path).unwrap();
-    let slot = cryptoki::slot::Slot::try_from(token.info.slot).unwrap();
+    // Not the slot of the time when the token was initialised: SoftHSM numbers its slots anew at each start.
+    let slot = cryptoki::slot::Slot::try_from(custody.token().slot).unwrap();
     context.open_rw_session(slot).unwrap()
 }

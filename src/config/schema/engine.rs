@@ -148,7 +148,7 @@ pub(super) const TOKEN: &[Key] = &[
     },
     Key {
         name: "threads",
-        kind: Kind::Integer { min: 1, max: 256 },
+        kind: Kind::Integer { min: 1, max: 64 },
         need: Need::Default("4"),
         doc: "Worker threads, each with one session of the token.",
     },

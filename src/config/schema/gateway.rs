@@ -81,6 +81,12 @@ pub(super) const GATEWAY: &[Key] = &[
         need: Need::Default(""),
         doc: "What is deleted when; really deleted, overwritten in the database file.",
     },
+    Key {
+        name: "limits",
+        kind: Kind::Table(LIMITS),
+        need: Need::Default(""),
+        doc: "What one client may take of the service.",
+    },
 ];
 
 const RETENTION: &[Key] = &[
@@ -110,5 +116,62 @@ const RETENTION: &[Key] = &[
         },
         need: Need::Default("730"),
         doc: "The administrators' audit trail, in days.",
+    },
+];
+
+const LIMITS: &[Key] = &[
+    Key {
+        name: "connections",
+        kind: Kind::Integer {
+            min: 1,
+            max: 1_000_000,
+        },
+        need: Need::Default("1024"),
+        doc: "Connections at once; further ones wait.",
+    },
+    Key {
+        name: "handshake_ms",
+        kind: Kind::Integer {
+            min: 100,
+            max: 600_000,
+        },
+        need: Need::Default("10000"),
+        doc: "A TLS handshake that takes longer is cut, in milliseconds.",
+    },
+    Key {
+        name: "header_ms",
+        kind: Kind::Integer {
+            min: 100,
+            max: 600_000,
+        },
+        need: Need::Default("10000"),
+        doc: "Headers that take longer are cut, in milliseconds.",
+    },
+    Key {
+        name: "body_ms",
+        kind: Kind::Integer {
+            min: 100,
+            max: 600_000,
+        },
+        need: Need::Default("30000"),
+        doc: "A body that takes longer is refused, in milliseconds.",
+    },
+    Key {
+        name: "idle_ms",
+        kind: Kind::Integer {
+            min: 1_000,
+            max: 3_600_000,
+        },
+        need: Need::Default("120000"),
+        doc: "A connection without a request for this long is closed, in milliseconds.",
+    },
+    Key {
+        name: "drain_ms",
+        kind: Kind::Integer {
+            min: 0,
+            max: 600_000,
+        },
+        need: Need::Default("10000"),
+        doc: "How long a stop waits for requests in flight, in milliseconds.",
     },
 ];

@@ -1,0 +1,208 @@
+//! `key`: custody keys, which are made on a token and never leave it.
+
+use super::Context;
+use super::output::{Exit, Failure, Report};
+use super::token::{KeyChoice, TokenArgs, absolute, best_padding, open};
+use super::{files, key_report};
+use clap::{Args, Subcommand, ValueEnum};
+use hsm::Custody;
+use hsm::pin::PinSource;
+use hsm::pkcs11::{GenerateKey, init_token};
+use hsm::public_key::PublicKey;
+use serde_json::json;
+use std::path::{Path, PathBuf};
+
+/// `key`.
+#[derive(Debug, Args)]
+pub struct KeyArgs {
+    #[command(subcommand)]
+    command: KeyCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum KeyCommand {
+    /// Make a custody key on the token: sensitive, not extractable, for decryption only
+    Generate {
+        #[command(flatten)]
+        token: TokenArgs,
+        /// Label of the new key
+        #[arg(long, value_name = "LABEL")]
+        key_label: String,
+        /// Length of its modulus
+        #[arg(long, value_name = "BITS", default_value_t = 3072, value_parser = parse_bits)]
+        bits: u32,
+    },
+    /// List the private RSA keys of the token
+    List {
+        #[command(flatten)]
+        token: TokenArgs,
+        #[command(flatten)]
+        choice: KeyChoice,
+    },
+    /// Show one key: attributes, what the token does with it, and which padding to import with
+    Show {
+        #[command(flatten)]
+        token: TokenArgs,
+        #[command(flatten)]
+        choice: KeyChoice,
+    },
+    /// Make an empty token ready: a label, a security officer's PIN and a user PIN (for software tokens; a token that is in use is never touched)
+    InitToken(InitToken),
+    /// Write the public half to a file for those who import
+    ExportPublic {
+        #[command(flatten)]
+        token: TokenArgs,
+        #[command(flatten)]
+        choice: KeyChoice,
+        /// Form of the file
+        #[arg(long, value_enum, default_value_t = PublicFormat::Pem)]
+        format: PublicFormat,
+        /// The file; one that exists is not overwritten
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+struct InitToken {
+    /// PKCS#11 module (absolute path)
+    #[arg(long, value_name = "FILE")]
+    module: PathBuf,
+    /// Label of the token, 32 bytes at most
+    #[arg(long, value_name = "LABEL", value_parser = parse_token_label)]
+    token_label: String,
+    /// File with the security officer's PIN that only its owner can read
+    #[arg(long, value_name = "FILE")]
+    so_pin_file: PathBuf,
+    /// File with the user PIN that only its owner can read
+    #[arg(long, value_name = "FILE")]
+    pin_file: PathBuf,
+}
+
+/// The label field of CK_TOKEN_INFO has 32 bytes.
+fn parse_token_label(text: &str) -> Result<String, String> {
+    if (1..=32).contains(&text.len()) && !text.chars().any(char::is_control) {
+        Ok(text.to_owned())
+    } else {
+        Err("1 to 32 bytes of printable text".to_owned())
+    }
+}
+
+/// Forms of a public key file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum PublicFormat {
+    /// SubjectPublicKeyInfo (RFC 5280) in PEM (RFC 7468)
+    Pem,
+    /// CNG's BCRYPT_RSAKEY_BLOB with the magic RSA1, as Microsoft's import tool takes it
+    Rsapublicblob,
+}
+
+fn parse_bits(text: &str) -> Result<u32, String> {
+    match text.parse() {
+        Ok(bits @ (2048 | 3072 | 4096)) => Ok(bits),
+        _ => Err("2048, 3072 or 4096".to_owned()),
+    }
+}
+
+/// Runs it.
+///
+/// # Errors
+/// [`Failure`] when the token cannot do what was asked.
+pub fn run(args: &KeyArgs, context: &Context) -> Result<Report, Failure> {
+    match &args.command {
+        KeyCommand::Generate {
+            token,
+            key_label,
+            bits,
+        } => generate(token, key_label, *bits, context),
+        KeyCommand::InitToken(args) => initialise(args),
+        KeyCommand::List { token, choice } => {
+            let custody = open(token.settings("key list", &context.args)?)?;
+            let keys = choice.all(&custody)?;
+            Ok(key_report::list(&custody.token(), &keys))
+        }
+        KeyCommand::Show { token, choice } => {
+            let custody = open(token.settings("key show", &context.args)?)?;
+            let key = choice.one(&custody)?;
+            Ok(key_report::show(
+                &custody.token(),
+                &key,
+                &custody.capabilities(),
+            ))
+        }
+        KeyCommand::ExportPublic {
+            token,
+            choice,
+            format,
+            out,
+        } => {
+            files::must_be_new(out)?;
+            let custody = open(token.settings("key export-public", &context.args)?)?;
+            let key = choice.one(&custody)?;
+            export(&key.spki_der, *format, &absolute(out)?)
+        }
+    }
+}
+
+fn generate(
+    token: &TokenArgs,
+    label: &str,
+    bits: u32,
+    context: &Context,
+) -> Result<Report, Failure> {
+    if label.is_empty() || label.chars().any(char::is_control) {
+        return Err(Failure::usage(
+            "key_label",
+            "the label of a key is printable text",
+        ));
+    }
+    let custody = open(token.settings("key generate", &context.args)?)?;
+    let request = GenerateKey {
+        label: label.to_owned(),
+        id: None,
+        modulus_bits: bits,
+    };
+    let key = custody.generate(&request)?;
+    let mut report = key_report::show(&custody.token(), &key, &custody.capabilities());
+    if key.is_usable() {
+        report.text = format!("Made a custody key.\n{}", report.text);
+    } else {
+        report.exit = Exit::Failed;
+    }
+    Ok(report)
+}
+
+fn initialise(args: &InitToken) -> Result<Report, Failure> {
+    fips::start()?;
+    let so_pin = PinSource::File(absolute(&args.so_pin_file)?).read()?;
+    let user_pin = PinSource::File(absolute(&args.pin_file)?).read()?;
+    let token = init_token(&args.module, None, &args.token_label, &so_pin, &user_pin)?;
+    let text = format!(
+        "The token {} (serial {}) is ready: `key generate` makes a custody key on it.",
+        token.label, token.serial
+    );
+    Ok(Report::done(json!({ "token": token }), text))
+}
+
+fn export(spki: &[u8], format: PublicFormat, out: &Path) -> Result<Report, Failure> {
+    let key = PublicKey::from_spki_der(spki)?;
+    let (name, bytes) = match format {
+        PublicFormat::Pem => ("pem", key.to_spki_pem()?.into_bytes()),
+        PublicFormat::Rsapublicblob => ("rsapublicblob", key.to_rsa_public_blob()),
+    };
+    files::write_new(out, &bytes, 0o644)?;
+    let fingerprint = key.fingerprint()?.to_string();
+    Ok(Report::done(
+        json!({"file": out, "format": name, "fingerprint": fingerprint}),
+        format!(
+            "Wrote {} ({name}).\nFingerprint: {fingerprint}\nGive it to those who import by another way than the file: \
+             `custody_fingerprint` in their configuration.",
+            out.display()
+        ),
+    ))
+}
+
+/// The best padding as its name in a configuration.
+pub(super) fn padding_name(native: &[hsm::Padding]) -> serde_json::Value {
+    json!(best_padding(native))
+}

@@ -1,0 +1,147 @@
+//! What `key` says about keys: for auditors the attributes, for importers the padding.
+
+use super::key::padding_name;
+use super::output::Report;
+use super::token::best_padding;
+use hsm::{Capabilities, KeyAttributes, KeyInfo, Padding, TokenInfo};
+use serde_json::{Value, json};
+use std::fmt::Write;
+
+/// The keys of a token.
+pub(super) fn list(token: &TokenInfo, keys: &[KeyInfo]) -> Report {
+    let mut text = token_line(token);
+    if keys.is_empty() {
+        text.push_str("\nNo private RSA key.");
+    }
+    for key in keys {
+        let state = if key.is_usable() { "usable" } else { "refused" };
+        let _ = write!(
+            text,
+            "\n{}  RSA-{}  {state}  {}",
+            key.fingerprint, key.modulus_bits, key.label
+        );
+        for problem in &key.problems {
+            let _ = write!(text, "\n    refused: {problem}");
+        }
+    }
+    let json = json!({
+        "token": token,
+        "keys": keys.iter().map(key_json).collect::<Vec<_>>(),
+    });
+    Report::done(json, text)
+}
+
+/// One key, with what its token does.
+pub(super) fn show(token: &TokenInfo, key: &KeyInfo, capabilities: &Capabilities) -> Report {
+    let mut text = String::new();
+    let _ = writeln!(
+        text,
+        "Key          {} (RSA-{})",
+        key.label, key.modulus_bits
+    );
+    let _ = writeln!(text, "Fingerprint  {}", key.fingerprint);
+    let _ = writeln!(text, "Identifier   {}", crate::encoding::hex(&key.id));
+    let _ = writeln!(text, "{}", token_line(token));
+    for (name, value) in attributes(&key.attributes) {
+        let _ = writeln!(text, "  {name:<24} {}", word(value));
+    }
+    for problem in &key.problems {
+        let _ = writeln!(text, "Refused:     {problem}");
+    }
+    for waived in &key.waived {
+        let _ = writeln!(text, "Allowed by the development switch: {waived}");
+    }
+    let _ = writeln!(
+        text,
+        "The token decrypts by itself:   {}",
+        names(&capabilities.native)
+    );
+    let _ = writeln!(
+        text,
+        "With unpadding in software:     {} (not an approved service)",
+        names(&capabilities.software_unpadding)
+    );
+    let _ = writeln!(
+        text,
+        "The token encrypts by itself:   {}",
+        names(&capabilities.encrypt_native)
+    );
+    let _ = write!(
+        text,
+        "Best padding for import:        {}",
+        best_padding(&capabilities.native).map_or_else(|| "none".to_owned(), config_name)
+    );
+    let mut json = key_json(key);
+    if let Value::Object(fields) = &mut json {
+        fields.insert("token".to_owned(), json!(token));
+        fields.insert("capabilities".to_owned(), json!(capabilities));
+        fields.insert("bestPadding".to_owned(), padding_name(&capabilities.native));
+    }
+    Report::done(json, text)
+}
+
+fn key_json(key: &KeyInfo) -> Value {
+    let mut json = json!(key);
+    if let Value::Object(fields) = &mut json {
+        // Bytes as lists of numbers are of use to nobody.
+        fields.insert("id".to_owned(), json!(crate::encoding::hex(&key.id)));
+        fields.remove("spkiDer");
+        let texts = |problems: &[hsm::KeyProblem]| -> Vec<String> {
+            problems.iter().map(ToString::to_string).collect()
+        };
+        fields.insert("problems".to_owned(), json!(texts(&key.problems)));
+        fields.insert("waived".to_owned(), json!(texts(&key.waived)));
+        fields.insert("usable".to_owned(), json!(key.is_usable()));
+    }
+    json
+}
+
+/// The name that a configuration and Graph use.
+fn config_name(padding: Padding) -> String {
+    json!(padding).as_str().unwrap_or_default().to_owned()
+}
+
+fn names(paddings: &[Padding]) -> String {
+    if paddings.is_empty() {
+        return "nothing".to_owned();
+    }
+    let names: Vec<_> = paddings.iter().map(|p| config_name(*p)).collect();
+    names.join(", ")
+}
+
+fn token_line(token: &TokenInfo) -> String {
+    format!(
+        "Token        {} ({} {}, serial {}, firmware {}; library {} {})",
+        token.label,
+        token.manufacturer,
+        token.model,
+        token.serial,
+        token.firmware_version,
+        token.library_description,
+        token.library_version
+    )
+}
+
+fn attributes(of: &KeyAttributes) -> [(&'static str, Option<bool>); 11] {
+    [
+        ("CKA_SENSITIVE", of.sensitive),
+        ("CKA_ALWAYS_SENSITIVE", of.always_sensitive),
+        ("CKA_EXTRACTABLE", of.extractable),
+        ("CKA_NEVER_EXTRACTABLE", of.never_extractable),
+        ("CKA_LOCAL", of.local),
+        ("CKA_TOKEN", of.token),
+        ("CKA_PRIVATE", of.private),
+        ("CKA_DECRYPT", of.decrypt),
+        ("CKA_SIGN", of.sign),
+        ("CKA_UNWRAP", of.unwrap),
+        ("CKA_ALWAYS_AUTHENTICATE", of.always_authenticate),
+    ]
+}
+
+fn word(value: Option<bool>) -> &'static str {
+    match value {
+        Some(true) => "true",
+        Some(false) => "false",
+        None => "not told",
+    }
+}

@@ -1,0 +1,202 @@
+//! What a command answers with, as text or as JSON, and the one place where errors become texts, stable codes and exit codes.
+
+use crate::config::secret_file::SecretFileError;
+use crate::config::{ConfigError, Problem};
+use serde_json::{Value, json};
+use std::fmt;
+use std::io::Write;
+use std::process::ExitCode;
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Done.
+    Done,
+    /// The operation failed.
+    Failed,
+    /// Usage or configuration.
+    Usage,
+    /// What was asked about is not healthy.
+    Unhealthy,
+}
+
+impl Exit {
+    /// The number that the system is told.
+    #[must_use]
+    pub fn number(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::Unhealthy => 3,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.number())
+    }
+}
+
+/// What a command has to say when it is done.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Report {
+    /// For machines: one line on standard output with `--json`.
+    pub json: Value,
+    /// For people, without a line end at its end.
+    pub text: String,
+    /// How it ended: reports of an unhealthy service are reports nevertheless.
+    pub exit: Exit,
+}
+
+impl Report {
+    /// A report of success.
+    #[must_use]
+    pub fn done(json: Value, text: impl Into<String>) -> Self {
+        Self {
+            json,
+            text: text.into(),
+            exit: Exit::Done,
+        }
+    }
+}
+
+/// Why a command did not do what it was asked for. Holds no secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// Stable code for machines.
+    pub code: String,
+    /// What happened, in words.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+    /// The exit code.
+    pub exit: Exit,
+}
+
+impl Failure {
+    /// The operation failed (exit code 1).
+    #[must_use]
+    pub fn failed(code: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            code: code.into(),
+            message: message.into(),
+            hint: None,
+            exit: Exit::Failed,
+        }
+    }
+
+    /// Wrong usage or configuration (exit code 2).
+    #[must_use]
+    pub fn usage(code: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            exit: Exit::Usage,
+            ..Self::failed(code, message)
+        }
+    }
+
+    /// The same with a remedy.
+    #[must_use]
+    pub fn hint(self, hint: impl Into<String>) -> Self {
+        Self {
+            hint: Some(hint.into()),
+            ..self
+        }
+    }
+
+    /// The same with what was being done before the message.
+    #[must_use]
+    pub fn doing(self, what: impl fmt::Display) -> Self {
+        Self {
+            message: format!("{what}: {}", self.message),
+            ..self
+        }
+    }
+
+    /// `{"error":{"code","message","hint"}}`.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        json!({"error": {"code": self.code, "message": self.message, "hint": self.hint}})
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "error: {}", self.message)?;
+        match &self.hint {
+            Some(hint) => write!(f, "\n  hint: {hint}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::usage(error.code(), error.to_string()).hint(error.hint())
+    }
+}
+
+impl From<SecretFileError> for Failure {
+    fn from(error: SecretFileError) -> Self {
+        Self::usage(error.code(), error.to_string()).hint(error.hint())
+    }
+}
+
+impl From<fips::Error> for Failure {
+    fn from(error: fips::Error) -> Self {
+        Self::failed(error.code(), error.to_string())
+    }
+}
+
+impl From<hsm::Error> for Failure {
+    fn from(error: hsm::Error) -> Self {
+        let exit = match &error {
+            hsm::Error::File { .. }
+            | hsm::Error::Module { .. }
+            | hsm::Error::Pin(_)
+            | hsm::Error::Threads(_)
+            | hsm::Error::ModulusBits(_)
+            | hsm::Error::TokenAmbiguous { .. } => Exit::Usage,
+            _ => Exit::Failed,
+        };
+        Self {
+            code: error.code().to_owned(),
+            message: error.to_string(),
+            hint: error.hint().map(str::to_owned),
+            exit,
+        }
+    }
+}
+
+/// Problems as a list of texts.
+#[must_use]
+pub fn problem_list(problems: &[Problem]) -> Vec<String> {
+    problems.iter().map(ToString::to_string).collect()
+}
+
+/// Prints what a command ended with and gives the exit code: reports to standard output, failures to standard error.
+#[must_use]
+pub fn finish(result: Result<Report, Failure>, as_json: bool) -> ExitCode {
+    match result {
+        Ok(report) => {
+            let line = if as_json {
+                report.json.to_string()
+            } else {
+                report.text
+            };
+            // Whoever reads may have gone (`| head`): that is no failure of ours.
+            let _ = writeln!(std::io::stdout().lock(), "{line}");
+            report.exit.into()
+        }
+        Err(failure) => {
+            let line = if as_json {
+                failure.json().to_string()
+            } else {
+                failure.to_string()
+            };
+            let _ = writeln!(std::io::stderr().lock(), "{line}");
+            failure.exit.into()
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! A first reader of PFX files (PKCS#12, RFC 7292): DER, password integrity, PBES2 with PBKDF2 and AES-CBC.
+//!
+//! ```text
+//! PFX -> MacData (PKCS#12 KDF, HMAC) over -> AuthenticatedSafe -> SafeContents, plain or PBES2 -> bags: keys, certificates
+//! ```
+//!
+//! Everything else is refused by the name of what it is, never as a wrong password or a broken file. The limits come first: no
+//! length, count or number of iterations of a stranger's decides how much memory or time is spent.
+
+mod bags;
+mod encoding;
+mod error;
+mod facts;
+mod identity;
+mod integrity;
+mod limits;
+mod pbes2;
+mod safe;
+
+pub use encoding::printable_ascii;
+pub use error::PfxError;
+pub use facts::CertificateFacts;
+pub use identity::{Identity, OpenedKey, OpenedPfx};
+pub use limits::PfxLimits;
+
+use encoding::Password;
+use fips::secret::SecretBytes;
+use limits::Budget;
+
+/// Opens a PFX with its password (UTF-8, without any terminator).
+///
+/// An empty password is tried as both that PKCS#12 knows: the empty string and none at all.
+///
+/// # Errors
+/// [`PfxError`], whose codes are stable: `wrong_password` only when the integrity check fails, `unsupported_algorithm` with the
+/// name of what is not supported, `malformed`, `limit_exceeded`.
+pub fn read(pfx: &[u8], password: &SecretBytes, limits: &PfxLimits) -> Result<OpenedPfx, PfxError> {
+    if pfx.len() > limits.max_bytes {
+        return Err(PfxError::LimitExceeded {
+            what: "size in bytes",
+            limit: u64::try_from(limits.max_bytes).unwrap_or(u64::MAX),
+        });
+    }
+    let mut budget = Budget::new(limits);
+    let outer = safe::open_outer(pfx)?;
+    let password = Password::new(password)?;
+    let password = integrity::verify(&outer, &password, &mut budget)?;
+    let contents = safe::read_all(outer.auth_safe, &password, &mut budget)?;
+    identity::assemble(contents)
+}

@@ -1,0 +1,66 @@
+//! What can be wrong with a PFX.
+
+/// Why a PFX is not opened, or not used. No text of it holds a secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PfxError {
+    /// The integrity check fails: another password, or a changed file. The two cannot be told apart.
+    #[error("the password does not open the PFX (or the file was changed after it was made)")]
+    WrongPassword,
+    /// Well-formed, but with something that this reader does not know.
+    #[error(
+        "the PFX uses {what}, which is not supported yet: export it again with AES-256, SHA-256 and a password"
+    )]
+    UnsupportedAlgorithm {
+        /// What it is, in words and as object identifier.
+        what: String,
+    },
+    /// Not a PFX.
+    #[error("the PFX is malformed: {what}")]
+    Malformed {
+        /// What is broken.
+        what: &'static str,
+    },
+    /// Over a limit.
+    #[error("the PFX is over the limit for {what} ({limit})")]
+    LimitExceeded {
+        /// Of what.
+        what: &'static str,
+        /// The limit.
+        limit: u64,
+    },
+    /// It holds no private key.
+    #[error("the PFX holds no private key: export it together with its key")]
+    NoPrivateKey,
+    /// It holds several private keys.
+    #[error(
+        "the PFX holds {count} private keys: export each with its certificate into a file of its own"
+    )]
+    SeveralPrivateKeys {
+        /// How many.
+        count: usize,
+    },
+    /// No certificate has the key's public half.
+    #[error("the PFX holds no certificate that belongs to its private key")]
+    NoCertificateForKey,
+}
+
+impl PfxError {
+    /// Stable code.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::WrongPassword => "wrong_password",
+            Self::UnsupportedAlgorithm { .. } => "unsupported_algorithm",
+            Self::Malformed { .. } => "malformed",
+            Self::LimitExceeded { .. } => "limit_exceeded",
+            Self::NoPrivateKey => "no_private_key",
+            Self::SeveralPrivateKeys { .. } => "several_private_keys",
+            Self::NoCertificateForKey => "no_certificate_for_key",
+        }
+    }
+
+    pub(super) fn unsupported(what: impl Into<String>) -> Self {
+        Self::UnsupportedAlgorithm { what: what.into() }
+    }
+}

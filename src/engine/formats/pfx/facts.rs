@@ -1,0 +1,94 @@
+//! What an import needs to know of a certificate.
+
+use super::PfxError;
+use super::identity::public_key;
+use crate::clock::rfc3339;
+use crate::encoding::hex;
+use crate::engine::formats::words;
+use const_oid::ObjectIdentifier;
+use der::{Decode, Encode};
+use fips::digest::{Hash, digest};
+use fips::secret::SecretBytes;
+use x509_cert::Certificate;
+use x509_cert::ext::pkix::SubjectAltName;
+use x509_cert::ext::pkix::name::GeneralName;
+
+/// emailAddress (RFC 2985 section 5.2.1).
+const EMAIL_ADDRESS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.1");
+
+/// Facts of a certificate, as an importing person and a record need them.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CertificateFacts {
+    /// SHA-1 of its DER, 40 lower-case hexadecimal digits: its name in Graph and in Windows.
+    pub thumbprint: String,
+    /// Begin of validity, RFC 3339 in UTC.
+    pub not_before: String,
+    /// End of validity, RFC 3339 in UTC.
+    pub not_after: String,
+    /// Subject (RFC 4514).
+    pub subject: String,
+    /// E-mail addresses: rfc822Name of subjectAltName, then emailAddress of the subject; none twice.
+    pub email_addresses: Vec<String>,
+    /// Whether the private key belongs to it.
+    pub key_matches: bool,
+}
+
+pub(super) fn of(der: &[u8], pkcs8: &SecretBytes) -> Result<CertificateFacts, PfxError> {
+    const BROKEN: PfxError = PfxError::Malformed {
+        what: "a certificate does not parse",
+    };
+    let certificate = Certificate::from_der(der).map_err(|_| BROKEN)?;
+    let tbs = certificate.tbs_certificate();
+    let date = |time: x509_cert::time::Time| {
+        i64::try_from(time.to_unix_duration().as_millis())
+            .map(rfc3339)
+            .map_err(|_| BROKEN)
+    };
+    let spki = tbs.subject_public_key_info().to_der().map_err(|_| BROKEN)?;
+    Ok(CertificateFacts {
+        thumbprint: hex(digest(Hash::Sha1, der).as_ref()),
+        not_before: date(tbs.validity().not_before)?,
+        not_after: date(tbs.validity().not_after)?,
+        subject: words::name(tbs.subject()),
+        email_addresses: email_addresses(&certificate),
+        key_matches: same_key(&spki, &public_key(pkcs8)?),
+    })
+}
+
+/// Whether two SubjectPublicKeyInfo are of one key.
+pub(super) fn same_key(one: &[u8], other: &[u8]) -> bool {
+    one == other
+}
+
+fn email_addresses(certificate: &Certificate) -> Vec<String> {
+    /// More than anybody has in one certificate.
+    const MOST: usize = 32;
+    let tbs = certificate.tbs_certificate();
+    let alternative = tbs
+        .get_extension::<SubjectAltName>()
+        .ok()
+        .flatten()
+        .map(|(_, names)| names.0)
+        .unwrap_or_default();
+    let mut found: Vec<String> = Vec::new();
+    let mut add = |address: &str| {
+        let address = words::printable(address);
+        if found.len() < MOST && !found.contains(&address) {
+            found.push(address);
+        }
+    };
+    for name in &alternative {
+        if let GeneralName::Rfc822Name(address) = name {
+            add(address.as_str());
+        }
+    }
+    for attribute in tbs.subject().iter() {
+        if attribute.oid == EMAIL_ADDRESS
+            && let Ok(address) = std::str::from_utf8(attribute.value.value())
+        {
+            add(address);
+        }
+    }
+    found
+}

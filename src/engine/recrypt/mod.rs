@@ -1,0 +1,23 @@
+//! What the custody process does around the one use of its key: who signed the record, whose device certificate it is, and the
+//! CMS message that carries the password on. Pure functions: no file, socket or token is touched after start.
+//!
+//! ```text
+//! at start     anchors::load, importers::load          the operator's files, trusted
+//! a request    importers::verify(record, pfx)          is it what an importer signed?
+//!              formats process: check_device           full parsing, says what is wrong and where the parts lie
+//!              chain::verify(target, checked, trust)   believes none of that: checks each place, each signature, up to an anchor
+//!              (token decrypts)
+//!              cms::envelop(format, device, password)  only to the identity that chain::verify gave out
+//! ```
+//!
+//! The formats process reads what strangers made and may be in a stranger's hand. Therefore a [`chain::DeviceIdentity`] cannot be
+//! made from what it says: [`chain::verify`] finds every part of every certificate again by DER headers alone
+//! ([`layout`]), compares, and verifies the signatures itself.
+
+pub mod anchors;
+pub mod chain;
+pub mod cms;
+pub mod importers;
+pub mod layout;
+mod pem;
+pub mod signatures;

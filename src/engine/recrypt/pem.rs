@@ -1,0 +1,46 @@
+//! PEM blocks (RFC 7468) in the operator's files, which may hold text between them.
+
+use super::anchors::LoadError;
+use std::path::Path;
+
+/// Largest file that is read, in bytes.
+const MAX_FILE_BYTES: u64 = 1024 * 1024;
+
+/// The contents of the blocks with one of these labels, in their order, each with its label; `None` when a block is broken.
+pub(super) fn blocks(text: &[u8], labels: &[&'static str]) -> Option<Vec<(&'static str, Vec<u8>)>> {
+    let text = String::from_utf8_lossy(text);
+    let mut found = Vec::new();
+    let mut rest: &str = &text;
+    while let Some(at) = rest.find("-----BEGIN ") {
+        rest = rest.get(at..)?;
+        let label = rest.strip_prefix("-----BEGIN ")?.split_once("-----")?.0;
+        let end = format!("-----END {label}-----");
+        let length = rest.find(&end)?.checked_add(end.len())?;
+        let (block, after) = rest.split_at_checked(length)?;
+        if let Some(label) = labels.iter().find(|wanted| **wanted == label) {
+            let (_, content) = der::pem::decode_vec(block.as_bytes()).ok()?;
+            found.push((*label, content));
+        }
+        rest = after;
+    }
+    Some(found)
+}
+
+/// The bytes of a file of at most [`MAX_FILE_BYTES`].
+pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, LoadError> {
+    use std::io::Read;
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)
+        .and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes))
+        .map_err(|source| LoadError::Unreadable {
+            path: path.to_path_buf(),
+            source,
+        })?;
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > MAX_FILE_BYTES {
+        return Err(LoadError::Unusable {
+            path: path.to_path_buf(),
+            problem: format!("is larger than {MAX_FILE_BYTES} bytes"),
+        });
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,166 @@
+//! Which signature algorithm an AlgorithmIdentifier and a key make, by comparison with the few encodings that are accepted.
+//!
+//! A table of whole encodings instead of a parser: SHA-2 with ECDSA (RFC 5758), RSASSA-PKCS1-v1_5 (RFC 4055) and RSASSA-PSS with
+//! the usual parameters (RFC 4055: MGF1 with the same hash, salt as long as the hash). SHA-1 and everything else is not in it.
+
+use fips::sign::SignatureAlgorithm;
+
+/// The kind of a public key, by the head of its SubjectPublicKeyInfo.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyKind {
+    /// rsaEncryption (RFC 8017).
+    Rsa,
+    /// id-RSASSA-PSS (RFC 4055): an RSA key that may only sign.
+    RsaPss,
+    /// secp256r1.
+    P256,
+    /// secp384r1.
+    P384,
+    /// secp521r1.
+    P521,
+}
+
+/// AlgorithmIdentifier of rsaEncryption.
+const RSA_ENCRYPTION: &[u8] = &[
+    0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00,
+];
+/// id-RSASSA-PSS.
+const RSASSA_PSS: &[u8] = &[
+    0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0a,
+];
+/// Everything before the point in the SubjectPublicKeyInfo of an uncompressed key on a named curve (RFC 5480).
+const P256_HEAD: &[u8] = &[
+    0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a,
+    0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
+];
+const P384_HEAD: &[u8] = &[
+    0x30, 0x76, 0x30, 0x10, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x05, 0x2b,
+    0x81, 0x04, 0x00, 0x22, 0x03, 0x62, 0x00,
+];
+const P521_HEAD: &[u8] = &[
+    0x30, 0x81, 0x9b, 0x30, 0x10, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x05,
+    0x2b, 0x81, 0x04, 0x00, 0x23, 0x03, 0x81, 0x86, 0x00,
+];
+
+impl KeyKind {
+    /// The kind of a key by its SubjectPublicKeyInfo (DER); `None` for kinds that are not known here.
+    #[must_use]
+    pub fn of(spki_der: &[u8]) -> Option<Self> {
+        if let Some((kind, _)) = ec_point(spki_der) {
+            return Some(kind);
+        }
+        let algorithm = match spki_der {
+            [0x30, 0x82, _, _, rest @ ..] | [0x30, 0x81, _, rest @ ..] | [0x30, _, rest @ ..] => {
+                rest
+            }
+            _ => return None,
+        };
+        if algorithm.starts_with(RSA_ENCRYPTION) {
+            return Some(Self::Rsa);
+        }
+        match algorithm {
+            [0x30, _, rest @ ..] if rest.starts_with(RSASSA_PSS) => Some(Self::RsaPss),
+            _ => None,
+        }
+    }
+}
+
+/// Curve and uncompressed point of an EC key's SubjectPublicKeyInfo (DER); `None` when it is anything else.
+#[must_use]
+pub fn ec_point(spki_der: &[u8]) -> Option<(KeyKind, &[u8])> {
+    [
+        (P256_HEAD, KeyKind::P256, 65),
+        (P384_HEAD, KeyKind::P384, 97),
+        (P521_HEAD, KeyKind::P521, 133),
+    ]
+    .into_iter()
+    .find_map(|(head, kind, point_bytes)| {
+        let point = spki_der.strip_prefix(head)?;
+        (point.len() == point_bytes && point.first() == Some(&0x04)).then_some((kind, point))
+    })
+}
+
+/// ecdsa-with-SHA2 up to its last byte: 2 SHA-256, 3 SHA-384, 4 SHA-512.
+const ECDSA: &[u8] = &[
+    0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03,
+];
+/// shaNNNWithRSAEncryption up to its last byte (11 SHA-256, 12 SHA-384, 13 SHA-512), which NULL follows.
+const RSA_PKCS1: &[u8] = &[
+    0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01,
+];
+
+/// The algorithm that an AlgorithmIdentifier (DER, with its header) means with the signer's key; `None` when it is not accepted.
+#[must_use]
+pub fn algorithm(identifier: &[u8], signer_spki: &[u8]) -> Option<SignatureAlgorithm> {
+    use SignatureAlgorithm as A;
+    match KeyKind::of(signer_spki)? {
+        KeyKind::P256 => match identifier.strip_prefix(ECDSA)? {
+            [0x02] => Some(A::EcdsaP256Sha256),
+            [0x03] => Some(A::EcdsaP256Sha384),
+            _ => None,
+        },
+        KeyKind::P384 => match identifier.strip_prefix(ECDSA)? {
+            [0x02] => Some(A::EcdsaP384Sha256),
+            [0x03] => Some(A::EcdsaP384Sha384),
+            _ => None,
+        },
+        KeyKind::P521 => match identifier.strip_prefix(ECDSA)? {
+            [0x04] => Some(A::EcdsaP521Sha512),
+            _ => None,
+        },
+        KeyKind::Rsa => match identifier.strip_prefix(RSA_PKCS1) {
+            Some([0x0b, 0x05, 0x00]) => Some(A::RsaPkcs1Sha256),
+            Some([0x0c, 0x05, 0x00]) => Some(A::RsaPkcs1Sha384),
+            Some([0x0d, 0x05, 0x00]) => Some(A::RsaPkcs1Sha512),
+            _ => pss(identifier),
+        },
+        // The key's own restrictions would have to be read; nobody has asked for such authorities yet.
+        KeyKind::RsaPss => None,
+    }
+}
+
+/// RSASSA-PSS whose parameters are the hash, MGF1 with it, a salt of its length and the default trailer.
+fn pss(identifier: &[u8]) -> Option<SignatureAlgorithm> {
+    [
+        (0x01, 32, SignatureAlgorithm::RsaPssSha256),
+        (0x02, 48, SignatureAlgorithm::RsaPssSha384),
+        (0x03, 64, SignatureAlgorithm::RsaPssSha512),
+    ]
+    .into_iter()
+    .find_map(|(hash, salt_bytes, algorithm)| {
+        // NULL and no parameters mean the same for a hash (RFC 4055 section 2.1), and both are in use.
+        [(false, false), (true, true), (true, false), (false, true)]
+            .into_iter()
+            .any(|nulls| pss_identifier(hash, salt_bytes, nulls) == identifier)
+            .then_some(algorithm)
+    })
+}
+
+fn pss_identifier(hash: u8, salt_bytes: u8, nulls: (bool, bool)) -> Vec<u8> {
+    let sha2 = |null: bool| {
+        let mut content = vec![
+            0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, hash,
+        ];
+        if null {
+            content.extend([0x05, 0x00]);
+        }
+        element(0x30, content)
+    };
+    let mut mgf1 = vec![
+        0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x08,
+    ];
+    mgf1.extend(sha2(nulls.1));
+    let mut parameters = element(0xa0, sha2(nulls.0));
+    parameters.extend(element(0xa1, element(0x30, mgf1)));
+    parameters.extend(element(0xa2, vec![0x02, 0x01, salt_bytes]));
+    let mut identifier = RSASSA_PSS.to_vec();
+    identifier.extend(element(0x30, parameters));
+    element(0x30, identifier)
+}
+
+/// A DER element of less than 128 bytes, which all of these are.
+fn element(tag: u8, content: Vec<u8>) -> Vec<u8> {
+    let mut bytes = vec![tag, u8::try_from(content.len()).unwrap_or(0)];
+    bytes.extend(content);
+    bytes
+}

@@ -1,0 +1,7 @@
+//! What each route does, after the gate.
+
+pub(super) mod admin;
+pub(super) mod connectors;
+pub(super) mod mdm;
+pub(super) mod public;
+pub(super) mod records;

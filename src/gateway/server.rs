@@ -1,0 +1,344 @@
+//! The accept loop: bounded connections, bounded waits, an orderly stop.
+
+use super::error::GatewayError;
+use super::http::{self, App, Peer};
+use super::store::{LeaseTerms, Store};
+use super::tls;
+use crate::clock::Clock;
+use crate::config::{GatewayConfig, GatewayLimits, RetentionConfig};
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use std::convert::Infallible;
+use std::future::Future;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Notify, Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+
+/// Requests that one HTTP/2 connection may have open.
+const STREAMS: u32 = 128;
+/// All headers of one request together, in bytes.
+const HEADER_BYTES: usize = 16 * 1024;
+/// How often what is over its time is deleted.
+const MAINTENANCE: Duration = Duration::from_secs(60);
+
+/// A gateway that listens.
+pub struct Gateway {
+    listener: TcpListener,
+    acceptor: TlsAcceptor,
+    store: Arc<Store>,
+    router: Router,
+    limits: GatewayLimits,
+    retention: RetentionConfig,
+    stop: watch::Sender<bool>,
+}
+
+impl Gateway {
+    /// Opens the database, loads the certificates and listens. Nothing is accepted before [`Self::run`].
+    ///
+    /// # Errors
+    /// Whatever of this is not as it should be; nothing listens then.
+    pub async fn bind(config: &GatewayConfig, clock: Arc<dyn Clock>) -> Result<Self, GatewayError> {
+        let server = tls::server_config(config)?;
+        let store = Arc::new(Store::open(&config.database, clock)?);
+        let (stop, stopping) = watch::channel(false);
+        let app = Arc::new(App {
+            store: Arc::clone(&store),
+            work: Notify::new(),
+            stopping,
+            terms: LeaseTerms {
+                max: 1,
+                lease_ms: config.lease_ms,
+                max_leases: config.max_leases,
+            },
+            max_queued: config.max_queued,
+            max_body_bytes: config.max_body_bytes,
+            body_timeout: Duration::from_millis(config.limits.body_ms),
+        });
+        let listen = |source| GatewayError::Listen {
+            address: config.listen,
+            source,
+        };
+        let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
+        if let Some(path) = &config.ready_file {
+            let address = listener.local_addr().map_err(listen)?;
+            announce(path, address).map_err(|source| GatewayError::File {
+                path: path.clone(),
+                source,
+            })?;
+        }
+        Ok(Self {
+            listener,
+            acceptor: TlsAcceptor::from(server),
+            router: http::router(&app),
+            store,
+            limits: config.limits,
+            retention: config.retention,
+            stop,
+        })
+    }
+
+    /// The address that it listens on.
+    ///
+    /// # Errors
+    /// The system's own failure.
+    pub fn address(&self) -> std::io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// The database, for commands of the same process.
+    #[must_use]
+    pub fn store(&self) -> Arc<Store> {
+        Arc::clone(&self.store)
+    }
+
+    /// Serves until `until` is over, then lets requests in flight finish (bounded by `drain_ms`). Long polls end at once.
+    pub async fn run(self, until: impl Future<Output = ()>) {
+        let Self {
+            listener,
+            acceptor,
+            store,
+            router,
+            limits,
+            retention,
+            stop,
+        } = self;
+        let slots = Arc::new(Semaphore::new(limits.connections));
+        let mut connections = JoinSet::new();
+        let maintenance = tokio::spawn(maintain(store, retention));
+        let mut until = pin!(until);
+        loop {
+            let accepted = tokio::select! {
+                () = &mut until => break,
+                accepted = accept(&listener, &slots) => accepted,
+                Some(_) = connections.join_next(), if !connections.is_empty() => continue,
+            };
+            let Some((stream, slot)) = accepted else {
+                continue;
+            };
+            let acceptor = acceptor.clone();
+            let router = router.clone();
+            let stopping = stop.subscribe();
+            connections.spawn(async move {
+                serve_connection(stream, acceptor, router, limits, stopping).await;
+                drop(slot);
+            });
+        }
+        drop(listener);
+        stop.send_replace(true);
+        maintenance.abort();
+        let drained = timeout(Duration::from_millis(limits.drain_ms), async {
+            while connections.join_next().await.is_some() {}
+        })
+        .await;
+        if drained.is_err() {
+            tracing::warn!(
+                connections = connections.len(),
+                "the stop did not wait for all connections"
+            );
+        }
+        connections.shutdown().await;
+    }
+}
+
+/// The next connection, once there is a place for it.
+async fn accept(
+    listener: &TcpListener,
+    slots: &Arc<Semaphore>,
+) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+    let slot = Arc::clone(slots).acquire_owned().await.ok()?;
+    match listener.accept().await {
+        Ok((stream, _)) => Some((stream, slot)),
+        Err(error) => {
+            // Such as too many open files: going on at once would only spin.
+            tracing::warn!(%error, "a connection could not be accepted");
+            sleep(Duration::from_millis(50)).await;
+            None
+        }
+    }
+}
+
+/// Requests under way on one connection, and when there was last one.
+struct Activity {
+    open: AtomicUsize,
+    since: Instant,
+    last_ms: AtomicU64,
+}
+
+impl Activity {
+    fn touch(&self) {
+        let elapsed = u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.last_ms.store(elapsed, Ordering::Relaxed);
+    }
+
+    /// How long the connection may still be idle.
+    fn left(&self, idle: Duration) -> Duration {
+        if self.open.load(Ordering::Relaxed) > 0 {
+            return idle;
+        }
+        let last = Duration::from_millis(self.last_ms.load(Ordering::Relaxed));
+        idle.saturating_sub(self.since.elapsed().saturating_sub(last))
+    }
+}
+
+/// Counts one request for as long as it lives, also when it is dropped half-way.
+struct Underway(Arc<Activity>);
+
+impl Underway {
+    fn new(activity: &Arc<Activity>) -> Self {
+        activity.open.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(activity))
+    }
+}
+
+impl Drop for Underway {
+    fn drop(&mut self) {
+        self.0.touch();
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+async fn serve_connection(
+    stream: TcpStream,
+    acceptor: TlsAcceptor,
+    router: Router,
+    limits: GatewayLimits,
+    mut stopping: watch::Receiver<bool>,
+) {
+    if stream.set_nodelay(true).is_err() {
+        return;
+    }
+    let handshake = timeout(
+        Duration::from_millis(limits.handshake_ms),
+        acceptor.accept(stream),
+    );
+    let stream = tokio::select! {
+        done = handshake => match done {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "TLS handshake failed");
+                return;
+            }
+            Err(_) => return,
+        },
+        _ = stopping.wait_for(|stopping| *stopping) => return,
+    };
+    let session = stream.get_ref().1;
+    let peer = Peer {
+        certificate: session
+            .peer_certificates()
+            .and_then(<[_]>::first)
+            .map(tls::contact),
+    };
+    // TLS agreed on the protocol; waiting for the first bytes to tell would have no timeout.
+    let is_http2 = session.alpn_protocol() == Some(b"h2");
+    let activity = Arc::new(Activity {
+        open: AtomicUsize::new(0),
+        since: Instant::now(),
+        last_ms: AtomicU64::new(0),
+    });
+    let counted = Arc::clone(&activity);
+    let service = service_fn(move |request: Request<Incoming>| {
+        let underway = Underway::new(&counted);
+        let answering = http::serve(router.clone(), peer.clone(), request.map(Body::new));
+        async move {
+            let response = answering.await;
+            drop(underway);
+            Ok::<_, Infallible>(response)
+        }
+    });
+    let builder = builder(&limits, is_http2);
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let idle = Duration::from_millis(limits.idle_ms);
+    let mut closing = false;
+    loop {
+        let left = activity.left(idle);
+        tokio::select! {
+            ended = connection.as_mut() => {
+                if let Err(error) = ended {
+                    tracing::debug!(%error, "connection ended");
+                }
+                return;
+            }
+            _ = stopping.wait_for(|stopping| *stopping), if !closing => {
+                closing = true;
+                connection.as_mut().graceful_shutdown();
+            }
+            () = sleep(left.max(Duration::from_millis(10))) => {
+                if activity.left(idle).is_zero() {
+                    if closing {
+                        return;
+                    }
+                    closing = true;
+                    activity.touch();
+                    connection.as_mut().graceful_shutdown();
+                }
+            }
+        }
+    }
+}
+
+fn builder(limits: &GatewayLimits, is_http2: bool) -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(Duration::from_millis(limits.header_ms))
+        .max_buf_size(HEADER_BYTES.max(64 * 1024));
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS)
+        .max_header_list_size(u32::try_from(HEADER_BYTES).unwrap_or(u32::MAX))
+        .keep_alive_interval(Duration::from_secs(30))
+        .keep_alive_timeout(Duration::from_secs(20));
+    if is_http2 {
+        builder.http2_only()
+    } else {
+        builder.http1_only()
+    }
+}
+
+/// Deletes what is over its time, now and then every minute.
+async fn maintain(store: Arc<Store>, retention: RetentionConfig) {
+    loop {
+        let store = Arc::clone(&store);
+        match tokio::task::spawn_blocking(move || store.purge(&retention)).await {
+            Ok(Ok(purged)) if !purged.is_empty() => {
+                tracing::info!(?purged, "deleted what was over its time");
+            }
+            Ok(Err(error)) => tracing::error!(%error, "retention could not delete"),
+            _ => {}
+        }
+        sleep(MAINTENANCE).await;
+    }
+}
+
+/// Writes the address where whoever waits for it finds either all of it or nothing.
+fn announce(path: &Path, address: SocketAddr) -> std::io::Result<()> {
+    let mut partial = path.as_os_str().to_owned();
+    partial.push(".partial");
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o644)
+        .open(&partial)?;
+    writeln!(file, "{address}")?;
+    file.sync_all()?;
+    std::fs::rename(&partial, path)
+}

@@ -1,0 +1,251 @@
+//! Which connectors there are, and which of them are let in.
+//!
+//! A certificate that chains to the configured CA may speak for any instance name that nobody has used yet; from then on the name
+//! belongs to that certificate. An administrator revokes an instance (with its certificate) or forgets it (so that a renewed
+//! certificate may take the name over).
+
+use super::{Actor, Store, StoreError, audit};
+use crate::gateway::api::ConnectorIdentity;
+use rusqlite::{OptionalExtension, Transaction, params};
+
+/// Polls of a waiting connector come often; its last contact is written this often at most, in milliseconds.
+const CONTACT_STEP_MS: i64 = 10_000;
+
+/// Instance names that one gateway knows at most; a certificate cannot fill the database with them.
+const MAX_INSTANCES: i64 = 1_000;
+
+/// Who speaks: proven by TLS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contact {
+    /// SHA-256 of the client certificate (DER), lower-case hexadecimal.
+    pub certificate: String,
+    /// Its subject.
+    pub subject: String,
+}
+
+/// One connector as administrators see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectorRow {
+    /// Name of the instance.
+    pub instance: String,
+    /// SHA-256 of its certificate, hexadecimal.
+    pub certificate: String,
+    /// Subject of its certificate.
+    pub subject: String,
+    /// Version of its program.
+    pub version: String,
+    /// What it can do.
+    pub features: Vec<String>,
+    /// Requests in flight, by its own last heartbeat.
+    pub in_flight: u32,
+    /// Whether its engine answered, by its last heartbeat.
+    pub engine_healthy: Option<bool>,
+    /// First contact, in milliseconds since 1970.
+    pub first_contact_ms: i64,
+    /// Last contact, in milliseconds since 1970.
+    pub last_contact_ms: i64,
+    /// When it was revoked, in milliseconds since 1970.
+    pub revoked_ms: Option<i64>,
+}
+
+fn refuse_revoked(transaction: &Transaction<'_>, certificate: &str) -> Result<(), StoreError> {
+    let refused = transaction
+        .prepare_cached("SELECT 1 FROM refused_certificates WHERE certificate = ?")?
+        .exists(params![certificate])?;
+    if refused {
+        return Err(StoreError::ConnectorRefused(
+            "its certificate was revoked here",
+        ));
+    }
+    Ok(())
+}
+
+/// The pinned state of an instance: whether it may speak, and when it last did.
+fn look_up(
+    transaction: &Transaction<'_>,
+    contact: &Contact,
+    instance: &str,
+) -> Result<Option<(i64, String)>, StoreError> {
+    refuse_revoked(transaction, &contact.certificate)?;
+    let known: Option<(String, i64, Option<i64>, String)> = transaction
+        .prepare_cached(
+            "SELECT certificate, last_contact_ms, revoked_ms, version FROM connectors WHERE instance = ?",
+        )?
+        .query_row(params![instance], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+        })
+        .optional()?;
+    match known {
+        None => Ok(None),
+        Some((_, _, Some(_), _)) => Err(StoreError::ConnectorRefused("the instance was revoked")),
+        Some((certificate, ..)) if certificate != contact.certificate => Err(
+            StoreError::ConnectorRefused("the instance name belongs to another certificate"),
+        ),
+        Some((_, last_contact_ms, _, version)) => Ok(Some((last_contact_ms, version))),
+    }
+}
+
+impl Store {
+    /// Lets a connector in that names itself, or says why not. Takes the instance name for its certificate on first use.
+    ///
+    /// # Errors
+    /// [`StoreError::ConnectorRefused`], or the database's own failure.
+    pub fn admit(
+        &self,
+        contact: &Contact,
+        identity: &ConnectorIdentity,
+        report: Option<(u32, bool)>,
+    ) -> Result<(), StoreError> {
+        let known = self.read(|transaction, now| {
+            Ok(
+                look_up(transaction, contact, &identity.instance)?.is_some_and(
+                    |(last, version)| {
+                        version == identity.version
+                            && (0..CONTACT_STEP_MS).contains(&now.saturating_sub(last))
+                    },
+                ),
+            )
+        })?;
+        if known && report.is_none() {
+            return Ok(());
+        }
+        let features =
+            serde_json::to_string(&identity.features).unwrap_or_else(|_| "[]".to_owned());
+        self.write(|transaction, now| {
+            // Again under the writer's lock: two certificates may claim one free name at the same moment.
+            if look_up(transaction, contact, &identity.instance)?.is_none() {
+                let names: i64 =
+                    transaction.query_row("SELECT count(*) FROM connectors", [], |row| row.get(0))?;
+                if names >= MAX_INSTANCES {
+                    return Err(StoreError::ConnectorRefused(
+                        "too many instance names are known; forget some",
+                    ));
+                }
+            }
+            transaction.prepare_cached(
+                "INSERT INTO connectors (instance, certificate, subject, version, features, in_flight, engine_healthy, first_contact_ms, last_contact_ms)
+                 VALUES (?1, ?2, ?3, ?4, ?5, coalesce(?6, 0), ?7, ?8, ?8)
+                 ON CONFLICT (instance) DO UPDATE SET version = ?4, features = ?5,
+                   in_flight = coalesce(?6, in_flight), engine_healthy = coalesce(?7, engine_healthy), last_contact_ms = ?8",
+            )?
+            .execute(params![
+                identity.instance,
+                contact.certificate,
+                contact.subject,
+                identity.version,
+                features,
+                report.map(|(in_flight, _)| in_flight),
+                report.map(|(_, healthy)| healthy),
+                now
+            ])?;
+            Ok(())
+        })
+    }
+
+    /// Lets a connector in that answers a lease: its certificate must be one that some instance uses, and not be revoked.
+    ///
+    /// # Errors
+    /// [`StoreError::ConnectorRefused`], or the database's own failure.
+    pub fn admit_known(&self, contact: &Contact) -> Result<(), StoreError> {
+        self.read(|transaction, _| {
+            refuse_revoked(transaction, &contact.certificate)?;
+            let known = transaction
+                .prepare_cached(
+                    "SELECT 1 FROM connectors WHERE certificate = ? AND revoked_ms IS NULL",
+                )?
+                .exists(params![contact.certificate])?;
+            if known {
+                Ok(())
+            } else {
+                Err(StoreError::ConnectorRefused(
+                    "no instance uses this certificate",
+                ))
+            }
+        })
+    }
+
+    /// Every connector.
+    ///
+    /// # Errors
+    /// The database's own failure.
+    pub fn connectors(&self) -> Result<Vec<ConnectorRow>, StoreError> {
+        self.read(|transaction, _| {
+            let mut statement = transaction.prepare_cached(
+                "SELECT instance, certificate, subject, version, features, in_flight, engine_healthy, first_contact_ms, last_contact_ms, revoked_ms
+                 FROM connectors ORDER BY instance",
+            )?;
+            let rows = statement.query_map([], |row| {
+                let features: String = row.get(4)?;
+                Ok(ConnectorRow {
+                    instance: row.get(0)?,
+                    certificate: row.get(1)?,
+                    subject: row.get(2)?,
+                    version: row.get(3)?,
+                    features: serde_json::from_str(&features).unwrap_or_default(),
+                    in_flight: row.get(5)?,
+                    engine_healthy: row.get(6)?,
+                    first_contact_ms: row.get(7)?,
+                    last_contact_ms: row.get(8)?,
+                    revoked_ms: row.get(9)?,
+                })
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
+    /// Refuses an instance and its certificate from now on. What it has leased goes back to the queue at once.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], or the database's own failure.
+    pub fn revoke_connector(&self, actor: &Actor, instance: &str) -> Result<(), StoreError> {
+        self.write(|transaction, now| {
+            let changed = transaction.execute(
+                "UPDATE connectors SET revoked_ms = coalesce(revoked_ms, ?) WHERE instance = ?",
+                params![now, instance],
+            )?;
+            if changed == 0 {
+                return Err(StoreError::NotFound);
+            }
+            transaction.execute(
+                "INSERT OR IGNORE INTO refused_certificates (certificate, revoked_ms)
+                 SELECT certificate, ? FROM connectors WHERE instance = ?",
+                params![now, instance],
+            )?;
+            transaction.execute(
+                "UPDATE requests SET state = 'queued', due_ms = ? WHERE state = 'leased'
+                 AND lease_certificate IN (SELECT certificate FROM connectors WHERE instance = ?)",
+                params![now, instance],
+            )?;
+            audit::append(
+                transaction,
+                now,
+                actor,
+                &format!("connector {instance}"),
+                "done",
+            )
+        })
+    }
+
+    /// Frees an instance name, so that another certificate may take it. A revoked certificate stays refused.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], or the database's own failure.
+    pub fn forget_connector(&self, actor: &Actor, instance: &str) -> Result<(), StoreError> {
+        self.write(|transaction, now| {
+            let changed = transaction.execute(
+                "DELETE FROM connectors WHERE instance = ?",
+                params![instance],
+            )?;
+            if changed == 0 {
+                return Err(StoreError::NotFound);
+            }
+            audit::append(
+                transaction,
+                now,
+                actor,
+                &format!("connector {instance}"),
+                "done",
+            )
+        })
+    }
+}

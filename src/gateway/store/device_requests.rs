@@ -1,0 +1,279 @@
+//! The device's side: a request for all certificates of a user, where it stands, and what came of it.
+
+use super::{Store, StoreError};
+use crate::encoding::Base64Bytes;
+use crate::engine::api::{CmsFormat, DeviceTarget};
+use crate::gateway::api::{
+    AcceptedRequest, Delivery, DeviceRequest, FailureReport, RequestState, State,
+};
+use rusqlite::{OptionalExtension, Transaction, params};
+
+/// A checked device request on its way into the queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewDeviceRequest<'a> {
+    /// The message.
+    pub message: &'a DeviceRequest,
+    /// The token that asks.
+    pub requested_by: &'a str,
+    /// Requests that may be open at once.
+    pub max_open: u32,
+}
+
+/// What a device request became.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted {
+    /// One for each certificate.
+    pub requests: Vec<AcceptedRequest>,
+    /// Whether they were queued now (or had been before, under the same idempotency key).
+    pub queued_now: bool,
+}
+
+/// A result.
+pub type Collected = Delivery;
+
+/// How many requests there are in each state.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct QueueCounts {
+    /// Waiting, those with an expired lease included.
+    pub queued: u64,
+    /// With a connector.
+    pub leased: u64,
+    /// Completed and not retired.
+    pub completed: u64,
+    /// Failed and not retired.
+    pub failed: u64,
+    /// Stored records.
+    pub records: u64,
+}
+
+fn format_name(format: CmsFormat) -> &'static str {
+    match format {
+        CmsFormat::Modern => "modern",
+        CmsFormat::Compatible => "compatible",
+        CmsFormat::CompatibleDesEde3 => "compatibleDesEde3",
+    }
+}
+
+pub(super) fn format_of(name: &str) -> Result<CmsFormat, StoreError> {
+    match name {
+        "modern" => Ok(CmsFormat::Modern),
+        "compatible" => Ok(CmsFormat::Compatible),
+        "compatibleDesEde3" => Ok(CmsFormat::CompatibleDesEde3),
+        _ => Err(StoreError::Unreadable("format")),
+    }
+}
+
+pub(super) fn target_of(json: &str) -> Result<DeviceTarget, StoreError> {
+    serde_json::from_str(json).map_err(|_| StoreError::Unreadable("device"))
+}
+
+/// What the idempotency key stands for.
+fn digest_of(message: &DeviceRequest, user_key: &str) -> Vec<u8> {
+    let mut parts: Vec<&[u8]> = vec![
+        b"device request v1",
+        user_key.as_bytes(),
+        message.device_id.as_bytes(),
+        format_name(message.format).as_bytes(),
+        message.device.certificate.as_slice(),
+    ];
+    parts.extend(
+        message
+            .device
+            .intermediates
+            .iter()
+            .map(Base64Bytes::as_slice),
+    );
+    super::sha256(&parts)
+}
+
+fn requests_of(
+    transaction: &Transaction<'_>,
+    device_request: &str,
+) -> Result<Vec<AcceptedRequest>, StoreError> {
+    let mut statement = transaction.prepare_cached(
+        "SELECT id, thumbprint FROM requests WHERE device_request = ? ORDER BY seq",
+    )?;
+    let rows = statement.query_map(params![device_request], |row| {
+        Ok(AcceptedRequest {
+            request_id: row.get(0)?,
+            thumbprint: row.get(1)?,
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+impl Store {
+    /// Queues one request for each certificate of the user.
+    ///
+    /// # Errors
+    /// [`StoreError::NoRecords`], [`StoreError::QueueFull`], [`StoreError::KeyReused`], or the database's own failure.
+    pub fn create_device_request(
+        &self,
+        new: &NewDeviceRequest<'_>,
+    ) -> Result<Accepted, StoreError> {
+        let message = new.message;
+        let user_key = super::records::user_key(&message.user_principal_name);
+        let digest = digest_of(message, &user_key);
+        let target =
+            serde_json::to_string(&message.device).map_err(|_| StoreError::Unreadable("device"))?;
+        self.write(|transaction, now| {
+            if let Some(key) = &message.idempotency_key {
+                let earlier: Option<(String, Vec<u8>)> = transaction
+                    .prepare_cached(
+                        "SELECT id, body_digest FROM device_requests WHERE idempotency_key = ?",
+                    )?
+                    .query_row(params![key], |row| Ok((row.get(0)?, row.get(1)?)))
+                    .optional()?;
+                if let Some((id, earlier)) = earlier {
+                    if earlier != digest {
+                        return Err(StoreError::KeyReused);
+                    }
+                    let requests = requests_of(transaction, &id)?;
+                    return Ok(Accepted { requests, queued_now: false });
+                }
+            }
+            let records: Vec<(String, String)> = transaction
+                .prepare_cached("SELECT id, thumbprint FROM records WHERE user_key = ? ORDER BY starts_ms, id")?
+                .query_map(params![user_key], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .collect::<Result<_, _>>()?;
+            if records.is_empty() {
+                return Err(StoreError::NoRecords);
+            }
+            let open: u64 = transaction
+                .prepare_cached("SELECT count(*) FROM requests WHERE state IN ('queued', 'leased')")?
+                .query_row([], |row| super::count(row, 0))?;
+            let wanted = u64::try_from(records.len()).unwrap_or(u64::MAX);
+            if open.saturating_add(wanted) > u64::from(new.max_open) {
+                return Err(StoreError::QueueFull);
+            }
+            let id = fips::random::uuid_v4()?;
+            transaction
+                .prepare_cached(
+                    "INSERT INTO device_requests (id, user_key, device_id, target, format, idempotency_key, body_digest, requested_by, created_ms)
+                     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                )?
+                .execute(params![
+                    id,
+                    user_key,
+                    message.device_id,
+                    target,
+                    format_name(message.format),
+                    message.idempotency_key,
+                    digest,
+                    new.requested_by,
+                    now
+                ])?;
+            let mut insert = transaction.prepare_cached(
+                "INSERT INTO requests (id, device_request, record, thumbprint, state, due_ms, created_ms)
+                 VALUES (?1, ?2, ?3, ?4, 'queued', ?5, ?5)",
+            )?;
+            for (record, thumbprint) in &records {
+                insert.execute(params![fips::random::uuid_v4()?, id, record, thumbprint, now])?;
+            }
+            let requests = requests_of(transaction, &id)?;
+            Ok(Accepted { requests, queued_now: true })
+        })
+    }
+
+    /// Where a request stands. A request whose lease has run out waits again.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], or the database's own failure.
+    pub fn request_state(&self, id: &str) -> Result<RequestState, StoreError> {
+        self.read(|transaction, now| {
+            let (state, due_ms, code, message, attempts, completions) = transaction
+                .prepare_cached(
+                    "SELECT state, due_ms, failure_code, failure_message, attempts, completions FROM requests WHERE id = ?",
+                )?
+                .query_row(params![id], |row| {
+                    Ok((
+                        row.get::<_, String>(0)?,
+                        row.get::<_, i64>(1)?,
+                        row.get::<_, Option<String>>(2)?,
+                        row.get::<_, Option<String>>(3)?,
+                        row.get(4)?,
+                        row.get(5)?,
+                    ))
+                })
+                .optional()?
+                .ok_or(StoreError::NotFound)?;
+            let state = match state.as_str() {
+                "leased" if due_ms > now => State::Leased,
+                "queued" | "leased" => State::Queued,
+                "completed" => State::Completed,
+                "failed" => State::Failed,
+                _ => return Err(StoreError::Unreadable("state")),
+            };
+            let failure = code.filter(|_| state == State::Failed).map(|code| FailureReport {
+                code,
+                message: message.unwrap_or_default(),
+            });
+            Ok(RequestState {
+                request_id: id.to_owned(),
+                state,
+                failure,
+                attempts,
+                completions,
+            })
+        })
+    }
+
+    /// The result of a request. May be asked for again until retention or a change of the record takes it.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`StoreError::NotReady`], [`StoreError::RequestFailed`], [`StoreError::Retired`], or the
+    /// database's own failure.
+    pub fn collect(&self, id: &str) -> Result<Collected, StoreError> {
+        self.read(|transaction, _| {
+            let (state, thumbprint, cms, pfx): (String, String, Option<Vec<u8>>, Option<Vec<u8>>) =
+                transaction
+                    .prepare_cached(
+                        "SELECT q.state, q.thumbprint, o.cms, r.pfx FROM requests q
+                         LEFT JOIN results o ON o.request = q.seq LEFT JOIN records r ON r.id = q.record WHERE q.id = ?",
+                    )?
+                    .query_row(params![id], |row| {
+                        Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+                    })
+                    .optional()?
+                    .ok_or(StoreError::NotFound)?;
+            match (state.as_str(), cms, pfx) {
+                ("completed", Some(cms), Some(pfx)) => Ok(Delivery {
+                    request_id: id.to_owned(),
+                    thumbprint,
+                    pfx: Base64Bytes(pfx),
+                    encrypted_password: Base64Bytes(cms),
+                }),
+                ("completed", ..) => Err(StoreError::Retired),
+                ("failed", ..) => Err(StoreError::RequestFailed),
+                _ => Err(StoreError::NotReady),
+            }
+        })
+    }
+
+    /// How many requests are in each state.
+    ///
+    /// # Errors
+    /// The database's own failure.
+    pub fn counts(&self) -> Result<QueueCounts, StoreError> {
+        self.read(|transaction, now| {
+            let mut counts = QueueCounts::default();
+            let mut statement = transaction.prepare_cached(
+                "SELECT CASE WHEN state = 'leased' AND due_ms <= ? THEN 'queued' ELSE state END, count(*) FROM requests GROUP BY 1",
+            )?;
+            let mut rows = statement.query(params![now])?;
+            while let Some(row) = rows.next()? {
+                let state: String = row.get(0)?;
+                let count = super::count(row, 1)?;
+                match state.as_str() {
+                    "queued" => counts.queued = count,
+                    "leased" => counts.leased = count,
+                    "completed" => counts.completed = count,
+                    _ => counts.failed = count,
+                }
+            }
+            counts.records = transaction
+                .query_row("SELECT count(*) FROM records", [], |row| super::count(row, 0))?;
+            Ok(counts)
+        })
+    }
+}

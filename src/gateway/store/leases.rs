@@ -1,0 +1,127 @@
+//! Leases: who works on what, until when.
+//!
+//! A request is due at `due_ms`: the moment it was queued, the end of its pause after a failure, or the end of its lease. What is
+//! due is leased in that order. A request that keeps failing, or keeps taking connectors down with it, is therefore due again
+//! behind everything that came in the meantime and delays nobody.
+
+use super::device_requests::{format_of, target_of};
+use super::records::{FULL, FULL_COLUMNS, read_record};
+use super::{Contact, Store, StoreError};
+use crate::encoding::Base64Bytes;
+use crate::gateway::api::WorkItem;
+use rusqlite::params;
+
+/// Work in one answer: PFX bytes after which no further request is added.
+const BATCH_BYTES: usize = 4 * 1024 * 1024;
+
+/// What a lease is given for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LeaseTerms {
+    /// Requests at most.
+    pub max: u32,
+    /// How long it lasts, in milliseconds.
+    pub lease_ms: u64,
+    /// Leases of one request before it has failed for good.
+    pub max_leases: u32,
+}
+
+/// What was leased.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    /// The work; empty when nothing is due.
+    pub work: Vec<WorkItem>,
+    /// When nothing is due: when something will be, in milliseconds since 1970.
+    pub next_due_ms: Option<i64>,
+}
+
+/// `now` plus `ms`.
+pub(super) fn later(now_ms: i64, ms: u64) -> i64 {
+    now_ms.saturating_add(i64::try_from(ms).unwrap_or(i64::MAX))
+}
+
+impl Store {
+    /// Leases what is due to a connector. Each lease moves the request's fence on.
+    ///
+    /// # Errors
+    /// The database's own failure.
+    pub fn lease(
+        &self,
+        contact: &Contact,
+        instance: &str,
+        terms: &LeaseTerms,
+    ) -> Result<Lease, StoreError> {
+        let next_due =
+            |transaction: &rusqlite::Transaction<'_>| -> Result<Option<i64>, StoreError> {
+                Ok(transaction
+                    .prepare_cached(
+                        "SELECT min(due_ms) FROM requests WHERE state IN ('queued', 'leased')",
+                    )?
+                    .query_row([], |row| row.get(0))?)
+            };
+        // Connectors that wait look often; only one that finds something takes the writer's lock.
+        let nothing = self.read(|transaction, now| {
+            Ok(match next_due(transaction)? {
+                Some(due) if due <= now => None,
+                other => Some(other),
+            })
+        })?;
+        if let Some(next_due_ms) = nothing {
+            return Ok(Lease {
+                work: Vec::new(),
+                next_due_ms,
+            });
+        }
+        self.write(|transaction, now| {
+            transaction
+                .prepare_cached(
+                    "UPDATE requests SET state = 'failed', settled_ms = ?1, failure_code = 'tooManyAttempts',
+                       failure_message = 'given up: it was leased ' || attempts || ' times and never answered'
+                     WHERE state IN ('queued', 'leased') AND due_ms <= ?1 AND attempts >= ?2",
+                )?
+                .execute(params![now, terms.max_leases])?;
+            let mut select = transaction.prepare_cached(&format!(
+                "SELECT {FULL}, q.seq, q.id, q.fence, q.attempts, d.device_id, d.target, d.format
+                 FROM requests q JOIN records r ON r.id = q.record JOIN device_requests d ON d.id = q.device_request
+                 WHERE q.state IN ('queued', 'leased') AND q.due_ms <= ? ORDER BY q.due_ms, q.seq LIMIT ?"
+            ))?;
+            let mut update = transaction.prepare_cached(
+                "UPDATE requests SET state = 'leased', fence = ?2, attempts = ?3, due_ms = ?4, lease_instance = ?5, lease_certificate = ?6
+                 WHERE seq = ?1",
+            )?;
+            let mut work: Vec<WorkItem> = Vec::new();
+            let mut taken: Vec<(i64, i64, u32)> = Vec::new();
+            let mut bytes = 0_usize;
+            let mut rows = select.query(params![now, terms.max])?;
+            while let Some(row) = rows.next()? {
+                let (record, pfx) = read_record(row)?;
+                bytes = bytes.saturating_add(pfx.len());
+                if bytes > BATCH_BYTES && !work.is_empty() {
+                    break;
+                }
+                let fence = row.get::<_, i64>(FULL_COLUMNS + 2)?.saturating_add(1);
+                let attempt = row.get::<_, u32>(FULL_COLUMNS + 3)?.saturating_add(1);
+                let target: String = row.get(FULL_COLUMNS + 5)?;
+                let format: String = row.get(FULL_COLUMNS + 6)?;
+                taken.push((row.get(FULL_COLUMNS)?, fence, attempt));
+                work.push(WorkItem {
+                    request_id: row.get(FULL_COLUMNS + 1)?,
+                    fence: u64::try_from(fence).map_err(|_| StoreError::Unreadable("fence"))?,
+                    attempt,
+                    lease_ms: terms.lease_ms,
+                    device_id: row.get(FULL_COLUMNS + 4)?,
+                    record,
+                    pfx: Base64Bytes(pfx),
+                    device: target_of(&target)?,
+                    format: format_of(&format)?,
+                });
+            }
+            drop(rows);
+            let until = later(now, terms.lease_ms);
+            for (seq, fence, attempt) in taken {
+                update.execute(params![seq, fence, attempt, until, instance, contact.certificate])?;
+            }
+            let next_due_ms = if work.is_empty() { next_due(transaction)? } else { None };
+            Ok(Lease { work, next_due_ms })
+        })
+    }
+}
