@@ -1,6 +1,7 @@
 //! `events`: what the running connector did, from its event log.
 
-use super::status::{control_socket, explain};
+use super::output;
+use super::status::{control_socket, unanswered};
 use crate::clock::{Clock, SystemClock, parse_rfc3339};
 use crate::connector::control::client;
 use crate::telemetry::catalogue::Log;
@@ -53,9 +54,9 @@ pub struct EventsArgs {
 /// Prints events, oldest first: a line each, for people or as JSON.
 #[must_use]
 pub fn run(args: &EventsArgs, json: bool) -> ExitCode {
-    let socket = match control_socket(&args.config, "events", json) {
+    let socket = match control_socket(&args.config, "events") {
         Ok(socket) => socket,
-        Err(exit) => return exit,
+        Err(failure) => return output::finish(Err(failure), json),
     };
     let filter = Filter {
         log: args.log_name.map(|log| match log {
@@ -82,7 +83,7 @@ pub fn run(args: &EventsArgs, json: bool) -> ExitCode {
     let _ = out.flush();
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => explain(error.code(), &error.to_string(), 1, json),
+        Err(error) => output::finish(Err(unanswered(error)), json),
     }
 }
 

@@ -1,6 +1,8 @@
 //! The command line: one binary, a sub-command for each job, every report also as JSON.
 
 pub mod config;
+pub mod engine;
+pub mod events;
 pub mod files;
 pub mod gateway;
 pub mod import;
@@ -11,6 +13,8 @@ pub mod output;
 pub mod process;
 pub mod prompt;
 pub mod recrypt;
+pub mod run;
+pub mod status;
 pub mod token;
 pub mod version;
 
@@ -61,6 +65,18 @@ enum Command {
     Gateway(gateway::GatewayArgs),
     /// PFX records in Intune or in a gateway
     Import(import::ImportArgs),
+    /// The engine: the only processes that see a clear password or use the custody key
+    Engine(engine::EngineArgs),
+    #[command(hide = true)]
+    EngineCustody(engine::EngineArgs),
+    #[command(hide = true)]
+    EngineFormats(engine::FormatsArgs),
+    /// The connector: leases work, has the engine do it, delivers it exactly once
+    Run(run::RunArgs),
+    /// What the running connector says of itself
+    Status(status::StatusArgs),
+    /// What the running connector did
+    Events(events::EventsArgs),
     /// The configuration file: print an example, check one
     Config(config::ConfigArgs),
     /// Versions of the program and of the cryptographic module
@@ -88,8 +104,16 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         args,
         global: cli.global,
     };
-    let result = start(&cli.command, &context);
-    output::finish(result, context.global.json)
+    let json = context.global.json;
+    match &cli.command {
+        // Services and streams: they say what they have to say while they run.
+        Command::Engine(args) => engine::engine(args),
+        Command::EngineCustody(args) => engine::engine_custody(args),
+        Command::EngineFormats(args) => engine::engine_formats(args),
+        Command::Run(args) => run::run(args, json),
+        Command::Events(args) => events::run(args, json),
+        command => output::finish(start(command, &context), json),
+    }
 }
 
 fn start(command: &Command, context: &Context) -> Result<Report, Failure> {
@@ -105,7 +129,13 @@ fn start(command: &Command, context: &Context) -> Result<Report, Failure> {
         Command::Recrypt(args) => recrypt::run(args, context),
         Command::Import(args) => import::run(args, context),
         Command::Config(args) => config::run(args),
+        Command::Status(args) => status::run(args),
         Command::Version => version::run(),
+        Command::Engine(_)
+        | Command::EngineCustody(_)
+        | Command::EngineFormats(_)
+        | Command::Run(_)
+        | Command::Events(_) => Err(Failure::usage("usage", "this command gives no report")),
     }
 }
 

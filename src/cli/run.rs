@@ -1,5 +1,6 @@
 //! `run`: the connector, until it is told to stop.
 
+use super::output::{self, Failure};
 use clap::Args;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -18,8 +19,12 @@ pub fn run(args: &RunArgs, json: bool) -> ExitCode {
     match crate::connector::run(&args.config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let exit = if error.is_configuration() { 2 } else { 1 };
-            super::status::explain(error.code(), &error.to_string(), exit, json)
+            let failure = if error.is_configuration() {
+                Failure::usage(error.code(), error.to_string())
+            } else {
+                Failure::failed(error.code(), error.to_string())
+            };
+            output::finish(Err(failure), json)
         }
     }
 }

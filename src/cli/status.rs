@@ -1,12 +1,11 @@
 //! `status`: what the running connector says of itself.
 
-use crate::connector::control::client;
+use super::output::{Exit, Failure, Report};
+use crate::connector::control::client::{self, ControlError};
 use crate::connector::control::protocol::Status;
 use clap::Args;
 use std::fmt::Write as _;
-use std::io::Write as _;
-use std::path::PathBuf;
-use std::process::ExitCode;
+use std::path::{Path, PathBuf};
 
 /// Options of `status`.
 #[derive(Debug, Clone, Args)]
@@ -16,47 +15,30 @@ pub struct StatusArgs {
     pub config: PathBuf,
 }
 
-/// Prints the status: 0 healthy, 3 not healthy, 1 nobody answers, 2 the configuration cannot be used.
-#[must_use]
-pub fn run(args: &StatusArgs, json: bool) -> ExitCode {
-    let socket = match control_socket(&args.config, "status", json) {
-        Ok(socket) => socket,
-        Err(exit) => return exit,
-    };
-    match client::status(&socket) {
-        Ok(status) => {
-            let text = if json {
-                serde_json::to_string(&status).unwrap_or_default()
-            } else {
-                human(&status)
-            };
-            let _ = writeln!(std::io::stdout(), "{}", text.trim_end());
-            ExitCode::from(if status.health.healthy { 0 } else { 3 })
-        }
-        Err(error) => explain(error.code(), &error.to_string(), 1, json),
-    }
+/// The status: exit code 0 healthy, 3 not healthy.
+///
+/// # Errors
+/// [`Failure`] when the configuration cannot be used or nobody answers.
+pub fn run(args: &StatusArgs) -> Result<Report, Failure> {
+    let socket = control_socket(&args.config, "status")?;
+    let status = client::status(&socket).map_err(unanswered)?;
+    let json = serde_json::to_value(&status).map_err(|error| Failure::failed("control_protocol", error.to_string()))?;
+    Ok(Report {
+        json,
+        text: human(&status).trim_end().to_owned(),
+        exit: if status.health.healthy { Exit::Done } else { Exit::Unhealthy },
+    })
 }
 
-/// The control socket of a configuration, or the exit code when there is none.
-pub(super) fn control_socket(config: &std::path::Path, command: &'static str, json: bool) -> Result<PathBuf, ExitCode> {
-    crate::config::load(config)
-        .and_then(|config| {
-            config
-                .connector_for_control(command)
-                .map(|section| section.control_socket.clone())
-        })
-        .map_err(|error| explain(error.code(), &error.to_string(), 2, json))
+/// The control socket of a configuration.
+pub(super) fn control_socket(config: &Path, command: &'static str) -> Result<PathBuf, Failure> {
+    let config = crate::config::load(config)?;
+    Ok(config.connector_for_control(command)?.control_socket.clone())
 }
 
-/// Says on standard error what went wrong, and returns the exit code.
-pub(super) fn explain(code: &str, message: &str, exit: u8, json: bool) -> ExitCode {
-    let text = if json {
-        serde_json::json!({"error": {"code": code, "message": message}}).to_string()
-    } else {
-        format!("error: {message}")
-    };
-    let _ = writeln!(std::io::stderr(), "{text}");
-    ExitCode::from(exit)
+/// Why the running service could not be asked.
+pub(super) fn unanswered(error: ControlError) -> Failure {
+    Failure::failed(error.code(), error.to_string())
 }
 
 /// The status as a table for people.
