@@ -36,17 +36,25 @@ pub enum TlsError {
 }
 
 fn unusable(path: &Path, problem: impl ToString) -> TlsError {
-    TlsError::File { path: path.to_owned(), problem: problem.to_string() }
+    TlsError::File {
+        path: path.to_owned(),
+        problem: problem.to_string(),
+    }
 }
 
 /// A configuration that trusts the certificates of `roots` alone, offers HTTP/2 and HTTP/1.1, and is checked to be a FIPS configuration.
 ///
 /// # Errors
 /// [`TlsError`] naming the file that cannot be used, or the module.
-pub fn client_config(roots: &Path, identity: Option<Identity<'_>>) -> Result<ClientConfig, TlsError> {
+pub fn client_config(
+    roots: &Path,
+    identity: Option<Identity<'_>>,
+) -> Result<ClientConfig, TlsError> {
     let mut store = RootCertStore::empty();
     for certificate in certificates(roots)? {
-        store.add(certificate).map_err(|error| unusable(roots, error))?;
+        store
+            .add(certificate)
+            .map_err(|error| unusable(roots, error))?;
     }
     let builder = fips::tls::client_config_builder()
         .map_err(|error| TlsError::Module(error.to_string()))?
@@ -59,7 +67,9 @@ pub fn client_config(roots: &Path, identity: Option<Identity<'_>>) -> Result<Cli
             // What was read must not be quoted by an error.
             let key = PrivateKeyDer::from_pem_slice(secret.expose())
                 .map_err(|_| unusable(identity.private_key, "no private key in PEM form"))?;
-            builder.with_client_auth_cert(chain, key).map_err(|error| unusable(identity.certificate, error))?
+            builder
+                .with_client_auth_cert(chain, key)
+                .map_err(|error| unusable(identity.certificate, error))?
         }
     };
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];

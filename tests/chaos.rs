@@ -1,9 +1,16 @@
 //! Kill -9 at random moments, of every process there is: nothing lost, nothing delivered twice, nothing secret left behind.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    missing_docs
+)]
 #![forbid(unsafe_code)]
 
 use pfx_connector::cli::demo::{
-    Deliveries, DeviceKind, Person, Plan, Running, Stack, StackOptions, TokenKind, admin_events, temporary_folder,
+    Deliveries, DeviceKind, Person, Plan, Running, Stack, StackOptions, TokenKind, admin_events,
+    temporary_folder,
 };
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -65,23 +72,35 @@ fn survive_kills(connectors: usize) {
     let mut engine = stack.start_engine().unwrap();
     let mut gateway = stack.start_gateway().unwrap();
     stack.enrol().unwrap();
-    let mut running: Vec<Running> = (0..connectors).map(|index| stack.start_connector(index).unwrap()).collect();
+    let mut running: Vec<Running> = (0..connectors)
+        .map(|index| stack.start_connector(index).unwrap())
+        .collect();
 
     let mut plan = Plan::default();
     for index in 0..PEOPLE {
         // Only every fourth maker: OpenSSL's default, whose key derivation is quick to repeat 500 times.
-        plan.people.push(Person::make(&stack.pki, &stack.path("import"), index * 4).unwrap());
+        plan.people
+            .push(Person::make(&stack.pki, &stack.path("import"), index * 4).unwrap());
     }
     for index in 0..DEVICES {
-        let kind = if index % 5 == 4 { DeviceKind::Ec("P-256") } else { DeviceKind::Rsa(2048) };
+        let kind = if index % 5 == 4 {
+            DeviceKind::Ec("P-256")
+        } else {
+            DeviceKind::Rsa(2048)
+        };
         plan.devices.push(stack.pki.device(index, kind).unwrap());
     }
     for person in &plan.people {
-        stack.import(&person.user, &person.pfx, &person.password_file).unwrap();
+        stack
+            .import(&person.user, &person.pfx, &person.password_file)
+            .unwrap();
     }
 
-    let mut pairs =
-        plan.people.iter().flat_map(|person| plan.devices.iter().map(move |device| (person, device))).peekable();
+    let mut pairs = plan
+        .people
+        .iter()
+        .flat_map(|person| plan.devices.iter().map(move |device| (person, device)))
+        .peekable();
     let mut deliveries = Deliveries::new(&stack).unwrap();
     let mut killed: BTreeMap<&str, usize> = BTreeMap::new();
     let mut kills = 0;
@@ -146,14 +165,30 @@ fn survive_kills(connectors: usize) {
     let wrong: Vec<_> = deliveries
         .asked
         .iter()
-        .map(|asked| (&asked.request_id, events.get(&asked.request_id).copied().unwrap_or(0)))
+        .map(|asked| {
+            (
+                &asked.request_id,
+                events.get(&asked.request_id).copied().unwrap_or(0),
+            )
+        })
         .filter(|(_, count)| *count != 1)
         .collect();
-    assert_eq!(wrong, Vec::new(), "requests without exactly one Admin event");
-    assert_eq!(events.len(), PEOPLE * DEVICES, "an Admin event for a request that nobody asked for");
+    assert_eq!(
+        wrong,
+        Vec::new(),
+        "requests without exactly one Admin event"
+    );
+    assert_eq!(
+        events.len(),
+        PEOPLE * DEVICES,
+        "an Admin event for a request that nobody asked for"
+    );
     for person in &plan.people {
         let password = std::fs::read(&person.password_file).unwrap();
-        assert_eq!(files_with(&folder, &password, &person.password_file), Vec::<PathBuf>::new());
+        assert_eq!(
+            files_with(&folder, &password, &person.password_file),
+            Vec::<PathBuf>::new()
+        );
     }
     std::fs::remove_dir_all(&folder).unwrap();
 }
@@ -174,8 +209,15 @@ fn kill_part(engine: &Running, part: &'static str) -> &'static str {
         let children = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
         for child in children.split_whitespace() {
             let command = std::fs::read(format!("/proc/{child}/cmdline")).unwrap_or_default();
-            if command.split(|byte| *byte == 0).any(|argument| argument == part.as_bytes()) {
-                let pid = child.parse().ok().and_then(rustix::process::Pid::from_raw).unwrap();
+            if command
+                .split(|byte| *byte == 0)
+                .any(|argument| argument == part.as_bytes())
+            {
+                let pid = child
+                    .parse()
+                    .ok()
+                    .and_then(rustix::process::Pid::from_raw)
+                    .unwrap();
                 let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
             }
         }

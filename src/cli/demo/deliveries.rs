@@ -59,8 +59,10 @@ impl Deliveries {
         let bearer_file = stack.path("import/mdm.token");
         let bearer = std::fs::read_to_string(&bearer_file)
             .map_err(|error| DemoError::io("read", &bearer_file, error))?;
-        let device_side = |error: &dyn std::error::Error| DemoError::step("device side", error.to_string());
-        let tls = crate::tls::client_config(&stack.pki.tls_ca(), None).map_err(|error| device_side(&error))?;
+        let device_side =
+            |error: &dyn std::error::Error| DemoError::step("device side", error.to_string());
+        let tls = crate::tls::client_config(&stack.pki.tls_ca(), None)
+            .map_err(|error| device_side(&error))?;
         let client = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
             .no_proxy()

@@ -86,7 +86,8 @@ impl DeviceMix {
 /// # Errors
 /// [`Failure`] naming the step that failed.
 pub fn command(args: &DemoArgs, context: &Context) -> Result<Report, Failure> {
-    let summary = run(args, context.global.json).map_err(|error| Failure::failed("demo", error.to_string()))?;
+    let summary = run(args, context.global.json)
+        .map_err(|error| Failure::failed("demo", error.to_string()))?;
     let mut report = Report::done(summary.json(), summary.to_string());
     if !summary.is_good() {
         report.exit = Exit::Failed;

@@ -253,8 +253,13 @@ impl Stack {
     pub fn enrol(&self) -> Result<(), DemoError> {
         for role in ["importer", "mdm"] {
             let config = self.path("gateway.toml").display().to_string();
-            let out = self.path(&format!("import/{role}.token")).display().to_string();
-            let arguments = ["gateway", "token", "create", "--config", &config, "--role", role, "--name", role];
+            let out = self
+                .path(&format!("import/{role}.token"))
+                .display()
+                .to_string();
+            let arguments = [
+                "gateway", "token", "create", "--config", &config, "--role", role, "--name", role,
+            ];
             super::process::run(
                 &self.options.program,
                 &[&arguments[..], &["--days", "1", "--out", &out]].concat(),

@@ -21,6 +21,7 @@ use part::{Launch, PartKind};
 use router::Router;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::sync_channel;
 
@@ -53,14 +54,14 @@ pub enum SupervisorError {
 /// Runs the engine until SIGTERM or SIGINT: then it accepts nothing more, answers what is in flight within ten seconds, ends the
 /// parts and returns. A second signal cuts that short.
 ///
-/// `config_path` is handed to the custody process, which reads it itself; `log_json` makes the parts log as JSON.
+/// `config_path` is handed to the custody process, which reads it itself; `log` are the options that make the parts log as this process does.
 ///
 /// # Errors
 /// [`SupervisorError`] when it cannot start; what happens to the parts later is dealt with.
 pub fn run(
     config: &EngineConfig,
     config_path: &Path,
-    log_json: bool,
+    log: &[OsString],
 ) -> Result<(), SupervisorError> {
     // Only to refuse early and in words; custody loads it again.
     EnginePolicy::load(config)?;
@@ -83,7 +84,7 @@ pub fn run(
                 }
             }
         })?;
-    let launch = |kind| Launch::new(kind, &program, config, &config_path, log_json);
+    let launch = |kind| Launch::new(kind, &program, config, &config_path, log);
     let launches = (launch(PartKind::Custody), launch(PartKind::Formats));
     let mut router = Router::new(config, launches, &events);
     listener.start(events)?;

@@ -45,9 +45,6 @@ pub(super) struct Launch {
     environment: Vec<(OsString, OsString)>,
 }
 
-/// Variables that reach both parts: nothing that changes what they do, only how loudly they say it.
-const PASSED_ON: [&str; 1] = ["RUST_LOG"];
-
 impl Launch {
     /// How to start `kind`: by exec of this program, with an environment of its own.
     pub(super) fn new(
@@ -55,10 +52,10 @@ impl Launch {
         program: &Path,
         config: &EngineConfig,
         path: &Path,
-        json: bool,
+        log: &[OsString],
     ) -> Self {
         let mut arguments: Vec<OsString> = Vec::new();
-        let mut passed: Vec<OsString> = PASSED_ON.iter().map(OsString::from).collect();
+        let mut passed: Vec<OsString> = Vec::new();
         let mut environment = Vec::new();
         match kind {
             PartKind::Custody => {
@@ -77,9 +74,7 @@ impl Launch {
             }
             PartKind::Formats => arguments.push("engine-formats".into()),
         }
-        if json {
-            arguments.push("--log-json".into());
-        }
+        arguments.extend(log.iter().cloned());
         for name in passed {
             if let Some(value) = std::env::var_os(&name) {
                 environment.push((name, value));
