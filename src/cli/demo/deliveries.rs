@@ -52,7 +52,9 @@ impl Deliveries {
     /// # Errors
     /// When the client cannot be made.
     pub fn new(stack: &Stack) -> Result<Self, DemoError> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            // Its own thread goes on serving the connection between calls, so that a gateway that stops can say so.
+            .worker_threads(1)
             .enable_all()
             .build()
             .map_err(|error| DemoError::step("device side", error.to_string()))?;
@@ -231,7 +233,7 @@ fn is_settled(asked: &Asked) -> bool {
 /// # Errors
 /// When the log cannot be read or a line of it is not an event.
 pub fn admin_events(folder: &Path) -> Result<BTreeMap<String, usize>, DemoError> {
-    let path = folder.join("Admin.log");
+    let path = folder.join("admin.log");
     let text =
         std::fs::read_to_string(&path).map_err(|error| DemoError::io("read", &path, error))?;
     let mut events = BTreeMap::new();
