@@ -1,0 +1,84 @@
+//! The bare loop of the same PKCS#11 calls: the program `bare_loop` of the crate `hsm`, one process for each measurement.
+
+use super::Fallible;
+use super::ground::Ground;
+use serde::Deserialize;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// The program.
+pub(crate) struct BareLoop {
+    program: PathBuf,
+}
+
+/// What it measured.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct BareFigures {
+    pub(crate) per_second: f64,
+    pub(crate) p50_us: f64,
+    pub(crate) p99_us: f64,
+    pub(crate) processor_us: f64,
+}
+
+impl BareLoop {
+    /// Has cargo build it, with the same settings as this program, and learns where it is.
+    pub(crate) fn build() -> Fallible<Self> {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        // Both packages, so that their dependencies have the features that they had when this program was built.
+        let output = Command::new(cargo)
+            .args(["bench", "--locked", "--no-run", "--message-format=json"])
+            .args(["-p", "pfx-connector", "-p", "hsm", "--bench", "bare_loop"])
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .stdin(Stdio::null())
+            .output()?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            return Err(format!("cargo does not build the bare loop: {said}").into());
+        }
+        let program = output
+            .stdout
+            .split(|byte| *byte == b'\n')
+            .filter_map(|line| serde_json::from_slice::<serde_json::Value>(line).ok())
+            .filter(|message| {
+                message
+                    .pointer("/target/name")
+                    .and_then(|name| name.as_str())
+                    == Some("bare_loop")
+            })
+            .find_map(|message| Some(PathBuf::from(message.get("executable")?.as_str()?)))
+            .ok_or("cargo does not say where the bare loop is")?;
+        Ok(Self { program })
+    }
+
+    /// Runs it on the ground's token and key. `per_second`: at this rate; otherwise as fast as it goes.
+    pub(crate) fn run(
+        &self,
+        ground: &Ground,
+        threads: usize,
+        operations: usize,
+        per_second: Option<f64>,
+    ) -> Fallible<BareFigures> {
+        let mut command = Command::new(&self.program);
+        let path = |path: &Path| path.display().to_string();
+        command
+            .args(["--module", &path(&ground.module)])
+            .args(["--token-label", &ground.token_label])
+            .args(["--pin-file", &path(&ground.pin_file)])
+            .args(["--key-label", pfx_connector::cli::demo::KEY_LABEL])
+            .args(["--ciphertext", &path(&ground.ciphertext_file)])
+            .args(["--threads", &threads.to_string()])
+            .args(["--operations", &operations.to_string()])
+            .envs(ground.stack.token.environment())
+            .stdin(Stdio::null());
+        if let Some(rate) = per_second {
+            command.args(["--per-second", &rate.to_string()]);
+        }
+        let output = command.output()?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            return Err(format!("the bare loop failed: {said}").into());
+        }
+        Ok(serde_json::from_slice(&output.stdout)?)
+    }
+}

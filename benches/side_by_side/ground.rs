@@ -1,0 +1,116 @@
+//! What all three ways are measured on: one token with one key, one PFX, one ciphertext, one device.
+
+use super::{Args, Fallible};
+use fips::secret::SecretBytes;
+use fips::sign::SigningKey;
+use pfx_connector::cli::demo::{
+    Device, DeviceKind, KEY_LABEL, Person, Stack, StackOptions, TokenKind,
+};
+use pfx_connector::encoding::Base64Bytes;
+use pfx_connector::engine::api::{CmsFormat, DeviceTarget, RecryptRequest};
+use pfx_connector::engine::formats::pfx::{self, PfxLimits};
+use pfx_connector::engine::recrypt::importers;
+use pfx_connector::record::Record;
+use pkcs8::SecretDocument;
+use std::fs;
+use std::path::PathBuf;
+
+/// A line of the connector's configuration that the measurements replace.
+pub(crate) const CONCURRENCY: &str = "concurrency = 16";
+
+pub(crate) struct Ground {
+    pub(crate) stack: Stack,
+    pub(crate) module: PathBuf,
+    pub(crate) token_label: String,
+    pub(crate) pin_file: PathBuf,
+    /// The password's ciphertext, for the bare loop.
+    pub(crate) ciphertext_file: PathBuf,
+    pub(crate) person: Person,
+    pub(crate) device: Device,
+    /// The same work as the engine is asked for it.
+    pub(crate) request: RecryptRequest,
+}
+
+impl Ground {
+    pub(crate) fn prepare(args: &Args, folder: PathBuf) -> Fallible<Self> {
+        let stack = Stack::prepare(StackOptions {
+            program: PathBuf::from(env!("CARGO_BIN_EXE_pfx-connector")),
+            folder,
+            token: TokenKind::Softhsm,
+            module: None,
+            key_bits: args.bits,
+            connectors: 1,
+            lease_ms: 60_000,
+            connector_extra: CONCURRENCY.to_owned(),
+            engine_extra: String::new(),
+        })?;
+        if stack.padding != "oaepSha1" {
+            return Err(format!(
+                "the bare loop decrypts OAEP with SHA-1, but this token's best is {}",
+                stack.padding
+            )
+            .into());
+        }
+        let token: toml::Table = stack.token.section().parse()?;
+        let text = |name: &str| -> Fallible<String> {
+            let value = token.get(name).and_then(toml::Value::as_str);
+            Ok(value.ok_or("the token's section lacks a key")?.to_owned())
+        };
+        let person = Person::make(&stack.pki, &stack.path("import"), 0)?;
+        let device = stack.pki.device(0, DeviceKind::Rsa(2048))?;
+        let request = request(&stack, &person, &device)?;
+        let ciphertext_file = stack.path("import/ciphertext");
+        fs::write(
+            &ciphertext_file,
+            request.record.encrypted_password.as_slice(),
+        )?;
+        Ok(Self {
+            module: text("module")?.into(),
+            token_label: text("label")?,
+            pin_file: text("pin_file")?.into(),
+            ciphertext_file,
+            person,
+            device,
+            request,
+            stack,
+        })
+    }
+}
+
+/// A record as `import add` makes it, signed by the importer that the engine knows.
+fn request(stack: &Stack, person: &Person, device: &Device) -> Fallible<RecryptRequest> {
+    let pfx = fs::read(&person.pfx)?;
+    let password = SecretBytes::from_vec(fs::read(&person.password_file)?);
+    let facts = pfx::read(&pfx, &password, &PfxLimits::default())?
+        .identity()?
+        .facts()?;
+    let public = fs::read_to_string(stack.path("import/custody-public.pem"))?;
+    let spki = hsm::public_key::PublicKey::from_spki_pem(&public)?.to_spki_der()?;
+    let padding = hsm::Padding::OaepSha1;
+    let ciphertext =
+        fips::rsa::PublicKey::from_spki(&spki)?.encrypt_oaep(padding.hash(), password.expose())?;
+    let mut record = Record {
+        user_principal_name: person.user.clone(),
+        thumbprint: facts.thumbprint,
+        provider_name: "pfx-connector".to_owned(),
+        key_name: KEY_LABEL.to_owned(),
+        custody_key: Some(stack.custody_fingerprint.clone()),
+        padding,
+        encrypted_password: Base64Bytes(ciphertext),
+        importer_signature: None,
+    };
+    let pem = fs::read_to_string(stack.path("import/importer.key"))?;
+    let (_, key) = SecretDocument::from_pem(&pem).map_err(|error| error.to_string())?;
+    let key = SigningKey::from_pkcs8(key.as_bytes())?;
+    record.importer_signature = Some(importers::sign(&key, &record, &pfx)?);
+    Ok(RecryptRequest {
+        request_id: "bench".to_owned(),
+        record,
+        pfx: Base64Bytes(pfx),
+        device: DeviceTarget {
+            certificate: Base64Bytes(device.certificate_der.clone()),
+            intermediates: Vec::new(),
+        },
+        format: CmsFormat::Modern,
+    })
+}

@@ -1,0 +1,349 @@
+//! Side by side, in one run on one token: a bare loop of the PKCS#11 calls, the engine over its unix socket, and the whole way from
+//! the gateway's queue back to it.
+//!
+//! ```text
+//! (a) bare loop ------------------------------------------> C_DecryptInit, C_Decrypt
+//! (b) this program -> engine (supervisor, formats, custody) -> the same
+//! (c) gateway -> connector -> engine ------------------------> the same, and back
+//! ```
+//!
+//! Rounds alternate between the three, so that whatever else the machine does falls on all of them; what counts is the ratio within a
+//! round. docs/performance.md has the figures and what they mean.
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::print_stdout,
+    reason = "a program whose answer is its standard output"
+)]
+
+mod bare;
+mod engine_path;
+mod ground;
+mod processes;
+mod report;
+mod start_up;
+mod statistics;
+mod whole_way;
+
+use bare::{BareFigures, BareLoop};
+use clap::Parser;
+use engine_path::EnginePath;
+use ground::Ground;
+use processes::Watched;
+use report::{Figures, Latency, Memory, Processor, Throughput};
+use start_up::Started;
+use statistics::{Percentiles, Spread, micros};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+use whole_way::WholeWay;
+
+pub(crate) type Fallible<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+/// Bare loop, engine and whole way on one SoftHSM token
+#[derive(Debug, Clone, Parser)]
+pub(crate) struct Args {
+    /// Print one JSON line instead of the table
+    #[arg(long)]
+    json: bool,
+    /// Size of the custody key in bits
+    #[arg(long, default_value_t = 2048, value_parser = clap::value_parser!(u32).range(2048..=4096))]
+    bits: u32,
+    /// Rounds at most; fewer when the time is up
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u8).range(1..=20))]
+    rounds: u8,
+    /// What `cargo bench` says to every program that it starts
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+/// No round is begun after this time.
+const TIME_LIMIT: Duration = Duration::from_secs(120);
+const THREADS: [usize; 4] = [1, 2, 3, 4];
+/// Threads of the measurement of latency.
+const LATENCY_THREADS: usize = 4;
+
+/// How much is done in one measurement: a fixed number, smaller for larger keys.
+struct Amount {
+    operations: usize,
+    deliveries: usize,
+}
+
+impl Amount {
+    fn of(bits: u32) -> Self {
+        match bits {
+            ..=2048 => Self {
+                operations: 1200,
+                deliveries: 300,
+            },
+            ..=3072 => Self {
+                operations: 400,
+                deliveries: 150,
+            },
+            _ => Self {
+                operations: 200,
+                deliveries: 100,
+            },
+        }
+    }
+}
+
+/// A folder that is removed at the end, however it comes.
+struct Folder(PathBuf);
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What is left of it is in the system's temporary folder.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// What one round measured with one number of requests in flight.
+struct Sample {
+    in_flight: usize,
+    bare: BareFigures,
+    engine: f64,
+    whole: f64,
+    /// Processor time per request in (b), by process.
+    around: Vec<(String, f64)>,
+    /// Processor time per request in (c) of what (b) does not have.
+    beyond: Vec<(String, f64)>,
+    connector_bytes: u64,
+}
+
+fn main() -> Fallible<()> {
+    let args = Args::parse();
+    if !args.bench {
+        println!("Measures only when `cargo bench` starts it (make bench).");
+        return Ok(());
+    }
+    fips::start()?;
+    let folder = Folder(pfx_connector::cli::demo::temporary_folder()?);
+    let figures = measure(&args, &folder)?;
+    if args.json {
+        println!("{}", serde_json::to_string(&figures)?);
+    } else {
+        println!("{figures}");
+    }
+    Ok(())
+}
+
+fn measure(args: &Args, folder: &Folder) -> Fallible<Figures> {
+    let bare = BareLoop::build()?;
+    eprintln!("Preparing token, keys and certificates ...");
+    let ground = Ground::prepare(args, folder.0.clone())?;
+    let load_before = processes::load_average()?;
+    eprintln!("Starting each process a few times ...");
+    let started = start_up::measure(&ground)?;
+    let mut way = WholeWay::new(&ground)?;
+    let idle = memory(&started)?;
+
+    let amount = Amount::of(args.bits);
+    let mut samples = Vec::new();
+    let mut latencies = Vec::new();
+    let until = Instant::now() + TIME_LIMIT;
+    let mut rounds = 0;
+    for round in 1..=args.rounds {
+        if Instant::now() >= until {
+            break;
+        }
+        eprintln!("Round {round} of {} ...", args.rounds);
+        for in_flight in THREADS {
+            samples.push(sample(
+                &bare, &ground, &started, &mut way, in_flight, &amount,
+            )?);
+        }
+        let rate = half_load(&samples);
+        let raw = bare.run(&ground, LATENCY_THREADS, amount.operations, Some(rate))?;
+        let engine = started
+            .path
+            .latency(LATENCY_THREADS, amount.operations, rate)?;
+        latencies.push((rate, raw, engine));
+        rounds += 1;
+    }
+
+    let loaded = memory(&started)?;
+    let figures = Figures {
+        version: pfx_connector::VERSION,
+        module_version: fips::start()?.version().to_owned(),
+        token: ground.stack.token.name(),
+        key_bits: args.bits,
+        processors: std::thread::available_parallelism()?.get(),
+        load_before,
+        rounds,
+        throughput: throughput(&samples),
+        latency: latency(&latencies),
+        processor: processor(&samples),
+        memory: memories(&started, idle, &loaded, &samples),
+        start_up: started.figures,
+    };
+    drop(started.path);
+    started.engine.stop()?;
+    started.gateway.stop()?;
+    Ok(figures)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "some thousands of requests")]
+fn sample(
+    bare: &BareLoop,
+    ground: &Ground,
+    started: &Started,
+    way: &mut WholeWay,
+    in_flight: usize,
+    amount: &Amount,
+) -> Fallible<Sample> {
+    let raw = bare.run(ground, in_flight, amount.operations, None)?;
+
+    let mut watched = started.path.processes()?;
+    watched.add("client", std::process::id());
+    let before = watched.processor()?;
+    let engine = started.path.throughput(in_flight, amount.operations)?;
+    let around = spent(&watched, &before, amount.operations)?;
+
+    let mut gateway = Watched::default();
+    gateway.add("gateway", started.gateway.pid());
+    let before = gateway.processor()?;
+    let whole = way.round(ground, in_flight, amount.deliveries)?;
+    let mut beyond = spent(&gateway, &before, amount.deliveries)?;
+    beyond.push((
+        "connector".to_owned(),
+        micros(whole.connector_processor) / amount.deliveries as f64,
+    ));
+    Ok(Sample {
+        in_flight,
+        bare: raw,
+        engine,
+        whole: whole.per_second,
+        around,
+        beyond,
+        connector_bytes: whole.connector_bytes,
+    })
+}
+
+#[expect(clippy::cast_precision_loss, reason = "some thousands of requests")]
+fn spent(
+    watched: &Watched,
+    before: &[(String, Duration)],
+    requests: usize,
+) -> Fallible<Vec<(String, f64)>> {
+    let after = watched.processor()?;
+    Ok(after
+        .into_iter()
+        .zip(before)
+        .map(|((name, after), (_, before))| {
+            let each = micros(after.saturating_sub(*before)) / requests as f64;
+            (name, each)
+        })
+        .collect())
+}
+
+/// Half of what the engine did at best so far.
+fn half_load(samples: &[Sample]) -> f64 {
+    THREADS
+        .iter()
+        .map(|in_flight| {
+            let same = samples.iter().filter(|one| one.in_flight == *in_flight);
+            Spread::of(same.map(|one| one.engine)).median
+        })
+        .fold(0.0, f64::max)
+        / 2.0
+}
+
+fn throughput(samples: &[Sample]) -> Vec<Throughput> {
+    let row = |in_flight: usize| {
+        let spread = |value: fn(&Sample) -> f64| {
+            let same = samples.iter().filter(|one| one.in_flight == in_flight);
+            Spread::of(same.map(value))
+        };
+        Throughput {
+            in_flight,
+            bare: spread(|one| one.bare.per_second),
+            engine: spread(|one| one.engine),
+            engine_to_bare: spread(|one| one.engine / one.bare.per_second),
+            whole: spread(|one| one.whole),
+            whole_to_bare: spread(|one| one.whole / one.bare.per_second),
+        }
+    };
+    THREADS.into_iter().map(row).collect()
+}
+
+fn latency(rounds: &[(f64, BareFigures, Percentiles)]) -> Latency {
+    let median = |value: fn(&(f64, BareFigures, Percentiles)) -> f64| {
+        Spread::of(rounds.iter().map(value)).median
+    };
+    Latency {
+        per_second: median(|(rate, _, _)| *rate),
+        threads: LATENCY_THREADS,
+        bare: Percentiles {
+            p50_us: median(|(_, bare, _)| bare.p50_us),
+            p99_us: median(|(_, bare, _)| bare.p99_us),
+        },
+        engine: Percentiles {
+            p50_us: median(|(_, _, engine)| engine.p50_us),
+            p99_us: median(|(_, _, engine)| engine.p99_us),
+        },
+        added_p50_us: Spread::of(
+            rounds
+                .iter()
+                .map(|(_, bare, engine)| engine.p50_us - bare.p50_us),
+        ),
+        added_p99_us: Spread::of(
+            rounds
+                .iter()
+                .map(|(_, bare, engine)| engine.p99_us - bare.p99_us),
+        ),
+    }
+}
+
+/// Over all samples: the processor time of a request hardly depends on how many are under way.
+fn processor(samples: &[Sample]) -> Vec<Processor> {
+    let mut by_process: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+    for sample in samples {
+        by_process
+            .entry("bare loop")
+            .or_default()
+            .push(sample.bare.processor_us);
+        for (process, each) in sample.around.iter().chain(&sample.beyond) {
+            by_process.entry(process).or_default().push(*each);
+        }
+    }
+    by_process
+        .into_iter()
+        .map(|(process, values)| Processor {
+            process: process.to_owned(),
+            us_per_request: Spread::of(values),
+        })
+        .collect()
+}
+
+fn memory(started: &Started) -> Fallible<Vec<(String, u64)>> {
+    let mut watched = started.path.processes()?;
+    watched.add("gateway", started.gateway.pid());
+    watched.memory()
+}
+
+fn memories(
+    started: &Started,
+    idle: Vec<(String, u64)>,
+    loaded: &[(String, u64)],
+    samples: &[Sample],
+) -> Vec<Memory> {
+    let mut rows: Vec<_> = idle
+        .into_iter()
+        .zip(loaded)
+        .map(|((process, idle_bytes), (_, loaded_bytes))| Memory {
+            process,
+            idle_bytes,
+            loaded_bytes: *loaded_bytes,
+        })
+        .collect();
+    rows.push(Memory {
+        process: "connector".to_owned(),
+        idle_bytes: started.connector_idle_bytes,
+        loaded_bytes: samples
+            .iter()
+            .map(|one| one.connector_bytes)
+            .max()
+            .unwrap_or_default(),
+    });
+    rows
+}

@@ -1,0 +1,319 @@
+//! The bare loop: C_DecryptInit and C_Decrypt into a ready buffer, one session per thread, the key's handle found once.
+//!
+//! What the token and its module can do at best, with nothing of ours around it: `side_by_side` starts this program and holds
+//! the engine against it. It deliberately uses neither this crate's sessions nor its worker threads.
+//!
+//! Prints one JSON line: operations per second, and the percentiles and processor time of one operation in microseconds.
+#![allow(
+    clippy::print_stdout,
+    reason = "a program whose answer is its standard output"
+)]
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::path::Path;
+use std::sync::{Arc, Barrier};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
+use cryptoki::object::{Attribute, ObjectClass, ObjectHandle};
+use cryptoki::session::{Session, UserType};
+use cryptoki::slot::Slot;
+use cryptoki::types::AuthPin;
+use cryptoki_sys::{
+    CK_FUNCTION_LIST, CK_MECHANISM, CK_RSA_PKCS_OAEP_PARAMS, CK_RV, CK_ULONG, CKG_MGF1_SHA1,
+    CKM_RSA_PKCS_OAEP, CKM_SHA_1, CKR_OK, CKZ_DATA_SPECIFIED,
+};
+
+const USAGE: &str = "bare_loop --module FILE --token-label TEXT --pin-file FILE --key-label TEXT --ciphertext FILE \
+                     --threads 1..64 --operations 1..1000000 [--per-second RATE]";
+const MAX_THREADS: usize = 64;
+const MAX_OPERATIONS: usize = 1_000_000;
+/// Operations of each thread before the clock starts.
+const WARM_UP: usize = 20;
+
+type Fallible<T> = Result<T, Box<dyn Error + Send + Sync>>;
+
+struct Options {
+    values: BTreeMap<String, String>,
+}
+
+impl Options {
+    fn parse(arguments: impl Iterator<Item = String>) -> Fallible<Self> {
+        let mut arguments = arguments.filter(|argument| argument != "--bench");
+        let mut values = BTreeMap::new();
+        while let Some(name) = arguments.next() {
+            let value = arguments.next().ok_or(USAGE)?;
+            values.insert(name, value);
+        }
+        Ok(Self { values })
+    }
+
+    fn text(&self, name: &str) -> Fallible<&str> {
+        let value = self.values.get(name);
+        value.map(String::as_str).ok_or_else(|| USAGE.into())
+    }
+
+    fn number(&self, name: &str, max: usize) -> Fallible<usize> {
+        let number: usize = self.text(name)?.parse()?;
+        if (1..=max).contains(&number) {
+            Ok(number)
+        } else {
+            Err(USAGE.into())
+        }
+    }
+}
+
+/// The module's table of functions, and what keeps it valid.
+#[derive(Clone)]
+struct Functions {
+    table: CK_FUNCTION_LIST,
+    _library: Arc<cryptoki_sys::Pkcs11>,
+}
+
+impl Functions {
+    fn load(module: &Path) -> Fallible<Self> {
+        // SAFETY: libloading, `Library::new`: the library's initialisers run. Whoever starts this program names it as the
+        // PKCS#11 module to be measured; cryptoki has loaded the same one already.
+        let library = unsafe { cryptoki_sys::Pkcs11::new(module) }?;
+        let get = library
+            .C_GetFunctionList
+            .as_ref()
+            .map_err(|error| error.to_string())?;
+        let mut table = std::ptr::null_mut();
+        // SAFETY: PKCS#11, C_GetFunctionList: takes a pointer to a pointer, which is a live local.
+        check(unsafe { get(&raw mut table) }, "C_GetFunctionList")?;
+        if table.is_null() {
+            return Err("C_GetFunctionList gave no table".into());
+        }
+        // SAFETY: PKCS#11, C_GetFunctionList: after CKR_OK the pointer leads to a CK_FUNCTION_LIST of the library, valid while
+        // it is loaded. It is copied by value, and the library kept beside it.
+        let table = unsafe { *table };
+        Ok(Self {
+            table,
+            _library: Arc::new(library),
+        })
+    }
+
+    /// RSAES-OAEP with SHA-1, which every token does natively.
+    fn decrypt(
+        &self,
+        session: &Session,
+        key: ObjectHandle,
+        ciphertext: &[u8],
+        result: &mut [u8],
+    ) -> Fallible<usize> {
+        let init = self.table.C_DecryptInit.ok_or("C_DecryptInit is missing")?;
+        let call = self.table.C_Decrypt.ok_or("C_Decrypt is missing")?;
+        let ciphertext_len = CK_ULONG::try_from(ciphertext.len())?;
+        let mut result_len = CK_ULONG::try_from(result.len())?;
+        let mut parameters = CK_RSA_PKCS_OAEP_PARAMS {
+            hashAlg: CKM_SHA_1,
+            mgf: CKG_MGF1_SHA1,
+            source: CKZ_DATA_SPECIFIED,
+            pSourceData: std::ptr::null_mut(),
+            ulSourceDataLen: 0,
+        };
+        let mut mechanism = CK_MECHANISM {
+            mechanism: CKM_RSA_PKCS_OAEP,
+            pParameter: std::ptr::from_mut(&mut parameters).cast(),
+            ulParameterLen: CK_ULONG::try_from(size_of::<CK_RSA_PKCS_OAEP_PARAMS>())?,
+        };
+        // SAFETY: PKCS#11, C_DecryptInit: mechanism and parameters are live for the call and not kept beyond it; the session
+        // belongs to this thread alone (PKCS#11, section 5.1).
+        let rv = unsafe { init(session.handle(), &raw mut mechanism, key.handle()) };
+        check(rv, "C_DecryptInit")?;
+        // SAFETY: PKCS#11, C_Decrypt: the input is readable for the given length and not written (the pointer lacks const in
+        // the binding only); the output is writable for `result_len` bytes, which the library respects; all are live and distinct.
+        let rv = unsafe {
+            call(
+                session.handle(),
+                ciphertext.as_ptr().cast_mut(),
+                ciphertext_len,
+                result.as_mut_ptr(),
+                &raw mut result_len,
+            )
+        };
+        check(rv, "C_Decrypt")?;
+        Ok(usize::try_from(result_len)?)
+    }
+}
+
+fn check(rv: CK_RV, function: &str) -> Fallible<()> {
+    if rv == CKR_OK {
+        Ok(())
+    } else {
+        Err(format!("{function} returned {rv:#x}").into())
+    }
+}
+
+/// What every thread does.
+#[derive(Clone)]
+struct Work {
+    functions: Functions,
+    ciphertext: Arc<[u8]>,
+    operations: usize,
+    /// Pause from the start of one operation to the start of the next; zero: as fast as possible.
+    period: Duration,
+    barrier: Arc<Barrier>,
+}
+
+struct Done {
+    started: Instant,
+    ended: Instant,
+    took: Vec<Duration>,
+    processor: Duration,
+}
+
+impl Work {
+    fn run(&self, session: &Session, key: ObjectHandle, first: Duration) -> Fallible<Done> {
+        let mut result = vec![0; self.ciphertext.len()];
+        let mut prepare = || -> Fallible<()> {
+            for _ in 0..WARM_UP {
+                self.functions
+                    .decrypt(session, key, &self.ciphertext, &mut result)?;
+            }
+            Ok(())
+        };
+        let prepared = prepare();
+        // Even a thread that failed comes here: the others wait for it.
+        self.barrier.wait();
+        prepared?;
+        let started = Instant::now();
+        let processor = processor_time()?;
+        let mut took = Vec::with_capacity(self.operations);
+        let mut due = started + first;
+        for _ in 0..self.operations {
+            if !self.period.is_zero() {
+                thread::sleep(due.saturating_duration_since(Instant::now()));
+                due += self.period;
+            }
+            let begun = Instant::now();
+            self.functions
+                .decrypt(session, key, &self.ciphertext, &mut result)?;
+            took.push(begun.elapsed());
+        }
+        Ok(Done {
+            started,
+            ended: Instant::now(),
+            took,
+            processor: processor_time()?.saturating_sub(processor),
+        })
+    }
+}
+
+/// Processor time of the calling thread (Linux: the first number of schedstat, in nanoseconds).
+fn processor_time() -> Fallible<Duration> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat")?;
+    let nanoseconds = text.split_whitespace().next().ok_or("schedstat is empty")?;
+    Ok(Duration::from_nanos(nanoseconds.parse()?))
+}
+
+fn slot_of(context: &Pkcs11, label: &str) -> Fallible<Slot> {
+    for slot in context.get_slots_with_token()? {
+        if context
+            .get_token_info(slot)
+            .is_ok_and(|info| info.label() == label)
+        {
+            return Ok(slot);
+        }
+    }
+    Err(format!("no token has the label {label:?}").into())
+}
+
+fn micros(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e6
+}
+
+fn percentile(sorted: &[Duration], hundredths: usize) -> f64 {
+    let index = sorted.len().saturating_sub(1) * hundredths / 100;
+    sorted.get(index).copied().map_or(0.0, micros)
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "counts of at most a million operations"
+)]
+fn run(options: &Options) -> Fallible<serde_json::Value> {
+    let module = Path::new(options.text("--module")?);
+    let threads = options.number("--threads", MAX_THREADS)?;
+    let operations = options.number("--operations", MAX_OPERATIONS)?;
+    let rate: f64 = match options.values.get("--per-second") {
+        Some(rate) => rate.parse()?,
+        None => 0.0,
+    };
+    let context = Pkcs11::new(module)?;
+    context.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK))?;
+    let slot = slot_of(&context, options.text("--token-label")?)?;
+    let pin = std::fs::read_to_string(options.text("--pin-file")?)?;
+    let login = context.open_ro_session(slot)?;
+    login.login(UserType::User, Some(&AuthPin::new(pin.trim_end().into())))?;
+    let key = login
+        .find_objects(&[
+            Attribute::Class(ObjectClass::PRIVATE_KEY),
+            Attribute::Label(options.text("--key-label")?.into()),
+        ])?
+        .first()
+        .copied()
+        .ok_or("no private key has this label")?;
+
+    let each = operations.div_ceil(threads);
+    let period = if rate > 0.0 {
+        Duration::try_from_secs_f64(threads as f64 / rate)?
+    } else {
+        Duration::ZERO
+    };
+    let work = Work {
+        functions: Functions::load(module)?,
+        ciphertext: std::fs::read(options.text("--ciphertext")?)?.into(),
+        operations: each,
+        period,
+        barrier: Arc::new(Barrier::new(threads)),
+    };
+    // Opened one after another, before any of them works.
+    let sessions = (0..threads)
+        .map(|_| context.open_ro_session(slot))
+        .collect::<Result<Vec<_>, _>>()?;
+    let running: Vec<_> = sessions
+        .into_iter()
+        .enumerate()
+        .map(|(number, session)| {
+            let work = work.clone();
+            // Spread over the period, so that the threads do not all ask at once.
+            let first = period.mul_f64(number as f64 / threads as f64);
+            thread::spawn(move || work.run(&session, key, first))
+        })
+        .collect();
+    let mut done = Vec::new();
+    for thread in running {
+        done.push(thread.join().map_err(|_| "a thread ended by a fault")??);
+    }
+    let started = done.iter().map(|done| done.started).min();
+    let ended = done.iter().map(|done| done.ended).max();
+    let elapsed = started
+        .zip(ended)
+        .map_or(Duration::ZERO, |(from, to)| to - from);
+    let processor: Duration = done.iter().map(|done| done.processor).sum();
+    let mut took: Vec<_> = done.into_iter().flat_map(|done| done.took).collect();
+    took.sort_unstable();
+    let count = took.len() as f64;
+    Ok(serde_json::json!({
+        "threads": threads,
+        "operations": took.len(),
+        "perSecond": count / elapsed.as_secs_f64(),
+        "p50Us": percentile(&took, 50),
+        "p99Us": percentile(&took, 99),
+        "processorUs": micros(processor) / count,
+    }))
+}
+
+fn main() -> Fallible<()> {
+    let options = Options::parse(std::env::args().skip(1))?;
+    if options.values.is_empty() {
+        println!("Started by `side_by_side` (make bench). By hand: {USAGE}");
+        return Ok(());
+    }
+    println!("{}", run(&options)?);
+    Ok(())
+}
