@@ -26,7 +26,6 @@ mod whole_way;
 
 use bare::{BareFigures, BareLoop};
 use clap::Parser;
-use engine_path::EnginePath;
 use ground::Ground;
 use processes::Watched;
 use report::{Figures, Latency, Memory, Processor, Throughput};
@@ -70,19 +69,14 @@ struct Amount {
 
 impl Amount {
     fn of(bits: u32) -> Self {
-        match bits {
-            ..=2048 => Self {
-                operations: 1200,
-                deliveries: 300,
-            },
-            ..=3072 => Self {
-                operations: 400,
-                deliveries: 150,
-            },
-            _ => Self {
-                operations: 200,
-                deliveries: 100,
-            },
+        let (operations, deliveries) = match bits {
+            0..=2048 => (1200, 300),
+            2049..=3072 => (400, 150),
+            _ => (200, 100),
+        };
+        Self {
+            operations,
+            deliveries,
         }
     }
 }
