@@ -193,15 +193,12 @@ fn sample(
     let engine = started.path.throughput(in_flight, amount.operations)?;
     let around = spent(&watched, &before, amount.operations)?;
 
-    let mut gateway = Watched::default();
-    gateway.add("gateway", started.gateway.pid());
-    let before = gateway.processor()?;
-    let whole = way.round(ground, in_flight, amount.deliveries)?;
-    let mut beyond = spent(&gateway, &before, amount.deliveries)?;
-    beyond.push((
-        "connector".to_owned(),
-        micros(whole.connector_processor) / amount.deliveries as f64,
-    ));
+    let whole = way.round(ground, started.gateway.pid(), in_flight, amount.deliveries)?;
+    let each = |spent: Duration| micros(spent) / amount.deliveries as f64;
+    let beyond = vec![
+        ("gateway".to_owned(), each(whole.gateway_processor)),
+        ("connector".to_owned(), each(whole.connector_processor)),
+    ];
     Ok(Sample {
         in_flight,
         bare: raw,

@@ -2,7 +2,7 @@
 
 use super::Fallible;
 use super::ground::{CONCURRENCY, Ground};
-use super::processes::Watched;
+use super::processes::{processor_time, resident_bytes};
 use super::statistics::per_second;
 use pfx_connector::cli::demo::{Device, Mdm, Running};
 use pfx_connector::engine::api::CmsFormat;
@@ -31,6 +31,8 @@ pub(crate) struct WholeFigures {
     pub(crate) per_second: f64,
     /// Processor time of the connector, all of its life.
     pub(crate) connector_processor: Duration,
+    /// Processor time of the gateway from the connector's start on.
+    pub(crate) gateway_processor: Duration,
     /// Its memory at the end.
     pub(crate) connector_bytes: u64,
 }
@@ -101,15 +103,17 @@ impl WholeWay {
         }
     }
 
-    /// Queues requests, starts the connector with this concurrency, and waits for the last completion.
+    /// Queues requests, starts the connector with this concurrency, and waits for the last completion. `gateway`: its process id.
     pub(crate) fn round(
         &mut self,
         ground: &Ground,
+        gateway: u32,
         concurrency: usize,
         requests: usize,
     ) -> Fallible<WholeFigures> {
         let config = configuration(ground, concurrency)?;
         let names = self.queue(requests)?;
+        let gateway_before = processor_time(gateway)?;
         let started = Instant::now();
         let connector = Running::start(
             "connector",
@@ -122,15 +126,15 @@ impl WholeWay {
             self.until_completed(name)?;
         }
         let elapsed = started.elapsed();
+        let gateway_processor = processor_time(gateway)?.saturating_sub(gateway_before);
         for name in &names {
             self.until_completed(name)?;
         }
-        let mut watched = Watched::default();
-        watched.add("connector", connector.pid());
         let figures = WholeFigures {
             per_second: per_second(names.len(), elapsed),
-            connector_processor: watched.processor()?.iter().map(|(_, time)| *time).sum(),
-            connector_bytes: watched.memory()?.iter().map(|(_, bytes)| *bytes).sum(),
+            connector_processor: processor_time(connector.pid())?,
+            gateway_processor,
+            connector_bytes: resident_bytes(connector.pid())?,
         };
         connector.stop()?;
         Ok(figures)

@@ -1,18 +1,47 @@
-//! A connection with a writer thread of its own, so that who sends never waits for who reads.
+//! A connection whose sender never waits for who reads: what the socket takes at once is written at once, the rest by a thread.
+//!
+//! Waking that thread for every frame would cost a request about as much time as its cryptography does: it passes through six such
+//! connections.
 
 use super::blocking::write_frame;
-use super::{Frame, HEADER_BYTES};
+use super::{Frame, FrameError, HEADER_BYTES};
+use rustix::io::Errno;
+use rustix::net::SendFlags;
+use std::io::Write;
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 
-/// The sending half: frames are queued, counted by their bytes, and written in order by a thread that ends with the connection.
+/// Larger frames are left to the thread: they would have to be copied behind their header first.
+const AT_ONCE_BYTES: usize = 64 * 1024;
+
+/// What the thread has to write.
+#[derive(Debug)]
+enum Outgoing {
+    Frame(Frame),
+    /// The end of a frame of which the socket took the beginning.
+    Rest(Vec<u8>),
+}
+
+impl Outgoing {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Frame(frame) => HEADER_BYTES.saturating_add(frame.payload.len()),
+            Self::Rest(rest) => rest.len(),
+        }
+    }
+}
+
+/// The sending half: frames are written in the order in which they are sent. Those that the socket does not take at once are queued,
+/// counted by their bytes, and written by a thread that ends with the connection.
 #[derive(Debug)]
 pub struct Duplex {
     stream: UnixStream,
-    queue: Sender<Frame>,
+    queue: Sender<Outgoing>,
+    /// Held from the look at the queue until the frame is in the socket or in the queue, so that none overtakes another.
+    turn: Mutex<()>,
     queued_bytes: Arc<AtomicUsize>,
     limit_bytes: usize,
 }
@@ -33,21 +62,60 @@ impl Duplex {
         Ok(Self {
             stream,
             queue,
+            turn: Mutex::new(()),
             queued_bytes,
             limit_bytes,
         })
     }
 
-    /// Queues a frame. `false` when the connection is over, or when the other side reads so slowly that the bound is reached:
-    /// then the connection is closed, because an answer would be missing.
+    /// Sends or queues a frame. `false` when the connection is over, or when the other side reads so slowly that the bound is
+    /// reached: then the connection is closed, because an answer would be missing.
     pub fn send(&self, frame: Frame) -> bool {
-        let bytes = HEADER_BYTES.saturating_add(frame.payload.len());
-        let waiting = self.queued_bytes.fetch_add(bytes, Ordering::SeqCst);
+        let mut outgoing = Outgoing::Frame(frame);
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        // Only with the turn does the count grow: while it is 0, the thread has nothing in hand.
+        let waiting = self.queued_bytes.load(Ordering::SeqCst);
+        if waiting == 0
+            && let Outgoing::Frame(frame) = &outgoing
+            && frame.payload.len() <= AT_ONCE_BYTES
+        {
+            match self.send_at_once(frame) {
+                Ok(rest) if rest.is_empty() => return true,
+                Ok(rest) => outgoing = Outgoing::Rest(rest),
+                Err(_) => {
+                    self.close();
+                    return false;
+                }
+            }
+        }
+        let bytes = outgoing.bytes();
         if waiting > 0 && waiting.saturating_add(bytes) > self.limit_bytes {
             self.close();
             return false;
         }
-        self.queue.send(frame).is_ok()
+        self.queued_bytes.fetch_add(bytes, Ordering::SeqCst);
+        self.queue.send(outgoing).is_ok()
+    }
+
+    /// Gives the socket as much as it takes without waiting; returns the rest.
+    fn send_at_once(&self, frame: &Frame) -> Result<Vec<u8>, FrameError> {
+        let mut whole = Vec::with_capacity(HEADER_BYTES.saturating_add(frame.payload.len()));
+        write_frame(&mut whole, frame)?;
+        loop {
+            match rustix::net::send(
+                &self.stream,
+                &whole,
+                SendFlags::DONTWAIT | SendFlags::NOSIGNAL,
+            ) {
+                Ok(written) => {
+                    whole.drain(..written.min(whole.len()));
+                    return Ok(whole);
+                }
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return Ok(whole),
+                Err(error) => return Err(FrameError::Io(error.into())),
+            }
+        }
     }
 
     /// Ends the connection at once, in both directions; frames not yet written are lost.
@@ -63,14 +131,14 @@ impl Duplex {
     }
 }
 
-fn write_all(mut stream: UnixStream, frames: &Receiver<Frame>, queued_bytes: &AtomicUsize) {
-    for frame in frames {
-        let written = write_frame(&mut stream, &frame);
-        queued_bytes.fetch_sub(
-            HEADER_BYTES.saturating_add(frame.payload.len()),
-            Ordering::SeqCst,
-        );
-        if written.is_err() {
+fn write_all(mut stream: UnixStream, queue: &Receiver<Outgoing>, queued_bytes: &AtomicUsize) {
+    for outgoing in queue {
+        let written = match &outgoing {
+            Outgoing::Frame(frame) => write_frame(&mut stream, frame).is_ok(),
+            Outgoing::Rest(rest) => stream.write_all(rest).is_ok(),
+        };
+        queued_bytes.fetch_sub(outgoing.bytes(), Ordering::SeqCst);
+        if !written {
             break;
         }
     }
