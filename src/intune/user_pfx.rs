@@ -210,7 +210,9 @@ impl UserPfxClient {
                     wait
                 }
                 Ok(answer) => return finish(answer).await,
-                Err(error) if error.is_connect() && !last => self.budget.usual_wait,
+                Err(error) if error.is_connect() && !is_tls(&error) && !last => {
+                    self.budget.usual_wait
+                }
                 Err(error) => return Err(unreachable(&error)),
             };
             tracing::info!(
@@ -226,6 +228,21 @@ impl UserPfxClient {
 
 fn is_busy(status: StatusCode) -> bool {
     status == StatusCode::TOO_MANY_REQUESTS || status == StatusCode::SERVICE_UNAVAILABLE
+}
+
+/// Whether TLS failed: a certificate that is refused now is refused in a minute.
+fn is_tls(error: &reqwest::Error) -> bool {
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let wrapped = inner
+            .downcast_ref::<std::io::Error>()
+            .and_then(std::io::Error::get_ref);
+        if inner.is::<rustls::Error>() || wrapped.is_some_and(|w| w.is::<rustls::Error>()) {
+            return true;
+        }
+        cause = inner.source();
+    }
+    false
 }
 
 fn unreachable(error: &reqwest::Error) -> GraphError {
