@@ -234,13 +234,16 @@ fn is_busy(status: StatusCode) -> bool {
 fn is_tls(error: &reqwest::Error) -> bool {
     let mut cause = error.source();
     while let Some(inner) = cause {
-        let wrapped = inner
-            .downcast_ref::<std::io::Error>()
-            .and_then(std::io::Error::get_ref);
-        if inner.is::<rustls::Error>() || wrapped.is_some_and(|w| w.is::<rustls::Error>()) {
+        if inner.is::<rustls::Error>() {
             return true;
         }
-        cause = inner.source();
+        // The source of an input or output error is not what it holds, but what lies behind that.
+        cause = match inner.downcast_ref::<std::io::Error>() {
+            Some(error) => error
+                .get_ref()
+                .map(|held| held as &(dyn std::error::Error + 'static)),
+            None => inner.source(),
+        };
     }
     false
 }
