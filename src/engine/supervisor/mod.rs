@@ -58,7 +58,11 @@ pub enum SupervisorError {
 ///
 /// # Errors
 /// [`SupervisorError`] when it cannot start; what happens to the parts later is dealt with.
-pub fn run(config: &EngineConfig, config_path: &Path, log: &[OsString]) -> Result<(), SupervisorError> {
+pub fn run(
+    config: &EngineConfig,
+    config_path: &Path,
+    log: &[OsString],
+) -> Result<(), SupervisorError> {
     // Only to refuse early and in words; custody loads it again.
     EnginePolicy::load(config)?;
     let config_path = std::path::absolute(config_path)?;
@@ -71,13 +75,15 @@ pub fn run(config: &EngineConfig, config_path: &Path, log: &[OsString]) -> Resul
     let mut signals = Signals::new([SIGTERM, SIGINT])?;
     let handle = signals.handle();
     let stopping = events.clone();
-    let watching = std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
-        for _ in signals.forever() {
-            if stopping.send(Event::Stop).is_err() {
-                return;
+    let watching = std::thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || {
+            for _ in signals.forever() {
+                if stopping.send(Event::Stop).is_err() {
+                    return;
+                }
             }
-        }
-    })?;
+        })?;
     let launch = |kind| Launch::new(kind, &program, config, &config_path, log);
     let launches = (launch(PartKind::Custody), launch(PartKind::Formats));
     let mut router = Router::new(config, launches, &events);
