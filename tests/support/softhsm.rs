@@ -142,7 +142,6 @@ impl SoftHsm {
             Padding::OaepSha256 => Hash::Sha256,
             Padding::OaepSha384 => Hash::Sha384,
             Padding::OaepSha512 => Hash::Sha512,
-            _ => panic!("unknown padding"),
         };
         self.key.encrypt_oaep(hash, password).unwrap()
     }
