@@ -102,7 +102,12 @@ fn since(text: &str) -> Result<i64, String> {
         .get(..text.len().saturating_sub(1))
         .and_then(|count| count.parse::<u32>().ok());
     match (unit, count) {
-        (Some(unit), Some(count)) => Ok(SystemClock.now_ms().saturating_sub(unit.saturating_mul(i64::from(count)))),
-        _ => Err("expected a time such as 2026-01-31T12:00:00Z, or so long ago such as 15m or 2h".to_owned()),
+        (Some(unit), Some(count)) => Ok(SystemClock
+            .now_ms()
+            .saturating_sub(unit.saturating_mul(i64::from(count)))),
+        _ => Err(
+            "expected a time such as 2026-01-31T12:00:00Z, or so long ago such as 15m or 2h"
+                .to_owned(),
+        ),
     }
 }

@@ -1,6 +1,7 @@
 //! The command line: one binary, a sub-command for each job, every report also as JSON.
 
 pub mod config;
+pub mod demo;
 pub mod engine;
 pub mod events;
 pub mod files;
@@ -57,6 +58,8 @@ pub struct GlobalArgs {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// The whole job on this machine, checked by an independent reader
+    Demo(demo::DemoArgs),
     /// The engine: the only processes that use the custody key and see a clear password
     Engine(engine::EngineArgs),
     #[command(hide = true)]
@@ -144,6 +147,7 @@ fn start_log(command: &Command, global: &GlobalArgs) -> Result<(), Failure> {
 fn dispatch(command: &Command, context: &Context) -> ExitCode {
     let json = context.global.json;
     let result = match command {
+        Command::Demo(args) => demo::command(args, context),
         Command::Engine(args) => engine::run(args, context),
         Command::EngineCustody(args) => engine::custody(args),
         Command::EngineFormats => engine::formats(),

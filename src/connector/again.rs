@@ -58,26 +58,36 @@ async fn answer_one(shared: &Arc<Shared>, entry: Entry) {
     shared
         .log
         .record(
-            Draft::new(EventKind::RequestOfferedAgain, "a finished request was offered again; the key was not used")
-                .request(&entry.request_id)
-                .field("times", entry.offered_again),
+            Draft::new(
+                EventKind::RequestOfferedAgain,
+                "a finished request was offered again; the key was not used",
+            )
+            .request(&entry.request_id)
+            .field("times", entry.offered_again),
         )
         .await;
     let Some(claim) = shared.claim(&entry.request_id, entry.fence) else {
         return;
     };
-    let Some(outcome) = entry.outcome.clone() else { return };
+    let Some(outcome) = entry.outcome.clone() else {
+        return;
+    };
     match entry.state {
         // Whatever the gateway says: its Admin event is written or on its way.
         State::Settled | State::Reported => {
-            if let Upload::Failed(error) = upload(shared, &entry.request_id, entry.fence, &outcome).await {
+            if let Upload::Failed(error) =
+                upload(shared, &entry.request_id, entry.fence, &outcome).await
+            {
                 shared
                     .log
                     .record(
-                        Draft::new(EventKind::PkcsImportUploadFailure, "a finished request could not be answered again")
-                            .request(&entry.request_id)
-                            .correlation(error.correlation.as_deref())
-                            .field("reason", error.message),
+                        Draft::new(
+                            EventKind::PkcsImportUploadFailure,
+                            "a finished request could not be answered again",
+                        )
+                        .request(&entry.request_id)
+                        .correlation(error.correlation.as_deref())
+                        .field("reason", error.message),
                     )
                     .await;
             }

@@ -37,7 +37,9 @@ impl Backoff {
         self.step = self.step.saturating_add(1);
         // Without randomness the pause is whole.
         let random = fips::random::array::<4>().map_or(0, u32::from_be_bytes);
-        Duration::from_millis(full - (full / 2).saturating_mul(u64::from(random)) / (u64::from(u32::MAX) + 1))
+        Duration::from_millis(
+            full - (full / 2).saturating_mul(u64::from(random)) / (u64::from(u32::MAX) + 1),
+        )
     }
 
     /// Starts again with the shortest.
@@ -48,7 +50,13 @@ impl Backoff {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
+    #![allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        missing_docs
+    )]
     use super::*;
 
     #[test]

@@ -25,10 +25,17 @@ pub(super) enum Upload {
 
 /// Sends an outcome once. A result that was dropped to make room becomes the failure `resultNotKept`, which tells those who ask to
 /// ask anew.
-pub(super) async fn upload(shared: &Shared, request_id: &str, fence: u64, outcome: &Outcome) -> Upload {
+pub(super) async fn upload(
+    shared: &Shared,
+    request_id: &str,
+    fence: u64,
+    outcome: &Outcome,
+) -> Upload {
     let gateway = shared.gateway();
     let answer = match outcome {
-        Outcome::Completed { cms: Some(cms), .. } => gateway.complete(request_id, fence, cms.clone()).await,
+        Outcome::Completed { cms: Some(cms), .. } => {
+            gateway.complete(request_id, fence, cms.clone()).await
+        }
         Outcome::Completed { cms: None, .. } => {
             let failure = FailureReport {
                 code: "resultNotKept".to_owned(),
@@ -48,10 +55,13 @@ pub(super) async fn upload(shared: &Shared, request_id: &str, fence: u64, outcom
         Ok((settled, correlation)) => {
             shared.service_answered().await;
             match settled.outcome {
-                api::Outcome::Accepted | api::Outcome::AlreadyAccepted => Upload::Accepted(correlation),
+                api::Outcome::Accepted | api::Outcome::AlreadyAccepted => {
+                    Upload::Accepted(correlation)
+                }
                 api::Outcome::Requeued => Upload::Failed(CallError {
                     kind: CallErrorKind::Garbage,
-                    message: "the service put a request back into its queue that was finished".to_owned(),
+                    message: "the service put a request back into its queue that was finished"
+                        .to_owned(),
                     correlation,
                 }),
             }
@@ -60,7 +70,9 @@ pub(super) async fn upload(shared: &Shared, request_id: &str, fence: u64, outcom
             shared.service_failed(&error).await;
             match error.kind {
                 CallErrorKind::Stale | CallErrorKind::Gone => Upload::NotOurs(error),
-                CallErrorKind::Unavailable | CallErrorKind::Garbage | CallErrorKind::Refused => Upload::Failed(error),
+                CallErrorKind::Unavailable | CallErrorKind::Garbage | CallErrorKind::Refused => {
+                    Upload::Failed(error)
+                }
             }
         }
     }
@@ -79,7 +91,10 @@ pub(super) async fn deliver_once(
         let fence = claim.flight.fence();
         match upload(shared, &entry.request_id, fence, outcome).await {
             Upload::Accepted(correlation) => {
-                shared.metrics.upload_seconds.observe(started.elapsed().as_secs_f64());
+                shared
+                    .metrics
+                    .upload_seconds
+                    .observe(started.elapsed().as_secs_f64());
                 accepted(shared, entry, outcome, correlation).await;
                 return Ok(());
             }
@@ -93,10 +108,13 @@ pub(super) async fn deliver_once(
                 shared
                     .log
                     .record(
-                        Draft::new(EventKind::PkcsImportUploadFailure, "a result could not be uploaded and will be tried again")
-                            .request(&entry.request_id)
-                            .correlation(error.correlation.as_deref())
-                            .field("reason", error.message.clone()),
+                        Draft::new(
+                            EventKind::PkcsImportUploadFailure,
+                            "a result could not be uploaded and will be tried again",
+                        )
+                        .request(&entry.request_id)
+                        .correlation(error.correlation.as_deref())
+                        .field("reason", error.message.clone()),
                     )
                     .await;
                 return Err(error);
@@ -120,9 +138,12 @@ async fn accepted(shared: &Shared, entry: &Entry, outcome: &Outcome, correlation
     shared
         .log
         .record(
-            Draft::new(EventKind::PkcsImportUploadedRequest, "the result was uploaded")
-                .request(request_id)
-                .correlation(correlation.as_deref()),
+            Draft::new(
+                EventKind::PkcsImportUploadedRequest,
+                "the result was uploaded",
+            )
+            .request(request_id)
+            .correlation(correlation.as_deref()),
         )
         .await;
     report(shared, entry, outcome, correlation.as_deref()).await;
@@ -130,17 +151,24 @@ async fn accepted(shared: &Shared, entry: &Entry, outcome: &Outcome, correlation
 
 /// Writes the Admin event of a settled request and notes that it is written. When the log cannot be written the request stays
 /// settled, and the sweeper comes back to it.
-pub(super) async fn report(shared: &Shared, entry: &Entry, outcome: &Outcome, correlation: Option<&str>) {
+pub(super) async fn report(
+    shared: &Shared,
+    entry: &Entry,
+    outcome: &Outcome,
+    correlation: Option<&str>,
+) {
     let draft = match outcome {
-        Outcome::Completed { digest, .. } => {
-            Draft::new(EventKind::PkcsImportRequestSuccess, "the PKCS import request was uploaded")
-                .field("resultSha256", digest.clone())
-        }
-        Outcome::Failed { code, message } => {
-            Draft::new(EventKind::PkcsImportRequestFailure, "the PKCS import request failed for good")
-                .field("code", code.clone())
-                .field("reason", message.clone())
-        }
+        Outcome::Completed { digest, .. } => Draft::new(
+            EventKind::PkcsImportRequestSuccess,
+            "the PKCS import request was uploaded",
+        )
+        .field("resultSha256", digest.clone()),
+        Outcome::Failed { code, message } => Draft::new(
+            EventKind::PkcsImportRequestFailure,
+            "the PKCS import request failed for good",
+        )
+        .field("code", code.clone())
+        .field("reason", message.clone()),
     };
     let draft = draft
         .request(&entry.request_id)
@@ -154,7 +182,11 @@ pub(super) async fn report(shared: &Shared, entry: &Entry, outcome: &Outcome, co
         return;
     }
     // If this fails, the sweeper finds the event in the log.
-    if let Err(error) = shared.journal.set_state(&entry.request_id, State::Reported).await {
+    if let Err(error) = shared
+        .journal
+        .set_state(&entry.request_id, State::Reported)
+        .await
+    {
         shared.journal_failed(&error).await;
     }
 }
@@ -162,16 +194,23 @@ pub(super) async fn report(shared: &Shared, entry: &Entry, outcome: &Outcome, co
 /// The request belongs to somebody else now.
 pub(super) async fn superseded(shared: &Shared, request_id: &str, error: &CallError) {
     shared.count(Counted::Superseded);
-    if let Err(error) = shared.journal.set_state(request_id, State::Superseded).await {
+    if let Err(error) = shared
+        .journal
+        .set_state(request_id, State::Superseded)
+        .await
+    {
         shared.journal_failed(&error).await;
     }
     shared
         .log
         .record(
-            Draft::new(EventKind::RequestSuperseded, "the request is no longer leased to this connector")
-                .request(request_id)
-                .correlation(error.correlation.as_deref())
-                .field("reason", error.message.clone()),
+            Draft::new(
+                EventKind::RequestSuperseded,
+                "the request is no longer leased to this connector",
+            )
+            .request(request_id)
+            .correlation(error.correlation.as_deref())
+            .field("reason", error.message.clone()),
         )
         .await;
 }

@@ -97,14 +97,20 @@ impl EngineLink {
             Ok(_) => EngineHealth::TokenDown("the engine has no token".to_owned()),
             Err(error) => EngineHealth::EngineDown(error.to_string()),
         };
-        *self.last_status.lock().unwrap_or_else(PoisonError::into_inner) = status.ok();
+        *self
+            .last_status
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = status.ok();
         self.note(health.clone());
         health
     }
 
     /// What the engine said of itself when it was last asked; nothing when it did not answer.
     pub(super) fn last_status(&self) -> Option<EngineStatus> {
-        self.last_status.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.last_status
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     async fn client(&self) -> Result<EngineClient, RecryptError> {
@@ -162,14 +168,16 @@ async fn tell(log: &EventLog, before: &EngineHealth, now: &EngineHealth) {
             recovered(EventKind::TokenRecovered, "the token answers again")
         }
         (_, EngineHealth::Up) => recovered(EventKind::EngineConnected, "the engine answers"),
-        (_, EngineHealth::EngineDown(reason)) => {
-            Draft::new(EventKind::EngineUnavailable, "the engine does not answer; requests wait")
-                .field("reason", reason.clone())
-        }
-        (_, EngineHealth::TokenDown(reason)) => {
-            Draft::new(EventKind::TokenUnavailable, "the token does not answer; requests wait")
-                .field("reason", reason.clone())
-        }
+        (_, EngineHealth::EngineDown(reason)) => Draft::new(
+            EventKind::EngineUnavailable,
+            "the engine does not answer; requests wait",
+        )
+        .field("reason", reason.clone()),
+        (_, EngineHealth::TokenDown(reason)) => Draft::new(
+            EventKind::TokenUnavailable,
+            "the token does not answer; requests wait",
+        )
+        .field("reason", reason.clone()),
     };
     log.record(draft).await;
 }

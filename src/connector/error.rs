@@ -66,7 +66,10 @@ impl StartError {
     /// Whether the operator's configuration is what has to change.
     #[must_use]
     pub fn is_configuration(&self) -> bool {
-        matches!(self, Self::Config(_) | Self::Setting { .. } | Self::File { .. })
+        matches!(
+            self,
+            Self::Config(_) | Self::Setting { .. } | Self::File { .. }
+        )
     }
 
     pub(super) fn system(action: &'static str) -> impl FnOnce(std::io::Error) -> Self {

@@ -4,8 +4,8 @@ use super::error::{CallError, CallErrorKind, StartError};
 use super::tls;
 use crate::config::{ConnectorConfig, secret_file};
 use crate::gateway::api::{
-    Completion, ConnectorIdentity, ErrorBody, Extended, FailureReport, Fence, Heartbeat, LeaseRequest,
-    PROTOCOL_VERSION, RequestFailure, Settled, WorkItem,
+    Completion, ConnectorIdentity, ErrorBody, Extended, FailureReport, Fence, Heartbeat,
+    LeaseRequest, PROTOCOL_VERSION, RequestFailure, Settled, WorkItem,
 };
 use reqwest::{Client, StatusCode, Url};
 use serde::Serialize;
@@ -58,7 +58,10 @@ impl GatewayClient {
         }
         let base = Url::parse(&base).map_err(|error| setting("gateway", &error))?;
         if base.scheme() != "https" {
-            return Err(setting("gateway", &"the gateway is spoken to over https only"));
+            return Err(setting(
+                "gateway",
+                &"the gateway is spoken to over https only",
+            ));
         }
         let timeout = Duration::from_millis(config.http_timeout_ms.max(1));
         let mut builder = Client::builder()
@@ -74,7 +77,8 @@ impl GatewayClient {
             .pool_idle_timeout(Duration::from_secs(60))
             .user_agent(concat!("pfx-connector/", env!("CARGO_PKG_VERSION")));
         if let Some(proxy) = &config.proxy {
-            let mut all = reqwest::Proxy::all(&proxy.url).map_err(|_| setting("proxy.url", &"not a proxy's address"))?;
+            let mut all = reqwest::Proxy::all(&proxy.url)
+                .map_err(|_| setting("proxy.url", &"not a proxy's address"))?;
             if let Some(user) = &proxy.username {
                 let password = match &proxy.password_file {
                     None => String::new(),
@@ -84,7 +88,9 @@ impl GatewayClient {
                             problem: error.to_string(),
                         })?;
                         std::str::from_utf8(secret.expose())
-                            .map_err(|_| setting("proxy.password_file", &"the password is not text"))?
+                            .map_err(|_| {
+                                setting("proxy.password_file", &"the password is not text")
+                            })?
                             .to_owned()
                     }
                 };
@@ -119,8 +125,11 @@ impl GatewayClient {
             max: max.clamp(1, 256),
             wait_ms: wait_ms.min(60_000),
         };
-        let limit = self.timeout.saturating_add(Duration::from_millis(body.wait_ms));
-        let (items, correlation): (Items, _) = self.post("connector/v1/lease", &body, limit).await?;
+        let limit = self
+            .timeout
+            .saturating_add(Duration::from_millis(body.wait_ms));
+        let (items, correlation): (Items, _) =
+            self.post("connector/v1/lease", &body, limit).await?;
         let mut leased = Leased {
             work: Vec::with_capacity(items.work.len()),
             malformed: None,
@@ -128,7 +137,10 @@ impl GatewayClient {
         };
         for value in items.work {
             // One bad item must not hold up the others.
-            match serde_json::from_value::<WorkItem>(value).map_err(|error| error.to_string()).and_then(checked) {
+            match serde_json::from_value::<WorkItem>(value)
+                .map_err(|error| error.to_string())
+                .and_then(checked)
+            {
                 Ok(item) => leased.work.push(item),
                 Err(reason) => {
                     let (count, first) = leased.malformed.take().unwrap_or((0, reason));
@@ -148,12 +160,18 @@ impl GatewayClient {
     }
 
     /// Delivers a result.
-    pub(super) async fn complete(&self, request_id: &str, fence: u64, cms: Vec<u8>) -> Answer<Settled> {
+    pub(super) async fn complete(
+        &self,
+        request_id: &str,
+        fence: u64,
+        cms: Vec<u8>,
+    ) -> Answer<Settled> {
         let body = Completion {
             fence,
             encrypted_password: cms.into(),
         };
-        self.post(&path(request_id, "complete"), &body, self.timeout).await
+        self.post(&path(request_id, "complete"), &body, self.timeout)
+            .await
     }
 
     /// Reports a failure: for good, or to be tried again by anybody.
@@ -169,17 +187,24 @@ impl GatewayClient {
             failure,
             retry,
         };
-        self.post(&path(request_id, "fail"), &body, self.timeout).await
+        self.post(&path(request_id, "fail"), &body, self.timeout)
+            .await
     }
 
     /// Says that this connector is there.
-    pub(super) async fn heartbeat(&self, in_flight: u32, engine_healthy: bool) -> Result<(), CallError> {
+    pub(super) async fn heartbeat(
+        &self,
+        in_flight: u32,
+        engine_healthy: bool,
+    ) -> Result<(), CallError> {
         let body = Heartbeat {
             connector: self.identity.clone(),
             in_flight,
             engine_healthy,
         };
-        self.send("connector/v1/heartbeat", &body, self.timeout).await.map(drop)
+        self.send("connector/v1/heartbeat", &body, self.timeout)
+            .await
+            .map(drop)
     }
 
     async fn post<T: DeserializeOwned>(
@@ -220,7 +245,11 @@ impl GatewayClient {
             request = request.header("x-request-id", id);
         }
         let unreachable = |error: reqwest::Error, correlation: &Option<String>| {
-            failed(CallErrorKind::Unavailable, causes(&error.without_url()), correlation)
+            failed(
+                CallErrorKind::Unavailable,
+                causes(&error.without_url()),
+                correlation,
+            )
         };
         let mut response = request
             .send()
@@ -279,7 +308,9 @@ fn checked(mut item: WorkItem) -> Result<WorkItem, String> {
 }
 
 fn explain(status: StatusCode, body: &[u8]) -> (CallErrorKind, String) {
-    let error = serde_json::from_slice::<ErrorBody>(body).ok().map(|body| body.error);
+    let error = serde_json::from_slice::<ErrorBody>(body)
+        .ok()
+        .map(|body| body.error);
     let code = error.as_ref().map_or("", |error| error.code.as_str());
     let kind = match status {
         StatusCode::CONFLICT if code == "staleLease" => CallErrorKind::Stale,
@@ -289,7 +320,12 @@ fn explain(status: StatusCode, body: &[u8]) -> (CallErrorKind, String) {
         _ => CallErrorKind::Unavailable,
     };
     let message = match error {
-        Some(error) => format!("the service answered {}: {} ({})", status.as_u16(), error.message, error.code),
+        Some(error) => format!(
+            "the service answered {}: {} ({})",
+            status.as_u16(),
+            error.message,
+            error.code
+        ),
         None => format!("the service answered {}", status.as_u16()),
     };
     (kind, message)

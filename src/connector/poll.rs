@@ -86,24 +86,35 @@ async fn download_failed(shared: &Shared, error: &CallError) {
     shared
         .log
         .record(
-            Draft::new(EventKind::PkcsImportDownloadFailure, "requests could not be downloaded and will be asked for again")
-                .correlation(error.correlation.as_deref())
-                .field("reason", error.message.clone()),
+            Draft::new(
+                EventKind::PkcsImportDownloadFailure,
+                "requests could not be downloaded and will be asked for again",
+            )
+            .correlation(error.correlation.as_deref())
+            .field("reason", error.message.clone()),
         )
         .await;
 }
 
 /// Journals what was leased, starts what is new, and returns how many that are.
-async fn take(shared: &Arc<Shared>, again: &again::Sender, tasks: &mut JoinSet<()>, leased: Leased) -> usize {
+async fn take(
+    shared: &Arc<Shared>,
+    again: &again::Sender,
+    tasks: &mut JoinSet<()>,
+    leased: Leased,
+) -> usize {
     let correlation = leased.correlation;
     if let Some((count, reason)) = leased.malformed {
         shared
             .log
             .record(
-                Draft::new(EventKind::PkcsImportDownloadFailure, "the service sent requests that are none of this protocol")
-                    .correlation(correlation.as_deref())
-                    .field("count", count)
-                    .field("reason", reason),
+                Draft::new(
+                    EventKind::PkcsImportDownloadFailure,
+                    "the service sent requests that are none of this protocol",
+                )
+                .correlation(correlation.as_deref())
+                .field("count", count)
+                .field("reason", reason),
             )
             .await;
     }
@@ -117,7 +128,10 @@ async fn take(shared: &Arc<Shared>, again: &again::Sender, tasks: &mut JoinSet<(
             }
             continue;
         }
-        if items.get(&item.request_id).is_some_and(|known| known.fence > item.fence) {
+        if items
+            .get(&item.request_id)
+            .is_some_and(|known| known.fence > item.fence)
+        {
             continue;
         }
         let id = item.request_id.clone();
@@ -154,7 +168,9 @@ async fn take(shared: &Arc<Shared>, again: &again::Sender, tasks: &mut JoinSet<(
     let mut finished = Vec::new();
     let mut starting = Vec::new();
     for (id, admission) in order.into_iter().zip(admissions) {
-        let Some(item) = items.remove(&id) else { continue };
+        let Some(item) = items.remove(&id) else {
+            continue;
+        };
         match admission {
             Admission::Finished(entry) => finished.push(*entry),
             Admission::Work { failures } => {
@@ -169,9 +185,12 @@ async fn take(shared: &Arc<Shared>, again: &again::Sender, tasks: &mut JoinSet<(
         shared
             .log
             .record(
-                Draft::new(EventKind::PkcsImportDownloadSuccess, "a batch of requests was downloaded")
-                    .correlation(correlation.as_deref())
-                    .field("count", new),
+                Draft::new(
+                    EventKind::PkcsImportDownloadSuccess,
+                    "a batch of requests was downloaded",
+                )
+                .correlation(correlation.as_deref())
+                .field("count", new),
             )
             .await;
     }
@@ -179,10 +198,13 @@ async fn take(shared: &Arc<Shared>, again: &again::Sender, tasks: &mut JoinSet<(
         shared
             .log
             .record(
-                Draft::new(EventKind::PkcsImportDownloadedRequest, "a request was downloaded")
-                    .request(&item.request_id)
-                    .correlation(correlation.as_deref())
-                    .field("attempt", item.attempt),
+                Draft::new(
+                    EventKind::PkcsImportDownloadedRequest,
+                    "a request was downloaded",
+                )
+                .request(&item.request_id)
+                .correlation(correlation.as_deref())
+                .field("attempt", item.attempt),
             )
             .await;
         tasks.spawn(worker::work(Arc::clone(shared), claim, item, failures));

@@ -46,7 +46,9 @@ fn load(path: &Path) -> Result<ConnectorConfig, StartError> {
     {
         return Err(StartError::Setting {
             key: "metrics_listen",
-            problem: format!("{address} is not a loopback address; health and metrics have no authentication"),
+            problem: format!(
+                "{address} is not a loopback address; health and metrics have no authentication"
+            ),
         });
     }
     Ok(config)
@@ -54,19 +56,29 @@ fn load(path: &Path) -> Result<ConnectorConfig, StartError> {
 
 async fn serve(path: &Path, config: ConnectorConfig) -> Result<(), StartError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let mut terminate = signal(SignalKind::terminate()).map_err(StartError::system("handle SIGTERM"))?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::system("handle SIGINT"))?;
+    let mut terminate =
+        signal(SignalKind::terminate()).map_err(StartError::system("handle SIGTERM"))?;
+    let mut interrupt =
+        signal(SignalKind::interrupt()).map_err(StartError::system("handle SIGINT"))?;
     let mut hangup = signal(SignalKind::hangup()).map_err(StartError::system("handle SIGHUP"))?;
 
     let gateway = GatewayClient::new(&config)?;
     // The journal's lock comes first: everything after it belongs to one process only.
-    let journal = Journal::open(&config.journal, config.journal_max_bytes, Arc::clone(&clock))?;
+    let journal = Journal::open(
+        &config.journal,
+        config.journal_max_bytes,
+        Arc::clone(&clock),
+    )?;
     let log = EventLog::open(&config.log, &config.instance, Arc::clone(&clock))?;
     let control = control::server::bind(&config.control_socket)?;
     let control_socket = config.control_socket.clone();
     let pages = match config.metrics_listen {
         None => None,
-        Some(address) => Some(http::bind(address).await.map_err(StartError::system("listen on `metrics_listen`"))?),
+        Some(address) => Some(
+            http::bind(address)
+                .await
+                .map_err(StartError::system("listen on `metrics_listen`"))?,
+        ),
     };
     let instance = config.instance.clone();
     let shared = Shared::new(config, gateway, journal, log, clock);
@@ -86,7 +98,12 @@ async fn serve(path: &Path, config: ConnectorConfig) -> Result<(), StartError> {
     shared.log.record(started).await;
     {
         let shared = Arc::clone(&shared);
-        background.spawn(async move { shared.engine.watch(&shared.log, shared.config().retry).await });
+        background.spawn(async move {
+            shared
+                .engine
+                .watch(&shared.log, shared.config().retry)
+                .await
+        });
     }
     background.spawn(heartbeat(Arc::clone(&shared)));
     let (again, offered_again) = again::channel();
@@ -121,7 +138,10 @@ async fn serve(path: &Path, config: ConnectorConfig) -> Result<(), StartError> {
     let _ = std::fs::remove_file(control_socket);
     shared
         .log
-        .record(Draft::new(EventKind::ConnectorStopped, "the connector stopped"))
+        .record(Draft::new(
+            EventKind::ConnectorStopped,
+            "the connector stopped",
+        ))
         .await;
     shared.log.close().await;
     Ok(())
@@ -135,8 +155,11 @@ async fn drain(shared: &Arc<Shared>, mut work: tokio::task::JoinHandle<()>) {
     shared
         .log
         .record(
-            Draft::new(EventKind::ConnectorDraining, "the connector finishes what it has in flight")
-                .field("inFlight", shared.in_flight()),
+            Draft::new(
+                EventKind::ConnectorDraining,
+                "the connector finishes what it has in flight",
+            )
+            .field("inFlight", shared.in_flight()),
         )
         .await;
     let limit = Duration::from_millis(shared.config().drain_ms);
@@ -164,13 +187,23 @@ async fn reload(shared: &Arc<Shared>, path: &Path) {
             let before = shared.config().concurrency.max(1);
             let after = config.concurrency.max(1);
             shared.log.reconfigure(&config.log).await;
-            *shared.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
-            *shared.gateway.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(gateway);
-            let difference = |more: u32, less: u32| usize::try_from(more.saturating_sub(less)).unwrap_or(0);
+            *shared
+                .config
+                .write()
+                .unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
+            *shared
+                .gateway
+                .write()
+                .unwrap_or_else(PoisonError::into_inner) = Arc::new(gateway);
+            let difference =
+                |more: u32, less: u32| usize::try_from(more.saturating_sub(less)).unwrap_or(0);
             shared.slots.add_permits(difference(after, before));
             shed_slots(shared, difference(before, after));
             shared.freed.notify_one();
-            Draft::new(EventKind::ConfigurationReloaded, "the configuration was read again and is in force")
+            Draft::new(
+                EventKind::ConfigurationReloaded,
+                "the configuration was read again and is in force",
+            )
         }
         Ok(Err(error)) => refused(&error.to_string()),
         Err(error) => refused(&error.to_string()),
@@ -192,7 +225,11 @@ fn shed_slots(shared: &Arc<Shared>, count: usize) {
     if left > 0 {
         let shared = Arc::clone(shared);
         tokio::spawn(async move {
-            if let Ok(permits) = shared.slots.acquire_many(u32::try_from(left).unwrap_or(u32::MAX)).await {
+            if let Ok(permits) = shared
+                .slots
+                .acquire_many(u32::try_from(left).unwrap_or(u32::MAX))
+                .await
+            {
                 permits.forget();
             }
         });
@@ -205,9 +242,18 @@ fn fixed(current: &ConnectorConfig, new: &ConnectorConfig) -> Result<(), StartEr
         ("instance", current.instance != new.instance),
         ("engine_socket", current.engine_socket != new.engine_socket),
         ("journal", current.journal != new.journal),
-        ("journal_max_bytes", current.journal_max_bytes != new.journal_max_bytes),
-        ("control_socket", current.control_socket != new.control_socket),
-        ("metrics_listen", current.metrics_listen != new.metrics_listen),
+        (
+            "journal_max_bytes",
+            current.journal_max_bytes != new.journal_max_bytes,
+        ),
+        (
+            "control_socket",
+            current.control_socket != new.control_socket,
+        ),
+        (
+            "metrics_listen",
+            current.metrics_listen != new.metrics_listen,
+        ),
         ("log.directory", current.log.directory != new.log.directory),
     ];
     match changed.iter().find(|(_, changed)| *changed) {
@@ -222,7 +268,10 @@ fn fixed(current: &ConnectorConfig, new: &ConnectorConfig) -> Result<(), StartEr
 async fn heartbeat(shared: Arc<Shared>) {
     loop {
         let in_flight = u32::try_from(shared.in_flight()).unwrap_or(u32::MAX);
-        let answer = shared.gateway().heartbeat(in_flight, shared.engine.is_up()).await;
+        let answer = shared
+            .gateway()
+            .heartbeat(in_flight, shared.engine.is_up())
+            .await;
         match answer {
             Ok(()) => shared.service_answered().await,
             Err(error) => shared.service_failed(&error).await,
@@ -238,7 +287,10 @@ fn pages_of(shared: &Arc<Shared>) -> Pages {
         metrics: Arc::new(move || {
             let shared = &for_metrics;
             shared.metrics.take_log_figures(&shared.log.figures());
-            shared.metrics.engine_up.set(i64::from(shared.engine.is_up()));
+            shared
+                .metrics
+                .engine_up
+                .set(i64::from(shared.engine.is_up()));
             shared.metrics.encode()
         }),
     }

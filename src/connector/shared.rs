@@ -68,7 +68,10 @@ impl Drop for Claim {
             flights.remove(&self.request_id);
             flights.len()
         };
-        self.shared.metrics.in_flight.set(i64::try_from(left).unwrap_or(i64::MAX));
+        self.shared
+            .metrics
+            .in_flight
+            .set(i64::try_from(left).unwrap_or(i64::MAX));
         self.shared.freed.notify_one();
     }
 }
@@ -166,7 +169,9 @@ impl Shared {
             fence: AtomicU64::new(fence),
         });
         flights.insert(request_id.to_owned(), Arc::clone(&flight));
-        self.metrics.in_flight.set(i64::try_from(flights.len()).unwrap_or(i64::MAX));
+        self.metrics
+            .in_flight
+            .set(i64::try_from(flights.len()).unwrap_or(i64::MAX));
         Some(Claim {
             shared: Arc::clone(self),
             request_id: request_id.to_owned(),
@@ -208,7 +213,10 @@ impl Shared {
         let before = self.service.send_replace(ServiceHealth::Up);
         if matches!(before, ServiceHealth::Down(_) | ServiceHealth::Refused(_)) {
             self.log
-                .record(Draft::new(EventKind::ServiceRecovered, "the service answers again"))
+                .record(Draft::new(
+                    EventKind::ServiceRecovered,
+                    "the service answers again",
+                ))
                 .await;
         }
     }
@@ -220,11 +228,17 @@ impl Shared {
             CallErrorKind::Stale | CallErrorKind::Gone => return,
             CallErrorKind::Refused => (
                 ServiceHealth::Refused(error.message.clone()),
-                Draft::new(EventKind::ServiceRefused, "the service refuses this connector"),
+                Draft::new(
+                    EventKind::ServiceRefused,
+                    "the service refuses this connector",
+                ),
             ),
             CallErrorKind::Unavailable | CallErrorKind::Garbage => (
                 ServiceHealth::Down(error.message.clone()),
-                Draft::new(EventKind::ServiceUnavailable, "the service does not answer as it should"),
+                Draft::new(
+                    EventKind::ServiceUnavailable,
+                    "the service does not answer as it should",
+                ),
             ),
         };
         let before = self.service.send_replace(now.clone());
@@ -261,7 +275,10 @@ impl Shared {
         self.metrics.journal_ok.set(1);
         if self.journal_fault.send_replace(None).is_some() {
             self.log
-                .record(Draft::new(EventKind::JournalRecovered, "the journal can be written again"))
+                .record(Draft::new(
+                    EventKind::JournalRecovered,
+                    "the journal can be written again",
+                ))
                 .await;
         }
     }
@@ -289,13 +306,17 @@ impl Shared {
         let mut reasons = Vec::new();
         match &*self.engine.health().borrow() {
             EngineHealth::Up => {}
-            EngineHealth::Unknown => reasons.push(Reason::new("engine", "the engine has not answered yet")),
+            EngineHealth::Unknown => {
+                reasons.push(Reason::new("engine", "the engine has not answered yet"))
+            }
             EngineHealth::EngineDown(reason) => reasons.push(Reason::new("engine", reason.clone())),
             EngineHealth::TokenDown(reason) => reasons.push(Reason::new("token", reason.clone())),
         }
         match &*self.service.borrow() {
             ServiceHealth::Up => {}
-            ServiceHealth::Unknown => reasons.push(Reason::new("service", "the service has not answered yet")),
+            ServiceHealth::Unknown => {
+                reasons.push(Reason::new("service", "the service has not answered yet"))
+            }
             ServiceHealth::Down(reason) | ServiceHealth::Refused(reason) => {
                 reasons.push(Reason::new("service", reason.clone()));
             }

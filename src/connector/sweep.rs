@@ -40,7 +40,10 @@ pub(super) async fn run(shared: Arc<Shared>) {
         let nudged = async {
             shared.sweep.notified().await;
             // Whatever failed a moment ago gets a moment.
-            tokio::time::sleep(Duration::from_millis(shared.config().retry.base_ms.clamp(10, 5_000))).await;
+            tokio::time::sleep(Duration::from_millis(
+                shared.config().retry.base_ms.clamp(10, 5_000),
+            ))
+            .await;
         };
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
@@ -61,7 +64,10 @@ pub(super) async fn run(shared: Arc<Shared>) {
         }
         pass(&shared).await;
         if let Ok(figures) = shared.journal.figures().await {
-            shared.metrics.journal_bytes.set(i64::try_from(figures.bytes).unwrap_or(i64::MAX));
+            shared
+                .metrics
+                .journal_bytes
+                .set(i64::try_from(figures.bytes).unwrap_or(i64::MAX));
         }
     }
 }
@@ -83,17 +89,28 @@ async fn report_settled(shared: &Arc<Shared>) -> Result<(), JournalError> {
     let Some(since_ms) = claimed.iter().map(|(_, entry)| entry.leased_at_ms).min() else {
         return Ok(());
     };
-    let wanted: HashSet<String> = claimed.iter().map(|(_, entry)| entry.request_id.clone()).collect();
+    let wanted: HashSet<String> = claimed
+        .iter()
+        .map(|(_, entry)| entry.request_id.clone())
+        .collect();
     let Ok(followed) = shared.log.follow().await else {
         return Ok(());
     };
-    let reported = tokio::task::spawn_blocking(move || followed.snapshot.reported(&wanted, since_ms - CLOCK_STEP_MS)).await;
+    let reported = tokio::task::spawn_blocking(move || {
+        followed
+            .snapshot
+            .reported(&wanted, since_ms - CLOCK_STEP_MS)
+    })
+    .await;
     let Ok(Ok(reported)) = reported else {
         return Ok(());
     };
     for (claim, entry) in claimed {
         if reported.contains(&entry.request_id) {
-            shared.journal.set_state(&entry.request_id, State::Reported).await?;
+            shared
+                .journal
+                .set_state(&entry.request_id, State::Reported)
+                .await?;
         } else if let Some(outcome) = entry.outcome.clone() {
             report(shared, &entry, &outcome, None).await;
             if !shared.log.figures().ok {
@@ -110,7 +127,9 @@ async fn upload_outcomes(shared: &Arc<Shared>) -> Result<(), JournalError> {
     let mut failures = 0;
     let mut waiting = shared.journal.in_state(State::Outcome, PASS).await?;
     // Each pass starts elsewhere, so that those that always fail do not keep the others waiting.
-    if let Some(start) = usize::from(fips::random::array::<2>().map_or(0, u16::from_be_bytes)).checked_rem(waiting.len()) {
+    if let Some(start) = usize::from(fips::random::array::<2>().map_or(0, u16::from_be_bytes))
+        .checked_rem(waiting.len())
+    {
         waiting.rotate_left(start);
     }
     for listed in waiting {
@@ -120,7 +139,11 @@ async fn upload_outcomes(shared: &Arc<Shared>) -> Result<(), JournalError> {
         let Some(entry) = shared.journal.load(&listed.request_id).await? else {
             continue;
         };
-        let Some(outcome) = entry.outcome.clone().filter(|_| entry.state == State::Outcome) else {
+        let Some(outcome) = entry
+            .outcome
+            .clone()
+            .filter(|_| entry.state == State::Outcome)
+        else {
             continue;
         };
         match deliver_once(shared, &claim, &entry, &outcome).await {

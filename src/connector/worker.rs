@@ -62,7 +62,10 @@ pub(super) async fn work(shared: Arc<Shared>, claim: Claim, item: WorkItem, fail
 }
 
 async fn finish(shared: &Shared, claim: &Claim, entry: &Entry, outcome: Outcome, lease_ms: u64) {
-    let stored = shared.journal.record_outcome(&entry.request_id, outcome.clone()).await;
+    let stored = shared
+        .journal
+        .record_outcome(&entry.request_id, outcome.clone())
+        .await;
     if let Err(error) = stored {
         // Nothing may go out that a restart would not know of.
         shared.journal_failed(&error).await;
@@ -137,31 +140,46 @@ async fn attempts(shared: &Shared, item: WorkItem, failures: u32) -> Verdict {
         format: item.format,
     };
     loop {
-        if tokio::time::timeout_at(patience.into(), shared.engine.until_up()).await.is_err() {
+        if tokio::time::timeout_at(patience.into(), shared.engine.until_up())
+            .await
+            .is_err()
+        {
             return Verdict::GiveBack("the engine does not answer".to_owned());
         }
         let Ok(slot) = shared.slots.acquire().await else {
             return Verdict::GiveBack("the connector is about to stop".to_owned());
         };
         if first {
-            shared.metrics.queue_seconds.observe(received.elapsed().as_secs_f64());
+            shared
+                .metrics
+                .queue_seconds
+                .observe(received.elapsed().as_secs_f64());
             first = false;
         }
         let started = Instant::now();
         let deadline = Duration::from_millis(config.engine_timeout_ms.max(1));
         let result = shared.engine.recrypt(request.clone(), deadline).await;
         drop(slot);
-        shared.metrics.engine_seconds.observe(started.elapsed().as_secs_f64());
+        shared
+            .metrics
+            .engine_seconds
+            .observe(started.elapsed().as_secs_f64());
         let (failure, answered) = match result {
             Ok(recrypted) => {
                 shared.metrics.count_attempt(Attempt::Succeeded);
                 shared
                     .log
                     .record(
-                        Draft::new(EventKind::PkcsImportReencryptSuccess, "the password was re-encrypted to the device")
-                            .request(&request.request_id)
-                            .field("custodyKey", recrypted.custody_key)
-                            .field("milliseconds", u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX)),
+                        Draft::new(
+                            EventKind::PkcsImportReencryptSuccess,
+                            "the password was re-encrypted to the device",
+                        )
+                        .request(&request.request_id)
+                        .field("custodyKey", recrypted.custody_key)
+                        .field(
+                            "milliseconds",
+                            u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+                        ),
                     )
                     .await;
                 return Verdict::Done(Outcome::completed(recrypted.cms.0));
@@ -169,7 +187,13 @@ async fn attempts(shared: &Shared, item: WorkItem, failures: u32) -> Verdict {
             Err(RecryptError::Failed(failure)) => (failure, true),
             Err(RecryptError::Unavailable(reason)) => {
                 let code = FailureCode::EngineFault;
-                (Failure { code, message: reason }, false)
+                (
+                    Failure {
+                        code,
+                        message: reason,
+                    },
+                    false,
+                )
             }
         };
         let code = code_text(failure.code);
@@ -192,16 +216,23 @@ async fn attempts(shared: &Shared, item: WorkItem, failures: u32) -> Verdict {
         shared
             .log
             .record(
-                Draft::new(EventKind::PkcsImportReencryptFailedAttempt, "re-encrypting failed and will be tried again")
-                    .request(&request.request_id)
-                    .field("code", code.clone())
-                    .field("reason", failure.message.clone())
-                    .field("failures", failures)
-                    .field("attempt", item.attempt),
+                Draft::new(
+                    EventKind::PkcsImportReencryptFailedAttempt,
+                    "re-encrypting failed and will be tried again",
+                )
+                .request(&request.request_id)
+                .field("code", code.clone())
+                .field("reason", failure.message.clone())
+                .field("failures", failures)
+                .field("attempt", item.attempt),
             )
             .await;
         if own_fault && failures.max(item.attempt) >= config.retry.max_attempts.max(1) {
-            let message = format!("given up after {} attempts; the last one: {} ({code})", failures.max(item.attempt), failure.message);
+            let message = format!(
+                "given up after {} attempts; the last one: {} ({code})",
+                failures.max(item.attempt),
+                failure.message
+            );
             failed_for_good(shared, &request.request_id, PARKED, &message).await;
             return Verdict::Done(Outcome::Failed {
                 code: PARKED.to_owned(),
@@ -225,7 +256,9 @@ async fn sleep_between(shared: &Shared, pause: Duration) -> bool {
             self.0.sleeping.fetch_sub(1, Ordering::SeqCst);
         }
     }
-    let limit = usize::try_from(shared.config().concurrency.max(1)).unwrap_or(1).saturating_mul(2);
+    let limit = usize::try_from(shared.config().concurrency.max(1))
+        .unwrap_or(1)
+        .saturating_mul(2);
     if shared.sleeping.fetch_add(1, Ordering::SeqCst) >= limit {
         shared.sleeping.fetch_sub(1, Ordering::SeqCst);
         return false;
@@ -250,10 +283,13 @@ async fn failed_for_good(shared: &Shared, request_id: &str, code: &str, message:
     shared
         .log
         .record(
-            Draft::new(EventKind::PkcsImportReencryptFailure, "re-encrypting failed")
-                .request(request_id)
-                .field("code", code)
-                .field("reason", message),
+            Draft::new(
+                EventKind::PkcsImportReencryptFailure,
+                "re-encrypting failed",
+            )
+            .request(request_id)
+            .field("code", code)
+            .field("reason", message),
         )
         .await;
 }
@@ -263,7 +299,11 @@ async fn give_back(shared: &Shared, claim: &Claim, request_id: &str, reason: Str
         code: "tryAgain".to_owned(),
         message: reason,
     };
-    match shared.gateway().fail(request_id, claim.flight.fence(), failure, true).await {
+    match shared
+        .gateway()
+        .fail(request_id, claim.flight.fence(), failure, true)
+        .await
+    {
         Ok((settled, _)) => {
             shared.service_answered().await;
             if settled.outcome == api::Outcome::Requeued {

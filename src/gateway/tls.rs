@@ -44,6 +44,7 @@ fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, GatewayError> {
 /// The configuration for every connection; refused unless all of it is in FIPS mode.
 pub(super) fn server_config(config: &GatewayConfig) -> Result<Arc<ServerConfig>, GatewayError> {
     let tls = |error: &dyn std::fmt::Display| GatewayError::Tls(error.to_string());
+    fips::start().map_err(|error| tls(&error))?;
     let provider = fips::tls::provider();
     let mut roots = RootCertStore::empty();
     for certificate in certificates(&config.connector_ca)? {

@@ -27,7 +27,9 @@ pub async fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
     if !address.ip().is_loopback() {
         return Err(std::io::Error::new(
             std::io::ErrorKind::InvalidInput,
-            format!("{address} is not a loopback address; health and metrics have no authentication"),
+            format!(
+                "{address} is not a loopback address; health and metrics have no authentication"
+            ),
         ));
     }
     TcpListener::bind(address).await

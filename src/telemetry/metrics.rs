@@ -114,22 +114,77 @@ impl Metrics {
 
     fn registered(mut self) -> Self {
         let to = &mut self.registry;
-        to.register("build", "Version of the program", Info::new(vec![("version", crate::VERSION)]));
+        to.register(
+            "build",
+            "Version of the program",
+            Info::new(vec![("version", crate::VERSION)]),
+        );
         to.register("requests", "Requests by how they left this connector: Delivered, Failed, Parked, Requeued, Superseded, OfferedAgain", self.requests.clone());
-        to.register("attempts", "Calls to the engine by their result: Succeeded, Transient, Permanent", self.attempts.clone());
+        to.register(
+            "attempts",
+            "Calls to the engine by their result: Succeeded, Transient, Permanent",
+            self.attempts.clone(),
+        );
         to.register("in_flight", "Requests in flight", self.in_flight.clone());
-        to.register("queue_seconds", "Seconds from the lease to the first call of the engine", self.queue_seconds.clone());
-        to.register("engine_seconds", "Seconds that a call to the engine took", self.engine_seconds.clone());
-        to.register("upload_seconds", "Seconds that an upload took until it was accepted", self.upload_seconds.clone());
-        to.register("engine_up", "1 while the engine and its token answer", self.engine_up.clone());
-        to.register("journal_ok", "1 while the journal can be written", self.journal_ok.clone());
-        to.register("journal_bytes", "Bytes of the journal in use", self.journal_bytes.clone());
-        to.register("log_ok", "1 while the event log can be written", self.log_ok.clone());
-        to.register("log_lost_events", "Events since the start that could not be written; never one that reports a request", self.log_lost.clone());
-        to.register("log_bytes", "Bytes of the event log by kind: current, archived", self.log_bytes.clone());
-        to.register("last_contact_timestamp_seconds", "When the gateway last answered, in seconds since 1970; 0 when it has not", self.last_contact_seconds.clone());
+        to.register(
+            "queue_seconds",
+            "Seconds from the lease to the first call of the engine",
+            self.queue_seconds.clone(),
+        );
+        to.register(
+            "engine_seconds",
+            "Seconds that a call to the engine took",
+            self.engine_seconds.clone(),
+        );
+        to.register(
+            "upload_seconds",
+            "Seconds that an upload took until it was accepted",
+            self.upload_seconds.clone(),
+        );
+        to.register(
+            "engine_up",
+            "1 while the engine and its token answer",
+            self.engine_up.clone(),
+        );
+        to.register(
+            "journal_ok",
+            "1 while the journal can be written",
+            self.journal_ok.clone(),
+        );
+        to.register(
+            "journal_bytes",
+            "Bytes of the journal in use",
+            self.journal_bytes.clone(),
+        );
+        to.register(
+            "log_ok",
+            "1 while the event log can be written",
+            self.log_ok.clone(),
+        );
+        to.register(
+            "log_lost_events",
+            "Events since the start that could not be written; never one that reports a request",
+            self.log_lost.clone(),
+        );
+        to.register(
+            "log_bytes",
+            "Bytes of the event log by kind: current, archived",
+            self.log_bytes.clone(),
+        );
+        to.register(
+            "last_contact_timestamp_seconds",
+            "When the gateway last answered, in seconds since 1970; 0 when it has not",
+            self.last_contact_seconds.clone(),
+        );
         // Series that exist from the start make rates and alerts simple.
-        for outcome in [Outcome::Delivered, Outcome::Failed, Outcome::Parked, Outcome::Requeued, Outcome::Superseded, Outcome::OfferedAgain] {
+        for outcome in [
+            Outcome::Delivered,
+            Outcome::Failed,
+            Outcome::Parked,
+            Outcome::Requeued,
+            Outcome::Superseded,
+            Outcome::OfferedAgain,
+        ] {
             let _ = self.requests.get_or_create(&OutcomeLabel { outcome });
         }
         for result in [Attempt::Succeeded, Attempt::Transient, Attempt::Permanent] {
@@ -163,8 +218,12 @@ impl Metrics {
     /// Takes over the figures of the event log.
     pub fn take_log_figures(&self, figures: &super::log::LogFigures) {
         let as_gauge = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
-        self.log_bytes.get_or_create(&LogLabel { kind: "current" }).set(as_gauge(figures.bytes));
-        self.log_bytes.get_or_create(&LogLabel { kind: "archived" }).set(as_gauge(figures.archived_bytes));
+        self.log_bytes
+            .get_or_create(&LogLabel { kind: "current" })
+            .set(as_gauge(figures.bytes));
+        self.log_bytes
+            .get_or_create(&LogLabel { kind: "archived" })
+            .set(as_gauge(figures.archived_bytes));
         self.log_ok.set(i64::from(figures.ok));
         self.log_lost.set(as_gauge(figures.lost));
     }

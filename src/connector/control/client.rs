@@ -27,7 +27,9 @@ pub enum ControlError {
     #[error("the running connector does not answer as it should: {0}")]
     Protocol(String),
     /// It is another release.
-    #[error("the running connector speaks version {found} of the control protocol, this program {CONTROL_VERSION}")]
+    #[error(
+        "the running connector speaks version {found} of the control protocol, this program {CONTROL_VERSION}"
+    )]
     Version {
         /// Its version.
         found: u16,
@@ -97,10 +99,14 @@ pub fn events(
             // The service stopped: for a follower that is an end like any other.
             None if follow => return Ok(()),
             None => return Err(ControlError::Protocol("the answer broke off".to_owned())),
-            Some(Reply::Error { code, message }) => return Err(ControlError::Refused { code, message }),
+            Some(Reply::Error { code, message }) => {
+                return Err(ControlError::Refused { code, message });
+            }
             Some(Reply::Missed { .. }) => {}
             Some(Reply::Status { .. }) => {
-                return Err(ControlError::Protocol("a status came instead of events".to_owned()));
+                return Err(ControlError::Protocol(
+                    "a status came instead of events".to_owned(),
+                ));
             }
         }
     }
@@ -112,17 +118,25 @@ fn ask(path: &Path, request: &Request) -> Result<BufReader<UnixStream>, ControlE
         source,
     };
     let stream = UnixStream::connect(path).map_err(not_running)?;
-    stream.set_read_timeout(Some(PATIENCE)).map_err(not_running)?;
-    stream.set_write_timeout(Some(PATIENCE)).map_err(not_running)?;
+    stream
+        .set_read_timeout(Some(PATIENCE))
+        .map_err(not_running)?;
+    stream
+        .set_write_timeout(Some(PATIENCE))
+        .map_err(not_running)?;
     let mut lines = BufReader::new(stream);
-    let greeting: Greeting = line(&mut lines)?
-        .ok_or_else(|| ControlError::Protocol("it closed the connection: the socket is for its own user and root".to_owned()))?;
+    let greeting: Greeting = line(&mut lines)?.ok_or_else(|| {
+        ControlError::Protocol(
+            "it closed the connection: the socket is for its own user and root".to_owned(),
+        )
+    })?;
     if greeting.control != CONTROL_VERSION {
         return Err(ControlError::Version {
             found: greeting.control,
         });
     }
-    let mut text = serde_json::to_vec(request).map_err(|error| ControlError::Protocol(error.to_string()))?;
+    let mut text =
+        serde_json::to_vec(request).map_err(|error| ControlError::Protocol(error.to_string()))?;
     text.push(b'\n');
     lines.get_mut().write_all(&text).map_err(not_running)?;
     Ok(lines)
@@ -132,7 +146,9 @@ fn next(lines: &mut BufReader<UnixStream>) -> Result<Option<Reply>, ControlError
     line(lines)
 }
 
-fn line<T: serde::de::DeserializeOwned>(lines: &mut BufReader<UnixStream>) -> Result<Option<T>, ControlError> {
+fn line<T: serde::de::DeserializeOwned>(
+    lines: &mut BufReader<UnixStream>,
+) -> Result<Option<T>, ControlError> {
     let mut text = Vec::new();
     let protocol = |error: &dyn std::fmt::Display| ControlError::Protocol(error.to_string());
     let read = lines
@@ -142,5 +158,7 @@ fn line<T: serde::de::DeserializeOwned>(lines: &mut BufReader<UnixStream>) -> Re
     if read == 0 {
         return Ok(None);
     }
-    serde_json::from_slice(&text).map(Some).map_err(|error| protocol(&error))
+    serde_json::from_slice(&text)
+        .map(Some)
+        .map_err(|error| protocol(&error))
 }

@@ -36,7 +36,8 @@ pub(in crate::connector) fn bind(path: &Path) -> Result<UnixListener, StartError
         }
         std::fs::remove_file(path).map_err(StartError::system("remove the old control socket"))?;
     }
-    let listener = UnixListener::bind(path).map_err(StartError::system("bind the control socket"))?;
+    let listener =
+        UnixListener::bind(path).map_err(StartError::system("bind the control socket"))?;
     // Who came before this is turned away by the peer check.
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))
         .map_err(StartError::system("protect the control socket"))?;
@@ -56,7 +57,9 @@ pub(in crate::connector) async fn serve(listener: UnixListener, shared: Arc<Shar
             continue;
         };
         let own = rustix::process::geteuid().as_raw();
-        let allowed = stream.peer_cred().is_ok_and(|peer| peer.uid() == own || peer.uid() == 0);
+        let allowed = stream
+            .peer_cred()
+            .is_ok_and(|peer| peer.uid() == own || peer.uid() == 0);
         if !allowed {
             continue;
         }
@@ -109,7 +112,9 @@ async fn events(
     let (sender, mut found) = mpsc::channel::<Event>(256);
     let (wanted, snapshot) = (filter.clone(), followed.snapshot);
     // Ends by itself when the receiver is gone.
-    tokio::task::spawn_blocking(move || snapshot.read(&wanted, |event| sender.blocking_send(event).is_ok()));
+    tokio::task::spawn_blocking(move || {
+        snapshot.read(&wanted, |event| sender.blocking_send(event).is_ok())
+    });
     while let Some(event) = found.recv().await {
         let event = Box::new(event);
         send(stream, &Reply::Event { event }).await?;
@@ -139,7 +144,10 @@ async fn events(
     }
 }
 
-async fn send(stream: &mut BufReader<UnixStream>, message: &impl serde::Serialize) -> std::io::Result<()> {
+async fn send(
+    stream: &mut BufReader<UnixStream>,
+    message: &impl serde::Serialize,
+) -> std::io::Result<()> {
     let mut line = serde_json::to_vec(message)?;
     line.push(b'\n');
     tokio::time::timeout(PATIENCE, stream.get_mut().write_all(&line)).await?
@@ -179,7 +187,10 @@ async fn status(shared: &Arc<Shared>) -> Status {
             attempts_permanent: metrics.attempts(Attempt::Permanent),
         },
         health: shared.health(),
-        exceptions: engine.as_ref().map(|engine| engine.exceptions.clone()).unwrap_or_default(),
+        exceptions: engine
+            .as_ref()
+            .map(|engine| engine.exceptions.clone())
+            .unwrap_or_default(),
         engine,
         journal: shared.journal.figures().await.ok(),
         log: shared.log.figures(),

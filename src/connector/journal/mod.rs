@@ -36,7 +36,9 @@ pub enum JournalError {
     #[error("{0} is in use by another connector; each instance needs a journal of its own")]
     InUse(PathBuf),
     /// Written by a newer release.
-    #[error("the journal has version {found}; this release knows up to {known}: use the newer release")]
+    #[error(
+        "the journal has version {found}; this release knows up to {known}: use the newer release"
+    )]
     Newer {
         /// Version of the file.
         found: i64,

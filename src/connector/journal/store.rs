@@ -115,7 +115,11 @@ pub(super) fn admit(
 }
 
 /// The same request came under a newer fence while it is being worked on.
-pub(super) fn refence(connection: &Connection, request_id: &str, fence: u64) -> rusqlite::Result<()> {
+pub(super) fn refence(
+    connection: &Connection,
+    request_id: &str,
+    fence: u64,
+) -> rusqlite::Result<()> {
     connection
         .prepare_cached("UPDATE requests SET fence = ?2 WHERE request_id = ?1")?
         .execute(params![request_id, fence.cast_signed()])
@@ -125,7 +129,9 @@ pub(super) fn refence(connection: &Connection, request_id: &str, fence: u64) -> 
 /// Counts a failed attempt and returns how many there were.
 pub(super) fn blame(connection: &Connection, request_id: &str) -> rusqlite::Result<u32> {
     connection
-        .prepare_cached("UPDATE requests SET failures = failures + 1 WHERE request_id = ?1 RETURNING failures")?
+        .prepare_cached(
+            "UPDATE requests SET failures = failures + 1 WHERE request_id = ?1 RETURNING failures",
+        )?
         .query_row([request_id], |row| row.get(0))
 }
 

@@ -16,7 +16,8 @@ const QUEUE: usize = 1024;
 const BATCH: usize = 256;
 
 type Finish = Box<dyn FnOnce(Result<(), JournalError>) + Send>;
-type Job = Box<dyn FnOnce(Result<&Connection, JournalError>) -> (Result<(), JournalError>, Finish) + Send>;
+type Job =
+    Box<dyn FnOnce(Result<&Connection, JournalError>) -> (Result<(), JournalError>, Finish) + Send>;
 
 /// A handle on the journal; cheap to clone.
 #[derive(Clone)]
@@ -39,7 +40,8 @@ impl Journal {
     /// # Errors
     /// [`JournalError`] when another process has it, it is of a newer release or no journal, or cannot be used.
     pub fn open(path: &Path, max_bytes: u64, clock: Arc<dyn Clock>) -> Result<Self, JournalError> {
-        let failed = |error: std::io::Error| JournalError::Failed(format!("{}: {error}", path.display()));
+        let failed =
+            |error: std::io::Error| JournalError::Failed(format!("{}: {error}", path.display()));
         let mut name = path.as_os_str().to_owned();
         name.push(".lock");
         let lock = private(&PathBuf::from(name)).map_err(failed)?;
@@ -47,7 +49,8 @@ impl Journal {
             .map_err(|_| JournalError::InUse(path.to_owned()))?;
         // SQLite gives its side files the mode of this one.
         let file = private(path).map_err(failed)?;
-        file.set_permissions(std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
+        file.set_permissions(std::fs::Permissions::from_mode(0o600))
+            .map_err(failed)?;
         drop(file);
         let mut connection = Connection::open(path)?;
         schema::prepare(&mut connection, path, max_bytes)?;
@@ -87,7 +90,10 @@ impl Journal {
                 }
             }
         });
-        self.jobs.send(job).await.map_err(|_| JournalError::Closed)?;
+        self.jobs
+            .send(job)
+            .await
+            .map_err(|_| JournalError::Closed)?;
         answer.await.unwrap_or(Err(JournalError::Closed))
     }
 
@@ -113,7 +119,8 @@ impl Journal {
     /// [`JournalError`].
     pub async fn refence(&self, request_id: &str, fence: u64) -> Result<(), JournalError> {
         let id = request_id.to_owned();
-        self.call(move |connection| store::refence(connection, &id, fence)).await
+        self.call(move |connection| store::refence(connection, &id, fence))
+            .await
     }
 
     /// Counts a failed attempt that is the request's own fault, and returns how many there were here.
@@ -122,16 +129,22 @@ impl Journal {
     /// [`JournalError`].
     pub async fn blame(&self, request_id: &str) -> Result<u32, JournalError> {
         let id = request_id.to_owned();
-        self.call(move |connection| store::blame(connection, &id)).await
+        self.call(move |connection| store::blame(connection, &id))
+            .await
     }
 
     /// Makes the outcome durable; only then may it go to the gateway.
     ///
     /// # Errors
     /// [`JournalError`].
-    pub async fn record_outcome(&self, request_id: &str, outcome: Outcome) -> Result<(), JournalError> {
+    pub async fn record_outcome(
+        &self,
+        request_id: &str,
+        outcome: Outcome,
+    ) -> Result<(), JournalError> {
         let (id, now_ms) = (request_id.to_owned(), self.clock.now_ms());
-        self.call(move |connection| store::record_outcome(connection, &id, &outcome, now_ms)).await
+        self.call(move |connection| store::record_outcome(connection, &id, &outcome, now_ms))
+            .await
     }
 
     /// Moves a request on.
@@ -140,7 +153,8 @@ impl Journal {
     /// [`JournalError`].
     pub async fn set_state(&self, request_id: &str, state: State) -> Result<(), JournalError> {
         let (id, now_ms) = (request_id.to_owned(), self.clock.now_ms());
-        self.call(move |connection| store::set_state(connection, &id, state, now_ms)).await
+        self.call(move |connection| store::set_state(connection, &id, state, now_ms))
+            .await
     }
 
     /// Everything about one request.
@@ -149,7 +163,8 @@ impl Journal {
     /// [`JournalError`].
     pub async fn load(&self, request_id: &str) -> Result<Option<Entry>, JournalError> {
         let id = request_id.to_owned();
-        self.call(move |connection| store::load(connection, &id)).await
+        self.call(move |connection| store::load(connection, &id))
+            .await
     }
 
     /// Requests in a state, oldest first, `limit` at most, without their results.
@@ -157,7 +172,8 @@ impl Journal {
     /// # Errors
     /// [`JournalError`].
     pub async fn in_state(&self, state: State, limit: u32) -> Result<Vec<Entry>, JournalError> {
-        self.call(move |connection| store::in_state(connection, state, limit)).await
+        self.call(move |connection| store::in_state(connection, state, limit))
+            .await
     }
 
     /// Forgets what is older than `hours`, except what still has to be reported.
@@ -166,7 +182,8 @@ impl Journal {
     /// [`JournalError`].
     pub async fn prune(&self, hours: u32) -> Result<usize, JournalError> {
         let before_ms = self.clock.now_ms() - i64::from(hours) * 3_600_000;
-        self.call(move |connection| store::prune(connection, before_ms)).await
+        self.call(move |connection| store::prune(connection, before_ms))
+            .await
     }
 
     /// Whether it can be written and has room for more.
@@ -175,7 +192,8 @@ impl Journal {
     /// [`JournalError`] when not.
     pub async fn probe(&self) -> Result<(), JournalError> {
         let now_ms = self.clock.now_ms();
-        self.call(move |connection| store::probe(connection, now_ms)).await
+        self.call(move |connection| store::probe(connection, now_ms))
+            .await
     }
 
     /// How it stands.
@@ -211,11 +229,15 @@ fn run(connection: &Connection, mut queue: mpsc::Receiver<Job>) {
 
 fn run_batch(connection: &Connection, batch: Vec<Job>) {
     let mut finished: Vec<Finish> = Vec::new();
-    let mut begun = connection.execute_batch("BEGIN IMMEDIATE").map_err(JournalError::from);
+    let mut begun = connection
+        .execute_batch("BEGIN IMMEDIATE")
+        .map_err(JournalError::from);
     for job in batch {
-        let start = begun
-            .clone()
-            .and_then(|()| connection.execute_batch("SAVEPOINT job").map_err(JournalError::from));
+        let start = begun.clone().and_then(|()| {
+            connection
+                .execute_batch("SAVEPOINT job")
+                .map_err(JournalError::from)
+        });
         let (result, finish) = job(start.map(|()| connection));
         finished.push(finish);
         if begun.is_err() {
@@ -223,19 +245,31 @@ fn run_batch(connection: &Connection, batch: Vec<Job>) {
         }
         // SQLite ends the whole transaction by itself on some errors (a full disk among them): nothing of this batch has happened then.
         if connection.is_autocommit() {
-            let error = result.err().unwrap_or(JournalError::Failed("rolled back".to_owned()));
+            let error = result
+                .err()
+                .unwrap_or(JournalError::Failed("rolled back".to_owned()));
             for finish in finished.drain(..) {
                 finish(Err(error.clone()));
             }
-            begun = connection.execute_batch("BEGIN IMMEDIATE").map_err(JournalError::from);
+            begun = connection
+                .execute_batch("BEGIN IMMEDIATE")
+                .map_err(JournalError::from);
         } else {
-            let end = if result.is_ok() { "RELEASE job" } else { "ROLLBACK TO job; RELEASE job" };
+            let end = if result.is_ok() {
+                "RELEASE job"
+            } else {
+                "ROLLBACK TO job; RELEASE job"
+            };
             if let Err(error) = connection.execute_batch(end) {
                 begun = Err(error.into());
             }
         }
     }
-    let committed = begun.and_then(|()| connection.execute_batch("COMMIT").map_err(JournalError::from));
+    let committed = begun.and_then(|()| {
+        connection
+            .execute_batch("COMMIT")
+            .map_err(JournalError::from)
+    });
     if committed.is_err() && !connection.is_autocommit() {
         let _ = connection.execute_batch("ROLLBACK");
     }

@@ -76,7 +76,8 @@ pub(super) fn list(directory: &Path) -> Result<Vec<Archive>, LogError> {
             compressed,
         });
     }
-    archives.sort_by(|a, b| (a.when(), a.log(), a.compressed).cmp(&(b.when(), b.log(), b.compressed)));
+    archives
+        .sort_by(|a, b| (a.when(), a.log(), a.compressed).cmp(&(b.when(), b.log(), b.compressed)));
     archives.dedup_by(|later, earlier| later.stem == earlier.stem);
     Ok(archives)
 }
@@ -98,7 +99,9 @@ pub(super) fn compress(path: &Path, guard: &std::sync::Mutex<()>) -> Result<Path
         let _ = std::fs::remove_file(&scratch);
         return Err(error);
     }
-    let _exchange = guard.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let _exchange = guard
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
     std::fs::rename(&scratch, &target).map_err(LogError::io("rename", &scratch))?;
     if let Some(directory) = path.parent() {
         sync_directory(directory)?;
@@ -145,7 +148,9 @@ pub(super) fn enforce_cap(
     max_bytes: u64,
     guard: &std::sync::Mutex<()>,
 ) -> Result<Vec<Archive>, LogError> {
-    let _exchange = guard.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let _exchange = guard
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
     let archives = list(directory)?;
     let mut total: u64 = archives.iter().map(|archive| archive.bytes).sum();
     let mut removed = Vec::new();
@@ -173,7 +178,13 @@ pub(super) fn remove_scratch(directory: &Path) {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
+    #![allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        missing_docs
+    )]
     use super::*;
 
     #[test]
@@ -190,7 +201,13 @@ mod tests {
         let mut sorted = names.clone();
         sorted.sort();
         assert_eq!(names, sorted);
-        assert_ne!(archived_path(folder.path(), "admin", 0).file_name().unwrap().to_string_lossy(), names[0]);
+        assert_ne!(
+            archived_path(folder.path(), "admin", 0)
+                .file_name()
+                .unwrap()
+                .to_string_lossy(),
+            names[0]
+        );
     }
 
     #[test]

@@ -159,13 +159,21 @@ fn repair(file: &mut File) -> std::io::Result<u64> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
+    #![allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        missing_docs
+    )]
     use super::*;
     use crate::telemetry::catalogue::EventKind;
     use crate::telemetry::event::Draft;
 
     fn line(text: &str) -> Vec<u8> {
-        Draft::new(EventKind::StepDetail, text).finish(0, "i").line()
+        Draft::new(EventKind::StepDetail, text)
+            .finish(0, "i")
+            .line()
     }
 
     #[test]
@@ -178,7 +186,11 @@ mod tests {
             content.extend_from_slice(&second[..cut]);
             std::fs::write(&path, &content).unwrap();
             LineFile::open(&path).unwrap();
-            assert_eq!(std::fs::read(&path).unwrap(), first, "cut after {cut} bytes");
+            assert_eq!(
+                std::fs::read(&path).unwrap(),
+                first,
+                "cut after {cut} bytes"
+            );
         }
     }
 
@@ -190,7 +202,10 @@ mod tests {
         std::fs::write(&path, &content[..content.len() - 1]).unwrap();
         let mut file = LineFile::open(&path).unwrap();
         file.append(&line("next")).unwrap();
-        assert_eq!(std::fs::read(&path).unwrap(), [content, line("next")].concat());
+        assert_eq!(
+            std::fs::read(&path).unwrap(),
+            [content, line("next")].concat()
+        );
     }
 
     #[test]
@@ -200,6 +215,9 @@ mod tests {
         let mut content = line("first");
         content.extend_from_slice(&[0; 5000]);
         std::fs::write(&path, &content).unwrap();
-        assert_eq!(LineFile::open(&path).unwrap().length(), line("first").len() as u64);
+        assert_eq!(
+            LineFile::open(&path).unwrap().length(),
+            line("first").len() as u64
+        );
     }
 }

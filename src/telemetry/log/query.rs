@@ -96,7 +96,11 @@ impl Snapshot {
     ///
     /// # Errors
     /// [`LogError::Io`] when a file cannot be read.
-    pub fn read(self, filter: &Filter, mut take: impl FnMut(Event) -> bool) -> Result<(), LogError> {
+    pub fn read(
+        self,
+        filter: &Filter,
+        mut take: impl FnMut(Event) -> bool,
+    ) -> Result<(), LogError> {
         let mut sources: Vec<Source> = (0..3)
             .map(|_| Source {
                 lines: VecDeque::new(),
@@ -110,9 +114,7 @@ impl Snapshot {
             else {
                 continue;
             };
-            let wanted = filter
-                .log
-                .is_none_or(|log| file_stem(log) == part.log());
+            let wanted = filter.log.is_none_or(|log| file_stem(log) == part.log());
             if let (true, Some(source)) = (wanted, sources.get_mut(index)) {
                 source.lines.push_back(part.lines());
             }
@@ -121,7 +123,9 @@ impl Snapshot {
         loop {
             let mut oldest: Option<(usize, String)> = None;
             for (index, source) in sources.iter_mut().enumerate() {
-                let Some(event) = source.peek(filter) else { continue };
+                let Some(event) = source.peek(filter) else {
+                    continue;
+                };
                 if oldest.as_ref().is_none_or(|(_, time)| event.time < *time) {
                     oldest = Some((index, event.time.clone()));
                 }
@@ -159,7 +163,11 @@ impl Snapshot {
     ///
     /// # Errors
     /// When a file cannot be read to its end: what was not found may be there then.
-    pub fn reported(self, requests: &HashSet<String>, since_ms: i64) -> std::io::Result<HashSet<String>> {
+    pub fn reported(
+        self,
+        requests: &HashSet<String>,
+        since_ms: i64,
+    ) -> std::io::Result<HashSet<String>> {
         let wanted = [
             EventKind::PkcsImportRequestSuccess.id(),
             EventKind::PkcsImportRequestFailure.id(),

@@ -1,9 +1,9 @@
 //! The thread that writes: every line goes through it, so that a line is whole, in order and in one place.
 
+use super::LogError;
 use super::archive::{self, Archive};
 use super::line_file::LineFile;
 use super::query::{Part, Snapshot, file_stem};
-use super::LogError;
 use crate::clock::Clock;
 use crate::config::{LogConfig, LogForm};
 use crate::telemetry::catalogue::{EventKind, Log};
@@ -84,7 +84,11 @@ impl EventLog {
     ///
     /// # Errors
     /// [`LogError::Io`] when a file cannot be opened or repaired.
-    pub fn open(config: &LogConfig, instance: &str, clock: Arc<dyn Clock>) -> Result<Self, LogError> {
+    pub fn open(
+        config: &LogConfig,
+        instance: &str,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, LogError> {
         use std::os::unix::fs::DirBuilderExt;
         std::fs::DirBuilder::new()
             .recursive(true)
@@ -133,7 +137,13 @@ impl EventLog {
 
     /// Logs an event. Waits only while the queue of the writing thread is full.
     pub async fn record(&self, draft: Draft) {
-        let _ = self.commands.send(Command::Write { draft, durable: None }).await;
+        let _ = self
+            .commands
+            .send(Command::Write {
+                draft,
+                durable: None,
+            })
+            .await;
     }
 
     /// Logs an event and returns when it is durable.
@@ -167,7 +177,10 @@ impl EventLog {
 
     /// Puts other sizes, another console form or another Debug switch in force; the folder stays what it was.
     pub async fn reconfigure(&self, config: &LogConfig) {
-        let _ = self.commands.send(Command::Reconfigure(config.clone())).await;
+        let _ = self
+            .commands
+            .send(Command::Reconfigure(config.clone()))
+            .await;
     }
 
     /// How the log stands.
@@ -216,7 +229,9 @@ impl Writer {
     fn run(&mut self, mut queue: mpsc::Receiver<Command>) {
         let mut stopping = false;
         while !stopping {
-            let Some(mut command) = queue.blocking_recv() else { break };
+            let Some(mut command) = queue.blocking_recv() else {
+                break;
+            };
             let mut waiting: Vec<Waiting> = Vec::new();
             self.confirmed = self.length_of(Log::Admin);
             let mut written = 0;
@@ -234,7 +249,10 @@ impl Writer {
                     }
                     Command::Reconfigure(config) => {
                         let directory = self.config.directory.clone();
-                        self.config = LogConfig { directory, ..config };
+                        self.config = LogConfig {
+                            directory,
+                            ..config
+                        };
                         self.archiver.cap(self.config.archives_max_bytes);
                     }
                     Command::Archived(Ok(path)) => {
@@ -243,7 +261,10 @@ impl Writer {
                         let _ = self.write(draft, true);
                     }
                     Command::Archived(Err(error)) => {
-                        let draft = Draft::new(EventKind::LogUnavailable, format!("an archive was left uncompressed: {error}"));
+                        let draft = Draft::new(
+                            EventKind::LogUnavailable,
+                            format!("an archive was left uncompressed: {error}"),
+                        );
                         let _ = self.write(draft, true);
                     }
                     Command::CapReached(removed) => self.report_removed(&removed),
@@ -279,7 +300,11 @@ impl Writer {
         for (reply, result) in waiting {
             let _ = reply.send(result.and_then(|()| match &synced {
                 Ok(()) => Ok(()),
-                Err(LogError::Io { action, path, source }) => Err(LogError::Io {
+                Err(LogError::Io {
+                    action,
+                    path,
+                    source,
+                }) => Err(LogError::Io {
                     action,
                     path: path.clone(),
                     source: source.kind().into(),
@@ -306,8 +331,11 @@ impl Writer {
                 let _ = self.followers.send(event);
                 if self.figures.failing.swap(false, Ordering::Relaxed) {
                     let lost = std::mem::take(&mut self.lost_before_recovery);
-                    let draft = Draft::new(EventKind::LogRecovered, "the event log can be written again")
-                        .field("lost", lost);
+                    let draft = Draft::new(
+                        EventKind::LogRecovered,
+                        "the event log can be written again",
+                    )
+                    .field("lost", lost);
                     return self.write(draft, true);
                 }
             }
@@ -325,8 +353,11 @@ impl Writer {
     fn failed(&mut self, error: &LogError) {
         if !self.figures.failing.swap(true, Ordering::Relaxed) {
             // The file is what fails, so that only the console can tell.
-            let event = Draft::new(EventKind::LogUnavailable, format!("the event log cannot be written: {error}"))
-                .finish(self.clock.now_ms(), &self.instance);
+            let event = Draft::new(
+                EventKind::LogUnavailable,
+                format!("the event log cannot be written: {error}"),
+            )
+            .finish(self.clock.now_ms(), &self.instance);
             self.print(&event);
         }
     }
@@ -353,7 +384,10 @@ impl Writer {
     }
 
     fn snapshot(&self) -> Result<Followed, LogError> {
-        let _exchange = self.exchange.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let _exchange = self
+            .exchange
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         let mut parts = Vec::new();
         for archive in archive::list(&self.config.directory)? {
             let file = File::open(&archive.path).map_err(LogError::io("open", &archive.path))?;
@@ -377,7 +411,10 @@ impl Writer {
             .collect();
         let draft = Draft::new(
             EventKind::LogCapReached,
-            format!("{} archived log files were removed to stay under the cap", removed.len()),
+            format!(
+                "{} archived log files were removed to stay under the cap",
+                removed.len()
+            ),
         )
         .field("removed", names)
         .field("bytes", bytes)
@@ -450,8 +487,9 @@ impl Archiver {
                         Chore::Stop => return,
                     }
                     tidy(&directory, cap, &exchange, &events);
-                    let bytes = archive::list(&directory)
-                        .map_or(0, |archives| archives.iter().map(|archive| archive.bytes).sum());
+                    let bytes = archive::list(&directory).map_or(0, |archives| {
+                        archives.iter().map(|archive| archive.bytes).sum()
+                    });
                     figures.archived_bytes.store(bytes, Ordering::Relaxed);
                 }
             })
