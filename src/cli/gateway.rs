@@ -134,7 +134,7 @@ impl From<GatewayError> for Failure {
     fn from(error: GatewayError) -> Self {
         match error {
             GatewayError::SecretFile(error) => error.into(),
-            GatewayError::File { .. } | GatewayError::Content { .. } => {
+            GatewayError::File { .. } | GatewayError::TlsFile(_) => {
                 Self::usage("gateway_files", error.to_string())
             }
             GatewayError::Listen { .. } => Self::failed("gateway_listen", error.to_string()),

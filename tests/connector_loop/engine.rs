@@ -149,6 +149,7 @@ fn status(token: bool) -> EngineStatus {
     EngineStatus {
         version: "test".to_owned(),
         module_version: "none".to_owned(),
+        token_problem: None,
         token: token.then(|| serde_json::json!({"label": "test"})),
         capabilities: None,
         keys: Vec::new(),

@@ -6,7 +6,9 @@ use crate::service::{Service, completions};
 async fn a_full_journal_stops_new_work_and_loses_nothing() {
     const REQUESTS: usize = 1_500;
     let mut bench = Bench::new();
-    bench.set("journal_max_bytes", 256 * 1024).set("concurrency", 64);
+    bench
+        .set("journal_max_bytes", 256 * 1024)
+        .set("concurrency", 64);
     let service = Service::start(&bench.pki).await;
     let engine = FakeEngine::start(bench.path(), |_, _| Answer::Recrypt);
     for number in 0..REQUESTS {
@@ -15,11 +17,20 @@ async fn a_full_journal_stops_new_work_and_loses_nothing() {
     let connector = bench.start(&service, &engine);
     until("the full journal is told", || bench.count("admin", 40) == 1).await;
     let status = connector.status().unwrap();
-    assert!(status.health.reasons.iter().any(|reason| reason.code == "journal"));
+    assert!(
+        status
+            .health
+            .reasons
+            .iter()
+            .any(|reason| reason.code == "journal")
+    );
     let figures = status.journal.unwrap();
     assert!(figures.bytes <= 256 * 1024);
     assert!(connector.stop().await.success());
-    assert!(service.unsettled() > 0, "the limit was meant to be too small");
+    assert!(
+        service.unsettled() > 0,
+        "the limit was meant to be too small"
+    );
 
     // With more room it goes on where it was.
     bench.set("journal_max_bytes", 16 * 1024 * 1024);

@@ -96,7 +96,10 @@ impl Bench {
     }
 
     pub fn count(&self, log: &str, id: u16) -> usize {
-        self.events(log).iter().filter(|event| event.id == id).count()
+        self.events(log)
+            .iter()
+            .filter(|event| event.id == id)
+            .count()
     }
 
     /// Admin events 2000 and 2001 for each request.
@@ -124,7 +127,9 @@ pub fn read_events(folder: &Path, log: &str) -> Vec<Event> {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         let bytes = if name == format!("{log}.log") || name.starts_with(&format!("{log}-")) {
             // An archive may go while this looks.
-            let Ok(bytes) = std::fs::read(&path) else { continue };
+            let Ok(bytes) = std::fs::read(&path) else {
+                continue;
+            };
             bytes
         } else {
             continue;
@@ -142,7 +147,10 @@ pub fn read_events(folder: &Path, log: &str) -> Vec<Event> {
         } else {
             continue;
         };
-        events.extend(text.lines().filter_map(|line| serde_json::from_str(line).ok()));
+        events.extend(
+            text.lines()
+                .filter_map(|line| serde_json::from_str(line).ok()),
+        );
     }
     events
 }

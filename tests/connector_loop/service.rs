@@ -132,7 +132,11 @@ impl Service {
                         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
                         .await;
                 });
-                this.inner.lock().unwrap().connections.push(task.abort_handle());
+                this.inner
+                    .lock()
+                    .unwrap()
+                    .connections
+                    .push(task.abort_handle());
             }
         });
         service
@@ -289,9 +293,8 @@ fn offer(service: &Service, max: u32) -> (Vec<WorkItem>, Option<Instant>) {
     let (mut work, mut taken, mut next) = (Vec::new(), 0, None::<Instant>);
     for (id, item) in &mut inner.items {
         // What is stuck comes beyond what was asked for: a broken service knows no measure.
-        let due = !item.is_settled()
-            && taken < max
-            && item.leased_until.is_none_or(|until| until <= now);
+        let due =
+            !item.is_settled() && taken < max && item.leased_until.is_none_or(|until| until <= now);
         if !item.is_settled()
             && let Some(until) = item.leased_until
         {
