@@ -145,8 +145,7 @@ fn requests_that_cannot_be_fulfilled_fail_with_their_reason_and_disturb_nobody()
     let gateway = stack.start_gateway().unwrap();
     stack.enrol().unwrap();
     let workshop = Workshop::new();
-    let authority =
-        workshop.authority_of(stack.pki.device_ca(), stack.path("pki/device-ca.key"));
+    let authority = workshop.authority_of(stack.pki.device_ca(), stack.path("pki/device-ca.key"));
 
     let people: Vec<Person> = (0..2)
         .map(|index| Person::make(&stack.pki, &stack.path("import"), index * 4).unwrap())
@@ -207,9 +206,21 @@ fn requests_that_cannot_be_fulfilled_fail_with_their_reason_and_disturb_nobody()
         ("one byte long", Padding::OaepSha1, vec![0x11; 257]),
         ("a single byte", Padding::OaepSha1, vec![0x11]),
         ("garbage", Padding::OaepSha1, vec![0x11; 256]),
-        ("garbage, hash in software", Padding::OaepSha512, vec![0x11; 256]),
-        ("larger than the modulus", Padding::OaepSha1, vec![0xff; 256]),
-        ("another hash", Padding::OaepSha1, sealed(Padding::OaepSha512)),
+        (
+            "garbage, hash in software",
+            Padding::OaepSha512,
+            vec![0x11; 256],
+        ),
+        (
+            "larger than the modulus",
+            Padding::OaepSha1,
+            vec![0xff; 256],
+        ),
+        (
+            "another hash",
+            Padding::OaepSha1,
+            sealed(Padding::OaepSha512),
+        ),
         (
             "another hash, in software",
             Padding::OaepSha512,
@@ -289,7 +300,10 @@ fn requests_that_cannot_be_fulfilled_fail_with_their_reason_and_disturb_nobody()
     check_failures(&site, &asking);
     check_deliveries(&site, &mut asking);
     // Nothing died or lost its token over any of it, and no event speaks of anything else than the requests.
-    assert!(status.parts.iter().all(|part| part.restarts == 0), "{status:?}");
+    assert!(
+        status.parts.iter().all(|part| part.restarts == 0),
+        "{status:?}"
+    );
     assert_eq!(status.token_problem, None);
     let others: Vec<u16> = site
         .admin()
@@ -338,7 +352,9 @@ fn check_failures(site: &Site, asking: &Asking) {
     let decryptions = &told["decryptionFailed"];
     assert!(decryptions.len() >= 9);
     assert!(
-        decryptions.iter().all(|(_, told)| *told == decryptions[0].1),
+        decryptions
+            .iter()
+            .all(|(_, told)| *told == decryptions[0].1),
         "{decryptions:?}"
     );
     for (name, word) in [
@@ -355,7 +371,10 @@ fn check_failures(site: &Site, asking: &Asking) {
 }
 
 fn check_deliveries(site: &Site, asking: &mut Asking) {
-    asking.deliveries.verify_all(&site.stack, |_| Ok(())).unwrap();
+    asking
+        .deliveries
+        .verify_all(&site.stack, |_| Ok(()))
+        .unwrap();
     let events = site.admin();
     for asked in &asking.deliveries.asked {
         if !asking.good.contains(&asked.request_id) {

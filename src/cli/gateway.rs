@@ -134,7 +134,7 @@ impl From<GatewayError> for Failure {
     fn from(error: GatewayError) -> Self {
         match error {
             GatewayError::SecretFile(error) => error.into(),
-            GatewayError::File { .. } | GatewayError::Content { .. } => {
+            GatewayError::File { .. } | GatewayError::TlsFile(_) => {
                 Self::usage("gateway_files", error.to_string())
             }
             GatewayError::Listen { .. } => Self::failed("gateway_listen", error.to_string()),
@@ -260,7 +260,7 @@ fn create_token(
         ));
     }
     // The file first: a token that nobody ever saw would be of no use.
-    let file = out.map(|path| private_file(path)).transpose()?;
+    let file = out.map(private_file).transpose()?;
     let token = store
         .create_token(
             &local_actor("createToken"),

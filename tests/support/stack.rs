@@ -13,7 +13,8 @@ use fips::secret::SecretBytes;
 use fips::sign::SigningKey;
 use hsm::Padding;
 use pfx_connector::cli::demo::{
-    Deliveries, Stack, StackOptions, TokenKind, admin_events, temporary_folder,
+    Deliveries, DeviceKind, Person, Plan, Stack, StackOptions, TokenKind, admin_events,
+    temporary_folder,
 };
 use pfx_connector::clock::SystemClock;
 use pfx_connector::encoding::Base64Bytes;
@@ -39,6 +40,11 @@ pub struct Site {
 impl Site {
     /// One connector that does four requests at once and tries again soon.
     pub fn new() -> Self {
+        Self::with("")
+    }
+
+    /// The same with further lines of `[connector]`.
+    pub fn with(connector: &str) -> Self {
         let stack = Stack::prepare(StackOptions {
             program: PathBuf::from(env!("CARGO_BIN_EXE_pfx-connector")),
             folder: temporary_folder().unwrap(),
@@ -47,13 +53,35 @@ impl Site {
             key_bits: 2048,
             connectors: 1,
             lease_ms: 3_000,
-            connector_extra:
-                "concurrency = 4\nwait_ms = 500\nretry = { base_ms = 20, max_ms = 300, max_attempts = 8 }\n"
-                    .to_owned(),
+            connector_extra: format!(
+                "concurrency = 4\nwait_ms = 500\nretry = {{ base_ms = 20, max_ms = 300, max_attempts = 8 }}\n{connector}\n"
+            ),
             engine_extra: "restart = { backoff_ms = 10, backoff_max_ms = 100 }\n".to_owned(),
         })
         .unwrap();
         Self { stack }
+    }
+
+    /// People with imported PFX files, and devices; the gateway must be running and everybody enrolled.
+    pub fn plan(&self, people: usize, devices: usize) -> Plan {
+        let stack = &self.stack;
+        let mut plan = Plan::default();
+        for index in 0..people {
+            // Every fourth maker: OpenSSL's default, which opens quickly.
+            let person = Person::make(&stack.pki, &stack.path("import"), index * 4).unwrap();
+            stack
+                .import(&person.user, &person.pfx, &person.password_file)
+                .unwrap();
+            plan.people.push(person);
+        }
+        for index in 0..devices {
+            let kind = match index {
+                0 => DeviceKind::Rsa(2048),
+                _ => DeviceKind::Ec("P-256"),
+            };
+            plan.devices.push(stack.pki.device(index, kind).unwrap());
+        }
+        plan
     }
 
     /// The events of the connector's Admin log.
@@ -105,8 +133,7 @@ impl Site {
 
     /// Puts a record into the gateway as an importer's own program might, without the checks of `import add`.
     pub fn put(&self, record: &Record, pfx: &[u8]) {
-        let tls =
-            pfx_connector::tls::client_config(&self.stack.pki.tls_ca(), None).unwrap();
+        let tls = pfx_connector::tls::client_config(&self.stack.pki.tls_ca(), None).unwrap();
         let bearer = std::fs::read(self.stack.path("import/importer.token")).unwrap();
         let client = UserPfxClient::new(
             &self.stack.gateway_url().unwrap(),

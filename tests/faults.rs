@@ -1,0 +1,306 @@
+//! Token, disk, gateway and engine that fail and come back: each is told in an event, nothing is lost, nothing is done twice, and nobody
+//! has to restart the connector.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    missing_docs
+)]
+#![forbid(unsafe_code)]
+
+#[path = "support/stack.rs"]
+mod stack;
+
+use pfx_connector::cli::demo::{Deliveries, Device, Plan, Running};
+use pfx_connector::gateway::api::State;
+use stack::{Site, until, write_private};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+/// Asks for every person's certificate on these devices.
+fn ask(deliveries: &mut Deliveries, plan: &Plan, devices: &[Device]) {
+    for person in &plan.people {
+        for device in devices {
+            deliveries.ask(person, device).unwrap();
+        }
+    }
+}
+
+/// How many requests are not delivered yet, of which none has failed.
+fn waiting(deliveries: &mut Deliveries) -> usize {
+    deliveries.refresh().unwrap();
+    let states: Vec<_> = deliveries
+        .asked
+        .iter()
+        .map(|asked| asked.state.as_ref().unwrap())
+        .collect();
+    assert!(
+        states.iter().all(|state| state.state != State::Failed),
+        "{states:?}"
+    );
+    states
+        .iter()
+        .filter(|state| state.state != State::Completed)
+        .count()
+}
+
+#[test]
+fn a_token_that_disappears_in_mid_work_is_told_and_everything_is_delivered_once_it_is_back() {
+    let site = Site::new();
+    let stack = &site.stack;
+    let engine = stack.start_engine().unwrap();
+    let gateway = stack.start_gateway().unwrap();
+    stack.enrol().unwrap();
+    let plan = site.plan(3, 6);
+    let mut deliveries = Deliveries::new(stack).unwrap();
+    let mut connector = stack.start_connector(0).unwrap();
+
+    ask(&mut deliveries, &plan, &plan.devices[..3]);
+    until("no delivery", || deliveries.look() > 0);
+    let storage = stack.token.storage(stack.folder());
+    let away = storage.with_extension("away");
+    std::fs::rename(&storage, &away).unwrap();
+    ask(&mut deliveries, &plan, &plan.devices[3..]);
+    let told = site.wait_for_event(22);
+    assert!(told.fields.contains_key("reason"), "{told:?}");
+    assert_eq!(site.count(23), 0);
+    assert!(waiting(&mut deliveries) > 0);
+
+    std::fs::rename(&away, &storage).unwrap();
+    site.wait_for_event(23);
+    site.assert_all_delivered_once(&mut deliveries);
+    assert!(connector.is_running());
+    connector.stop().unwrap();
+    assert_eq!((site.count(22), site.count(23)), (1, 1));
+    gateway.stop().unwrap();
+    engine.stop().unwrap();
+}
+
+#[test]
+fn a_wrong_pin_is_tried_once_and_work_starts_when_the_file_is_corrected() {
+    let site = Site::new();
+    let stack = &site.stack;
+    let pin_file = stack.path("token/user.pin");
+    let pin = std::fs::read(&pin_file).unwrap();
+    let gateway = stack.start_gateway().unwrap();
+    stack.enrol().unwrap();
+    let plan = site.plan(1, 2);
+    write_private(&pin_file, b"not-the-pin-31415");
+    let engine = stack.start_engine().unwrap();
+    let mut deliveries = Deliveries::new(stack).unwrap();
+    ask(&mut deliveries, &plan, &plan.devices);
+    let connector = stack.start_connector(0).unwrap();
+
+    site.wait_for_event(22);
+    until("the PIN is not refused", || {
+        site.log("engine").contains("the token cannot be opened")
+    });
+    let problem = site.engine_status().token_problem.unwrap();
+    assert!(problem.contains("PIN"), "{problem}");
+    assert_eq!(waiting(&mut deliveries), 2);
+
+    write_private(&pin_file, &pin);
+    site.wait_for_event(23);
+    site.assert_all_delivered_once(&mut deliveries);
+    let log = site.log("engine");
+    let refusals: Vec<&str> = log
+        .lines()
+        .filter(|line| line.contains("the token cannot be opened"))
+        .collect();
+    assert_eq!(refusals.len(), 1, "{refusals:?}");
+    assert!(refusals[0].contains("PIN"), "{refusals:?}");
+    for secret in ["not-the-pin-31415", std::str::from_utf8(&pin).unwrap()] {
+        assert!(!log.contains(secret) && !problem.contains(secret));
+    }
+    connector.stop().unwrap();
+    gateway.stop().unwrap();
+    engine.stop().unwrap();
+}
+
+#[test]
+fn a_gateway_that_is_killed_goes_on_from_its_database() {
+    let site = Site::new();
+    let stack = &site.stack;
+    let engine = stack.start_engine().unwrap();
+    let mut gateway = stack.start_gateway().unwrap();
+    stack.enrol().unwrap();
+    let plan = site.plan(3, 4);
+    let mut deliveries = Deliveries::new(stack).unwrap();
+    let mut connector = stack.start_connector(0).unwrap();
+
+    ask(&mut deliveries, &plan, &plan.devices);
+    until("no delivery", || deliveries.look() > 0);
+    gateway.kill();
+    until("nobody tells that the service is away", || {
+        site.operational().iter().any(|event| event.id == 30)
+    });
+    let gateway = stack.start_gateway().unwrap();
+    site.assert_all_delivered_once(&mut deliveries);
+    assert!(connector.is_running());
+    connector.stop().unwrap();
+    assert!(site.operational().iter().any(|event| event.id == 31));
+    gateway.stop().unwrap();
+    engine.stop().unwrap();
+}
+
+#[test]
+fn a_connector_that_starts_before_the_engine_waits_for_it() {
+    let site = Site::new();
+    let stack = &site.stack;
+    let gateway = stack.start_gateway().unwrap();
+    stack.enrol().unwrap();
+    let plan = site.plan(1, 2);
+    let mut deliveries = Deliveries::new(stack).unwrap();
+    ask(&mut deliveries, &plan, &plan.devices);
+    let connector = stack.start_connector(0).unwrap();
+    site.wait_for_event(21);
+    assert_eq!(waiting(&mut deliveries), 2);
+    // It leases nothing that it could not finish: another connector might.
+    assert!(
+        deliveries
+            .asked
+            .iter()
+            .all(|asked| asked.state.as_ref().unwrap().attempts == 0)
+    );
+
+    let engine = stack.start_engine().unwrap();
+    site.assert_all_delivered_once(&mut deliveries);
+    connector.stop().unwrap();
+    assert!(site.operational().iter().any(|event| event.id == 20));
+    gateway.stop().unwrap();
+    engine.stop().unwrap();
+}
+
+#[test]
+fn a_full_journal_is_told_and_everything_is_delivered_once_there_is_room() {
+    let site = Site::with("journal_max_bytes = 1048576");
+    let stack = &site.stack;
+    let engine = stack.start_engine().unwrap();
+    let gateway = stack.start_gateway().unwrap();
+    stack.enrol().unwrap();
+    let plan = site.plan(2, 3);
+    let mut deliveries = Deliveries::new(stack).unwrap();
+    let mut connector = stack.start_connector(0).unwrap();
+    ask(&mut deliveries, &plan, &plan.devices[..1]);
+    site.assert_all_delivered_once(&mut deliveries);
+
+    // A finished request with a name so long that there is no room for any other.
+    let journal = rusqlite::Connection::open(stack.path("run/journal-0.db")).unwrap();
+    journal
+        .execute(
+            "INSERT INTO requests (request_id, state, fence, attempt, user, thumbprint, device_id, code, leased_at_ms, updated_at_ms)
+             VALUES ('ballast', 5, 1, 1, ?1, '', '', 'x', 4000000000000, 4000000000000)",
+            ["x".repeat(1_000_000)],
+        )
+        .unwrap();
+    ask(&mut deliveries, &plan, &plan.devices[1..]);
+    let told = site.wait_for_event(40);
+    assert!(
+        told.fields["reason"]
+            .as_str()
+            .unwrap()
+            .contains("journal_max_bytes"),
+        "{told:?}"
+    );
+    assert_eq!(waiting(&mut deliveries), 4);
+
+    journal
+        .execute("DELETE FROM requests WHERE request_id = 'ballast'", [])
+        .unwrap();
+    site.assert_all_delivered_once(&mut deliveries);
+    assert!(connector.is_running());
+    connector.stop().unwrap();
+    assert_eq!((site.count(40), site.count(41)), (1, 1));
+    gateway.stop().unwrap();
+    engine.stop().unwrap();
+}
+
+/// Whether this user may have a mount of their own.
+fn may_mount(folder: &Path) -> bool {
+    let tried = std::process::Command::new("unshare")
+        .args(["--mount", "mount", "-t", "tmpfs", "tmpfs"])
+        .arg(folder)
+        .output();
+    match tried {
+        Ok(output) => output.status.success(),
+        Err(error) => panic!("this test needs the program `unshare`: {error}"),
+    }
+}
+
+/// Writes until the disk is full.
+fn fill(path: &Path) {
+    let mut file = std::fs::File::create(path).unwrap();
+    for size in [65_536, 512, 1] {
+        let block = vec![0x55; size];
+        while file.write_all(&block).is_ok() {}
+    }
+}
+
+#[test]
+fn a_full_disk_is_told_and_everything_is_delivered_once_there_is_room() {
+    let site = Site::new();
+    let stack = &site.stack;
+    let disk = stack.path("disk");
+    std::fs::create_dir(&disk).unwrap();
+    if !may_mount(&disk) {
+        println!(
+            "NOT RUN: mounting is not allowed here; only the journal's own limit was tested, by the other test"
+        );
+        return;
+    }
+    println!("a file system of 8 MiB is filled");
+    let engine = stack.start_engine().unwrap();
+    let gateway = stack.start_gateway().unwrap();
+    stack.enrol().unwrap();
+    let plan = site.plan(2, 3);
+    let mut deliveries = Deliveries::new(stack).unwrap();
+
+    // The connector alone sees the small file system; the test sees it through the connector's root.
+    stack.write_connector_config(0).unwrap();
+    let config = stack.connector_config(0);
+    let text = std::fs::read_to_string(&config).unwrap();
+    let small = text.replace("run/journal-0.db", "disk/journal.db");
+    assert_ne!(small, text);
+    write_private(&config, small.as_bytes());
+    let arguments = [
+        "--mount",
+        "sh",
+        "-c",
+        "mount -t tmpfs -o size=8m,mode=700 tmpfs \"$1\" && exec \"$2\" run --config \"$3\"",
+        "sh",
+        disk.to_str().unwrap(),
+        stack.program().to_str().unwrap(),
+        config.to_str().unwrap(),
+    ];
+    let mut connector = Running::start(
+        "connector-0",
+        Path::new("unshare"),
+        &arguments,
+        &stack.path("logs/connector-0.log"),
+    )
+    .unwrap();
+    ask(&mut deliveries, &plan, &plan.devices[..1]);
+    site.assert_all_delivered_once(&mut deliveries);
+
+    let inside = PathBuf::from(format!("/proc/{}/root{}", connector.pid(), disk.display()));
+    assert!(inside.join("journal.db").exists());
+    let ballast = inside.join("ballast");
+    fill(&ballast);
+    ask(&mut deliveries, &plan, &plan.devices[1..]);
+    let told = site.wait_for_event(40);
+    assert!(
+        told.fields["reason"].as_str().unwrap().contains("full"),
+        "{told:?}"
+    );
+    assert_eq!(waiting(&mut deliveries), 4);
+
+    std::fs::remove_file(ballast).unwrap();
+    site.wait_for_event(41);
+    site.assert_all_delivered_once(&mut deliveries);
+    assert!(connector.is_running());
+    connector.stop().unwrap();
+    assert_eq!(site.count(40), site.count(41));
+    gateway.stop().unwrap();
+    engine.stop().unwrap();
+}
