@@ -64,7 +64,6 @@ fn a_token_that_disappears_in_mid_work_is_told_and_everything_is_delivered_once_
     ask(&mut deliveries, &plan, &plan.devices[3..]);
     let told = site.wait_for_event(22);
     assert!(told.fields.contains_key("reason"), "{told:?}");
-    assert_eq!(site.count(23), 0);
     assert!(waiting(&mut deliveries) > 0);
 
     std::fs::rename(&away, &storage).unwrap();
@@ -72,7 +71,13 @@ fn a_token_that_disappears_in_mid_work_is_told_and_everything_is_delivered_once_
     site.assert_all_delivered_once(&mut deliveries);
     assert!(connector.is_running());
     connector.stop().unwrap();
-    assert_eq!((site.count(22), site.count(23)), (1, 1));
+    let events: Vec<u16> = site
+        .admin()
+        .iter()
+        .map(|event| event.id)
+        .filter(|id| matches!(id, 22 | 23))
+        .collect();
+    assert_eq!(events.last(), Some(&23), "{events:?}");
     gateway.stop().unwrap();
     engine.stop().unwrap();
 }
@@ -92,9 +97,10 @@ fn a_wrong_pin_is_tried_once_and_work_starts_when_the_file_is_corrected() {
     ask(&mut deliveries, &plan, &plan.devices);
     let connector = stack.start_connector(0).unwrap();
 
-    site.wait_for_event(22);
-    until("the PIN is not refused", || {
-        site.log("engine").contains("the token cannot be opened")
+    until("the PIN is not told", || {
+        site.admin()
+            .iter()
+            .any(|event| event.id == 22 && event.fields["reason"].as_str().unwrap().contains("PIN"))
     });
     let problem = site.engine_status().token_problem.unwrap();
     assert!(problem.contains("PIN"), "{problem}");
@@ -244,12 +250,13 @@ fn a_full_disk_is_told_and_everything_is_delivered_once_there_is_room() {
     let disk = stack.path("disk");
     std::fs::create_dir(&disk).unwrap();
     if !may_mount(&disk) {
-        println!(
-            "NOT RUN: mounting is not allowed here; only the journal's own limit was tested, by the other test"
+        // Past the capture of the test's output: nobody may take it for tested.
+        let _ = writeln!(
+            std::io::stderr(),
+            "NOT RUN: mounting a file system is not allowed here; of a full journal only its own limit was tested"
         );
         return;
     }
-    println!("a file system of 8 MiB is filled");
     let engine = stack.start_engine().unwrap();
     let gateway = stack.start_gateway().unwrap();
     stack.enrol().unwrap();

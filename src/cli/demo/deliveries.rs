@@ -97,7 +97,7 @@ impl Deliveries {
         device: &Device,
         format: CmsFormat,
     ) -> Result<(), DemoError> {
-        let key = format!("{user}/{}", device.id);
+        let key = format!("{user}/{}/{format:?}", device.id);
         let accepted = self
             .runtime
             .block_on(self.mdm.ask(user, device, format, &key))?;
