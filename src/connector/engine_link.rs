@@ -236,6 +236,8 @@ mod tests {
     )]
     use super::*;
 
+    const NOTHING: [u16; 0] = [];
+
     fn told(outage: &mut Outage, now: EngineHealth) -> Vec<u16> {
         let drafts = outage.tell(&now);
         drafts.iter().map(|draft| draft.kind().id()).collect()
@@ -247,12 +249,12 @@ mod tests {
         let engine = || EngineHealth::EngineDown("gone".to_owned());
         let mut outage = Outage::default();
         assert_eq!(told(&mut outage, EngineHealth::Up), [20]);
-        assert_eq!(told(&mut outage, EngineHealth::Up), []);
+        assert_eq!(told(&mut outage, EngineHealth::Up), NOTHING);
         assert_eq!(told(&mut outage, engine()), [21]);
         assert_eq!(told(&mut outage, token("being opened")), [22]);
         assert_eq!(told(&mut outage, token("wrong PIN")), [22]);
-        assert_eq!(told(&mut outage, token("being opened")), []);
-        assert_eq!(told(&mut outage, engine()), []);
+        assert_eq!(told(&mut outage, token("being opened")), NOTHING);
+        assert_eq!(told(&mut outage, engine()), NOTHING);
         assert_eq!(told(&mut outage, EngineHealth::Up), [20, 23]);
         assert_eq!(told(&mut outage, token("wrong PIN")), [22]);
         assert_eq!(told(&mut outage, EngineHealth::Up), [23]);

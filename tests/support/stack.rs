@@ -56,7 +56,10 @@ impl Site {
             connector_extra: format!(
                 "concurrency = 4\nwait_ms = 500\nretry = {{ base_ms = 20, max_ms = 300, max_attempts = 8 }}\n{connector}\n"
             ),
-            engine_extra: "restart = { backoff_ms = 10, backoff_max_ms = 100 }\n".to_owned(),
+            // A part that a test stops is to be left as it is.
+            engine_extra:
+                "restart = { backoff_ms = 10, backoff_max_ms = 100, unresponsive_ms = 120000 }\n"
+                    .to_owned(),
         })
         .unwrap();
         Self { stack }
@@ -129,6 +132,26 @@ impl Site {
     pub fn engine_status(&self) -> EngineStatus {
         let socket = self.stack.path("run/engine.sock");
         block_on(async { EngineClient::connect(&socket).await?.status().await }).unwrap()
+    }
+
+    /// Sends a process a signal.
+    pub fn signal(pid: u32, signal: rustix::process::Signal) {
+        let pid = i32::try_from(pid).unwrap();
+        rustix::process::kill_process(rustix::process::Pid::from_raw(pid).unwrap(), signal)
+            .unwrap();
+    }
+
+    /// Process id of the engine's part that looks at certificates: while it is stopped, requests come to a halt half-way, although
+    /// engine and token are well.
+    pub fn formats_pid(&self) -> u32 {
+        let mut pid = None;
+        until("the formats process does not run", || {
+            let status = self.engine_status();
+            let part = status.parts.iter().find(|part| part.name == "formats");
+            pid = part.unwrap().pid;
+            pid.is_some()
+        });
+        pid.unwrap()
     }
 
     /// Puts a record into the gateway as an importer's own program might, without the checks of `import add`.
