@@ -61,7 +61,8 @@ impl Hash {
     }
 }
 
-/// The output of a hash function. `Debug` shows the length only, for what was hashed may be a secret that is easy to guess.
+/// The output of a hash function. `==` is not constant in time: authentication codes are compared by [`crate::hmac::verify`]
+/// or [`crate::secret::ct_eq`]. `Debug` shows the length only, for what was hashed may be a secret that is easy to guess.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Digest {
     bytes: [u8; 64],

@@ -107,6 +107,7 @@ mod tests {
     fn hkdf_stops_at_255_blocks() {
         for hash in Hash::ALL {
             let limit = 255 * hash.output_len();
+            assert!(hkdf(hash, b"s", b"k", b"i", 0).unwrap().is_empty());
             assert_eq!(hkdf(hash, b"", b"", b"", limit).unwrap().len(), limit);
             assert!(matches!(
                 hkdf(hash, b"", b"", b"", limit + 1),

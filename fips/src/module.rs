@@ -111,7 +111,8 @@ mod linkage {
     use std::ptr::addr_of;
 
     unsafe extern "C" {
-        // Set by the linker to the first and behind the last byte of the executable (GNU ld, gold, lld, mold).
+        // Set by the linker to the first and behind the last byte of an executable (GNU ld, gold, lld, mold). In a shared
+        // object they do not exist: this crate is linked into programs, and another use fails to link instead of lying.
         static __executable_start: u8;
         static _end: u8;
     }

@@ -4,6 +4,7 @@
 
 mod private;
 mod public;
+mod shared;
 
 pub use private::PrivateKey;
 pub use public::PublicKey;

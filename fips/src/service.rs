@@ -5,7 +5,7 @@
 //! | [`crate::random`] | yes |
 //! | [`crate::digest`] | yes (SHA-1 too, but nothing here signs with it) |
 //! | [`crate::hmac`] | with 14 bytes of key or more |
-//! | [`crate::kdf::hkdf`] | yes |
+//! | [`crate::kdf::hkdf`] | with a salt and an info that are not empty |
 //! | [`crate::kdf::pbkdf2`] | password 14 bytes, salt 16 bytes, 1000 iterations or more |
 //! | [`crate::kdf::x963`], [`crate::kdf::pkcs12`] | no |
 //! | [`crate::aes`]: CBC, GCM, key wrap | yes |
@@ -32,7 +32,7 @@ pub enum Service {
         /// The length of the key, in bytes.
         key_bytes: usize,
     },
-    /// [`crate::kdf::hkdf`].
+    /// [`crate::kdf::hkdf`] with a salt and an info that are not empty.
     Hkdf,
     /// [`crate::kdf::pbkdf2`].
     Pbkdf2 {

@@ -10,15 +10,13 @@
 
 mod common;
 
-use common::{hex, openssl, unhex};
+use common::{Temporary, hex, openssl, unhex};
 use fips::digest::Hash;
 use fips::kdf::{self, Pkcs12Purpose};
 use fips::secret::SecretBytes;
 use fips::sign::{self, KeyKind, SignatureAlgorithm, SigningKey};
 use fips::{Error, legacy, random, rsa};
-use std::fs;
 use std::num::NonZeroU32;
-use std::path::PathBuf;
 
 fn digest_option(hash: Hash) -> String {
     format!("digest:{}", hash.name().replace('-', ""))
@@ -127,28 +125,6 @@ fn to_pkcs8(der: &[u8]) -> Vec<u8> {
         "pkcs8", "-topk8", "-nocrypt", "-inform", "DER", "-outform", "DER",
     ];
     openssl(&arguments, der)
-}
-
-/// A file that is gone when the test is over.
-struct Temporary(PathBuf);
-
-impl Temporary {
-    fn new(content: &[u8]) -> Self {
-        let name = format!("fips-test-{}", random::uuid_v4().unwrap());
-        let path = std::env::temp_dir().join(name);
-        fs::write(&path, content).unwrap();
-        Self(path)
-    }
-
-    fn path(&self) -> &str {
-        self.0.to_str().unwrap()
-    }
-}
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
-    }
 }
 
 #[test]

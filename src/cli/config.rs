@@ -1,11 +1,10 @@
 //! `config example`, `config check`.
 
-use super::Context;
 use super::output::{Exit, Failure, Report, problem_list};
 use crate::config::{self, PinPolicy};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// `config`.
 #[derive(Debug, Args)]
@@ -41,7 +40,7 @@ enum Process {
 ///
 /// # Errors
 /// [`Failure`] when the file is not what it has to be.
-pub fn run(args: &ConfigArgs, context: &Context) -> Result<Report, Failure> {
+pub fn run(args: &ConfigArgs) -> Result<Report, Failure> {
     match &args.command {
         ConfigCommand::Example => {
             let example = config::example();
@@ -49,11 +48,11 @@ pub fn run(args: &ConfigArgs, context: &Context) -> Result<Report, Failure> {
             let text = example.trim_end().to_owned();
             Ok(Report::done(json!({ "example": example }), text))
         }
-        ConfigCommand::Check { config, process } => check(config, process, context),
+        ConfigCommand::Check { config, process } => check(config, process),
     }
 }
 
-fn check(path: &PathBuf, processes: &[Process], _: &Context) -> Result<Report, Failure> {
+fn check(path: &Path, processes: &[Process]) -> Result<Report, Failure> {
     let config = config::load(path)?;
     for process in processes {
         match process {

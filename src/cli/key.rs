@@ -5,10 +5,12 @@ use super::output::{Exit, Failure, Report};
 use super::token::{KeyChoice, TokenArgs, absolute, best_padding, open};
 use super::{files, key_report};
 use clap::{Args, Subcommand, ValueEnum};
-use hsm::pkcs11::GenerateKey;
-use hsm::{Custody, PublicKey};
+use hsm::Custody;
+use hsm::pin::PinSource;
+use hsm::pkcs11::{GenerateKey, init_token};
+use hsm::public_key::PublicKey;
 use serde_json::json;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// `key`.
 #[derive(Debug, Args)]
@@ -44,6 +46,8 @@ enum KeyCommand {
         #[command(flatten)]
         choice: KeyChoice,
     },
+    /// Make an empty token ready: a label, a security officer's PIN and a user PIN (for software tokens; a token that is in use is never touched)
+    InitToken(InitToken),
     /// Write the public half to a file for those who import
     ExportPublic {
         #[command(flatten)]
@@ -57,6 +61,31 @@ enum KeyCommand {
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
     },
+}
+
+#[derive(Debug, Args)]
+struct InitToken {
+    /// PKCS#11 module (absolute path)
+    #[arg(long, value_name = "FILE")]
+    module: PathBuf,
+    /// Label of the token, 32 bytes at most
+    #[arg(long, value_name = "LABEL", value_parser = parse_token_label)]
+    token_label: String,
+    /// File with the security officer's PIN that only its owner can read
+    #[arg(long, value_name = "FILE")]
+    so_pin_file: PathBuf,
+    /// File with the user PIN that only its owner can read
+    #[arg(long, value_name = "FILE")]
+    pin_file: PathBuf,
+}
+
+/// The label field of CK_TOKEN_INFO has 32 bytes.
+fn parse_token_label(text: &str) -> Result<String, String> {
+    if (1..=32).contains(&text.len()) && !text.chars().any(char::is_control) {
+        Ok(text.to_owned())
+    } else {
+        Err("1 to 32 bytes of printable text".to_owned())
+    }
 }
 
 /// Forms of a public key file.
@@ -86,6 +115,7 @@ pub fn run(args: &KeyArgs, context: &Context) -> Result<Report, Failure> {
             key_label,
             bits,
         } => generate(token, key_label, *bits, context),
+        KeyCommand::InitToken(args) => initialise(args),
         KeyCommand::List { token, choice } => {
             let custody = open(token.settings("key list", &context.args)?)?;
             let keys = choice.all(&custody)?;
@@ -142,7 +172,19 @@ fn generate(
     Ok(report)
 }
 
-fn export(spki: &[u8], format: PublicFormat, out: &PathBuf) -> Result<Report, Failure> {
+fn initialise(args: &InitToken) -> Result<Report, Failure> {
+    fips::start()?;
+    let so_pin = PinSource::File(absolute(&args.so_pin_file)?).read()?;
+    let user_pin = PinSource::File(absolute(&args.pin_file)?).read()?;
+    let token = init_token(&args.module, None, &args.token_label, &so_pin, &user_pin)?;
+    let text = format!(
+        "The token {} (serial {}) is ready: `key generate` makes a custody key on it.",
+        token.label, token.serial
+    );
+    Ok(Report::done(json!({ "token": token }), text))
+}
+
+fn export(spki: &[u8], format: PublicFormat, out: &Path) -> Result<Report, Failure> {
     let key = PublicKey::from_spki_der(spki)?;
     let (name, bytes) = match format {
         PublicFormat::Pem => ("pem", key.to_spki_pem()?.into_bytes()),

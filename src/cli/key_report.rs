@@ -69,7 +69,7 @@ pub(super) fn show(token: &TokenInfo, key: &KeyInfo, capabilities: &Capabilities
     let _ = write!(
         text,
         "Best padding for import:        {}",
-        best_padding(&capabilities.native).map_or_else(|| "none".to_owned(), |p| config_name(p))
+        best_padding(&capabilities.native).map_or_else(|| "none".to_owned(), config_name)
     );
     let mut json = key_json(key);
     if let Value::Object(fields) = &mut json {

@@ -136,6 +136,9 @@ pub struct EngineStatus {
     pub module_version: String,
     /// The token (null while it is not reachable).
     pub token: Option<serde_json::Value>,
+    /// Why the token is not reachable; null while it is.
+    #[serde(default)]
+    pub token_problem: Option<String>,
     /// What the token does natively and what is done in software.
     pub capabilities: Option<serde_json::Value>,
     /// Custody keys found, with the reason for each that is refused.
@@ -178,4 +181,7 @@ pub struct PartStatus {
     pub restarts: u64,
     /// Resident memory in bytes, where the system tells.
     pub resident_bytes: Option<u64>,
+    /// What it could not do to protect itself, such as locking its memory.
+    #[serde(default)]
+    pub notes: Vec<String>,
 }

@@ -96,6 +96,10 @@ events! {
     LogArchived = 50, Operational, Information;
     /// The logs' cap was reached and the oldest archives were removed.
     LogCapReached = 51, Admin, Warning;
+    /// The event log cannot be written; Admin events of requests wait in the journal.
+    LogUnavailable = 52, Admin, Error;
+    /// The event log can be written again; the number of other events that were lost is in it.
+    LogRecovered = 53, Admin, Warning;
     /// A request that this connector had leased belongs to another one now; its result was not accepted here.
     RequestSuperseded = 60, Operational, Information;
     /// A finished request was offered again; the key was not used.

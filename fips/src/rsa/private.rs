@@ -1,7 +1,7 @@
 //! A private RSA key in memory: for tests, for reading what others encrypted, and for devices that are ourselves.
 //! The custody key is never one of these.
 
-use super::{PublicKey, check_kind, generated_size, oaep};
+use super::{PublicKey, check_kind, generated_size, oaep, shared::Shared};
 use crate::digest::Hash;
 use crate::pkey::Pkey;
 use crate::{Error, Result, secret::SecretBytes};
@@ -9,7 +9,7 @@ use aws_lc_rs::{encoding, encoding::AsDer, rsa as lc};
 
 /// An RSA private key of 2048 to 8192 bits.
 pub struct PrivateKey {
-    key: lc::PrivateDecryptingKey,
+    key: Shared<lc::PrivateDecryptingKey>,
 }
 
 impl PrivateKey {
@@ -23,7 +23,9 @@ impl PrivateKey {
                 operation: "RSA key generation",
             }
         })?;
-        Ok(Self { key })
+        Ok(Self {
+            key: Shared::new(key),
+        })
     }
 
     /// Reads a DER `PrivateKeyInfo` (RFC 5208) with nothing behind it.
@@ -35,7 +37,9 @@ impl PrivateKey {
         let key = lc::PrivateDecryptingKey::from_pkcs8(der).map_err(|_| Error::MalformedKey {
             what: "PKCS#8 private key",
         })?;
-        Ok(Self { key })
+        Ok(Self {
+            key: Shared::new(key),
+        })
     }
 
     /// The key as DER `PrivateKeyInfo`.
@@ -79,8 +83,8 @@ impl PrivateKey {
         label: &[u8],
     ) -> Result<SecretBytes> {
         self.check_len(ciphertext)?;
-        let key =
-            lc::OaepPrivateDecryptingKey::new(self.key.clone()).map_err(|_| Error::Decryption)?;
+        let key = lc::OaepPrivateDecryptingKey::new((*self.key).clone())
+            .map_err(|_| Error::Decryption)?;
         let label = (!label.is_empty()).then_some(label);
         let mut out = SecretBytes::zeroed(key.min_output_size());
         let len = key
@@ -100,8 +104,8 @@ impl PrivateKey {
     /// [`Error::Decryption`], whatever is wrong.
     pub fn decrypt_pkcs1v15(&self, ciphertext: &[u8]) -> Result<SecretBytes> {
         self.check_len(ciphertext)?;
-        let key =
-            lc::Pkcs1PrivateDecryptingKey::new(self.key.clone()).map_err(|_| Error::Decryption)?;
+        let key = lc::Pkcs1PrivateDecryptingKey::new((*self.key).clone())
+            .map_err(|_| Error::Decryption)?;
         let mut out = SecretBytes::zeroed(key.min_output_size());
         let len = key
             .decrypt(ciphertext, out.expose_mut())

@@ -1,6 +1,6 @@
 //! The public half of an RSA key.
 
-use super::{check_kind, check_size, oaep};
+use super::{check_kind, check_size, oaep, shared::Shared};
 use crate::digest::{self, Hash};
 use crate::pkey::Pkey;
 use crate::{Error, Result};
@@ -9,7 +9,7 @@ use aws_lc_rs::{encoding, encoding::AsDer, rsa as lc};
 /// An RSA public key of 2048 to 8192 bits.
 #[derive(Clone)]
 pub struct PublicKey {
-    key: lc::PublicEncryptingKey,
+    key: Shared<lc::PublicEncryptingKey>,
     spki: Vec<u8>,
     modulus: Vec<u8>,
     exponent: Vec<u8>,
@@ -65,7 +65,7 @@ impl PublicKey {
     pub(super) fn build(key: lc::PublicEncryptingKey, pkey: &Pkey) -> Result<Self> {
         let (modulus, exponent) = pkey.rsa_components().ok_or_else(malformed)?;
         Ok(Self {
-            key,
+            key: Shared::new(key),
             spki: pkey.spki_der()?,
             modulus,
             exponent,
@@ -123,7 +123,7 @@ impl PublicKey {
         const OPERATION: &str = "RSAES-OAEP encryption";
         check_len(OPERATION, plaintext, self.max_oaep_plaintext(hash))?;
         let mut out = vec![0; self.modulus.len()];
-        let len = lc::OaepPublicEncryptingKey::new(self.key.clone())
+        let len = lc::OaepPublicEncryptingKey::new((*self.key).clone())
             .and_then(|key| Ok(key.encrypt(oaep(hash), plaintext, &mut out, None)?.len()))
             .map_err(|_| refused(OPERATION))?;
         out.truncate(len);
@@ -141,7 +141,7 @@ impl PublicKey {
         const OPERATION: &str = "RSAES-PKCS1-v1_5 encryption";
         check_len(OPERATION, plaintext, self.modulus.len().saturating_sub(11))?;
         let mut out = vec![0; self.modulus.len()];
-        let len = lc::Pkcs1PublicEncryptingKey::new(self.key.clone())
+        let len = lc::Pkcs1PublicEncryptingKey::new((*self.key).clone())
             .and_then(|key| Ok(key.encrypt(plaintext, &mut out)?.len()))
             .map_err(|_| refused(OPERATION))?;
         out.truncate(len);

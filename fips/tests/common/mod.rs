@@ -90,3 +90,25 @@ pub(crate) fn openssl(arguments: &[&str], input: &[u8]) -> Vec<u8> {
     );
     output.stdout
 }
+
+/// A file that is gone when the test is over.
+pub(crate) struct Temporary(PathBuf);
+
+impl Temporary {
+    pub(crate) fn new(content: &[u8]) -> Self {
+        let name = format!("fips-test-{}", fips::random::uuid_v4().unwrap());
+        let path = env::temp_dir().join(name);
+        fs::write(&path, content).unwrap();
+        Self(path)
+    }
+
+    pub(crate) fn path(&self) -> &str {
+        self.0.to_str().unwrap()
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}

@@ -100,9 +100,15 @@ pub(super) fn means_unsupported(rv: RvError) -> bool {
     )
 }
 
-/// What the token's mechanism information allows. Where the token does not answer sensibly, trying decides.
+/// What the token's mechanism list and information allow: an operator may have switched a mechanism off. Where the token
+/// does not answer sensibly, trying decides.
 fn may_decrypt(worker: &Worker, mechanism: MechanismType) -> bool {
     let module = worker.module();
+    if let Ok(list) = module.functions().mechanisms(worker.slot().id())
+        && !list.contains(&mechanism.into())
+    {
+        return false;
+    }
     match module
         .context()
         .get_mechanism_info(worker.slot(), mechanism)

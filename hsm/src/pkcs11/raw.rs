@@ -21,6 +21,9 @@ use fips::secret::SecretBytes;
 use crate::error::Refusal;
 use crate::{Error, Padding};
 
+/// More mechanisms than any version of the standard names.
+const MAX_MECHANISMS: usize = 2048;
+
 /// What is done with the padding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RsaMechanism {
@@ -146,6 +149,23 @@ impl Functions {
         // SAFETY: PKCS#11, C_GetTokenInfo: the second argument receives one CK_TOKEN_INFO; it is a live local of that type.
         check(unsafe { call(slot, &raw mut info) }, FUNCTION)?;
         Ok(info)
+    }
+
+    /// C_GetMechanismList: the numbers of the mechanisms (CKM_...).
+    pub(super) fn mechanisms(&self, slot: u64) -> Result<Vec<CK_MECHANISM_TYPE>, Refusal> {
+        const FUNCTION: Function = Function::GetMechanismList;
+        let call = self.table.C_GetMechanismList.ok_or(missing(FUNCTION))?;
+        let slot = CK_SLOT_ID::try_from(slot)
+            .map_err(|_| Refusal::new(FUNCTION, RvError::SlotIdInvalid))?;
+        // With room for every mechanism from the start, one call is enough.
+        let mut list: Vec<CK_MECHANISM_TYPE> = vec![0; MAX_MECHANISMS];
+        let mut count = ulong(MAX_MECHANISMS, FUNCTION)?;
+        // SAFETY: PKCS#11, C_GetMechanismList: the list is writable for `count` mechanisms, which the library respects or
+        // answers CKR_BUFFER_TOO_SMALL; it then sets `count` to how many there are. Both are live locals.
+        let rv = unsafe { call(slot, list.as_mut_ptr(), &raw mut count) };
+        check(rv, FUNCTION)?;
+        list.truncate(usize::try_from(count).unwrap_or(MAX_MECHANISMS));
+        Ok(list)
     }
 
     /// C_DecryptInit and C_Decrypt. `modulus_len` is the length of the key's modulus in bytes: the longest result.

@@ -252,8 +252,8 @@ pub fn many_threads_get_their_own_answers(token: &TestToken) {
 }
 
 /// Generates a pair past custody, with the given attributes of the private half.
-fn generate_beside(token: &TestToken, label: &str, private: &[Attribute]) {
-    let session = session_beside(token);
+fn generate_beside(token: &TestToken, custody: &Pkcs11Custody, label: &str, private: &[Attribute]) {
+    let session = session_beside(token, custody);
     let public = [
         Attribute::Token(true),
         Attribute::ModulusBits(2048_u64.into()),
@@ -274,6 +274,7 @@ pub fn a_key_that_could_leave_is_refused(token: &TestToken) {
     let custody = token.open();
     generate_beside(
         token,
+        &custody,
         "extractable",
         &[
             Attribute::Sensitive(false),
@@ -311,6 +312,7 @@ pub fn a_key_for_other_purposes_is_refused(token: &TestToken) {
     let custody = token.open();
     generate_beside(
         token,
+        &custody,
         "signing",
         &[
             Attribute::Sensitive(true),
@@ -329,6 +331,7 @@ pub fn a_key_that_asks_for_the_pin_each_time_is_refused(token: &TestToken) {
     let custody = token.open();
     generate_beside(
         token,
+        &custody,
         "always",
         &[
             Attribute::Sensitive(true),

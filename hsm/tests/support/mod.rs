@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use hsm::SecretBytes;
 use hsm::pin::{Pin, PinSource};
 use hsm::pkcs11::{GenerateKey, Pkcs11Custody, TokenConfig, init_token};
-use hsm::{KeyInfo, Padding, TokenInfo};
+use hsm::{Custody, KeyInfo, Padding, TokenInfo};
 
 pub const USER_PIN: &str = "test-user-pin";
 const SO_PIN: &str = "test-so-pin";
@@ -66,33 +66,58 @@ fn from_environment(name: &str, default: PathBuf, remedy: &str) -> PathBuf {
 
 /// SoftHSM 2: removes OAEP with SHA-1 by itself. `mechanisms` is its configuration `slots.mechanisms`.
 pub fn softhsm_with(mechanisms: &str, native: &'static [Padding]) -> &'static Module {
-    MODULE.get_or_init(|| {
-        let path = from_environment(
-            "SOFTHSM_MODULE",
-            "/usr/lib/softhsm/libsofthsm2.so".into(),
-            "install the package softhsm2",
-        );
-        let folder = folder();
-        let tokens = folder.join("tokens");
-        std::fs::create_dir(&tokens).unwrap();
-        let configuration = folder.join("softhsm2.conf");
-        let text = format!(
-            "directories.tokendir = {}\nobjectstore.backend = file\nlog.level = ERROR\n\
+    MODULE.get_or_init(|| softhsm_module(mechanisms, native))
+}
+
+fn softhsm_module(mechanisms: &str, native: &'static [Padding]) -> Module {
+    let path = from_environment(
+        "SOFTHSM_MODULE",
+        "/usr/lib/softhsm/libsofthsm2.so".into(),
+        "install the package softhsm2",
+    );
+    let folder = folder();
+    let tokens = folder.join("tokens");
+    std::fs::create_dir(&tokens).unwrap();
+    let configuration = folder.join("softhsm2.conf");
+    let text = format!(
+        "directories.tokendir = {}\nobjectstore.backend = file\nlog.level = ERROR\n\
              slots.removable = false\nslots.mechanisms = {mechanisms}\n",
-            tokens.display()
-        );
-        std::fs::write(&configuration, text).unwrap();
-        set_environment("SOFTHSM2_CONF", &configuration);
-        Module {
-            path,
-            folder: tokens,
-            native,
-        }
-    })
+        tokens.display()
+    );
+    std::fs::write(&configuration, text).unwrap();
+    set_environment("SOFTHSM2_CONF", &configuration);
+    Module {
+        path,
+        folder: tokens,
+        native,
+    }
 }
 
 pub fn softhsm() -> &'static Module {
     softhsm_with("ALL", &[Padding::OaepSha1])
+}
+
+/// SoftHSM behind the module that fails on command, and the file that commands it.
+pub fn faulty_softhsm() -> (&'static Module, PathBuf) {
+    let module = MODULE.get_or_init(|| {
+        let real = softhsm_module("ALL", &[Padding::OaepSha1]);
+        // Cargo builds the examples of a package for its tests, next to their programs' folder.
+        let programs = std::env::current_exe().unwrap();
+        let path = programs
+            .ancestors()
+            .nth(2)
+            .unwrap()
+            .join("examples/libfaulty_pkcs11.so");
+        assert!(
+            path.exists(),
+            "{} is missing: run `cargo build -p hsm --examples`",
+            path.display()
+        );
+        set_environment("FAULTY_MODULE", &real.path);
+        set_environment("FAULTY_CONTROL", &real.folder.with_file_name("fault"));
+        Module { path, ..real }
+    });
+    (module, module.folder.with_file_name("fault"))
 }
 
 /// Kryoptic: removes OAEP with every hash by itself.
@@ -202,9 +227,10 @@ pub fn encrypt(spki: &[u8], padding: Padding, message: &[u8]) -> Vec<u8> {
         .unwrap()
 }
 
-/// A session of the test's own, next to custody's: it shares custody's login. Custody has to be open.
-pub fn session_beside(token: &TestToken) -> cryptoki::session::Session {
+/// A session of the test's own, next to custody's: it shares custody's login.
+pub fn session_beside(token: &TestToken, custody: &Pkcs11Custody) -> cryptoki::session::Session {
     let context = cryptoki::context::Pkcs11::new(&token.module.path).unwrap();
-    let slot = cryptoki::slot::Slot::try_from(token.info.slot).unwrap();
+    // Not the slot of the time when the token was initialised: SoftHSM numbers its slots anew at each start.
+    let slot = cryptoki::slot::Slot::try_from(custody.token().slot).unwrap();
     context.open_rw_session(slot).unwrap()
 }

@@ -4,7 +4,8 @@ use crate::cli::output::Failure;
 use crate::cli::{files, token};
 use crate::config::ImportConfig;
 use fips::secret::SecretBytes;
-use hsm::{Custody, KeyFingerprint, PublicKey};
+use hsm::public_key::PublicKey;
+use hsm::{Custody, KeyFingerprint};
 
 /// The largest public key file, in bytes.
 const MAX_KEY_BYTES: usize = 64 * 1024;

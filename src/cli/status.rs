@@ -1,0 +1,208 @@
+//! `status`: what the running connector says of itself.
+
+use super::output::{Exit, Failure, Report};
+use crate::connector::control::client::{self, ControlError};
+use crate::connector::control::protocol::Status;
+use clap::Args;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+/// Options of `status`.
+#[derive(Debug, Clone, Args)]
+pub struct StatusArgs {
+    /// The configuration file of the connector
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+}
+
+/// The status: exit code 0 healthy, 3 not healthy.
+///
+/// # Errors
+/// [`Failure`] when the configuration cannot be used or nobody answers.
+pub fn run(args: &StatusArgs) -> Result<Report, Failure> {
+    let socket = control_socket(&args.config, "status")?;
+    let status = client::status(&socket).map_err(unanswered)?;
+    let json = serde_json::to_value(&status)
+        .map_err(|error| Failure::failed("control_protocol", error.to_string()))?;
+    Ok(Report {
+        json,
+        text: human(&status).trim_end().to_owned(),
+        exit: if status.health.healthy {
+            Exit::Done
+        } else {
+            Exit::Unhealthy
+        },
+    })
+}
+
+/// The control socket of a configuration.
+pub(super) fn control_socket(config: &Path, command: &'static str) -> Result<PathBuf, Failure> {
+    let config = crate::config::load(config)?;
+    Ok(config
+        .connector_for_control(command)?
+        .control_socket
+        .clone())
+}
+
+/// Why the running service could not be asked.
+pub(super) fn unanswered(error: ControlError) -> Failure {
+    Failure::failed(error.code(), error.to_string())
+}
+
+/// The status as a table for people.
+#[must_use]
+pub fn human(status: &Status) -> String {
+    let mut rows: Vec<(&str, String)> = Vec::new();
+    rows.push((
+        "instance",
+        format!(
+            "{} (version {}, process {})",
+            status.instance, status.version, status.pid
+        ),
+    ));
+    let health = if status.health.healthy {
+        "healthy"
+    } else {
+        "NOT HEALTHY"
+    };
+    rows.push(("state", format!("{}, {health}", status.state)));
+    for reason in &status.health.reasons {
+        rows.push(("", format!("{}: {}", reason.code, reason.message)));
+    }
+    rows.push((
+        "started",
+        format!("{} ({} ago)", status.started_at, duration(status.uptime_ms)),
+    ));
+    let contact = status.last_contact.as_deref().unwrap_or("not yet");
+    rows.push((
+        "gateway",
+        format!("{}, last contact {contact}", status.gateway),
+    ));
+    rows.push((
+        "in flight",
+        format!("{} of {}", status.in_flight, status.concurrency),
+    ));
+    let counters = &status.counters;
+    rows.push((
+        "requests",
+        format!(
+            "{} delivered, {} failed, {} parked, {} given back, {} superseded, {} offered again",
+            counters.delivered,
+            counters.failed,
+            counters.parked,
+            counters.requeued,
+            counters.superseded,
+            counters.offered_again
+        ),
+    ));
+    match &status.engine {
+        None => rows.push(("engine", "does not answer".to_owned())),
+        Some(engine) => {
+            rows.push((
+                "engine",
+                format!("version {}, {}", engine.version, engine.module_version),
+            ));
+            let token = engine
+                .token
+                .as_ref()
+                .and_then(|token| token.get("label"))
+                .and_then(|label| label.as_str());
+            rows.push((
+                "token",
+                token
+                    .unwrap_or(if engine.token.is_some() {
+                        "there"
+                    } else {
+                        "not reachable"
+                    })
+                    .to_owned(),
+            ));
+            for key in &engine.keys {
+                let fingerprint: String = key.fingerprint.chars().take(16).collect();
+                let state = if key.problems.is_empty() {
+                    "in use".to_owned()
+                } else {
+                    format!("REFUSED: {}", key.problems.join("; "))
+                };
+                rows.push((
+                    "key",
+                    format!(
+                        "{} RSA-{} {fingerprint}… {state}",
+                        key.label, key.modulus_bits
+                    ),
+                ));
+            }
+            for part in &engine.parts {
+                let pid = part
+                    .pid
+                    .map_or("restarting".to_owned(), |pid| format!("process {pid}"));
+                rows.push((
+                    "part",
+                    format!("{} {pid}, {} restarts", part.name, part.restarts),
+                ));
+            }
+        }
+    }
+    let exceptions = if status.exceptions.is_empty() {
+        "none".to_owned()
+    } else {
+        status.exceptions.join(", ")
+    };
+    rows.push(("exceptions", exceptions));
+    match &status.journal {
+        None => rows.push(("journal", "cannot be read".to_owned())),
+        Some(journal) => rows.push((
+            "journal",
+            format!(
+                "{} of {}, {} remembered, {} to upload, {} to report",
+                bytes(journal.bytes),
+                bytes(journal.max_bytes),
+                journal.remembered,
+                journal.outcomes,
+                journal.unreported
+            ),
+        )),
+    }
+    rows.push((
+        "event log",
+        format!(
+            "{} and {} in archives, {} events lost",
+            bytes(status.log.bytes),
+            bytes(status.log.archived_bytes),
+            status.log.lost
+        ),
+    ));
+    let mut table = String::new();
+    for (name, value) in rows {
+        // What the service and the token are called must not move the cursor.
+        let value: String = value
+            .chars()
+            .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+            .collect();
+        let _ = writeln!(table, "{name:<11} {value}");
+    }
+    table
+}
+
+fn duration(ms: u64) -> String {
+    let seconds = ms / 1000;
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        3600..86_400 => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
+        _ => format!("{} d {} h", seconds / 86_400, seconds % 86_400 / 3600),
+    }
+}
+
+fn bytes(count: u64) -> String {
+    match count {
+        0..1024 => format!("{count} B"),
+        1024..1_048_576 => format!("{} KiB", count / 1024),
+        1_048_576..1_073_741_824 => format!("{} MiB", count / 1_048_576),
+        _ => format!(
+            "{}.{} GiB",
+            count / 1_073_741_824,
+            count % 1_073_741_824 / 107_374_183
+        ),
+    }
+}

@@ -1,0 +1,183 @@
+//! The engine as the loop sees it: whether it answers, whether its token does, and the work given to it.
+
+use super::backoff::Backoff;
+use crate::config::RetryConfig;
+use crate::engine::api::{EngineStatus, FailureCode, RecryptRequest, Recrypted};
+use crate::engine::client::{EngineClient, RecryptError};
+use crate::telemetry::catalogue::EventKind;
+use crate::telemetry::{Draft, EventLog};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// Pause between two looks at a healthy engine.
+const LOOK: Duration = Duration::from_secs(10);
+
+/// How the engine fares.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum EngineHealth {
+    /// Not asked yet.
+    Unknown,
+    /// It and its token answer.
+    Up,
+    /// It does not answer.
+    EngineDown(String),
+    /// It answers, its token does not.
+    TokenDown(String),
+}
+
+/// The connection to the engine.
+#[derive(Debug)]
+pub(super) struct EngineLink {
+    path: PathBuf,
+    client: tokio::sync::Mutex<Option<EngineClient>>,
+    health: watch::Sender<EngineHealth>,
+    last_status: Mutex<Option<EngineStatus>>,
+}
+
+impl EngineLink {
+    pub(super) fn new(path: PathBuf) -> Arc<Self> {
+        Arc::new(Self {
+            path,
+            client: tokio::sync::Mutex::new(None),
+            health: watch::Sender::new(EngineHealth::Unknown),
+            last_status: Mutex::new(None),
+        })
+    }
+
+    /// How it fares, to look at or to wait on.
+    pub(super) fn health(&self) -> watch::Receiver<EngineHealth> {
+        self.health.subscribe()
+    }
+
+    /// Whether it and its token answer.
+    pub(super) fn is_up(&self) -> bool {
+        *self.health.borrow() == EngineHealth::Up
+    }
+
+    /// Returns when the engine and its token answer.
+    pub(super) async fn until_up(&self) {
+        let mut health = self.health();
+        // The sender lives as long as this.
+        let _ = health.wait_for(|health| *health == EngineHealth::Up).await;
+    }
+
+    /// Gives it work; what the answer says of its health is noted.
+    pub(super) async fn recrypt(
+        &self,
+        request: RecryptRequest,
+        deadline: Duration,
+    ) -> Result<Recrypted, RecryptError> {
+        let result = match self.client().await {
+            Ok(client) => client.recrypt(request, deadline).await,
+            Err(error) => Err(error),
+        };
+        match &result {
+            Ok(_) => self.note(EngineHealth::Up),
+            Err(RecryptError::Unavailable(reason)) => {
+                self.note(EngineHealth::EngineDown(reason.clone()));
+            }
+            Err(RecryptError::Failed(failure)) if failure.code == FailureCode::TokenUnavailable => {
+                self.note(EngineHealth::TokenDown(failure.message.clone()));
+            }
+            Err(RecryptError::Failed(_)) => {}
+        }
+        result
+    }
+
+    /// Asks how it fares, and notes it.
+    pub(super) async fn look(&self) -> EngineHealth {
+        let status = match self.client().await {
+            Ok(client) => client.status().await,
+            Err(error) => Err(error),
+        };
+        let health = match &status {
+            Ok(status) if status.token.is_some() => EngineHealth::Up,
+            Ok(_) => EngineHealth::TokenDown("the engine has no token".to_owned()),
+            Err(error) => EngineHealth::EngineDown(error.to_string()),
+        };
+        *self
+            .last_status
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = status.ok();
+        self.note(health.clone());
+        health
+    }
+
+    /// What the engine said of itself when it was last asked; nothing when it did not answer.
+    pub(super) fn last_status(&self) -> Option<EngineStatus> {
+        self.last_status
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    async fn client(&self) -> Result<EngineClient, RecryptError> {
+        let mut slot = self.client.lock().await;
+        if let Some(client) = slot.as_ref() {
+            return Ok(client.clone());
+        }
+        let client = EngineClient::connect(&self.path).await?;
+        *slot = Some(client.clone());
+        Ok(client)
+    }
+
+    fn note(&self, health: EngineHealth) {
+        self.health.send_if_modified(|now| {
+            let changed = *now != health;
+            *now = health;
+            changed
+        });
+    }
+
+    /// Looks after the engine for ever: events when it goes and comes, looks at it often while it is away.
+    pub(super) async fn watch(&self, log: &EventLog, retry: RetryConfig) {
+        let mut health = self.health();
+        let mut told = EngineHealth::Unknown;
+        let mut backoff = Backoff::new(retry).at_most(Duration::from_secs(2));
+        let mut now = self.look().await;
+        loop {
+            if std::mem::discriminant(&now) != std::mem::discriminant(&told) {
+                tell(log, &told, &now).await;
+                told = now.clone();
+            }
+            if now != EngineHealth::Up {
+                tokio::time::sleep(backoff.next()).await;
+                now = self.look().await;
+                continue;
+            }
+            let _ = health.borrow_and_update();
+            tokio::select! {
+                () = tokio::time::sleep(LOOK) => {
+                    // Pauses start small again only when it stayed up: a token that comes and goes is not asked all the time.
+                    backoff.reset();
+                    now = self.look().await;
+                }
+                _ = health.changed() => now = health.borrow_and_update().clone(),
+            }
+        }
+    }
+}
+
+async fn tell(log: &EventLog, before: &EngineHealth, now: &EngineHealth) {
+    let recovered = |kind, text: &str| Draft::new(kind, text);
+    let draft = match (before, now) {
+        (_, EngineHealth::Unknown) => return,
+        (EngineHealth::TokenDown(_), EngineHealth::Up) => {
+            recovered(EventKind::TokenRecovered, "the token answers again")
+        }
+        (_, EngineHealth::Up) => recovered(EventKind::EngineConnected, "the engine answers"),
+        (_, EngineHealth::EngineDown(reason)) => Draft::new(
+            EventKind::EngineUnavailable,
+            "the engine does not answer; requests wait",
+        )
+        .field("reason", reason.clone()),
+        (_, EngineHealth::TokenDown(reason)) => Draft::new(
+            EventKind::TokenUnavailable,
+            "the token does not answer; requests wait",
+        )
+        .field("reason", reason.clone()),
+    };
+    log.record(draft).await;
+}

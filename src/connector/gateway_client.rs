@@ -1,0 +1,346 @@
+//! The connector's side of the gateway's protocol. What comes back is not trusted: bounded, parsed item by item, and checked.
+
+use super::error::{CallError, CallErrorKind, StartError};
+use super::tls;
+use crate::config::{ConnectorConfig, secret_file};
+use crate::gateway::api::{
+    Completion, ConnectorIdentity, ErrorBody, Extended, FailureReport, Fence, Heartbeat,
+    LeaseRequest, PROTOCOL_VERSION, RequestFailure, Settled, WorkItem,
+};
+use reqwest::{Client, StatusCode, Url};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::time::Duration;
+
+/// The largest answer that is read, in bytes.
+const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
+/// Longest name of a request.
+const MAX_REQUEST_ID: usize = 128;
+/// Bounds of a lease as it is believed, in milliseconds.
+const LEASE_MS: std::ops::RangeInclusive<u64> = 200..=3_600_000;
+
+/// A client of one gateway.
+#[derive(Debug)]
+pub(super) struct GatewayClient {
+    http: Client,
+    base: Url,
+    identity: ConnectorIdentity,
+    timeout: Duration,
+}
+
+/// What a poll brought.
+#[derive(Debug)]
+pub(super) struct Leased {
+    /// Well-formed items.
+    pub(super) work: Vec<WorkItem>,
+    /// Items that were none, with the first reason.
+    pub(super) malformed: Option<(usize, String)>,
+    /// `x-request-id` of the call.
+    pub(super) correlation: Option<String>,
+}
+
+/// An answer with its `x-request-id`.
+pub(super) type Answer<T> = Result<(T, Option<String>), CallError>;
+
+impl GatewayClient {
+    /// A client with the configured certificates, proxy and deadlines. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// [`StartError`] naming what cannot be used.
+    pub(super) fn new(config: &ConnectorConfig) -> Result<Self, StartError> {
+        let setting = |key, problem: &dyn ToString| StartError::Setting {
+            key,
+            problem: problem.to_string(),
+        };
+        let mut base = config.gateway.clone();
+        if !base.ends_with('/') {
+            base.push('/');
+        }
+        let base = Url::parse(&base).map_err(|error| setting("gateway", &error))?;
+        if base.scheme() != "https" {
+            return Err(setting(
+                "gateway",
+                &"the gateway is spoken to over https only",
+            ));
+        }
+        let timeout = Duration::from_millis(config.http_timeout_ms.max(1));
+        let mut builder = Client::builder()
+            .tls_backend_preconfigured(tls::client_config(config)?)
+            .https_only(true)
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .referer(false)
+            .connect_timeout(timeout.min(Duration::from_secs(10)))
+            .http2_keep_alive_interval(Duration::from_secs(10))
+            .http2_keep_alive_timeout(Duration::from_secs(10))
+            .pool_idle_timeout(Duration::from_secs(60))
+            .user_agent(concat!("pfx-connector/", env!("CARGO_PKG_VERSION")));
+        if let Some(proxy) = &config.proxy {
+            let mut all = reqwest::Proxy::all(&proxy.url)
+                .map_err(|_| setting("proxy.url", &"not a proxy's address"))?;
+            if let Some(user) = &proxy.username {
+                let password = match &proxy.password_file {
+                    None => String::new(),
+                    Some(file) => {
+                        let secret = secret_file::read(file).map_err(|error| StartError::File {
+                            path: file.clone(),
+                            problem: error.to_string(),
+                        })?;
+                        std::str::from_utf8(secret.expose())
+                            .map_err(|_| {
+                                setting("proxy.password_file", &"the password is not text")
+                            })?
+                            .to_owned()
+                    }
+                };
+                all = all.basic_auth(user, &password);
+            }
+            builder = builder.proxy(all);
+        }
+        let http = builder
+            .build()
+            .map_err(|error| StartError::Module(error.to_string()))?;
+        Ok(Self {
+            http,
+            base,
+            identity: ConnectorIdentity {
+                protocol: PROTOCOL_VERSION,
+                instance: config.instance.clone(),
+                version: crate::VERSION.to_owned(),
+                features: vec!["pfxImport".to_owned()],
+            },
+            timeout,
+        })
+    }
+
+    /// Asks for at most `max` requests and waits up to `wait_ms` for one.
+    pub(super) async fn lease(&self, max: u32, wait_ms: u64) -> Result<Leased, CallError> {
+        #[derive(serde::Deserialize)]
+        struct Items {
+            work: Vec<serde_json::Value>,
+        }
+        let body = LeaseRequest {
+            connector: self.identity.clone(),
+            max: max.clamp(1, 256),
+            wait_ms: wait_ms.min(60_000),
+        };
+        let limit = self
+            .timeout
+            .saturating_add(Duration::from_millis(body.wait_ms));
+        let (items, correlation): (Items, _) =
+            self.post("connector/v1/lease", &body, limit).await?;
+        let mut leased = Leased {
+            work: Vec::with_capacity(items.work.len()),
+            malformed: None,
+            correlation,
+        };
+        for value in items.work {
+            // One bad item must not hold up the others.
+            match serde_json::from_value::<WorkItem>(value)
+                .map_err(|error| error.to_string())
+                .and_then(checked)
+            {
+                Ok(item) => leased.work.push(item),
+                Err(reason) => {
+                    let (count, first) = leased.malformed.take().unwrap_or((0, reason));
+                    leased.malformed = Some((count + 1, first));
+                }
+            }
+        }
+        Ok(leased)
+    }
+
+    /// Extends a lease; answers for how long, in milliseconds.
+    pub(super) async fn extend(&self, request_id: &str, fence: u64) -> Result<u64, CallError> {
+        let (extended, _): (Extended, _) = self
+            .post(&path(request_id, "extend"), &Fence { fence }, self.timeout)
+            .await?;
+        Ok(extended.lease_ms.clamp(*LEASE_MS.start(), *LEASE_MS.end()))
+    }
+
+    /// Delivers a result.
+    pub(super) async fn complete(
+        &self,
+        request_id: &str,
+        fence: u64,
+        cms: Vec<u8>,
+    ) -> Answer<Settled> {
+        let body = Completion {
+            fence,
+            encrypted_password: cms.into(),
+        };
+        self.post(&path(request_id, "complete"), &body, self.timeout)
+            .await
+    }
+
+    /// Reports a failure: for good, or to be tried again by anybody.
+    pub(super) async fn fail(
+        &self,
+        request_id: &str,
+        fence: u64,
+        failure: FailureReport,
+        retry: bool,
+    ) -> Answer<Settled> {
+        let body = RequestFailure {
+            fence,
+            failure,
+            retry,
+        };
+        self.post(&path(request_id, "fail"), &body, self.timeout)
+            .await
+    }
+
+    /// Says that this connector is there.
+    pub(super) async fn heartbeat(
+        &self,
+        in_flight: u32,
+        engine_healthy: bool,
+    ) -> Result<(), CallError> {
+        let body = Heartbeat {
+            connector: self.identity.clone(),
+            in_flight,
+            engine_healthy,
+        };
+        self.send("connector/v1/heartbeat", &body, self.timeout)
+            .await
+            .map(drop)
+    }
+
+    async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+        limit: Duration,
+    ) -> Answer<T> {
+        let (bytes, correlation) = self.send(path, body, limit).await?;
+        match serde_json::from_slice(&bytes) {
+            Ok(answer) => Ok((answer, correlation)),
+            Err(error) => Err(CallError {
+                kind: CallErrorKind::Garbage,
+                message: format!("the service's answer is none of this protocol: {error}"),
+                correlation,
+            }),
+        }
+    }
+
+    async fn send(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+        limit: Duration,
+    ) -> Result<(Vec<u8>, Option<String>), CallError> {
+        let mut correlation = fips::random::uuid_v4().ok();
+        let failed = |kind, message: String, correlation: &Option<String>| CallError {
+            kind,
+            message,
+            correlation: correlation.clone(),
+        };
+        let url = self
+            .base
+            .join(path)
+            .map_err(|error| failed(CallErrorKind::Garbage, error.to_string(), &correlation))?;
+        let mut request = self.http.post(url).json(body).timeout(limit);
+        if let Some(id) = &correlation {
+            request = request.header("x-request-id", id);
+        }
+        let unreachable = |error: reqwest::Error, correlation: &Option<String>| {
+            failed(
+                CallErrorKind::Unavailable,
+                causes(&error.without_url()),
+                correlation,
+            )
+        };
+        let mut response = request
+            .send()
+            .await
+            .map_err(|error| unreachable(error, &correlation))?;
+        if let Some(theirs) = response
+            .headers()
+            .get("x-request-id")
+            .and_then(|value| value.to_str().ok())
+            .filter(|value| !value.is_empty() && value.len() <= MAX_REQUEST_ID)
+        {
+            correlation = Some(theirs.to_owned());
+        }
+        let status = response.status();
+        let mut bytes = Vec::new();
+        while let Some(chunk) = response
+            .chunk()
+            .await
+            .map_err(|error| unreachable(error, &correlation))?
+        {
+            if bytes.len() + chunk.len() > MAX_BODY_BYTES {
+                let message = format!("the service's answer is larger than {MAX_BODY_BYTES} bytes");
+                return Err(failed(CallErrorKind::Garbage, message, &correlation));
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        if status.is_success() {
+            return Ok((bytes, correlation));
+        }
+        let (kind, message) = explain(status, &bytes);
+        Err(failed(kind, message, &correlation))
+    }
+}
+
+fn path(request_id: &str, verb: &str) -> String {
+    format!("connector/v1/requests/{request_id}/{verb}")
+}
+
+fn checked(mut item: WorkItem) -> Result<WorkItem, String> {
+    let id = &item.request_id;
+    // It becomes a part of paths and log lines.
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    if id.is_empty() || id.len() > MAX_REQUEST_ID || !id.chars().all(plain) {
+        return Err("a request's name is not made of 1 to 128 letters, digits, - and _".to_owned());
+    }
+    let named = [
+        &item.record.user_principal_name,
+        &item.record.thumbprint,
+        &item.device_id,
+    ];
+    if named.iter().any(|text| text.len() > 1024) {
+        return Err("a name is longer than 1024 bytes".to_owned());
+    }
+    item.lease_ms = item.lease_ms.clamp(*LEASE_MS.start(), *LEASE_MS.end());
+    Ok(item)
+}
+
+fn explain(status: StatusCode, body: &[u8]) -> (CallErrorKind, String) {
+    let error = serde_json::from_slice::<ErrorBody>(body)
+        .ok()
+        .map(|body| body.error);
+    let code = error.as_ref().map_or("", |error| error.code.as_str());
+    let kind = match status {
+        StatusCode::CONFLICT if code == "staleLease" => CallErrorKind::Stale,
+        StatusCode::NOT_FOUND => CallErrorKind::Gone,
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT => CallErrorKind::Unavailable,
+        _ if status.is_client_error() => CallErrorKind::Refused,
+        _ => CallErrorKind::Unavailable,
+    };
+    let message = match error {
+        Some(error) => format!(
+            "the service answered {}: {} ({})",
+            status.as_u16(),
+            error.message,
+            error.code
+        ),
+        None => format!("the service answered {}", status.as_u16()),
+    };
+    (kind, message)
+}
+
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        next = cause.source();
+    }
+    text
+}

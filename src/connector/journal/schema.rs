@@ -1,0 +1,78 @@
+//! The journal's tables, versioned: older files are migrated step by step, newer ones are refused.
+
+use super::JournalError;
+use rusqlite::Connection;
+use std::path::Path;
+
+/// `PRAGMA application_id`: "PFXJ".
+const APPLICATION_ID: i64 = 0x5046_584a;
+
+/// Step N brings a file of version N to N + 1.
+const MIGRATIONS: &[&str] = &["
+    CREATE TABLE requests (
+        request_id    TEXT PRIMARY KEY,
+        state         INTEGER NOT NULL,
+        fence         INTEGER NOT NULL,
+        attempt       INTEGER NOT NULL,
+        failures      INTEGER NOT NULL DEFAULT 0,
+        offered_again INTEGER NOT NULL DEFAULT 0,
+        user          TEXT NOT NULL,
+        thumbprint    TEXT NOT NULL,
+        device_id     TEXT NOT NULL,
+        digest        TEXT,
+        code          TEXT,
+        message       TEXT,
+        leased_at_ms  INTEGER NOT NULL,
+        updated_at_ms INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    CREATE INDEX pending ON requests(state) WHERE state IN (2, 4);
+    CREATE TABLE results (
+        request_id TEXT PRIMARY KEY REFERENCES requests(request_id) ON DELETE CASCADE,
+        cms        BLOB NOT NULL
+    ) WITHOUT ROWID;
+    CREATE TABLE probe (id INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL);
+    INSERT INTO probe VALUES (1, 0);
+"];
+
+/// Prepares a connection and brings the file to the current version.
+///
+/// # Errors
+/// [`JournalError::Newer`], [`JournalError::Foreign`], or what SQLite says.
+pub(super) fn prepare(
+    connection: &mut Connection,
+    path: &Path,
+    max_bytes: u64,
+) -> Result<(), JournalError> {
+    let application: i64 =
+        connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    let tables: i64 =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if application != APPLICATION_ID && (application != 0 || tables != 0) {
+        return Err(JournalError::Foreign(path.to_owned()));
+    }
+    let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    if found > known {
+        return Err(JournalError::Newer { found, known });
+    }
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    connection.pragma_update(None, "synchronous", "full")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "journal_size_limit", 4 * 1024 * 1024)?;
+    for (version, step) in (0_i64..).zip(MIGRATIONS) {
+        if version >= found {
+            let transaction = connection.transaction()?;
+            transaction.execute_batch(step)?;
+            transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+            transaction.pragma_update(None, "user_version", version + 1)?;
+            transaction.commit()?;
+        }
+    }
+    let page_size: u64 = connection
+        .pragma_query_value(None, "page_size", |row| row.get::<_, i64>(0))?
+        .unsigned_abs();
+    let pages = i64::try_from(max_bytes / page_size.max(1)).unwrap_or(i64::MAX);
+    // The pragma answers with the limit in force.
+    connection.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))?;
+    Ok(())
+}

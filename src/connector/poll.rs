@@ -1,0 +1,216 @@
+//! Asking for work: never more than can be worked on, never in a hot loop, never while it could not be finished.
+
+use super::again;
+use super::backoff::Backoff;
+use super::error::CallError;
+use super::gateway_client::Leased;
+use super::journal::{Admission, Offer, Subject};
+use super::shared::{Phase, Shared};
+use super::worker;
+use crate::gateway::api::WorkItem;
+use crate::telemetry::Draft;
+use crate::telemetry::catalogue::EventKind;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::task::JoinSet;
+
+/// The longest pause after polls that brought nothing new: work that arrives meanwhile waits no longer than this.
+const LONGEST_PACE: Duration = Duration::from_secs(2);
+
+/// Leases and starts work until the connector drains, then returns the tasks that still run.
+pub(super) async fn poll(shared: Arc<Shared>, again: again::Sender) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    let mut failing = Backoff::new(shared.config().retry);
+    let mut pace = Backoff::new(shared.config().retry).at_most(LONGEST_PACE);
+    while until_ready(&shared).await {
+        while tasks.try_join_next().is_some() {}
+        let config = shared.config();
+        let gateway = shared.gateway();
+        let asked = Instant::now();
+        let answer = tokio::select! {
+            answer = gateway.lease(shared.free(), config.wait_ms) => answer,
+            () = shared.until_phase(|phase| phase != Phase::Running) => break,
+        };
+        match answer {
+            Ok(leased) => {
+                failing = Backoff::new(config.retry);
+                shared.service_answered().await;
+                let empty = leased.work.is_empty() && leased.malformed.is_none();
+                let new = take(&shared, &again, &mut tasks, leased).await;
+                if new > 0 {
+                    pace = Backoff::new(config.retry).at_most(LONGEST_PACE);
+                } else if empty && config.wait_ms == 0 {
+                    shared.pause(Duration::from_millis(config.poll_ms)).await;
+                } else if !empty || asked.elapsed() < Duration::from_millis(config.wait_ms / 2) {
+                    // Only old acquaintances, or a service that does not wait although it was asked to.
+                    shared.pause(pace.next()).await;
+                }
+            }
+            Err(error) => {
+                download_failed(&shared, &error).await;
+                shared.pause(failing.next()).await;
+            }
+        }
+    }
+    tasks
+}
+
+/// Returns `true` when there is room, the engine answers and the journal can be written; `false` when the connector drains.
+async fn until_ready(shared: &Shared) -> bool {
+    let ready = async {
+        loop {
+            let freed = shared.freed.notified();
+            shared.engine.until_up().await;
+            let mut fault = shared.journal_fault.subscribe();
+            let _ = fault.wait_for(Option::is_none).await;
+            if shared.free() > 0 && shared.engine.is_up() {
+                return;
+            }
+            tokio::select! {
+                () = freed => {}
+                // A configuration with more room may have come.
+                () = tokio::time::sleep(Duration::from_secs(1)) => {}
+            }
+        }
+    };
+    tokio::select! {
+        biased;
+        () = shared.until_phase(|phase| phase != Phase::Running) => false,
+        () = ready => true,
+    }
+}
+
+async fn download_failed(shared: &Shared, error: &CallError) {
+    shared.service_failed(error).await;
+    shared
+        .log
+        .record(
+            Draft::new(
+                EventKind::PkcsImportDownloadFailure,
+                "requests could not be downloaded and will be asked for again",
+            )
+            .correlation(error.correlation.as_deref())
+            .field("reason", error.message.clone()),
+        )
+        .await;
+}
+
+/// Journals what was leased, starts what is new, and returns how many that are.
+async fn take(
+    shared: &Arc<Shared>,
+    again: &again::Sender,
+    tasks: &mut JoinSet<()>,
+    leased: Leased,
+) -> usize {
+    let correlation = leased.correlation;
+    if let Some((count, reason)) = leased.malformed {
+        shared
+            .log
+            .record(
+                Draft::new(
+                    EventKind::PkcsImportDownloadFailure,
+                    "the service sent requests that are none of this protocol",
+                )
+                .correlation(correlation.as_deref())
+                .field("count", count)
+                .field("reason", reason),
+            )
+            .await;
+    }
+    // Of one request offered twice in one answer, the newest lease counts.
+    let mut items: HashMap<String, WorkItem> = HashMap::new();
+    let mut order = Vec::new();
+    for item in leased.work {
+        if shared.refence(&item.request_id, item.fence) {
+            if let Err(error) = shared.journal.refence(&item.request_id, item.fence).await {
+                shared.journal_failed(&error).await;
+            }
+            continue;
+        }
+        if items
+            .get(&item.request_id)
+            .is_some_and(|known| known.fence > item.fence)
+        {
+            continue;
+        }
+        let id = item.request_id.clone();
+        if items.insert(id.clone(), item).is_none() {
+            order.push(id);
+        }
+    }
+    if order.is_empty() {
+        return 0;
+    }
+    let offers: Vec<Offer> = order
+        .iter()
+        .filter_map(|id| items.get(id))
+        .map(|item| Offer {
+            request_id: item.request_id.clone(),
+            fence: item.fence,
+            attempt: item.attempt,
+            subject: Subject {
+                user: item.record.user_principal_name.clone(),
+                thumbprint: item.record.thumbprint.clone(),
+                device_id: item.device_id.clone(),
+            },
+        })
+        .collect();
+    let admissions = match shared.journal.admit(offers).await {
+        Ok(admissions) => admissions,
+        Err(error) => {
+            // What was leased returns to the queue when its lease expires.
+            shared.journal_failed(&error).await;
+            return 0;
+        }
+    };
+    let mut new = 0;
+    let mut finished = Vec::new();
+    let mut starting = Vec::new();
+    for (id, admission) in order.into_iter().zip(admissions) {
+        let Some(item) = items.remove(&id) else {
+            continue;
+        };
+        match admission {
+            Admission::Finished(entry) => finished.push(*entry),
+            Admission::Work { failures } => {
+                if let Some(claim) = shared.claim(&id, item.fence) {
+                    new += 1;
+                    starting.push((claim, item, failures));
+                }
+            }
+        }
+    }
+    if new > 0 {
+        shared
+            .log
+            .record(
+                Draft::new(
+                    EventKind::PkcsImportDownloadSuccess,
+                    "a batch of requests was downloaded",
+                )
+                .correlation(correlation.as_deref())
+                .field("count", new),
+            )
+            .await;
+    }
+    for (claim, item, failures) in starting {
+        shared
+            .log
+            .record(
+                Draft::new(
+                    EventKind::PkcsImportDownloadedRequest,
+                    "a request was downloaded",
+                )
+                .request(&item.request_id)
+                .correlation(correlation.as_deref())
+                .field("attempt", item.attempt),
+            )
+            .await;
+        tasks.spawn(worker::work(Arc::clone(shared), claim, item, failures));
+    }
+    for entry in finished {
+        again.offer(shared, entry);
+    }
+    new
+}

@@ -1,0 +1,297 @@
+//! The running connector: start, tasks, signals, reload, end.
+
+use super::control;
+use super::error::StartError;
+use super::gateway_client::GatewayClient;
+use super::journal::Journal;
+use super::shared::{Phase, Shared};
+use super::{again, poll, sweep};
+use crate::clock::{Clock, SystemClock};
+use crate::config::{self, ConnectorConfig};
+use crate::telemetry::catalogue::EventKind;
+use crate::telemetry::http::{self, Pages};
+use crate::telemetry::{Draft, EventLog};
+use std::path::Path;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
+
+/// Pause between two signs of life to the gateway.
+const HEARTBEAT: Duration = Duration::from_secs(30);
+/// How long giving back and the last uploads may take after the drain's time is over.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// Runs the connector until SIGTERM or SIGINT.
+///
+/// # Errors
+/// [`StartError`] when it cannot start; once it runs, faults are events and it goes on.
+pub(super) fn run(config_path: &Path) -> Result<(), StartError> {
+    let config = load(config_path)?;
+    fips::start().map_err(|error| StartError::Module(error.to_string()))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(StartError::system("start the asynchronous runtime"))?;
+    let result = runtime.block_on(serve(config_path, config));
+    // A call that hangs must not keep the process.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    result
+}
+
+fn load(path: &Path) -> Result<ConnectorConfig, StartError> {
+    let config = config::load(path)?.checked_connector("run")?.into_inner();
+    if let Some(address) = config.metrics_listen
+        && !address.ip().is_loopback()
+    {
+        return Err(StartError::Setting {
+            key: "metrics_listen",
+            problem: format!(
+                "{address} is not a loopback address; health and metrics have no authentication"
+            ),
+        });
+    }
+    Ok(config)
+}
+
+async fn serve(path: &Path, config: ConnectorConfig) -> Result<(), StartError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let mut terminate =
+        signal(SignalKind::terminate()).map_err(StartError::system("handle SIGTERM"))?;
+    let mut interrupt =
+        signal(SignalKind::interrupt()).map_err(StartError::system("handle SIGINT"))?;
+    let mut hangup = signal(SignalKind::hangup()).map_err(StartError::system("handle SIGHUP"))?;
+
+    let gateway = GatewayClient::new(&config)?;
+    // The journal's lock comes first: everything after it belongs to one process only.
+    let journal = Journal::open(
+        &config.journal,
+        config.journal_max_bytes,
+        Arc::clone(&clock),
+    )?;
+    let log = EventLog::open(&config.log, &config.instance, Arc::clone(&clock))?;
+    let control = control::server::bind(&config.control_socket)?;
+    let control_socket = config.control_socket.clone();
+    let pages = match config.metrics_listen {
+        None => None,
+        Some(address) => Some(
+            http::bind(address)
+                .await
+                .map_err(StartError::system("listen on `metrics_listen`"))?,
+        ),
+    };
+    let instance = config.instance.clone();
+    let shared = Shared::new(config, gateway, journal, log, clock);
+
+    let mut background = JoinSet::new();
+    background.spawn(control::server::serve(control, Arc::clone(&shared)));
+    let mut started = Draft::new(EventKind::ConnectorStarted, "the connector started")
+        .field("version", crate::VERSION)
+        .field("instance", instance)
+        .field("pid", std::process::id());
+    if let Some(listener) = pages {
+        if let Ok(address) = listener.local_addr() {
+            started = started.field("metrics", address.to_string());
+        }
+        background.spawn(http::serve(listener, pages_of(&shared)));
+    }
+    shared.log.record(started).await;
+    {
+        let shared = Arc::clone(&shared);
+        background.spawn(async move {
+            shared
+                .engine
+                .watch(&shared.log, shared.config().retry)
+                .await
+        });
+    }
+    background.spawn(heartbeat(Arc::clone(&shared)));
+    let (again, offered_again) = again::channel();
+    background.spawn(again::answer(Arc::clone(&shared), offered_again));
+
+    let work = {
+        let shared = Arc::clone(&shared);
+        async move {
+            // What an earlier life left over comes before anything new.
+            tokio::select! {
+                () = sweep::pass(&shared) => {}
+                () = shared.until_phase(|phase| phase != Phase::Running) => {}
+            }
+            let sweeper = tokio::spawn(sweep::run(Arc::clone(&shared)));
+            let mut tasks = poll::poll(Arc::clone(&shared), again).await;
+            while tasks.join_next().await.is_some() {}
+            sweeper.abort();
+        }
+    };
+    let mut work = tokio::spawn(work);
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hangup.recv() => reload(&shared, path).await,
+            // It ends only with the connector; should it fail, stopping in order is all that is left.
+            _ = &mut work => break,
+        }
+    }
+    drain(&shared, work).await;
+    background.shutdown().await;
+    let _ = std::fs::remove_file(control_socket);
+    shared
+        .log
+        .record(Draft::new(
+            EventKind::ConnectorStopped,
+            "the connector stopped",
+        ))
+        .await;
+    shared.log.close().await;
+    Ok(())
+}
+
+async fn drain(shared: &Arc<Shared>, mut work: tokio::task::JoinHandle<()>) {
+    shared.phase.send_replace(Phase::Draining);
+    if work.is_finished() {
+        return;
+    }
+    shared
+        .log
+        .record(
+            Draft::new(
+                EventKind::ConnectorDraining,
+                "the connector finishes what it has in flight",
+            )
+            .field("inFlight", shared.in_flight()),
+        )
+        .await;
+    let limit = Duration::from_millis(shared.config().drain_ms);
+    if tokio::time::timeout(limit, &mut work).await.is_err() {
+        shared.phase.send_replace(Phase::Releasing);
+        if tokio::time::timeout(LAST_WORDS, &mut work).await.is_err() {
+            // What is left is in the journal, or returns when its lease expires.
+            work.abort();
+        }
+    }
+}
+
+async fn reload(shared: &Arc<Shared>, path: &Path) {
+    let path = path.to_owned();
+    let current = shared.config();
+    let loaded = tokio::task::spawn_blocking(move || {
+        let config = load(&path)?;
+        fixed(&current, &config)?;
+        let gateway = GatewayClient::new(&config)?;
+        Ok::<_, StartError>((config, gateway))
+    })
+    .await;
+    let draft = match loaded {
+        Ok(Ok((config, gateway))) => {
+            let before = shared.config().concurrency.max(1);
+            let after = config.concurrency.max(1);
+            shared.log.reconfigure(&config.log).await;
+            *shared
+                .config
+                .write()
+                .unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
+            *shared
+                .gateway
+                .write()
+                .unwrap_or_else(PoisonError::into_inner) = Arc::new(gateway);
+            let difference =
+                |more: u32, less: u32| usize::try_from(more.saturating_sub(less)).unwrap_or(0);
+            shared.slots.add_permits(difference(after, before));
+            shed_slots(shared, difference(before, after));
+            shared.freed.notify_one();
+            Draft::new(
+                EventKind::ConfigurationReloaded,
+                "the configuration was read again and is in force",
+            )
+        }
+        Ok(Err(error)) => refused(&error.to_string()),
+        Err(error) => refused(&error.to_string()),
+    };
+    shared.log.record(draft).await;
+}
+
+fn refused(reason: &str) -> Draft {
+    Draft::new(
+        EventKind::ConfigurationRefused,
+        "the configuration was read again and is refused; the old one stays in force",
+    )
+    .field("reason", reason)
+}
+
+/// Permits in use are taken when they come back.
+fn shed_slots(shared: &Arc<Shared>, count: usize) {
+    let left = count.saturating_sub(shared.slots.forget_permits(count));
+    if left > 0 {
+        let shared = Arc::clone(shared);
+        tokio::spawn(async move {
+            if let Ok(permits) = shared
+                .slots
+                .acquire_many(u32::try_from(left).unwrap_or(u32::MAX))
+                .await
+            {
+                permits.forget();
+            }
+        });
+    }
+}
+
+/// What cannot change while the connector runs.
+fn fixed(current: &ConnectorConfig, new: &ConnectorConfig) -> Result<(), StartError> {
+    let changed = [
+        ("instance", current.instance != new.instance),
+        ("engine_socket", current.engine_socket != new.engine_socket),
+        ("journal", current.journal != new.journal),
+        (
+            "journal_max_bytes",
+            current.journal_max_bytes != new.journal_max_bytes,
+        ),
+        (
+            "control_socket",
+            current.control_socket != new.control_socket,
+        ),
+        (
+            "metrics_listen",
+            current.metrics_listen != new.metrics_listen,
+        ),
+        ("log.directory", current.log.directory != new.log.directory),
+    ];
+    match changed.iter().find(|(_, changed)| *changed) {
+        None => Ok(()),
+        Some((key, _)) => Err(StartError::Setting {
+            key,
+            problem: "cannot change while the connector runs; restart it".to_owned(),
+        }),
+    }
+}
+
+async fn heartbeat(shared: Arc<Shared>) {
+    loop {
+        let in_flight = u32::try_from(shared.in_flight()).unwrap_or(u32::MAX);
+        let answer = shared
+            .gateway()
+            .heartbeat(in_flight, shared.engine.is_up())
+            .await;
+        match answer {
+            Ok(()) => shared.service_answered().await,
+            Err(error) => shared.service_failed(&error).await,
+        }
+        tokio::time::sleep(HEARTBEAT).await;
+    }
+}
+
+fn pages_of(shared: &Arc<Shared>) -> Pages {
+    let (for_health, for_metrics) = (Arc::clone(shared), Arc::clone(shared));
+    Pages {
+        health: Arc::new(move || for_health.health()),
+        metrics: Arc::new(move || {
+            let shared = &for_metrics;
+            shared.metrics.take_log_figures(&shared.log.figures());
+            shared
+                .metrics
+                .engine_up
+                .set(i64::from(shared.engine.is_up()));
+            shared.metrics.encode()
+        }),
+    }
+}

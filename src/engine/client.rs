@@ -1,0 +1,244 @@
+//! How the connector and the commands speak to a running engine: one connection, any number of requests in flight.
+
+use super::api::{EngineReply, EngineRequest, EngineStatus, Failure, RecryptRequest, Recrypted};
+use super::ipc::asynchronous::{read_frame, write_frame};
+use super::ipc::{Frame, FrameError, Kind};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::UnixStream;
+use tokio::sync::{mpsc, oneshot};
+
+/// How long connecting and greeting may take.
+const GREETING_LIMIT: Duration = Duration::from_secs(5);
+/// How long a status may take; the engine composes one well within this even while its parts hang.
+const STATUS_LIMIT: Duration = Duration::from_secs(5);
+/// How much longer than the deadline it waits for the engine to say that the deadline has passed.
+const GRACE: Duration = Duration::from_secs(2);
+/// Frames that may wait to be written before senders wait.
+const WRITE_QUEUE: usize = 32;
+
+/// A client of the engine. Clones share one connection. When the connection is lost, what is in flight ends in
+/// [`RecryptError::Unavailable`] and the next call connects again.
+#[derive(Debug, Clone)]
+pub struct EngineClient {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    path: PathBuf,
+    next_id: AtomicU64,
+    connection: tokio::sync::Mutex<Option<Connection>>,
+}
+
+#[derive(Debug, Clone)]
+struct Connection {
+    outgoing: mpsc::Sender<Frame>,
+    waiting: Arc<Waiting>,
+}
+
+/// Who waits for which answer; `None` once the connection is over.
+#[derive(Debug)]
+struct Waiting(Mutex<Option<HashMap<u64, oneshot::Sender<Frame>>>>);
+
+impl Waiting {
+    fn lock(&self) -> MutexGuard<'_, Option<HashMap<u64, oneshot::Sender<Frame>>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Why there is no result.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RecryptError {
+    /// The engine answered with a failure; [`super::api::FailureCode::is_transient`] tells whether later may help.
+    #[error("{}", .0.message)]
+    Failed(Failure),
+    /// No answer: the engine is not there, went away or spoke nonsense. Whether it did the work is unknown; asking again is safe.
+    #[error("the engine is not available: {0}")]
+    Unavailable(String),
+}
+
+impl EngineClient {
+    /// Connects to the engine that listens at `path` and greets it.
+    ///
+    /// # Errors
+    /// [`RecryptError::Unavailable`] when nothing listens there, the engine does not accept this user, or is another release.
+    pub async fn connect(path: &Path) -> Result<Self, RecryptError> {
+        let client = Self {
+            shared: Arc::new(Shared {
+                path: path.to_owned(),
+                next_id: AtomicU64::new(1),
+                connection: tokio::sync::Mutex::new(None),
+            }),
+        };
+        client.connection().await?;
+        Ok(client)
+    }
+
+    /// Re-encrypts one password. `deadline` is how long it may take, in all, counted from this call.
+    ///
+    /// # Errors
+    /// [`RecryptError::Failed`] with the engine's reason, [`RecryptError::Unavailable`] when there is no answer.
+    pub async fn recrypt(
+        &self,
+        request: RecryptRequest,
+        deadline: Duration,
+    ) -> Result<Recrypted, RecryptError> {
+        let id = self.shared.next_id.fetch_add(1, Ordering::Relaxed);
+        let mut frame = Frame::json(
+            Kind::Request,
+            id,
+            &EngineRequest::Recrypt(Box::new(request)),
+        )
+        .map_err(too_large)?;
+        // 0 would mean «as the engine likes».
+        frame.time_left_ms = u32::try_from(deadline.as_millis())
+            .unwrap_or(u32::MAX)
+            .max(1);
+        match self.ask(frame, deadline.saturating_add(GRACE)).await? {
+            EngineReply::Recrypted(recrypted) => Ok(recrypted),
+            EngineReply::Failed(failure) => Err(RecryptError::Failed(failure)),
+            EngineReply::Status(_) => Err(unavailable("an answer to another question")),
+        }
+    }
+
+    /// What the engine reports of itself.
+    ///
+    /// # Errors
+    /// [`RecryptError::Unavailable`] when there is no answer.
+    pub async fn status(&self) -> Result<EngineStatus, RecryptError> {
+        let id = self.shared.next_id.fetch_add(1, Ordering::Relaxed);
+        match self
+            .ask(Frame::bare(Kind::Status, id), STATUS_LIMIT)
+            .await?
+        {
+            EngineReply::Status(status) => Ok(*status),
+            EngineReply::Failed(failure) => Err(RecryptError::Failed(failure)),
+            EngineReply::Recrypted(_) => Err(unavailable("an answer to another question")),
+        }
+    }
+
+    async fn ask(&self, frame: Frame, limit: Duration) -> Result<EngineReply, RecryptError> {
+        let id = frame.id;
+        let connection = tokio::time::timeout(limit, self.connection())
+            .await
+            .map_err(|_| unavailable("it does not answer"))??;
+        let (sender, receiver) = oneshot::channel();
+        match connection.waiting.lock().as_mut() {
+            Some(waiting) => waiting.insert(id, sender),
+            None => return Err(unavailable("the connection is lost")),
+        };
+        // Removes the entry also when this future is dropped half-way.
+        let _entry = Entry {
+            waiting: Arc::clone(&connection.waiting),
+            id,
+        };
+        let answer = async {
+            connection
+                .outgoing
+                .send(frame)
+                .await
+                .map_err(|_| unavailable("the connection is lost"))?;
+            receiver
+                .await
+                .map_err(|_| unavailable("the connection was lost before the answer"))
+        };
+        let frame = tokio::time::timeout(limit, answer)
+            .await
+            .map_err(|_| unavailable("it does not answer"))??;
+        serde_json::from_slice(&frame.payload)
+            .map_err(|_| unavailable("an answer that is none of this release"))
+    }
+
+    async fn connection(&self) -> Result<Connection, RecryptError> {
+        let mut slot = self.shared.connection.lock().await;
+        if let Some(connection) = slot.as_ref()
+            && connection.waiting.lock().is_some()
+        {
+            return Ok(connection.clone());
+        }
+        let connection = tokio::time::timeout(GREETING_LIMIT, open(&self.shared.path))
+            .await
+            .map_err(|_| unavailable("it does not greet"))?
+            .map_err(|error| unavailable(&format!("{}: {error}", self.shared.path.display())))?;
+        *slot = Some(connection.clone());
+        Ok(connection)
+    }
+}
+
+async fn open(path: &Path) -> Result<Connection, FrameError> {
+    let (mut reading, mut writing) = UnixStream::connect(path).await?.into_split();
+    write_frame(&mut writing, &Frame::hello()).await?;
+    let greeting = read_frame(&mut reading)
+        .await?
+        .ok_or(FrameError::Truncated)?;
+    if greeting.kind == Kind::Refused {
+        let reason: String = String::from_utf8_lossy(&greeting.payload)
+            .chars()
+            .filter(|c| !c.is_control())
+            .take(200)
+            .collect();
+        return Err(FrameError::Refused(reason));
+    }
+    greeting.expect_hello()?;
+    let (outgoing, frames) = mpsc::channel(WRITE_QUEUE);
+    let waiting = Arc::new(Waiting(Mutex::new(Some(HashMap::new()))));
+    // The writer ends when every clone of the client is gone; its half of the stream then closes, and the engine closes the other.
+    tokio::spawn(write_frames(writing, frames));
+    tokio::spawn(read_frames(reading, Arc::clone(&waiting)));
+    Ok(Connection { outgoing, waiting })
+}
+
+async fn write_frames(mut stream: impl AsyncWrite + Unpin, mut frames: mpsc::Receiver<Frame>) {
+    while let Some(frame) = frames.recv().await {
+        if write_frame(&mut stream, &frame).await.is_err() {
+            break;
+        }
+    }
+}
+
+async fn read_frames(mut stream: impl AsyncRead + Unpin, waiting: Arc<Waiting>) {
+    while let Ok(Some(frame)) = read_frame(&mut stream).await {
+        if frame.kind != Kind::Reply {
+            break;
+        }
+        let sender = waiting
+            .lock()
+            .as_mut()
+            .and_then(|map| map.remove(&frame.id));
+        if let Some(sender) = sender {
+            // Who asked may have given up.
+            let _ = sender.send(frame);
+        }
+    }
+    // Dropping the senders tells everybody who waits.
+    waiting.lock().take();
+}
+
+struct Entry {
+    waiting: Arc<Waiting>,
+    id: u64,
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        if let Some(map) = self.waiting.lock().as_mut() {
+            map.remove(&self.id);
+        }
+    }
+}
+
+fn unavailable(reason: &str) -> RecryptError {
+    RecryptError::Unavailable(reason.to_owned())
+}
+
+fn too_large(error: FrameError) -> RecryptError {
+    RecryptError::Failed(Failure {
+        code: super::api::FailureCode::BadRequest,
+        message: format!("the request is too large for the engine: {error}"),
+    })
+}

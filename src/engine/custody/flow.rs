@@ -1,0 +1,241 @@
+//! One request from its bytes to its answer, in the order that keeps the key from being used for anything but a record of a
+//! configured importer and a device of a configured authority.
+//!
+//! bounds -> importer's signature -> formats describes the device's certificates -> this process verifies them -> the token
+//! decrypts -> CMS to the verified device
+
+use super::Shared;
+use super::queue::Job;
+use super::refusal::Refusal;
+use crate::clock::{Clock, SystemClock};
+use crate::encoding::Base64Bytes;
+use crate::engine::api::{
+    CmsFormat, DeviceTarget, EngineReply, EngineRequest, FailureCode, RecryptRequest, Recrypted,
+};
+use crate::engine::formats::device::DevicePolicy;
+use crate::engine::formats_process::{FormatsCall, FormatsReturn};
+use crate::engine::ipc::{Frame, Kind};
+use crate::engine::recrypt::chain::{self, CheckedDevice, DeviceTrust};
+use crate::engine::recrypt::{cms, importers};
+use crate::record::Record;
+use hsm::{Custody, KeyFingerprint};
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::Instant;
+
+const MAX_NAME_BYTES: usize = 1024;
+const MAX_PFX_BYTES: usize = 2 * 1024 * 1024;
+/// A modulus of 8192 bits.
+const MAX_CIPHERTEXT_BYTES: usize = 1024;
+const MAX_REFUSAL_CHARS: usize = 400;
+
+/// Does the request and puts the answer into a frame. The operator's log gets one line for each.
+pub(super) fn answer(shared: &Shared, job: &Job) -> Frame {
+    let (name, outcome) = match parse(&job.payload) {
+        Ok(request) => {
+            let outcome = recrypt(shared, job, &request);
+            (request.request_id, outcome)
+        }
+        Err(refusal) => ("-".to_owned(), Err(refusal)),
+    };
+    let reply = match outcome {
+        Ok(recrypted) => {
+            tracing::info!(request_id = %name, custody_key = %recrypted.custody_key, "recrypted");
+            EngineReply::Recrypted(recrypted)
+        }
+        Err(refusal) => {
+            tracing::warn!(request_id = %name, code = ?refusal.told.code, reason = refusal.reason, "refused: {}", refusal.detail);
+            EngineReply::Failed(refusal.told)
+        }
+    };
+    Frame::json(Kind::Reply, job.id, &reply).unwrap_or_else(|error| {
+        tracing::error!(request_id = %name, %error, "an answer cannot be framed");
+        Frame::bare(Kind::Reply, job.id)
+    })
+}
+
+fn parse(payload: &[u8]) -> Result<RecryptRequest, Refusal> {
+    match serde_json::from_slice(payload) {
+        Ok(EngineRequest::Recrypt(request)) => bounded(*request),
+        Ok(EngineRequest::Status) => Err(Refusal::bad_request(
+            "a status is asked for by a frame of its own kind",
+        )),
+        // serde's sentence may quote the input.
+        Err(_) => Err(Refusal::bad_request(
+            "the request is not a message of this release",
+        )),
+    }
+}
+
+/// Bounds that hold before anything looks into a field.
+fn bounded(request: RecryptRequest) -> Result<RecryptRequest, Refusal> {
+    let record = &request.record;
+    let names = [
+        &record.user_principal_name,
+        &record.provider_name,
+        &record.key_name,
+    ];
+    if request.request_id.is_empty()
+        || request.request_id.len() > 128
+        || !request
+            .request_id
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic())
+    {
+        return Err(Refusal::bad_request(
+            "requestId must be 1 to 128 printable ASCII characters without spaces",
+        ));
+    }
+    if names.iter().any(|name| name.len() > MAX_NAME_BYTES) {
+        return Err(Refusal::bad_request(
+            "a name in the record is longer than 1024 bytes",
+        ));
+    }
+    if record.thumbprint.len() != 40
+        || !record
+            .thumbprint
+            .bytes()
+            .all(|byte| byte.is_ascii_hexdigit())
+    {
+        return Err(Refusal::bad_request(
+            "the record's thumbprint is not 40 hexadecimal digits",
+        ));
+    }
+    if request.pfx.as_slice().is_empty() || request.pfx.as_slice().len() > MAX_PFX_BYTES {
+        return Err(Refusal::bad_request(
+            "the PFX is empty or larger than 2 MiB",
+        ));
+    }
+    if record.encrypted_password.as_slice().len() > MAX_CIPHERTEXT_BYTES {
+        return Err(Refusal::bad_request(
+            "the encrypted password is longer than any custody key makes it",
+        ));
+    }
+    if request.device.certificate.as_slice().is_empty() {
+        return Err(Refusal::bad_request("there is no device certificate"));
+    }
+    Ok(request)
+}
+
+fn recrypt(shared: &Shared, job: &Job, request: &RecryptRequest) -> Result<Recrypted, Refusal> {
+    let policy = &shared.policy;
+    let record = &request.record;
+    importers::verify(
+        record,
+        request.pfx.as_slice(),
+        &policy.importers,
+        policy.unsigned_records,
+    )
+    .map_err(|refusal| {
+        Refusal::open(refusal.failure_code(), refusal.code(), refusal.to_string())
+    })?;
+    if request.format == CmsFormat::CompatibleDesEde3 && !policy.cms_des_ede3 {
+        return Err(Refusal::open(
+            FailureCode::FormatRefused,
+            "format_not_allowed",
+            "the format compatibleDesEde3 is not allowed here: it needs the engine's exception cms-des-ede3".to_owned(),
+        ));
+    }
+
+    let now_ms = SystemClock.now_ms();
+    let checked = describe_device(shared, job, &request.device, now_ms)?;
+    let device = chain::verify(&request.device, &checked, &policy.devices, now_ms)
+        .map_err(|error| Refusal::open(error.failure_code(), error.code(), error.to_string()))?;
+    let cms_refusal =
+        |error: cms::CmsError| Refusal::open(error.failure_code(), error.code(), error.to_string());
+    cms::check_format(request.format, &device).map_err(cms_refusal)?;
+
+    let custody = shared
+        .token
+        .get()
+        .map_err(|problem| Refusal::token_unavailable("token_not_open", problem))?;
+    let key = find_key(&*custody, record)?;
+    if Instant::now() >= job.deadline {
+        return Err(Refusal::deadline());
+    }
+    shared.key_uses.fetch_add(1, Ordering::Relaxed);
+    let password = custody.decrypt(&key, record.padding, record.encrypted_password.as_slice())?;
+    let cms = cms::envelop(request.format, &device, &password).map_err(cms_refusal)?;
+    Ok(Recrypted {
+        cms: Base64Bytes(cms),
+        custody_key: key.to_string(),
+    })
+}
+
+/// Has the formats process parse the device's certificates.
+fn describe_device(
+    shared: &Shared,
+    job: &Job,
+    device: &DeviceTarget,
+    now_ms: i64,
+) -> Result<CheckedDevice, Refusal> {
+    let call = FormatsCall::CheckDevice {
+        device: device.clone(),
+        policy: DevicePolicy {
+            anchors: shared.policy.anchors_der.clone(),
+            require_anchor: matches!(shared.policy.devices, DeviceTrust::Anchors(_)),
+            now_ms,
+        },
+    };
+    let frame = Frame::json(Kind::Call, job.id, &call)
+        .map_err(|_| Refusal::bad_request("the device's certificates are too large"))?;
+    let answer = shared.calls.expect(job.id);
+    shared.link.send(frame);
+    let received = answer.recv_timeout(job.deadline.saturating_duration_since(Instant::now()));
+    shared.calls.forget(job.id);
+    let payload = match received {
+        Ok(Some(payload)) => payload,
+        // The caller has been told by the supervisor, or nobody waits.
+        Ok(None) | Err(RecvTimeoutError::Disconnected) => {
+            return Err(Refusal::fault(
+                "abandoned",
+                "nobody waits for this request any more".to_owned(),
+            ));
+        }
+        Err(RecvTimeoutError::Timeout) => return Err(Refusal::deadline()),
+    };
+    match serde_json::from_slice(&payload) {
+        Ok(FormatsReturn::Device(checked)) => Ok(checked),
+        Ok(FormatsReturn::DeviceRefused(refusal)) => Err(Refusal::open(
+            FailureCode::DeviceCertificateRefused,
+            "device_refused",
+            printable(&refusal.to_string()),
+        )),
+        Ok(FormatsReturn::NotUnderstood) | Err(_) => Err(Refusal::fault(
+            "formats_answer",
+            "the formats process and custody do not understand each other".to_owned(),
+        )),
+    }
+}
+
+/// The formats process may be in a stranger's hand: its words are bounded and cannot forge a log line.
+fn printable(text: &str) -> String {
+    text.chars()
+        .filter(|letter| !letter.is_control())
+        .take(MAX_REFUSAL_CHARS)
+        .collect()
+}
+
+/// The key that the record names by fingerprint; records without one (only let in under `unsigned-records`) name a label.
+fn find_key(custody: &dyn Custody, record: &Record) -> Result<KeyFingerprint, Refusal> {
+    if let Some(fingerprint) = &record.custody_key {
+        return fingerprint.parse().map_err(|_| {
+            Refusal::bad_request("the record's custodyKey is not a SHA-256 in hexadecimal")
+        });
+    }
+    let mut fitting = custody
+        .keys()?
+        .into_iter()
+        .filter(|key| key.is_usable() && key.label == record.key_name);
+    match (fitting.next(), fitting.next()) {
+        (Some(key), None) => Ok(key.fingerprint),
+        (None, _) => Err(Refusal::key_not_found(format!(
+            "no usable key has the label {:?}",
+            record.key_name
+        ))),
+        (Some(_), Some(_)) => Err(Refusal::key_not_found(format!(
+            "more than one key has the label {:?}",
+            record.key_name
+        ))),
+    }
+}

@@ -1,0 +1,189 @@
+//! The custody process: it holds the token's sessions and, for moments, clear passwords. It parses nothing that strangers made:
+//! certificates are described by the formats process and verified here by their bytes.
+//!
+//! One thread reads and answers pings at once, [`request_threads`] threads work, one opens the token (and tries again while it is
+//! not there), one reports, one watches: a call that hangs in the PKCS#11 module cannot be interrupted, only its process replaced.
+
+mod flow;
+mod queue;
+mod refusal;
+mod report;
+mod token;
+mod watchdog;
+
+pub use report::CustodyReport;
+
+use super::hardening::{self, Limits};
+use super::ipc::blocking::{Incoming, read_frame};
+use super::ipc::{Duplex, Frame, FrameError, Kind};
+use super::policy::{EnginePolicy, PolicyError};
+use crate::config::{EngineConfig, TokenSection};
+use queue::{Calls, Job, Queue};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::mpsc::sync_channel;
+use std::time::Instant;
+use token::TokenHolder;
+
+const WRITE_LIMIT_BYTES: usize = 64 * 1024 * 1024;
+/// Threads beyond those of the token: they wait for the formats process while others use the token.
+const EXTRA_THREADS: usize = 2;
+
+/// Requests that custody works on at once.
+pub(crate) fn request_threads(token: &TokenSection) -> usize {
+    token.threads.clamp(1, 64).saturating_add(EXTRA_THREADS)
+}
+
+/// Why the process ended.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CustodyError {
+    /// The configuration; starting again without a change is of no use.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+    /// The token section names no source of the PIN, or two.
+    #[error("engine.token: name exactly one of pin_file and pin_credential")]
+    PinSource,
+    /// The cryptographic module did not start.
+    #[error("the cryptographic module did not start: {0}")]
+    Module(#[from] fips::Error),
+    /// Standard input is not the supervisor's socket, or it broke.
+    #[error("the connection to the supervisor: {0}")]
+    Connection(#[from] FrameError),
+    /// The system gave no thread or descriptor.
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+}
+
+impl CustodyError {
+    /// Whether only another configuration helps.
+    #[must_use]
+    pub fn is_configuration(&self) -> bool {
+        matches!(self, Self::Policy(_) | Self::PinSource)
+    }
+}
+
+/// What the threads of this process share.
+struct Shared {
+    config: EngineConfig,
+    policy: EnginePolicy,
+    module_version: String,
+    notes: Vec<String>,
+    link: Duplex,
+    queue: Queue,
+    calls: Calls,
+    token: TokenHolder,
+    key_uses: AtomicU64,
+}
+
+/// Works for the supervisor on the other end of standard input until it closes.
+///
+/// # Errors
+/// [`CustodyError`] when it cannot start or the connection breaks. The caller ends the process by
+/// [`hardening::exit`], because a thread may be inside the PKCS#11 module.
+pub fn run(config: EngineConfig) -> Result<(), CustodyError> {
+    hardening::ignore_terminal_signals()?;
+    let notes = hardening::protect(Limits {
+        lock_memory: true,
+        ..Limits::default()
+    });
+    for note in &notes {
+        tracing::warn!(part = "custody", "{note}");
+    }
+    let module = fips::start()?;
+    let policy = EnginePolicy::load(&config)?;
+    let token =
+        TokenHolder::new(&config, policy.extractable_keys).ok_or(CustodyError::PinSource)?;
+    let stream = hardening::supervisor_socket()?;
+    let reading = stream.try_clone()?;
+    let shared = Arc::new(Shared {
+        module_version: module.version().to_owned(),
+        notes,
+        link: Duplex::start("supervisor", stream, WRITE_LIMIT_BYTES)?,
+        queue: Queue::default(),
+        calls: Calls::default(),
+        token,
+        key_uses: AtomicU64::new(0),
+        policy,
+        config,
+    });
+    shared.link.send(Frame::hello());
+    serve(&shared, reading)
+}
+
+fn serve(shared: &Arc<Shared>, mut reading: UnixStream) -> Result<(), CustodyError> {
+    for number in 0..request_threads(&shared.config.token) {
+        let shared = Arc::clone(shared);
+        std::thread::Builder::new()
+            .name(format!("request-{number}"))
+            .spawn(move || {
+                while let Some(job) = shared.queue.take() {
+                    let frame = flow::answer(&shared, &job);
+                    shared.link.send(frame);
+                    shared.queue.finished();
+                }
+            })?;
+    }
+    let opening = Arc::clone(shared);
+    std::thread::Builder::new()
+        .name("token".to_owned())
+        .spawn(move || {
+            opening.token.keep_open(|| {
+                opening.link.send(Frame::bare(Kind::Ready, 0));
+            });
+        })?;
+    let watching = Arc::clone(shared);
+    std::thread::Builder::new()
+        .name("watchdog".to_owned())
+        .spawn(move || watchdog::watch(&watching))?;
+    // One report is made at a time and one may wait; the token may hang over it.
+    let (ask, asked) = sync_channel::<u64>(1);
+    let reporting = Arc::clone(shared);
+    std::thread::Builder::new()
+        .name("report".to_owned())
+        .spawn(move || {
+            for id in asked {
+                match Frame::json(Kind::Status, id, &report::make(&reporting)) {
+                    Ok(frame) => reporting.link.send(frame),
+                    Err(_) => false,
+                };
+            }
+        })?;
+
+    let mut greeted = false;
+    loop {
+        let frame = match read_frame(&mut reading)? {
+            Incoming::Closed => return Ok(()),
+            Incoming::Idle => continue,
+            Incoming::Frame(frame) => frame,
+        };
+        if !greeted {
+            frame.expect_hello()?;
+            greeted = true;
+            continue;
+        }
+        match frame.kind {
+            Kind::Ping => {
+                shared.link.send(Frame::bare(Kind::Pong, frame.id));
+            }
+            Kind::Request => {
+                if let Err(job) = shared.queue.push(Job::new(frame, Instant::now())) {
+                    shared.link.send(Frame::bare(Kind::GivenBack, job.id));
+                }
+            }
+            Kind::Return => shared.calls.answer(frame.id, Some(frame.payload)),
+            Kind::Abandoned => {
+                shared.calls.answer(frame.id, None);
+                if shared.queue.forget(frame.id) {
+                    shared.link.send(Frame::bare(Kind::Reply, frame.id));
+                }
+            }
+            Kind::Status => {
+                // Full: the supervisor gets the report that is being made.
+                let _ = ask.try_send(frame.id);
+            }
+            _ => {}
+        }
+    }
+}

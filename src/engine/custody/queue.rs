@@ -1,0 +1,131 @@
+//! Requests that wait for a thread, and threads that wait for the formats process.
+
+use crate::engine::ipc::Frame;
+use std::collections::{HashMap, VecDeque};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// One request.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) id: u64,
+    pub(super) payload: Vec<u8>,
+    pub(super) deadline: Instant,
+}
+
+impl Job {
+    pub(super) fn new(frame: Frame, now: Instant) -> Self {
+        Self {
+            id: frame.id,
+            payload: frame.payload,
+            deadline: now + Duration::from_millis(u64::from(frame.time_left_ms)),
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Jobs {
+    waiting: VecDeque<Job>,
+    busy: usize,
+    leaving: bool,
+}
+
+/// The requests that wait. Their number is bounded by the supervisor's lane.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    jobs: Mutex<Jobs>,
+    changed: Condvar,
+}
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, Jobs> {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a request; gives it back when this process is about to end.
+    pub(super) fn push(&self, job: Job) -> Result<(), Job> {
+        let mut jobs = self.lock();
+        if jobs.leaving {
+            return Err(job);
+        }
+        jobs.waiting.push_back(job);
+        self.changed.notify_one();
+        Ok(())
+    }
+
+    /// Waits for a request; `None` when this process is about to end.
+    pub(super) fn take(&self) -> Option<Job> {
+        let mut jobs = self.lock();
+        loop {
+            if jobs.leaving {
+                return None;
+            }
+            if let Some(job) = jobs.waiting.pop_front() {
+                jobs.busy = jobs.busy.saturating_add(1);
+                return Some(job);
+            }
+            jobs = self
+                .changed
+                .wait(jobs)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// A request that was taken has been answered.
+    pub(super) fn finished(&self) {
+        let mut jobs = self.lock();
+        jobs.busy = jobs.busy.saturating_sub(1);
+    }
+
+    /// Removes a request that nobody has begun.
+    pub(super) fn forget(&self, id: u64) -> bool {
+        let mut jobs = self.lock();
+        let before = jobs.waiting.len();
+        jobs.waiting.retain(|job| job.id != id);
+        jobs.waiting.len() != before
+    }
+
+    /// Nothing more is begun; what waited comes back.
+    pub(super) fn leave(&self) -> Vec<Job> {
+        let mut jobs = self.lock();
+        jobs.leaving = true;
+        self.changed.notify_all();
+        jobs.waiting.drain(..).collect()
+    }
+
+    /// Requests that threads are busy with.
+    pub(super) fn busy(&self) -> usize {
+        self.lock().busy
+    }
+}
+
+/// Threads that wait for the formats process, by the request they work on.
+#[derive(Debug, Default)]
+pub(super) struct Calls(Mutex<HashMap<u64, SyncSender<Option<Vec<u8>>>>>);
+
+impl Calls {
+    fn lock(&self) -> MutexGuard<'_, HashMap<u64, SyncSender<Option<Vec<u8>>>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Announces that the thread of this request is going to wait.
+    pub(super) fn expect(&self, id: u64) -> Receiver<Option<Vec<u8>>> {
+        let (sender, receiver) = sync_channel(1);
+        self.lock().insert(id, sender);
+        receiver
+    }
+
+    /// The answer is there, or (`None`) there will be none. Nobody may wait any more: then it is dropped.
+    pub(super) fn answer(&self, id: u64, payload: Option<Vec<u8>>) {
+        let sender = self.lock().remove(&id);
+        if let Some(sender) = sender {
+            let _ = sender.try_send(payload);
+        }
+    }
+
+    /// The thread waits no longer.
+    pub(super) fn forget(&self, id: u64) {
+        self.lock().remove(&id);
+    }
+}

@@ -1,0 +1,83 @@
+//! What custody reports of itself to the supervisor.
+
+use super::Shared;
+use super::token::describe;
+use crate::engine::api::KeyStatus;
+use hsm::Custody;
+use serde::{Deserialize, Serialize};
+use std::sync::atomic::Ordering;
+
+/// Custody's part of a status. Nothing in it is secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CustodyReport {
+    /// Version of the cryptographic module that runs.
+    pub module_version: String,
+    /// The token.
+    pub token: Option<serde_json::Value>,
+    /// Why there is none.
+    pub token_problem: Option<String>,
+    /// What the token was seen to do.
+    pub capabilities: Option<serde_json::Value>,
+    /// Keys, with the reason for each that is refused.
+    pub keys: Vec<KeyStatus>,
+    /// Private-key operations asked of the token for requests.
+    pub key_uses: u64,
+    /// What the process could not do to protect itself.
+    pub notes: Vec<String>,
+}
+
+impl CustodyReport {
+    /// What can be said while custody says nothing.
+    #[must_use]
+    pub fn silent() -> Self {
+        Self {
+            // All parts are the same program, which starts with no other version.
+            module_version: fips::EXPECTED_VERSION.to_owned(),
+            token: None,
+            token_problem: Some(
+                "the custody process does not report: it is being restarted or hangs".to_owned(),
+            ),
+            capabilities: None,
+            keys: Vec::new(),
+            key_uses: 0,
+            notes: Vec::new(),
+        }
+    }
+}
+
+pub(super) fn make(shared: &Shared) -> CustodyReport {
+    let mut report = CustodyReport {
+        module_version: shared.module_version.clone(),
+        token: None,
+        token_problem: None,
+        capabilities: None,
+        keys: Vec::new(),
+        key_uses: shared.key_uses.load(Ordering::Relaxed),
+        notes: shared.notes.clone(),
+    };
+    let custody = match shared.token.get() {
+        Ok(custody) => custody,
+        Err(problem) => {
+            report.token_problem = Some(problem);
+            return report;
+        }
+    };
+    match custody.keys() {
+        Ok(keys) => {
+            report.token = serde_json::to_value(custody.token()).ok();
+            report.capabilities = serde_json::to_value(custody.capabilities()).ok();
+            report.keys = keys
+                .into_iter()
+                .map(|key| KeyStatus {
+                    fingerprint: key.fingerprint.to_string(),
+                    label: key.label,
+                    modulus_bits: key.modulus_bits,
+                    problems: key.problems.iter().map(ToString::to_string).collect(),
+                })
+                .collect();
+        }
+        Err(error) => report.token_problem = Some(describe(&error)),
+    }
+    report
+}

@@ -1,0 +1,142 @@
+//! The formats process: parses what strangers made, for custody. It has no token, no files and no network, and is expected to die
+//! over a bad input rather than to be clever about it: the supervisor starts another.
+
+use super::api::DeviceTarget;
+use super::formats::device::{DevicePolicy, DeviceRefusal, check_device};
+use super::hardening::{self, Limits};
+use super::ipc::blocking::{Incoming, read_frame};
+use super::ipc::{Duplex, Frame, FrameError, Kind};
+use super::recrypt::chain::CheckedDevice;
+use serde::{Deserialize, Serialize};
+use std::os::unix::net::UnixStream;
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Threads that parse; the supervisor hands out no more calls at once.
+pub(crate) const THREADS: usize = 2;
+const WRITE_LIMIT_BYTES: usize = 16 * 1024 * 1024;
+/// Address space: several times what the largest frames need.
+const ADDRESS_SPACE_BYTES: u64 = 2 * 1024 * 1024 * 1024;
+/// Processor time in all; at a millisecond for a certificate this is millions of them, and then a fresh process is no loss.
+const CPU_SECONDS: u64 = 6 * 3600;
+/// Descriptors: the three standard ones and the connection, with room for what the standard library opens at start.
+const OPEN_FILES: u64 = 16;
+
+/// What custody asks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "call", rename_all = "camelCase")]
+pub enum FormatsCall {
+    /// Parse and judge a device certificate and find its path.
+    CheckDevice {
+        /// The certificates.
+        device: DeviceTarget,
+        /// What they are held against.
+        policy: DevicePolicy,
+    },
+}
+
+/// What the formats process says. To custody it is a claim: see [`super::recrypt::chain::verify`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "result", content = "value", rename_all = "camelCase")]
+pub enum FormatsReturn {
+    /// The path that it found.
+    Device(CheckedDevice),
+    /// Why there is none.
+    DeviceRefused(DeviceRefusal),
+    /// The call itself was not understood.
+    NotUnderstood,
+}
+
+/// Why the process ended.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FormatsError {
+    /// The cryptographic module did not start.
+    #[error("the cryptographic module did not start: {0}")]
+    Module(#[from] fips::Error),
+    /// Standard input is not the supervisor's socket, or it broke.
+    #[error("the connection to the supervisor: {0}")]
+    Connection(#[from] FrameError),
+    /// The system gave no thread or descriptor.
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+}
+
+/// Works for the supervisor on the other end of standard input until it closes.
+///
+/// # Errors
+/// [`FormatsError`] when it cannot start or the connection breaks.
+pub fn run() -> Result<(), FormatsError> {
+    hardening::ignore_terminal_signals()?;
+    for note in hardening::protect(Limits {
+        address_space_bytes: Some(ADDRESS_SPACE_BYTES),
+        cpu_seconds: Some(CPU_SECONDS),
+        open_files: Some(OPEN_FILES),
+        lock_memory: false,
+    }) {
+        tracing::warn!(part = "formats", "{note}");
+    }
+    fips::start()?;
+    let stream = hardening::supervisor_socket()?;
+    serve(stream)
+}
+
+fn serve(stream: UnixStream) -> Result<(), FormatsError> {
+    let mut reading = stream.try_clone()?;
+    let link = Arc::new(Duplex::start("supervisor", stream, WRITE_LIMIT_BYTES)?);
+    let (queue, calls) = channel::<Frame>();
+    let calls = Arc::new(Mutex::new(calls));
+    for number in 0..THREADS {
+        let (calls, link) = (Arc::clone(&calls), Arc::clone(&link));
+        std::thread::Builder::new()
+            .name(format!("formats-{number}"))
+            .spawn(move || work(&calls, &link))?;
+    }
+    link.send(Frame::hello());
+    link.send(Frame::bare(Kind::Ready, 0));
+    let mut greeted = false;
+    loop {
+        match read_frame(&mut reading)? {
+            Incoming::Closed => return Ok(()),
+            Incoming::Idle => {}
+            Incoming::Frame(frame) if !greeted => {
+                frame.expect_hello()?;
+                greeted = true;
+            }
+            Incoming::Frame(frame) => match frame.kind {
+                Kind::Ping => {
+                    link.send(Frame::bare(Kind::Pong, frame.id));
+                }
+                // The threads that take from it never end before this one.
+                Kind::Call => drop(queue.send(frame)),
+                _ => {}
+            },
+        }
+    }
+}
+
+fn work(calls: &Mutex<Receiver<Frame>>, link: &Duplex) {
+    loop {
+        let call = calls.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(call) = call else {
+            return;
+        };
+        let answer = answer(&call.payload);
+        match Frame::json(Kind::Return, call.id, &answer) {
+            Ok(frame) => link.send(frame),
+            Err(_) => link.send(Frame::with_payload(Kind::Return, call.id, Vec::new())),
+        };
+    }
+}
+
+/// The whole of what a stranger's bytes reach: one call in, one answer out.
+#[must_use]
+pub fn answer(payload: &[u8]) -> FormatsReturn {
+    match serde_json::from_slice(payload) {
+        Ok(FormatsCall::CheckDevice { device, policy }) => match check_device(&device, &policy) {
+            Ok(checked) => FormatsReturn::Device(checked),
+            Err(refusal) => FormatsReturn::DeviceRefused(refusal),
+        },
+        Err(_) => FormatsReturn::NotUnderstood,
+    }
+}

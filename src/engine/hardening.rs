@@ -1,0 +1,137 @@
+//! What a part of the engine does to itself before it touches anything that matters.
+
+use rustix::fd::AsFd;
+use rustix::process::{DumpableBehavior, Resource, Rlimit, Signal};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+/// Bounds of a process; `None` leaves the system's.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Limits {
+    /// RLIMIT_AS in bytes.
+    pub address_space_bytes: Option<u64>,
+    /// RLIMIT_CPU in seconds.
+    pub cpu_seconds: Option<u64>,
+    /// RLIMIT_NOFILE.
+    pub open_files: Option<u64>,
+    /// Keep all memory, now and later, out of swap.
+    pub lock_memory: bool,
+}
+
+/// Makes this process unreadable to others of the same user (not dumpable, so neither core file nor debugger), unable to gain
+/// rights by exec, dead when its parent dies, and bounded. Returns a sentence for each measure that the system did not allow.
+#[must_use]
+pub fn protect(limits: Limits) -> Vec<String> {
+    let mut notes = Vec::new();
+    let mut note = |what: &str, done: rustix::io::Result<()>| {
+        if let Err(error) = done {
+            notes.push(format!("{what}: {error}"));
+        }
+    };
+    note("core dumps are not switched off", limit(Resource::Core, 0));
+    note(
+        "other processes of the same user may read its memory",
+        rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable),
+    );
+    note(
+        "it may gain rights by exec",
+        rustix::thread::set_no_new_privs(true),
+    );
+    note(
+        "it does not die at once with its parent",
+        rustix::process::set_parent_process_death_signal(Some(Signal::KILL)),
+    );
+    if let Some(bytes) = limits.address_space_bytes {
+        note(
+            "its address space is not bounded",
+            limit(Resource::As, bytes),
+        );
+    }
+    if let Some(seconds) = limits.cpu_seconds {
+        note(
+            "its processor time is not bounded",
+            limit(Resource::Cpu, seconds),
+        );
+    }
+    if let Some(files) = limits.open_files {
+        note(
+            "its open files are not bounded",
+            limit(Resource::Nofile, files),
+        );
+    }
+    if limits.lock_memory {
+        note(
+            "its memory may be swapped out (raise LimitMEMLOCK)",
+            lock_memory(),
+        );
+    }
+    notes
+}
+
+/// Locks all memory, but only where no limit can make a later allocation fail because of it.
+fn lock_memory() -> rustix::io::Result<()> {
+    use rustix::mm::{MlockAllFlags, mlockall};
+    let unlimited = rustix::process::getrlimit(Resource::Memlock)
+        .current
+        .is_none();
+    if !unlimited && !rustix::process::geteuid().is_root() {
+        return Err(rustix::io::Errno::PERM);
+    }
+    mlockall(MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT)
+}
+
+fn limit(resource: Resource, value: u64) -> rustix::io::Result<()> {
+    // Never above what somebody has set already.
+    let maximum = rustix::process::getrlimit(resource).maximum;
+    let value = maximum.map_or(value, |maximum| maximum.min(value));
+    rustix::process::setrlimit(
+        resource,
+        Rlimit {
+            current: Some(value),
+            maximum: Some(value),
+        },
+    )
+}
+
+/// Has this process ignore what a terminal or a service manager sends to the whole group: the supervisor decides when it ends, by
+/// closing the connection.
+///
+/// # Errors
+/// When the system does not allow it.
+pub fn ignore_terminal_signals() -> std::io::Result<()> {
+    for signal in [
+        signal_hook::consts::SIGINT,
+        signal_hook::consts::SIGTERM,
+        signal_hook::consts::SIGHUP,
+    ] {
+        signal_hook::flag::register(signal, Arc::new(AtomicBool::new(false)))?;
+    }
+    Ok(())
+}
+
+/// The supervisor's socket, which was passed as standard input.
+///
+/// # Errors
+/// When standard input is something else: then nobody started this process as it has to be started.
+pub fn supervisor_socket() -> std::io::Result<UnixStream> {
+    let input = std::io::stdin();
+    let is_socket = rustix::net::sockopt::socket_domain(input.as_fd())
+        .is_ok_and(|domain| domain == rustix::net::AddressFamily::UNIX);
+    if !is_socket {
+        return Err(std::io::Error::other(
+            "standard input is not the supervisor's socket: this is started by the command engine, not by hand",
+        ));
+    }
+    Ok(UnixStream::from(input.as_fd().try_clone_to_owned()?))
+}
+
+/// Ends this process for certain: the ordinary way first, and by a signal if that hangs in somebody else's clean-up.
+pub fn exit(code: i32) -> ! {
+    // A thread inside the PKCS#11 module may hold what the module's own exit handler wants.
+    let _ = std::thread::Builder::new().spawn(|| {
+        std::thread::sleep(std::time::Duration::from_secs(2));
+        let _ = rustix::process::kill_process(rustix::process::getpid(), Signal::KILL);
+    });
+    std::process::exit(code)
+}

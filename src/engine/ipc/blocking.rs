@@ -1,0 +1,94 @@
+//! Frames over blocking streams, for the engine's own processes.
+
+use super::{Frame, FrameError, HEADER_BYTES, Header};
+use std::io::{ErrorKind, Read, Write};
+
+/// A payload is read in pieces of this size, so that memory grows with what has really arrived and not with what was announced.
+const CHUNK_BYTES: usize = 64 * 1024;
+
+/// What a read brought.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Incoming {
+    /// A frame.
+    Frame(Frame),
+    /// The stream's read timeout passed with no frame begun.
+    Idle,
+    /// The other side closed between two frames.
+    Closed,
+}
+
+enum Filled {
+    Whole,
+    ClosedBefore,
+    IdleBefore,
+}
+
+/// Reads one frame. On a stream with a read timeout, a timeout between two frames is [`Incoming::Idle`] and one inside a frame
+/// is an error.
+///
+/// # Errors
+/// [`FrameError`]; the stream is of no use after one.
+pub fn read_frame(stream: &mut impl Read) -> Result<Incoming, FrameError> {
+    let mut header = [0u8; HEADER_BYTES];
+    match fill(stream, &mut header, true)? {
+        Filled::Whole => {}
+        Filled::ClosedBefore => return Ok(Incoming::Closed),
+        Filled::IdleBefore => return Ok(Incoming::Idle),
+    }
+    let header = Header::parse(&header)?;
+    let mut payload = Vec::new();
+    while payload.len() < header.payload_bytes {
+        let start = payload.len();
+        let end = header.payload_bytes.min(start.saturating_add(CHUNK_BYTES));
+        payload.resize(end, 0);
+        fill(stream, payload.get_mut(start..).unwrap_or_default(), false)?;
+    }
+    Ok(Incoming::Frame(header.with(payload)))
+}
+
+fn fill(
+    stream: &mut impl Read,
+    buffer: &mut [u8],
+    at_boundary: bool,
+) -> Result<Filled, FrameError> {
+    let mut filled = 0;
+    while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match stream.read(rest) {
+            Ok(0) if at_boundary && filled == 0 => return Ok(Filled::ClosedBefore),
+            Ok(0) => return Err(FrameError::Truncated),
+            Ok(count) => filled = filled.saturating_add(count),
+            Err(error) => match error.kind() {
+                ErrorKind::Interrupted => {}
+                ErrorKind::WouldBlock | ErrorKind::TimedOut if at_boundary && filled == 0 => {
+                    return Ok(Filled::IdleBefore);
+                }
+                ErrorKind::WouldBlock | ErrorKind::TimedOut => return Err(FrameError::Stalled),
+                ErrorKind::ConnectionReset if at_boundary && filled == 0 => {
+                    return Ok(Filled::ClosedBefore);
+                }
+                _ => return Err(FrameError::Io(error)),
+            },
+        }
+    }
+    Ok(Filled::Whole)
+}
+
+/// Writes one frame and flushes it.
+///
+/// # Errors
+/// [`FrameError::TooLong`] before anything is written; [`FrameError::Io`].
+pub fn write_frame(stream: &mut impl Write, frame: &Frame) -> Result<(), FrameError> {
+    let header = frame.header()?;
+    if frame.payload.len() <= CHUNK_BYTES {
+        // One write for what is small: half the system calls, and no header alone on the wire.
+        let mut whole = Vec::with_capacity(HEADER_BYTES.saturating_add(frame.payload.len()));
+        whole.extend_from_slice(&header);
+        whole.extend_from_slice(&frame.payload);
+        stream.write_all(&whole)?;
+    } else {
+        stream.write_all(&header)?;
+        stream.write_all(&frame.payload)?;
+    }
+    stream.flush()?;
+    Ok(())
+}

@@ -1,0 +1,80 @@
+//! Whose records and which devices the engine accepts, from its configuration. Nothing is accepted by default: where the
+//! configuration names nobody, the exception has to be named instead.
+
+use super::recrypt::anchors::{self, LoadError};
+use super::recrypt::chain::DeviceTrust;
+use super::recrypt::importers::{self, Importer};
+use crate::config::{EngineConfig, EngineException};
+use crate::encoding::Base64Bytes;
+
+/// The engine's checked policy.
+#[derive(Debug, Clone)]
+pub struct EnginePolicy {
+    /// Whose device certificates are accepted.
+    pub devices: DeviceTrust,
+    /// The configured anchors (DER), for the formats process.
+    pub anchors_der: Vec<Base64Bytes>,
+    /// Whose records are accepted.
+    pub importers: Vec<Importer>,
+    /// Whether records without a signature are accepted.
+    pub unsigned_records: bool,
+    /// Whether the format with DES-EDE3 may be asked for.
+    pub cms_des_ede3: bool,
+    /// Whether keys that are extractable or not sensitive may be used.
+    pub extractable_keys: bool,
+}
+
+/// Why the engine does not start with this configuration.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PolicyError {
+    /// Neither anchors nor the exception.
+    #[error(
+        "no device_anchors are configured: name the certificates of the authorities that issue to devices, or add \
+         \"no-device-anchors\" to exceptions (whoever controls the service can then have passwords encrypted to a key of their own)"
+    )]
+    NoDeviceAnchors,
+    /// Neither importers nor the exception.
+    #[error(
+        "no importers are configured: name the public keys of those who sign records, or add \"unsigned-records\" to exceptions \
+         (whoever controls the service can then mix users, PFX files and passwords)"
+    )]
+    NoImporters,
+    /// A file of the operator's cannot be used.
+    #[error(transparent)]
+    File(#[from] LoadError),
+}
+
+impl EnginePolicy {
+    /// Reads the files that the configuration names, and refuses a configuration that would accept anybody without saying so.
+    ///
+    /// # Errors
+    /// [`PolicyError`].
+    pub fn load(config: &EngineConfig) -> Result<Self, PolicyError> {
+        let has = |exception| config.exceptions.contains(&exception);
+        if config.device_anchors.is_empty() && !has(EngineException::NoDeviceAnchors) {
+            return Err(PolicyError::NoDeviceAnchors);
+        }
+        if config.importers.is_empty() && !has(EngineException::UnsignedRecords) {
+            return Err(PolicyError::NoImporters);
+        }
+        let anchors = anchors::load(&config.device_anchors)?;
+        let anchors_der = anchors
+            .iter()
+            .map(|anchor| Base64Bytes(anchor.der().to_vec()))
+            .collect();
+        let devices = if has(EngineException::NoDeviceAnchors) {
+            DeviceTrust::Unanchored
+        } else {
+            DeviceTrust::Anchors(anchors)
+        };
+        Ok(Self {
+            devices,
+            anchors_der,
+            importers: importers::load(&config.importers)?,
+            unsigned_records: has(EngineException::UnsignedRecords),
+            cms_des_ede3: has(EngineException::CmsDesEde3),
+            extractable_keys: has(EngineException::ExtractableKeys),
+        })
+    }
+}

@@ -1,0 +1,110 @@
+//! The engine's first process: it listens, checks who calls, passes frames on and replaces the parts that die. It opens no token
+//! and reads no payload that came from outside.
+
+mod callers;
+mod event;
+mod lane;
+mod listener;
+mod part;
+mod requests;
+mod router;
+mod status;
+
+pub(crate) use part::EXIT_CONFIGURATION;
+
+use super::formats_process::THREADS as FORMATS_WIDTH;
+use super::policy::{EnginePolicy, PolicyError};
+use crate::config::EngineConfig;
+use event::Event;
+use listener::Listener;
+use part::{Launch, PartKind};
+use router::Router;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::sync_channel;
+
+/// Events that wait for the routing thread; who brings more waits.
+const EVENT_QUEUE: usize = 64;
+
+/// Why the engine did not start, or stopped.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SupervisorError {
+    /// The configuration accepts anybody without saying so, or names a file that cannot be used.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+    /// The socket cannot be used.
+    #[error("{}: {problem}", path.display())]
+    Socket {
+        /// Which.
+        path: PathBuf,
+        /// Why, and what to do.
+        problem: String,
+    },
+    /// A part refuses its configuration; its own log line says what is wrong.
+    #[error("the part {0} refuses to start with this configuration: its message is above")]
+    PartConfiguration(&'static str),
+    /// The system gave no thread, descriptor or signal.
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+}
+
+/// Runs the engine until SIGTERM or SIGINT: then it accepts nothing more, answers what is in flight within ten seconds, ends the
+/// parts and returns. A second signal cuts that short.
+///
+/// `config_path` is handed to the custody process, which reads it itself; `log` are the options that make the parts log as this process does.
+///
+/// # Errors
+/// [`SupervisorError`] when it cannot start; what happens to the parts later is dealt with.
+pub fn run(
+    config: &EngineConfig,
+    config_path: &Path,
+    log: &[OsString],
+) -> Result<(), SupervisorError> {
+    // Only to refuse early and in words; custody loads it again.
+    EnginePolicy::load(config)?;
+    let config_path = std::path::absolute(config_path)?;
+    let program = std::env::current_exe()?;
+    let own = rustix::process::geteuid().as_raw();
+    let others_may_call = config.allowed_uids.iter().any(|uid| *uid != own);
+    let mut listener = Listener::bind(&config.socket, others_may_call)?;
+
+    let (events, queue) = sync_channel(EVENT_QUEUE);
+    let mut signals = Signals::new([SIGTERM, SIGINT])?;
+    let handle = signals.handle();
+    let stopping = events.clone();
+    let watching = std::thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || {
+            for _ in signals.forever() {
+                if stopping.send(Event::Stop).is_err() {
+                    return;
+                }
+            }
+        })?;
+    let launch = |kind| Launch::new(kind, &program, config, &config_path, log);
+    let launches = (launch(PartKind::Custody), launch(PartKind::Formats));
+    let mut router = Router::new(config, launches, &events);
+    listener.start(events)?;
+    for exception in &config.exceptions {
+        tracing::warn!(exception = exception.name(), "an exception is in force");
+    }
+    tracing::info!(socket = %config.socket.display(), "the engine listens");
+    let mut stopped = false;
+    let outcome = router.run(&queue, || {
+        if !stopped {
+            stopped = true;
+            listener.unlink();
+        }
+    });
+    // The threads that bring events find the queue closed and end.
+    drop(router);
+    drop(queue);
+    listener.stop();
+    handle.close();
+    let _ = watching.join();
+    tracing::info!("the engine has stopped");
+    outcome
+}

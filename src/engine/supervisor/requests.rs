@@ -1,0 +1,107 @@
+//! Requests that have not been answered: their bytes, whose they are, and how many parts died over them.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+/// Bytes of requests that are kept at once, so that few large ones cannot take all memory.
+const MAX_KEPT_BYTES: usize = 256 * 1024 * 1024;
+/// The longest time that is granted to a request, and what one gets that names none.
+const LONGEST: Duration = Duration::from_secs(600);
+
+/// A request that has not been answered.
+#[derive(Debug)]
+pub(super) struct Pending {
+    pub(super) caller: u64,
+    pub(super) frame_id: u64,
+    pub(super) payload: Vec<u8>,
+    pub(super) deadline: Instant,
+    /// Parts that died while they had it in hand.
+    pub(super) crashes: u32,
+}
+
+/// All of them, by an id of the supervisor's own.
+#[derive(Debug)]
+pub(super) struct Requests {
+    pending: HashMap<u64, Pending>,
+    next_id: u64,
+    kept_bytes: usize,
+    max_in_flight: usize,
+}
+
+impl Requests {
+    pub(super) fn new(max_in_flight: usize) -> Self {
+        Self {
+            pending: HashMap::new(),
+            next_id: 1,
+            kept_bytes: 0,
+            max_in_flight: max_in_flight.max(1),
+        }
+    }
+
+    /// Keeps a request; `None` when too much is in flight.
+    pub(super) fn insert(
+        &mut self,
+        caller: u64,
+        frame_id: u64,
+        time_left_ms: u32,
+        payload: Vec<u8>,
+        now: Instant,
+    ) -> Option<u64> {
+        let kept = self.kept_bytes.saturating_add(payload.len());
+        if self.pending.len() >= self.max_in_flight || kept > MAX_KEPT_BYTES {
+            return None;
+        }
+        let granted = match time_left_ms {
+            0 => LONGEST,
+            ms => Duration::from_millis(u64::from(ms)).min(LONGEST),
+        };
+        let id = self.next_id;
+        self.next_id = self.next_id.saturating_add(1);
+        self.kept_bytes = kept;
+        let deadline = now + granted;
+        self.pending.insert(
+            id,
+            Pending {
+                caller,
+                frame_id,
+                payload,
+                deadline,
+                crashes: 0,
+            },
+        );
+        Some(id)
+    }
+
+    pub(super) fn get(&self, id: u64) -> Option<&Pending> {
+        self.pending.get(&id)
+    }
+
+    pub(super) fn remove(&mut self, id: u64) -> Option<Pending> {
+        let gone = self.pending.remove(&id)?;
+        self.kept_bytes = self.kept_bytes.saturating_sub(gone.payload.len());
+        Some(gone)
+    }
+
+    /// A part died with it in hand; how many there were by now, `None` when nobody waits for it any more.
+    pub(super) fn crashed(&mut self, id: u64) -> Option<u32> {
+        let pending = self.pending.get_mut(&id)?;
+        pending.crashes = pending.crashes.saturating_add(1);
+        Some(pending.crashes)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.pending.len()
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.pending.values().map(|pending| pending.deadline).min()
+    }
+
+    pub(super) fn ids(&self, wanted: impl Fn(&Pending) -> bool) -> Vec<u64> {
+        self.pending
+            .iter()
+            .filter(|(_, pending)| wanted(pending))
+            .map(|(id, _)| *id)
+            .collect()
+    }
+}

@@ -1,0 +1,486 @@
+//! The one thread that holds the supervisor's state: it takes events in their order and never waits for anybody.
+
+use super::callers::Callers;
+use super::event::Event;
+use super::lane::Lane;
+use super::listener::may_call;
+use super::part::{EXIT_CONFIGURATION, Launch, Part, PartKind};
+use super::requests::Requests;
+use super::status::{Counters, Reports, compose};
+use super::{FORMATS_WIDTH, SupervisorError};
+use crate::config::EngineConfig;
+use crate::engine::api::{EngineReply, FailureCode};
+use crate::engine::custody::{CustodyReport, request_threads};
+use crate::engine::ipc::{Frame, Kind};
+use std::collections::HashMap;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::time::{Duration, Instant};
+
+/// How long requests in flight may take to finish once the engine is to stop.
+const DRAIN_LIMIT: Duration = Duration::from_secs(10);
+/// How long the answers may take to be written, and the parts to end by themselves.
+const FAREWELL_LIMIT: Duration = Duration::from_secs(2);
+/// How often it is looked whether they have.
+const FAREWELL_PAUSE: Duration = Duration::from_millis(20);
+/// Nothing is looked at less often than this.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
+const STOPPING: &str = "the engine is being stopped: ask again once it runs";
+
+/// A call from custody to the formats part.
+#[derive(Debug)]
+struct Call {
+    request: u64,
+    payload: Vec<u8>,
+    /// Whether the custody process that asked is still there to get the answer.
+    wanted: bool,
+}
+
+/// The supervisor's state.
+#[derive(Debug)]
+pub(super) struct Router<'a> {
+    config: &'a EngineConfig,
+    callers: Callers,
+    requests: Requests,
+    custody: Part,
+    formats: Part,
+    custody_lane: Lane,
+    formats_lane: Lane,
+    calls: HashMap<u64, Call>,
+    next_call: u64,
+    reports: Reports,
+    answered: u64,
+    stop: Option<Instant>,
+    failed: Option<SupervisorError>,
+}
+
+impl<'a> Router<'a> {
+    pub(super) fn new(
+        config: &'a EngineConfig,
+        launches: (Launch, Launch),
+        events: &SyncSender<Event>,
+    ) -> Self {
+        let (custody, formats) = launches;
+        Self {
+            config,
+            callers: Callers::new(events.clone()),
+            requests: Requests::new(config.max_in_flight),
+            custody: Part::new(PartKind::Custody, custody, config.restart, events.clone()),
+            formats: Part::new(PartKind::Formats, formats, config.restart, events.clone()),
+            custody_lane: Lane::new(request_threads(&config.token)),
+            formats_lane: Lane::new(FORMATS_WIDTH),
+            calls: HashMap::new(),
+            next_call: 1,
+            reports: Reports::default(),
+            answered: 0,
+            stop: None,
+            failed: None,
+        }
+    }
+
+    /// Works until asked to stop and what was in flight is answered, or a bound is reached.
+    pub(super) fn run(
+        &mut self,
+        events: &Receiver<Event>,
+        mut stop_accepting: impl FnMut(),
+    ) -> Result<(), SupervisorError> {
+        loop {
+            let now = Instant::now();
+            self.tick(now);
+            if self.failed.is_some() && self.stop.is_none() {
+                self.stop = Some(now);
+            }
+            if let Some(since) = self.stop {
+                stop_accepting();
+                if self.failed.is_some()
+                    || self.requests.len() == 0
+                    || now.duration_since(since) >= DRAIN_LIMIT
+                {
+                    break;
+                }
+            }
+            let wait = self
+                .next_tick(now)
+                .saturating_duration_since(now)
+                .min(LONGEST_WAIT);
+            match events.recv_timeout(wait) {
+                Ok(event) => self.handle(event, Instant::now()),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        self.farewell(events);
+        self.failed.take().map_or(Ok(()), Err)
+    }
+
+    fn handle(&mut self, event: Event, now: Instant) {
+        match event {
+            Event::ClientNew(stream, uid) => {
+                self.callers
+                    .admit(stream, uid, may_call(uid, &self.config.allowed_uids));
+            }
+            Event::ClientFrame(caller, frame) => {
+                if self.callers.take(caller, &frame) {
+                    self.take_from_caller(caller, frame, now);
+                }
+            }
+            Event::ClientGone(caller) => {
+                self.callers.drop_caller(caller);
+                self.reports.forget(caller);
+                for id in self.requests.ids(|pending| pending.caller == caller) {
+                    self.abandon(id);
+                }
+            }
+            Event::PartFrame(PartKind::Custody, generation, frame) => {
+                if self.custody.is_current(generation) {
+                    self.custody.heard(&frame, now);
+                    self.take_from_custody(frame);
+                }
+            }
+            Event::PartFrame(PartKind::Formats, generation, frame) => {
+                if self.formats.is_current(generation) {
+                    self.formats.heard(&frame, now);
+                    self.take_from_formats(frame);
+                }
+            }
+            Event::PartGone(kind, generation) => self.part_gone(kind, generation, now),
+            Event::PartReaped(kind, generation, code) => {
+                self.part_reaped(kind, generation, code, now)
+            }
+            Event::Stop => {
+                tracing::info!(in_flight = self.requests.len(), "stopping");
+                // Who asks twice does not want to wait.
+                self.stop = match self.stop {
+                    None => Some(now),
+                    Some(since) => Some(now.checked_sub(DRAIN_LIMIT).unwrap_or(since)),
+                };
+            }
+        }
+    }
+
+    fn take_from_caller(&mut self, caller: u64, frame: Frame, now: Instant) {
+        match frame.kind {
+            Kind::Ping => self.callers.send(caller, Frame::bare(Kind::Pong, frame.id)),
+            Kind::Status => self.ask_custody(caller, frame.id, now),
+            Kind::Request if self.stop.is_some() => {
+                self.callers
+                    .send_failure(caller, frame.id, FailureCode::Busy, STOPPING);
+            }
+            Kind::Request => {
+                match self
+                    .requests
+                    .insert(caller, frame.id, frame.time_left_ms, frame.payload, now)
+                {
+                    Some(id) => self.custody_lane.push(id),
+                    None => self.callers.send_failure(
+                        caller,
+                        frame.id,
+                        FailureCode::Busy,
+                        "too many requests are in flight: ask again later (max_in_flight)",
+                    ),
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn ask_custody(&mut self, caller: u64, frame_id: u64, now: Instant) {
+        let first = self.reports.ask(caller, frame_id, now);
+        if first && !self.custody.send(Frame::bare(Kind::Status, 0)) {
+            self.report(None);
+        }
+    }
+
+    fn take_from_custody(&mut self, frame: Frame) {
+        match frame.kind {
+            Kind::Reply => {
+                self.custody_lane.done(frame.id);
+                if let Some(pending) = self.requests.remove(frame.id) {
+                    self.answered = self.answered.saturating_add(1);
+                    let reply = Frame::with_payload(Kind::Reply, pending.frame_id, frame.payload);
+                    self.callers.send(pending.caller, reply);
+                }
+            }
+            Kind::GivenBack => {
+                if self.requests.get(frame.id).is_some() {
+                    self.custody_lane.give_back(frame.id);
+                } else {
+                    self.custody_lane.done(frame.id);
+                }
+            }
+            Kind::Call => {
+                let id = self.next_call;
+                self.next_call = self.next_call.saturating_add(1);
+                self.calls.insert(
+                    id,
+                    Call {
+                        request: frame.id,
+                        payload: frame.payload,
+                        wanted: true,
+                    },
+                );
+                self.formats_lane.push(id);
+            }
+            Kind::Status => match serde_json::from_slice::<CustodyReport>(&frame.payload) {
+                Ok(report) => self.report(Some(report)),
+                Err(error) => tracing::error!(%error, "custody's report is none of this release"),
+            },
+            _ => {}
+        }
+    }
+
+    fn take_from_formats(&mut self, frame: Frame) {
+        if frame.kind == Kind::Return
+            && self.formats_lane.done(frame.id)
+            && let Some(call) = self.calls.remove(&frame.id)
+            && call.wanted
+        {
+            self.custody.send(Frame::with_payload(
+                Kind::Return,
+                call.request,
+                frame.payload,
+            ));
+        }
+    }
+
+    /// A part's connection is over: it is killed if it is not dead already, and what it had in hand goes to its successor.
+    fn part_gone(&mut self, kind: PartKind, generation: u64, now: Instant) {
+        let part = match kind {
+            PartKind::Custody => &mut self.custody,
+            PartKind::Formats => &mut self.formats,
+        };
+        if !part.is_current(generation) || part.pid().is_none() {
+            return;
+        }
+        if self.stop.is_none() {
+            tracing::error!(part = kind.name(), pid = part.pid(), "the part has died");
+        }
+        part.kill(now);
+        self.lost(kind);
+    }
+
+    fn lost(&mut self, kind: PartKind) {
+        match kind {
+            PartKind::Custody => {
+                // Its calls die with it: those that formats has begun come back to nobody.
+                let waiting: Vec<u64> = self.calls.keys().copied().collect();
+                for id in waiting {
+                    if !self.formats_lane.forget(id) {
+                        self.calls.remove(&id);
+                    } else if let Some(call) = self.calls.get_mut(&id) {
+                        call.wanted = false;
+                    }
+                }
+                for id in self.custody_lane.lost().into_iter().rev() {
+                    if self.survives(id) {
+                        self.custody_lane.give_back(id);
+                    }
+                }
+            }
+            PartKind::Formats => {
+                for id in self.formats_lane.lost().into_iter().rev() {
+                    let request = self
+                        .calls
+                        .get(&id)
+                        .filter(|call| call.wanted)
+                        .map(|call| call.request);
+                    if request.is_some_and(|request| self.survives(request)) {
+                        self.formats_lane.give_back(id);
+                    } else {
+                        self.calls.remove(&id);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Counts one more death over a request; when there were too many, the caller is told and the request is over.
+    fn survives(&mut self, id: u64) -> bool {
+        let Some(crashes) = self.requests.crashed(id) else {
+            return false;
+        };
+        if crashes < self.config.restart.max_crashes_per_request {
+            return true;
+        }
+        tracing::error!(
+            request = id,
+            crashes,
+            "a request is given up: parts died over it"
+        );
+        self.fail(
+            id,
+            FailureCode::EngineFault,
+            "the engine's processes died over this request repeatedly: see the engine's log",
+        );
+        false
+    }
+
+    fn fail(&mut self, id: u64, code: FailureCode, message: &str) {
+        if let Some(pending) = self.requests.get(id) {
+            let (caller, frame_id) = (pending.caller, pending.frame_id);
+            self.answered = self.answered.saturating_add(1);
+            self.callers.send_failure(caller, frame_id, code, message);
+        }
+        self.abandon(id);
+    }
+
+    /// Nobody waits for this request any more.
+    fn abandon(&mut self, id: u64) {
+        self.requests.remove(id);
+        let calls: Vec<u64> = self
+            .calls
+            .iter()
+            .filter(|(_, call)| call.request == id)
+            .map(|(call, _)| *call)
+            .collect();
+        for call in calls {
+            if self.formats_lane.forget(call) {
+                if let Some(call) = self.calls.get_mut(&call) {
+                    call.wanted = false;
+                }
+            } else {
+                self.calls.remove(&call);
+            }
+        }
+        if self.custody_lane.forget(id) {
+            // Custody still answers it, to nobody: only then is its thread known to be free.
+            self.custody.send(Frame::bare(Kind::Abandoned, id));
+        }
+    }
+
+    fn part_reaped(&mut self, kind: PartKind, generation: u64, code: Option<i32>, now: Instant) {
+        tracing::warn!(part = kind.name(), ?code, "the part's process has ended");
+        let part = match kind {
+            PartKind::Custody => &mut self.custody,
+            PartKind::Formats => &mut self.formats,
+        };
+        part.reaped(generation, now);
+        if code == Some(EXIT_CONFIGURATION) && !part.was_ever_ready() && self.stop.is_none() {
+            self.failed = Some(SupervisorError::PartConfiguration(kind.name()));
+        }
+    }
+
+    fn tick(&mut self, now: Instant) {
+        let stopping = self.stop.is_some() && self.requests.len() == 0;
+        let unresponsive = Duration::from_millis(self.config.restart.unresponsive_ms);
+        if self.custody.tick(now, stopping) {
+            self.lost(PartKind::Custody);
+        }
+        let overdue = self
+            .formats_lane
+            .oldest()
+            .is_some_and(|since| now.duration_since(since) >= unresponsive);
+        if overdue {
+            tracing::error!("the formats part takes too long over a certificate and is killed");
+            self.formats.kill(now);
+        }
+        if self.formats.tick(now, stopping) || overdue {
+            self.lost(PartKind::Formats);
+        }
+        for id in self.requests.ids(|pending| pending.deadline <= now) {
+            self.fail(
+                id,
+                FailureCode::DeadlineExceeded,
+                "the deadline passed before the engine had an answer",
+            );
+        }
+        if self.reports.until().is_some_and(|until| until <= now) {
+            self.report(None);
+        }
+        self.hand_out(now);
+    }
+
+    fn hand_out(&mut self, now: Instant) {
+        let max = self.config.restart.max_crashes_per_request;
+        let (requests, calls) = (&self.requests, &self.calls);
+        let last_chance = |id: u64| {
+            requests.get(id).is_some_and(|pending| {
+                pending.crashes > 0 && pending.crashes.saturating_add(1) >= max
+            })
+        };
+        while self.custody.is_ready() {
+            let Some(id) = self.custody_lane.next(now, last_chance) else {
+                break;
+            };
+            let Some(pending) = requests.get(id) else {
+                self.custody_lane.done(id);
+                continue;
+            };
+            let left = pending.deadline.saturating_duration_since(now).as_millis();
+            let mut frame = Frame::with_payload(Kind::Request, id, pending.payload.clone());
+            frame.time_left_ms = u32::try_from(left).unwrap_or(u32::MAX).max(1);
+            self.custody.send(frame);
+        }
+        let suspect = |id: u64| calls.get(&id).is_some_and(|call| last_chance(call.request));
+        while self.formats.is_ready() {
+            let Some(id) = self.formats_lane.next(now, suspect) else {
+                break;
+            };
+            let Some(call) = calls.get(&id) else {
+                self.formats_lane.done(id);
+                continue;
+            };
+            self.formats
+                .send(Frame::with_payload(Kind::Call, id, call.payload.clone()));
+        }
+    }
+
+    fn next_tick(&self, now: Instant) -> Instant {
+        let unresponsive = Duration::from_millis(self.config.restart.unresponsive_ms);
+        [
+            Some(self.custody.next_tick()),
+            Some(self.formats.next_tick()),
+            self.formats_lane.oldest().map(|since| since + unresponsive),
+            self.requests.next_deadline(),
+            self.reports.until(),
+            self.stop.map(|since| since + DRAIN_LIMIT),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+        .unwrap_or(now + LONGEST_WAIT)
+    }
+
+    fn report(&mut self, custody: Option<CustodyReport>) {
+        let waiting = self.reports.take();
+        if waiting.is_empty() {
+            return;
+        }
+        let counters = Counters {
+            answered: self.answered,
+            in_flight: u64::try_from(self.requests.len()).unwrap_or(u64::MAX),
+        };
+        let status = compose(self.config, &self.custody, &self.formats, counters, custody);
+        let reply = EngineReply::Status(Box::new(status));
+        for (caller, frame_id) in waiting {
+            match Frame::json(Kind::Reply, frame_id, &reply) {
+                Ok(frame) => self.callers.send(caller, frame),
+                Err(error) => tracing::error!(%error, "the report cannot be told"),
+            }
+        }
+    }
+
+    /// Answers what is left, lets the answers be written, and ends the parts: by closing their connections, then by force.
+    fn farewell(&mut self, events: &Receiver<Event>) {
+        for id in self.requests.ids(|_| true) {
+            self.fail(id, FailureCode::Busy, STOPPING);
+        }
+        self.report(None);
+        self.custody.close();
+        self.formats.close();
+        let until = Instant::now() + FAREWELL_LIMIT;
+        while !(self.custody.has_ended() && self.formats.has_ended() && self.callers.all_drained())
+        {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            // What still happens is of no consequence, but whoever reports it must not be kept waiting.
+            match events.recv_timeout(left.min(FAREWELL_PAUSE)) {
+                Ok(_) | Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        self.custody.end();
+        self.formats.end();
+    }
+}

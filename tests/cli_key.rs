@@ -1,0 +1,211 @@
+//! `key` on a SoftHSM token.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    missing_docs
+)]
+
+mod cli_common;
+
+use cli_common::{TOKEN, Token, openssl, program, text, write};
+use std::fs;
+
+#[test]
+fn a_generated_key_cannot_leave_and_names_its_best_padding() {
+    let token = Token::new();
+    let key = token.generate("custody", "2048");
+    assert_eq!(key["label"], "custody");
+    assert_eq!(key["modulusBits"], 2048);
+    assert_eq!(key["usable"], true);
+    assert_eq!(key["attributes"]["sensitive"], true);
+    assert_eq!(key["attributes"]["extractable"], false);
+    assert_eq!(key["attributes"]["neverExtractable"], true);
+    assert_eq!(key["attributes"]["local"], true);
+    assert_eq!(key["attributes"]["decrypt"], true);
+    assert_eq!(key["attributes"]["sign"], false);
+    assert_eq!(key["token"]["label"], TOKEN);
+    let best = key["bestPadding"].as_str().unwrap();
+    let native = key["capabilities"]["native"].as_array().unwrap();
+    assert!(native.iter().any(|padding| padding == best));
+
+    let shown = token.run(&["key", "show", "--json"]).json();
+    assert_eq!(shown["fingerprint"], key["fingerprint"]);
+    assert_eq!(shown["bestPadding"], key["bestPadding"]);
+    let text = token.run(&["key", "show", "--key-label", "custody"]).text();
+    assert!(text.contains("CKA_EXTRACTABLE"), "{text}");
+    let list = token.run(&["key", "list", "--json"]).json();
+    assert_eq!(list["keys"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn a_label_that_is_in_use_is_refused() {
+    let token = Token::new();
+    token.generate("custody", "2048");
+    let again = token.run(&["key", "generate", "--key-label", "custody", "--json"]);
+    assert_eq!(again.code, 1);
+    assert_eq!(again.error()["code"], "label_in_use");
+    let list = token.run(&["key", "list", "--json"]).json();
+    assert_eq!(list["keys"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn the_exported_public_key_is_the_same_in_both_forms_and_openssl_reads_it() {
+    let token = Token::new();
+    let key = token.generate("custody", "2048");
+    let (pem, blob) = (token.path("public.pem"), token.path("public.blob"));
+    let export = |format: &str, out: &str| {
+        token.run(&[
+            "key",
+            "export-public",
+            "--format",
+            format,
+            "--out",
+            out,
+            "--json",
+        ])
+    };
+    let said = export("pem", text(&pem)).json();
+    assert_eq!(said["fingerprint"], key["fingerprint"]);
+    let der = openssl(&["pkey", "-pubin", "-in", text(&pem), "-outform", "DER"]);
+    let der_file = token.path("public.der");
+    fs::write(&der_file, der).unwrap();
+    let digest = openssl(&["dgst", "-sha256", "-r", text(&der_file)]);
+    let fingerprint = key["fingerprint"].as_str().unwrap();
+    assert!(String::from_utf8(digest).unwrap().starts_with(fingerprint));
+
+    export("rsapublicblob", text(&blob)).json();
+    let blob = fs::read(blob).unwrap();
+    assert_eq!(blob.len(), 24 + 3 + 256);
+    let word = |at: usize| u32::from_le_bytes(blob[at..at + 4].try_into().unwrap());
+    assert_eq!(&blob[..4], b"RSA1");
+    assert_eq!(
+        [word(4), word(8), word(12), word(16), word(20)],
+        [2048, 3, 256, 0, 0]
+    );
+    assert_eq!(blob[24..27], [1, 0, 1]);
+    let modulus = openssl(&["rsa", "-pubin", "-in", text(&pem), "-noout", "-modulus"]);
+    let modulus = String::from_utf8(modulus).unwrap();
+    let expected: String = blob[27..]
+        .iter()
+        .map(|byte| format!("{byte:02X}"))
+        .collect();
+    assert_eq!(modulus.trim(), format!("Modulus={expected}"));
+
+    let again = export("pem", text(&pem));
+    assert_eq!(again.code, 2);
+    assert_eq!(again.error()["code"], "file_exists");
+}
+
+#[test]
+fn several_keys_need_a_name() {
+    let token = Token::new();
+    token.generate("one", "2048");
+    let two = token.generate("two", "2048");
+    let ran = token.run(&["key", "show", "--json"]);
+    assert_eq!(
+        (ran.code, &ran.error()["code"]),
+        (1, &"key_ambiguous".into())
+    );
+    let fingerprint = two["fingerprint"].as_str().unwrap();
+    let shown = token.run(&["key", "show", "--fingerprint", fingerprint, "--json"]);
+    assert_eq!(shown.json()["label"], "two");
+    let ran = token.run(&["key", "show", "--key-label", "three", "--json"]);
+    assert_eq!(
+        (ran.code, &ran.error()["code"]),
+        (1, &"key_not_found".into())
+    );
+}
+
+#[test]
+fn a_wrong_pin_is_said_once_with_code_2() {
+    let token = Token::new();
+    let wrong = token.path("wrong-pin");
+    write(&wrong, "00000000\n", 0o600);
+    let ran = token.run_with_pin(&["key", "list", "--json"], &wrong);
+    assert_eq!(ran.code, 2);
+    assert_eq!(ran.error()["code"], "pin_incorrect");
+    assert!(!ran.stderr.contains("00000000"));
+}
+
+#[test]
+fn a_pin_file_that_others_can_read_is_refused() {
+    let token = Token::new();
+    let open = token.path("open-pin");
+    write(&open, "12345678\n", 0o644);
+    let ran = token.run_with_pin(&["key", "list", "--json"], &open);
+    assert_eq!(ran.code, 2);
+    assert_eq!(ran.error()["code"], "file_refused");
+    let message = ran.error()["message"].as_str().unwrap().to_owned();
+    assert!(message.contains("mode 644"), "{message}");
+}
+
+#[test]
+fn without_a_pin_file_and_a_terminal_it_says_so() {
+    let token = Token::new();
+    let conf = token.path("softhsm2.conf");
+    let ran = program(
+        &[
+            "key",
+            "list",
+            "--module",
+            text(&token.module),
+            "--token-label",
+            TOKEN,
+            "--json",
+        ],
+        &[("SOFTHSM2_CONF", text(&conf))],
+    );
+    assert_eq!(ran.code, 2);
+    let message = ran.error()["message"].as_str().unwrap().to_owned();
+    assert!(message.contains("there is no terminal"), "{message}");
+}
+
+#[test]
+fn a_module_that_is_not_there_or_none_is_code_2() {
+    let folder = tempfile::tempdir().unwrap();
+    let pin = folder.path().join("pin");
+    write(&pin, "1234", 0o600);
+    let no_module = folder.path().join("text.so");
+    write(&no_module, "not a library", 0o644);
+    for module in ["/nonexistent/module.so", text(&no_module), "relative.so"] {
+        let ran = program(
+            &[
+                "key",
+                "list",
+                "--module",
+                module,
+                "--token-label",
+                "x",
+                "--pin-file",
+                text(&pin),
+                "--json",
+            ],
+            &[],
+        );
+        assert_eq!(ran.code, 2, "{module}: {}", ran.stderr);
+        ran.error();
+    }
+}
+
+#[test]
+fn a_configuration_names_the_token_and_its_environment() {
+    let token = Token::new();
+    let key = token.generate("custody", "2048");
+    let config = token.path("engine.toml");
+    write(
+        &config,
+        format!(
+            "[engine]\nsocket = \"engine.sock\"\n[engine.token]\n{}",
+            token.section()
+        ),
+        0o600,
+    );
+    // The shell's environment must not matter: it names another token folder.
+    let ran = program(
+        &["key", "show", "--config", text(&config), "--json"],
+        &[("SOFTHSM2_CONF", "/nonexistent")],
+    );
+    assert_eq!(ran.json()["fingerprint"], key["fingerprint"]);
+}

@@ -1,0 +1,37 @@
+//! The first PFX reader: files by other programs and the corpus open or are refused by name; hostile ones end cleanly.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    missing_docs
+)]
+
+#[path = "pfx/corpus.rs"]
+mod corpus;
+#[path = "pfx/hostile.rs"]
+mod hostile;
+#[path = "support/openssl.rs"]
+mod openssl;
+#[path = "pfx/written_by_others.rs"]
+mod written_by_others;
+
+use fips::secret::SecretBytes;
+use pfx_connector::engine::formats::pfx::{OpenedPfx, PfxError, PfxLimits, read};
+
+fn open(pfx: &[u8], password: &str) -> Result<OpenedPfx, PfxError> {
+    read(
+        pfx,
+        &SecretBytes::from_slice(password.as_bytes()),
+        &PfxLimits::default(),
+    )
+}
+
+/// The refusal of what must not open.
+fn refusal(pfx: &[u8], password: &str) -> PfxError {
+    match open(pfx, password) {
+        Ok(_) => panic!("it opened"),
+        Err(error) => error,
+    }
+}

@@ -1,0 +1,137 @@
+//! Broken and hostile files: a clean refusal, no panic, no long run.
+
+use super::openssl::{KeyAlgorithm, Workshop};
+use super::{open, refusal};
+use fips::secret::SecretBytes;
+use pfx_connector::engine::formats::pfx::{PfxLimits, read};
+
+const PASSWORD: &str = "Passw0rd!";
+
+fn small_file() -> Vec<u8> {
+    let workshop = Workshop::new();
+    let root = workshop.authority("Root", KeyAlgorithm::P256);
+    root.device("ada", KeyAlgorithm::P256)
+        .pfx(PASSWORD, &["-iter", "1"])
+}
+
+#[test]
+fn every_truncation_is_malformed() {
+    let pfx = small_file();
+    for length in 0..pfx.len() {
+        let error = refusal(&pfx[..length], PASSWORD);
+        assert_eq!(error.code(), "malformed", "cut to {length} bytes: {error}");
+    }
+    // Some exports of Windows end in zeros, nothing honest ends in anything else.
+    let mut longer = pfx;
+    longer.extend([0; 8]);
+    assert!(open(&longer, PASSWORD).is_ok());
+    longer.push(1);
+    assert_eq!(refusal(&longer, PASSWORD).code(), "malformed");
+}
+
+#[test]
+fn no_changed_byte_opens_and_none_panics() {
+    let pfx = small_file();
+    let limits = PfxLimits {
+        max_iterations: 10_000,
+        ..PfxLimits::default()
+    };
+    let password = SecretBytes::from_slice(PASSWORD.as_bytes());
+    for position in 0..pfx.len() {
+        for change in [0x01, 0x80, 0xff] {
+            let mut changed = pfx.clone();
+            changed[position] ^= change;
+            // The MAC covers the contents, its own parameters decide whether it fits: nothing can be left unnoticed.
+            assert!(
+                read(&changed, &password, &limits).is_err(),
+                "byte {position} ^ {change:#x}"
+            );
+        }
+    }
+}
+
+#[test]
+fn garbage_is_malformed() {
+    let mut state = 1_u32;
+    let mut noise = move || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24).to_le_bytes()[0]
+    };
+    for length in [0, 1, 2, 3, 100, 10_000] {
+        let mut bytes: Vec<u8> = (0..length).map(|_| noise()).collect();
+        assert_eq!(refusal(&bytes, PASSWORD).code(), "malformed", "{length}");
+        if let Some(first) = bytes.first_mut() {
+            *first = 0x30;
+            assert_eq!(refusal(&bytes, PASSWORD).code(), "malformed", "{length}");
+        }
+    }
+    let text = b"-----BEGIN PKCS12-----\n";
+    assert_eq!(refusal(text, PASSWORD).code(), "malformed");
+}
+
+#[test]
+fn limits_are_kept() {
+    let pfx = small_file();
+    let password = SecretBytes::from_slice(PASSWORD.as_bytes());
+    let code = |limits: PfxLimits| read(&pfx, &password, &limits).err().map(|e| e.code());
+    let default = PfxLimits::default;
+    assert_eq!(code(default()), None);
+    let limited = Some("limit_exceeded");
+    assert_eq!(
+        code(PfxLimits {
+            max_bytes: pfx.len() - 1,
+            ..default()
+        }),
+        limited
+    );
+    assert_eq!(
+        code(PfxLimits {
+            max_iterations: 2,
+            ..default()
+        }),
+        limited
+    );
+    assert_eq!(
+        code(PfxLimits {
+            max_bags: 3,
+            ..default()
+        }),
+        limited
+    );
+    assert_eq!(
+        code(PfxLimits {
+            max_certificates: 0,
+            ..default()
+        }),
+        limited
+    );
+    let huge = vec![0x30; 1024 * 1024 + 1];
+    assert_eq!(refusal(&huge, PASSWORD).code(), "limit_exceeded");
+}
+
+#[test]
+fn deep_nesting_ends_cleanly() {
+    for tag in [0x30, 0x24, 0xa0] {
+        for length_byte in [0x80, 0x7f, 0x84] {
+            let bytes = [tag, length_byte].repeat(100_000);
+            assert!(open(&bytes, PASSWORD).is_err());
+        }
+    }
+}
+
+#[test]
+fn ber_is_refused_by_its_name() {
+    // The same file with an indefinite length outside: valid BER, not DER.
+    let pfx = small_file();
+    let content = match pfx[1] {
+        0x81 => &pfx[3..],
+        0x82 => &pfx[4..],
+        _ => &pfx[2..],
+    };
+    let ber = [&[0x30, 0x80], content, &[0, 0]].concat();
+    let error = refusal(&ber, PASSWORD);
+    assert_eq!(error.code(), "unsupported_algorithm");
+    assert!(error.to_string().contains("BER"), "{error}");
+    // Without its end it is nothing.
+    assert_eq!(refusal(&ber[..ber.len() - 1], PASSWORD).code(), "malformed");
+}

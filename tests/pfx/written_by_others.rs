@@ -1,0 +1,217 @@
+//! Files that OpenSSL and GnuTLS write here and now.
+
+use super::openssl::{Issuance, KeyAlgorithm, Workshop, openssl, text};
+use super::{open, refusal};
+use pfx_connector::engine::formats::pfx::printable_ascii;
+use std::process::Command;
+
+const PASSWORD: &str = "Passw0rd!";
+
+#[test]
+fn every_cipher_and_mac_of_openssl_that_is_not_legacy_opens() {
+    let workshop = Workshop::new();
+    let root = workshop.authority("Root", KeyAlgorithm::P256);
+    let device = root.device("ada", KeyAlgorithm::Rsa(2048));
+    for options in [
+        vec![],
+        vec![
+            "-keypbe",
+            "AES-128-CBC",
+            "-certpbe",
+            "AES-192-CBC",
+            "-macalg",
+            "sha1",
+        ],
+        vec![
+            "-keypbe",
+            "AES-256-CBC",
+            "-certpbe",
+            "NONE",
+            "-macalg",
+            "sha384",
+        ],
+        vec!["-macalg", "sha512", "-iter", "1"],
+        vec!["-iter", "100000"],
+        vec!["-keypbe", "NONE", "-certpbe", "NONE"],
+    ] {
+        let pfx = device.pfx(PASSWORD, &options);
+        let opened = open(&pfx, PASSWORD).unwrap_or_else(|e| panic!("{options:?}: {e}"));
+        let identity = opened.identity().unwrap();
+        assert_eq!(identity.certificate(), device.der(), "{options:?}");
+        assert!(identity.facts().unwrap().key_matches);
+    }
+}
+
+#[test]
+fn a_million_iterations_in_every_place_open() {
+    let workshop = Workshop::new();
+    let root = workshop.authority("Root", KeyAlgorithm::P256);
+    let device = root.device("ada", KeyAlgorithm::P256);
+    let pfx = device.pfx(PASSWORD, &["-iter", "1000000"]);
+    assert!(open(&pfx, PASSWORD).is_ok());
+}
+
+#[test]
+fn facts_name_and_chain_are_those_of_the_certificate() {
+    let workshop = Workshop::new();
+    let root = workshop.authority("Root", KeyAlgorithm::P256);
+    let device = root.device_with(
+        "Ada Lovelace",
+        KeyAlgorithm::P256,
+        &Issuance {
+            extensions: "subjectAltName = email:ada@example.org, email:ada@example.com, email:ada@example.org, DNS:x"
+                .to_owned(),
+            ..Issuance::default()
+        },
+    );
+    let options = [
+        "-name",
+        "Ada's certificate \u{2014} 2026",
+        "-certfile",
+        text(&root.certificate),
+    ];
+    let opened = open(&device.pfx(PASSWORD, &options), PASSWORD).unwrap();
+    let identity = opened.identity().unwrap();
+    assert_eq!(identity.chain(), [root.der()]);
+    assert!(
+        identity
+            .friendly_name()
+            .unwrap()
+            .starts_with("Ada's certificate")
+    );
+    let facts = identity.facts().unwrap();
+    assert_eq!(facts.not_before, "2020-01-01T00:00:00Z");
+    assert_eq!(facts.not_after, "2049-12-31T23:59:59Z");
+    assert_eq!(facts.subject, "CN=Ada Lovelace");
+    assert_eq!(
+        facts.email_addresses,
+        ["ada@example.org", "ada@example.com"]
+    );
+    let fingerprint = openssl(&[
+        "x509",
+        "-in",
+        text(&device.certificate),
+        "-noout",
+        "-fingerprint",
+        "-sha1",
+    ]);
+    let fingerprint = String::from_utf8(fingerprint).unwrap().replace(':', "");
+    assert!(
+        fingerprint
+            .trim()
+            .to_lowercase()
+            .ends_with(&facts.thumbprint),
+        "{fingerprint} {facts:?}"
+    );
+    let key = openssl(&[
+        "pkey",
+        "-in",
+        text(&device.key),
+        "-pubout",
+        "-outform",
+        "DER",
+    ]);
+    assert_eq!(fips::pkcs8_public(identity.pkcs8().expose()).unwrap(), key);
+}
+
+#[test]
+fn files_of_gnutls_open() {
+    let workshop = Workshop::new();
+    let root = workshop.authority("Root", KeyAlgorithm::P256);
+    let device = root.device("ada", KeyAlgorithm::Rsa(2048));
+    for options in [&["--hash=SHA256"], &["--hash=SHA512"]] {
+        let out = workshop.fresh(".p12");
+        let output = Command::new("certtool")
+            .args(["--to-p12", "--outder", "--p12-name=ada"])
+            .args(options)
+            .args(["--password", PASSWORD, "--load-privkey", text(&device.key)])
+            .args([
+                "--load-certificate",
+                text(&device.certificate),
+                "--outfile",
+                text(&out),
+            ])
+            .output()
+            .unwrap_or_else(|error| {
+                panic!("this test needs the program `certtool` (gnutls-bin): {error}")
+            });
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let pfx = std::fs::read(out).unwrap();
+        let opened = open(&pfx, PASSWORD).unwrap_or_else(|e| panic!("{options:?}: {e}"));
+        assert_eq!(opened.identity().unwrap().certificate(), device.der());
+        assert_eq!(refusal(&pfx, "wrong").code(), "wrong_password");
+    }
+}
+
+#[test]
+fn a_wrong_password_is_called_one() {
+    let workshop = Workshop::new();
+    let root = workshop.authority("Root", KeyAlgorithm::P256);
+    let pfx = root.device("ada", KeyAlgorithm::P256).pfx(PASSWORD, &[]);
+    for wrong in ["", "Passw0rd", "Passw0rd!!", "passw0rd!", "Pässw0rd!"] {
+        assert_eq!(refusal(&pfx, wrong).code(), "wrong_password", "{wrong:?}");
+    }
+}
+
+#[test]
+fn empty_and_foreign_passwords_open() {
+    let workshop = Workshop::new();
+    let root = workshop.authority("Root", KeyAlgorithm::P256);
+    let device = root.device("ada", KeyAlgorithm::P256);
+    for password in ["", "x", "  lead and trail  "] {
+        assert!(
+            open(&device.pfx(password, &[]), password).is_ok(),
+            "{password:?}"
+        );
+    }
+}
+
+#[test]
+fn what_is_not_supported_yet_is_refused_by_name() {
+    let workshop = Workshop::new();
+    let root = workshop.authority("Root", KeyAlgorithm::P256);
+    let device = root.device("ada", KeyAlgorithm::P256);
+    for (options, named) in [
+        (vec!["-keypbe", "PBE-SHA1-3DES"], "1.2.840.113549.1.12.1.3"),
+        (vec!["-certpbe", "PBE-SHA1-3DES"], "3DES"),
+        (vec!["-legacy"], "RC2"),
+        (vec!["-nomac"], "no integrity check"),
+        (vec!["-macalg", "md5"], "MD5"),
+        (vec!["-keypbe", "DES-EDE3-CBC"], "3DES-CBC"),
+    ] {
+        let error = refusal(&device.pfx(PASSWORD, &options), PASSWORD);
+        assert_eq!(
+            error.code(),
+            "unsupported_algorithm",
+            "{options:?}: {error}"
+        );
+        assert!(error.to_string().contains(named), "{options:?}: {error}");
+    }
+}
+
+#[test]
+fn a_file_without_one_identity_says_what_is_missing() {
+    let workshop = Workshop::new();
+    let root = workshop.authority("Root", KeyAlgorithm::P256);
+    let device = root.device("ada", KeyAlgorithm::P256);
+    let keyless = open(&device.pfx(PASSWORD, &["-nokeys"]), PASSWORD).unwrap();
+    assert_eq!(keyless.identity().err().unwrap().code(), "no_private_key");
+    assert_eq!(keyless.certificates(), [device.der()]);
+    let alone = open(&device.pfx(PASSWORD, &["-nocerts"]), PASSWORD).unwrap();
+    assert_eq!(
+        alone.identity().err().unwrap().code(),
+        "no_certificate_for_key"
+    );
+}
+
+#[test]
+fn only_printable_ascii_is_called_so() {
+    assert!(printable_ascii(b"Passw0rd! ~"));
+    for bad in ["tab\t", "newline\n", "\u{e4}", "\u{7f}", "\0"] {
+        assert!(!printable_ascii(bad.as_bytes()), "{bad:?}");
+    }
+}
