@@ -1,4 +1,5 @@
 //! The gateway as a process of its own: its commands, an orderly stop, and being killed at any moment.
+#![forbid(unsafe_code)]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -142,9 +142,9 @@ impl From<GatewayError> for Failure {
     fn from(error: GatewayError) -> Self {
         match error {
             GatewayError::SecretFile(error) => error.into(),
-            GatewayError::File { .. } | GatewayError::Content { .. } => {
-                Self::usage("gateway_files", error.to_string())
-            }
+            GatewayError::File { .. }
+            | GatewayError::Content { .. }
+            | GatewayError::Certificates(_) => Self::usage("gateway_files", error.to_string()),
             GatewayError::Listen { .. } => Self::failed("gateway_listen", error.to_string()),
             other => Self::failed("gateway_start", other.to_string()),
         }

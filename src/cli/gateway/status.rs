@@ -1,21 +1,16 @@
 //! `gateway status`: asks the running service, as an administrator.
 
-use crate::cli::files;
 use crate::cli::output::{Failure, Report};
 use crate::config::secret_file;
 use crate::gateway::admin_api::{ConnectorStatus, ServiceStatus};
 use crate::gateway::api::Collection;
 use clap::Args;
 use reqwest::header::{AUTHORIZATION, HeaderValue};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// The largest file with authorities' certificates, in bytes.
-const MAX_CA_BYTES: usize = 1024 * 1024;
 /// The largest answer that is read, in bytes.
 const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -86,23 +81,8 @@ pub(super) fn run(args: &StatusArgs) -> Result<Report, Failure> {
 }
 
 fn client(args: &StatusArgs) -> Result<reqwest::Client, Failure> {
-    let pem = files::read(&args.gateway_ca, MAX_CA_BYTES, "`--gateway-ca`")?;
-    let unusable = |why: String| Failure::usage("gateway_ca", format!("`--gateway-ca`: {why}"));
-    let mut roots = rustls::RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(&pem) {
-        let certificate = certificate.map_err(|error| unusable(error.to_string()))?;
-        roots
-            .add(certificate)
-            .map_err(|error| unusable(error.to_string()))?;
-    }
-    if roots.is_empty() {
-        return Err(unusable("no certificate in PEM".to_owned()));
-    }
-    let mut tls = fips::tls::client_config_builder()?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    fips::tls::assert_fips_client(&tls)?;
+    let tls = crate::tls::client_config(&args.gateway_ca, None)
+        .map_err(|error| Failure::usage("gateway_ca", error.to_string()))?;
     reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
         .https_only(true)
