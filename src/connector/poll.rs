@@ -4,7 +4,7 @@ use super::again;
 use super::backoff::Backoff;
 use super::error::CallError;
 use super::gateway_client::Leased;
-use super::journal::{Admission, Offer, Subject};
+use super::journal::{Admission, Offer, State, Subject};
 use super::shared::{Phase, Shared};
 use super::worker;
 use crate::gateway::api::WorkItem;
@@ -210,7 +210,12 @@ async fn take(
         tasks.spawn(worker::work(Arc::clone(shared), claim, item, failures));
     }
     for entry in finished {
-        again.offer(shared, entry);
+        if matches!(entry.state, State::Settled | State::Reported) {
+            again.offer(shared, entry);
+        } else {
+            // Its outcome never arrived: the lease is fresh now, and may not be for long.
+            tasks.spawn(again::deliver(Arc::clone(shared), entry));
+        }
     }
     new
 }

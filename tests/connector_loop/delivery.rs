@@ -22,7 +22,12 @@ async fn every_request_is_delivered_once_and_reported_once() {
     assert!(completions(&service).values().all(|count| *count == 1));
     assert_eq!(engine.total_calls(), 60);
 
-    until("it is healthy", || connector.status().is_some_and(|status| status.health.healthy)).await;
+    until("it is healthy", || {
+        connector
+            .status()
+            .is_some_and(|status| status.health.healthy)
+    })
+    .await;
     let status = connector.status().unwrap();
     assert_eq!(status.counters.delivered, 60);
     assert_eq!(status.exceptions, ["no-device-anchors"]);
@@ -30,7 +35,10 @@ async fn every_request_is_delivered_once_and_reported_once() {
     assert!(service.inner.lock().unwrap().heartbeats > 0);
 
     let mut told = Vec::new();
-    let filter = Filter { request_id: Some("r-7".to_owned()), ..Filter::default() };
+    let filter = Filter {
+        request_id: Some("r-7".to_owned()),
+        ..Filter::default()
+    };
     client::events(&connector.control_socket(), &filter, false, |event| {
         told.push(event.id);
         true
@@ -38,7 +46,12 @@ async fn every_request_is_delivered_once_and_reported_once() {
     .unwrap();
     told.sort_unstable();
     assert_eq!(told, [2000, 2020, 2050, 2102]);
-    let filter = Filter { log: Some(Log::Admin), ids: vec![2000], limit: Some(5), ..Filter::default() };
+    let filter = Filter {
+        log: Some(Log::Admin),
+        ids: vec![2000],
+        limit: Some(5),
+        ..Filter::default()
+    };
     let mut count = 0;
     client::events(&connector.control_socket(), &filter, false, |_| {
         count += 1;
@@ -47,13 +60,33 @@ async fn every_request_is_delivered_once_and_reported_once() {
     .unwrap();
     assert_eq!(count, 5);
 
-    let address = bench.events("admin")[0].fields["metrics"].as_str().unwrap().to_owned();
-    assert!(http_get(&address, "/healthz").await.starts_with("HTTP/1.1 200"));
-    assert!(http_get(&address, "/metrics").await.contains("requests_total{outcome=\"Delivered\"} 60"));
+    let address = bench.events("admin")[0].fields["metrics"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    assert!(
+        http_get(&address, "/healthz")
+            .await
+            .starts_with("HTTP/1.1 200")
+    );
+    assert!(
+        http_get(&address, "/metrics")
+            .await
+            .contains("requests_total{outcome=\"Delivered\"} 60")
+    );
     engine.set_token(false);
     service.add("waits");
-    until("the token is missed", || connector.status().is_some_and(|status| !status.health.healthy)).await;
-    assert!(http_get(&address, "/healthz").await.starts_with("HTTP/1.1 503"));
+    until("the token is missed", || {
+        connector
+            .status()
+            .is_some_and(|status| !status.health.healthy)
+    })
+    .await;
+    assert!(
+        http_get(&address, "/healthz")
+            .await
+            .starts_with("HTTP/1.1 503")
+    );
     engine.set_token(true);
     until("it is done after all", || service.unsettled() == 0).await;
     assert!(connector.stop().await.success());
@@ -92,7 +125,10 @@ async fn permanent_failures_end_at_once_and_transient_ones_are_tried_again() {
         assert_eq!(engine.calls(id), 1, "{id}");
         assert_eq!(bench.reports()[id], [2001]);
     }
-    assert_eq!(service.item("wrong").failure.unwrap().code, "decryptionFailed");
+    assert_eq!(
+        service.item("wrong").failure.unwrap().code,
+        "decryptionFailed"
+    );
     // Being busy is never held against a request.
     assert_eq!(bench.reports()["busy"], [2000]);
     assert_eq!(bench.reports()["faulty"], [2000]);
@@ -106,10 +142,13 @@ async fn permanent_failures_end_at_once_and_transient_ones_are_tried_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lease_is_kept_while_the_work_goes_on() {
-    let bench = Bench::new();
+    let mut bench = Bench::new();
+    bench.set("engine_timeout_ms", 30_000);
     let service = Service::start(&bench.pki).await;
-    service.inner.lock().unwrap().lease_ms = 600;
-    let engine = FakeEngine::start(bench.path(), |_, _| Answer::Delay(Duration::from_millis(2_500)));
+    service.inner.lock().unwrap().lease_ms = 2_000;
+    let engine = FakeEngine::start(bench.path(), |_, _| {
+        Answer::Delay(Duration::from_millis(5_000))
+    });
     service.add("slow");
     let connector = bench.start(&service, &engine);
     until("it is reported", || bench.reports().len() == 1).await;
@@ -144,7 +183,11 @@ async fn requests_survive_an_engine_that_is_not_there() {
     service.add("patient");
     let connector = bench.start(&service, &elsewhere);
     until("the absence is told", || bench.count("admin", 21) == 1).await;
-    assert_eq!(service.inner.lock().unwrap().polls, 0, "nothing is leased that cannot be worked on");
+    assert_eq!(
+        service.inner.lock().unwrap().polls,
+        0,
+        "nothing is leased that cannot be worked on"
+    );
     let engine = FakeEngine::start(bench.path(), |_, _| Answer::Recrypt);
     until("it is reported", || bench.reports().len() == 1).await;
     assert_eq!(engine.calls("patient"), 1);

@@ -34,9 +34,15 @@ async fn finished_and_poison_requests_at_every_poll_do_not_use_the_key_nor_delay
     for number in 0..20 {
         service.add(&format!("new-{number}"));
     }
-    until("the new ones and the poison are reported", || bench.reports().len() == FINISHED + 30).await;
+    until("the new ones and the poison are reported", || {
+        bench.reports().len() == FINISHED + 30
+    })
+    .await;
     let polls = service.inner.lock().unwrap().polls;
-    until("some more polls brought nothing new", || service.inner.lock().unwrap().polls >= polls + 4).await;
+    until("some more polls brought nothing new", || {
+        service.inner.lock().unwrap().polls >= polls + 4
+    })
+    .await;
     until("finished ones were answered from the journal", || {
         service.inner.lock().unwrap().answers_again >= 1_000
     })
@@ -46,14 +52,23 @@ async fn finished_and_poison_requests_at_every_poll_do_not_use_the_key_nor_delay
     }
     for number in 0..10 {
         assert_eq!(engine.calls(&format!("poison-{number}")), 4);
-        assert_eq!(service.item(&format!("poison-{number}")).failure.unwrap().code, "parked");
+        assert_eq!(
+            service
+                .item(&format!("poison-{number}"))
+                .failure
+                .unwrap()
+                .code,
+            "parked"
+        );
     }
     assert!(connector.status().unwrap().counters.offered_again >= 1_000);
     assert!(connector.stop().await.success());
     let reports = bench.reports();
-    assert!(reports.iter().all(|(id, ids)| {
-        ids == &[if id.starts_with("poison") { 2001 } else { 2000 }]
-    }));
+    assert!(
+        reports
+            .iter()
+            .all(|(id, ids)| { ids == &[if id.starts_with("poison") { 2001 } else { 2000 }] })
+    );
     assert!(completions(&service).values().all(|count| *count <= 1));
     assert!(bench.count("operational", 61) >= FINISHED);
 }

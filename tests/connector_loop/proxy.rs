@@ -21,11 +21,18 @@ async fn proxy(used: Arc<AtomicU32>, refused: Arc<AtomicU32>) -> String {
                     head.push(client.read_u8().await.unwrap());
                 }
                 let head = String::from_utf8(head).unwrap();
-                let target = head.strip_prefix("CONNECT ").unwrap().split(' ').next().unwrap().to_owned();
+                let target = head
+                    .strip_prefix("CONNECT ")
+                    .unwrap()
+                    .split(' ')
+                    .next()
+                    .unwrap()
+                    .to_owned();
                 let wanted = format!("proxy-authorization: basic {CREDENTIALS}");
                 if !head.lines().any(|line| line.eq_ignore_ascii_case(&wanted)) {
                     refused.fetch_add(1, Ordering::SeqCst);
-                    let answer = b"HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n";
+                    let answer =
+                        b"HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n";
                     let _ = client.write_all(answer).await;
                     return;
                 }
@@ -60,7 +67,10 @@ async fn the_configured_proxy_is_used_with_its_credentials_and_wrong_ones_are_to
     ));
     service.add("through");
     let connector = bench.start(&service, &engine);
-    until("the refusal is told", || bench.count("operational", 30) >= 1).await;
+    until("the refusal is told", || {
+        bench.count("operational", 30) >= 1
+    })
+    .await;
     assert_eq!(used.load(Ordering::SeqCst), 0);
     assert!(refused.load(Ordering::SeqCst) > 0);
 

@@ -19,12 +19,22 @@ async fn nothing_is_lost_by(fault: Fault, on: On, expected_events: &[u16]) {
     service.set_fault(Fault::None, On::Everything);
     until("all are settled", || service.unsettled() == 0).await;
     until("all are reported", || bench.reports().len() == 11).await;
-    until("the recovery is told", || bench.count("operational", 31) >= 1).await;
+    until("the recovery is told", || {
+        bench.count("operational", 31) >= 1
+    })
+    .await;
     assert!(connector.stop().await.success());
-    assert!(bench.reports().values().all(|ids| ids == &[2000]), "{:?}", bench.reports());
+    assert!(
+        bench.reports().values().all(|ids| ids == &[2000]),
+        "{:?}",
+        bench.reports()
+    );
     assert!(completions(&service).values().all(|count| *count == 1));
     for id in expected_events {
-        assert!(bench.count("operational", *id) + bench.count("admin", *id) > 0, "event {id}");
+        assert!(
+            bench.count("operational", *id) + bench.count("admin", *id) > 0,
+            "event {id}"
+        );
     }
 }
 

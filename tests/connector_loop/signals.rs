@@ -8,7 +8,9 @@ use std::time::Duration;
 async fn sigterm_finishes_what_is_in_flight_and_takes_nothing_more() {
     let bench = Bench::new();
     let service = Service::start(&bench.pki).await;
-    let engine = FakeEngine::start(bench.path(), |_, _| Answer::Delay(Duration::from_millis(800)));
+    let engine = FakeEngine::start(bench.path(), |_, _| {
+        Answer::Delay(Duration::from_millis(800))
+    });
     for number in 0..4 {
         service.add(&format!("first-{number}"));
     }
@@ -51,9 +53,16 @@ async fn sighup_puts_a_good_configuration_in_force_and_refuses_a_bad_one() {
     let mut bench = Bench::new();
     bench.set("concurrency", 1);
     let service = Service::start(&bench.pki).await;
-    let engine = FakeEngine::start(bench.path(), |_, _| Answer::Delay(Duration::from_millis(200)));
+    let engine = FakeEngine::start(bench.path(), |_, _| {
+        Answer::Delay(Duration::from_millis(200))
+    });
     let connector = bench.start(&service, &engine);
-    until("it runs", || connector.status().is_some_and(|status| status.health.healthy)).await;
+    until("it runs", || {
+        connector
+            .status()
+            .is_some_and(|status| status.health.healthy)
+    })
+    .await;
     assert_eq!(connector.status().unwrap().concurrency, 1);
 
     bench.set("concurrency", 6);
@@ -65,7 +74,10 @@ async fn sighup_puts_a_good_configuration_in_force_and_refuses_a_bad_one() {
     bench.set("concurency", 7);
     bench.write_config(&service, &engine);
     connector.signal(Signal::HUP);
-    until("the unknown key is refused", || bench.count("admin", 11) == 1).await;
+    until("the unknown key is refused", || {
+        bench.count("admin", 11) == 1
+    })
+    .await;
     bench.settings.remove("concurency");
     bench.set("journal_max_bytes", 64 * 1024 * 1024);
     bench.write_config(&service, &engine);
