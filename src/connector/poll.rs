@@ -37,6 +37,16 @@ pub(super) async fn poll(shared: Arc<Shared>, again: again::Sender) -> JoinSet<(
                 failing = Backoff::new(config.retry);
                 shared.service_answered().await;
                 let empty = leased.work.is_empty() && leased.malformed.is_none();
+                let milliseconds = u64::try_from(asked.elapsed().as_millis()).unwrap_or(u64::MAX);
+                shared
+                    .log
+                    .record(
+                        Draft::new(EventKind::StepDetail, "the service was asked for work")
+                            .correlation(leased.correlation.as_deref())
+                            .field("items", leased.work.len())
+                            .field("milliseconds", milliseconds),
+                    )
+                    .await;
                 let new = take(&shared, &again, &mut tasks, leased).await;
                 if new > 0 {
                     pace = Backoff::new(config.retry).at_most(LONGEST_PACE);
