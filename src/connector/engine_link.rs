@@ -94,7 +94,12 @@ impl EngineLink {
         };
         let health = match &status {
             Ok(status) if status.token.is_some() => EngineHealth::Up,
-            Ok(_) => EngineHealth::TokenDown("the engine has no token".to_owned()),
+            Ok(status) => EngineHealth::TokenDown(
+                status
+                    .token_problem
+                    .clone()
+                    .unwrap_or_else(|| "the engine has no token".to_owned()),
+            ),
             Err(error) => EngineHealth::EngineDown(error.to_string()),
         };
         *self

@@ -9,7 +9,7 @@ async fn killed_at_random_moments_every_request_is_delivered_and_reported_exactl
     const REQUESTS: usize = 300;
     const KILLS: usize = 20;
     let mut bench = Bench::new();
-    bench.log.insert("rotate_bytes", "20000".to_owned());
+    bench.log.insert("rotate_bytes", "65536".to_owned());
     bench.set("concurrency", 4);
     let service = Service::start(&bench.pki).await;
     service.inner.lock().unwrap().lease_ms = 1_000;

@@ -6,6 +6,8 @@
 mod archive;
 mod line_file;
 mod query;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 pub use query::{Filter, Snapshot};
