@@ -16,7 +16,8 @@
 //! | the length | used only after that decision, for a message that is given out anyway |
 //!
 //! Masks are 32-bit words of zeros or ones, made by arithmetic and passed through [`black_box`] so that the compiler does
-//! not turn them back into branches. Rust promises nothing about time; this is the usual best effort.
+//! not turn them back into branches. Rust promises nothing about time; this is the usual best effort. What rustc 1.95 makes
+//! of the search and of the move on x86-64 (optimised) was read: every conditional jump compares lengths or positions.
 
 use std::cell::Cell;
 use std::hint::black_box;

@@ -12,8 +12,8 @@ use cryptoki::context::Function;
 use cryptoki::error::{Error as CryptokiError, RvError};
 use cryptoki::session::{Session, SessionState, UserType};
 use cryptoki::slot::Slot;
-use cryptoki::types::RawAuthPin;
 use fips::digest::{Hash, Hasher};
+use secrecy::SecretBox;
 
 use super::discovery;
 use super::module::Module;
@@ -133,7 +133,7 @@ fn attempt(module: &Module, session: &Session, token: TokenId, pin: &Pin) -> Res
     if refused(|map| map.get(&token) == Some(&hash)) {
         return Err(Error::Pin(PinProblem::RefusedBefore));
     }
-    let raw = RawAuthPin::new(Box::new(pin.expose().to_vec()));
+    let raw = SecretBox::new(Box::new(pin.expose().to_vec()));
     match session.login_with_raw(UserType::User, &raw) {
         Ok(()) | Err(CryptokiError::Pkcs11(RvError::UserAlreadyLoggedIn, Function::Login)) => {
             refused(|map| map.remove(&token));

@@ -67,10 +67,8 @@ pub struct TokenConfig {
     pub allow_extractable_keys: bool,
 }
 
-struct Job {
-    operation: Operation,
-    run: Box<dyn FnOnce(&mut Worker) + Send>,
-}
+/// What a worker is to do; the number is the worker's.
+type Job = Box<dyn FnOnce(&mut Worker, usize) + Send>;
 
 /// Custody of the keys on one PKCS#11 token.
 ///
@@ -165,13 +163,15 @@ impl Pkcs11Custody {
     ) -> Result<T, Error> {
         let _accepted = self.shared.counters.accept();
         let (answer, wait) = sync_channel(1);
-        let job = Job {
-            operation,
-            run: Box::new(move |worker| {
-                // The caller waits; only a panic of its thread could make this fail.
-                let _ = answer.send(action(worker));
-            }),
-        };
+        let job: Job = Box::new(move |worker, index| {
+            let shared = Arc::clone(worker.shared());
+            let busy = shared.counters.begin(index, operation);
+            let result = action(worker);
+            // Before the answer: whoever has it must not see the worker busy with it.
+            drop(busy);
+            // The caller waits; only a panic of its thread could make this fail.
+            let _ = answer.send(result);
+        });
         if self.queue.push(job).is_err() {
             return Err(Error::Internal("custody is closed"));
         }
@@ -184,9 +184,7 @@ impl Pkcs11Custody {
 /// The life of a worker thread.
 fn serve(index: usize, mut worker: Worker, queue: &Queue<Job>) {
     while let Some(job) = queue.pop() {
-        let shared = Arc::clone(worker.shared());
-        let _busy = shared.counters.begin(index, job.operation);
-        let run = std::panic::catch_unwind(AssertUnwindSafe(|| (job.run)(&mut worker)));
+        let run = std::panic::catch_unwind(AssertUnwindSafe(|| job(&mut worker, index)));
         if run.is_err() {
             tracing::error!(index, "a worker panicked; its session is thrown away");
             worker.drop_session();

@@ -66,33 +66,58 @@ fn from_environment(name: &str, default: PathBuf, remedy: &str) -> PathBuf {
 
 /// SoftHSM 2: removes OAEP with SHA-1 by itself. `mechanisms` is its configuration `slots.mechanisms`.
 pub fn softhsm_with(mechanisms: &str, native: &'static [Padding]) -> &'static Module {
-    MODULE.get_or_init(|| {
-        let path = from_environment(
-            "SOFTHSM_MODULE",
-            "/usr/lib/softhsm/libsofthsm2.so".into(),
-            "install the package softhsm2",
-        );
-        let folder = folder();
-        let tokens = folder.join("tokens");
-        std::fs::create_dir(&tokens).unwrap();
-        let configuration = folder.join("softhsm2.conf");
-        let text = format!(
-            "directories.tokendir = {}\nobjectstore.backend = file\nlog.level = ERROR\n\
+    MODULE.get_or_init(|| softhsm_module(mechanisms, native))
+}
+
+fn softhsm_module(mechanisms: &str, native: &'static [Padding]) -> Module {
+    let path = from_environment(
+        "SOFTHSM_MODULE",
+        "/usr/lib/softhsm/libsofthsm2.so".into(),
+        "install the package softhsm2",
+    );
+    let folder = folder();
+    let tokens = folder.join("tokens");
+    std::fs::create_dir(&tokens).unwrap();
+    let configuration = folder.join("softhsm2.conf");
+    let text = format!(
+        "directories.tokendir = {}\nobjectstore.backend = file\nlog.level = ERROR\n\
              slots.removable = false\nslots.mechanisms = {mechanisms}\n",
-            tokens.display()
-        );
-        std::fs::write(&configuration, text).unwrap();
-        set_environment("SOFTHSM2_CONF", &configuration);
-        Module {
-            path,
-            folder: tokens,
-            native,
-        }
-    })
+        tokens.display()
+    );
+    std::fs::write(&configuration, text).unwrap();
+    set_environment("SOFTHSM2_CONF", &configuration);
+    Module {
+        path,
+        folder: tokens,
+        native,
+    }
 }
 
 pub fn softhsm() -> &'static Module {
     softhsm_with("ALL", &[Padding::OaepSha1])
+}
+
+/// SoftHSM behind the module that fails on command, and the file that commands it.
+pub fn faulty_softhsm() -> (&'static Module, PathBuf) {
+    let module = MODULE.get_or_init(|| {
+        let real = softhsm_module("ALL", &[Padding::OaepSha1]);
+        // Cargo builds the examples of a package for its tests, next to their programs' folder.
+        let programs = std::env::current_exe().unwrap();
+        let path = programs
+            .ancestors()
+            .nth(2)
+            .unwrap()
+            .join("examples/libfaulty_pkcs11.so");
+        assert!(
+            path.exists(),
+            "{} is missing: run `cargo build -p hsm --examples`",
+            path.display()
+        );
+        set_environment("FAULTY_MODULE", &real.path);
+        set_environment("FAULTY_CONTROL", &real.folder.with_file_name("fault"));
+        Module { path, ..real }
+    });
+    (module, module.folder.with_file_name("fault"))
 }
 
 /// Kryoptic: removes OAEP with every hash by itself.

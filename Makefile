@@ -1,0 +1,82 @@
+# Everything that a person or the CI does here, by name. `make` alone lists it.
+# Each target first makes sure that what it needs is installed (scripts/bootstrap.sh), and says so when it installs.
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help bootstrap demo kryoptic test check format-check lint doc deny bench advisories clean
+
+CARGO := scripts/with-rust.sh cargo
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+TOOLS := $(TARGET)/tools
+CARGO_DENY_VERSION := 0.20.2
+CARGO_DENY := $(TOOLS)/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
+
+# One stamp for each level of scripts/bootstrap.sh, so that the next run asks nothing. `make -B bootstrap` asks again.
+BOOTSTRAPPED := $(TARGET)/.bootstrapped
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
+	@echo
+	@echo "The first run installs what is missing (Debian 12: root or sudo, and the network), fetches the sources and"
+	@echo "compiles them: about 5 minutes for the demo and 15 for the tests on two cores, 4 GB of memory and 6 GB of disk."
+	@echo "Later runs start in seconds. Options of the demo: make demo ARGS='--users 50 --token kryoptic'."
+
+bootstrap: $(BOOTSTRAPPED)-test ## install what building and testing need
+	@echo "What building and testing need is installed."
+
+demo: $(BOOTSTRAPPED)-demo $(if $(findstring kryoptic,$(ARGS)),kryoptic) ## the whole job on this machine, on a software token (ARGS='--users 50')
+	@$(CARGO) build --release --locked --bin pfx-connector
+	@$(TARGET)/release/pfx-connector demo $(ARGS)
+
+# Its own lock file and target folder, wherever ours may be: its OpenSSL and SQLite must not meet ours.
+kryoptic: $(BOOTSTRAPPED)-test ## build the Kryoptic token for the tests and the demo
+	@$(CARGO) build --release --locked --manifest-path tests/kryoptic/Cargo.toml --target-dir tests/kryoptic/target
+
+test: $(BOOTSTRAPPED)-test kryoptic ## all tests (ARGS='--test NAME' for some)
+	@$(CARGO) test --workspace --locked --no-fail-fast $(ARGS)
+
+check: $(BOOTSTRAPPED)-check format-check lint doc deny ## what the CI runs: formatting, lints, docs, supply chain, tests
+	@$(MAKE) --no-print-directory test
+
+format-check: $(BOOTSTRAPPED)-check
+	@$(CARGO) fmt --all --check
+
+lint: $(BOOTSTRAPPED)-check
+	@$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+
+doc: $(BOOTSTRAPPED)-check ## the programmers' documentation, into target/doc
+	@RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps --locked
+
+# Fetched first (for every platform: cargo-deny wants them all), then checked offline.
+deny: $(BOOTSTRAPPED)-check $(CARGO_DENY) ## dependencies: banned packages, licences, sources
+	@$(CARGO) fetch --locked --quiet
+	@scripts/with-rust.sh $(CARGO_DENY) --offline --workspace --log-level error check bans licenses sources
+
+advisories: $(BOOTSTRAPPED)-check $(CARGO_DENY) ## known vulnerabilities in the dependencies (needs the network)
+	@scripts/with-rust.sh $(CARGO_DENY) --workspace check advisories
+
+bench: $(BOOTSTRAPPED)-test kryoptic ## measure; the figures are explained in docs/performance.md
+	@$(CARGO) bench --workspace --locked $(ARGS)
+
+clean: ## remove all that was built, but not the tools in target/tools
+	@rm -rf tests/kryoptic/target $(BOOTSTRAPPED)-*
+	@if [ -d $(TARGET) ]; then find $(TARGET) -mindepth 1 -maxdepth 1 ! -name tools -exec rm -rf {} +; fi
+
+$(BOOTSTRAPPED)-%: scripts/bootstrap.sh scripts/with-rust.sh
+	@scripts/bootstrap.sh $*
+	@mkdir -p $(TARGET)
+	@touch $@
+
+# One that the machine has in this version is as good. A build without optimisation takes a third of the time, and the
+# check itself a second.
+$(CARGO_DENY): | $(BOOTSTRAPPED)-check
+	@mkdir -p $(@D)
+	@set -e; found=$$(scripts/with-rust.sh sh -c 'command -v cargo-deny' || true); \
+	if [ -n "$$found" ] && [ "$$("$$found" --version)" = 'cargo-deny $(CARGO_DENY_VERSION)' ]; then \
+		ln -sf "$$found" $@; \
+	else \
+		echo 'Building cargo-deny $(CARGO_DENY_VERSION), once (about two minutes): it checks the dependencies.' >&2; \
+		CARGO_PROFILE_DEV_DEBUG=0 $(CARGO) install --quiet --locked --debug --root $(TOOLS)/cargo-deny-$(CARGO_DENY_VERSION) \
+			--target-dir $(TOOLS)/build cargo-deny@$(CARGO_DENY_VERSION); \
+		rm -rf $(TOOLS)/build; \
+	fi

@@ -1,0 +1,119 @@
+//! A token that breaks, hangs or confuses its sessions, with real keys behind it. One test, for there is one control file.
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
+
+mod support;
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use hsm::pkcs11::Pkcs11Custody;
+use hsm::{Custody, Error, ErrorClass, KeyInfo, Operation, Padding};
+use support::{TestToken, encrypt, faulty_softhsm};
+
+fn command(control: &Path, fault: &str) {
+    // In one step: the module must never see half of it.
+    let next = control.with_extension("next");
+    std::fs::write(&next, fault).unwrap();
+    std::fs::rename(next, control).unwrap();
+}
+
+fn decrypt(custody: &Pkcs11Custody, key: &KeyInfo, padding: Padding) -> Result<(), Error> {
+    let ciphertext = encrypt(&key.spki_der, padding, b"message");
+    let plain = custody.decrypt(&key.fingerprint, padding, &ciphertext)?;
+    assert_eq!(plain.expose(), b"message");
+    Ok(())
+}
+
+fn wait_until(what: &str, condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !condition() {
+        assert!(Instant::now() < deadline, "{what} did not happen");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_broken_token_is_not_taken_for_bad_input_and_recovers() {
+    let (module, control) = faulty_softhsm();
+    let token = TestToken::new(module);
+    let (custody, key) = token.open_with_key();
+    let native = Padding::OaepSha1;
+    let software = Padding::OaepSha512;
+
+    for fault in ["device-error", "device-removed"] {
+        command(&control, fault);
+        for padding in [native, software] {
+            let before = custody.health();
+            let error = decrypt(&custody, &key, padding).unwrap_err();
+            assert_eq!(error.class(), ErrorClass::Token, "{fault}: {error}");
+            let broken = custody.health();
+            assert_eq!(
+                broken.reconnects,
+                before.reconnects + 1,
+                "one new session, not more"
+            );
+            assert_eq!(broken.token_failures, before.token_failures + 1);
+            assert!(broken.needs_restart);
+            assert!(broken.generation > before.generation);
+            // Garbage given to a broken token says nothing about the garbage.
+            let error = custody
+                .decrypt(&key.fingerprint, padding, &[1; 256])
+                .err()
+                .unwrap();
+            assert_eq!(error.class(), ErrorClass::Token, "{fault}: {error}");
+        }
+        command(&control, "");
+        for padding in [native, software] {
+            decrypt(&custody, &key, padding).unwrap();
+        }
+        assert!(!custody.health().needs_restart);
+        assert_eq!(custody.health().bad_inputs, 0);
+    }
+
+    // A session that a bad ciphertext leaves unusable is exchanged; neither the input nor the token is misjudged.
+    command(&control, "stuck-session");
+    let before = custody.health();
+    for padding in [native, software] {
+        for _ in 0..4 {
+            let mut bad = encrypt(&key.spki_der, padding, b"message");
+            *bad.last_mut().unwrap() ^= 1;
+            let error = custody
+                .decrypt(&key.fingerprint, padding, &bad)
+                .err()
+                .unwrap();
+            assert!(matches!(error, Error::Decryption), "{error}");
+            decrypt(&custody, &key, padding).unwrap();
+        }
+    }
+    let after = custody.health();
+    assert_eq!(after.bad_inputs, before.bad_inputs + 8);
+    assert_eq!(after.token_failures, before.token_failures);
+    assert_eq!(after.generation, before.generation);
+
+    // A call that hangs shows its age without waiting for it, and the other worker goes on.
+    command(&control, "hang");
+    std::thread::scope(|scope| {
+        let hanging = scope.spawn(|| decrypt(&custody, &key, native));
+        wait_until("a hanging call", || {
+            custody
+                .health()
+                .oldest_call_ms
+                .is_some_and(|age_ms| age_ms >= 50)
+        });
+        let health = custody.health();
+        assert_eq!(health.oldest_call, Some(Operation::Decrypt));
+        assert_eq!(health.in_flight, 1);
+        assert_eq!(custody.keys().unwrap().len(), 1);
+        command(&control, "");
+        hanging.join().unwrap().unwrap();
+    });
+    assert_eq!(custody.health().oldest_call_ms, None);
+
+    // At the start a token that is broken is not taken for one that cannot do any padding.
+    drop(custody);
+    command(&control, "device-error");
+    let error = Pkcs11Custody::open(token.config()).err().unwrap();
+    assert_eq!(error.class(), ErrorClass::Token, "{error}");
+    command(&control, "");
+    decrypt(&token.open(), &key, software).unwrap();
+}

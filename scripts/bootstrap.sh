@@ -1,0 +1,148 @@
+#!/bin/bash
+# Makes sure that what the build needs is on this machine, and installs what is not (Debian 12, as root or by sudo).
+#   scripts/bootstrap.sh demo     to build the program and run the demo
+#   scripts/bootstrap.sh test     and the tests with both software tokens
+#   scripts/bootstrap.sh check    and formatting, lints and the supply-chain check
+# Says what is missing, and why it is needed, before anything is installed. Changes nothing where all is there.
+set -euo pipefail
+
+level=${1:-test}
+case $level in
+    demo | test | check) ;;
+    *) echo "usage: $0 demo|test|check" >&2; exit 2 ;;
+esac
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+rust_version=$(sed -n 's/^rust-version = "\([0-9.]*\)"$/\1/p' "$root/Cargo.toml")
+# AWS-LC's build refuses older ones.
+go_version=1.17.13
+
+say() { printf '%s\n' "$*" >&2; }
+at_least() { [ "$(printf '%s\n%s\n' "$1" "$2" | sort -V | head -n 1)" = "$1" ]; }
+
+# --- What tells that a thing is there ---------------------------------------------------------------------------------
+
+has_program() { command -v "$1" >/dev/null 2>&1; }
+has_rust() { "$root/scripts/with-rust.sh" --find >/dev/null; }
+has_rust_tool() { "$root/scripts/with-rust.sh" "$1" --version >/dev/null 2>&1; }
+has_c_headers() { has_program cc && printf '#include <stdio.h>\n' | cc -E -x c - >/dev/null 2>&1; }
+# Debian's essential perl-base lacks the modules that the builds of AWS-LC and OpenSSL use.
+has_perl() { perl -MFile::Compare -MFindBin -MIPC::Cmd -e 1 >/dev/null 2>&1; }
+has_go() { has_program go && at_least "$go_version" "$(go version | sed 's/^go version go\([0-9.]*\).*/\1/')"; }
+has_certificates() { any_file /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/cert.pem; }
+any_file() {
+    local pattern
+    for pattern in "$@"; do
+        if compgen -G "$pattern" >/dev/null; then return 0; fi
+    done
+    return 1
+}
+has_softhsm() {
+    has_program softhsm2-util &&
+        any_file '/usr/lib*/softhsm/libsofthsm2.so' '/usr/lib*/*/softhsm/libsofthsm2.so' '/usr/lib*/pkcs11/libsofthsm2.so' \
+            '/usr/local/lib/softhsm/libsofthsm2.so'
+}
+has_libclang() {
+    [ -n "${LIBCLANG_PATH:-}" ] ||
+        any_file '/usr/lib/llvm-*/lib/libclang*.so*' '/usr/lib*/libclang*.so*' '/usr/lib/*/libclang*.so*'
+}
+
+# --- What is needed ---------------------------------------------------------------------------------------------------
+
+packages=()
+reasons=()
+programs=()
+# Arguments: Debian packages; its name elsewhere; why; the probe with its arguments.
+need() {
+    local debian=$1 elsewhere=$2 why=$3
+    shift 3
+    if "$@"; then return 0; fi
+    read -r -a names <<<"$debian"
+    packages+=("${names[@]}")
+    programs+=("$elsewhere")
+    reasons+=("$why")
+}
+
+need "cargo-web rustc-web" "a Rust toolchain, $rust_version or later (cargo, rustc)" "the program is written in Rust" has_rust
+need "gcc libc6-dev" "a C compiler with its headers (cc)" "compiles the FIPS module and SQLite" has_c_headers
+need "make" "GNU make" "builds the FIPS module" has_program make
+need "cmake" "cmake" "builds the FIPS module" has_program cmake
+need "perl" "perl with its standard modules" "writes the FIPS module's assembly code" has_perl
+need "golang-go" "Go, $go_version or later (go)" "places the FIPS module's integrity checksum" has_go
+need "ca-certificates" "the certificates of public authorities" "cargo fetches the sources over TLS" has_certificates
+need "softhsm2" "SoftHSM 2 (softhsm2-util, libsofthsm2.so)" "the software token of the demo and the tests" has_softhsm
+need "openssl" "OpenSSL (openssl)" "makes PFX files and reads our results, independently" has_program openssl
+need "gnutls-bin" "GnuTLS (certtool)" "makes PFX files of another kind" has_program certtool
+if [ "$level" != demo ]; then
+    need "libclang-dev" "libclang" "the build of the Kryoptic token reads OpenSSL's headers with it" has_libclang
+fi
+if [ "$level" = check ]; then
+    need "rustfmt-web" "rustfmt" "formatting" has_rust_tool rustfmt
+    need "rust-web-clippy" "clippy" "lints" has_rust_tool cargo-clippy
+fi
+
+if [ ${#packages[@]} -eq 0 ]; then
+    exit 0
+fi
+# Second round, after an installation: what did not help must not end in a stranger error later.
+if [ "${PFX_BOOTSTRAP_AGAIN:-}" = yes ]; then
+    say "Still missing after the installation: ${programs[*]}"
+    exit 1
+fi
+export PFX_BOOTSTRAP_AGAIN=yes
+
+# --- A rustup toolchain gets its missing components from rustup: Debian's would belong to another compiler -------------
+
+if [ "$level" = check ] && toolchain=$("$root/scripts/with-rust.sh" --find) && [ -x "$toolchain/rustup" ]; then
+    if ! has_rust_tool rustfmt || ! has_rust_tool cargo-clippy; then
+        say "Adding rustfmt and clippy to the Rust toolchain in $toolchain: formatting and lints."
+        "$toolchain/rustup" component add rustfmt clippy >&2
+        exec "$0" "$level"
+    fi
+fi
+
+# --- Say it, then do it -----------------------------------------------------------------------------------------------
+
+say "pfx-connector needs what this machine does not have yet:"
+for i in "${!programs[@]}"; do
+    say "  - ${programs[$i]}: ${reasons[$i]}"
+done
+if ! has_program apt-get; then
+    say "This is not a Debian system: install these in the way your system does, then run make again."
+    exit 1
+fi
+install_line="apt-get install --no-install-recommends ${packages[*]}"
+
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then
+    # Without a terminal sudo could only hang or fail on its question for a password.
+    if has_program sudo && { [ -t 0 ] || sudo -n true 2>/dev/null; }; then
+        as_root=(sudo)
+    else
+        say "Installing needs root. Ask for, or run:"
+        say "  apt-get update && $install_line"
+        exit 1
+    fi
+fi
+export DEBIAN_FRONTEND=noninteractive
+root_do() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive "$@" >&2; }
+
+say "Installing from Debian: ${packages[*]}"
+root_do apt-get -qq update || say "The package lists could not be renewed; going on with those that are there."
+
+if ! has_rust; then
+    offered=$(apt-cache policy cargo-web | awk '/Candidate:/ { print $2 }')
+    if ! at_least "$rust_version" "${offered:-0}"; then
+        say "This system's packages offer no Rust $rust_version (cargo-web: ${offered:-not there})."
+        say "On Debian 12 it comes with the security updates: is bookworm-security among the sources of apt?"
+        say "Or install a toolchain for this user with rustup. Then run make again."
+        exit 1
+    fi
+fi
+# Nothing that somebody uses is taken away: Debian's older cargo and rustc, say, exclude the newer ones.
+if ! root_do apt-get -qq -o Dpkg::Use-Pty=0 install --yes --no-install-recommends --no-remove "${packages[@]}"; then
+    say "The packages could not be installed. Where apt-get says that packages would have to be removed (an older"
+    say "cargo or rustc), remove them first, or install a Rust toolchain for this user with rustup; then run make again."
+    exit 1
+fi
+
+exec "$0" "$level"
