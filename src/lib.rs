@@ -22,6 +22,7 @@ pub mod gateway;
 pub mod intune;
 pub mod record;
 pub mod telemetry;
+pub mod tls;
 
 /// Version of the program, as every status, log and protocol greeting reports it.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

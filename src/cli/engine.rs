@@ -1,108 +1,74 @@
 //! `engine`, and the two hidden commands by which it starts its parts.
 
-use crate::config::{Config, EngineConfig};
-use crate::engine::custody::CustodyError;
-use crate::engine::supervisor::SupervisorError;
-use crate::engine::{custody, formats_process, hardening, supervisor};
+use super::Context;
+use super::output::{Failure, Report};
+use crate::config::{self, Checked, EngineConfig, PinPolicy};
+use crate::engine::custody::{self, CustodyError};
+use crate::engine::supervisor::{self, SupervisorError};
+use crate::engine::{formats_process, hardening};
 use clap::Args;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
-use tracing_subscriber::EnvFilter;
 
 /// Arguments of `engine` and of its custody part.
 #[derive(Debug, Clone, Args)]
 pub struct EngineArgs {
-    /// The configuration file.
+    /// Configuration file with [engine]
     #[arg(long, value_name = "FILE")]
-    pub config: PathBuf,
-    /// Log as one JSON object per line.
-    #[arg(long)]
-    pub log_json: bool,
+    config: PathBuf,
 }
 
-/// Arguments of the formats part.
-#[derive(Debug, Clone, Args)]
-pub struct FormatsArgs {
-    /// Log as one JSON object per line.
-    #[arg(long)]
-    pub log_json: bool,
-}
-
-/// `engine`: runs until a signal. Exit codes: 0 stopped as asked, 1 failed, 2 configuration.
-#[must_use]
-pub fn engine(args: &EngineArgs) -> ExitCode {
-    start_log(args.log_json);
-    let config = match read(&args.config) {
-        Ok(config) => config,
-        Err(problem) => return refused(&problem),
-    };
-    match supervisor::run(&config, &args.config, args.log_json) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error @ SupervisorError::Io(_)) => {
-            tracing::error!("{error}");
-            ExitCode::FAILURE
+/// `engine`: runs until SIGTERM or SIGINT.
+///
+/// # Errors
+/// [`Failure`] when the configuration cannot be used, or the system refuses what it needs.
+pub fn run(args: &EngineArgs, context: &Context) -> Result<Report, Failure> {
+    let config = load(&args.config)?;
+    supervisor::run(&config, &args.config, &context.log_arguments()).map_err(|error| {
+        let message = error.to_string();
+        match error {
+            SupervisorError::Io(_) => Failure::failed("engine_io", message),
+            _ => Failure::usage("engine_configuration", message),
         }
-        Err(error) => refused(&error.to_string()),
-    }
+    })?;
+    Ok(Report::silent())
 }
 
-/// `engine-custody`: started by `engine` alone.
-pub fn engine_custody(args: &EngineArgs) -> ExitCode {
-    start_log(args.log_json);
-    let code = match read(&args.config) {
-        Ok(config) => match custody::run(config) {
+/// `engine-custody`: started by `engine` alone, which is on the other end of standard input and understands the exit code.
+pub fn custody(args: &EngineArgs) -> ! {
+    let code = match load(&args.config) {
+        Ok(config) => match custody::run(config.into_inner()) {
             Ok(()) => 0,
             Err(error) => {
                 tracing::error!("{error}");
                 custody_code(&error)
             }
         },
-        Err(problem) => {
-            tracing::error!("{problem}");
+        Err(failure) => {
+            tracing::error!("{}", failure.message);
             supervisor::EXIT_CONFIGURATION
         }
     };
+    // A thread may be inside the PKCS#11 module.
     hardening::exit(code)
 }
 
 fn custody_code(error: &CustodyError) -> i32 {
-    if error.is_configuration() { supervisor::EXIT_CONFIGURATION } else { 1 }
-}
-
-/// `engine-formats`: started by `engine` alone.
-#[must_use]
-pub fn engine_formats(args: &FormatsArgs) -> ExitCode {
-    start_log(args.log_json);
-    match formats_process::run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            tracing::error!("{error}");
-            ExitCode::FAILURE
-        }
+    if error.is_configuration() {
+        supervisor::EXIT_CONFIGURATION
+    } else {
+        1
     }
 }
 
-fn refused(problem: &str) -> ExitCode {
-    tracing::error!("{problem}");
-    ExitCode::from(2)
+/// `engine-formats`: started by `engine` alone.
+///
+/// # Errors
+/// [`Failure`] when it cannot start or the connection to the supervisor breaks.
+pub fn formats() -> Result<Report, Failure> {
+    formats_process::run().map_err(|error| Failure::failed("formats", error.to_string()))?;
+    Ok(Report::silent())
 }
 
-fn read(path: &Path) -> Result<EngineConfig, String> {
-    let shown = path.display();
-    let text = std::fs::read_to_string(path).map_err(|error| format!("{shown}: {error}"))?;
-    let config: Config = toml::from_str(&text).map_err(|error| format!("{shown}: {error}"))?;
-    config.engine.ok_or_else(|| format!("{shown} has no section [engine]"))
-}
-
-/// The operator's log: standard error, in lines for people or for machines.
-fn start_log(json: bool) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    // cryptoki reports as errors what is none of ours.
-    let filter = match format!("{}=off", hsm::pkcs11::CRYPTOKI_LOG_TARGET).parse() {
-        Ok(directive) => filter.add_directive(directive),
-        Err(_) => filter,
-    };
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
-    // A second one in the same process (tests) changes nothing.
-    let _ = if json { log.json().try_init() } else { log.with_ansi(false).try_init() };
+fn load(path: &Path) -> Result<Checked<EngineConfig>, Failure> {
+    Ok(config::load(path)?.checked_engine("engine", PinPolicy::Service)?)
 }

@@ -1,6 +1,7 @@
 //! The command line: one binary, a sub-command for each job, every report also as JSON.
 
 pub mod config;
+pub mod demo;
 pub mod engine;
 pub mod events;
 pub mod files;
@@ -21,7 +22,7 @@ pub mod version;
 use clap::error::ErrorKind;
 use clap::{ArgAction, Args, Parser, Subcommand};
 use logging::Usual;
-use output::{Failure, Report};
+use output::Failure;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
@@ -57,22 +58,24 @@ pub struct GlobalArgs {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Custody keys: made on a token, never leaving it
-    Key(key::KeyArgs),
-    /// One re-encryption by hand: encrypted password and device certificate in, CMS message out
-    Recrypt(recrypt::RecryptArgs),
-    /// The service side: stores records that it cannot decrypt, queues, leases
-    Gateway(gateway::GatewayArgs),
-    /// PFX records in Intune or in a gateway
-    Import(import::ImportArgs),
-    /// The engine: the only processes that see a clear password or use the custody key
+    /// The whole job on this machine, checked by an independent reader
+    Demo(demo::DemoArgs),
+    /// The engine: the only processes that use the custody key and see a clear password
     Engine(engine::EngineArgs),
     #[command(hide = true)]
     EngineCustody(engine::EngineArgs),
     #[command(hide = true)]
-    EngineFormats(engine::FormatsArgs),
+    EngineFormats,
+    /// Custody keys: made on a token, never leaving it
+    Key(key::KeyArgs),
+    /// One re-encryption by hand: encrypted password and device certificate in, CMS message out
+    Recrypt(recrypt::RecryptArgs),
     /// The connector: leases work, has the engine do it, delivers it exactly once
     Run(run::RunArgs),
+    /// The service side: stores records that it cannot decrypt, queues, leases
+    Gateway(gateway::GatewayArgs),
+    /// PFX records in Intune or in a gateway
+    Import(import::ImportArgs),
     /// What the running connector says of itself
     Status(status::StatusArgs),
     /// What the running connector did
@@ -92,6 +95,25 @@ pub struct Context {
     pub global: GlobalArgs,
 }
 
+impl Context {
+    /// The options that make a process started by this one log as this one does.
+    #[must_use]
+    pub fn log_arguments(&self) -> Vec<OsString> {
+        let mut arguments = Vec::new();
+        if self.global.json {
+            arguments.push("--json".into());
+        }
+        for _ in 0..self.global.verbose {
+            arguments.push("-v".into());
+        }
+        if let Some(filter) = &self.global.log {
+            arguments.push("--log".into());
+            arguments.push(filter.into());
+        }
+        arguments
+    }
+}
+
 /// Runs the program with the given arguments and returns its exit code:
 /// 0 done, 1 the operation failed, 2 usage or configuration, 3 not healthy.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -104,39 +126,43 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         args,
         global: cli.global,
     };
-    let json = context.global.json;
-    match &cli.command {
-        // Services and streams: they say what they have to say while they run.
-        Command::Engine(args) => engine::engine(args),
-        Command::EngineCustody(args) => engine::engine_custody(args),
-        Command::EngineFormats(args) => engine::engine_formats(args),
-        Command::Run(args) => run::run(args, json),
-        Command::Events(args) => events::run(args, json),
-        command => output::finish(start(command, &context), json),
+    if let Err(failure) = start_log(&cli.command, &context.global) {
+        return output::finish(Err(failure), context.global.json);
     }
+    dispatch(&cli.command, &context)
 }
 
-fn start(command: &Command, context: &Context) -> Result<Report, Failure> {
-    let global = &context.global;
+fn start_log(command: &Command, global: &GlobalArgs) -> Result<(), Failure> {
     let usual = match command {
+        Command::Engine(_)
+        | Command::EngineCustody(_)
+        | Command::EngineFormats
+        | Command::Run(_) => Usual::Service,
         Command::Gateway(args) if args.is_service() => Usual::Service,
         _ => Usual::Command,
     };
-    logging::start(usual, global.verbose, global.log.as_deref(), global.json)?;
-    match command {
+    logging::start(usual, global.verbose, global.log.as_deref(), global.json)
+}
+
+fn dispatch(command: &Command, context: &Context) -> ExitCode {
+    let json = context.global.json;
+    let result = match command {
+        Command::Demo(args) => demo::command(args, context),
+        Command::Engine(args) => engine::run(args, context),
+        Command::EngineCustody(args) => engine::custody(args),
+        Command::EngineFormats => engine::formats(),
+        Command::Run(args) => return run::run(args, json),
         Command::Gateway(args) => gateway::run(args, context),
         Command::Key(args) => key::run(args, context),
         Command::Recrypt(args) => recrypt::run(args, context),
         Command::Import(args) => import::run(args, context),
-        Command::Config(args) => config::run(args),
         Command::Status(args) => status::run(args),
+        // Prints while it reads.
+        Command::Events(args) => return events::run(args, json),
+        Command::Config(args) => config::run(args),
         Command::Version => version::run(),
-        Command::Engine(_)
-        | Command::EngineCustody(_)
-        | Command::EngineFormats(_)
-        | Command::Run(_)
-        | Command::Events(_) => Err(Failure::usage("usage", "this command gives no report")),
-    }
+    };
+    output::finish(result, json)
 }
 
 /// Help and version are answers; everything else that the parser says is wrong usage.

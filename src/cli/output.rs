@@ -51,6 +51,12 @@ pub struct Report {
 }
 
 impl Report {
+    /// The end of a service, which has said everything in its log.
+    #[must_use]
+    pub fn silent() -> Self {
+        Self::done(Value::Null, "")
+    }
+
     /// A report of success.
     #[must_use]
     pub fn done(json: Value, text: impl Into<String>) -> Self {
@@ -180,11 +186,14 @@ pub fn problem_list(problems: &[Problem]) -> Vec<String> {
 pub fn finish(result: Result<Report, Failure>, as_json: bool) -> ExitCode {
     match result {
         Ok(report) => {
-            let line = if as_json {
-                report.json.to_string()
-            } else {
-                report.text
+            let line = match as_json {
+                true if report.json.is_null() => String::new(),
+                true => report.json.to_string(),
+                false => report.text,
             };
+            if line.is_empty() {
+                return report.exit.into();
+            }
             // Whoever reads may have gone (`| head`): that is no failure of ours.
             let _ = writeln!(std::io::stdout().lock(), "{line}");
             report.exit.into()

@@ -1,8 +1,6 @@
 //! How the connector and the commands speak to a running engine: one connection, any number of requests in flight.
 
-use super::api::{
-    EngineReply, EngineRequest, EngineStatus, Failure, RecryptRequest, Recrypted,
-};
+use super::api::{EngineReply, EngineRequest, EngineStatus, Failure, RecryptRequest, Recrypted};
 use super::ipc::asynchronous::{read_frame, write_frame};
 use super::ipc::{Frame, FrameError, Kind};
 use std::collections::HashMap;
@@ -98,7 +96,9 @@ impl EngineClient {
         )
         .map_err(too_large)?;
         // 0 would mean «as the engine likes».
-        frame.time_left_ms = u32::try_from(deadline.as_millis()).unwrap_or(u32::MAX).max(1);
+        frame.time_left_ms = u32::try_from(deadline.as_millis())
+            .unwrap_or(u32::MAX)
+            .max(1);
         match self.ask(frame, deadline.saturating_add(GRACE)).await? {
             EngineReply::Recrypted(recrypted) => Ok(recrypted),
             EngineReply::Failed(failure) => Err(RecryptError::Failed(failure)),
@@ -112,7 +112,10 @@ impl EngineClient {
     /// [`RecryptError::Unavailable`] when there is no answer.
     pub async fn status(&self) -> Result<EngineStatus, RecryptError> {
         let id = self.shared.next_id.fetch_add(1, Ordering::Relaxed);
-        match self.ask(Frame::bare(Kind::Status, id), STATUS_LIMIT).await? {
+        match self
+            .ask(Frame::bare(Kind::Status, id), STATUS_LIMIT)
+            .await?
+        {
             EngineReply::Status(status) => Ok(*status),
             EngineReply::Failed(failure) => Err(RecryptError::Failed(failure)),
             EngineReply::Recrypted(_) => Err(unavailable("an answer to another question")),
@@ -161,9 +164,7 @@ impl EngineClient {
         let connection = tokio::time::timeout(GREETING_LIMIT, open(&self.shared.path))
             .await
             .map_err(|_| unavailable("it does not greet"))?
-            .map_err(|error| {
-                unavailable(&format!("{}: {error}", self.shared.path.display()))
-            })?;
+            .map_err(|error| unavailable(&format!("{}: {error}", self.shared.path.display())))?;
         *slot = Some(connection.clone());
         Ok(connection)
     }
@@ -172,7 +173,9 @@ impl EngineClient {
 async fn open(path: &Path) -> Result<Connection, FrameError> {
     let (mut reading, mut writing) = UnixStream::connect(path).await?.into_split();
     write_frame(&mut writing, &Frame::hello()).await?;
-    let greeting = read_frame(&mut reading).await?.ok_or(FrameError::Truncated)?;
+    let greeting = read_frame(&mut reading)
+        .await?
+        .ok_or(FrameError::Truncated)?;
     if greeting.kind == Kind::Refused {
         let reason: String = String::from_utf8_lossy(&greeting.payload)
             .chars()
@@ -203,7 +206,10 @@ async fn read_frames(mut stream: impl AsyncRead + Unpin, waiting: Arc<Waiting>) 
         if frame.kind != Kind::Reply {
             break;
         }
-        let sender = waiting.lock().as_mut().and_then(|map| map.remove(&frame.id));
+        let sender = waiting
+            .lock()
+            .as_mut()
+            .and_then(|map| map.remove(&frame.id));
         if let Some(sender) = sender {
             // Who asked may have given up.
             let _ = sender.send(frame);

@@ -34,22 +34,37 @@ pub fn protect(limits: Limits) -> Vec<String> {
         "other processes of the same user may read its memory",
         rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable),
     );
-    note("it may gain rights by exec", rustix::thread::set_no_new_privs(true));
+    note(
+        "it may gain rights by exec",
+        rustix::thread::set_no_new_privs(true),
+    );
     note(
         "it does not die at once with its parent",
         rustix::process::set_parent_process_death_signal(Some(Signal::KILL)),
     );
     if let Some(bytes) = limits.address_space_bytes {
-        note("its address space is not bounded", limit(Resource::As, bytes));
+        note(
+            "its address space is not bounded",
+            limit(Resource::As, bytes),
+        );
     }
     if let Some(seconds) = limits.cpu_seconds {
-        note("its processor time is not bounded", limit(Resource::Cpu, seconds));
+        note(
+            "its processor time is not bounded",
+            limit(Resource::Cpu, seconds),
+        );
     }
     if let Some(files) = limits.open_files {
-        note("its open files are not bounded", limit(Resource::Nofile, files));
+        note(
+            "its open files are not bounded",
+            limit(Resource::Nofile, files),
+        );
     }
     if limits.lock_memory {
-        note("its memory may be swapped out (raise LimitMEMLOCK)", lock_memory());
+        note(
+            "its memory may be swapped out (raise LimitMEMLOCK)",
+            lock_memory(),
+        );
     }
     notes
 }
@@ -57,7 +72,9 @@ pub fn protect(limits: Limits) -> Vec<String> {
 /// Locks all memory, but only where no limit can make a later allocation fail because of it.
 fn lock_memory() -> rustix::io::Result<()> {
     use rustix::mm::{MlockAllFlags, mlockall};
-    let unlimited = rustix::process::getrlimit(Resource::Memlock).current.is_none();
+    let unlimited = rustix::process::getrlimit(Resource::Memlock)
+        .current
+        .is_none();
     if !unlimited && !rustix::process::geteuid().is_root() {
         return Err(rustix::io::Errno::PERM);
     }
@@ -68,7 +85,13 @@ fn limit(resource: Resource, value: u64) -> rustix::io::Result<()> {
     // Never above what somebody has set already.
     let maximum = rustix::process::getrlimit(resource).maximum;
     let value = maximum.map_or(value, |maximum| maximum.min(value));
-    rustix::process::setrlimit(resource, Rlimit { current: Some(value), maximum: Some(value) })
+    rustix::process::setrlimit(
+        resource,
+        Rlimit {
+            current: Some(value),
+            maximum: Some(value),
+        },
+    )
 }
 
 /// Has this process ignore what a terminal or a service manager sends to the whole group: the supervisor decides when it ends, by

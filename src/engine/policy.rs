@@ -59,7 +59,10 @@ impl EnginePolicy {
             return Err(PolicyError::NoImporters);
         }
         let anchors = anchors::load(&config.device_anchors)?;
-        let anchors_der = anchors.iter().map(|anchor| Base64Bytes(anchor.der().to_vec())).collect();
+        let anchors_der = anchors
+            .iter()
+            .map(|anchor| Base64Bytes(anchor.der().to_vec()))
+            .collect();
         let devices = if has(EngineException::NoDeviceAnchors) {
             DeviceTrust::Unanchored
         } else {

@@ -3,6 +3,7 @@
 use super::api::{ErrorBody, FailureReport};
 use super::store::StoreError;
 use crate::config::secret_file::SecretFileError;
+use crate::tls::TlsError;
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -156,6 +157,9 @@ pub enum GatewayError {
     /// The private key's file.
     #[error(transparent)]
     SecretFile(#[from] SecretFileError),
+    /// A file with certificates.
+    #[error(transparent)]
+    Certificates(#[from] TlsError),
     /// The TLS configuration is not acceptable, or not in FIPS mode.
     #[error("TLS: {0}")]
     Tls(String),

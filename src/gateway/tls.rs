@@ -15,24 +15,6 @@ use std::sync::Arc;
 /// The longest subject that is kept of a client certificate, in bytes.
 const MAX_SUBJECT_BYTES: usize = 512;
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, GatewayError> {
-    let pem = std::fs::read(path).map_err(|source| GatewayError::File {
-        path: path.to_owned(),
-        source,
-    })?;
-    let content = |what: String| GatewayError::Content {
-        path: path.to_owned(),
-        what,
-    };
-    let found: Vec<_> = CertificateDer::pem_slice_iter(&pem)
-        .collect::<Result<_, _>>()
-        .map_err(|error| content(format!("not PEM: {error}")))?;
-    if found.is_empty() {
-        return Err(content("no certificate in it".to_owned()));
-    }
-    Ok(found)
-}
-
 fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, GatewayError> {
     let pem = secret_file::read(path)?;
     PrivateKeyDer::from_pem_slice(pem.expose()).map_err(|_| GatewayError::Content {
@@ -44,9 +26,10 @@ fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, GatewayError> {
 /// The configuration for every connection; refused unless all of it is in FIPS mode.
 pub(super) fn server_config(config: &GatewayConfig) -> Result<Arc<ServerConfig>, GatewayError> {
     let tls = |error: &dyn std::fmt::Display| GatewayError::Tls(error.to_string());
+    fips::start().map_err(|error| tls(&error))?;
     let provider = fips::tls::provider();
     let mut roots = RootCertStore::empty();
-    for certificate in certificates(&config.connector_ca)? {
+    for certificate in crate::tls::certificates(&config.connector_ca)? {
         roots
             .add(certificate)
             .map_err(|error| GatewayError::Content {
@@ -64,7 +47,7 @@ pub(super) fn server_config(config: &GatewayConfig) -> Result<Arc<ServerConfig>,
         .map_err(|error| tls(&error))?
         .with_client_cert_verifier(verifier)
         .with_single_cert(
-            certificates(&config.certificate)?,
+            crate::tls::certificates(&config.certificate)?,
             private_key(&config.private_key)?,
         )
         .map_err(|error| tls(&error))?;

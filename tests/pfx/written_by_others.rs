@@ -122,7 +122,7 @@ fn files_of_gnutls_open() {
     for options in [&["--hash=SHA256"], &["--hash=SHA512"]] {
         let out = workshop.fresh(".p12");
         let output = Command::new("certtool")
-            .args(["--to-p12", "--outder", "--p12-name=ada", "--empty-password"])
+            .args(["--to-p12", "--outder", "--p12-name=ada"])
             .args(options)
             .args(["--password", PASSWORD, "--load-privkey", text(&device.key)])
             .args([

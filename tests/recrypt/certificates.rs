@@ -1,10 +1,11 @@
 //! What the formats process says about a device's certificate.
 
 use super::openssl::{AUTHORITY, DEVICE, Issuance, KeyAlgorithm, Workshop};
-use super::{NOW_MS, check, policy, target};
+use super::{NOW_MS, check, policy, target, trust};
 use pfx_connector::encoding::Base64Bytes;
 use pfx_connector::engine::api::DeviceTarget;
 use pfx_connector::engine::formats::device::{DevicePolicy, DeviceRefusal, Place, check_device};
+use pfx_connector::engine::recrypt::chain::verify;
 
 fn with_extensions(extensions: &str) -> Issuance {
     Issuance {
@@ -49,15 +50,14 @@ fn every_accepted_signature_algorithm_verifies() {
         let root = workshop.authority("Root", algorithm);
         let issuance = Issuance {
             digest: digest.to_owned(),
-            pss,
+            pss_salt: pss.then_some("digest"),
             ..Issuance::default()
         };
         let device = root.device_with("device", KeyAlgorithm::P256, &issuance);
-        let checked = check(&target(&device, &[]), &[&root]);
-        assert!(
-            checked.is_ok(),
-            "{algorithm:?} {digest} pss={pss}: {checked:?}"
-        );
+        let target = target(&device, &[]);
+        let checked = check(&target, &[&root])
+            .unwrap_or_else(|refusal| panic!("{algorithm:?} {digest} pss={pss}: {refusal}"));
+        assert!(verify(&target, &checked, &trust(&[&root]), NOW_MS).is_ok());
     }
 }
 
@@ -361,6 +361,23 @@ fn sha_1_is_refused_by_name() {
     let refusal = check(&target(&device, &[]), &[&root]).unwrap_err();
     assert_eq!(refusal.code(), "unsupported_signature");
     assert!(refusal.to_string().contains("SHA-1"), "{refusal}");
+}
+
+#[test]
+fn a_signature_with_unusual_parameters_is_refused() {
+    let workshop = Workshop::new();
+    let root = workshop.authority("Root", KeyAlgorithm::Rsa(2048));
+    let device = root.device_with(
+        "device",
+        KeyAlgorithm::P256,
+        &Issuance {
+            pss_salt: Some("20"),
+            ..Issuance::default()
+        },
+    );
+    let refusal = check(&target(&device, &[]), &[&root]).unwrap_err();
+    assert_eq!(refusal.code(), "unsupported_signature");
+    assert!(refusal.to_string().contains("RSASSA-PSS"), "{refusal}");
 }
 
 #[test]

@@ -128,6 +128,9 @@ fn a_changed_certificate_is_refused_at_every_bit() {
     }
 }
 
+/// What a formats process changes in its answer.
+type Lie = (&'static str, Box<dyn Fn(&mut CheckedDevice)>);
+
 #[test]
 fn every_false_place_is_refused() {
     let workshop = Workshop::new();
@@ -168,7 +171,7 @@ fn every_false_place_is_refused() {
     let leaf = honest.leaf;
     let other = claim(&target, &[0]).links[0].spans;
     let beyond = u32::try_from(target.certificate.0.len()).unwrap();
-    let lies: Vec<(&str, Box<dyn Fn(&mut CheckedDevice)>)> = vec![
+    let lies: Vec<Lie> = vec![
         (
             "a key inside an extension",
             Box::new(move |c| c.leaf.spki = smuggled),
@@ -293,6 +296,18 @@ fn a_liar_cannot_hide_a_date_a_length_a_use_or_a_restriction() {
     let expired = target(&root.expired_device("device"), &[]);
     assert_eq!(refused(&expired, &[]), ChainError::NotValidNow);
 
+    let stale = root.intermediate_with(
+        "Stale",
+        KeyAlgorithm::P256,
+        &Issuance {
+            extensions: AUTHORITY.to_owned(),
+            not_after: "20250101000000Z".to_owned(),
+            ..Issuance::default()
+        },
+    );
+    let below_stale = target(&stale.device("device", KeyAlgorithm::P256), &[&stale]);
+    assert_eq!(refused(&below_stale, &[0]), ChainError::NotValidNow);
+
     let small = target(&root.device("device", KeyAlgorithm::Rsa(1024)), &[]);
     assert_eq!(refused(&small, &[]), ChainError::NotForEncryption);
 
@@ -339,6 +354,16 @@ fn a_liar_cannot_hide_a_date_a_length_a_use_or_a_restriction() {
         verify(&deep, &crowd, &trust, NOW_MS).unwrap_err(),
         ChainError::TooLong
     );
+}
+
+#[test]
+fn anchors_with_one_name_are_told_apart_by_their_keys() {
+    let workshop = Workshop::new();
+    let old = workshop.authority("Root", KeyAlgorithm::P256);
+    let new = workshop.authority("Root", KeyAlgorithm::Rsa(2048));
+    let target = target(&new.device("device", KeyAlgorithm::P256), &[]);
+    let checked = claim(&target, &[]);
+    assert!(verify(&target, &checked, &trust(&[&old, &new]), NOW_MS).is_ok());
 }
 
 #[test]

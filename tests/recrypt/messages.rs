@@ -34,7 +34,7 @@ fn printed(workshop: &Workshop, cms: &[u8]) -> String {
 #[test]
 fn rsa_devices_of_every_size_read_every_format() {
     let workshop = Workshop::new();
-    let root = workshop.authority("Root", KeyAlgorithm::P256);
+    let root = workshop.authority("Prüfstelle München", KeyAlgorithm::P256);
     for bits in [2048, 3072, 4096] {
         let device = root.device("device", KeyAlgorithm::Rsa(bits));
         let identity = identity(&device, &root);
@@ -64,7 +64,7 @@ fn rsa_devices_of_every_size_read_every_format() {
 #[test]
 fn ec_devices_on_every_curve_read_the_modern_format() {
     let workshop = Workshop::new();
-    let root = workshop.authority("Root", KeyAlgorithm::P256);
+    let root = workshop.authority("Prüfstelle München", KeyAlgorithm::P256);
     for (algorithm, scheme) in [
         (KeyAlgorithm::P256, "dhSinglePass-stdDH-sha256kdf-scheme"),
         (KeyAlgorithm::P384, "dhSinglePass-stdDH-sha384kdf-scheme"),
@@ -95,7 +95,7 @@ fn ec_devices_on_every_curve_read_the_modern_format() {
 #[test]
 fn every_length_of_password_arrives_whole() {
     let workshop = Workshop::new();
-    let root = workshop.authority("Root", KeyAlgorithm::P256);
+    let root = workshop.authority("Prüfstelle München", KeyAlgorithm::P256);
     let device = root.device("device", KeyAlgorithm::P256);
     let identity = identity(&device, &root);
     for length in [0, 1, 7, 8, 15, 16, 17, 255, 4096] {
@@ -113,7 +113,7 @@ fn every_length_of_password_arrives_whole() {
 #[test]
 fn no_two_messages_share_a_key_or_a_vector() {
     let workshop = Workshop::new();
-    let root = workshop.authority("Root", KeyAlgorithm::P256);
+    let root = workshop.authority("Prüfstelle München", KeyAlgorithm::P256);
     for algorithm in [KeyAlgorithm::P256, KeyAlgorithm::Rsa(2048)] {
         let device = root.device("device", algorithm);
         let identity = identity(&device, &root);

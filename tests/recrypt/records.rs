@@ -48,12 +48,15 @@ fn records_of_every_kind_of_importer_key_verify() {
     }
 }
 
+/// What a service changes in a record.
+type Swap = (&'static str, fn(&mut Record));
+
 #[test]
 fn whatever_the_service_swaps_is_noticed() {
     let key = SigningKey::generate(KeyKind::EcP256).unwrap();
     let importers = [importer("ada", &key)];
     let good = signed(&key);
-    let swaps: [(&str, fn(&mut Record)); 8] = [
+    let swaps: [Swap; 8] = [
         ("user", |r| {
             r.user_principal_name = "eve@example.org".to_owned()
         }),

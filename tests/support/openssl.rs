@@ -146,6 +146,7 @@ impl Workshop {
         openssl(&[
             "req",
             "-new",
+            "-utf8",
             "-config",
             text(&config),
             "-key",
@@ -177,13 +178,10 @@ impl Workshop {
         if !issuance.extensions.is_empty() {
             arguments.extend(["-extensions", "e"]);
         }
-        if issuance.pss {
-            arguments.extend([
-                "-sigopt",
-                "rsa_padding_mode:pss",
-                "-sigopt",
-                "rsa_pss_saltlen:digest",
-            ]);
+        let salt;
+        if let Some(length) = issuance.pss_salt {
+            salt = format!("rsa_pss_saltlen:{length}");
+            arguments.extend(["-sigopt", "rsa_padding_mode:pss", "-sigopt", &salt]);
         }
         match issuer {
             Some((certificate, issuer_key)) => {
@@ -211,8 +209,8 @@ pub struct Issuance {
     pub not_after: String,
     /// Hash of the signature.
     pub digest: String,
-    /// RSASSA-PSS instead of PKCS#1 v1.5.
-    pub pss: bool,
+    /// RSASSA-PSS instead of PKCS#1 v1.5, with a salt of this length (a number, or `digest`).
+    pub pss_salt: Option<&'static str>,
 }
 
 impl Default for Issuance {
@@ -222,7 +220,7 @@ impl Default for Issuance {
             not_before: "20200101000000Z".to_owned(),
             not_after: "20491231235959Z".to_owned(),
             digest: "sha256".to_owned(),
-            pss: false,
+            pss_salt: None,
         }
     }
 }

@@ -4,9 +4,9 @@
 //! bounds -> importer's signature -> formats describes the device's certificates -> this process verifies them -> the token
 //! decrypts -> CMS to the verified device
 
+use super::Shared;
 use super::queue::Job;
 use super::refusal::Refusal;
-use super::Shared;
 use crate::clock::{Clock, SystemClock};
 use crate::encoding::Base64Bytes;
 use crate::engine::api::{
@@ -57,33 +57,59 @@ pub(super) fn answer(shared: &Shared, job: &Job) -> Frame {
 fn parse(payload: &[u8]) -> Result<RecryptRequest, Refusal> {
     match serde_json::from_slice(payload) {
         Ok(EngineRequest::Recrypt(request)) => bounded(*request),
-        Ok(EngineRequest::Status) => Err(Refusal::bad_request("a status is asked for by a frame of its own kind")),
+        Ok(EngineRequest::Status) => Err(Refusal::bad_request(
+            "a status is asked for by a frame of its own kind",
+        )),
         // serde's sentence may quote the input.
-        Err(_) => Err(Refusal::bad_request("the request is not a message of this release")),
+        Err(_) => Err(Refusal::bad_request(
+            "the request is not a message of this release",
+        )),
     }
 }
 
 /// Bounds that hold before anything looks into a field.
 fn bounded(request: RecryptRequest) -> Result<RecryptRequest, Refusal> {
     let record = &request.record;
-    let names = [&record.user_principal_name, &record.provider_name, &record.key_name];
+    let names = [
+        &record.user_principal_name,
+        &record.provider_name,
+        &record.key_name,
+    ];
     if request.request_id.is_empty()
         || request.request_id.len() > 128
-        || !request.request_id.bytes().all(|byte| byte.is_ascii_graphic())
+        || !request
+            .request_id
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic())
     {
-        return Err(Refusal::bad_request("requestId must be 1 to 128 printable ASCII characters without spaces"));
+        return Err(Refusal::bad_request(
+            "requestId must be 1 to 128 printable ASCII characters without spaces",
+        ));
     }
     if names.iter().any(|name| name.len() > MAX_NAME_BYTES) {
-        return Err(Refusal::bad_request("a name in the record is longer than 1024 bytes"));
+        return Err(Refusal::bad_request(
+            "a name in the record is longer than 1024 bytes",
+        ));
     }
-    if record.thumbprint.len() != 40 || !record.thumbprint.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return Err(Refusal::bad_request("the record's thumbprint is not 40 hexadecimal digits"));
+    if record.thumbprint.len() != 40
+        || !record
+            .thumbprint
+            .bytes()
+            .all(|byte| byte.is_ascii_hexdigit())
+    {
+        return Err(Refusal::bad_request(
+            "the record's thumbprint is not 40 hexadecimal digits",
+        ));
     }
     if request.pfx.as_slice().is_empty() || request.pfx.as_slice().len() > MAX_PFX_BYTES {
-        return Err(Refusal::bad_request("the PFX is empty or larger than 2 MiB"));
+        return Err(Refusal::bad_request(
+            "the PFX is empty or larger than 2 MiB",
+        ));
     }
     if record.encrypted_password.as_slice().len() > MAX_CIPHERTEXT_BYTES {
-        return Err(Refusal::bad_request("the encrypted password is longer than any custody key makes it"));
+        return Err(Refusal::bad_request(
+            "the encrypted password is longer than any custody key makes it",
+        ));
     }
     if request.device.certificate.as_slice().is_empty() {
         return Err(Refusal::bad_request("there is no device certificate"));
@@ -94,8 +120,15 @@ fn bounded(request: RecryptRequest) -> Result<RecryptRequest, Refusal> {
 fn recrypt(shared: &Shared, job: &Job, request: &RecryptRequest) -> Result<Recrypted, Refusal> {
     let policy = &shared.policy;
     let record = &request.record;
-    importers::verify(record, request.pfx.as_slice(), &policy.importers, policy.unsigned_records)
-        .map_err(|refusal| Refusal::open(refusal.failure_code(), refusal.code(), refusal.to_string()))?;
+    importers::verify(
+        record,
+        request.pfx.as_slice(),
+        &policy.importers,
+        policy.unsigned_records,
+    )
+    .map_err(|refusal| {
+        Refusal::open(refusal.failure_code(), refusal.code(), refusal.to_string())
+    })?;
     if request.format == CmsFormat::CompatibleDesEde3 && !policy.cms_des_ede3 {
         return Err(Refusal::open(
             FailureCode::FormatRefused,
@@ -123,11 +156,19 @@ fn recrypt(shared: &Shared, job: &Job, request: &RecryptRequest) -> Result<Recry
     shared.key_uses.fetch_add(1, Ordering::Relaxed);
     let password = custody.decrypt(&key, record.padding, record.encrypted_password.as_slice())?;
     let cms = cms::envelop(request.format, &device, &password).map_err(cms_refusal)?;
-    Ok(Recrypted { cms: Base64Bytes(cms), custody_key: key.to_string() })
+    Ok(Recrypted {
+        cms: Base64Bytes(cms),
+        custody_key: key.to_string(),
+    })
 }
 
 /// Has the formats process parse the device's certificates.
-fn describe_device(shared: &Shared, job: &Job, device: &DeviceTarget, now_ms: i64) -> Result<CheckedDevice, Refusal> {
+fn describe_device(
+    shared: &Shared,
+    job: &Job,
+    device: &DeviceTarget,
+    now_ms: i64,
+) -> Result<CheckedDevice, Refusal> {
     let call = FormatsCall::CheckDevice {
         device: device.clone(),
         policy: DevicePolicy {
@@ -146,7 +187,10 @@ fn describe_device(shared: &Shared, job: &Job, device: &DeviceTarget, now_ms: i6
         Ok(Some(payload)) => payload,
         // The caller has been told by the supervisor, or nobody waits.
         Ok(None) | Err(RecvTimeoutError::Disconnected) => {
-            return Err(Refusal::fault("abandoned", "nobody waits for this request any more".to_owned()));
+            return Err(Refusal::fault(
+                "abandoned",
+                "nobody waits for this request any more".to_owned(),
+            ));
         }
         Err(RecvTimeoutError::Timeout) => return Err(Refusal::deadline()),
     };
@@ -166,20 +210,29 @@ fn describe_device(shared: &Shared, job: &Job, device: &DeviceTarget, now_ms: i6
 
 /// The formats process may be in a stranger's hand: its words are bounded and cannot forge a log line.
 fn printable(text: &str) -> String {
-    text.chars().filter(|letter| !letter.is_control()).take(MAX_REFUSAL_CHARS).collect()
+    text.chars()
+        .filter(|letter| !letter.is_control())
+        .take(MAX_REFUSAL_CHARS)
+        .collect()
 }
 
 /// The key that the record names by fingerprint; records without one (only let in under `unsigned-records`) name a label.
 fn find_key(custody: &dyn Custody, record: &Record) -> Result<KeyFingerprint, Refusal> {
     if let Some(fingerprint) = &record.custody_key {
-        return fingerprint
-            .parse()
-            .map_err(|_| Refusal::bad_request("the record's custodyKey is not a SHA-256 in hexadecimal"));
+        return fingerprint.parse().map_err(|_| {
+            Refusal::bad_request("the record's custodyKey is not a SHA-256 in hexadecimal")
+        });
     }
-    let mut fitting = custody.keys()?.into_iter().filter(|key| key.is_usable() && key.label == record.key_name);
+    let mut fitting = custody
+        .keys()?
+        .into_iter()
+        .filter(|key| key.is_usable() && key.label == record.key_name);
     match (fitting.next(), fitting.next()) {
         (Some(key), None) => Ok(key.fingerprint),
-        (None, _) => Err(Refusal::key_not_found(format!("no usable key has the label {:?}", record.key_name))),
+        (None, _) => Err(Refusal::key_not_found(format!(
+            "no usable key has the label {:?}",
+            record.key_name
+        ))),
         (Some(_), Some(_)) => Err(Refusal::key_not_found(format!(
             "more than one key has the label {:?}",
             record.key_name

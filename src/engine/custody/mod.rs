@@ -84,13 +84,17 @@ struct Shared {
 /// [`hardening::exit`], because a thread may be inside the PKCS#11 module.
 pub fn run(config: EngineConfig) -> Result<(), CustodyError> {
     hardening::ignore_terminal_signals()?;
-    let notes = hardening::protect(Limits { lock_memory: true, ..Limits::default() });
+    let notes = hardening::protect(Limits {
+        lock_memory: true,
+        ..Limits::default()
+    });
     for note in &notes {
         tracing::warn!(part = "custody", "{note}");
     }
     let module = fips::start()?;
     let policy = EnginePolicy::load(&config)?;
-    let token = TokenHolder::new(&config, policy.extractable_keys).ok_or(CustodyError::PinSource)?;
+    let token =
+        TokenHolder::new(&config, policy.extractable_keys).ok_or(CustodyError::PinSource)?;
     let stream = hardening::supervisor_socket()?;
     let reading = stream.try_clone()?;
     let shared = Arc::new(Shared {
@@ -111,33 +115,41 @@ pub fn run(config: EngineConfig) -> Result<(), CustodyError> {
 fn serve(shared: &Arc<Shared>, mut reading: UnixStream) -> Result<(), CustodyError> {
     for number in 0..request_threads(&shared.config.token) {
         let shared = Arc::clone(shared);
-        std::thread::Builder::new().name(format!("request-{number}")).spawn(move || {
-            while let Some(job) = shared.queue.take() {
-                let frame = flow::answer(&shared, &job);
-                shared.link.send(frame);
-                shared.queue.finished();
-            }
-        })?;
+        std::thread::Builder::new()
+            .name(format!("request-{number}"))
+            .spawn(move || {
+                while let Some(job) = shared.queue.take() {
+                    let frame = flow::answer(&shared, &job);
+                    shared.link.send(frame);
+                    shared.queue.finished();
+                }
+            })?;
     }
     let opening = Arc::clone(shared);
-    std::thread::Builder::new().name("token".to_owned()).spawn(move || {
-        opening.token.keep_open(|| {
-            opening.link.send(Frame::bare(Kind::Ready, 0));
-        });
-    })?;
+    std::thread::Builder::new()
+        .name("token".to_owned())
+        .spawn(move || {
+            opening.token.keep_open(|| {
+                opening.link.send(Frame::bare(Kind::Ready, 0));
+            });
+        })?;
     let watching = Arc::clone(shared);
-    std::thread::Builder::new().name("watchdog".to_owned()).spawn(move || watchdog::watch(&watching))?;
+    std::thread::Builder::new()
+        .name("watchdog".to_owned())
+        .spawn(move || watchdog::watch(&watching))?;
     // One report is made at a time and one may wait; the token may hang over it.
     let (ask, asked) = sync_channel::<u64>(1);
     let reporting = Arc::clone(shared);
-    std::thread::Builder::new().name("report".to_owned()).spawn(move || {
-        for id in asked {
-            match Frame::json(Kind::Status, id, &report::make(&reporting)) {
-                Ok(frame) => reporting.link.send(frame),
-                Err(_) => false,
-            };
-        }
-    })?;
+    std::thread::Builder::new()
+        .name("report".to_owned())
+        .spawn(move || {
+            for id in asked {
+                match Frame::json(Kind::Status, id, &report::make(&reporting)) {
+                    Ok(frame) => reporting.link.send(frame),
+                    Err(_) => false,
+                };
+            }
+        })?;
 
     let mut greeted = false;
     loop {

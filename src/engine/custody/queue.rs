@@ -65,7 +65,10 @@ impl Queue {
                 jobs.busy = jobs.busy.saturating_add(1);
                 return Some(job);
             }
-            jobs = self.changed.wait(jobs).unwrap_or_else(PoisonError::into_inner);
+            jobs = self
+                .changed
+                .wait(jobs)
+                .unwrap_or_else(PoisonError::into_inner);
         }
     }
 

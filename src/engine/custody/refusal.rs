@@ -6,7 +6,8 @@ use hsm::ErrorClass;
 /// The only sentence for everything that goes wrong in a decryption.
 pub(super) const DECRYPTION_FAILED: &str = "the password of this record could not be decrypted";
 const TOKEN_UNAVAILABLE: &str = "the token is not available: see the engine's log and status";
-const KEY_NOT_FOUND: &str = "the custody key of this record is not on the token or may not be used: see the engine's log";
+const KEY_NOT_FOUND: &str =
+    "the custody key of this record is not on the token or may not be used: see the engine's log";
 
 /// A request that is not answered with a password: what the caller is told, and what the operator's log says.
 #[derive(Debug)]
@@ -19,8 +20,20 @@ pub(super) struct Refusal {
 }
 
 impl Refusal {
-    pub(super) fn new(code: FailureCode, message: impl Into<String>, reason: &'static str, detail: impl Into<String>) -> Self {
-        Self { told: Failure { code, message: message.into() }, reason, detail: detail.into() }
+    pub(super) fn new(
+        code: FailureCode,
+        message: impl Into<String>,
+        reason: &'static str,
+        detail: impl Into<String>,
+    ) -> Self {
+        Self {
+            told: Failure {
+                code,
+                message: message.into(),
+            },
+            reason,
+            detail: detail.into(),
+        }
     }
 
     /// A reason that the caller is told as it is.
@@ -33,11 +46,21 @@ impl Refusal {
     }
 
     pub(super) fn token_unavailable(reason: &'static str, detail: String) -> Self {
-        Self::new(FailureCode::TokenUnavailable, TOKEN_UNAVAILABLE, reason, detail)
+        Self::new(
+            FailureCode::TokenUnavailable,
+            TOKEN_UNAVAILABLE,
+            reason,
+            detail,
+        )
     }
 
     pub(super) fn key_not_found(detail: String) -> Self {
-        Self::new(FailureCode::KeyNotFound, KEY_NOT_FOUND, "key_not_found", detail)
+        Self::new(
+            FailureCode::KeyNotFound,
+            KEY_NOT_FOUND,
+            "key_not_found",
+            detail,
+        )
     }
 
     pub(super) fn deadline() -> Self {
@@ -49,7 +72,12 @@ impl Refusal {
     }
 
     pub(super) fn fault(reason: &'static str, detail: String) -> Self {
-        Self::new(FailureCode::EngineFault, "the engine failed: see its log", reason, detail)
+        Self::new(
+            FailureCode::EngineFault,
+            "the engine failed: see its log",
+            reason,
+            detail,
+        )
     }
 }
 
@@ -63,15 +91,22 @@ impl From<hsm::Error> for Refusal {
             // Follows from the token and the record's padding alone, so it tells nothing about a ciphertext.
             hsm::Error::PaddingNotSupported(padding) => Self::new(
                 FailureCode::BadRequest,
-                format!("the token cannot do {padding}: import the record with a padding that it does"),
+                format!(
+                    "the token cannot do {padding}: import the record with a padding that it does"
+                ),
                 reason,
                 detail,
             ),
             _ => match error.class() {
-                ErrorClass::BadInput => {
-                    Self::new(FailureCode::DecryptionFailed, DECRYPTION_FAILED, reason, detail)
+                ErrorClass::BadInput => Self::new(
+                    FailureCode::DecryptionFailed,
+                    DECRYPTION_FAILED,
+                    reason,
+                    detail,
+                ),
+                ErrorClass::Token | ErrorClass::Configuration => {
+                    Self::token_unavailable(reason, detail)
                 }
-                ErrorClass::Token | ErrorClass::Configuration => Self::token_unavailable(reason, detail),
                 _ => Self::fault(reason, detail),
             },
         }
@@ -80,13 +115,23 @@ impl From<hsm::Error> for Refusal {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
+    #![allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        missing_docs
+    )]
     use super::*;
 
     #[test]
     fn every_cause_of_a_failed_decryption_looks_the_same_outside() {
         let wrong = Refusal::from(hsm::Error::Decryption).told;
-        let short = Refusal::from(hsm::Error::CiphertextLength { expected: 384, actual: 7 }).told;
+        let short = Refusal::from(hsm::Error::CiphertextLength {
+            expected: 384,
+            actual: 7,
+        })
+        .told;
         assert_eq!(wrong, short);
         assert_eq!(wrong.code, FailureCode::DecryptionFailed);
         assert_eq!(wrong.message, DECRYPTION_FAILED);
@@ -94,7 +139,10 @@ mod tests {
 
     #[test]
     fn a_token_that_is_gone_is_not_taken_for_a_bad_record() {
-        let gone = Refusal::from(hsm::Error::TokenNotFound { wanted: "a".to_owned() }).told;
+        let gone = Refusal::from(hsm::Error::TokenNotFound {
+            wanted: "a".to_owned(),
+        })
+        .told;
         assert_eq!(gone.code, FailureCode::TokenUnavailable);
         assert!(gone.code.is_transient());
     }

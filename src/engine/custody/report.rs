@@ -35,7 +35,9 @@ impl CustodyReport {
             // All parts are the same program, which starts with no other version.
             module_version: fips::EXPECTED_VERSION.to_owned(),
             token: None,
-            token_problem: Some("the custody process does not report: it is being restarted or hangs".to_owned()),
+            token_problem: Some(
+                "the custody process does not report: it is being restarted or hangs".to_owned(),
+            ),
             capabilities: None,
             keys: Vec::new(),
             key_uses: 0,

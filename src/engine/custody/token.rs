@@ -2,9 +2,9 @@
 //! has changed, because tokens lock themselves.
 
 use crate::config::EngineConfig;
+use hsm::Custody;
 use hsm::pin::PinSource;
 use hsm::pkcs11::{Pkcs11Custody, TokenConfig};
-use hsm::Custody;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -47,7 +47,9 @@ impl TokenHolder {
                 threads: section.threads,
                 allow_extractable_keys: extractable_keys,
             },
-            state: Mutex::new(State::Opening { since: Instant::now() }),
+            state: Mutex::new(State::Opening {
+                since: Instant::now(),
+            }),
         })
     }
 
@@ -80,7 +82,9 @@ impl TokenHolder {
         let mut tried = Some(tried);
         let mut pause = FIRST_PAUSE;
         loop {
-            *self.lock() = State::Opening { since: Instant::now() };
+            *self.lock() = State::Opening {
+                since: Instant::now(),
+            };
             let pin_before = self.pin_stamp();
             let opened = Pkcs11Custody::open(self.config.clone());
             let failure = match opened {
@@ -91,8 +95,14 @@ impl TokenHolder {
                 }
                 Err(error) => {
                     let hint = error.hint().unwrap_or_default();
-                    tracing::error!(code = error.code(), hint, "the token cannot be opened: {error}");
-                    *self.lock() = State::Failed { problem: describe(&error) };
+                    tracing::error!(
+                        code = error.code(),
+                        hint,
+                        "the token cannot be opened: {error}"
+                    );
+                    *self.lock() = State::Failed {
+                        problem: describe(&error),
+                    };
                     Some(matches!(error, hsm::Error::Pin(_)))
                 }
             };
@@ -115,7 +125,9 @@ impl TokenHolder {
         {
             let mut state = self.lock();
             if let State::Failed { problem } = &*state {
-                *state = State::Waiting { problem: problem.clone() };
+                *state = State::Waiting {
+                    problem: problem.clone(),
+                };
             }
         }
         while self.pin_file.is_none() || self.pin_stamp() == before {

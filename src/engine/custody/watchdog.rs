@@ -23,7 +23,10 @@ pub(super) fn watch(shared: &Shared) -> ! {
         if let Some(since) = shared.token.opening_since()
             && since.elapsed() >= Duration::from_millis(limit_ms)
         {
-            tracing::error!(limit_ms, "opening the token hangs: this process is replaced");
+            tracing::error!(
+                limit_ms,
+                "opening the token hangs: this process is replaced"
+            );
             leave(shared, EXIT_HANGING);
         }
         let Ok(custody) = shared.token.get() else {

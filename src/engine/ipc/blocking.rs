@@ -41,16 +41,16 @@ pub fn read_frame(stream: &mut impl Read) -> Result<Incoming, FrameError> {
         let start = payload.len();
         let end = header.payload_bytes.min(start.saturating_add(CHUNK_BYTES));
         payload.resize(end, 0);
-        fill(
-            stream,
-            payload.get_mut(start..).unwrap_or_default(),
-            false,
-        )?;
+        fill(stream, payload.get_mut(start..).unwrap_or_default(), false)?;
     }
     Ok(Incoming::Frame(header.with(payload)))
 }
 
-fn fill(stream: &mut impl Read, buffer: &mut [u8], at_boundary: bool) -> Result<Filled, FrameError> {
+fn fill(
+    stream: &mut impl Read,
+    buffer: &mut [u8],
+    at_boundary: bool,
+) -> Result<Filled, FrameError> {
     let mut filled = 0;
     while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
         match stream.read(rest) {

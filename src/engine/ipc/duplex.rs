@@ -66,7 +66,10 @@ impl Duplex {
 fn write_all(mut stream: UnixStream, frames: &Receiver<Frame>, queued_bytes: &AtomicUsize) {
     for frame in frames {
         let written = write_frame(&mut stream, &frame);
-        queued_bytes.fetch_sub(HEADER_BYTES.saturating_add(frame.payload.len()), Ordering::SeqCst);
+        queued_bytes.fetch_sub(
+            HEADER_BYTES.saturating_add(frame.payload.len()),
+            Ordering::SeqCst,
+        );
         if written.is_err() {
             break;
         }

@@ -216,8 +216,26 @@ impl Header {
     /// # Errors
     /// [`FrameError`] for another version, an unknown kind or too long a payload.
     pub fn parse(bytes: &[u8; HEADER_BYTES]) -> Result<Self, FrameError> {
-        let [l0, l1, l2, l3, version, kind, i0, i1, i2, i3, i4, i5, i6, i7, t0, t1, t2, t3] =
-            *bytes;
+        let [
+            l0,
+            l1,
+            l2,
+            l3,
+            version,
+            kind,
+            i0,
+            i1,
+            i2,
+            i3,
+            i4,
+            i5,
+            i6,
+            i7,
+            t0,
+            t1,
+            t2,
+            t3,
+        ] = *bytes;
         if version != PROTOCOL_VERSION {
             return Err(FrameError::ProtocolVersion(version));
         }

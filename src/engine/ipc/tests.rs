@@ -1,4 +1,10 @@
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    missing_docs
+)]
 use super::blocking::{Incoming, read_frame, write_frame};
 use super::*;
 use std::io::Read;
@@ -45,7 +51,9 @@ struct Trickle<'a>(&'a [u8], Generator);
 
 impl Read for Trickle<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let count = (1 + self.1.below(70_000)).min(self.0.len()).min(buffer.len());
+        let count = (1 + self.1.below(70_000))
+            .min(self.0.len())
+            .min(buffer.len());
         buffer[..count].copy_from_slice(&self.0[..count]);
         self.0 = &self.0[count..];
         Ok(count)
@@ -59,7 +67,10 @@ fn frames_survive_any_cutting_of_the_stream() {
     let bytes: Vec<u8> = frames.iter().flat_map(encode).collect();
     let mut stream = Trickle(&bytes, Generator(2));
     for frame in &frames {
-        assert_eq!(read_frame(&mut stream).unwrap(), Incoming::Frame(frame.clone()));
+        assert_eq!(
+            read_frame(&mut stream).unwrap(),
+            Incoming::Frame(frame.clone())
+        );
     }
     assert_eq!(read_frame(&mut stream).unwrap(), Incoming::Closed);
 }
@@ -72,10 +83,17 @@ async fn both_codecs_write_and_read_the_same() {
         let mut bytes = Vec::new();
         asynchronous::write_frame(&mut bytes, &frame).await.unwrap();
         assert_eq!(bytes, encode(&frame));
-        let read = asynchronous::read_frame(&mut bytes.as_slice()).await.unwrap();
+        let read = asynchronous::read_frame(&mut bytes.as_slice())
+            .await
+            .unwrap();
         assert_eq!(read, Some(frame));
     }
-    assert!(asynchronous::read_frame(&mut [].as_slice()).await.unwrap().is_none());
+    assert!(
+        asynchronous::read_frame(&mut [].as_slice())
+            .await
+            .unwrap()
+            .is_none()
+    );
 }
 
 #[tokio::test]
@@ -83,7 +101,10 @@ async fn a_stream_that_ends_inside_a_frame_is_an_error_at_every_place() {
     let bytes = encode(&Frame::with_payload(Kind::Request, 7, b"{}".to_vec()));
     for end in 1..bytes.len() {
         let mut short = &bytes[..end];
-        assert!(matches!(read_frame(&mut short), Err(FrameError::Truncated)), "{end}");
+        assert!(
+            matches!(read_frame(&mut short), Err(FrameError::Truncated)),
+            "{end}"
+        );
         let mut short = &bytes[..end];
         let read = asynchronous::read_frame(&mut short).await;
         assert!(matches!(read, Err(FrameError::Truncated)), "{end}");
@@ -96,9 +117,15 @@ fn a_length_over_the_limit_is_refused_before_anything_is_allocated() {
     let mut bytes = encode(&Frame::bare(Kind::Request, 1));
     bytes[..4].copy_from_slice(&u32::MAX.to_be_bytes());
     assert!(matches!(decode(&bytes), Err(FrameError::TooLong(_))));
-    assert!(matches!(read_frame(&mut bytes.as_slice()), Err(FrameError::TooLong(_))));
+    assert!(matches!(
+        read_frame(&mut bytes.as_slice()),
+        Err(FrameError::TooLong(_))
+    ));
     let long = Frame::with_payload(Kind::Request, 1, vec![0; MAX_PAYLOAD_BYTES + 1]);
-    assert!(matches!(write_frame(&mut Vec::new(), &long), Err(FrameError::TooLong(_))));
+    assert!(matches!(
+        write_frame(&mut Vec::new(), &long),
+        Err(FrameError::TooLong(_))
+    ));
 }
 
 #[test]
@@ -107,7 +134,10 @@ fn another_version_and_unknown_kinds_are_refused() {
     for version in (0..=u8::MAX).filter(|version| *version != PROTOCOL_VERSION) {
         let mut bytes = good.clone();
         bytes[4] = version;
-        assert!(matches!(decode(&bytes), Err(FrameError::ProtocolVersion(_))));
+        assert!(matches!(
+            decode(&bytes),
+            Err(FrameError::ProtocolVersion(_))
+        ));
     }
     for kind in (0..=u8::MAX).filter(|kind| Kind::from_code(*kind).is_none()) {
         let mut bytes = good.clone();
@@ -119,8 +149,14 @@ fn another_version_and_unknown_kinds_are_refused() {
 #[test]
 fn a_greeting_of_another_version_of_the_messages_is_refused() {
     assert!(Frame::hello().expect_hello().is_ok());
-    assert!(matches!(Frame::bare(Kind::Hello, 99).expect_hello(), Err(FrameError::MessagesVersion(99))));
-    assert!(matches!(Frame::bare(Kind::Ping, 1).expect_hello(), Err(FrameError::NoGreeting)));
+    assert!(matches!(
+        Frame::bare(Kind::Hello, 99).expect_hello(),
+        Err(FrameError::MessagesVersion(99))
+    ));
+    assert!(matches!(
+        Frame::bare(Kind::Ping, 1).expect_hello(),
+        Err(FrameError::NoGreeting)
+    ));
 }
 
 #[test]

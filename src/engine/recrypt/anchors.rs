@@ -4,6 +4,7 @@ use super::chain::{ChainError, may_issue};
 use super::layout::{self, Layout};
 use super::pem;
 use crate::encoding::hex;
+use der::Decode;
 use fips::digest::{Hash, digest};
 use std::path::PathBuf;
 
@@ -77,7 +78,10 @@ impl Anchor {
     /// # Errors
     /// A sentence that says what is wrong.
     pub fn from_der(der: Vec<u8>) -> Result<Self, String> {
-        let layout = layout::read(&der)
+        // The formats process parses it whole for every device: what it cannot read is better known at start.
+        let layout = x509_cert::Certificate::from_der(&der)
+            .ok()
+            .and_then(|_| layout::read(&der))
             .ok_or_else(|| "holds a certificate that is malformed or too large".to_owned())?;
         let (Some(subject), Some(spki)) =
             (layout.spans.subject.of(&der), layout.spans.spki.of(&der))

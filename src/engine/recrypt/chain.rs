@@ -265,7 +265,11 @@ fn recipient_kind(leaf: &Certificate<'_>) -> Result<KeyKind, ChainError> {
             }
             KEY_ENCIPHERMENT
         }
-        KeyKind::P256 | KeyKind::P384 | KeyKind::P521 => KEY_AGREEMENT,
+        KeyKind::P256 | KeyKind::P384 | KeyKind::P521 => {
+            // Found out now that it is no point of its curve, not after the custody key was used.
+            fips::ec::point_from_spki(spki).map_err(|_| ChainError::NotForEncryption)?;
+            KEY_AGREEMENT
+        }
         KeyKind::RsaPss => return Err(ChainError::NotForEncryption),
     };
     match leaf.layout.key_usage {

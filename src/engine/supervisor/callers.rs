@@ -32,13 +32,19 @@ pub(super) struct Callers {
 
 impl Callers {
     pub(super) fn new(events: SyncSender<Event>) -> Self {
-        Self { connected: HashMap::new(), next_id: 1, events }
+        Self {
+            connected: HashMap::new(),
+            next_id: 1,
+            events,
+        }
     }
 
     /// Takes a connection on, or sends it away with a reason.
     pub(super) fn admit(&mut self, stream: UnixStream, uid: u32, may_call: bool) {
         let refusal = if !may_call {
-            Some(format!("user {uid} may not call this engine: see allowed_uids"))
+            Some(format!(
+                "user {uid} may not call this engine: see allowed_uids"
+            ))
         } else if self.connected.len() >= MAX_CALLERS {
             Some(format!("{MAX_CALLERS} callers are connected already"))
         } else {
@@ -64,7 +70,13 @@ impl Callers {
         std::thread::Builder::new()
             .name("caller reader".to_owned())
             .spawn(move || read_client(id, reading, &events))?;
-        self.connected.insert(id, Caller { link, greeted: false });
+        self.connected.insert(
+            id,
+            Caller {
+                link,
+                greeted: false,
+            },
+        );
         Ok(())
     }
 
@@ -88,7 +100,11 @@ impl Callers {
             }
             Err(error) => {
                 tracing::warn!(caller = id, %error, "a caller is refused");
-                caller.link.send(Frame::with_payload(Kind::Refused, 0, error.to_string().into_bytes()));
+                caller.link.send(Frame::with_payload(
+                    Kind::Refused,
+                    0,
+                    error.to_string().into_bytes(),
+                ));
                 // What has been queued is still written; then the writer closes the connection.
                 self.connected.remove(&id);
             }
@@ -101,13 +117,25 @@ impl Callers {
         if let Some(caller) = self.connected.get(&id)
             && !caller.link.send(frame)
         {
-            tracing::warn!(caller = id, "a caller does not read its answers: its connection is closed");
+            tracing::warn!(
+                caller = id,
+                "a caller does not read its answers: its connection is closed"
+            );
         }
     }
 
     /// Sends a failure to a caller.
-    pub(super) fn send_failure(&mut self, id: u64, frame_id: u64, code: FailureCode, message: &str) {
-        let reply = EngineReply::Failed(Failure { code, message: message.to_owned() });
+    pub(super) fn send_failure(
+        &mut self,
+        id: u64,
+        frame_id: u64,
+        code: FailureCode,
+        message: &str,
+    ) {
+        let reply = EngineReply::Failed(Failure {
+            code,
+            message: message.to_owned(),
+        });
         match Frame::json(Kind::Reply, frame_id, &reply) {
             Ok(frame) => self.send(id, frame),
             Err(error) => tracing::error!(%error, "a failure cannot be told"),
@@ -123,7 +151,9 @@ impl Callers {
 
     /// Whether every answer has been written to those who are still there.
     pub(super) fn all_drained(&self) -> bool {
-        self.connected.values().all(|caller| caller.link.is_drained())
+        self.connected
+            .values()
+            .all(|caller| caller.link.is_drained())
     }
 }
 

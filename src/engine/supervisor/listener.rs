@@ -48,7 +48,11 @@ impl Listener {
             // We hold the lock, so nobody listens on it.
             Ok(found) if found.file_type().is_socket() => std::fs::remove_file(path)
                 .map_err(|error| refuse(format!("cannot remove the old socket: {error}")))?,
-            Ok(_) => return Err(refuse("something that is no socket is in its place".to_owned())),
+            Ok(_) => {
+                return Err(refuse(
+                    "something that is no socket is in its place".to_owned(),
+                ));
+            }
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => return Err(refuse(error.to_string())),
         }
@@ -126,8 +130,9 @@ fn accept(socket: &UnixListener, events: &SyncSender<Event>) {
 
 fn check_folder(folder: &Path) -> Result<(), String> {
     let shown = folder.display();
-    let found = std::fs::metadata(folder)
-        .map_err(|error| format!("{shown}: {error}; create it, owned by the engine's user, mode 0700 or 0755"))?;
+    let found = std::fs::metadata(folder).map_err(|error| {
+        format!("{shown}: {error}; create it, owned by the engine's user, mode 0700 or 0755")
+    })?;
     if !found.is_dir() {
         return Err(format!("{shown} is not a folder"));
     }
@@ -159,9 +164,7 @@ fn lock(path: &Path) -> Result<OwnedFd, String> {
     .map_err(|error| format!("{shown}: {error}"))?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(file),
-        Err(rustix::io::Errno::WOULDBLOCK) => {
-            Err("another engine is running on it".to_owned())
-        }
+        Err(rustix::io::Errno::WOULDBLOCK) => Err("another engine is running on it".to_owned()),
         Err(error) => Err(format!("{shown}: {error}")),
     }
 }

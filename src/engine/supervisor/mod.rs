@@ -21,6 +21,7 @@ use part::{Launch, PartKind};
 use router::Router;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::sync_channel;
 
@@ -53,11 +54,15 @@ pub enum SupervisorError {
 /// Runs the engine until SIGTERM or SIGINT: then it accepts nothing more, answers what is in flight within ten seconds, ends the
 /// parts and returns. A second signal cuts that short.
 ///
-/// `config_path` is handed to the custody process, which reads it itself; `log_json` makes the parts log as JSON.
+/// `config_path` is handed to the custody process, which reads it itself; `log` are the options that make the parts log as this process does.
 ///
 /// # Errors
 /// [`SupervisorError`] when it cannot start; what happens to the parts later is dealt with.
-pub fn run(config: &EngineConfig, config_path: &Path, log_json: bool) -> Result<(), SupervisorError> {
+pub fn run(
+    config: &EngineConfig,
+    config_path: &Path,
+    log: &[OsString],
+) -> Result<(), SupervisorError> {
     // Only to refuse early and in words; custody loads it again.
     EnginePolicy::load(config)?;
     let config_path = std::path::absolute(config_path)?;
@@ -70,14 +75,16 @@ pub fn run(config: &EngineConfig, config_path: &Path, log_json: bool) -> Result<
     let mut signals = Signals::new([SIGTERM, SIGINT])?;
     let handle = signals.handle();
     let stopping = events.clone();
-    let watching = std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
-        for _ in signals.forever() {
-            if stopping.send(Event::Stop).is_err() {
-                return;
+    let watching = std::thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || {
+            for _ in signals.forever() {
+                if stopping.send(Event::Stop).is_err() {
+                    return;
+                }
             }
-        }
-    })?;
-    let launch = |kind| Launch::new(kind, &program, config, &config_path, log_json);
+        })?;
+    let launch = |kind| Launch::new(kind, &program, config, &config_path, log);
     let launches = (launch(PartKind::Custody), launch(PartKind::Formats));
     let mut router = Router::new(config, launches, &events);
     listener.start(events)?;

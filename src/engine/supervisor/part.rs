@@ -45,14 +45,17 @@ pub(super) struct Launch {
     environment: Vec<(OsString, OsString)>,
 }
 
-/// Variables that reach both parts: nothing that changes what they do, only how loudly they say it.
-const PASSED_ON: [&str; 1] = ["RUST_LOG"];
-
 impl Launch {
     /// How to start `kind`: by exec of this program, with an environment of its own.
-    pub(super) fn new(kind: PartKind, program: &Path, config: &EngineConfig, path: &Path, json: bool) -> Self {
+    pub(super) fn new(
+        kind: PartKind,
+        program: &Path,
+        config: &EngineConfig,
+        path: &Path,
+        log: &[OsString],
+    ) -> Self {
         let mut arguments: Vec<OsString> = Vec::new();
-        let mut passed: Vec<OsString> = PASSED_ON.iter().map(OsString::from).collect();
+        let mut passed: Vec<OsString> = Vec::new();
         let mut environment = Vec::new();
         match kind {
             PartKind::Custody => {
@@ -62,20 +65,26 @@ impl Launch {
                 // Where systemd puts the credential with the PIN.
                 passed.push("CREDENTIALS_DIRECTORY".into());
                 environment.extend(
-                    config.token.environment.iter().map(|(name, value)| (name.into(), value.into())),
+                    config
+                        .token
+                        .environment
+                        .iter()
+                        .map(|(name, value)| (name.into(), value.into())),
                 );
             }
             PartKind::Formats => arguments.push("engine-formats".into()),
         }
-        if json {
-            arguments.push("--log-json".into());
-        }
+        arguments.extend(log.iter().cloned());
         for name in passed {
             if let Some(value) = std::env::var_os(&name) {
                 environment.push((name, value));
             }
         }
-        Self { program: program.to_owned(), arguments, environment }
+        Self {
+            program: program.to_owned(),
+            arguments,
+            environment,
+        }
     }
 
     fn spawn(&self) -> std::io::Result<(Child, UnixStream)> {
@@ -129,13 +138,20 @@ pub(super) struct Part {
 
 impl Part {
     /// A part that is started at the next [`Part::tick`].
-    pub(super) fn new(kind: PartKind, launch: Launch, limits: RestartConfig, events: SyncSender<Event>) -> Self {
+    pub(super) fn new(
+        kind: PartKind,
+        launch: Launch,
+        limits: RestartConfig,
+        events: SyncSender<Event>,
+    ) -> Self {
         Self {
             kind,
             launch,
             limits,
             events,
-            state: State::Down { until: Instant::now() },
+            state: State::Down {
+                until: Instant::now(),
+            },
             generation: 0,
             restarts: 0,
             pause: Duration::ZERO,
@@ -229,7 +245,11 @@ impl Part {
                     (process.started, unresponsive.max(START_LIMIT))
                 };
                 if now.duration_since(silent_since) >= limit {
-                    tracing::error!(part = self.kind.name(), pid = process.child.id(), "the part gives no sign of life and is killed");
+                    tracing::error!(
+                        part = self.kind.name(),
+                        pid = process.child.id(),
+                        "the part gives no sign of life and is killed"
+                    );
                     self.kill(now);
                     return true;
                 }
@@ -260,20 +280,27 @@ impl Part {
         let State::Up(process) = &self.state else {
             return;
         };
-        let ready_for = process.ready_since.map_or(Duration::ZERO, |since| now.duration_since(since));
-        let dying = State::Dying { since: now, ready_for };
+        let ready_for = process
+            .ready_since
+            .map_or(Duration::ZERO, |since| now.duration_since(since));
+        let dying = State::Dying {
+            since: now,
+            ready_for,
+        };
         let State::Up(process) = std::mem::replace(&mut self.state, dying) else {
             return;
         };
         process.link.close();
         let (kind, generation, events) = (self.kind, self.generation, self.events.clone());
         let mut child = process.child;
-        let reaper = std::thread::Builder::new().name(format!("{} reaper", kind.name())).spawn(move || {
-            // One that has ended by itself keeps its exit code; the others are killed, also while they are stopped.
-            let _ = child.kill();
-            let code = child.wait().ok().and_then(|status| status.code());
-            let _ = events.send(Event::PartReaped(kind, generation, code));
-        });
+        let reaper = std::thread::Builder::new()
+            .name(format!("{} reaper", kind.name()))
+            .spawn(move || {
+                // One that has ended by itself keeps its exit code; the others are killed, also while they are stopped.
+                let _ = child.kill();
+                let code = child.wait().ok().and_then(|status| status.code());
+                let _ = events.send(Event::PartReaped(kind, generation, code));
+            });
         if let Err(error) = reaper {
             tracing::error!(part = kind.name(), %error, "no thread to wait for the dead part");
         }
@@ -316,14 +343,21 @@ impl Part {
 
     fn schedule(&mut self, now: Instant, ready_for: Duration) {
         let first = Duration::from_millis(self.limits.backoff_ms.max(1));
-        let longest = Duration::from_millis(self.limits.backoff_max_ms.max(self.limits.backoff_ms).max(1));
+        let longest = Duration::from_millis(
+            self.limits
+                .backoff_max_ms
+                .max(self.limits.backoff_ms)
+                .max(1),
+        );
         // One that ran well for much longer than the last pause starts afresh; one that dies at once waits ever longer.
         self.pause = if self.pause.is_zero() || ready_for >= self.pause.saturating_mul(10) {
             first
         } else {
             self.pause.saturating_mul(2).min(longest)
         };
-        self.state = State::Down { until: now + self.pause };
+        self.state = State::Down {
+            until: now + self.pause,
+        };
     }
 
     fn start(&mut self, now: Instant) {
@@ -333,7 +367,12 @@ impl Part {
         self.generation = self.generation.saturating_add(1);
         match self.try_start(now) {
             Ok(process) => {
-                tracing::info!(part = self.kind.name(), pid = process.child.id(), restarts = self.restarts, "part started");
+                tracing::info!(
+                    part = self.kind.name(),
+                    pid = process.child.id(),
+                    restarts = self.restarts,
+                    "part started"
+                );
                 self.state = State::Up(Box::new(process));
             }
             Err(error) => {

@@ -30,11 +30,23 @@ pub(super) struct Requests {
 
 impl Requests {
     pub(super) fn new(max_in_flight: usize) -> Self {
-        Self { pending: HashMap::new(), next_id: 1, kept_bytes: 0, max_in_flight: max_in_flight.max(1) }
+        Self {
+            pending: HashMap::new(),
+            next_id: 1,
+            kept_bytes: 0,
+            max_in_flight: max_in_flight.max(1),
+        }
     }
 
     /// Keeps a request; `None` when too much is in flight.
-    pub(super) fn insert(&mut self, caller: u64, frame_id: u64, time_left_ms: u32, payload: Vec<u8>, now: Instant) -> Option<u64> {
+    pub(super) fn insert(
+        &mut self,
+        caller: u64,
+        frame_id: u64,
+        time_left_ms: u32,
+        payload: Vec<u8>,
+        now: Instant,
+    ) -> Option<u64> {
         let kept = self.kept_bytes.saturating_add(payload.len());
         if self.pending.len() >= self.max_in_flight || kept > MAX_KEPT_BYTES {
             return None;
@@ -47,7 +59,16 @@ impl Requests {
         self.next_id = self.next_id.saturating_add(1);
         self.kept_bytes = kept;
         let deadline = now + granted;
-        self.pending.insert(id, Pending { caller, frame_id, payload, deadline, crashes: 0 });
+        self.pending.insert(
+            id,
+            Pending {
+                caller,
+                frame_id,
+                payload,
+                deadline,
+                crashes: 0,
+            },
+        );
         Some(id)
     }
 
@@ -77,6 +98,10 @@ impl Requests {
     }
 
     pub(super) fn ids(&self, wanted: impl Fn(&Pending) -> bool) -> Vec<u64> {
-        self.pending.iter().filter(|(_, pending)| wanted(pending)).map(|(id, _)| *id).collect()
+        self.pending
+            .iter()
+            .filter(|(_, pending)| wanted(pending))
+            .map(|(id, _)| *id)
+            .collect()
     }
 }

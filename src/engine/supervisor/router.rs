@@ -54,7 +54,11 @@ pub(super) struct Router<'a> {
 }
 
 impl<'a> Router<'a> {
-    pub(super) fn new(config: &'a EngineConfig, launches: (Launch, Launch), events: &SyncSender<Event>) -> Self {
+    pub(super) fn new(
+        config: &'a EngineConfig,
+        launches: (Launch, Launch),
+        events: &SyncSender<Event>,
+    ) -> Self {
         let (custody, formats) = launches;
         Self {
             config,
@@ -74,7 +78,11 @@ impl<'a> Router<'a> {
     }
 
     /// Works until asked to stop and what was in flight is answered, or a bound is reached.
-    pub(super) fn run(&mut self, events: &Receiver<Event>, mut stop_accepting: impl FnMut()) -> Result<(), SupervisorError> {
+    pub(super) fn run(
+        &mut self,
+        events: &Receiver<Event>,
+        mut stop_accepting: impl FnMut(),
+    ) -> Result<(), SupervisorError> {
         loop {
             let now = Instant::now();
             self.tick(now);
@@ -83,11 +91,17 @@ impl<'a> Router<'a> {
             }
             if let Some(since) = self.stop {
                 stop_accepting();
-                if self.failed.is_some() || self.requests.len() == 0 || now.duration_since(since) >= DRAIN_LIMIT {
+                if self.failed.is_some()
+                    || self.requests.len() == 0
+                    || now.duration_since(since) >= DRAIN_LIMIT
+                {
                     break;
                 }
             }
-            let wait = self.next_tick(now).saturating_duration_since(now).min(LONGEST_WAIT);
+            let wait = self
+                .next_tick(now)
+                .saturating_duration_since(now)
+                .min(LONGEST_WAIT);
             match events.recv_timeout(wait) {
                 Ok(event) => self.handle(event, Instant::now()),
                 Err(RecvTimeoutError::Timeout) => {}
@@ -101,11 +115,12 @@ impl<'a> Router<'a> {
     fn handle(&mut self, event: Event, now: Instant) {
         match event {
             Event::ClientNew(stream, uid) => {
-                self.callers.admit(stream, uid, may_call(uid, &self.config.allowed_uids));
+                self.callers
+                    .admit(stream, uid, may_call(uid, &self.config.allowed_uids));
             }
             Event::ClientFrame(caller, frame) => {
                 if self.callers.take(caller, &frame) {
-                    self.from_caller(caller, frame, now);
+                    self.take_from_caller(caller, frame, now);
                 }
             }
             Event::ClientGone(caller) => {
@@ -118,17 +133,19 @@ impl<'a> Router<'a> {
             Event::PartFrame(PartKind::Custody, generation, frame) => {
                 if self.custody.is_current(generation) {
                     self.custody.heard(&frame, now);
-                    self.from_custody(frame);
+                    self.take_from_custody(frame);
                 }
             }
             Event::PartFrame(PartKind::Formats, generation, frame) => {
                 if self.formats.is_current(generation) {
                     self.formats.heard(&frame, now);
-                    self.from_formats(frame);
+                    self.take_from_formats(frame);
                 }
             }
             Event::PartGone(kind, generation) => self.part_gone(kind, generation, now),
-            Event::PartReaped(kind, generation, code) => self.part_reaped(kind, generation, code, now),
+            Event::PartReaped(kind, generation, code) => {
+                self.part_reaped(kind, generation, code, now)
+            }
             Event::Stop => {
                 tracing::info!(in_flight = self.requests.len(), "stopping");
                 // Who asks twice does not want to wait.
@@ -140,21 +157,19 @@ impl<'a> Router<'a> {
         }
     }
 
-    fn from_caller(&mut self, caller: u64, frame: Frame, now: Instant) {
+    fn take_from_caller(&mut self, caller: u64, frame: Frame, now: Instant) {
         match frame.kind {
             Kind::Ping => self.callers.send(caller, Frame::bare(Kind::Pong, frame.id)),
-            Kind::Status => {
-                if self.reports.ask(caller, frame.id, now)
-                    && !(self.custody.pid().is_some() && self.custody.send(Frame::bare(Kind::Status, 0)))
-                {
-                    self.report(None);
-                }
-            }
+            Kind::Status => self.ask_custody(caller, frame.id, now),
             Kind::Request if self.stop.is_some() => {
-                self.callers.send_failure(caller, frame.id, FailureCode::Busy, STOPPING);
+                self.callers
+                    .send_failure(caller, frame.id, FailureCode::Busy, STOPPING);
             }
             Kind::Request => {
-                match self.requests.insert(caller, frame.id, frame.time_left_ms, frame.payload, now) {
+                match self
+                    .requests
+                    .insert(caller, frame.id, frame.time_left_ms, frame.payload, now)
+                {
                     Some(id) => self.custody_lane.push(id),
                     None => self.callers.send_failure(
                         caller,
@@ -168,7 +183,14 @@ impl<'a> Router<'a> {
         }
     }
 
-    fn from_custody(&mut self, frame: Frame) {
+    fn ask_custody(&mut self, caller: u64, frame_id: u64, now: Instant) {
+        let first = self.reports.ask(caller, frame_id, now);
+        if first && !self.custody.send(Frame::bare(Kind::Status, 0)) {
+            self.report(None);
+        }
+    }
+
+    fn take_from_custody(&mut self, frame: Frame) {
         match frame.kind {
             Kind::Reply => {
                 self.custody_lane.done(frame.id);
@@ -188,7 +210,14 @@ impl<'a> Router<'a> {
             Kind::Call => {
                 let id = self.next_call;
                 self.next_call = self.next_call.saturating_add(1);
-                self.calls.insert(id, Call { request: frame.id, payload: frame.payload, wanted: true });
+                self.calls.insert(
+                    id,
+                    Call {
+                        request: frame.id,
+                        payload: frame.payload,
+                        wanted: true,
+                    },
+                );
                 self.formats_lane.push(id);
             }
             Kind::Status => match serde_json::from_slice::<CustodyReport>(&frame.payload) {
@@ -199,13 +228,17 @@ impl<'a> Router<'a> {
         }
     }
 
-    fn from_formats(&mut self, frame: Frame) {
+    fn take_from_formats(&mut self, frame: Frame) {
         if frame.kind == Kind::Return
             && self.formats_lane.done(frame.id)
             && let Some(call) = self.calls.remove(&frame.id)
             && call.wanted
         {
-            self.custody.send(Frame::with_payload(Kind::Return, call.request, frame.payload));
+            self.custody.send(Frame::with_payload(
+                Kind::Return,
+                call.request,
+                frame.payload,
+            ));
         }
     }
 
@@ -245,7 +278,11 @@ impl<'a> Router<'a> {
             }
             PartKind::Formats => {
                 for id in self.formats_lane.lost().into_iter().rev() {
-                    let request = self.calls.get(&id).filter(|call| call.wanted).map(|call| call.request);
+                    let request = self
+                        .calls
+                        .get(&id)
+                        .filter(|call| call.wanted)
+                        .map(|call| call.request);
                     if request.is_some_and(|request| self.survives(request)) {
                         self.formats_lane.give_back(id);
                     } else {
@@ -264,7 +301,11 @@ impl<'a> Router<'a> {
         if crashes < self.config.restart.max_crashes_per_request {
             return true;
         }
-        tracing::error!(request = id, crashes, "a request is given up: parts died over it");
+        tracing::error!(
+            request = id,
+            crashes,
+            "a request is given up: parts died over it"
+        );
         self.fail(
             id,
             FailureCode::EngineFault,
@@ -285,8 +326,12 @@ impl<'a> Router<'a> {
     /// Nobody waits for this request any more.
     fn abandon(&mut self, id: u64) {
         self.requests.remove(id);
-        let calls: Vec<u64> =
-            self.calls.iter().filter(|(_, call)| call.request == id).map(|(call, _)| *call).collect();
+        let calls: Vec<u64> = self
+            .calls
+            .iter()
+            .filter(|(_, call)| call.request == id)
+            .map(|(call, _)| *call)
+            .collect();
         for call in calls {
             if self.formats_lane.forget(call) {
                 if let Some(call) = self.calls.get_mut(&call) {
@@ -320,7 +365,10 @@ impl<'a> Router<'a> {
         if self.custody.tick(now, stopping) {
             self.lost(PartKind::Custody);
         }
-        let overdue = self.formats_lane.oldest().is_some_and(|since| now.duration_since(since) >= unresponsive);
+        let overdue = self
+            .formats_lane
+            .oldest()
+            .is_some_and(|since| now.duration_since(since) >= unresponsive);
         if overdue {
             tracing::error!("the formats part takes too long over a certificate and is killed");
             self.formats.kill(now);
@@ -329,7 +377,11 @@ impl<'a> Router<'a> {
             self.lost(PartKind::Formats);
         }
         for id in self.requests.ids(|pending| pending.deadline <= now) {
-            self.fail(id, FailureCode::DeadlineExceeded, "the deadline passed before the engine had an answer");
+            self.fail(
+                id,
+                FailureCode::DeadlineExceeded,
+                "the deadline passed before the engine had an answer",
+            );
         }
         if self.reports.until().is_some_and(|until| until <= now) {
             self.report(None);
@@ -341,7 +393,9 @@ impl<'a> Router<'a> {
         let max = self.config.restart.max_crashes_per_request;
         let (requests, calls) = (&self.requests, &self.calls);
         let last_chance = |id: u64| {
-            requests.get(id).is_some_and(|pending| pending.crashes > 0 && pending.crashes.saturating_add(1) >= max)
+            requests.get(id).is_some_and(|pending| {
+                pending.crashes > 0 && pending.crashes.saturating_add(1) >= max
+            })
         };
         while self.custody.is_ready() {
             let Some(id) = self.custody_lane.next(now, last_chance) else {
@@ -365,7 +419,8 @@ impl<'a> Router<'a> {
                 self.formats_lane.done(id);
                 continue;
             };
-            self.formats.send(Frame::with_payload(Kind::Call, id, call.payload.clone()));
+            self.formats
+                .send(Frame::with_payload(Kind::Call, id, call.payload.clone()));
         }
     }
 
@@ -413,7 +468,8 @@ impl<'a> Router<'a> {
         self.custody.close();
         self.formats.close();
         let until = Instant::now() + FAREWELL_LIMIT;
-        while !(self.custody.has_ended() && self.formats.has_ended() && self.callers.all_drained()) {
+        while !(self.custody.has_ended() && self.formats.has_ended() && self.callers.all_drained())
+        {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 break;

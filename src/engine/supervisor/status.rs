@@ -58,8 +58,11 @@ pub(super) fn compose(
     report: Option<CustodyReport>,
 ) -> EngineStatus {
     let report = report.unwrap_or_else(CustodyReport::silent);
-    let mut exceptions: Vec<String> =
-        config.exceptions.iter().map(|exception| exception.name().to_owned()).collect();
+    let mut exceptions: Vec<String> = config
+        .exceptions
+        .iter()
+        .map(|exception| exception.name().to_owned())
+        .collect();
     exceptions.sort();
     exceptions.dedup();
     let own = std::process::id();

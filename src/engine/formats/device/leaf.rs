@@ -65,7 +65,11 @@ fn key_kind(
             }
             Ok(KeyKind::Rsa)
         }
-        Some(kind @ (KeyKind::P256 | KeyKind::P384 | KeyKind::P521)) => Ok(kind),
+        Some(kind @ (KeyKind::P256 | KeyKind::P384 | KeyKind::P521)) => {
+            fips::ec::point_from_spki(device.part(device.layout.spans.spki))
+                .map_err(|_| malformed("its EC key is not a point of its curve"))?;
+            Ok(kind)
+        }
         Some(KeyKind::RsaPss) | None => Err(DeviceRefusal::UnsupportedKey {
             algorithm: describe(spki),
         }),

@@ -116,7 +116,7 @@ pub enum DeviceRefusal {
     },
     /// A signature algorithm that is not accepted.
     #[error(
-        "{place} is signed with {algorithm}, which is not accepted for its issuer's key: RSA or ECDSA with SHA-2 is needed"
+        "{place} is signed with {algorithm}, which is not accepted for its issuer's key: RSA or ECDSA with SHA-2 and its usual parameters is needed"
     )]
     UnsupportedSignature {
         /// Which certificate.

@@ -8,12 +8,12 @@ pub enum PfxError {
     #[error("the password does not open the PFX (or the file was changed after it was made)")]
     WrongPassword,
     /// Well-formed, but with something that this reader does not know.
-    #[error(
-        "the PFX uses {what}, which is not supported yet: export it again with AES-256, SHA-256 and a password"
-    )]
+    #[error("the PFX uses {what}, which is not supported yet: {remedy}")]
     UnsupportedAlgorithm {
         /// What it is, in words and as object identifier.
         what: String,
+        /// What to do instead.
+        remedy: &'static str,
     },
     /// Not a PFX.
     #[error("the PFX is malformed: {what}")]
@@ -60,7 +60,19 @@ impl PfxError {
         }
     }
 
+    /// Something about how the file is protected or encoded.
     pub(super) fn unsupported(what: impl Into<String>) -> Self {
-        Self::UnsupportedAlgorithm { what: what.into() }
+        Self::UnsupportedAlgorithm {
+            what: what.into(),
+            remedy: "export it again with a password, AES-256 and SHA-256",
+        }
+    }
+
+    /// Something about the key itself.
+    pub(super) fn unsupported_key(what: impl Into<String>) -> Self {
+        Self::UnsupportedAlgorithm {
+            what: what.into(),
+            remedy: "use RSA, or EC on P-256, P-384 or P-521",
+        }
     }
 }

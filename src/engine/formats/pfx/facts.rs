@@ -1,15 +1,16 @@
 //! What an import needs to know of a certificate.
 
 use super::PfxError;
-use super::identity::public_key;
+use super::identity::public_key_bits;
 use crate::clock::rfc3339;
 use crate::encoding::hex;
 use crate::engine::formats::words;
 use const_oid::ObjectIdentifier;
-use der::{Decode, Encode};
+use der::Decode;
 use fips::digest::{Hash, digest};
 use fips::secret::SecretBytes;
 use x509_cert::Certificate;
+use x509_cert::certificate::TbsCertificate;
 use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
 
@@ -45,20 +46,24 @@ pub(super) fn of(der: &[u8], pkcs8: &SecretBytes) -> Result<CertificateFacts, Pf
             .map(rfc3339)
             .map_err(|_| BROKEN)
     };
-    let spki = tbs.subject_public_key_info().to_der().map_err(|_| BROKEN)?;
     Ok(CertificateFacts {
         thumbprint: hex(digest(Hash::Sha1, der).as_ref()),
         not_before: date(tbs.validity().not_before)?,
         not_after: date(tbs.validity().not_after)?,
         subject: words::name(tbs.subject()),
         email_addresses: email_addresses(&certificate),
-        key_matches: same_key(&spki, &public_key(pkcs8)?),
+        key_matches: public_bits(tbs) == Some(public_key_bits(pkcs8)?),
     })
 }
 
-/// Whether two SubjectPublicKeyInfo are of one key.
-pub(super) fn same_key(one: &[u8], other: &[u8]) -> bool {
-    one == other
+/// The public key of a certificate (subjectPublicKey). The algorithm beside it is left out: the same RSA key may be named for PSS
+/// in the certificate only, or with other parameters.
+pub(super) fn public_bits(tbs: &TbsCertificate) -> Option<Vec<u8>> {
+    let bits = tbs
+        .subject_public_key_info()
+        .subject_public_key
+        .as_bytes()?;
+    Some(bits.to_vec())
 }
 
 fn email_addresses(certificate: &Certificate) -> Vec<String> {

@@ -4,9 +4,14 @@ use super::PfxError;
 use super::bags::Contents;
 use super::facts::{self, CertificateFacts};
 use crate::engine::formats::words;
-use der::{Decode, Encode};
+use const_oid::ObjectIdentifier;
+use const_oid::db::rfc5912::{
+    ID_EC_PUBLIC_KEY, RSA_ENCRYPTION, SECP_256_R_1, SECP_384_R_1, SECP_521_R_1,
+};
+use der::Decode;
 use fips::secret::SecretBytes;
 use pkcs8::PrivateKeyInfoRef;
+use spki::SubjectPublicKeyInfoOwned;
 use x509_cert::Certificate;
 
 /// Everything that was in a PFX.
@@ -129,25 +134,21 @@ impl<'a> Identity<'a> {
 
 /// Joins keys and certificates by their public keys.
 pub(super) fn assemble(contents: Contents) -> Result<OpenedPfx, PfxError> {
-    let mut spkis = Vec::with_capacity(contents.certificates.len());
-    for (der, _) in &contents.certificates {
-        let certificate = Certificate::from_der(der).map_err(|_| PfxError::Malformed {
-            what: "a certificate does not parse",
-        })?;
-        spkis.push(
-            certificate
-                .tbs_certificate()
-                .subject_public_key_info()
-                .to_der()
-                .map_err(|_| PfxError::Malformed {
-                    what: "a certificate's key does not parse",
-                })?,
-        );
-    }
+    // A certificate that does not parse may be one of the chain: it matters only if it could be the key's.
+    let publics: Vec<Option<Vec<u8>>> = contents
+        .certificates
+        .iter()
+        .map(|(der, _)| facts::public_bits(Certificate::from_der(der).ok()?.tbs_certificate()))
+        .collect();
     let mut keys = Vec::with_capacity(contents.keys.len());
     for (pkcs8, name) in contents.keys {
-        let public = public_key(&pkcs8)?;
-        let certificate = spkis.iter().position(|spki| facts::same_key(spki, &public));
+        let public = Some(public_key_bits(&pkcs8)?);
+        let certificate = publics.iter().position(|candidate| *candidate == public);
+        if certificate.is_none() && publics.contains(&None) {
+            return Err(PfxError::Malformed {
+                what: "a certificate does not parse",
+            });
+        }
         let friendly_name = name.or_else(|| {
             let (_, name) = contents.certificates.get(certificate?)?;
             name.clone()
@@ -168,18 +169,36 @@ pub(super) fn assemble(contents: Contents) -> Result<OpenedPfx, PfxError> {
     })
 }
 
-/// The public half of a private key (SubjectPublicKeyInfo), or what kind of key it is that is not supported.
-pub(super) fn public_key(pkcs8: &SecretBytes) -> Result<Vec<u8>, PfxError> {
-    let info = PrivateKeyInfoRef::from_der(pkcs8.expose()).map_err(|_| PfxError::Malformed {
-        what: "a private key is not PKCS#8",
+/// The public half of a private key (subjectPublicKey), or what kind of key it is that is not supported.
+pub(super) fn public_key_bits(pkcs8: &SecretBytes) -> Result<Vec<u8>, PfxError> {
+    const BROKEN: PfxError = PfxError::Malformed {
+        what: "a private key does not parse",
+    };
+    let info = PrivateKeyInfoRef::from_der(pkcs8.expose()).map_err(|_| BROKEN)?;
+    let oid = info.algorithm.oid;
+    if oid == ID_EC_PUBLIC_KEY {
+        let parameters = info.algorithm.parameters.ok_or(BROKEN)?;
+        let curve: ObjectIdentifier = parameters
+            .decode_as()
+            .map_err(|_| PfxError::unsupported_key("an EC key with parameters of its own"))?;
+        if ![SECP_256_R_1, SECP_384_R_1, SECP_521_R_1].contains(&curve) {
+            return Err(PfxError::unsupported_key(format!(
+                "an EC key on {}",
+                words::oid(&curve)
+            )));
+        }
+    } else if oid != RSA_ENCRYPTION {
+        return Err(PfxError::unsupported_key(format!(
+            "a private key of {}",
+            words::oid(&oid)
+        )));
+    }
+    let spki = fips::pkcs8_public(pkcs8.expose()).map_err(|error| match error {
+        fips::Error::MalformedKey { .. } => BROKEN,
+        other => PfxError::unsupported_key(format!("a private key that is refused ({other})")),
     })?;
-    fips::pkcs8_public(pkcs8.expose()).map_err(|error| match error {
-        fips::Error::MalformedKey { .. } => PfxError::Malformed {
-            what: "a private key does not parse",
-        },
-        other => PfxError::unsupported(format!(
-            "a private key of {} ({other})",
-            words::oid(&info.algorithm.oid)
-        )),
-    })
+    SubjectPublicKeyInfoOwned::from_der(&spki)
+        .ok()
+        .and_then(|spki| Some(spki.subject_public_key.as_bytes()?.to_vec()))
+        .ok_or(BROKEN)
 }

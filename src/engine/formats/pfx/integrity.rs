@@ -48,6 +48,15 @@ pub(super) fn verify(
                 words::oid(&algorithm.oid)
             ))
         })?;
+    if algorithm
+        .parameters
+        .as_ref()
+        .is_some_and(|parameters| !parameters.is_null())
+    {
+        return Err(PfxError::Malformed {
+            what: "the hash of its MAC has parameters",
+        });
+    }
     let iterations = match mac.iterations {
         None => NonZeroU32::MIN,
         Some(count) => iterations(count.as_bytes(), budget)?,

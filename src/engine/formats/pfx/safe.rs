@@ -54,6 +54,7 @@ pub(super) struct Outer<'a> {
 }
 
 pub(super) fn open_outer(bytes: &[u8]) -> Result<Outer<'_>, PfxError> {
+    let bytes = without_padding(bytes);
     let pfx = Pfx::from_der(bytes).map_err(|_| refuse(bytes, "it is not a PFX in DER"))?;
     if pfx.version != 3 {
         return Err(PfxError::unsupported(format!(
@@ -78,6 +79,18 @@ pub(super) fn open_outer(bytes: &[u8]) -> Result<Outer<'_>, PfxError> {
         )?,
         mac_data: pfx.mac_data,
     })
+}
+
+/// Without the zeros that some exports of Windows have after their end.
+fn without_padding(bytes: &[u8]) -> &[u8] {
+    let end = SliceReader::new(bytes).ok().and_then(|mut reader| {
+        AnyRef::decode(&mut reader).ok()?;
+        usize::try_from(reader.position()).ok()
+    });
+    match end.and_then(|end| bytes.split_at_checked(end)) {
+        Some((pfx, rest)) if rest.iter().all(|byte| *byte == 0) => pfx,
+        _ => bytes,
+    }
 }
 
 /// Every bag of every SafeContents.

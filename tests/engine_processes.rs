@@ -1,0 +1,24 @@
+//! The engine as its callers and its operator meet it: the real program with a real token, killed, stopped, starved and lied to.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    missing_docs
+)]
+
+#[path = "support/engine.rs"]
+mod engine;
+#[path = "support/openssl.rs"]
+mod openssl;
+#[path = "support/softhsm.rs"]
+mod softhsm;
+
+#[path = "engine_processes/access.rs"]
+mod access;
+#[path = "engine_processes/faults.rs"]
+mod faults;
+#[path = "engine_processes/requests.rs"]
+mod requests;
+#[path = "engine_processes/token.rs"]
+mod token;

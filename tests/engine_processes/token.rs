@@ -1,0 +1,88 @@
+//! A token that goes away, comes back, or does not open.
+
+use super::engine::{Engine, Options, part};
+use super::openssl::{KeyAlgorithm, Workshop};
+use super::requests::DEADLINE;
+use super::softhsm::{PIN, SoftHsm};
+use pfx_connector::engine::api::FailureCode;
+use pfx_connector::engine::client::RecryptError;
+use std::time::Duration;
+
+fn is_unavailable<T>(outcome: &Result<T, RecryptError>) -> bool {
+    matches!(outcome, Err(RecryptError::Failed(failure)) if failure.code == FailureCode::TokenUnavailable)
+}
+
+#[tokio::test]
+async fn a_token_that_disappears_is_told_and_found_again_without_a_restart_of_the_service() {
+    let workshop = Workshop::new();
+    let authority = workshop.authority("Devices", KeyAlgorithm::P256);
+    let token = SoftHsm::new();
+    let engine = Engine::start(&token, &authority, &Options::default());
+    let client = engine.ready_client().await;
+    let device = authority.device("phone", KeyAlgorithm::P256).der();
+    let request = engine.request("r", &token, device);
+    assert!(client.recrypt(request.clone(), DEADLINE).await.is_ok());
+
+    let away = token.path().join("away");
+    std::fs::rename(token.tokens(), &away).unwrap();
+    for _ in 0..10 {
+        let outcome = client.recrypt(request.clone(), DEADLINE).await;
+        assert!(is_unavailable(&outcome), "{outcome:?}");
+    }
+    let status = engine
+        .wait_for(&client, "problem", |status| status.token_problem.is_some())
+        .await;
+    assert!(status.token.is_none());
+
+    std::fs::rename(&away, token.tokens()).unwrap();
+    engine
+        .wait_for(&client, "token that is back", |status| {
+            status.token.is_some()
+        })
+        .await;
+    let outcome = client.recrypt(request, DEADLINE).await;
+    assert!(outcome.is_ok(), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn a_wrong_pin_is_tried_once_and_the_right_one_as_soon_as_it_is_there() {
+    let workshop = Workshop::new();
+    let authority = workshop.authority("Devices", KeyAlgorithm::P256);
+    let token = SoftHsm::new();
+    token.write_pin("999999");
+    let engine = Engine::start(&token, &authority, &Options::default());
+    let client = engine.client().await;
+    let status = engine
+        .wait_for(&client, "refused PIN", |status| {
+            status
+                .token_problem
+                .as_deref()
+                .is_some_and(|problem| problem.contains("PIN"))
+        })
+        .await;
+    assert!(!status.token_problem.unwrap().contains("999999"));
+    let device = authority.device("phone", KeyAlgorithm::P256).der();
+    let request = engine.request("r", &token, device);
+    // Long enough for a second try, were there one.
+    let mut waited = tokio::time::interval(Duration::from_millis(50));
+    for _ in 0..30 {
+        waited.tick().await;
+        let outcome = client.recrypt(request.clone(), DEADLINE).await;
+        assert!(is_unavailable(&outcome), "{outcome:?}");
+    }
+    assert_eq!(
+        engine.log().matches("the token cannot be opened").count(),
+        1,
+        "{}",
+        engine.log()
+    );
+
+    token.write_pin(PIN);
+    engine
+        .wait_for(&client, "open token", |status| status.token.is_some())
+        .await;
+    assert!(client.recrypt(request, DEADLINE).await.is_ok());
+    let status = client.status().await.unwrap();
+    assert_eq!(part(&status, "custody").restarts, 0);
+    assert!(!engine.log().contains(PIN));
+}
