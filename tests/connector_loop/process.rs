@@ -25,6 +25,7 @@ pub(crate) async fn until(what: &str, mut condition: impl FnMut() -> bool) {
 pub(crate) struct Bench {
     pub(crate) folder: tempfile::TempDir,
     pub(crate) pki: Pki,
+    pub(crate) instance: String,
     pub(crate) extra: Vec<String>,
     pub(crate) settings: HashMap<&'static str, String>,
     pub(crate) log: HashMap<&'static str, String>,
@@ -37,6 +38,7 @@ impl Bench {
         Self {
             pki,
             folder,
+            instance: "one".to_owned(),
             extra: Vec::new(),
             settings: HashMap::from([
                 ("concurrency", "8".to_owned()),
@@ -51,6 +53,24 @@ impl Bench {
 
     pub(crate) fn path(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Another instance of the same installation, with folders of its own.
+    pub(crate) fn sibling(&self, instance: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["ca.pem", "client.pem", "client.key"] {
+            std::fs::copy(self.pki.path(name), folder.path().join(name)).unwrap();
+        }
+        Self {
+            pki: Pki {
+                folder: folder.path().to_owned(),
+            },
+            folder,
+            instance: instance.to_owned(),
+            extra: self.extra.clone(),
+            settings: self.settings.clone(),
+            log: self.log.clone(),
+        }
     }
 
     pub(crate) fn set(&mut self, key: &'static str, value: impl ToString) -> &mut Self {
@@ -71,11 +91,12 @@ impl Bench {
             .map(|(key, value)| format!("{key} = {value}\n"))
             .collect();
         let text = format!(
-            "[connector]\ninstance = \"one\"\ngateway = \"{url}\"\ngateway_ca = \"{f}/ca.pem\"\ncertificate = \"{f}/client.pem\"\n\
+            "[connector]\ninstance = \"{instance}\"\ngateway = \"{url}\"\ngateway_ca = \"{f}/ca.pem\"\ncertificate = \"{f}/client.pem\"\n\
              private_key = \"{f}/client.key\"\nengine_socket = \"{engine}\"\njournal = \"{f}/journal.db\"\n\
              control_socket = \"{f}/control.sock\"\n{settings}\
              [connector.retry]\nbase_ms = 20\nmax_ms = 300\nmax_attempts = 4\n{extra}\n\
              [connector.log]\ndirectory = \"{f}/log\"\nconsole = \"off\"\n{log}",
+            instance = self.instance,
             url = service.url(),
             engine = engine.path.display(),
             extra = self.extra.join("\n"),
