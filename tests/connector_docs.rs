@@ -1,4 +1,5 @@
 //! docs/events.md and docs/metrics.md say what the code says. `UPDATE_DOCS=1 cargo test --test connector_docs` writes them anew.
+#![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 use pfx_connector::telemetry::catalogue::{EventKind, Level, Log};
