@@ -31,7 +31,7 @@ pub(super) async fn pass(shared: &Arc<Shared>) {
 
 /// Sweeps, prunes and looks after the journal until the connector releases what it has.
 pub(super) async fn run(shared: Arc<Shared>) {
-    let mut pruned = Instant::now();
+    let mut pruned = None::<Instant>;
     loop {
         let broken = shared.journal_fault.borrow().is_some();
         let pause = if broken {
@@ -52,8 +52,8 @@ pub(super) async fn run(shared: Arc<Shared>) {
             () = nudged => {}
             () = shared.until_phase(|phase| phase == Phase::Releasing) => return,
         }
-        if broken || pruned.elapsed() >= PRUNE {
-            pruned = Instant::now();
+        if broken || pruned.is_none_or(|at| at.elapsed() >= PRUNE) {
+            pruned = Some(Instant::now());
             let hours = shared.config().remember_finished_hours;
             // What cannot be pruned shows in the look below.
             let _ = shared.journal.prune(hours).await;
