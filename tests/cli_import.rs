@@ -1,4 +1,5 @@
 //! `import` against a real gateway, with a password encrypted on a SoftHSM token and in the module.
+#![forbid(unsafe_code)]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,4 +1,5 @@
 //! `key` on a SoftHSM token.
+#![forbid(unsafe_code)]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

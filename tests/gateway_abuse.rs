@@ -1,4 +1,5 @@
 //! Clients that mean no good, or have bad lines: what the gateway does with them.
+#![forbid(unsafe_code)]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,4 +1,5 @@
 //! The gateway's API over real TLS on loopback: records, requests, leases, rights.
+#![forbid(unsafe_code)]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,4 +1,5 @@
 //! The served OpenAPI document against the handlers and the message types.
+#![forbid(unsafe_code)]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

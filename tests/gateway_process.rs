@@ -1,4 +1,5 @@
 //! The gateway as a process of its own: its commands, an orderly stop, and being killed at any moment.
+#![forbid(unsafe_code)]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -167,6 +168,41 @@ async fn tokens_are_made_listed_and_revoked_by_command_while_the_service_runs() 
     assert_eq!(mdm.get("/mdm/v1/requests/x").await.status, 404);
     let log = std::fs::read_to_string(host.path("log")).unwrap();
     assert!(!log.contains(secret) && !log.contains(written.trim()));
+}
+
+#[tokio::test]
+async fn status_asks_the_running_service_as_an_administrator() {
+    let host = Host::new();
+    let (_process, base) = host.start();
+    let connector = host.caller(&base, None);
+    let beat = json!({"connector": identity("one"), "inFlight": 2, "engineHealthy": false});
+    let answer = connector.post("/connector/v1/heartbeat", beat).await;
+    assert_eq!(answer.status, 204);
+    let (admin, mdm) = (host.path("admin-token"), host.path("mdm-token"));
+    for (role, file) in [("administrator", &admin), ("mdm", &mdm)] {
+        let file = file.to_str().unwrap();
+        host.done(&[
+            "token", "create", "--role", role, "--name", "x", "--out", file,
+        ]);
+    }
+    let ask = |token: &Path| {
+        Command::new(env!("CARGO_BIN_EXE_pfx-connector"))
+            .args(["gateway", "status", "--json", "--gateway", &base])
+            .arg("--gateway-ca")
+            .arg(host.authority.certificate())
+            .arg("--token-file")
+            .arg(token)
+            .output()
+            .unwrap()
+    };
+    let told = ask(&admin);
+    let told: Value = serde_json::from_slice(&told.stdout).unwrap();
+    assert_eq!(told["connectors"][0]["instance"], "one");
+    assert_eq!(told["connectors"][0]["inFlight"], 2);
+    assert_eq!(told["service"]["queued"], 0);
+    let refused = ask(&mdm);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("administrator"));
 }
 
 #[tokio::test]

@@ -110,6 +110,14 @@ async fn keep_lease(shared: &Shared, claim: &Claim, request_id: &str, lease_ms: 
             Ok(lease_ms) => {
                 backoff.reset();
                 lease = Duration::from_millis(lease_ms);
+                shared
+                    .log
+                    .record(
+                        Draft::new(EventKind::StepDetail, "the lease was extended")
+                            .request(request_id)
+                            .field("leaseMs", lease_ms),
+                    )
+                    .await;
                 tokio::time::sleep(lease / 2).await;
             }
             Err(error) if matches!(error.kind, CallErrorKind::Stale | CallErrorKind::Gone) => {

@@ -149,9 +149,9 @@ pub enum GatewayError {
     /// The private key's file.
     #[error(transparent)]
     SecretFile(#[from] SecretFileError),
-    /// A file of the TLS configuration.
+    /// A file with certificates.
     #[error(transparent)]
-    TlsFile(TlsError),
+    Certificates(TlsError),
     /// The TLS configuration is not acceptable, or not in FIPS mode.
     #[error("TLS: {0}")]
     Tls(String),
@@ -173,7 +173,7 @@ impl From<TlsError> for GatewayError {
         match error {
             TlsError::Secret(error) => Self::SecretFile(error),
             TlsError::Module(problem) => Self::Tls(problem),
-            file => Self::TlsFile(file),
+            file => Self::Certificates(file),
         }
     }
 }

@@ -142,11 +142,12 @@ async fn permanent_failures_end_at_once_and_transient_ones_are_tried_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lease_is_kept_while_the_work_goes_on() {
-    let bench = Bench::new();
+    let mut bench = Bench::new();
+    bench.set("engine_timeout_ms", 30_000);
     let service = Service::start(&bench.pki).await;
-    service.inner.lock().unwrap().lease_ms = 600;
+    service.inner.lock().unwrap().lease_ms = 2_000;
     let engine = FakeEngine::start(bench.path(), |_, _| {
-        Answer::Delay(Duration::from_millis(2_500))
+        Answer::Delay(Duration::from_millis(5_000))
     });
     service.add("slow");
     let connector = bench.start(&service, &engine);
@@ -192,4 +193,40 @@ async fn requests_survive_an_engine_that_is_not_there() {
     assert_eq!(engine.calls("patient"), 1);
     assert!(connector.stop().await.success());
     assert_eq!(bench.count("operational", 20), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_admin_log_without_room_delays_events_and_loses_none() {
+    let bench = Bench::new();
+    let service = Service::start(&bench.pki).await;
+    let engine = FakeEngine::start(bench.path(), |_, _| Answer::Recrypt);
+    let admin = bench.path().join("log/admin.log");
+    std::fs::create_dir(bench.path().join("log")).unwrap();
+    // Everything written to it fails as on a full disk.
+    std::os::unix::fs::symlink("/dev/full", &admin).unwrap();
+    for number in 0..5 {
+        service.add(&format!("r-{number}"));
+    }
+    let connector = bench.start(&service, &engine);
+    until("they wait for their events", || {
+        connector.status().is_some_and(|status| {
+            status.counters.delivered == 5
+                && status
+                    .journal
+                    .is_some_and(|journal| journal.unreported == 5)
+                && status
+                    .health
+                    .reasons
+                    .iter()
+                    .any(|reason| reason.code == "log")
+        })
+    })
+    .await;
+    assert!(connector.stop().await.success());
+    std::fs::remove_file(&admin).unwrap();
+    let connector = bench.start(&service, &engine);
+    until("all are reported", || bench.reports().len() == 5).await;
+    assert!(connector.stop().await.success());
+    assert!(bench.reports().values().all(|ids| ids == &[2000]));
+    assert_eq!(engine.total_calls(), 5);
 }

@@ -13,7 +13,7 @@ use tokio::net::{UnixListener, UnixStream};
 
 /// What to do with a request.
 #[derive(Clone, Debug)]
-pub enum Answer {
+pub(crate) enum Answer {
     Recrypt,
     Fail(FailureCode),
     Delay(Duration),
@@ -23,8 +23,8 @@ pub enum Answer {
 type Script = dyn Fn(&str, u32) -> Answer + Send + Sync;
 
 #[derive(Clone)]
-pub struct FakeEngine {
-    pub path: PathBuf,
+pub(crate) struct FakeEngine {
+    pub(crate) path: PathBuf,
     shared: Arc<Shared>,
 }
 
@@ -36,7 +36,7 @@ struct Shared {
 
 impl FakeEngine {
     /// Listens; every request is answered as `script` says, which is given its name and how often it was asked before.
-    pub fn start(
+    pub(crate) fn start(
         folder: &Path,
         script: impl Fn(&str, u32) -> Answer + Send + Sync + 'static,
     ) -> Self {
@@ -59,7 +59,7 @@ impl FakeEngine {
         engine
     }
 
-    pub fn calls(&self, request_id: &str) -> u32 {
+    pub(crate) fn calls(&self, request_id: &str) -> u32 {
         self.shared
             .calls
             .lock()
@@ -69,15 +69,15 @@ impl FakeEngine {
             .unwrap_or(0)
     }
 
-    pub fn total_calls(&self) -> u32 {
+    pub(crate) fn total_calls(&self) -> u32 {
         self.shared.calls.lock().unwrap().values().sum()
     }
 
-    pub fn set_script(&self, script: impl Fn(&str, u32) -> Answer + Send + Sync + 'static) {
+    pub(crate) fn set_script(&self, script: impl Fn(&str, u32) -> Answer + Send + Sync + 'static) {
         *self.shared.script.lock().unwrap() = Arc::new(script);
     }
 
-    pub fn set_token(&self, there: bool) {
+    pub(crate) fn set_token(&self, there: bool) {
         *self.shared.token.lock().unwrap() = there;
     }
 }
@@ -149,7 +149,7 @@ fn status(token: bool) -> EngineStatus {
     EngineStatus {
         version: "test".to_owned(),
         module_version: "none".to_owned(),
-        token_problem: None,
+        token_problem: (!token).then(|| "taken away by the test".to_owned()),
         token: token.then(|| serde_json::json!({"label": "test"})),
         capabilities: None,
         keys: Vec::new(),

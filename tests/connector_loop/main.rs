@@ -1,4 +1,5 @@
 //! The connector as a process, against a strict service and an engine that does what a test wants.
+#![forbid(unsafe_code)]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

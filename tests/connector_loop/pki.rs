@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-pub struct Pki {
-    pub folder: PathBuf,
+pub(crate) struct Pki {
+    pub(crate) folder: PathBuf,
 }
 
 fn openssl(folder: &Path, args: &str) {
@@ -22,7 +22,7 @@ fn openssl(folder: &Path, args: &str) {
 
 impl Pki {
     /// `ca.pem`, `server.pem`/`server.key` for 127.0.0.1, `client.pem`/`client.key`.
-    pub fn new(folder: &Path) -> Self {
+    pub(crate) fn new(folder: &Path) -> Self {
         let ec = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
         openssl(
             folder,
@@ -53,7 +53,7 @@ impl Pki {
         }
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
 }

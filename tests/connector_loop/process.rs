@@ -12,9 +12,9 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 /// Long enough for a machine that does many things at once; passing tests do not wait for it.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-pub async fn until(what: &str, mut condition: impl FnMut() -> bool) {
+pub(crate) async fn until(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !condition() {
         assert!(Instant::now() < deadline, "in vain waited until {what}");
@@ -22,21 +22,23 @@ pub async fn until(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-pub struct Bench {
-    pub folder: tempfile::TempDir,
-    pub pki: Pki,
-    pub extra: Vec<String>,
-    pub settings: HashMap<&'static str, String>,
-    pub log: HashMap<&'static str, String>,
+pub(crate) struct Bench {
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) pki: Pki,
+    pub(crate) instance: String,
+    pub(crate) extra: Vec<String>,
+    pub(crate) settings: HashMap<&'static str, String>,
+    pub(crate) log: HashMap<&'static str, String>,
 }
 
 impl Bench {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let pki = Pki::new(folder.path());
         Self {
             pki,
             folder,
+            instance: "one".to_owned(),
             extra: Vec::new(),
             settings: HashMap::from([
                 ("concurrency", "8".to_owned()),
@@ -49,16 +51,34 @@ impl Bench {
         }
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
 
-    pub fn set(&mut self, key: &'static str, value: impl ToString) -> &mut Self {
+    /// Another instance of the same installation, with folders of its own.
+    pub(crate) fn sibling(&self, instance: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["ca.pem", "client.pem", "client.key"] {
+            std::fs::copy(self.pki.path(name), folder.path().join(name)).unwrap();
+        }
+        Self {
+            pki: Pki {
+                folder: folder.path().to_owned(),
+            },
+            folder,
+            instance: instance.to_owned(),
+            extra: self.extra.clone(),
+            settings: self.settings.clone(),
+            log: self.log.clone(),
+        }
+    }
+
+    pub(crate) fn set(&mut self, key: &'static str, value: impl ToString) -> &mut Self {
         self.settings.insert(key, value.to_string());
         self
     }
 
-    pub fn write_config(&self, service: &Service, engine: &FakeEngine) -> PathBuf {
+    pub(crate) fn write_config(&self, service: &Service, engine: &FakeEngine) -> PathBuf {
         let f = self.path().display();
         let settings: String = self
             .settings
@@ -71,11 +91,12 @@ impl Bench {
             .map(|(key, value)| format!("{key} = {value}\n"))
             .collect();
         let text = format!(
-            "[connector]\ninstance = \"one\"\ngateway = \"{url}\"\ngateway_ca = \"{f}/ca.pem\"\ncertificate = \"{f}/client.pem\"\n\
+            "[connector]\ninstance = \"{instance}\"\ngateway = \"{url}\"\ngateway_ca = \"{f}/ca.pem\"\ncertificate = \"{f}/client.pem\"\n\
              private_key = \"{f}/client.key\"\nengine_socket = \"{engine}\"\njournal = \"{f}/journal.db\"\n\
              control_socket = \"{f}/control.sock\"\n{settings}\
              [connector.retry]\nbase_ms = 20\nmax_ms = 300\nmax_attempts = 4\n{extra}\n\
              [connector.log]\ndirectory = \"{f}/log\"\nconsole = \"off\"\n{log}",
+            instance = self.instance,
             url = service.url(),
             engine = engine.path.display(),
             extra = self.extra.join("\n"),
@@ -85,17 +106,17 @@ impl Bench {
         path
     }
 
-    pub fn start(&self, service: &Service, engine: &FakeEngine) -> Connector {
+    pub(crate) fn start(&self, service: &Service, engine: &FakeEngine) -> Connector {
         let config = self.write_config(service, engine);
         Connector::spawn(&config, self.path())
     }
 
     /// Every event of a log file and its archives, as they are on disk.
-    pub fn events(&self, log: &str) -> Vec<Event> {
+    pub(crate) fn events(&self, log: &str) -> Vec<Event> {
         read_events(&self.path().join("log"), log)
     }
 
-    pub fn count(&self, log: &str, id: u16) -> usize {
+    pub(crate) fn count(&self, log: &str, id: u16) -> usize {
         self.events(log)
             .iter()
             .filter(|event| event.id == id)
@@ -103,7 +124,7 @@ impl Bench {
     }
 
     /// Admin events 2000 and 2001 for each request.
-    pub fn reports(&self) -> HashMap<String, Vec<u16>> {
+    pub(crate) fn reports(&self) -> HashMap<String, Vec<u16>> {
         let mut reports: HashMap<String, Vec<u16>> = HashMap::new();
         for event in self.events("admin") {
             if matches!(event.id, 2000 | 2001) {
@@ -117,7 +138,7 @@ impl Bench {
     }
 }
 
-pub fn read_events(folder: &Path, log: &str) -> Vec<Event> {
+pub(crate) fn read_events(folder: &Path, log: &str) -> Vec<Event> {
     let mut events = Vec::new();
     let mut names: Vec<PathBuf> = std::fs::read_dir(folder)
         .map(|entries| entries.flatten().map(|entry| entry.path()).collect())
@@ -155,13 +176,13 @@ pub fn read_events(folder: &Path, log: &str) -> Vec<Event> {
     events
 }
 
-pub struct Connector {
+pub(crate) struct Connector {
     child: Option<Child>,
     folder: PathBuf,
 }
 
 impl Connector {
-    pub fn spawn(config: &Path, folder: &Path) -> Self {
+    pub(crate) fn spawn(config: &Path, folder: &Path) -> Self {
         let child = Command::new(env!("CARGO_BIN_EXE_pfx-connector"))
             .args(["run", "--config"])
             .arg(config)
@@ -177,16 +198,12 @@ impl Connector {
         }
     }
 
-    pub fn signal(&self, signal: rustix::process::Signal) {
+    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
         let pid = rustix::process::Pid::from_child(self.child.as_ref().unwrap());
         rustix::process::kill_process(pid, signal).unwrap();
     }
 
-    pub fn is_running(&mut self) -> bool {
-        self.child.as_mut().unwrap().try_wait().unwrap().is_none()
-    }
-
-    pub async fn ended(mut self) -> ExitStatus {
+    pub(crate) async fn ended(mut self) -> ExitStatus {
         let mut child = self.child.take().unwrap();
         tokio::task::spawn_blocking(move || child.wait())
             .await
@@ -194,21 +211,21 @@ impl Connector {
             .unwrap()
     }
 
-    pub async fn kill(self) {
+    pub(crate) async fn kill(self) {
         self.signal(rustix::process::Signal::KILL);
         self.ended().await;
     }
 
-    pub async fn stop(self) -> ExitStatus {
+    pub(crate) async fn stop(self) -> ExitStatus {
         self.signal(rustix::process::Signal::TERM);
         self.ended().await
     }
 
-    pub fn control_socket(&self) -> PathBuf {
+    pub(crate) fn control_socket(&self) -> PathBuf {
         self.folder.join("control.sock")
     }
 
-    pub fn status(&self) -> Option<Status> {
+    pub(crate) fn status(&self) -> Option<Status> {
         client::status(&self.control_socket()).ok()
     }
 }

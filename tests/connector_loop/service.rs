@@ -23,7 +23,7 @@ use tokio_rustls::TlsAcceptor;
 
 /// What goes wrong with every call until it is healed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub(crate) enum Fault {
     None,
     Status(u16),
     Hang,
@@ -35,53 +35,54 @@ pub enum Fault {
 
 /// Which calls it goes wrong with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum On {
+pub(crate) enum On {
     Lease,
     Answers,
     Everything,
 }
 
 #[derive(Default, Debug, Clone)]
-pub struct Item {
-    pub fence: u64,
-    pub leases: u32,
-    pub leased_until: Option<Instant>,
-    pub result: Option<Vec<u8>>,
-    pub failure: Option<FailureReport>,
-    pub completions: u32,
-    pub requeued: u32,
+pub(crate) struct Item {
+    pub(crate) fence: u64,
+    pub(crate) leases: u32,
+    pub(crate) leased_until: Option<Instant>,
+    pub(crate) result: Option<Vec<u8>>,
+    pub(crate) failure: Option<FailureReport>,
+    pub(crate) completions: u32,
+    pub(crate) requeued: u32,
     /// Offered at every poll whatever happened.
-    pub stuck: bool,
+    pub(crate) stuck: bool,
     accepted_fence: u64,
 }
 
 impl Item {
-    pub fn is_settled(&self) -> bool {
+    pub(crate) fn is_settled(&self) -> bool {
         self.result.is_some() || self.failure.is_some()
     }
 }
 
-pub struct Inner {
-    pub items: BTreeMap<String, Item>,
-    pub lease_ms: u64,
-    pub fault: (Fault, On),
-    pub polls: u32,
-    pub heartbeats: u32,
-    pub faults: u32,
-    pub answers_again: u32,
-    pub extends: u32,
+pub(crate) struct Inner {
+    pub(crate) items: BTreeMap<String, Item>,
+    pub(crate) lease_ms: u64,
+    pub(crate) fault: (Fault, On),
+    pub(crate) polls: u32,
+    pub(crate) heartbeats: u32,
+    pub(crate) faults: u32,
+    pub(crate) answers_again: u32,
+    pub(crate) extends: u32,
+    pub(crate) device_id: String,
     connections: Vec<tokio::task::AbortHandle>,
 }
 
 #[derive(Clone)]
-pub struct Service {
+pub(crate) struct Service {
     address: SocketAddr,
-    pub inner: Arc<Mutex<Inner>>,
+    pub(crate) inner: Arc<Mutex<Inner>>,
     wake: Arc<tokio::sync::Notify>,
 }
 
 impl Service {
-    pub async fn start(pki: &Pki) -> Self {
+    pub(crate) async fn start(pki: &Pki) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let service = Self {
             address: listener.local_addr().unwrap(),
@@ -94,6 +95,7 @@ impl Service {
                 faults: 0,
                 answers_again: 0,
                 extends: 0,
+                device_id: "device".to_owned(),
                 connections: Vec::new(),
             })),
             wake: Arc::new(tokio::sync::Notify::new()),
@@ -142,11 +144,11 @@ impl Service {
         service
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("https://{}", self.address)
     }
 
-    pub fn add(&self, id: &str) {
+    pub(crate) fn add(&self, id: &str) {
         self.inner
             .lock()
             .unwrap()
@@ -155,11 +157,11 @@ impl Service {
         self.wake.notify_waiters();
     }
 
-    pub fn item(&self, id: &str) -> Item {
+    pub(crate) fn item(&self, id: &str) -> Item {
         self.inner.lock().unwrap().items[id].clone()
     }
 
-    pub fn unsettled(&self) -> usize {
+    pub(crate) fn unsettled(&self) -> usize {
         self.inner
             .lock()
             .unwrap()
@@ -169,7 +171,7 @@ impl Service {
             .count()
     }
 
-    pub fn set_fault(&self, fault: Fault, on: On) {
+    pub(crate) fn set_fault(&self, fault: Fault, on: On) {
         let mut inner = self.inner.lock().unwrap();
         let closing = fault == Fault::HalfClosed || inner.fault.0 == Fault::HalfClosed;
         inner.fault = (fault, on);
@@ -180,7 +182,7 @@ impl Service {
         }
     }
 
-    pub fn faults(&self) -> u32 {
+    pub(crate) fn faults(&self) -> u32 {
         self.inner.lock().unwrap().faults
     }
 
@@ -236,13 +238,13 @@ fn tls(pki: &Pki, protocols: &[&[u8]]) -> TlsAcceptor {
     TlsAcceptor::from(Arc::new(config))
 }
 
-fn work_item(id: &str, item: &Item, lease_ms: u64) -> WorkItem {
+fn work_item(id: &str, item: &Item, lease_ms: u64, device_id: &str) -> WorkItem {
     WorkItem {
         request_id: id.to_owned(),
         fence: item.fence,
         attempt: item.leases,
         lease_ms,
-        device_id: "device".to_owned(),
+        device_id: device_id.to_owned(),
         record: Record {
             user_principal_name: "user@example.org".to_owned(),
             thumbprint: "ab".repeat(20),
@@ -289,7 +291,7 @@ async fn lease(State(service): State<Service>, Json(request): Json<LeaseRequest>
 
 fn offer(service: &Service, max: u32) -> (Vec<WorkItem>, Option<Instant>) {
     let mut inner = service.inner.lock().unwrap();
-    let (now, lease_ms) = (Instant::now(), inner.lease_ms);
+    let (now, lease_ms, device_id) = (Instant::now(), inner.lease_ms, inner.device_id.clone());
     let (mut work, mut taken, mut next) = (Vec::new(), 0, None::<Instant>);
     for (id, item) in &mut inner.items {
         // What is stuck comes beyond what was asked for: a broken service knows no measure.
@@ -305,7 +307,7 @@ fn offer(service: &Service, max: u32) -> (Vec<WorkItem>, Option<Instant>) {
             item.fence += 1;
             item.leases += 1;
             item.leased_until = Some(now + Duration::from_millis(lease_ms));
-            work.push(work_item(id, item, lease_ms));
+            work.push(work_item(id, item, lease_ms, &device_id));
         }
     }
     (work, next)
@@ -422,7 +424,7 @@ async fn heartbeat(State(service): State<Service>, Json(beat): Json<Heartbeat>) 
 }
 
 /// Completions for each request that has a result.
-pub fn completions(service: &Service) -> HashMap<String, u32> {
+pub(crate) fn completions(service: &Service) -> HashMap<String, u32> {
     let inner = service.inner.lock().unwrap();
     inner
         .items

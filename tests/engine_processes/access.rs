@@ -137,7 +137,7 @@ async fn a_user_that_is_not_allowed_is_sent_away() {
     std::fs::set_permissions(&hello, std::fs::Permissions::from_mode(0o644)).unwrap();
     std::fs::set_permissions(workshop.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
     let call_as = |uid: &str| {
-        let script = "my $s = IO::Socket::UNIX->new(Peer => $ARGV[0]) or die $!; open(my $f, '<', $ARGV[1]) or die $!; \
+        let script = "$SIG{PIPE} = 'IGNORE'; my $s = IO::Socket::UNIX->new(Peer => $ARGV[0]) or die $!; open(my $f, '<', $ARGV[1]) or die $!; \
                       print $s join('', <$f>); $s->flush; sysread($s, my $told, 4096); print $told;";
         let output = Command::new("setpriv")
             .args(["--reuid", uid, "--regid", uid, "--clear-groups"])
