@@ -311,7 +311,11 @@ fn the_search_for_passwords_finds_one_wherever_it_is_planted() {
     for (name, content) in planted {
         let path = root.join(name);
         std::fs::write(&path, content).unwrap();
-        assert_eq!(files_with(root, MARKER, &entered), [path.clone()], "{name}");
+        assert_eq!(
+            files_with(root, MARKER, &entered),
+            std::slice::from_ref(&path),
+            "{name}"
+        );
         std::fs::remove_file(path).unwrap();
     }
 
