@@ -240,96 +240,131 @@ fn a_full_journal_is_told_and_everything_is_delivered_once_there_is_room() {
     engine.stop().unwrap();
 }
 
-/// Whether this user may have a mount of their own.
-fn may_mount(folder: &Path) -> bool {
-    let tried = std::process::Command::new("unshare")
-        .args(["--mount", "mount", "-t", "tmpfs", "tmpfs"])
-        .arg(folder)
-        .output();
-    match tried {
-        Ok(output) => output.status.success(),
-        Err(error) => panic!("this test needs the program `unshare`: {error}"),
+/// A small file system that only the connector has; the test sees it through the root of the process that keeps it.
+struct SmallDisk {
+    keeper: Running,
+    folder: PathBuf,
+}
+
+impl SmallDisk {
+    /// Mounts 8 MiB at a folder; nothing where mounting is not allowed.
+    fn mount(site: &Site) -> Option<Self> {
+        let folder = site.stack.path("disk");
+        std::fs::create_dir(&folder).unwrap();
+        let at = folder.to_str().unwrap();
+        let tried = std::process::Command::new("unshare")
+            .args(["--mount", "mount", "-t", "tmpfs", "tmpfs", at])
+            .output()
+            .unwrap_or_else(|error| panic!("this test needs the program `unshare`: {error}"));
+        if !tried.status.success() {
+            return None;
+        }
+        let keep = "mount -t tmpfs -o size=8m,mode=700 tmpfs \"$1\" && touch \"$1/mounted\" && exec sleep 600";
+        let arguments = ["--mount", "sh", "-c", keep, "sh", at];
+        let log = site.stack.path("logs/disk.log");
+        let keeper = Running::start("disk", Path::new("unshare"), &arguments, &log).unwrap();
+        let disk = Self { keeper, folder };
+        until("the file system is not mounted", || {
+            disk.inside("mounted").exists()
+        });
+        Some(disk)
+    }
+
+    /// A file on it.
+    fn inside(&self, name: &str) -> PathBuf {
+        let root = format!("/proc/{}/root", self.keeper.pid());
+        PathBuf::from(format!("{root}{}", self.folder.display())).join(name)
+    }
+
+    /// Starts the connector with its journal on it.
+    fn start_connector(&self, site: &Site) -> Running {
+        let config = site.stack.connector_config(0);
+        let mounts = format!("--mount=/proc/{}/ns/mnt", self.keeper.pid());
+        let arguments = [
+            mounts.as_str(),
+            site.stack.program().to_str().unwrap(),
+            "run",
+            "--config",
+            config.to_str().unwrap(),
+        ];
+        let log = site.stack.path("logs/connector-0.log");
+        Running::start("connector-0", Path::new("nsenter"), &arguments, &log).unwrap()
+    }
+
+    /// Writes until it is full.
+    fn fill(&self) {
+        let mut file = std::fs::File::create(self.inside("ballast")).unwrap();
+        for size in [65_536, 512, 1] {
+            let block = vec![0x55; size];
+            while file.write_all(&block).is_ok() {}
+        }
+    }
+
+    fn make_room(&self) {
+        std::fs::remove_file(self.inside("ballast")).unwrap();
     }
 }
 
-/// Writes until the disk is full.
-fn fill(path: &Path) {
-    let mut file = std::fs::File::create(path).unwrap();
-    for size in [65_536, 512, 1] {
-        let block = vec![0x55; size];
-        while file.write_all(&block).is_ok() {}
-    }
-}
-
-#[test]
-fn a_full_disk_is_told_and_everything_is_delivered_once_there_is_room() {
+/// A stack whose connector has its journal on a small disk; nothing, and plainly said, where mounting is not allowed.
+fn site_with_small_disk() -> Option<(Site, SmallDisk)> {
     let site = Site::new();
-    let stack = &site.stack;
-    let disk = stack.path("disk");
-    std::fs::create_dir(&disk).unwrap();
-    if !may_mount(&disk) {
+    let disk = SmallDisk::mount(&site);
+    if disk.is_none() {
         // Past the capture of the test's output: nobody may take it for tested.
         let _ = writeln!(
             std::io::stderr(),
             "NOT RUN: mounting a file system is not allowed here; of a full journal only its own limit was tested"
         );
-        return;
     }
+    Some((site, disk?))
+}
+
+fn journal_on_disk(site: &Site) {
+    site.stack.write_connector_config(0).unwrap();
+    let config = site.stack.connector_config(0);
+    let text = std::fs::read_to_string(&config).unwrap();
+    let small = text.replace("run/journal-0.db", "disk/journal.db");
+    assert_ne!(small, text);
+    write_private(&config, small.as_bytes());
+}
+
+/// Requests that are at the engine when the disk gets full, so that their results cannot be journaled, and some that come after.
+fn fill_in_mid_work(site: &Site, disk: &SmallDisk, deliveries: &mut Deliveries, plan: &Plan) {
+    let formats = site.formats_pid();
+    Site::signal(formats, Signal::STOP);
+    ask(deliveries, plan, &plan.devices[1..2]);
+    until("too few are leased", || leased(deliveries) == 2);
+    until("too few are at the engine", || {
+        site.engine_status().in_flight == 2
+    });
+    disk.fill();
+    Site::signal(formats, Signal::CONT);
+    ask(deliveries, plan, &plan.devices[2..]);
+    let told = site.wait_for_event(40);
+    let reason = told.fields["reason"].as_str().unwrap();
+    assert!(reason.contains("full"), "{reason}");
+    assert_eq!(waiting(deliveries), 4);
+}
+
+#[test]
+fn a_full_disk_is_told_and_everything_is_delivered_once_there_is_room() {
+    let Some((site, disk)) = site_with_small_disk() else {
+        return;
+    };
+    let stack = &site.stack;
     let engine = stack.start_engine().unwrap();
     let gateway = stack.start_gateway().unwrap();
     stack.enrol().unwrap();
     let plan = site.plan(2, 3);
     let mut deliveries = Deliveries::new(stack).unwrap();
-
-    // The connector alone sees the small file system; the test sees it through the connector's root.
-    stack.write_connector_config(0).unwrap();
-    let config = stack.connector_config(0);
-    let text = std::fs::read_to_string(&config).unwrap();
-    let small = text.replace("run/journal-0.db", "disk/journal.db");
-    assert_ne!(small, text);
-    write_private(&config, small.as_bytes());
-    let arguments = [
-        "--mount",
-        "sh",
-        "-c",
-        "mount -t tmpfs -o size=8m,mode=700 tmpfs \"$1\" && exec \"$2\" run --config \"$3\"",
-        "sh",
-        disk.to_str().unwrap(),
-        stack.program().to_str().unwrap(),
-        config.to_str().unwrap(),
-    ];
-    let mut connector = Running::start(
-        "connector-0",
-        Path::new("unshare"),
-        &arguments,
-        &stack.path("logs/connector-0.log"),
-    )
-    .unwrap();
+    journal_on_disk(&site);
+    let mut connector = disk.start_connector(&site);
     ask(&mut deliveries, &plan, &plan.devices[..1]);
     site.assert_all_delivered_once(&mut deliveries);
+    assert!(disk.inside("journal.db").exists());
 
-    // Some are at the engine when the disk gets full, so that their results cannot be journaled; the others come after.
-    let inside = PathBuf::from(format!("/proc/{}/root{}", connector.pid(), disk.display()));
-    assert!(inside.join("journal.db").exists());
-    let formats = site.formats_pid();
-    Site::signal(formats, Signal::STOP);
-    ask(&mut deliveries, &plan, &plan.devices[1..2]);
-    until("too few are leased", || leased(&mut deliveries) == 2);
-    until("too few are at the engine", || {
-        site.engine_status().in_flight == 2
-    });
-    let ballast = inside.join("ballast");
-    fill(&ballast);
-    Site::signal(formats, Signal::CONT);
-    ask(&mut deliveries, &plan, &plan.devices[2..]);
-    let told = site.wait_for_event(40);
-    assert!(
-        told.fields["reason"].as_str().unwrap().contains("full"),
-        "{told:?}"
-    );
-    assert_eq!(waiting(&mut deliveries), 4);
-
-    std::fs::remove_file(ballast).unwrap();
+    fill_in_mid_work(&site, &disk, &mut deliveries, &plan);
+    disk.make_room();
     site.wait_for_event(41);
     site.assert_all_delivered_once(&mut deliveries);
     assert!(connector.is_running());
@@ -337,4 +372,55 @@ fn a_full_disk_is_told_and_everything_is_delivered_once_there_is_room() {
     assert_eq!(site.count(40), site.count(41));
     gateway.stop().unwrap();
     engine.stop().unwrap();
+}
+
+#[test]
+fn a_connector_killed_while_the_disk_is_full_loses_nothing() {
+    let Some((site, disk)) = site_with_small_disk() else {
+        return;
+    };
+    let stack = &site.stack;
+    let engine = stack.start_engine().unwrap();
+    let gateway = stack.start_gateway().unwrap();
+    stack.enrol().unwrap();
+    let plan = site.plan(2, 3);
+    let mut deliveries = Deliveries::new(stack).unwrap();
+    journal_on_disk(&site);
+    let mut connector = disk.start_connector(&site);
+    ask(&mut deliveries, &plan, &plan.devices[..1]);
+    site.assert_all_delivered_once(&mut deliveries);
+
+    fill_in_mid_work(&site, &disk, &mut deliveries, &plan);
+    connector.kill();
+    let mut connector = disk.start_connector(&site);
+    until("it does not tell that the disk is still full", || {
+        site.count(40) == 2
+    });
+    assert_eq!(waiting(&mut deliveries), 4);
+    disk.make_room();
+    site.assert_all_delivered_once(&mut deliveries);
+    assert!(connector.is_running());
+    connector.stop().unwrap();
+    gateway.stop().unwrap();
+    engine.stop().unwrap();
+}
+
+#[test]
+fn a_connector_does_not_start_where_its_journal_has_no_room_and_says_why() {
+    let Some((site, disk)) = site_with_small_disk() else {
+        return;
+    };
+    let gateway = site.stack.start_gateway().unwrap();
+    journal_on_disk(&site);
+    disk.fill();
+    let mut connector = disk.start_connector(&site);
+    until("it runs", || !connector.is_running());
+    let log = site.log("connector-0");
+    assert!(log.contains("journal") && log.contains("full"), "{log}");
+
+    disk.make_room();
+    let connector = disk.start_connector(&site);
+    site.wait_for_event(1);
+    connector.stop().unwrap();
+    gateway.stop().unwrap();
 }
