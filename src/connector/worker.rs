@@ -235,10 +235,10 @@ async fn attempts(shared: &Shared, item: WorkItem, failures: u32) -> Verdict {
                 .field("attempt", item.attempt),
             )
             .await;
-        if own_fault && failures.max(item.attempt) >= config.retry.max_attempts.max(1) {
+        // Leases are not counted: an outage or a crash costs leases too, and is not the request's fault.
+        if own_fault && failures >= config.retry.max_attempts.max(1) {
             let message = format!(
-                "given up after {} attempts; the last one: {} ({code})",
-                failures.max(item.attempt),
+                "given up after {failures} attempts; the last one: {} ({code})",
                 failure.message
             );
             failed_for_good(shared, &request.request_id, PARKED, &message).await;
