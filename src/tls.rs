@@ -1,10 +1,14 @@
-//! TLS clients of the program: the module's cryptography, no trust but in named files, and a certificate of our own where the peer wants one.
+//! TLS of the program: the module's cryptography, no trust but in named files, and a certificate of our own where the peer wants one.
 
 use crate::config::secret_file;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
+
+/// The largest file of certificates, in bytes.
+const MAX_PEM_BYTES: u64 = 1024 * 1024;
 
 /// A client's own certificate: files with the chain and the private key (PEM).
 #[derive(Debug, Clone, Copy)]
@@ -42,51 +46,79 @@ fn unusable(path: &Path, problem: impl ToString) -> TlsError {
     }
 }
 
-/// A configuration that trusts the certificates of `roots` alone, offers HTTP/2 and HTTP/1.1, and is checked to be a FIPS configuration.
+/// A configuration that trusts the certificates of `roots_file` alone, offers HTTP/2 and HTTP/1.1, and is checked to be a FIPS configuration.
 ///
 /// # Errors
 /// [`TlsError`] naming the file that cannot be used, or the module.
 pub fn client_config(
-    roots: &Path,
+    roots_file: &Path,
     identity: Option<Identity<'_>>,
 ) -> Result<ClientConfig, TlsError> {
-    let mut store = RootCertStore::empty();
-    for certificate in certificates(roots)? {
-        store
-            .add(certificate)
-            .map_err(|error| unusable(roots, error))?;
-    }
     let builder = fips::tls::client_config_builder()
         .map_err(|error| TlsError::Module(error.to_string()))?
-        .with_root_certificates(store);
+        .with_root_certificates(roots(roots_file)?);
     let mut config = match identity {
         None => builder.with_no_client_auth(),
-        Some(identity) => {
-            let chain = certificates(identity.certificate)?;
-            let secret = secret_file::read(identity.private_key)?;
-            // What was read must not be quoted by an error.
-            let key = PrivateKeyDer::from_pem_slice(secret.expose())
-                .map_err(|_| unusable(identity.private_key, "no private key in PEM form"))?;
-            builder
-                .with_client_auth_cert(chain, key)
-                .map_err(|error| unusable(identity.certificate, error))?
-        }
+        Some(identity) => builder
+            .with_client_auth_cert(
+                certificates(identity.certificate)?,
+                private_key(identity.private_key)?,
+            )
+            .map_err(|error| unusable(identity.certificate, error))?,
     };
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config.alpn_protocols = alpn_protocols();
     fips::tls::assert_fips_client(&config).map_err(|error| TlsError::Module(error.to_string()))?;
     Ok(config)
 }
 
-/// The certificates of a PEM file; at least one.
+/// The protocols that clients offer and the gateway speaks: HTTP/2 and HTTP/1.1 (RFC 7301 names).
+#[must_use]
+pub fn alpn_protocols() -> Vec<Vec<u8>> {
+    vec![b"h2".to_vec(), b"http/1.1".to_vec()]
+}
+
+/// Certificates to trust, from a PEM file.
+///
+/// # Errors
+/// [`TlsError::File`] when it cannot be read or holds none that can be trusted.
+pub fn roots(path: &Path) -> Result<RootCertStore, TlsError> {
+    let mut store = RootCertStore::empty();
+    for certificate in certificates(path)? {
+        store
+            .add(certificate)
+            .map_err(|error| unusable(path, error))?;
+    }
+    Ok(store)
+}
+
+/// The certificates of a PEM file (1 MiB at most); at least one.
 ///
 /// # Errors
 /// [`TlsError::File`] when it cannot be read or holds none.
 pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let certificates: Vec<_> = CertificateDer::pem_file_iter(path)
-        .and_then(Iterator::collect)
+    let mut pem = Vec::new();
+    std::fs::File::open(path)
+        .and_then(|file| file.take(MAX_PEM_BYTES + 1).read_to_end(&mut pem))
+        .map_err(|error| unusable(path, error))?;
+    if u64::try_from(pem.len()).is_ok_and(|length| length > MAX_PEM_BYTES) {
+        return Err(unusable(path, "more than 1 MiB: no list of certificates"));
+    }
+    let certificates: Vec<_> = CertificateDer::pem_slice_iter(&pem)
+        .collect::<Result<_, _>>()
         .map_err(|error| unusable(path, error))?;
     if certificates.is_empty() {
         return Err(unusable(path, "no certificate in PEM form"));
     }
     Ok(certificates)
+}
+
+/// A private key from a protected PEM file.
+///
+/// # Errors
+/// [`TlsError::Secret`] when the file is not there or not protected, [`TlsError::File`] when it holds no key.
+pub fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
+    let pem = secret_file::read(path)?;
+    // What was read must not be quoted by an error.
+    PrivateKeyDer::from_pem_slice(pem.expose())
+        .map_err(|_| unusable(path, "no private key in PEM form (PKCS#8)"))
 }

@@ -4,6 +4,7 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
+    clippy::print_stdout,
     missing_docs
 )]
 #![forbid(unsafe_code)]
@@ -12,6 +13,7 @@ use pfx_connector::cli::demo::{
     Deliveries, DeviceKind, Person, Plan, Running, Stack, StackOptions, TokenKind, admin_events,
     temporary_folder,
 };
+use pfx_connector::encoding;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -225,8 +227,27 @@ fn kill_part(engine: &Running, part: &'static str) -> &'static str {
     part
 }
 
-/// Files below `folder` that hold the marker, apart from the one that the administrator put it in.
+/// The marker as it may stand in a file: as it is, in hexadecimal, and in Base64 at each of the three places in a group of bytes.
+fn forms(marker: &[u8]) -> Vec<Vec<u8>> {
+    let mut forms = vec![marker.to_vec(), encoding::hex(marker).into_bytes()];
+    forms.push(encoding::hex(marker).to_uppercase().into_bytes());
+    for before in 0..3 {
+        let mut bytes = vec![0; before];
+        bytes.extend_from_slice(marker);
+        // Only whole characters of the marker's own: its neighbours decide the first and the last one.
+        let whole = bytes.len() / 3 * 4;
+        let text = encoding::Base64Bytes(bytes).encode().into_bytes();
+        forms.push(text[(before * 8).div_ceil(6)..whole].to_vec());
+    }
+    forms
+}
+
+/// Files below `folder` that hold the marker in any form, apart from the one that the administrator put it in.
 fn files_with(folder: &Path, marker: &[u8], except: &Path) -> Vec<PathBuf> {
+    let forms: Vec<String> = forms(marker)
+        .into_iter()
+        .map(|form| String::from_utf8(form).expect("the marker is ASCII"))
+        .collect();
     let mut found = Vec::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
@@ -236,12 +257,81 @@ fn files_with(folder: &Path, marker: &[u8], except: &Path) -> Vec<PathBuf> {
             if kind.is_dir() {
                 folders.push(path);
             } else if kind.is_file() && path != except {
+                // Whatever is not UTF-8 is replaced, which leaves ASCII where it is.
                 let content = std::fs::read(&path).unwrap();
-                if content.windows(marker.len()).any(|window| window == marker) {
+                let content = String::from_utf8_lossy(&content);
+                if forms.iter().any(|form| content.contains(form)) {
                     found.push(path);
                 }
             }
         }
     }
     found
+}
+
+#[test]
+fn the_search_for_passwords_finds_one_wherever_it_is_planted() {
+    const MARKER: &[u8] = b"k2Jx9QvTz7Lw4RbN8mYd3HcP";
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    std::fs::create_dir_all(root.join("a/b/c")).unwrap();
+    let entered = root.join("entered");
+    std::fs::write(&entered, MARKER).unwrap();
+    // All but its last byte, all but its first, and nothing.
+    std::fs::write(root.join("a/most"), &MARKER[..MARKER.len() - 1]).unwrap();
+    std::fs::write(root.join("a/rest"), &MARKER[1..]).unwrap();
+    std::fs::write(root.join("a/empty"), b"").unwrap();
+    assert_eq!(files_with(root, MARKER, &entered), Vec::<PathBuf>::new());
+
+    let between = |before: &[u8], after: &[u8]| [before, MARKER, after].concat();
+    let base64 = |bytes: Vec<u8>| encoding::Base64Bytes(bytes).encode().into_bytes();
+    let planted: Vec<(&str, Vec<u8>)> = vec![
+        ("alone", MARKER.to_vec()),
+        ("a/at the start", between(b"", &[0xff; 9])),
+        ("a/b/at the end", between(&[0xfe, 0x00, 0x80], b"")),
+        (
+            "a/b/c/in text",
+            between("name=\u{e9}\u{20ac} ".as_bytes(), b"\n"),
+        ),
+        // The first bytes of a longer character, cut off by the marker.
+        ("a/after half a character", between(&[0xf0, 0x9f], &[0x92])),
+        ("hexadecimal", encoding::hex(MARKER).into_bytes()),
+        (
+            "capitals",
+            encoding::hex(MARKER).to_uppercase().into_bytes(),
+        ),
+        ("base64", base64(MARKER.to_vec())),
+        ("base64 of more", base64(between(b"p", b"q"))),
+        ("base64 of still more", base64(between(b"pq", b"rst"))),
+        (
+            "base64 in a text",
+            base64(between(b"{\"password\":\"", b"\"}")),
+        ),
+    ];
+    for (name, content) in planted {
+        let path = root.join(name);
+        std::fs::write(&path, content).unwrap();
+        assert_eq!(
+            files_with(root, MARKER, &entered),
+            std::slice::from_ref(&path),
+            "{name}"
+        );
+        std::fs::remove_file(path).unwrap();
+    }
+
+    // In a database, where a write-ahead log holds it first.
+    let path = root.join("journal.db");
+    let database = rusqlite::Connection::open(&path).unwrap();
+    database
+        .execute_batch("PRAGMA journal_mode = wal; CREATE TABLE t (v BLOB);")
+        .unwrap();
+    database
+        .execute("INSERT INTO t VALUES (?1)", [MARKER])
+        .unwrap();
+    assert_eq!(
+        files_with(root, MARKER, &entered),
+        [root.join("journal.db-wal")]
+    );
+    drop(database);
+    assert_eq!(files_with(root, MARKER, &entered), [path]);
 }

@@ -1,4 +1,5 @@
 //! The program and its configuration file.
+#![forbid(unsafe_code)]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

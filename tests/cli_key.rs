@@ -1,4 +1,5 @@
 //! `key` on a SoftHSM token.
+#![forbid(unsafe_code)]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -116,6 +117,20 @@ fn several_keys_need_a_name() {
         (ran.code, &ran.error()["code"]),
         (1, &"key_not_found".into())
     );
+}
+
+/// What a kill in the middle of a C_Login leaves of a SoftHSM token.
+#[test]
+fn a_token_whose_own_file_was_emptied_comes_back_with_its_keys() {
+    let token = Token::new();
+    let key = token.generate("custody", "2048");
+    let folder = fs::read_dir(token.path("tokens")).unwrap().next().unwrap();
+    let object = folder.unwrap().path().join("token.object");
+    let emptied = fs::File::create(&object).unwrap();
+    emptied.set_modified(std::time::UNIX_EPOCH).unwrap();
+    let list = token.run(&["key", "list", "--json"]).json();
+    assert_eq!(list["keys"][0]["fingerprint"], key["fingerprint"]);
+    assert!(fs::metadata(&object).unwrap().len() > 0);
 }
 
 #[test]

@@ -1,4 +1,5 @@
 //! `recrypt` on a SoftHSM token; OpenSSL encrypts the password before and decrypts the message after.
+#![forbid(unsafe_code)]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

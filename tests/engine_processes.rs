@@ -1,4 +1,5 @@
 //! The engine as its callers and its operator meet it: the real program with a real token, killed, stopped, starved and lied to.
+#![forbid(unsafe_code)]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,4 +1,5 @@
 //! The first PFX reader: files by other programs and the corpus open or are refused by name; hostile ones end cleanly.
+#![forbid(unsafe_code)]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

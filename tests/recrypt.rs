@@ -1,5 +1,6 @@
 //! From a device's certificate to the message that only this device can read: what is accepted, what is refused, and what a
 //! lying formats process or a lying service gains by it.
+#![forbid(unsafe_code)]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,5 +1,7 @@
 //! `gateway`: serves; tokens, backup, restore, purge on its database.
 
+mod status;
+
 use super::Context;
 use super::output::{Exit, Failure, Report};
 use crate::clock::{Clock, SystemClock, rfc3339};
@@ -16,7 +18,6 @@ const DAY_MS: i64 = 86_400_000;
 
 /// `gateway`.
 #[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = false)]
 pub struct GatewayArgs {
     /// Configuration file
     #[arg(long, value_name = "FILE", global = true)]
@@ -42,6 +43,8 @@ enum GatewayCommand {
         #[arg(long, value_name = "FILE")]
         from: PathBuf,
     },
+    /// What the running service does: its queue and its connectors, over its administrators' API
+    Status(status::StatusArgs),
     /// Delete now what is over its time, as the running gateway does every minute
     Purge,
 }
@@ -102,6 +105,10 @@ impl GatewayArgs {
 /// # Errors
 /// [`Failure`] when the service does not start or the command does not do what it was asked for.
 pub fn run(args: &GatewayArgs, _context: &Context) -> Result<Report, Failure> {
+    if let Some(GatewayCommand::Status(options)) = &args.command {
+        // Neither the configuration nor the database: it speaks to the running service.
+        return status::run(options);
+    }
     let path = args.config.as_ref().ok_or_else(|| {
         Failure::usage("usage", "`gateway` needs a configuration file")
             .hint("such as `pfx-connector gateway --config /etc/pfx-gateway/config.toml`")
@@ -121,6 +128,7 @@ pub fn run(args: &GatewayArgs, _context: &Context) -> Result<Report, Failure> {
         Some(GatewayCommand::Token(command)) => token(command, config()?),
         Some(GatewayCommand::Backup { to }) => backup(config()?, to),
         Some(GatewayCommand::Restore { from }) => restore(config()?, from),
+        Some(GatewayCommand::Status(options)) => status::run(options),
         Some(GatewayCommand::Purge) => purge(config()?),
     }
 }
@@ -134,7 +142,7 @@ impl From<GatewayError> for Failure {
     fn from(error: GatewayError) -> Self {
         match error {
             GatewayError::SecretFile(error) => error.into(),
-            GatewayError::File { .. } | GatewayError::Content { .. } => {
+            GatewayError::File { .. } | GatewayError::Certificates(_) => {
                 Self::usage("gateway_files", error.to_string())
             }
             GatewayError::Listen { .. } => Self::failed("gateway_listen", error.to_string()),
@@ -260,7 +268,7 @@ fn create_token(
         ));
     }
     // The file first: a token that nobody ever saw would be of no use.
-    let file = out.map(|path| private_file(path)).transpose()?;
+    let file = out.map(private_file).transpose()?;
     let token = store
         .create_token(
             &local_actor("createToken"),

@@ -2,6 +2,7 @@
 
 use crate::config::secret_file::SecretFileError;
 use crate::config::{ConfigError, Problem};
+use crate::tls::TlsError;
 use serde_json::{Value, json};
 use std::fmt;
 use std::io::Write;
@@ -146,6 +147,16 @@ impl From<ConfigError> for Failure {
 impl From<SecretFileError> for Failure {
     fn from(error: SecretFileError) -> Self {
         Self::usage(error.code(), error.to_string()).hint(error.hint())
+    }
+}
+
+impl From<TlsError> for Failure {
+    fn from(error: TlsError) -> Self {
+        match error {
+            TlsError::File { .. } => Self::usage("tls_file", error.to_string()),
+            TlsError::Secret(error) => error.into(),
+            TlsError::Module(_) => Self::failed("tls", error.to_string()),
+        }
     }
 }
 

@@ -92,7 +92,7 @@ pub struct RetryConfig {
     pub base_ms: u64,
     /// Longest pause in milliseconds.
     pub max_ms: u64,
-    /// Attempts at one request, counted over restarts and over all connectors, before it is parked with a final failure.
+    /// Attempts at one request that failed while engine and token were well, counted over restarts, before it is parked with a final failure.
     pub max_attempts: u32,
 }
 

@@ -23,7 +23,7 @@ pub struct GatewayConfig {
     /// How long a lease lasts, in milliseconds.
     #[serde(default = "default_lease_ms")]
     pub lease_ms: u64,
-    /// Leases of one request before it has failed for good.
+    /// Leases of one request before it has failed for good: the last resort for one that ends every connector that takes it.
     #[serde(default = "default_max_leases")]
     pub max_leases: u32,
     /// The largest body accepted, in bytes.
@@ -44,7 +44,7 @@ fn default_lease_ms() -> u64 {
     60_000
 }
 fn default_max_leases() -> u32 {
-    20
+    100
 }
 fn default_body_bytes() -> usize {
     4 * 1024 * 1024

@@ -181,3 +181,58 @@ fn libc_flags() -> i32 {
     let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::CLOEXEC;
     i32::try_from(flags.bits()).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, missing_docs)]
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn file(content: &[u8], mode: u32) -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret");
+        std::fs::write(&path, content).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        (folder, path)
+    }
+
+    fn code(path: &Path) -> &'static str {
+        read(path).map_or_else(|error| error.code(), |_| "read")
+    }
+
+    #[test]
+    fn one_line_end_is_dropped_and_no_more() {
+        for (content, secret) in [
+            (&b"abc"[..], &b"abc"[..]),
+            (b"abc\n", b"abc"),
+            (b"abc\r\n", b"abc"),
+            (b" a b \n\n", b" a b \n"),
+        ] {
+            let (_folder, path) = file(content, 0o600);
+            assert_eq!(read(&path).unwrap().expose(), secret);
+        }
+    }
+
+    #[test]
+    fn any_right_of_others_is_refused() {
+        for mode in [0o640, 0o604, 0o620, 0o601, 0o666] {
+            let (_folder, path) = file(b"abc", mode);
+            assert_eq!(code(&path), "secret_file_exposed", "{mode:o}");
+            assert!(check(&path).is_err());
+        }
+        let (_folder, path) = file(b"abc", 0o400);
+        assert_eq!(code(&path), "read");
+    }
+
+    #[test]
+    fn nothing_too_much_and_no_file_are_refused() {
+        let (_folder, path) = file(b"\n", 0o600);
+        assert_eq!(code(&path), "secret_file_empty");
+        let (_folder, path) = file(&vec![b'x'; MAX_BYTES], 0o600);
+        assert_eq!(code(&path), "read");
+        let (folder, path) = file(&vec![b'x'; MAX_BYTES + 1], 0o600);
+        assert_eq!(code(&path), "secret_file_too_large");
+        assert_eq!(code(folder.path()), "secret_file_not_a_file");
+        assert_eq!(code(&folder.path().join("none")), "secret_file_unreadable");
+    }
+}

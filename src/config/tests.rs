@@ -94,6 +94,7 @@ fn the_schema_has_exactly_the_keys_of_the_structures() {
     same::<LogConfig>("connector.log");
     same::<GatewayConfig>("gateway");
     same::<RetentionConfig>("gateway.retention");
+    same::<GatewayLimits>("gateway.limits");
     same::<ImportConfig>("import");
     same::<TokenSection>("import.token");
     // A table that is added to the schema is added above.
@@ -105,7 +106,7 @@ fn the_schema_has_exactly_the_keys_of_the_structures() {
             })
             .sum()
     }
-    assert_eq!(tables(ROOT), 12);
+    assert_eq!(tables(ROOT), 13);
 }
 
 fn read(text: &str) -> Result<Config, ConfigError> {

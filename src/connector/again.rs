@@ -1,7 +1,7 @@
 //! Finished requests that are offered again: answered from the journal, beside the real work, and less and less often.
 
 use super::deliver::{Upload, deliver_once, upload};
-use super::journal::{Entry, State};
+use super::journal::Entry;
 use super::shared::Shared;
 use crate::telemetry::Draft;
 use crate::telemetry::catalogue::EventKind;
@@ -54,7 +54,42 @@ pub(super) async fn answer(shared: Arc<Shared>, queue: Receiver) {
     while tasks.join_next().await.is_some() {}
 }
 
+/// Uploads an outcome that the gateway had not taken before.
+pub(super) async fn deliver(shared: Arc<Shared>, entry: Entry) {
+    shared.count(Counted::OfferedAgain);
+    tell(&shared, &entry).await;
+    let Some(claim) = shared.claim(&entry.request_id, entry.fence) else {
+        return;
+    };
+    if let Some(outcome) = entry.outcome.clone() {
+        // What fails is the sweeper's, or comes again.
+        let _ = deliver_once(&shared, &claim, &entry, &outcome).await;
+    }
+}
+
+/// Whatever the gateway says to this: the Admin event of the request is written or on its way.
 async fn answer_one(shared: &Arc<Shared>, entry: Entry) {
+    tell(shared, &entry).await;
+    let Some(outcome) = &entry.outcome else {
+        return;
+    };
+    if let Upload::Failed(error) = upload(shared, &entry.request_id, entry.fence, outcome).await {
+        shared
+            .log
+            .record(
+                Draft::new(
+                    EventKind::PkcsImportUploadFailure,
+                    "a finished request could not be answered again",
+                )
+                .request(&entry.request_id)
+                .correlation(error.correlation.as_deref())
+                .field("reason", error.message),
+            )
+            .await;
+    }
+}
+
+async fn tell(shared: &Shared, entry: &Entry) {
     shared
         .log
         .record(
@@ -66,34 +101,4 @@ async fn answer_one(shared: &Arc<Shared>, entry: Entry) {
             .field("times", entry.offered_again),
         )
         .await;
-    let Some(claim) = shared.claim(&entry.request_id, entry.fence) else {
-        return;
-    };
-    let Some(outcome) = entry.outcome.clone() else {
-        return;
-    };
-    match entry.state {
-        // Whatever the gateway says: its Admin event is written or on its way.
-        State::Settled | State::Reported => {
-            if let Upload::Failed(error) =
-                upload(shared, &entry.request_id, entry.fence, &outcome).await
-            {
-                shared
-                    .log
-                    .record(
-                        Draft::new(
-                            EventKind::PkcsImportUploadFailure,
-                            "a finished request could not be answered again",
-                        )
-                        .request(&entry.request_id)
-                        .correlation(error.correlation.as_deref())
-                        .field("reason", error.message),
-                    )
-                    .await;
-            }
-        }
-        State::Outcome | State::Superseded | State::Leased | State::Released => {
-            let _ = deliver_once(shared, &claim, &entry, &outcome).await;
-        }
-    }
 }

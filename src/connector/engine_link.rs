@@ -14,6 +14,9 @@ use tokio::sync::watch;
 /// Pause between two looks at a healthy engine.
 const LOOK: Duration = Duration::from_secs(10);
 
+/// Reasons told of one outage at most.
+const MOST_REASONS: usize = 8;
+
 /// How the engine fares.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum EngineHealth {
@@ -94,7 +97,12 @@ impl EngineLink {
         };
         let health = match &status {
             Ok(status) if status.token.is_some() => EngineHealth::Up,
-            Ok(_) => EngineHealth::TokenDown("the engine has no token".to_owned()),
+            Ok(status) => EngineHealth::TokenDown(
+                status
+                    .token_problem
+                    .clone()
+                    .unwrap_or_else(|| "the engine has no token".to_owned()),
+            ),
             Err(error) => EngineHealth::EngineDown(error.to_string()),
         };
         *self
@@ -134,13 +142,12 @@ impl EngineLink {
     /// Looks after the engine for ever: events when it goes and comes, looks at it often while it is away.
     pub(super) async fn watch(&self, log: &EventLog, retry: RetryConfig) {
         let mut health = self.health();
-        let mut told = EngineHealth::Unknown;
+        let mut outage = Outage::default();
         let mut backoff = Backoff::new(retry).at_most(Duration::from_secs(2));
         let mut now = self.look().await;
         loop {
-            if std::mem::discriminant(&now) != std::mem::discriminant(&told) {
-                tell(log, &told, &now).await;
-                told = now.clone();
+            for draft in outage.tell(&now) {
+                log.record(draft).await;
             }
             if now != EngineHealth::Up {
                 tokio::time::sleep(backoff.next()).await;
@@ -154,30 +161,111 @@ impl EngineLink {
                     backoff.reset();
                     now = self.look().await;
                 }
-                _ = health.changed() => now = health.borrow_and_update().clone(),
+                _ = health.changed() => {
+                    let noted = health.borrow_and_update().clone();
+                    // The status knows the reason better than an answer does, which says it to the outside.
+                    let seen = self.look().await;
+                    now = if seen == EngineHealth::Up { noted } else { seen };
+                }
             }
         }
     }
 }
 
-async fn tell(log: &EventLog, before: &EngineHealth, now: &EngineHealth) {
-    let recovered = |kind, text: &str| Draft::new(kind, text);
-    let draft = match (before, now) {
-        (_, EngineHealth::Unknown) => return,
-        (EngineHealth::TokenDown(_), EngineHealth::Up) => {
-            recovered(EventKind::TokenRecovered, "the token answers again")
+/// What was told since the engine last answered. A starting engine says «being opened» before it knows that the PIN is wrong: each
+/// reason is worth an event, but only once.
+#[derive(Debug, Default)]
+struct Outage {
+    told: Vec<EngineHealth>,
+    /// Whether the engine was ever told to answer.
+    connected: bool,
+}
+
+impl Outage {
+    /// The events that are due.
+    fn tell(&mut self, now: &EngineHealth) -> Vec<Draft> {
+        if *now == EngineHealth::Up {
+            return self.end();
         }
-        (_, EngineHealth::Up) => recovered(EventKind::EngineConnected, "the engine answers"),
-        (_, EngineHealth::EngineDown(reason)) => Draft::new(
-            EventKind::EngineUnavailable,
-            "the engine does not answer; requests wait",
-        )
-        .field("reason", reason.clone()),
-        (_, EngineHealth::TokenDown(reason)) => Draft::new(
-            EventKind::TokenUnavailable,
-            "the token does not answer; requests wait",
-        )
-        .field("reason", reason.clone()),
-    };
-    log.record(draft).await;
+        let draft = match now {
+            EngineHealth::EngineDown(reason) => Draft::new(
+                EventKind::EngineUnavailable,
+                "the engine does not answer; requests wait",
+            )
+            .field("reason", reason.clone()),
+            EngineHealth::TokenDown(reason) => Draft::new(
+                EventKind::TokenUnavailable,
+                "the token does not answer; requests wait",
+            )
+            .field("reason", reason.clone()),
+            EngineHealth::Up | EngineHealth::Unknown => return Vec::new(),
+        };
+        if self.told.contains(now) || self.told.len() >= MOST_REASONS {
+            return Vec::new();
+        }
+        self.told.push(now.clone());
+        vec![draft]
+    }
+
+    fn end(&mut self) -> Vec<Draft> {
+        let told = std::mem::take(&mut self.told);
+        let was = |kind: fn(&EngineHealth) -> bool| told.iter().any(kind);
+        let mut drafts = Vec::new();
+        if !self.connected || was(|told| matches!(told, EngineHealth::EngineDown(_))) {
+            self.connected = true;
+            drafts.push(Draft::new(EventKind::EngineConnected, "the engine answers"));
+        }
+        if was(|told| matches!(told, EngineHealth::TokenDown(_))) {
+            drafts.push(Draft::new(
+                EventKind::TokenRecovered,
+                "the token answers again",
+            ));
+        }
+        drafts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        missing_docs
+    )]
+    use super::*;
+
+    const NOTHING: [u16; 0] = [];
+
+    fn told(outage: &mut Outage, now: EngineHealth) -> Vec<u16> {
+        let drafts = outage.tell(&now);
+        drafts.iter().map(|draft| draft.kind().id()).collect()
+    }
+
+    #[test]
+    fn each_reason_of_an_outage_is_told_once_and_its_end_once() {
+        let token = |reason: &str| EngineHealth::TokenDown(reason.to_owned());
+        let engine = || EngineHealth::EngineDown("gone".to_owned());
+        let mut outage = Outage::default();
+        assert_eq!(told(&mut outage, EngineHealth::Up), [20]);
+        assert_eq!(told(&mut outage, EngineHealth::Up), NOTHING);
+        assert_eq!(told(&mut outage, engine()), [21]);
+        assert_eq!(told(&mut outage, token("being opened")), [22]);
+        assert_eq!(told(&mut outage, token("wrong PIN")), [22]);
+        assert_eq!(told(&mut outage, token("being opened")), NOTHING);
+        assert_eq!(told(&mut outage, engine()), NOTHING);
+        assert_eq!(told(&mut outage, EngineHealth::Up), [20, 23]);
+        assert_eq!(told(&mut outage, token("wrong PIN")), [22]);
+        assert_eq!(told(&mut outage, EngineHealth::Up), [23]);
+    }
+
+    #[test]
+    fn reasons_without_end_are_not_told_without_end() {
+        let mut outage = Outage::default();
+        let events: usize = (0..100)
+            .map(|number| told(&mut outage, EngineHealth::TokenDown(number.to_string())).len())
+            .sum();
+        assert_eq!(events, MOST_REASONS);
+    }
 }

@@ -100,6 +100,6 @@ pub enum CallErrorKind {
     Refused,
     /// The fence is no longer current (409).
     Stale,
-    /// The service does not know the request (404).
+    /// The service does not know the request, or no longer (404, 410).
     Gone,
 }

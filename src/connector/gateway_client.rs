@@ -314,7 +314,7 @@ fn explain(status: StatusCode, body: &[u8]) -> (CallErrorKind, String) {
     let code = error.as_ref().map_or("", |error| error.code.as_str());
     let kind = match status {
         StatusCode::CONFLICT if code == "staleLease" => CallErrorKind::Stale,
-        StatusCode::NOT_FOUND => CallErrorKind::Gone,
+        StatusCode::NOT_FOUND | StatusCode::GONE => CallErrorKind::Gone,
         StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT => CallErrorKind::Unavailable,
         _ if status.is_client_error() => CallErrorKind::Refused,
         _ => CallErrorKind::Unavailable,

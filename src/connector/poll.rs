@@ -4,7 +4,7 @@ use super::again;
 use super::backoff::Backoff;
 use super::error::CallError;
 use super::gateway_client::Leased;
-use super::journal::{Admission, Offer, Subject};
+use super::journal::{Admission, Offer, State, Subject};
 use super::shared::{Phase, Shared};
 use super::worker;
 use crate::gateway::api::WorkItem;
@@ -37,6 +37,16 @@ pub(super) async fn poll(shared: Arc<Shared>, again: again::Sender) -> JoinSet<(
                 failing = Backoff::new(config.retry);
                 shared.service_answered().await;
                 let empty = leased.work.is_empty() && leased.malformed.is_none();
+                let milliseconds = u64::try_from(asked.elapsed().as_millis()).unwrap_or(u64::MAX);
+                shared
+                    .log
+                    .record(
+                        Draft::new(EventKind::StepDetail, "the service was asked for work")
+                            .correlation(leased.correlation.as_deref())
+                            .field("items", leased.work.len())
+                            .field("milliseconds", milliseconds),
+                    )
+                    .await;
                 let new = take(&shared, &again, &mut tasks, leased).await;
                 if new > 0 {
                     pace = Backoff::new(config.retry).at_most(LONGEST_PACE);
@@ -210,7 +220,12 @@ async fn take(
         tasks.spawn(worker::work(Arc::clone(shared), claim, item, failures));
     }
     for entry in finished {
-        again.offer(shared, entry);
+        if matches!(entry.state, State::Settled | State::Reported) {
+            again.offer(shared, entry);
+        } else {
+            // Its outcome never arrived: the lease is fresh now, and may not be for long.
+            tasks.spawn(again::deliver(Arc::clone(shared), entry));
+        }
     }
     new
 }

@@ -124,15 +124,15 @@ async fn serve(path: &Path, config: ConnectorConfig) -> Result<(), StartError> {
         }
     };
     let mut work = tokio::spawn(work);
-    loop {
+    let asked = loop {
         tokio::select! {
-            _ = terminate.recv() => break,
-            _ = interrupt.recv() => break,
+            _ = terminate.recv() => break true,
+            _ = interrupt.recv() => break true,
             _ = hangup.recv() => reload(&shared, path).await,
             // It ends only with the connector; should it fail, stopping in order is all that is left.
-            _ = &mut work => break,
+            _ = &mut work => break false,
         }
-    }
+    };
     drain(&shared, work).await;
     background.shutdown().await;
     let _ = std::fs::remove_file(control_socket);
@@ -144,7 +144,13 @@ async fn serve(path: &Path, config: ConnectorConfig) -> Result<(), StartError> {
         ))
         .await;
     shared.log.close().await;
-    Ok(())
+    if asked {
+        Ok(())
+    } else {
+        // Whoever supervises the process starts it again.
+        let source = std::io::Error::other("its task ended by itself");
+        Err(StartError::system("go on with the work")(source))
+    }
 }
 
 async fn drain(shared: &Arc<Shared>, mut work: tokio::task::JoinHandle<()>) {

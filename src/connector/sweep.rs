@@ -3,6 +3,8 @@
 use super::deliver::{deliver_once, report};
 use super::journal::{JournalError, State};
 use super::shared::{Phase, Shared};
+use crate::telemetry::Draft;
+use crate::telemetry::catalogue::EventKind;
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -29,7 +31,7 @@ pub(super) async fn pass(shared: &Arc<Shared>) {
 
 /// Sweeps, prunes and looks after the journal until the connector releases what it has.
 pub(super) async fn run(shared: Arc<Shared>) {
-    let mut pruned = Instant::now();
+    let mut pruned = None::<Instant>;
     loop {
         let broken = shared.journal_fault.borrow().is_some();
         let pause = if broken {
@@ -50,8 +52,8 @@ pub(super) async fn run(shared: Arc<Shared>) {
             () = nudged => {}
             () = shared.until_phase(|phase| phase == Phase::Releasing) => return,
         }
-        if broken || pruned.elapsed() >= PRUNE {
-            pruned = Instant::now();
+        if broken || pruned.is_none_or(|at| at.elapsed() >= PRUNE) {
+            pruned = Some(Instant::now());
             let hours = shared.config().remember_finished_hours;
             // What cannot be pruned shows in the look below.
             let _ = shared.journal.prune(hours).await;
@@ -124,7 +126,7 @@ async fn report_settled(shared: &Arc<Shared>) -> Result<(), JournalError> {
 
 /// Outcomes are uploaded under the fence that they have; the pass ends when the service is not there at all.
 async fn upload_outcomes(shared: &Arc<Shared>) -> Result<(), JournalError> {
-    let mut failures = 0;
+    let (mut failures, mut uploaded) = (0, 0);
     let mut waiting = shared.journal.in_state(State::Outcome, PASS).await?;
     // Each pass starts elsewhere, so that those that always fail do not keep the others waiting.
     if let Some(start) = usize::from(fips::random::array::<2>().map_or(0, u16::from_be_bytes))
@@ -147,7 +149,10 @@ async fn upload_outcomes(shared: &Arc<Shared>) -> Result<(), JournalError> {
             continue;
         };
         match deliver_once(shared, &claim, &entry, &outcome).await {
-            Ok(()) => failures = 0,
+            Ok(()) => {
+                failures = 0;
+                uploaded += 1;
+            }
             // One request that the service chokes on must not hold up the others; a service that is not there need not be asked
             // for each of them.
             Err(_) => failures += 1,
@@ -155,6 +160,18 @@ async fn upload_outcomes(shared: &Arc<Shared>) -> Result<(), JournalError> {
         if failures > FAILURES {
             break;
         }
+    }
+    if uploaded > 0 {
+        shared
+            .log
+            .record(
+                Draft::new(
+                    EventKind::PkcsImportUploadSuccess,
+                    "results that had waited were uploaded",
+                )
+                .field("count", uploaded),
+            )
+            .await;
     }
     Ok(())
 }

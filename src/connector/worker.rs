@@ -110,6 +110,14 @@ async fn keep_lease(shared: &Shared, claim: &Claim, request_id: &str, lease_ms: 
             Ok(lease_ms) => {
                 backoff.reset();
                 lease = Duration::from_millis(lease_ms);
+                shared
+                    .log
+                    .record(
+                        Draft::new(EventKind::StepDetail, "the lease was extended")
+                            .request(request_id)
+                            .field("leaseMs", lease_ms),
+                    )
+                    .await;
                 tokio::time::sleep(lease / 2).await;
             }
             Err(error) if matches!(error.kind, CallErrorKind::Stale | CallErrorKind::Gone) => {
@@ -227,10 +235,10 @@ async fn attempts(shared: &Shared, item: WorkItem, failures: u32) -> Verdict {
                 .field("attempt", item.attempt),
             )
             .await;
-        if own_fault && failures.max(item.attempt) >= config.retry.max_attempts.max(1) {
+        // Leases are not counted: an outage or a crash costs leases too, and is not the request's fault.
+        if own_fault && failures >= config.retry.max_attempts.max(1) {
             let message = format!(
-                "given up after {} attempts; the last one: {} ({code})",
-                failures.max(item.attempt),
+                "given up after {failures} attempts; the last one: {} ({code})",
                 failure.message
             );
             failed_for_good(shared, &request.request_id, PARKED, &message).await;

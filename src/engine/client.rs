@@ -172,10 +172,13 @@ impl EngineClient {
 
 async fn open(path: &Path) -> Result<Connection, FrameError> {
     let (mut reading, mut writing) = UnixStream::connect(path).await?.into_split();
-    write_frame(&mut writing, &Frame::hello()).await?;
-    let greeting = read_frame(&mut reading)
-        .await?
-        .ok_or(FrameError::Truncated)?;
+    // Whoever is sent away may find the connection closed before it has greeted; the reason is there to be read all the same.
+    let written = write_frame(&mut writing, &Frame::hello()).await;
+    let greeting = match (read_frame(&mut reading).await, written) {
+        (Ok(Some(frame)), _) => frame,
+        (_, Err(error)) | (Err(error), _) => return Err(error),
+        (Ok(None), Ok(())) => return Err(FrameError::Truncated),
+    };
     if greeting.kind == Kind::Refused {
         let reason: String = String::from_utf8_lossy(&greeting.payload)
             .chars()

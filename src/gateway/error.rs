@@ -3,6 +3,7 @@
 use super::api::{ErrorBody, FailureReport};
 use super::store::StoreError;
 use crate::config::secret_file::SecretFileError;
+use crate::tls::TlsError;
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -145,17 +146,12 @@ pub enum GatewayError {
         /// Why.
         source: std::io::Error,
     },
-    /// A file's content is not what it should be.
-    #[error("{path}: {what}", path = path.display())]
-    Content {
-        /// Which one.
-        path: PathBuf,
-        /// What is wrong with it.
-        what: String,
-    },
     /// The private key's file.
     #[error(transparent)]
     SecretFile(#[from] SecretFileError),
+    /// A file with certificates.
+    #[error(transparent)]
+    Certificates(TlsError),
     /// The TLS configuration is not acceptable, or not in FIPS mode.
     #[error("TLS: {0}")]
     Tls(String),
@@ -170,4 +166,14 @@ pub enum GatewayError {
     /// The runtime or a signal handler could not be set up.
     #[error("{0}")]
     Runtime(std::io::Error),
+}
+
+impl From<TlsError> for GatewayError {
+    fn from(error: TlsError) -> Self {
+        match error {
+            TlsError::Secret(error) => Self::SecretFile(error),
+            TlsError::Module(problem) => Self::Tls(problem),
+            file => Self::Certificates(file),
+        }
+    }
 }

@@ -16,7 +16,7 @@ use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tower::ServiceExt;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
@@ -32,6 +32,8 @@ pub(super) struct App {
     pub(super) terms: LeaseTerms,
     pub(super) max_queued: u32,
     pub(super) max_body_bytes: usize,
+    /// Memory for bodies, in KiB: all calls together take no more.
+    pub(super) body_kib: Arc<Semaphore>,
     pub(super) body_timeout: Duration,
 }
 
@@ -202,11 +204,12 @@ async fn answer(
     let (parts, body) = request.into_parts();
     let peer = parts.extensions.get::<Peer>().cloned().unwrap_or_default();
     let caller = admit(&app, route, &parts.headers, peer, &id).await?;
-    let body = if route.body.is_some() {
+    let (body, _memory) = if route.body.is_some() {
         require_json(&parts.headers)?;
-        read_body(&app, &parts.headers, body).await?
+        let (body, memory) = read_body(&app, &parts.headers, body).await?;
+        (body, Some(memory))
     } else {
-        Bytes::new()
+        (Bytes::new(), None)
     };
     let refusal_actor = route.audited.then(|| actor(route, &caller));
     let object = id.clone();
@@ -336,34 +339,38 @@ fn too_large(limit: usize) -> ApiError {
     )
 }
 
-async fn read_body(app: &App, headers: &HeaderMap, mut body: Body) -> Result<Bytes, ApiError> {
+/// Memory for so many bytes, in KiB; never none.
+fn kib(bytes: usize) -> u32 {
+    u32::try_from(bytes / 1024 + 1).unwrap_or(u32::MAX)
+}
+
+/// The body, and its share of the memory for bodies.
+async fn read_body(
+    app: &App,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<(Bytes, OwnedSemaphorePermit), ApiError> {
     let limit = app.max_body_bytes;
     let announced = headers
         .get(header::CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.parse::<u64>().ok());
-    if announced.is_some_and(|length| usize::try_from(length).map_or(true, |length| length > limit))
-    {
+        .and_then(|value| value.parse::<u64>().ok())
+        .map(|length| usize::try_from(length).unwrap_or(usize::MAX));
+    if announced.is_some_and(|length| length > limit) {
         return Err(too_large(limit));
     }
     let reading = async {
-        let mut bytes = Vec::new();
-        loop {
-            let frame = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await;
-            match frame {
-                None => return Ok(Bytes::from(bytes)),
-                Some(Err(_)) => return Err(ApiError::bad_request("the body ended early")),
-                Some(Ok(frame)) => {
-                    let Ok(data) = frame.into_data() else {
-                        continue;
-                    };
-                    if bytes.len().saturating_add(data.len()) > limit {
-                        return Err(too_large(limit));
-                    }
-                    bytes.extend_from_slice(&data);
-                }
-            }
-        }
+        let memory = Arc::clone(&app.body_kib)
+            .acquire_many_owned(kib(announced.unwrap_or(limit)))
+            .await;
+        let mut memory = memory.map_err(|_| ApiError::bad_request("the gateway stops"))?;
+        let bytes = collect_body(body, limit).await?;
+        // A call that waits for work keeps what its body needs, not what it might have needed.
+        let surplus = memory
+            .num_permits()
+            .saturating_sub(usize::try_from(kib(bytes.len())).unwrap_or(usize::MAX));
+        drop(memory.split(surplus));
+        Ok((bytes, memory))
     };
     match tokio::time::timeout(app.body_timeout, reading).await {
         Ok(read) => read,
@@ -372,6 +379,26 @@ async fn read_body(app: &App, headers: &HeaderMap, mut body: Body) -> Result<Byt
             "bodyTimeout",
             "the body did not arrive in time",
         )),
+    }
+}
+
+async fn collect_body(mut body: Body, limit: usize) -> Result<Bytes, ApiError> {
+    let mut bytes = Vec::new();
+    loop {
+        let frame = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await;
+        match frame {
+            None => return Ok(Bytes::from(bytes)),
+            Some(Err(_)) => return Err(ApiError::bad_request("the body ended early")),
+            Some(Ok(frame)) => {
+                let Ok(data) = frame.into_data() else {
+                    continue;
+                };
+                if bytes.len().saturating_add(data.len()) > limit {
+                    return Err(too_large(limit));
+                }
+                bytes.extend_from_slice(&data);
+            }
+        }
     }
 }
 

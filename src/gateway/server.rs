@@ -33,6 +33,10 @@ use tokio_rustls::TlsAcceptor;
 const STREAMS: u32 = 128;
 /// All headers of one request together, in bytes.
 const HEADER_BYTES: usize = 16 * 1024;
+/// Bodies of the largest size that are in memory at once; smaller ones are more.
+const LARGEST_BODIES: usize = 64;
+/// What an HTTP/2 client may send before somebody reads it, in bytes; whoever has no rights is never read.
+const WINDOW_BYTES: u32 = 128 * 1024;
 /// How often what is over its time is deleted.
 const MAINTENANCE: Duration = Duration::from_secs(60);
 
@@ -67,6 +71,9 @@ impl Gateway {
             },
             max_queued: config.max_queued,
             max_body_bytes: config.max_body_bytes,
+            body_kib: Arc::new(Semaphore::new(
+                (config.max_body_bytes / 1024 + 1).saturating_mul(LARGEST_BODIES),
+            )),
             body_timeout: Duration::from_millis(config.limits.body_ms),
         });
         let listen = |source| GatewayError::Listen {
@@ -303,6 +310,8 @@ fn builder(limits: &GatewayLimits, is_http2: bool) -> auto::Builder<TokioExecuto
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS)
+        .initial_stream_window_size(WINDOW_BYTES)
+        .initial_connection_window_size(WINDOW_BYTES.saturating_mul(2))
         .max_header_list_size(u32::try_from(HEADER_BYTES).unwrap_or(u32::MAX))
         .keep_alive_interval(Duration::from_secs(30))
         .keep_alive_timeout(Duration::from_secs(20));

@@ -2,59 +2,23 @@
 
 use super::error::GatewayError;
 use super::store::Contact;
-use crate::config::{GatewayConfig, secret_file};
+use crate::config::GatewayConfig;
 use crate::encoding::hex;
 use der::Decode;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::ServerConfig;
+use rustls::pki_types::CertificateDer;
 use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig};
-use std::path::Path;
 use std::sync::Arc;
 
 /// The longest subject that is kept of a client certificate, in bytes.
 const MAX_SUBJECT_BYTES: usize = 512;
-
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, GatewayError> {
-    let pem = std::fs::read(path).map_err(|source| GatewayError::File {
-        path: path.to_owned(),
-        source,
-    })?;
-    let content = |what: String| GatewayError::Content {
-        path: path.to_owned(),
-        what,
-    };
-    let found: Vec<_> = CertificateDer::pem_slice_iter(&pem)
-        .collect::<Result<_, _>>()
-        .map_err(|error| content(format!("not PEM: {error}")))?;
-    if found.is_empty() {
-        return Err(content("no certificate in it".to_owned()));
-    }
-    Ok(found)
-}
-
-fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, GatewayError> {
-    let pem = secret_file::read(path)?;
-    PrivateKeyDer::from_pem_slice(pem.expose()).map_err(|_| GatewayError::Content {
-        path: path.to_owned(),
-        what: "no PKCS#8 private key in PEM".to_owned(),
-    })
-}
 
 /// The configuration for every connection; refused unless all of it is in FIPS mode.
 pub(super) fn server_config(config: &GatewayConfig) -> Result<Arc<ServerConfig>, GatewayError> {
     let tls = |error: &dyn std::fmt::Display| GatewayError::Tls(error.to_string());
     fips::start().map_err(|error| tls(&error))?;
     let provider = fips::tls::provider();
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates(&config.connector_ca)? {
-        roots
-            .add(certificate)
-            .map_err(|error| GatewayError::Content {
-                path: config.connector_ca.clone(),
-                what: error.to_string(),
-            })?;
-    }
+    let roots = crate::tls::roots(&config.connector_ca)?;
     let verifier =
         WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
             .allow_unauthenticated()
@@ -65,11 +29,11 @@ pub(super) fn server_config(config: &GatewayConfig) -> Result<Arc<ServerConfig>,
         .map_err(|error| tls(&error))?
         .with_client_cert_verifier(verifier)
         .with_single_cert(
-            certificates(&config.certificate)?,
-            private_key(&config.private_key)?,
+            crate::tls::certificates(&config.certificate)?,
+            crate::tls::private_key(&config.private_key)?,
         )
         .map_err(|error| tls(&error))?;
-    server.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    server.alpn_protocols = crate::tls::alpn_protocols();
     fips::tls::assert_fips_server(&server).map_err(|error| tls(&error))?;
     Ok(Arc::new(server))
 }

@@ -190,6 +190,9 @@ impl Metrics {
         for result in [Attempt::Succeeded, Attempt::Transient, Attempt::Permanent] {
             let _ = self.attempts.get_or_create(&AttemptLabel { result });
         }
+        for kind in ["current", "archived"] {
+            let _ = self.log_bytes.get_or_create(&LogLabel { kind });
+        }
         self
     }
 

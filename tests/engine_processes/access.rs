@@ -137,23 +137,20 @@ async fn a_user_that_is_not_allowed_is_sent_away() {
     std::fs::set_permissions(&hello, std::fs::Permissions::from_mode(0o644)).unwrap();
     std::fs::set_permissions(workshop.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
     let call_as = |uid: &str| {
-        let script = "import socket,sys\ns=socket.socket(socket.AF_UNIX)\ns.connect(sys.argv[1])\n\
-                      s.sendall(open(sys.argv[2],'rb').read())\nd=s.recv(4096)\nsys.stdout.buffer.write(d)\n";
+        let script = "$SIG{PIPE} = 'IGNORE'; my $s = IO::Socket::UNIX->new(Peer => $ARGV[0]) or die $!; open(my $f, '<', $ARGV[1]) or die $!; \
+                      print $s join('', <$f>); $s->flush; sysread($s, my $told, 4096); print $told;";
         let output = Command::new("setpriv")
-            .args([
-                "--reuid",
-                uid,
-                "--regid",
-                uid,
-                "--clear-groups",
-                "python3",
-                "-c",
-                script,
-            ])
+            .args(["--reuid", uid, "--regid", uid, "--clear-groups"])
+            .args(["perl", "-MIO::Socket::UNIX", "-e", script])
             .arg(engine.socket())
             .arg(&hello)
             .output()
-            .expect("this test needs the programs `setpriv` and `python3`");
+            .expect("this test needs the programs `setpriv` and `perl`");
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         output.stdout
     };
     let told = call_as("64124");

@@ -1,6 +1,6 @@
 //! Parts that die and hang under load: no request is lost, none is answered wrongly, and nothing is left behind.
 
-use super::engine::{Engine, Options, PASSWORD, is_alive, part, send_signal, wait_until};
+use super::engine::{Engine, Options, PASSWORD, crash, is_alive, part, send_signal, wait_until};
 use super::openssl::{Device, KeyAlgorithm, Workshop};
 use super::requests::DEADLINE;
 use super::softhsm::SoftHsm;
@@ -66,7 +66,12 @@ async fn survives(name: &str, signal: Signal, rounds: u64) {
         let status = engine
             .wait_for(&client, "progress", |status| status.answered >= answered)
             .await;
-        send_signal(part(&status, name).pid.unwrap(), signal);
+        let pid = part(&status, name).pid.unwrap();
+        if signal == Signal::SEGV {
+            crash(pid, signal);
+        } else {
+            send_signal(pid, signal);
+        }
         engine
             .wait_for(&client, "restart", |status| {
                 part(status, name).restarts > round

@@ -9,7 +9,7 @@ use pfx_connector::engine::api::{CmsFormat, FailureCode, RecryptRequest};
 use pfx_connector::engine::client::{EngineClient, RecryptError};
 use std::time::Duration;
 
-pub const DEADLINE: Duration = Duration::from_secs(60);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
 async fn refused(client: &EngineClient, request: RecryptRequest) -> (FailureCode, String) {
     match client.recrypt(request, DEADLINE).await {

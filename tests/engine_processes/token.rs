@@ -86,3 +86,50 @@ async fn a_wrong_pin_is_tried_once_and_the_right_one_as_soon_as_it_is_there() {
     assert_eq!(part(&status, "custody").restarts, 0);
     assert!(!engine.log().contains(PIN));
 }
+
+#[tokio::test]
+async fn a_module_that_hangs_is_replaced_and_its_request_is_answered_once_it_does_not() {
+    let workshop = Workshop::new();
+    let authority = workshop.authority("Devices", KeyAlgorithm::P256);
+    let token = SoftHsm::new();
+    let options = Options {
+        restart: "call_limit_ms = 700".to_owned(),
+        ..Options::default()
+    };
+    let engine = Engine::start(&token, &authority, &options);
+    let client = engine.ready_client().await;
+    let device = authority.device("phone", KeyAlgorithm::P256).der();
+    let request = engine.request("r", &token, device);
+    assert!(client.recrypt(request.clone(), DEADLINE).await.is_ok());
+
+    // SoftHSM reads this file in every operation; a pipe that nobody writes to keeps it waiting inside the call.
+    let folder = std::fs::read_dir(token.tokens())
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
+    let (file, aside) = (folder.join("generation"), folder.join("generation.aside"));
+    std::fs::rename(&file, &aside).unwrap();
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        &file,
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::from_bits_truncate(0o600),
+        0,
+    )
+    .unwrap();
+    let hanging = tokio::spawn({
+        let client = client.clone();
+        async move { client.recrypt(request, DEADLINE).await }
+    });
+    engine
+        .wait_for(&client, "replaced custody", |status| {
+            part(status, "custody").restarts >= 2
+        })
+        .await;
+    std::fs::rename(&aside, &file).unwrap();
+    let outcome = hanging.await.unwrap();
+    assert!(outcome.is_ok(), "{outcome:?}");
+    assert!(engine.log().contains("hangs"));
+}

@@ -243,7 +243,15 @@ impl Drop for Engine {
             let _ = child.wait();
         }
         if std::thread::panicking() {
-            eprintln!("--- log of the engine\n{}", self.log());
+            let log = self.log();
+            let lines: Vec<_> = log
+                .lines()
+                .filter(|line| !line.contains(" INFO recrypted "))
+                .collect();
+            let last = lines
+                .get(lines.len().saturating_sub(60)..)
+                .unwrap_or_default();
+            eprintln!("--- last lines of the engine's log\n{}", last.join("\n"));
         }
     }
 }
@@ -255,6 +263,15 @@ pub fn part<'a>(status: &'a EngineStatus, name: &str) -> &'a PartStatus {
 pub fn send_signal(pid: u32, signal: Signal) {
     let pid = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
     kill_process(pid, signal).unwrap();
+}
+
+/// Sends a signal until the process has died of it. Rust's handler of SIGSEGV lets the first one pass: it expects a real fault to
+/// come again.
+pub fn crash(pid: u32, signal: Signal) {
+    wait_until("the part does not die", || {
+        let raw = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+        !is_alive(pid) || kill_process(raw, signal).is_err()
+    });
 }
 
 /// Whether a process exists and is not just waiting to be reaped.

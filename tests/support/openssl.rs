@@ -118,6 +118,25 @@ impl Workshop {
         }
     }
 
+    /// An authority whose certificate and key (PEM) somebody else made.
+    pub fn authority_of(&self, certificate: PathBuf, key: PathBuf) -> Authority<'_> {
+        Authority {
+            workshop: self,
+            certificate,
+            key,
+        }
+    }
+
+    /// A device that issued its certificate itself.
+    pub fn self_signed_device(&self, name: &str, algorithm: KeyAlgorithm) -> Device<'_> {
+        let key = self.key(algorithm);
+        Device {
+            workshop: self,
+            certificate: self.issue(name, &key, None, &Issuance::default()),
+            key,
+        }
+    }
+
     /// Issues a certificate; without an issuer it is self-signed.
     fn issue(
         &self,

@@ -41,29 +41,7 @@ impl SoftHsm {
             ),
         )
         .unwrap();
-        let pem = dir.path().join("key.pem");
-        let spki = dir.path().join("key.spki");
-        let (pem_text, spki_text) = (pem.to_str().unwrap(), spki.to_str().unwrap());
-        run(
-            Command::new("openssl").args([
-                "genpkey",
-                "-quiet",
-                "-algorithm",
-                "RSA",
-                "-pkeyopt",
-                "rsa_keygen_bits:2048",
-                "-out",
-                pem_text,
-            ]),
-            "openssl",
-        );
-        run(
-            Command::new("openssl").args([
-                "pkey", "-in", pem_text, "-pubout", "-outform", "DER", "-out", spki_text,
-            ]),
-            "openssl",
-        );
-        let key = PublicKey::from_spki(&std::fs::read(&spki).unwrap()).unwrap();
+        let (pem, key) = generate(&dir.path().join("key"));
         let token = Self { dir, key };
         token.util(&[
             "--init-token",
@@ -75,21 +53,32 @@ impl SoftHsm {
             "--pin",
             PIN,
         ]);
-        token.util(&[
+        token.import(&pem, KEY_LABEL, "01");
+        token.write_pin(PIN);
+        token
+    }
+
+    /// Adds another RSA-2048 key that is sensitive and not extractable; `id` is hexadecimal.
+    pub fn add_key(&self, label: &str, id: &str) -> PublicKey {
+        let (pem, key) = generate(&self.dir.path().join("another-key"));
+        self.import(&pem, label, id);
+        key
+    }
+
+    fn import(&self, pem: &Path, label: &str, id: &str) {
+        self.util(&[
             "--import",
-            pem_text,
+            pem.to_str().unwrap(),
             "--token",
             TOKEN_LABEL,
             "--label",
-            KEY_LABEL,
+            label,
             "--id",
-            "01",
+            id,
             "--pin",
             PIN,
         ]);
         std::fs::remove_file(pem).unwrap();
-        token.write_pin(PIN);
-        token
     }
 
     fn util(&self, arguments: &[&str]) {
@@ -137,14 +126,7 @@ impl SoftHsm {
 
     /// Encrypts a password to the custody key.
     pub fn encrypt(&self, padding: Padding, password: &[u8]) -> Vec<u8> {
-        let hash = match padding {
-            Padding::OaepSha1 => Hash::Sha1,
-            Padding::OaepSha256 => Hash::Sha256,
-            Padding::OaepSha384 => Hash::Sha384,
-            Padding::OaepSha512 => Hash::Sha512,
-            _ => panic!("unknown padding"),
-        };
-        self.key.encrypt_oaep(hash, password).unwrap()
+        encrypt(&self.key, padding, password)
     }
 
     /// The lines of `[engine.token]`.
@@ -157,6 +139,44 @@ impl SoftHsm {
             self.configuration()
         )
     }
+}
+
+/// Encrypts a password to a key.
+pub fn encrypt(key: &PublicKey, padding: Padding, password: &[u8]) -> Vec<u8> {
+    let hash = match padding {
+        Padding::OaepSha1 => Hash::Sha1,
+        Padding::OaepSha256 => Hash::Sha256,
+        Padding::OaepSha384 => Hash::Sha384,
+        Padding::OaepSha512 => Hash::Sha512,
+    };
+    key.encrypt_oaep(hash, password).unwrap()
+}
+
+/// A private key in a PEM file, and its public half.
+fn generate(path: &Path) -> (PathBuf, PublicKey) {
+    let (pem, spki) = (path.with_extension("pem"), path.with_extension("spki"));
+    let (pem_text, spki_text) = (pem.to_str().unwrap(), spki.to_str().unwrap());
+    run(
+        Command::new("openssl").args([
+            "genpkey",
+            "-quiet",
+            "-algorithm",
+            "RSA",
+            "-pkeyopt",
+            "rsa_keygen_bits:2048",
+            "-out",
+            pem_text,
+        ]),
+        "openssl",
+    );
+    run(
+        Command::new("openssl").args([
+            "pkey", "-in", pem_text, "-pubout", "-outform", "DER", "-out", spki_text,
+        ]),
+        "openssl",
+    );
+    let key = PublicKey::from_spki(&std::fs::read(&spki).unwrap()).unwrap();
+    (pem, key)
 }
 
 /// The library of Debian's package softhsm2.

@@ -11,6 +11,7 @@ mod probe;
 mod queue;
 mod raw;
 mod setup;
+mod softhsm;
 mod worker;
 
 use std::panic::AssertUnwindSafe;

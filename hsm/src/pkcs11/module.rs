@@ -15,6 +15,7 @@ use cryptoki::context::{CInitializeArgs, CInitializeFlags, Function, Pkcs11};
 use cryptoki::error::RvError;
 
 use super::raw::Functions;
+use super::softhsm;
 use crate::error::Refusal;
 use crate::{Error, files};
 
@@ -85,6 +86,7 @@ impl Module {
 
 impl Loaded {
     fn new(path: &Path) -> Result<Self, Error> {
+        softhsm::guard(path);
         let context = Pkcs11::new(path).map_err(|error| into_error(error, path))?;
         let functions = Functions::load(path)?;
         let arguments = CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK);

@@ -84,10 +84,23 @@ impl Deliveries {
     /// # Errors
     /// When the gateway cannot be reached or refuses.
     pub fn ask(&mut self, person: &Person, device: &Device) -> Result<(), DemoError> {
-        let key = format!("{}/{}", person.user, device.id);
-        let accepted =
-            self.runtime
-                .block_on(self.mdm.ask(&person.user, device, CmsFormat::Modern, &key))?;
+        self.ask_in(&person.user, device, CmsFormat::Modern)
+    }
+
+    /// As [`Self::ask`], in a chosen form.
+    ///
+    /// # Errors
+    /// As [`Self::ask`].
+    pub fn ask_in(
+        &mut self,
+        user: &str,
+        device: &Device,
+        format: CmsFormat,
+    ) -> Result<(), DemoError> {
+        let key = format!("{user}/{}/{format:?}", device.id);
+        let accepted = self
+            .runtime
+            .block_on(self.mdm.ask(user, device, format, &key))?;
         for request in accepted.requests {
             self.asked.push(Asked {
                 request_id: request.request_id,

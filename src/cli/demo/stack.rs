@@ -329,7 +329,11 @@ impl Stack {
         self.path(&format!("logs/connector-{index}"))
     }
 
-    fn write_connector_config(&self, index: usize) -> Result<(), DemoError> {
+    /// Writes the configuration file of connector number `index`; starting it does this too. The gateway must have been started once.
+    ///
+    /// # Errors
+    /// When the gateway was never started or the file cannot be written.
+    pub fn write_connector_config(&self, index: usize) -> Result<(), DemoError> {
         let mut text = String::new();
         let _ = writeln!(text, "[connector]");
         let _ = writeln!(text, "instance = \"connector-{index}\"");

@@ -169,7 +169,7 @@ const RETRY: &[Key] = &[
         name: "max_attempts",
         kind: Kind::Integer { min: 1, max: 1_000 },
         need: Need::Default("8"),
-        doc: "Attempts at one request, counted over restarts and over all connectors, before it is parked with a final failure.",
+        doc: "Attempts at one request that failed while engine and token were well, counted over restarts, before it is parked with a final failure.",
     },
 ];
 

@@ -54,8 +54,8 @@ pub(super) const GATEWAY: &[Key] = &[
             min: 1,
             max: 10_000,
         },
-        need: Need::Default("20"),
-        doc: "Leases of one request before it has failed for good.",
+        need: Need::Default("100"),
+        doc: "Leases of one request before it has failed for good: the last resort for one that ends every connector that takes it.",
     },
     Key {
         name: "max_body_bytes",

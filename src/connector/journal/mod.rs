@@ -15,6 +15,8 @@
 mod entry;
 mod schema;
 mod store;
+#[cfg(test)]
+mod tests;
 mod thread;
 
 pub use entry::{Admission, Entry, JournalFigures, Offer, Outcome, State, Subject};

@@ -153,13 +153,27 @@ fn recrypt(shared: &Shared, job: &Job, request: &RecryptRequest) -> Result<Recry
     if Instant::now() >= job.deadline {
         return Err(Refusal::deadline());
     }
-    shared.key_uses.fetch_add(1, Ordering::Relaxed);
-    let password = custody.decrypt(&key, record.padding, record.encrypted_password.as_slice())?;
+    let decrypted = custody.decrypt(&key, record.padding, record.encrypted_password.as_slice());
+    if !decrypted.as_ref().is_err_and(was_refused_before_use) {
+        shared.key_uses.fetch_add(1, Ordering::Relaxed);
+    }
+    let password = decrypted?;
     let cms = cms::envelop(request.format, &device, &password).map_err(cms_refusal)?;
     Ok(Recrypted {
         cms: Base64Bytes(cms),
         custody_key: key.to_string(),
     })
+}
+
+/// Whether custody refused without asking the token for a private-key operation. What is not known to be refused counts as a use.
+fn was_refused_before_use(error: &hsm::Error) -> bool {
+    matches!(
+        error,
+        hsm::Error::UnknownKey(_)
+            | hsm::Error::KeyRefused { .. }
+            | hsm::Error::CiphertextLength { .. }
+            | hsm::Error::PaddingNotSupported(_)
+    )
 }
 
 /// Has the formats process parse the device's certificates.

@@ -67,6 +67,14 @@ impl Lane {
         lost.into_iter().map(|(id, _)| id).collect()
     }
 
+    /// What the part has in hand, in the order of the ids.
+    #[cfg(test)]
+    pub(super) fn in_hand(&self) -> Vec<u64> {
+        let mut ids: Vec<_> = self.in_hand.keys().copied().collect();
+        ids.sort_unstable();
+        ids
+    }
+
     /// Since when the part has had its oldest piece of work in hand.
     pub(super) fn oldest(&self) -> Option<Instant> {
         self.in_hand.values().min().copied()

@@ -87,6 +87,16 @@ impl Launch {
         }
     }
 
+    /// Any program in the place of a part.
+    #[cfg(test)]
+    pub(super) fn of(program: &str, arguments: &[&str]) -> Self {
+        Self {
+            program: PathBuf::from(program),
+            arguments: arguments.iter().map(OsString::from).collect(),
+            environment: Vec::new(),
+        }
+    }
+
     fn spawn(&self) -> std::io::Result<(Child, UnixStream)> {
         // Both ends are close-on-exec: the other part never inherits them, so the end of this process is seen at once.
         let (ours, theirs) = UnixStream::pair()?;

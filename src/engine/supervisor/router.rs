@@ -207,6 +207,9 @@ impl<'a> Router<'a> {
                     self.custody_lane.done(frame.id);
                 }
             }
+            Kind::Call if self.requests.get(frame.id).is_none() => {
+                self.custody.send(Frame::bare(Kind::Abandoned, frame.id));
+            }
             Kind::Call => {
                 let id = self.next_call;
                 self.next_call = self.next_call.saturating_add(1);
@@ -484,3 +487,6 @@ impl<'a> Router<'a> {
         self.formats.end();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -107,27 +107,16 @@ pub fn restore(
     }
     let fresh = beside(database, ".restoring");
     remove_if_there(&fresh)?;
-    create_private(&fresh)?;
-    copy(&source, &fresh)?;
-    let open_requests = {
-        let mut connection = open_connection(&fresh)?;
-        schema::migrate(&mut connection)?;
-        connection.execute(
-            "UPDATE requests SET fence = max(fence + 1, ?1), state = CASE state WHEN 'leased' THEN 'queued' ELSE state END,
-               due_ms = CASE state WHEN 'leased' THEN ?1 ELSE due_ms END",
-            params![clock.now_ms()],
-        )?;
-        let open = connection.query_row(
-            "SELECT count(*) FROM requests WHERE state IN ('queued', 'leased')",
-            [],
-            |row| super::count(row, 0),
-        )?;
-        // One file again, so that the rename moves all of it.
-        connection.pragma_update(None, "journal_mode", "DELETE")?;
-        open
+    let open_requests = match prepare(&source, &fresh, clock.now_ms()) {
+        Ok(open_requests) => open_requests,
+        Err(error) => {
+            // Half a copy helps nobody; what stopped the restore is what counts.
+            for suffix in ["", "-wal", "-shm", "-journal"] {
+                let _ = std::fs::remove_file(beside(&fresh, suffix));
+            }
+            return Err(error);
+        }
     };
-    let file = File::open(&fresh).map_err(|source| at(&fresh, source))?;
-    file.sync_all().map_err(|source| at(&fresh, source))?;
     // The old log must be gone before the new file has the name: SQLite would play it into the wrong database.
     remove_if_there(&beside(database, "-wal"))?;
     remove_if_there(&beside(database, "-shm"))?;
@@ -137,6 +126,30 @@ pub fn restore(
         version,
         open_requests,
     })
+}
+
+/// Makes the database that will take the place of the old one; returns how many of its requests are open.
+fn prepare(source: &Connection, fresh: &Path, now_ms: i64) -> Result<u64, StoreError> {
+    create_private(fresh)?;
+    copy(source, fresh)?;
+    let mut connection = open_connection(fresh)?;
+    schema::migrate(&mut connection)?;
+    connection.execute(
+        "UPDATE requests SET fence = max(fence + 1, ?1), state = CASE state WHEN 'leased' THEN 'queued' ELSE state END,
+           due_ms = CASE state WHEN 'leased' THEN ?1 ELSE due_ms END",
+        params![now_ms],
+    )?;
+    let open_requests = connection.query_row(
+        "SELECT count(*) FROM requests WHERE state IN ('queued', 'leased')",
+        [],
+        |row| super::count(row, 0),
+    )?;
+    // One file again, so that the rename moves all of it.
+    connection.pragma_update(None, "journal_mode", "DELETE")?;
+    drop(connection);
+    let file = File::open(fresh).map_err(|source| at(fresh, source))?;
+    file.sync_all().map_err(|source| at(fresh, source))?;
+    Ok(open_requests)
 }
 
 /// Copies a database page by page and checks the copy; returns the version of its schema.

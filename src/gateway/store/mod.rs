@@ -203,6 +203,13 @@ impl Store {
         Ok(())
     }
 
+    /// The same after a change that is committed already: what fails now is done by the next maintenance, and the change stands.
+    fn forget_log_soon(&self) {
+        if let Err(error) = self.forget_log() {
+            tracing::warn!(%error, "deleted content is still in the write-ahead log; the next maintenance removes it");
+        }
+    }
+
     /// Whether the database answers.
     ///
     /// # Errors

@@ -329,7 +329,7 @@ impl Store {
             audit::append(transaction, now, actor, &format!("record {id}"), "done")?;
             stub(transaction, id)
         })?;
-        self.forget_log()?;
+        self.forget_log_soon();
         self.record(id)
     }
 
@@ -342,7 +342,8 @@ impl Store {
             remove(transaction, now, id)?;
             audit::append(transaction, now, actor, &format!("record {id}"), "done")
         })?;
-        self.forget_log()
+        self.forget_log_soon();
+        Ok(())
     }
 }
 

@@ -4,8 +4,11 @@
 //! an archive loses no line; what is removed to stay under the cap, or could not be written, is reported by an event.
 
 mod archive;
+mod archiver;
 mod line_file;
 mod query;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 pub use query::{Filter, Snapshot};

@@ -2,6 +2,7 @@
 
 use super::LogError;
 use super::archive::{self, Archive};
+use super::archiver::Archiver;
 use super::line_file::LineFile;
 use super::query::{Part, Snapshot, file_stem};
 use crate::clock::Clock;
@@ -9,7 +10,7 @@ use crate::config::{LogConfig, LogForm};
 use crate::telemetry::catalogue::{EventKind, Log};
 use crate::telemetry::event::{Draft, Event};
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -33,9 +34,9 @@ pub struct EventLog {
 }
 
 #[derive(Debug, Default)]
-struct Figures {
+pub(super) struct Figures {
     bytes: AtomicU64,
-    archived_bytes: AtomicU64,
+    pub(super) archived_bytes: AtomicU64,
     events: AtomicU64,
     lost: AtomicU64,
     failing: std::sync::atomic::AtomicBool,
@@ -66,7 +67,7 @@ pub struct Followed {
     pub next: broadcast::Receiver<Event>,
 }
 
-enum Command {
+pub(super) enum Command {
     Write {
         draft: Draft,
         durable: Option<oneshot::Sender<Result<(), LogError>>>,
@@ -442,92 +443,5 @@ impl Writer {
     fn count_bytes(&mut self) {
         let bytes = self.files.iter().map(|(_, file)| file.length()).sum();
         self.figures.bytes.store(bytes, Ordering::Relaxed);
-    }
-}
-
-enum Chore {
-    Compress(PathBuf),
-    Cap(u64),
-    Stop,
-}
-
-/// The thread that compresses and removes archives.
-struct Archiver {
-    chores: std::sync::mpsc::Sender<Chore>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Archiver {
-    fn start(
-        config: &LogConfig,
-        events: mpsc::Sender<Command>,
-        exchange: Arc<Mutex<()>>,
-        figures: Arc<Figures>,
-    ) -> Result<Self, LogError> {
-        let directory = config.directory.clone();
-        let (chores, queue) = std::sync::mpsc::channel();
-        for left in archive::list(&directory)? {
-            if !left.compressed {
-                let _ = chores.send(Chore::Compress(left.path));
-            }
-        }
-        let _ = chores.send(Chore::Cap(config.archives_max_bytes));
-        let thread = std::thread::Builder::new()
-            .name("log-archiver".to_owned())
-            .spawn(move || {
-                let mut cap = u64::MAX;
-                while let Ok(chore) = queue.recv() {
-                    match chore {
-                        Chore::Compress(path) => {
-                            let result = archive::compress(&path, &exchange);
-                            // The log's thread does not wait for this one, except at its end, when it no longer reads.
-                            let _ = events.try_send(Command::Archived(result));
-                        }
-                        Chore::Cap(bytes) => cap = bytes,
-                        Chore::Stop => return,
-                    }
-                    tidy(&directory, cap, &exchange, &events);
-                    let bytes = archive::list(&directory).map_or(0, |archives| {
-                        archives.iter().map(|archive| archive.bytes).sum()
-                    });
-                    figures.archived_bytes.store(bytes, Ordering::Relaxed);
-                }
-            })
-            .map_err(LogError::io("start the thread for", &config.directory))?;
-        Ok(Self {
-            chores,
-            thread: Some(thread),
-        })
-    }
-
-    fn compress(&self, path: PathBuf) {
-        let _ = self.chores.send(Chore::Compress(path));
-    }
-
-    fn cap(&self, bytes: u64) {
-        let _ = self.chores.send(Chore::Cap(bytes));
-    }
-
-    fn stop(&mut self) {
-        let _ = self.chores.send(Chore::Stop);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
-fn tidy(directory: &Path, cap: u64, exchange: &Mutex<()>, events: &mpsc::Sender<Command>) {
-    if let Ok(removed) = archive::enforce_cap(directory, cap, exchange)
-        && !removed.is_empty()
-    {
-        // What was removed must be told: wait for room unless the log is closing.
-        let mut command = Command::CapReached(removed);
-        for _ in 0..200 {
-            match events.try_send(command) {
-                Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => return,
-                Err(mpsc::error::TrySendError::Full(back)) => command = back,
-            }
-            std::thread::sleep(std::time::Duration::from_millis(10));
-        }
     }
 }

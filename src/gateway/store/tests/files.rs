@@ -144,4 +144,5 @@ fn restore_refuses_what_is_not_a_sound_backup_and_leaves_the_database() {
     let store = Store::open(&database, bench.clock.clone()).unwrap();
     assert_eq!(store.request_state(&id).unwrap().state, State::Queued);
     assert!(!absent.exists());
+    assert!(!beside(&database, ".restoring").exists());
 }

@@ -1,0 +1,164 @@
+//! SoftHSM 2.6 rewrites a token's own file, `token.object`, at every C_Login, in place: a process that is killed between the
+//! truncation and the write leaves an empty file, and the token with all its keys is gone for good.
+//!
+//! So before SoftHSM is initialised, every whole `token.object` is copied to `token.guard` beside it, and an empty one is put
+//! back from there. The copy holds what the original holds (labels, and the token's keys encrypted under the PINs), with
+//! the same protection. Nothing of this can fail an opening: without it SoftHSM is as good as it was.
+
+use std::fs;
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Where SoftHSM looks for its configuration when SOFTHSM2_CONF does not say.
+const USUAL_CONFIGURATION: &str = "/etc/softhsm/softhsm2.conf";
+/// The file that is guarded; a real one has some 300 bytes.
+const OBJECT: &str = "token.object";
+/// The copy. SoftHSM reads no file whose name does not end in `.object`.
+const GUARD: &str = "token.guard";
+/// An empty file that is younger than this may be one that is just being written: then it is left alone, and whoever opens the
+/// token has to try again, as the engine does.
+const SETTLED: Duration = Duration::from_secs(1);
+const MAX_FILE_BYTES: u64 = 64 * 1024;
+const MAX_TOKENS: usize = 4096;
+
+/// Guards the tokens of SoftHSM's configured folder, if `module` is SoftHSM.
+pub(super) fn guard(module: &Path) {
+    let is_softhsm = module
+        .file_name()
+        .is_some_and(|name| name.to_string_lossy().contains("softhsm"));
+    if !is_softhsm {
+        return;
+    }
+    let Some(folder) = token_folder() else {
+        return;
+    };
+    let Ok(entries) = fs::read_dir(&folder) else {
+        return;
+    };
+    for entry in entries.flatten().take(MAX_TOKENS) {
+        let token = entry.path();
+        match guard_token(&token, SETTLED) {
+            Ok(true) => tracing::warn!(
+                token = %token.display(),
+                "SoftHSM had lost the token's own file (a process was killed while it logged in); it was put back from its copy"
+            ),
+            Ok(false) => {}
+            Err(error) => {
+                tracing::debug!(token = %token.display(), %error, "the token's own file is not guarded");
+            }
+        }
+    }
+}
+
+/// `directories.tokendir` of the configuration that SoftHSM will read.
+fn token_folder() -> Option<PathBuf> {
+    let configuration = match std::env::var_os("SOFTHSM2_CONF") {
+        Some(path) => PathBuf::from(path),
+        None => std::env::var_os("HOME")
+            .map(|home| PathBuf::from(home).join(".config/softhsm2/softhsm2.conf"))
+            .filter(|path| path.is_file())
+            .unwrap_or_else(|| PathBuf::from(USUAL_CONFIGURATION)),
+    };
+    let text = String::from_utf8(read(&configuration).ok()?).ok()?;
+    text.lines().find_map(|line| {
+        let (key, value) = line.split_once('=')?;
+        (key.trim() == "directories.tokendir").then(|| PathBuf::from(value.trim()))
+    })
+}
+
+/// Copies a whole file, or puts back an empty one; tells whether it did the latter.
+fn guard_token(token: &Path, settled: Duration) -> io::Result<bool> {
+    let object = token.join(OBJECT);
+    let guard = token.join(GUARD);
+    let content = read(&object)?;
+    let copy = match read(&guard) {
+        Ok(copy) => copy,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        Err(error) => return Err(error),
+    };
+    if !content.is_empty() {
+        if content != copy {
+            replace(token, &guard, &content)?;
+        }
+        return Ok(false);
+    }
+    // A time in the future is a clock that was set back: then the file's age says nothing.
+    let age = fs::metadata(&object)?.modified()?.elapsed().ok();
+    if copy.is_empty() || age.is_some_and(|age| age < settled) {
+        return Ok(false);
+    }
+    replace(token, &object, &copy)?;
+    Ok(true)
+}
+
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    let file = fs::File::open(path)?;
+    file.take(MAX_FILE_BYTES + 1).read_to_end(&mut content)?;
+    match u64::try_from(content.len()) {
+        Ok(length) if length <= MAX_FILE_BYTES => Ok(content),
+        _ => Err(io::Error::from(io::ErrorKind::FileTooLarge)),
+    }
+}
+
+/// Puts `content` in the place of `target`, durably: after a crash there is the old file or the new one.
+fn replace(token: &Path, target: &Path, content: &[u8]) -> io::Result<()> {
+    // A name of this process's own: another one may be doing the same.
+    let draft = token.join(format!("{GUARD}.{}", std::process::id()));
+    match fs::remove_file(&draft) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&draft)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    fs::rename(&draft, target)?;
+    fs::File::open(token)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_whole_file_is_copied_and_an_empty_one_put_back() {
+        let token = tempfile::tempdir().unwrap();
+        let object = token.path().join(OBJECT);
+        fs::write(&object, b"first").unwrap();
+        assert!(!guard_token(token.path(), Duration::ZERO).unwrap());
+        fs::write(&object, b"").unwrap();
+        assert!(guard_token(token.path(), Duration::ZERO).unwrap());
+        assert_eq!(fs::read(&object).unwrap(), b"first");
+
+        fs::write(&object, b"after a change of the PIN").unwrap();
+        assert!(!guard_token(token.path(), Duration::ZERO).unwrap());
+        fs::write(&object, b"").unwrap();
+        assert!(guard_token(token.path(), Duration::ZERO).unwrap());
+        assert_eq!(fs::read(&object).unwrap(), b"after a change of the PIN");
+    }
+
+    #[test]
+    fn a_file_that_may_just_be_written_is_left_alone() {
+        let token = tempfile::tempdir().unwrap();
+        fs::write(token.path().join(GUARD), b"older").unwrap();
+        fs::write(token.path().join(OBJECT), b"").unwrap();
+        assert!(!guard_token(token.path(), Duration::from_secs(3600)).unwrap());
+    }
+
+    #[test]
+    fn what_never_was_whole_stays_as_it_is() {
+        let token = tempfile::tempdir().unwrap();
+        assert!(guard_token(token.path(), Duration::ZERO).is_err());
+        fs::write(token.path().join(OBJECT), b"").unwrap();
+        assert!(!guard_token(token.path(), Duration::ZERO).unwrap());
+        assert!(!token.path().join(GUARD).exists());
+    }
+}

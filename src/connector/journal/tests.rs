@@ -1,0 +1,203 @@
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    missing_docs
+)]
+use super::*;
+use crate::clock::ManualClock;
+use std::path::Path;
+use std::sync::Arc;
+
+const ROOM: u64 = 16 << 20;
+
+fn open(path: &Path, clock: &Arc<ManualClock>) -> Journal {
+    Journal::open(path, ROOM, Arc::clone(clock) as _).unwrap()
+}
+
+fn offer(id: &str, fence: u64) -> Offer {
+    Offer {
+        request_id: id.to_owned(),
+        fence,
+        attempt: u32::try_from(fence).unwrap(),
+        subject: Subject {
+            user: "u".to_owned(),
+            thumbprint: "t".to_owned(),
+            device_id: "d".to_owned(),
+        },
+    }
+}
+
+async fn admit(journal: &Journal, id: &str, fence: u64) -> Admission {
+    journal
+        .admit(vec![offer(id, fence)])
+        .await
+        .unwrap()
+        .remove(0)
+}
+
+#[tokio::test]
+async fn a_request_is_work_until_it_has_an_outcome_and_known_afterwards() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal.db");
+    let clock = Arc::new(ManualClock::at(1_000));
+    let journal = open(&path, &clock);
+    assert_eq!(
+        admit(&journal, "a", 1).await,
+        Admission::Work { failures: 0 }
+    );
+    assert_eq!(journal.blame("a").await.unwrap(), 1);
+    journal.set_state("a", State::Released).await.unwrap();
+    drop(journal);
+
+    // Failures are counted over restarts.
+    let journal = open(&path, &clock);
+    assert_eq!(
+        admit(&journal, "a", 2).await,
+        Admission::Work { failures: 1 }
+    );
+    let outcome = Outcome::completed(b"cms".to_vec());
+    journal.record_outcome("a", outcome.clone()).await.unwrap();
+    assert_eq!(journal.in_state(State::Outcome, 9).await.unwrap().len(), 1);
+    drop(journal);
+
+    let journal = open(&path, &clock);
+    let entry = journal.load("a").await.unwrap().unwrap();
+    assert_eq!(
+        (entry.state, entry.fence, entry.outcome),
+        (State::Outcome, 2, Some(outcome.clone()))
+    );
+    journal.set_state("a", State::Settled).await.unwrap();
+    journal.set_state("a", State::Reported).await.unwrap();
+    let Admission::Finished(entry) = admit(&journal, "a", 3).await else {
+        panic!("finished requests are known");
+    };
+    assert_eq!((entry.fence, entry.offered_again), (3, 1));
+    assert_eq!(entry.outcome, Some(outcome));
+}
+
+#[tokio::test]
+async fn a_superseded_request_without_outcome_may_be_worked_on_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::at(0));
+    let journal = open(&folder.path().join("j"), &clock);
+    admit(&journal, "a", 1).await;
+    journal.set_state("a", State::Superseded).await.unwrap();
+    assert_eq!(
+        admit(&journal, "a", 5).await,
+        Admission::Work { failures: 0 }
+    );
+}
+
+#[tokio::test]
+async fn finished_requests_are_forgotten_after_their_time_and_unreported_ones_never() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::at(0));
+    let journal = open(&folder.path().join("j"), &clock);
+    for id in ["reported", "settled"] {
+        admit(&journal, id, 1).await;
+        let outcome = Outcome::Failed {
+            code: "c".to_owned(),
+            message: "m".to_owned(),
+        };
+        journal.record_outcome(id, outcome).await.unwrap();
+        journal.set_state(id, State::Settled).await.unwrap();
+    }
+    journal
+        .set_state("reported", State::Reported)
+        .await
+        .unwrap();
+    clock.advance_ms(3_600_000 * 2);
+    assert_eq!(journal.prune(3).await.unwrap(), 0);
+    assert_eq!(journal.prune(1).await.unwrap(), 1);
+    assert!(journal.load("reported").await.unwrap().is_none());
+    assert!(journal.load("settled").await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_full_journal_gives_up_old_results_first_and_then_refuses_new_requests() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::at(0));
+    let limit = 192 * 1024;
+    let path = folder.path().join("j");
+    let journal = Journal::open(&path, limit, Arc::clone(&clock) as _).unwrap();
+    let mut finished = 0;
+    let error = loop {
+        let id = format!("r-{finished}");
+        let mut next = offer(&id, 1);
+        next.subject.user = "u".repeat(1_000);
+        match journal.admit(vec![next]).await {
+            Ok(_) => {}
+            Err(error) => break error,
+        }
+        // What was admitted has room for its outcome.
+        let outcome = Outcome::completed(vec![7; 20_000]);
+        journal.record_outcome(&id, outcome).await.unwrap();
+        journal.set_state(&id, State::Settled).await.unwrap();
+        journal.set_state(&id, State::Reported).await.unwrap();
+        finished += 1;
+    };
+    assert!(matches!(error, JournalError::Full(_)), "{error:?}");
+    assert!(journal.probe().await.is_err());
+    // Far more than would have fitted with their results.
+    assert!(finished > limit / 20_000 * 3, "{finished}");
+    let figures = journal.figures().await.unwrap();
+    assert!(figures.bytes <= limit);
+    assert_eq!(figures.remembered, finished);
+    let entry = journal.load("r-0").await.unwrap().unwrap();
+    assert!(matches!(
+        entry.outcome,
+        Some(Outcome::Completed { cms: None, .. })
+    ));
+    // Forgetting makes room again.
+    clock.advance_ms(1);
+    assert!(journal.prune(0).await.unwrap() > 0);
+    journal.probe().await.unwrap();
+}
+
+#[tokio::test]
+async fn one_failing_job_does_not_undo_the_others_of_its_transaction() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = open(&folder.path().join("j"), &Arc::new(ManualClock::at(0)));
+    admit(&journal, "a", 1).await;
+    let (good, bad) = tokio::join!(
+        journal.record_outcome("a", Outcome::completed(b"x".to_vec())),
+        journal.blame("nobody")
+    );
+    good.unwrap();
+    assert!(bad.is_err());
+    let entry = journal.load("a").await.unwrap().unwrap();
+    assert_eq!(entry.state, State::Outcome);
+}
+
+#[tokio::test]
+async fn others_foreign_and_newer_files_are_refused_and_the_file_is_private() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("j");
+    let clock = Arc::new(ManualClock::at(0));
+    let journal = open(&path, &clock);
+    let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert!(matches!(
+        Journal::open(&path, ROOM, Arc::clone(&clock) as _),
+        Err(JournalError::InUse(_))
+    ));
+    drop(journal);
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    connection.pragma_update(None, "user_version", 99).unwrap();
+    drop(connection);
+    assert!(matches!(
+        Journal::open(&path, ROOM, Arc::clone(&clock) as _),
+        Err(JournalError::Newer { found: 99, .. })
+    ));
+    let other = folder.path().join("other");
+    let connection = rusqlite::Connection::open(&other).unwrap();
+    connection.execute_batch("CREATE TABLE t (x)").unwrap();
+    drop(connection);
+    assert!(matches!(
+        Journal::open(&other, ROOM, clock as _),
+        Err(JournalError::Foreign(_))
+    ));
+}

@@ -1,0 +1,247 @@
+//! The routing with parts that do nothing by themselves: what they say and when they die is said here.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    missing_docs
+)]
+use super::*;
+use crate::config::Config;
+use crate::engine::api::{API_VERSION, Failure};
+use crate::engine::ipc::blocking::{Incoming, read_frame, write_frame};
+use std::os::unix::net::UnixStream;
+use std::sync::mpsc::sync_channel;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn config(max_crashes: u32) -> EngineConfig {
+    let text = format!(
+        "[engine]\nsocket = '/nowhere/s'\n[engine.restart]\nbackoff_ms = 1\nunresponsive_ms = 600000\n\
+         max_crashes_per_request = {max_crashes}\n[engine.token]\nmodule = '/m'\nlabel = 't'\nthreads = 2\n"
+    );
+    let config: Config = toml::from_str(&text).unwrap();
+    config.engine.unwrap()
+}
+
+struct Scene<'a> {
+    router: Router<'a>,
+    events: Receiver<Event>,
+    caller: UnixStream,
+    generation: [u64; 2],
+}
+
+impl<'a> Scene<'a> {
+    fn new(config: &'a EngineConfig) -> Self {
+        let (sender, events) = sync_channel(64);
+        let idle = || Launch::of("/bin/sleep", &["3600"]);
+        let mut router = Router::new(config, (idle(), idle()), &sender);
+        let (theirs, mut caller) = UnixStream::pair().unwrap();
+        caller.set_read_timeout(Some(PATIENCE)).unwrap();
+        let own = rustix::process::geteuid().as_raw();
+        router.handle(Event::ClientNew(theirs, own), Instant::now());
+        write_frame(&mut caller, &Frame::hello()).unwrap();
+        let greeting = events.recv_timeout(PATIENCE).unwrap();
+        router.handle(greeting, Instant::now());
+        let mut scene = Self {
+            router,
+            events,
+            caller,
+            generation: [0, 0],
+        };
+        scene.start(PartKind::Custody);
+        scene.start(PartKind::Formats);
+        assert_eq!(scene.answer().kind, Kind::Hello);
+        scene
+    }
+
+    fn part(&self, kind: PartKind) -> &Part {
+        match kind {
+            PartKind::Custody => &self.router.custody,
+            PartKind::Formats => &self.router.formats,
+        }
+    }
+
+    /// Lets happen what happens until something is so.
+    fn until(&mut self, done: impl Fn(&Router<'_>) -> bool) {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            self.router.tick(Instant::now());
+            if done(&self.router) {
+                return;
+            }
+            assert!(Instant::now() < until);
+            if let Ok(event) = self.events.recv_timeout(Duration::from_millis(2)) {
+                self.router.handle(event, Instant::now());
+            }
+        }
+    }
+
+    fn says(&mut self, kind: PartKind, frame: Frame) {
+        let generation = self.generation[usize::from(kind == PartKind::Formats)];
+        self.router
+            .handle(Event::PartFrame(kind, generation, frame), Instant::now());
+        self.router.tick(Instant::now());
+    }
+
+    /// Waits until the next process of a part runs and makes it ready.
+    fn start(&mut self, kind: PartKind) {
+        let generation = {
+            let slot = &mut self.generation[usize::from(kind == PartKind::Formats)];
+            *slot += 1;
+            *slot
+        };
+        self.until(|router| {
+            let part = match kind {
+                PartKind::Custody => &router.custody,
+                PartKind::Formats => &router.formats,
+            };
+            part.is_current(generation) && part.pid().is_some()
+        });
+        self.says(kind, Frame::bare(Kind::Hello, u64::from(API_VERSION)));
+        self.says(kind, Frame::bare(Kind::Ready, 0));
+        assert!(self.part(kind).is_ready());
+    }
+
+    fn dies(&mut self, kind: PartKind) {
+        let generation = self.generation[usize::from(kind == PartKind::Formats)];
+        self.router
+            .handle(Event::PartGone(kind, generation), Instant::now());
+        self.start(kind);
+    }
+
+    fn asks(&mut self, ids: &[u64]) {
+        let there = self.router.requests.len() + ids.len();
+        for id in ids {
+            let mut frame = Frame::with_payload(Kind::Request, *id, b"{}".to_vec());
+            frame.time_left_ms = 600_000;
+            write_frame(&mut self.caller, &frame).unwrap();
+        }
+        self.until(|router| router.requests.len() == there);
+    }
+
+    fn answer(&mut self) -> Frame {
+        match read_frame(&mut self.caller).unwrap() {
+            Incoming::Frame(frame) => frame,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn failure(&mut self) -> (u64, FailureCode) {
+        let frame = self.answer();
+        match serde_json::from_slice(&frame.payload).unwrap() {
+            EngineReply::Failed(Failure { code, .. }) => (frame.id, code),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+impl Drop for Scene<'_> {
+    fn drop(&mut self) {
+        self.router.custody.end();
+        self.router.formats.end();
+    }
+}
+
+fn reply(id: u64) -> Frame {
+    Frame::with_payload(Kind::Reply, id, b"done".to_vec())
+}
+
+#[test]
+fn a_request_over_which_parts_die_is_given_up_and_its_neighbours_are_not() {
+    let config = config(3);
+    let mut scene = Scene::new(&config);
+    // The caller's ids are its own; the engine's are 1, 2, 3.
+    scene.asks(&[71, 72, 73]);
+    assert_eq!(scene.router.custody_lane.in_hand(), [1, 2, 3]);
+    scene.dies(PartKind::Custody);
+    assert_eq!(scene.router.custody_lane.in_hand(), [1, 2, 3]);
+    scene.dies(PartKind::Custody);
+    // Each has one chance left and gets it alone.
+    assert_eq!(scene.router.custody_lane.in_hand(), [1]);
+    scene.says(PartKind::Custody, reply(1));
+    assert_eq!(scene.answer().id, 71);
+    assert_eq!(scene.router.custody_lane.in_hand(), [2]);
+    scene.dies(PartKind::Custody);
+    assert_eq!(scene.failure(), (72, FailureCode::EngineFault));
+    assert_eq!(scene.router.custody_lane.in_hand(), [3]);
+    scene.says(PartKind::Custody, reply(3));
+    assert_eq!(scene.answer().id, 73);
+    assert_eq!(scene.router.requests.len(), 0);
+    assert_eq!(scene.router.custody.restarts(), 3);
+}
+
+#[test]
+fn deaths_of_the_formats_part_count_against_the_request_that_it_worked_for() {
+    let config = config(2);
+    let mut scene = Scene::new(&config);
+    scene.asks(&[71, 72]);
+    scene.says(
+        PartKind::Custody,
+        Frame::with_payload(Kind::Call, 1, b"call".to_vec()),
+    );
+    assert_eq!(scene.router.formats_lane.in_hand(), [1]);
+    scene.dies(PartKind::Formats);
+    assert_eq!(scene.router.formats_lane.in_hand(), [1]);
+    scene.dies(PartKind::Formats);
+    assert_eq!(scene.failure(), (71, FailureCode::EngineFault));
+    assert!(scene.router.calls.is_empty());
+    // Custody is told, answers to nobody, and its hand is free again.
+    scene.says(PartKind::Custody, reply(1));
+    assert_eq!(scene.router.custody_lane.in_hand(), [2]);
+    scene.says(PartKind::Custody, reply(2));
+    assert_eq!(scene.answer().id, 72);
+}
+
+#[test]
+fn an_answer_for_a_dead_custody_process_does_not_reach_its_successor() {
+    let config = config(3);
+    let mut scene = Scene::new(&config);
+    scene.asks(&[71]);
+    scene.says(
+        PartKind::Custody,
+        Frame::with_payload(Kind::Call, 1, b"call".to_vec()),
+    );
+    scene.dies(PartKind::Custody);
+    assert!(!scene.router.calls[&1].wanted);
+    scene.says(
+        PartKind::Custody,
+        Frame::with_payload(Kind::Call, 1, b"call".to_vec()),
+    );
+    assert_eq!(scene.router.formats_lane.in_hand(), [1, 2]);
+    scene.says(PartKind::Formats, Frame::bare(Kind::Return, 1));
+    scene.says(PartKind::Formats, Frame::bare(Kind::Return, 2));
+    // One that nobody asked for.
+    scene.says(PartKind::Formats, Frame::bare(Kind::Return, 9));
+    assert!(scene.router.calls.is_empty());
+    scene.says(PartKind::Custody, reply(1));
+    assert_eq!(scene.answer().id, 71);
+}
+
+#[test]
+fn what_custody_gives_back_before_it_ends_is_no_suspect() {
+    let config = config(1);
+    let mut scene = Scene::new(&config);
+    scene.asks(&[71]);
+    scene.says(PartKind::Custody, Frame::bare(Kind::GivenBack, 1));
+    assert!(scene.router.custody_lane.in_hand().is_empty());
+    scene.dies(PartKind::Custody);
+    assert_eq!(scene.router.custody_lane.in_hand(), [1]);
+    scene.says(PartKind::Custody, reply(1));
+    assert_eq!(scene.answer().id, 71);
+}
+
+#[test]
+fn a_caller_that_goes_away_takes_its_requests_with_it() {
+    let config = config(3);
+    let mut scene = Scene::new(&config);
+    scene.asks(&[71, 72, 73, 74, 75]);
+    assert_eq!(scene.router.custody_lane.in_hand(), [1, 2, 3, 4]);
+    scene.caller.shutdown(std::net::Shutdown::Both).unwrap();
+    scene.until(|router| router.requests.len() == 0);
+    // Only what custody has begun is still in its hand; the fifth is never handed out.
+    for id in 1..=4 {
+        scene.says(PartKind::Custody, reply(id));
+    }
+    assert!(scene.router.custody_lane.in_hand().is_empty());
+}

@@ -1,0 +1,102 @@
+//! docs/events.md and docs/metrics.md say what the code says. `UPDATE_DOCS=1 cargo test --test connector_docs` writes them anew.
+#![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+use pfx_connector::telemetry::catalogue::{EventKind, Level, Log};
+use pfx_connector::telemetry::metrics::Metrics;
+use std::fmt::Write;
+use std::path::Path;
+
+fn hold(name: &str, page: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("docs")
+        .join(name);
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&path, page).unwrap();
+    }
+    let found = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        found == page,
+        "docs/{name} is stale: run `UPDATE_DOCS=1 cargo test --test connector_docs`"
+    );
+}
+
+#[test]
+fn the_page_of_events_is_the_catalogue() {
+    let mut page = String::from(
+        "# Events\n\n\
+         <!-- Made from src/telemetry/catalogue.rs: `UPDATE_DOCS=1 cargo test --test connector_docs` -->\n\n\
+         The connector writes three logs into `connector.log.directory`, one JSON object a line: `admin.log` (one event for each\n\
+         request, and what an operator has to act on), `operational.log` (the steps) and `debug.log` (off by default). A file that\n\
+         reaches `rotate_bytes` becomes an archive, `LOG-TIME-NUMBER.log.gz`; all archives together stay below `archives_max_bytes`, the\n\
+         oldest go first, and event 51 names them. `pfx-connector events` shows and filters them.\n\n\
+         Numbers from 2000 and their categories are those of Microsoft's Certificate Connector where the meaning is equal, so that\n\
+         rules written for it go on working; the general ones, 1 to 999, are ours.\n\n\
+         | field | holds |\n|---|---|\n\
+         | `time` | when it happened: RFC 3339, UTC, milliseconds |\n\
+         | `id`, `category` | number and task category, as below |\n\
+         | `log`, `level` | `admin`, `operational`, `debug`; `information`, `warning`, `error` |\n\
+         | `instance` | the connector that wrote it |\n\
+         | `requestId` | the request it speaks of, when there is one |\n\
+         | `correlationId` | `x-request-id` of the call to the service, when there was one |\n\
+         | `message` | what happened, in words |\n\
+         | `fields` | figures and names; never a secret |\n\n\
+         Each request has exactly one event 2000 or 2001 over all connectors, written by the one whose answer the service accepted,\n\
+         also when a connector is killed at any moment.\n\n\
+         | id | log | level | category | meaning |\n|---|---|---|---|---|\n",
+    );
+    for kind in EventKind::ALL {
+        let log = match kind.log() {
+            Log::Admin => "Admin",
+            Log::Operational => "Operational",
+            Log::Debug => "Debug",
+        };
+        let level = match kind.level() {
+            Level::Information => "information",
+            Level::Warning => "warning",
+            Level::Error => "error",
+        };
+        let (id, category, meaning) = (kind.id(), kind.category(), kind.meaning());
+        writeln!(page, "| {id} | {log} | {level} | {category} | {meaning} |").unwrap();
+    }
+    hold("events.md", &page);
+}
+
+#[test]
+fn the_page_of_metrics_is_the_registry() {
+    let mut page = String::from(
+        "# Metrics and health\n\n\
+         <!-- Made from src/telemetry/metrics.rs: `UPDATE_DOCS=1 cargo test --test connector_docs` -->\n\n\
+         With `connector.metrics_listen` (a loopback address; others are refused, because there is no authentication) the connector\n\
+         serves `/metrics` in the OpenMetrics text format and `/healthz`: 200 while everything needed to finish requests works, else\n\
+         503, with the reasons in JSON: `{\"healthy\":false,\"reasons\":[{\"code\":\"token\",\"message\":\"...\"}]}`. Codes: `engine`, `token`,\n\
+         `service`, `journal`, `log`, `draining`.\n\n\
+         | metric | type | meaning |\n|---|---|---|\n",
+    );
+    let text = Metrics::new().encode();
+    let mut help = std::collections::HashMap::new();
+    for line in text.lines() {
+        if let Some((name, meaning)) = line
+            .strip_prefix("# HELP ")
+            .and_then(|rest| rest.split_once(' '))
+        {
+            help.insert(name, meaning.trim_end_matches('.'));
+        }
+    }
+    for line in text.lines() {
+        let Some((name, kind)) = line
+            .strip_prefix("# TYPE ")
+            .and_then(|rest| rest.split_once(' '))
+        else {
+            continue;
+        };
+        let suffix = match kind {
+            "counter" => "_total",
+            "info" => "_info",
+            _ => "",
+        };
+        let meaning = help.get(name).copied().unwrap_or_default();
+        writeln!(page, "| `{name}{suffix}` | {kind} | {meaning} |").unwrap();
+    }
+    hold("metrics.md", &page);
+}

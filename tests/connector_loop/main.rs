@@ -1,0 +1,21 @@
+//! The connector as a process, against a strict service and an engine that does what a test wants.
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    missing_docs
+)]
+
+mod delivery;
+mod engine;
+mod journal_full;
+mod kills;
+mod offered_again;
+mod pki;
+mod process;
+mod proxy;
+mod service;
+mod service_faults;
+mod signals;

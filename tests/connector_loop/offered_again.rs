@@ -1,0 +1,74 @@
+use crate::engine::{Answer, FakeEngine};
+use crate::process::{Bench, until};
+use crate::service::{Service, completions};
+use pfx_connector::engine::api::FailureCode;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn finished_and_poison_requests_at_every_poll_do_not_use_the_key_nor_delay_new_ones() {
+    const FINISHED: usize = 1_000;
+    let mut bench = Bench::new();
+    bench.set("concurrency", 64);
+    let service = Service::start(&bench.pki).await;
+    service.inner.lock().unwrap().lease_ms = 30_000;
+    let engine = FakeEngine::start(bench.path(), |id, _| {
+        if id.starts_with("poison") {
+            Answer::Fail(FailureCode::EngineFault)
+        } else {
+            Answer::Recrypt
+        }
+    });
+    for number in 0..FINISHED {
+        service.add(&format!("finished-{number}"));
+    }
+    let connector = bench.start(&service, &engine);
+    until("all are finished", || bench.reports().len() == FINISHED).await;
+    assert_eq!(engine.total_calls() as usize, FINISHED);
+
+    for number in 0..10 {
+        service.add(&format!("poison-{number}"));
+    }
+    {
+        let mut inner = service.inner.lock().unwrap();
+        inner.items.values_mut().for_each(|item| item.stuck = true);
+    }
+    for number in 0..20 {
+        service.add(&format!("new-{number}"));
+    }
+    until("the new ones and the poison are reported", || {
+        bench.reports().len() == FINISHED + 30
+    })
+    .await;
+    let polls = service.inner.lock().unwrap().polls;
+    until("some more polls brought nothing new", || {
+        service.inner.lock().unwrap().polls >= polls + 4
+    })
+    .await;
+    until("finished ones were answered from the journal", || {
+        service.inner.lock().unwrap().answers_again >= 1_000
+    })
+    .await;
+    for number in 0..FINISHED {
+        assert_eq!(engine.calls(&format!("finished-{number}")), 1);
+    }
+    for number in 0..10 {
+        assert_eq!(engine.calls(&format!("poison-{number}")), 4);
+        assert_eq!(
+            service
+                .item(&format!("poison-{number}"))
+                .failure
+                .unwrap()
+                .code,
+            "parked"
+        );
+    }
+    assert!(connector.status().unwrap().counters.offered_again >= 1_000);
+    assert!(connector.stop().await.success());
+    let reports = bench.reports();
+    assert!(
+        reports
+            .iter()
+            .all(|(id, ids)| { ids == &[if id.starts_with("poison") { 2001 } else { 2000 }] })
+    );
+    assert!(completions(&service).values().all(|count| *count <= 1));
+    assert!(bench.count("operational", 61) >= FINISHED);
+}

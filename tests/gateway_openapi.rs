@@ -1,0 +1,500 @@
+//! The served OpenAPI document against the handlers and the message types.
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
+
+#[path = "support/gateway.rs"]
+mod gateway;
+#[path = "support/pki.rs"]
+mod pki;
+
+use gateway::Running;
+use pfx_connector::encoding::Base64Bytes;
+use pfx_connector::engine::api::{CmsFormat, DeviceTarget};
+use pfx_connector::gateway::admin_api::*;
+use pfx_connector::gateway::api::*;
+use pfx_connector::gateway::routes::ROUTES;
+use pfx_connector::gateway::{message_schemas, openapi_document};
+use pfx_connector::record::{ImporterSignature, Record};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+
+#[tokio::test]
+async fn the_document_and_the_handlers_know_the_same_paths_and_methods() {
+    let running = Running::start(|_| {}).await;
+    let anybody = running.anybody();
+    let document = anybody.get("/openapi.json").await;
+    assert_eq!(document.status, 200);
+    assert_eq!(document.body, openapi_document());
+    let mut described = BTreeSet::new();
+    for (path, methods) in document.body["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            let method = method.to_uppercase();
+            let answer = anybody
+                .call(&method, &path.replace("{id}", "x"), None)
+                .await;
+            assert!(
+                !matches!(answer.status, 404 | 405),
+                "{method} {path}: {}",
+                answer.status
+            );
+            assert!(
+                operation["responses"]
+                    .as_object()
+                    .unwrap()
+                    .contains_key(&answer.status.to_string()),
+                "{method} {path} answers {}, which the document does not say",
+                answer.status
+            );
+            described.insert((method, path.clone()));
+        }
+    }
+    let routed: BTreeSet<_> = ROUTES
+        .iter()
+        .map(|route| (route.verb.name().to_owned(), route.path.to_owned()))
+        .collect();
+    assert_eq!(described, routed);
+    assert_eq!(anybody.get("/nowhere").await.code(), "notFound");
+    let wrong = anybody.call("DELETE", "/healthz", None).await;
+    assert_eq!((wrong.status, wrong.code()), (405, "methodNotAllowed"));
+    running.stop().await;
+}
+
+#[test]
+fn operations_have_unique_names_and_every_reference_leads_somewhere() {
+    let document = openapi_document();
+    let names: BTreeSet<_> = ROUTES.iter().map(|route| route.operation).collect();
+    assert_eq!(names.len(), ROUTES.len());
+    let text = document.to_string();
+    let schemas = document["components"]["schemas"].as_object().unwrap();
+    for part in text.split("#/components/schemas/").skip(1) {
+        let name = part.split('"').next().unwrap();
+        assert!(schemas.contains_key(name), "{name}");
+    }
+    // What nothing refers to would be a message that nobody sends.
+    for name in schemas.keys() {
+        assert!(
+            text.contains(&format!("#/components/schemas/{name}\"")),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn examples_of_every_message_validate_against_its_schema() {
+    let schemas = message_schemas();
+    let examples = examples();
+    let described: BTreeSet<_> = schemas.keys().cloned().collect();
+    let shown: BTreeSet<_> = examples.keys().map(|name| (*name).to_owned()).collect();
+    assert_eq!(described, shown);
+    for (name, examples) in &examples {
+        let schema = &schemas[*name];
+        let mut seen = BTreeSet::new();
+        for example in examples {
+            check(&schemas, schema, example, name);
+            seen.extend(example.as_object().unwrap().keys().cloned());
+        }
+        let properties: BTreeSet<_> = schema["properties"]
+            .as_object()
+            .unwrap()
+            .keys()
+            .cloned()
+            .collect();
+        assert_eq!(properties, seen, "{name}: the schema and the type differ");
+    }
+}
+
+#[test]
+fn the_check_itself_finds_what_is_wrong() {
+    let schemas = message_schemas();
+    let fails = |name: &str, value: Value| {
+        std::panic::catch_unwind(|| check(&schemas, &schemas[name], &value, name)).is_err()
+    };
+    assert!(fails("Fence", json!({})));
+    assert!(fails("Fence", json!({"fence": -1})));
+    assert!(fails("Fence", json!({"fence": "1"})));
+    assert!(fails("Fence", json!({"fence": 1, "more": 1})));
+    assert!(fails("Settled", json!({"outcome": "perhaps"})));
+    assert!(!fails("Fence", json!({"fence": 1})));
+}
+
+/// Validates strictly: a keyword that is not known here fails.
+fn check(schemas: &Map<String, Value>, schema: &Value, value: &Value, at: &str) {
+    for (keyword, rule) in schema.as_object().unwrap() {
+        match keyword.as_str() {
+            "$ref" => {
+                let name = rule.as_str().unwrap().rsplit('/').next().unwrap();
+                check(schemas, &schemas[name], value, at);
+            }
+            "type" => {
+                let kinds: Vec<&str> = match rule {
+                    Value::Array(kinds) => {
+                        kinds.iter().map(|kind| kind.as_str().unwrap()).collect()
+                    }
+                    kind => vec![kind.as_str().unwrap()],
+                };
+                let is = |kind: &&str| match *kind {
+                    "object" => value.is_object(),
+                    "array" => value.is_array(),
+                    "string" => value.is_string(),
+                    "integer" => value.is_i64() || value.is_u64(),
+                    "boolean" => value.is_boolean(),
+                    "null" => value.is_null(),
+                    other => panic!("{at}: type {other}"),
+                };
+                assert!(kinds.iter().any(is), "{at}: {value} is not {rule}");
+            }
+            "properties" => {
+                for (name, value) in value.as_object().unwrap() {
+                    if let Some(schema) = rule.get(name) {
+                        check(schemas, schema, value, &format!("{at}.{name}"));
+                    }
+                }
+            }
+            "required" => {
+                for name in rule.as_array().unwrap() {
+                    assert!(
+                        value.get(name.as_str().unwrap()).is_some(),
+                        "{at}: no {name}"
+                    );
+                }
+            }
+            "additionalProperties" => {
+                assert_eq!(rule, &json!(false), "{at}");
+                for name in value.as_object().unwrap().keys() {
+                    assert!(schema["properties"].get(name).is_some(), "{at}: {name}");
+                }
+            }
+            "items" => {
+                for item in value.as_array().unwrap() {
+                    check(schemas, rule, item, &format!("{at}[]"));
+                }
+            }
+            "enum" => assert!(rule.as_array().unwrap().contains(value), "{at}: {value}"),
+            "oneOf" => {
+                let fitting = rule.as_array().unwrap().iter().filter(|schema| {
+                    std::panic::catch_unwind(|| check(schemas, schema, value, at)).is_ok()
+                });
+                assert_eq!(fitting.count(), 1, "{at}: {value}");
+            }
+            "pattern" => {
+                let digits: usize = rule
+                    .as_str()
+                    .unwrap()
+                    .strip_prefix("^[0-9a-f]{")
+                    .and_then(|rest| rest.strip_suffix("}$"))
+                    .unwrap()
+                    .parse()
+                    .unwrap();
+                if let Some(text) = value.as_str() {
+                    let is_hex = text.bytes().all(|byte| b"0123456789abcdef".contains(&byte));
+                    assert!(is_hex && text.len() == digits, "{at}: {text}");
+                }
+            }
+            "minimum" => assert!(value.as_i64().unwrap() >= rule.as_i64().unwrap(), "{at}"),
+            "maximum" => assert!(value.as_i64().unwrap() <= rule.as_i64().unwrap(), "{at}"),
+            "contentEncoding" => {
+                assert_eq!(rule, "base64");
+                assert!(Base64Bytes::decode(value.as_str().unwrap()).is_ok(), "{at}");
+            }
+            "format" => {
+                assert_eq!(rule, "date-time");
+                let time = value.as_str().unwrap();
+                assert!(
+                    pfx_connector::clock::parse_rfc3339(time).is_some(),
+                    "{at}: {time}"
+                );
+            }
+            other => panic!("{at}: keyword {other}"),
+        }
+    }
+}
+
+fn to_value<T: Serialize>(value: &T) -> Value {
+    serde_json::to_value(value).unwrap()
+}
+
+/// For each message: one example with everything that may be there, and one with nothing that may be left out.
+#[allow(clippy::too_many_lines)]
+fn examples() -> BTreeMap<&'static str, Vec<Value>> {
+    let bytes = || Base64Bytes(vec![1, 2, 3]);
+    let time = || "2026-01-31T23:59:59Z".to_owned();
+    let signature = ImporterSignature {
+        importer: "ab".repeat(32),
+        signature: bytes(),
+    };
+    let pfx_certificate = UserPfxCertificate {
+        id: Some("id".to_owned()),
+        thumbprint: "ab".repeat(20),
+        intended_purpose: IntendedPurpose::SmimeEncryption,
+        user_principal_name: "a@b".to_owned(),
+        start_date_time: time(),
+        expiration_date_time: time(),
+        provider_name: "p".to_owned(),
+        key_name: "k".to_owned(),
+        padding_scheme: hsm::Padding::OaepSha256,
+        encrypted_pfx_blob: bytes(),
+        encrypted_pfx_password: "AQID".to_owned(),
+        created_date_time: Some(time()),
+        last_modified_date_time: Some(time()),
+        custody_key: Some("cd".repeat(32)),
+        importer_signature: Some(signature.clone()),
+    };
+    let bare_certificate = UserPfxCertificate {
+        id: None,
+        created_date_time: None,
+        last_modified_date_time: None,
+        custody_key: None,
+        importer_signature: None,
+        ..pfx_certificate.clone()
+    };
+    let target = DeviceTarget {
+        certificate: bytes(),
+        intermediates: vec![bytes()],
+    };
+    let record = Record {
+        user_principal_name: "a@b".to_owned(),
+        thumbprint: "ab".repeat(20),
+        provider_name: "p".to_owned(),
+        key_name: "k".to_owned(),
+        custody_key: Some("cd".repeat(32)),
+        padding: hsm::Padding::OaepSha1,
+        encrypted_password: bytes(),
+        importer_signature: Some(signature.clone()),
+    };
+    let unsigned = Record {
+        custody_key: None,
+        importer_signature: None,
+        ..record.clone()
+    };
+    let failure = FailureReport {
+        code: "c".to_owned(),
+        message: "m".to_owned(),
+    };
+    let identity = ConnectorIdentity {
+        protocol: PROTOCOL_VERSION,
+        instance: "i".to_owned(),
+        version: "v".to_owned(),
+        features: vec!["pfxImport".to_owned()],
+    };
+    let item = WorkItem {
+        request_id: "r".to_owned(),
+        fence: 1,
+        attempt: 1,
+        lease_ms: 1,
+        device_id: "d".to_owned(),
+        record: record.clone(),
+        pfx: bytes(),
+        device: target.clone(),
+        format: CmsFormat::Modern,
+    };
+    let request = DeviceRequest {
+        user_principal_name: "a@b".to_owned(),
+        device_id: "d".to_owned(),
+        device: target.clone(),
+        format: CmsFormat::CompatibleDesEde3,
+        idempotency_key: Some("k".to_owned()),
+    };
+    let accepted = AcceptedRequest {
+        request_id: "r".to_owned(),
+        thumbprint: "ab".repeat(20),
+    };
+    let state = RequestState {
+        request_id: "r".to_owned(),
+        state: State::Failed,
+        failure: Some(failure.clone()),
+        attempts: 1,
+        completions: 0,
+    };
+    let connector = ConnectorStatus {
+        instance: "i".to_owned(),
+        certificate: "ab".repeat(32),
+        subject: "CN=x".to_owned(),
+        version: "v".to_owned(),
+        features: vec![],
+        in_flight: 0,
+        engine_healthy: Some(true),
+        first_contact: time(),
+        last_contact: time(),
+        revoked: Some(time()),
+    };
+    let token = TokenStatus {
+        id: "i".to_owned(),
+        role: "mdm".to_owned(),
+        name: "n".to_owned(),
+        created: time(),
+        expires: time(),
+        revoked: Some(time()),
+    };
+    let entry = AuditRecord {
+        number: 1,
+        time: time(),
+        who: "w".to_owned(),
+        role: "r".to_owned(),
+        action: "a".to_owned(),
+        object: "o".to_owned(),
+        outcome: "done".to_owned(),
+    };
+    fn page<T: Serialize + Clone>(value: &T) -> Vec<Value> {
+        [Some("https://x/?$skiptoken=00".to_owned()), None]
+            .into_iter()
+            .map(|next_link| {
+                to_value(&Collection {
+                    value: vec![value.clone()],
+                    next_link,
+                })
+            })
+            .collect()
+    }
+    let outcome = |outcome| to_value(&Settled { outcome });
+    BTreeMap::from([
+        ("Health", vec![json!({"status": "ok"})]),
+        (
+            "ErrorBody",
+            vec![to_value(&ErrorBody {
+                error: failure.clone(),
+            })],
+        ),
+        ("FailureReport", vec![to_value(&failure)]),
+        (
+            "UserPfxCertificate",
+            vec![to_value(&pfx_certificate), to_value(&bare_certificate)],
+        ),
+        (
+            "UserPfxCertificatePatch",
+            vec![to_value(&pfx_certificate), json!({})],
+        ),
+        ("UserPfxCertificateCollection", page(&pfx_certificate)),
+        ("ImporterSignature", vec![to_value(&signature)]),
+        ("DeviceTarget", vec![to_value(&target)]),
+        (
+            "DeviceRequest",
+            vec![
+                to_value(&request),
+                to_value(&DeviceRequest {
+                    idempotency_key: None,
+                    ..request.clone()
+                }),
+            ],
+        ),
+        ("AcceptedRequest", vec![to_value(&accepted)]),
+        (
+            "DeviceRequestAccepted",
+            vec![to_value(&DeviceRequestAccepted {
+                requests: vec![accepted],
+            })],
+        ),
+        (
+            "RequestState",
+            vec![
+                to_value(&state),
+                to_value(&RequestState {
+                    failure: None,
+                    state: State::Queued,
+                    ..state.clone()
+                }),
+            ],
+        ),
+        (
+            "Delivery",
+            vec![to_value(&Delivery {
+                request_id: "r".to_owned(),
+                thumbprint: "ab".repeat(20),
+                pfx: bytes(),
+                encrypted_password: bytes(),
+            })],
+        ),
+        ("ConnectorIdentity", vec![to_value(&identity)]),
+        (
+            "LeaseRequest",
+            vec![to_value(&LeaseRequest {
+                connector: identity.clone(),
+                max: 1,
+                wait_ms: 0,
+            })],
+        ),
+        (
+            "LeaseResponse",
+            vec![to_value(&LeaseResponse {
+                work: vec![item.clone()],
+            })],
+        ),
+        ("WorkItem", vec![to_value(&item)]),
+        ("Record", vec![to_value(&record), to_value(&unsigned)]),
+        ("Fence", vec![to_value(&Fence { fence: 1 })]),
+        ("Extended", vec![to_value(&Extended { lease_ms: 1 })]),
+        (
+            "Completion",
+            vec![to_value(&Completion {
+                fence: 1,
+                encrypted_password: bytes(),
+            })],
+        ),
+        (
+            "RequestFailure",
+            vec![to_value(&RequestFailure {
+                fence: 1,
+                failure,
+                retry: true,
+            })],
+        ),
+        (
+            "Settled",
+            vec![
+                outcome(Outcome::Accepted),
+                outcome(Outcome::AlreadyAccepted),
+                outcome(Outcome::Requeued),
+            ],
+        ),
+        (
+            "Heartbeat",
+            vec![to_value(&Heartbeat {
+                connector: identity,
+                in_flight: 1,
+                engine_healthy: true,
+            })],
+        ),
+        (
+            "ServiceStatus",
+            vec![to_value(&ServiceStatus {
+                version: "v".to_owned(),
+                protocol: 1,
+                queued: 0,
+                leased: 0,
+                completed: 0,
+                failed: 0,
+                records: 0,
+            })],
+        ),
+        (
+            "ConnectorStatus",
+            vec![
+                to_value(&connector),
+                to_value(&ConnectorStatus {
+                    engine_healthy: None,
+                    revoked: None,
+                    ..connector.clone()
+                }),
+            ],
+        ),
+        ("ConnectorStatusCollection", page(&connector)),
+        (
+            "TokenStatus",
+            vec![
+                to_value(&token),
+                to_value(&TokenStatus {
+                    revoked: None,
+                    ..token.clone()
+                }),
+            ],
+        ),
+        ("TokenStatusCollection", page(&token)),
+        ("AuditRecord", vec![to_value(&entry)]),
+        ("AuditRecordCollection", page(&entry)),
+    ])
+}
