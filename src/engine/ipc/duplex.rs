@@ -1,7 +1,6 @@
 //! A connection whose sender never waits for who reads: what the socket takes at once is written at once, the rest by a thread.
 //!
-//! Waking that thread for every frame would cost a request about as much time as its cryptography does: it passes through six such
-//! connections.
+//! Waking that thread for every frame would cost a request about as much time as its cryptography does: it becomes seven such frames.
 
 use super::blocking::write_frame;
 use super::{Frame, FrameError, HEADER_BYTES};
