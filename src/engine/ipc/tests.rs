@@ -179,3 +179,23 @@ fn random_bytes_are_never_a_panic_and_never_more_than_the_bound() {
         let _ = read_frame(&mut bytes.as_slice());
     }
 }
+
+#[test]
+fn frames_beyond_what_the_socket_takes_arrive_whole_and_in_order() {
+    const FRAMES: u64 = 2000;
+    let (ours, mut theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+    let link = Duplex::start("test", ours, 64 * 1024 * 1024).unwrap();
+    // Several MiB before anybody reads: the socket takes some, one of them in part.
+    for id in 0..FRAMES {
+        let payload = vec![u8::try_from(id % 251).unwrap(); 3001];
+        assert!(link.send(Frame::with_payload(Kind::Reply, id, payload)));
+    }
+    assert!(!link.is_drained());
+    for id in 0..FRAMES {
+        let blocking::Incoming::Frame(frame) = blocking::read_frame(&mut theirs).unwrap() else {
+            panic!("the connection ended before frame {id}");
+        };
+        assert_eq!(frame.id, id);
+        assert_eq!(frame.payload, vec![u8::try_from(id % 251).unwrap(); 3001]);
+    }
+}
