@@ -192,7 +192,7 @@ fn frames_beyond_what_the_socket_takes_arrive_whole_and_in_order() {
     }
     assert!(!link.is_drained());
     for id in 0..FRAMES {
-        let blocking::Incoming::Frame(frame) = blocking::read_frame(&mut theirs).unwrap() else {
+        let Incoming::Frame(frame) = read_frame(&mut theirs).unwrap() else {
             panic!("the connection ended before frame {id}");
         };
         assert_eq!(frame.id, id);
