@@ -99,13 +99,25 @@ fn fields_cannot_be_moved_into_one_another() {
 fn unsigned_records_need_the_exception() {
     let key = SigningKey::generate(KeyKind::EcP256).unwrap();
     let importers = [importer("ada", &key)];
-    let mut keyless = signed(&key);
+    let mut keyless = record();
     keyless.custody_key = None;
     for record in [record(), keyless] {
         let refusal = verify(&record, PFX, &importers, false).unwrap_err();
         assert_eq!(refusal, RecordRefusal::Unsigned);
         assert_eq!(verify(&record, PFX, &importers, true).unwrap(), None);
     }
+}
+
+#[test]
+fn a_signed_record_whose_custody_key_was_taken_away_is_refused() {
+    let key = SigningKey::generate(KeyKind::EcP256).unwrap();
+    let importers = [importer("ada", &key)];
+    let mut keyless = signed(&key);
+    keyless.custody_key = None;
+    let refusal = verify(&keyless, PFX, &importers, false).unwrap_err();
+    assert_eq!(refusal, RecordRefusal::Unsigned);
+    let refusal = verify(&keyless, PFX, &importers, true).unwrap_err();
+    assert_eq!(refusal.code(), "record_not_what_was_signed");
 }
 
 #[test]
