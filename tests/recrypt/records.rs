@@ -189,3 +189,17 @@ fn importers_are_read_from_public_keys_and_certificates() {
     let missing = importers::load(&[configured(&workshop.path().join("missing"))]).unwrap_err();
     assert!(missing.to_string().contains("missing"), "{missing}");
 }
+
+#[test]
+fn a_file_of_trusted_keys_that_everybody_may_change_is_refused() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("anchors.pem");
+    std::fs::write(&path, "").unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o646)).unwrap();
+    let refusal = pfx_connector::engine::recrypt::anchors::load(std::slice::from_ref(&path));
+    assert!(refusal.unwrap_err().to_string().contains("mode 0646"));
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let refusal = pfx_connector::engine::recrypt::anchors::load(&[path]);
+    assert!(refusal.unwrap_err().to_string().contains("no certificate"));
+}
