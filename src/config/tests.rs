@@ -341,8 +341,8 @@ fn a_file_that_everybody_may_change_is_refused() {
     let path = folder.path().join("config.toml");
     std::fs::write(&path, "").unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o666)).unwrap();
-    let refusal = super::load(&path).unwrap_err();
+    let refusal = load(&path).unwrap_err();
     assert!(refusal.to_string().contains("mode 0666"), "{refusal}");
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
-    assert!(super::load(&path).is_ok());
+    assert!(load(&path).is_ok());
 }
