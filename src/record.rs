@@ -43,8 +43,8 @@ pub struct Record {
 const CONTEXT: &[u8] = b"pfx-connector record v1";
 
 impl Record {
-    /// The bytes that an importer signs: the context, then user, thumbprint, SHA-256 of the PFX, custody key, padding and
-    /// ciphertext, each with its length as a 32-bit big-endian number before it, so that no two records share an encoding.
+    /// The bytes that an importer signs: the context, then user, thumbprint, SHA-256 of the PFX, provider name, key name, custody
+    /// key, padding and ciphertext, each with its length as a 32-bit big-endian number before it, so that no two records share an encoding.
     #[must_use]
     pub fn signed_bytes(&self, pfx: &[u8]) -> Vec<u8> {
         let pfx_digest = fips::digest::digest(fips::digest::Hash::Sha256, pfx);

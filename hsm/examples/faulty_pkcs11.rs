@@ -1,7 +1,7 @@
 //! A PKCS#11 module that hands everything to a real one, and fails on command. For tests only.
 //!
 //! `FAULTY_MODULE` names the real module, `FAULTY_CONTROL` a file whose content says what goes wrong, read at every
-//! C_DecryptInit and C_Decrypt (and so at every private-key operation):
+//! C_Login, C_DecryptInit and C_Decrypt (and so at every private-key operation):
 //!
 //! | content | effect |
 //! |---|---|
@@ -9,6 +9,7 @@
 //! | `device-error` | C_Decrypt fails with CKR_DEVICE_ERROR, whatever it is given |
 //! | `device-removed` | C_DecryptInit fails with CKR_DEVICE_REMOVED |
 //! | `hang` | C_Decrypt does not return until the file says something else |
+//! | `odd-login` | C_Login says CKR_FUNCTION_FAILED where the real module refuses the PIN |
 //! | `stuck-session` | after a C_Decrypt that failed, the session answers CKR_OPERATION_ACTIVE for ever |
 
 use std::collections::BTreeSet;
@@ -18,13 +19,13 @@ use std::time::Duration;
 
 use cryptoki_sys::{
     CK_BYTE, CK_FUNCTION_LIST, CK_MECHANISM, CK_OBJECT_HANDLE, CK_RV, CK_SESSION_HANDLE, CK_ULONG,
-    CKR_DEVICE_ERROR, CKR_DEVICE_REMOVED, CKR_FUNCTION_NOT_SUPPORTED, CKR_GENERAL_ERROR, CKR_OK,
-    CKR_OPERATION_ACTIVE,
+    CK_USER_TYPE, CKR_DEVICE_ERROR, CKR_DEVICE_REMOVED, CKR_FUNCTION_FAILED,
+    CKR_FUNCTION_NOT_SUPPORTED, CKR_GENERAL_ERROR, CKR_OK, CKR_OPERATION_ACTIVE, CKR_PIN_INCORRECT,
 };
 
 struct Real {
     table: CK_FUNCTION_LIST,
-    /// What is handed out: the real table with two functions exchanged.
+    /// What is handed out: the real table with three functions exchanged.
     faulty: CK_FUNCTION_LIST,
     control: PathBuf,
     _library: cryptoki_sys::Pkcs11,
@@ -47,6 +48,7 @@ fn load() -> Option<Real> {
     // SAFETY: PKCS#11, C_GetFunctionList: after CKR_OK the pointer leads to the library's table; it is copied.
     let table = unsafe { *list };
     let mut faulty = table;
+    faulty.C_Login = Some(login);
     faulty.C_DecryptInit = Some(decrypt_init);
     faulty.C_Decrypt = Some(decrypt);
     Some(Real {
@@ -85,6 +87,26 @@ pub unsafe extern "C" fn C_GetFunctionList(list: *mut *mut CK_FUNCTION_LIST) -> 
         }
         _ => CKR_GENERAL_ERROR,
     }
+}
+
+unsafe extern "C" fn login(
+    session: CK_SESSION_HANDLE,
+    user: CK_USER_TYPE,
+    pin: *mut CK_BYTE,
+    pin_len: CK_ULONG,
+) -> CK_RV {
+    let Some(real) = real() else {
+        return CKR_GENERAL_ERROR;
+    };
+    let rv = match real.table.C_Login {
+        // SAFETY: the arguments are those of our caller, under the same contract.
+        Some(call) => unsafe { call(session, user, pin, pin_len) },
+        None => CKR_FUNCTION_NOT_SUPPORTED,
+    };
+    if rv == CKR_PIN_INCORRECT && fault(real) == "odd-login" {
+        return CKR_FUNCTION_FAILED;
+    }
+    rv
 }
 
 unsafe extern "C" fn decrypt_init(

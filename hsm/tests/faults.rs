@@ -3,11 +3,13 @@
 
 mod support;
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use hsm::pin::PinSource;
 use hsm::pkcs11::Pkcs11Custody;
-use hsm::{Custody, Error, ErrorClass, KeyInfo, Operation, Padding};
+use hsm::{Custody, Error, ErrorClass, KeyInfo, Operation, Padding, PinProblem};
 use support::{TestToken, encrypt, faulty_softhsm};
 
 fn command(control: &Path, fault: &str) {
@@ -115,5 +117,21 @@ fn a_broken_token_is_not_taken_for_bad_input_and_recovers() {
     let error = Pkcs11Custody::open(token.config()).err().unwrap();
     assert_eq!(error.class(), ErrorClass::Token, "{error}");
     command(&control, "");
+    decrypt(&token.open(), &key, software).unwrap();
+
+    // A wrong PIN is recognised, and not tried twice, also where the module has another name for it.
+    command(&control, "odd-login");
+    let pin = control.with_file_name("wrong-pin");
+    std::fs::write(&pin, "not the PIN").unwrap();
+    std::fs::set_permissions(&pin, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let mut wrong = token.config();
+    wrong.pin = PinSource::File(pin);
+    for expected in [PinProblem::Incorrect, PinProblem::RefusedBefore] {
+        match Pkcs11Custody::open(wrong.clone()).err().unwrap() {
+            Error::Pin(problem) => assert_eq!(problem, expected),
+            other => panic!("{other}"),
+        }
+    }
+    // The right one gives the token its tries back.
     decrypt(&token.open(), &key, software).unwrap();
 }

@@ -3,7 +3,7 @@
 use super::Context;
 use super::output::{Exit, Failure, Report};
 use super::token::{KeyChoice, TokenArgs, absolute, best_padding, open};
-use super::{files, key_report};
+use super::{files, key_report, process};
 use clap::{Args, Subcommand, ValueEnum};
 use hsm::Custody;
 use hsm::pin::PinSource;
@@ -109,6 +109,8 @@ fn parse_bits(text: &str) -> Result<u32, String> {
 /// # Errors
 /// [`Failure`] when the token cannot do what was asked.
 pub fn run(args: &KeyArgs, context: &Context) -> Result<Report, Failure> {
+    // All of them read a PIN.
+    process::protect_memory()?;
     match &args.command {
         KeyCommand::Generate {
             token,

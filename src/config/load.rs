@@ -5,6 +5,7 @@ use super::schema::{Key, Kind, ROOT};
 use super::{Config, validate};
 use serde::Deserialize;
 use std::io::Read;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
@@ -32,6 +33,14 @@ fn read(path: &Path) -> Result<String, ConfigError> {
         source,
     };
     let file = std::fs::File::open(path).map_err(unreadable)?;
+    // It names the module that is loaded and those who are trusted.
+    let mode = file.metadata().map_err(unreadable)?.mode() & 0o7777;
+    if mode & 0o002 != 0 {
+        return Err(invalid(
+            path,
+            format!("everybody may change it (mode {mode:04o}): take that right away"),
+        ));
+    }
     let mut bytes = Vec::new();
     file.take(MAX_BYTES + 1)
         .read_to_end(&mut bytes)

@@ -333,3 +333,16 @@ fn broken_toml_and_duplicate_keys_are_refused_with_their_line() {
     assert!(complaint("[engine]\nsocket = \n").contains("line 2: not TOML"));
     assert!(complaint("[engine]\nsocket = \"a\"\nsocket = \"b\"\n").contains("line 3: not TOML"));
 }
+
+#[test]
+fn a_file_that_everybody_may_change_is_refused() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config.toml");
+    std::fs::write(&path, "").unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o666)).unwrap();
+    let refusal = load(&path).unwrap_err();
+    assert!(refusal.to_string().contains("mode 0666"), "{refusal}");
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+    assert!(load(&path).is_ok());
+}

@@ -67,6 +67,7 @@ pub enum FormatsError {
 /// # Errors
 /// [`FormatsError`] when it cannot start or the connection breaks.
 pub fn run() -> Result<(), FormatsError> {
+    hardening::end_on_panic("formats");
     hardening::ignore_terminal_signals()?;
     for note in hardening::protect(Limits {
         address_space_bytes: Some(ADDRESS_SPACE_BYTES),

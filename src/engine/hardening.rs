@@ -129,9 +129,63 @@ pub fn supervisor_socket() -> std::io::Result<UnixStream> {
 /// Ends this process for certain: the ordinary way first, and by a signal if that hangs in somebody else's clean-up.
 pub fn exit(code: i32) -> ! {
     // A thread inside the PKCS#11 module may hold what the module's own exit handler wants.
-    let _ = std::thread::Builder::new().spawn(|| {
+    let last_resort = std::thread::Builder::new().spawn(|| {
         std::thread::sleep(std::time::Duration::from_secs(2));
         let _ = rustix::process::kill_process(rustix::process::getpid(), Signal::KILL);
     });
+    if last_resort.is_err() {
+        let _ = rustix::process::kill_process(rustix::process::getpid(), Signal::KILL);
+    }
     std::process::exit(code)
+}
+
+/// Has a panic of any thread end this process, so that the supervisor replaces it: a thread that is missing would be noticed by
+/// nobody. The panic's message is not logged, because it may quote what was being worked on.
+pub fn end_on_panic(part: &'static str) {
+    std::panic::set_hook(Box::new(move |panic| {
+        let place = panic.location().map(ToString::to_string);
+        tracing::error!(
+            part,
+            place,
+            "a thread panicked: this process ends and is replaced"
+        );
+        std::process::abort();
+    }));
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        missing_docs
+    )]
+    use super::*;
+
+    /// Set for the process in which the panic happens.
+    const INNER: &str = "PFX_CONNECTOR_TEST_PANIC";
+
+    #[test]
+    fn a_panic_in_a_thread_ends_the_process_and_does_not_tell_its_message() {
+        if std::env::var_os(INNER).is_some() {
+            let _ = protect(Limits::default());
+            end_on_panic("test");
+            let _ = std::thread::spawn(|| panic!("the secret is hunter2")).join();
+            return;
+        }
+        let output = std::process::Command::new(std::env::current_exe().unwrap())
+            .args([
+                "--exact",
+                "--nocapture",
+                "engine::hardening::tests::a_panic_in_a_thread_ends_the_process_and_does_not_tell_its_message",
+            ])
+            .env(INNER, "1")
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), None, "{:?}", output.status);
+        let told = [output.stdout, output.stderr].concat();
+        assert!(!String::from_utf8_lossy(&told).contains("hunter2"));
+    }
 }

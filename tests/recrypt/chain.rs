@@ -332,6 +332,12 @@ fn a_liar_cannot_hide_a_date_a_length_a_use_or_a_restriction() {
         &[],
     );
     assert_eq!(refused(&critical, &[]), ChainError::UnhandledExtension);
+    // id 1.2.3.4, critical: a TRUE that is none of DER's must not pass for FALSE.
+    let head = [0x06, 0x03, 0x2a, 0x03, 0x04, 0x01, 0x01, 0xff];
+    let mut odd = critical.certificate.as_slice().to_vec();
+    let at = odd.windows(head.len()).position(|at| at == head).unwrap();
+    odd[at + head.len() - 1] = 0x01;
+    assert!(layout::read(&odd).is_none());
 
     let short = root.intermediate_with(
         "Short",

@@ -99,13 +99,25 @@ fn fields_cannot_be_moved_into_one_another() {
 fn unsigned_records_need_the_exception() {
     let key = SigningKey::generate(KeyKind::EcP256).unwrap();
     let importers = [importer("ada", &key)];
-    let mut keyless = signed(&key);
+    let mut keyless = record();
     keyless.custody_key = None;
     for record in [record(), keyless] {
         let refusal = verify(&record, PFX, &importers, false).unwrap_err();
         assert_eq!(refusal, RecordRefusal::Unsigned);
         assert_eq!(verify(&record, PFX, &importers, true).unwrap(), None);
     }
+}
+
+#[test]
+fn a_signed_record_whose_custody_key_was_taken_away_is_refused() {
+    let key = SigningKey::generate(KeyKind::EcP256).unwrap();
+    let importers = [importer("ada", &key)];
+    let mut keyless = signed(&key);
+    keyless.custody_key = None;
+    let refusal = verify(&keyless, PFX, &importers, false).unwrap_err();
+    assert_eq!(refusal, RecordRefusal::Unsigned);
+    let refusal = verify(&keyless, PFX, &importers, true).unwrap_err();
+    assert_eq!(refusal.code(), "record_not_what_was_signed");
 }
 
 #[test]
@@ -176,4 +188,18 @@ fn importers_are_read_from_public_keys_and_certificates() {
     );
     let missing = importers::load(&[configured(&workshop.path().join("missing"))]).unwrap_err();
     assert!(missing.to_string().contains("missing"), "{missing}");
+}
+
+#[test]
+fn a_file_of_trusted_keys_that_everybody_may_change_is_refused() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("anchors.pem");
+    std::fs::write(&path, "").unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o646)).unwrap();
+    let refusal = pfx_connector::engine::recrypt::anchors::load(std::slice::from_ref(&path));
+    assert!(refusal.unwrap_err().to_string().contains("mode 0646"));
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let refusal = pfx_connector::engine::recrypt::anchors::load(&[path]);
+    assert!(refusal.unwrap_err().to_string().contains("no certificate"));
 }

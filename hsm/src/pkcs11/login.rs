@@ -125,10 +125,16 @@ pub(super) fn ensure(
         return Err(Error::Pin(problem));
     }
     let token: TokenId = (module.path().to_owned(), serial.to_owned());
-    credentials.with_pin(|pin| attempt(module, session, token, pin))
+    credentials.with_pin(|pin| attempt(module, slot, session, token, pin))
 }
 
-fn attempt(module: &Module, session: &Session, token: TokenId, pin: &Pin) -> Result<(), Error> {
+fn attempt(
+    module: &Module,
+    slot: Slot,
+    session: &Session,
+    token: TokenId,
+    pin: &Pin,
+) -> Result<(), Error> {
     let hash = salted_hash(pin)?;
     if refused(|map| map.get(&token) == Some(&hash)) {
         return Err(Error::Pin(PinProblem::RefusedBefore));
@@ -147,6 +153,14 @@ fn attempt(module: &Module, session: &Session, token: TokenId, pin: &Pin) -> Res
                 RvError::PinLocked => PinProblem::Locked,
                 RvError::PinExpired => PinProblem::Expired,
                 RvError::UserPinNotInitialized => PinProblem::NotInitialized,
+                // Some modules have other names for a wrong PIN. If the token counts a failed try now, this one is not repeated.
+                other if tries_are_used_up(module, slot) => {
+                    tracing::warn!(
+                        refusal = %Refusal::new(Function::Login, other),
+                        "the token counts a failed login: the PIN is taken for wrong"
+                    );
+                    PinProblem::Incorrect
+                }
                 other => return Err(Error::Token(Refusal::new(Function::Login, other))),
             };
             refused(|map| map.insert(token, hash));
@@ -154,6 +168,13 @@ fn attempt(module: &Module, session: &Session, token: TokenId, pin: &Pin) -> Res
         }
         Err(other) => Err(module.error(other)),
     }
+}
+
+/// Whether the token says that tries of its PIN are gone. A token that does not answer says nothing.
+fn tries_are_used_up(module: &Module, slot: Slot) -> bool {
+    discovery::current_flags(module, slot).is_ok_and(|flags| {
+        flags.user_pin_count_low || flags.user_pin_final_try || flags.user_pin_locked
+    })
 }
 
 fn refused<T>(action: impl FnOnce(&mut HashMap<TokenId, [u8; 32]>) -> T) -> T {

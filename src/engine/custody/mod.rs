@@ -83,6 +83,7 @@ struct Shared {
 /// [`CustodyError`] when it cannot start or the connection breaks. The caller ends the process by
 /// [`hardening::exit`], because a thread may be inside the PKCS#11 module.
 pub fn run(config: EngineConfig) -> Result<(), CustodyError> {
+    hardening::end_on_panic("custody");
     hardening::ignore_terminal_signals()?;
     let notes = hardening::protect(Limits {
         lock_memory: true,

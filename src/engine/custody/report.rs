@@ -25,6 +25,8 @@ pub struct CustodyReport {
     pub key_uses: u64,
     /// What the process could not do to protect itself.
     pub notes: Vec<String>,
+    /// Names of the exceptions that custody honours: it reads the configuration itself, at each of its starts.
+    pub exceptions: Vec<String>,
 }
 
 impl CustodyReport {
@@ -42,6 +44,7 @@ impl CustodyReport {
             keys: Vec::new(),
             key_uses: 0,
             notes: Vec::new(),
+            exceptions: Vec::new(),
         }
     }
 }
@@ -55,6 +58,12 @@ pub(super) fn make(shared: &Shared) -> CustodyReport {
         keys: Vec::new(),
         key_uses: shared.key_uses.load(Ordering::Relaxed),
         notes: shared.notes.clone(),
+        exceptions: shared
+            .config
+            .exceptions
+            .iter()
+            .map(|exception| exception.name().to_owned())
+            .collect(),
     };
     let custody = match shared.token.get() {
         Ok(custody) => custody,

@@ -149,8 +149,9 @@ impl RecordRefusal {
 
 /// Verifies that a record with its PFX is what a configured importer signed, and tells which.
 ///
-/// `Ok(None)` only with `allow_unsigned`, for a record without a signature or without a custody key (an importer of ours always
-/// names it, and without it a record could be replayed against another key). A signature that does not verify is always refused.
+/// `Ok(None)` only with `allow_unsigned`, for a record without a signature. A signature that does not verify is always refused,
+/// and so is a signed record without a custody key unless `allow_unsigned` (an importer of ours always names it, and without it a
+/// record could be replayed against another key).
 ///
 /// # Errors
 /// [`RecordRefusal`].
@@ -160,13 +161,16 @@ pub fn verify<'a>(
     importers: &'a [Importer],
     allow_unsigned: bool,
 ) -> Result<Option<&'a Importer>, RecordRefusal> {
-    let (Some(signature), Some(_)) = (&record.importer_signature, &record.custody_key) else {
+    let Some(signature) = &record.importer_signature else {
         return if allow_unsigned {
             Ok(None)
         } else {
             Err(RecordRefusal::Unsigned)
         };
     };
+    if record.custody_key.is_none() && !allow_unsigned {
+        return Err(RecordRefusal::Unsigned);
+    }
     let importer = importers
         .iter()
         .find(|importer| importer.fingerprint == signature.importer)

@@ -198,8 +198,12 @@ fn extensions(der: &[u8], list: Element, layout: &mut Layout) -> Option<()> {
         let mut entry = Cursor::inside(der, entries.take(SEQUENCE)?);
         let oid = entry.take(OBJECT_IDENTIFIER)?.content(der)?;
         let critical = match entry.take_if(BOOLEAN)? {
-            // DER leaves out the default and knows one TRUE (X.690 section 11).
-            Some(flag) => flag.content(der)? == [0xff],
+            // DER knows one TRUE (X.690 section 11.1). Any other value may be TRUE to somebody else, so it is not taken for FALSE.
+            Some(flag) => match flag.content(der)? {
+                [0xff] => true,
+                [0x00] => false,
+                _ => return None,
+            },
             None => false,
         };
         let value = entry.take(OCTET_STRING)?.content(der)?;

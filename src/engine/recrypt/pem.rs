@@ -26,16 +26,33 @@ pub(super) fn blocks(text: &[u8], labels: &[&'static str]) -> Option<Vec<(&'stat
     Some(found)
 }
 
-/// The bytes of a file of at most [`MAX_FILE_BYTES`].
+/// The bytes of a file of at most [`MAX_FILE_BYTES`], which says who is trusted: so it must belong to root or to this process's
+/// user, and not be writable by everybody. The file that is checked is the one that is read.
 pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, LoadError> {
     use std::io::Read;
-    let mut bytes = Vec::new();
-    std::fs::File::open(path)
-        .and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes))
-        .map_err(|source| LoadError::Unreadable {
+    use std::os::unix::fs::MetadataExt;
+    let unreadable = |source| LoadError::Unreadable {
+        path: path.to_path_buf(),
+        source,
+    };
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    let found = file.metadata().map_err(unreadable)?;
+    let ours = [0, rustix::process::geteuid().as_raw()].contains(&found.uid());
+    if !ours || found.mode() & 0o002 != 0 {
+        return Err(LoadError::Unusable {
             path: path.to_path_buf(),
-            source,
-        })?;
+            problem: format!(
+                "says who is trusted, but others may change it (owner {}, mode {:04o}): have it owned by root or by the user who runs \
+                 this, and not writable by everybody",
+                found.uid(),
+                found.mode() & 0o7777
+            ),
+        });
+    }
+    let mut bytes = Vec::new();
+    file.take(MAX_FILE_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(unreadable)?;
     if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > MAX_FILE_BYTES {
         return Err(LoadError::Unusable {
             path: path.to_path_buf(),

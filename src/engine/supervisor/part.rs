@@ -222,7 +222,8 @@ impl Part {
                 self.ever_ready = true;
                 true
             }
-            Kind::GivenBack => {
+            // The formats part has nothing to give back: it must not be able to stay and take no more work.
+            Kind::GivenBack if self.kind == PartKind::Custody => {
                 process.leaving = true;
                 false
             }

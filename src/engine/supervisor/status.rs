@@ -63,6 +63,8 @@ pub(super) fn compose(
         .iter()
         .map(|exception| exception.name().to_owned())
         .collect();
+    // A custody process that was restarted after the file had changed honours what is in it now.
+    exceptions.extend(report.exceptions);
     exceptions.sort();
     exceptions.dedup();
     let own = std::process::id();

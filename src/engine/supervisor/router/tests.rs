@@ -194,6 +194,16 @@ fn deaths_of_the_formats_part_count_against_the_request_that_it_worked_for() {
 }
 
 #[test]
+fn the_formats_part_cannot_stay_and_take_no_more_work() {
+    let config = config(3);
+    let mut scene = Scene::new(&config);
+    scene.says(PartKind::Formats, Frame::bare(Kind::GivenBack, 1));
+    assert!(scene.part(PartKind::Formats).is_ready());
+    scene.says(PartKind::Custody, Frame::bare(Kind::GivenBack, 1));
+    assert!(!scene.part(PartKind::Custody).is_ready());
+}
+
+#[test]
 fn an_answer_for_a_dead_custody_process_does_not_reach_its_successor() {
     let config = config(3);
     let mut scene = Scene::new(&config);
