@@ -123,6 +123,9 @@ pub enum KeyProblem {
     /// CKA_DECRYPT is not true.
     #[error("not for decryption (CKA_DECRYPT)")]
     NotForDecryption,
+    /// CKA_SIGN or CKA_UNWRAP is true: whoever reaches the token could use the key for something else than passwords.
+    #[error("not for decryption alone (CKA_SIGN, CKA_UNWRAP)")]
+    OtherUses,
     /// CKA_ALWAYS_AUTHENTICATE is true: a service has nobody to enter the PIN for every use.
     #[error("needs the PIN for every use (CKA_ALWAYS_AUTHENTICATE)")]
     AlwaysAuthenticate,

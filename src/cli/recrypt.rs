@@ -4,6 +4,7 @@ use super::output::{Failure, Report};
 use super::token::{KeyChoice, TokenArgs, open};
 use super::{Context, files, process};
 use crate::clock::{Clock, SystemClock};
+use crate::config::EngineException;
 use crate::encoding::Base64Bytes;
 use crate::engine::api::{CmsFormat, DeviceTarget};
 use crate::engine::formats::device::{DevicePolicy, check_device};
@@ -38,7 +39,8 @@ pub struct RecryptArgs {
     /// The device's certificate (PEM or DER); further certificates in a PEM file are its intermediates
     #[arg(long, value_name = "FILE")]
     device_cert: PathBuf,
-    /// PEM file with the certificates that the device's must chain to; without it nothing is said of whose device it is
+    /// PEM file with the certificates that the device's must chain to, in place of those of the configuration; with neither,
+    /// nothing is said of whose device it is
     #[arg(long, value_name = "FILE")]
     anchors: Vec<PathBuf>,
     /// The form that the device understands
@@ -80,8 +82,9 @@ pub fn run(args: &RecryptArgs, context: &Context) -> Result<Report, Failure> {
     process::protect_memory()?;
     fips::start()?;
     let ciphertext = ciphertext(&args.encrypted_password)?;
-    let device = device(&args.device_cert, &args.anchors)?;
     let format = CmsFormat::from(args.format);
+    let anchors = anchor_files(args, format)?;
+    let device = device(&args.device_cert, &anchors)?;
     cms::check_format(format, &device)?;
 
     let custody = open(settings)?;
@@ -97,6 +100,31 @@ pub fn run(args: &RecryptArgs, context: &Context) -> Result<Report, Failure> {
         .software_unpadding
         .contains(&args.padding);
     Ok(report(args, &key, &device, software))
+}
+
+/// The anchors to hold the device's certificate against. Where a configuration is named, its rules are those of its engine.
+fn anchor_files(args: &RecryptArgs, format: CmsFormat) -> Result<Vec<PathBuf>, Failure> {
+    let Some(engine) = args.token.engine("recrypt")? else {
+        return Ok(args.anchors.clone());
+    };
+    let allows = |exception| engine.exceptions.contains(&exception);
+    if format == CmsFormat::CompatibleDesEde3 && !allows(EngineException::CmsDesEde3) {
+        return Err(Failure::usage(
+            "format_not_allowed",
+            "the format compatible-des-ede3 needs the exception cms-des-ede3 in the configuration",
+        ));
+    }
+    if !args.anchors.is_empty() {
+        return Ok(args.anchors.clone());
+    }
+    if engine.device_anchors.is_empty() && !allows(EngineException::NoDeviceAnchors) {
+        return Err(Failure::usage(
+            "anchors",
+            "neither the configuration nor --anchors says what the device's certificate must chain to",
+        )
+        .hint("name the devices' authority as `engine.device_anchors`, or the exception `no-device-anchors`"));
+    }
+    Ok(engine.device_anchors)
 }
 
 /// The bytes of a file that holds either them or their base64, in one line or several.
@@ -181,7 +209,7 @@ fn report(args: &RecryptArgs, key: &KeyInfo, device: &DeviceIdentity, software: 
     let mut notes = Vec::new();
     if !device.anchored() {
         notes.push(
-            "no --anchors: the device's certificate was checked by itself, but not whose it is",
+            "no anchors: the device's certificate was checked by itself, but not whose it is",
         );
     }
     if software {

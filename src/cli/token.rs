@@ -2,7 +2,7 @@
 
 use super::output::Failure;
 use super::process::with_environment;
-use crate::config::{self, EngineException, TokenSection};
+use crate::config::{self, EngineConfig, EngineException, TokenSection};
 use clap::Args;
 use hsm::pin::PinSource;
 use hsm::pkcs11::{Pkcs11Custody, TokenConfig};
@@ -33,6 +33,21 @@ pub struct TokenArgs {
 }
 
 impl TokenArgs {
+    /// The `[engine]` section of the configuration that the options name, if they name one.
+    ///
+    /// # Errors
+    /// [`Failure`] when the configuration cannot be used.
+    pub fn engine(&self, command: &'static str) -> Result<Option<EngineConfig>, Failure> {
+        let Some(file) = &self.config else {
+            return Ok(None);
+        };
+        Ok(Some(
+            config::load(file)?
+                .checked_engine_token(command)?
+                .into_inner(),
+        ))
+    }
+
     /// What the options amount to. Where they name a configuration that asks for another environment, the program is executed again.
     ///
     /// # Errors
@@ -42,8 +57,7 @@ impl TokenArgs {
         command: &'static str,
         args: &[OsString],
     ) -> Result<TokenConfig, Failure> {
-        if let Some(file) = &self.config {
-            let engine = config::load(file)?.checked_engine_token(command)?;
+        if let Some(engine) = self.engine(command)? {
             with_environment(&engine.token.environment, args)?;
             let allow = engine
                 .exceptions

@@ -169,6 +169,8 @@ fn judge(
     ];
     let rest = [
         (attributes.decrypt != Some(true)).then_some(KeyProblem::NotForDecryption),
+        (attributes.sign == Some(true) || attributes.unwrap == Some(true))
+            .then_some(KeyProblem::OtherUses),
         (attributes.always_authenticate == Some(true)).then_some(KeyProblem::AlwaysAuthenticate),
         (modulus_bits < 2048).then_some(KeyProblem::ModulusTooShort),
         (modulus_bits > 4096).then_some(KeyProblem::ModulusTooLong),
@@ -209,6 +211,20 @@ mod tests {
                 KeyProblem::NotForDecryption
             ]
         );
+    }
+
+    #[test]
+    fn a_key_with_another_use_is_refused_also_under_the_development_switch() {
+        for (sign, unwrap) in [(true, false), (false, true)] {
+            let attributes = KeyAttributes {
+                sign: Some(sign),
+                unwrap: Some(unwrap),
+                ..good()
+            };
+            for switch in [false, true] {
+                assert_eq!(judge(&attributes, 2048, switch).0, [KeyProblem::OtherUses]);
+            }
+        }
     }
 
     #[test]

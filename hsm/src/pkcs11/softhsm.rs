@@ -3,7 +3,8 @@
 //!
 //! So before SoftHSM is initialised, every whole `token.object` is copied to `token.guard` beside it, and an empty one is put
 //! back from there. The copy holds what the original holds (labels, and the token's keys encrypted under the PINs), with
-//! the same protection. Nothing of this can fail an opening: without it SoftHSM is as good as it was.
+//! the same protection. It is as old as the last start of one of our processes: after a change of the PIN by another tool, start the
+//! engine anew, lest a later kill bring the old PIN back. Nothing of this can fail an opening: without it SoftHSM is as good as it was.
 
 use std::fs;
 use std::io::{self, Read, Write};

@@ -1,5 +1,5 @@
-//! The custody process: it holds the token's sessions and, for moments, clear passwords. It parses nothing that strangers made:
-//! certificates are described by the formats process and verified here by their bytes.
+//! The custody process: it holds the token's sessions and, for moments, clear passwords. Certificates are parsed and described by the
+//! formats process; here only DER headers are followed to find the same places again, and keys and names read out of them.
 //!
 //! One thread reads and answers pings at once, [`request_threads`] threads work, one opens the token (and tries again while it is
 //! not there), one reports, one watches: a call that hangs in the PKCS#11 module cannot be interrupted, only its process replaced.

@@ -3,6 +3,7 @@
 
 use crate::config::EngineConfig;
 use hsm::Custody;
+use hsm::PinProblem;
 use hsm::pin::PinSource;
 use hsm::pkcs11::{Pkcs11Custody, TokenConfig};
 use std::os::unix::fs::MetadataExt;
@@ -103,7 +104,13 @@ impl TokenHolder {
                     *self.lock() = State::Failed {
                         problem: describe(&error),
                     };
-                    Some(matches!(error, hsm::Error::Pin(_)))
+                    // Locked, at its final try or without a PIN: somebody repairs the token, and looking costs no try.
+                    Some(matches!(
+                        error,
+                        hsm::Error::Pin(
+                            PinProblem::Incorrect | PinProblem::RefusedBefore | PinProblem::Expired
+                        )
+                    ))
                 }
             };
             if let Some(tried) = tried.take() {
