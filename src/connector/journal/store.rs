@@ -103,11 +103,17 @@ pub(super) fn admit(
             failures: known.failures,
         });
     }
+    // An outcome that went to nobody's name is due again, also after a crash in the middle of its next upload.
+    let state = match known.state {
+        State::Settled | State::Reported => known.state,
+        _ => State::Outcome,
+    };
     // The time stays: what is offered again and again must not be remembered for ever.
     connection
-        .prepare_cached("UPDATE requests SET fence = ?2, offered_again = offered_again + 1 WHERE request_id = ?1")?
-        .execute(params![offer.request_id, fence])?;
+        .prepare_cached("UPDATE requests SET state = ?3, fence = ?2, offered_again = offered_again + 1 WHERE request_id = ?1")?
+        .execute(params![offer.request_id, fence, state.code()])?;
     Ok(Admission::Finished(Box::new(Entry {
+        state,
         fence: offer.fence,
         offered_again: known.offered_again.saturating_add(1),
         ..known

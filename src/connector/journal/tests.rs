@@ -91,6 +91,24 @@ async fn a_superseded_request_without_outcome_may_be_worked_on_again() {
 }
 
 #[tokio::test]
+async fn a_superseded_outcome_that_is_offered_again_is_the_sweepers_until_it_is_settled() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::at(0));
+    let journal = open(&folder.path().join("j"), &clock);
+    admit(&journal, "a", 1).await;
+    let outcome = Outcome::completed(b"cms".to_vec());
+    journal.record_outcome("a", outcome).await.unwrap();
+    journal.set_state("a", State::Superseded).await.unwrap();
+    let Admission::Finished(entry) = admit(&journal, "a", 3).await else {
+        panic!("its outcome is known");
+    };
+    assert_eq!((entry.state, entry.fence), (State::Outcome, 3));
+    let waiting = journal.in_state(State::Outcome, 9).await.unwrap();
+    assert_eq!(waiting.len(), 1);
+    assert_eq!(waiting[0].fence, 3);
+}
+
+#[tokio::test]
 async fn finished_requests_are_forgotten_after_their_time_and_unreported_ones_never() {
     let folder = tempfile::tempdir().unwrap();
     let clock = Arc::new(ManualClock::at(0));
