@@ -37,6 +37,7 @@ pub(super) async fn work(shared: Arc<Shared>, claim: Claim, item: WorkItem, fail
         attempt: item.attempt,
         failures,
         offered_again: 0,
+        content: claim.flight.content().to_owned(),
         subject: Subject {
             user: item.record.user_principal_name.clone(),
             thumbprint: item.record.thumbprint.clone(),

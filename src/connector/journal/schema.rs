@@ -32,6 +32,11 @@ const MIGRATIONS: &[&str] = &["
     ) WITHOUT ROWID;
     CREATE TABLE probe (id INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL);
     INSERT INTO probe VALUES (1, 0);
+",
+"
+    -- What the outcome was made from; empty: taken on by a release that did not note it.
+    ALTER TABLE requests ADD COLUMN content TEXT NOT NULL DEFAULT '';
+    ALTER TABLE probe ADD COLUMN filler BLOB;
 "];
 
 /// Prepares a connection and brings the file to the current version.
