@@ -18,6 +18,9 @@ use tokio::task::JoinSet;
 /// The longest pause after polls that brought nothing new: work that arrives meanwhile waits no longer than this.
 const LONGEST_PACE: Duration = Duration::from_secs(2);
 
+/// An answer without work that came sooner is followed by a pause, however short a wait is configured.
+const SHORTEST_WAIT: Duration = Duration::from_millis(50);
+
 /// Leases and starts work until the connector drains, then returns the tasks that still run.
 pub(super) async fn poll(shared: Arc<Shared>, again: again::Sender) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
@@ -52,7 +55,10 @@ pub(super) async fn poll(shared: Arc<Shared>, again: again::Sender) -> JoinSet<(
                     pace = Backoff::new(config.retry).at_most(LONGEST_PACE);
                 } else if empty && config.wait_ms == 0 {
                     shared.pause(Duration::from_millis(config.poll_ms)).await;
-                } else if !empty || asked.elapsed() < Duration::from_millis(config.wait_ms / 2) {
+                } else if !empty
+                    || asked.elapsed()
+                        < Duration::from_millis(config.wait_ms / 2).max(SHORTEST_WAIT)
+                {
                     // Only old acquaintances, or a service that does not wait although it was asked to.
                     shared.pause(pace.next()).await;
                 }

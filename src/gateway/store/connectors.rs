@@ -49,7 +49,10 @@ pub struct ConnectorRow {
 }
 
 /// Refuses a certificate that was revoked here.
-pub(super) fn refuse_revoked(transaction: &Transaction<'_>, certificate: &str) -> Result<(), StoreError> {
+pub(super) fn refuse_revoked(
+    transaction: &Transaction<'_>,
+    certificate: &str,
+) -> Result<(), StoreError> {
     let refused = transaction
         .prepare_cached("SELECT 1 FROM refused_certificates WHERE certificate = ?")?
         .exists(params![certificate])?;

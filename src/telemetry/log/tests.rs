@@ -50,7 +50,11 @@ async fn what_the_cap_removes_while_the_log_closes_is_told_too() {
     let folder = tempfile::tempdir().unwrap();
     for number in 0..50 {
         let name = format!("admin-20260101T000000{number:09}Z-0000.log");
-        std::fs::write(folder.path().join(name), success("old").finish(0, "i").line()).unwrap();
+        std::fs::write(
+            folder.path().join(name),
+            success("old").finish(0, "i").line(),
+        )
+        .unwrap();
     }
     let mut config = config(folder.path());
     config.archives_max_bytes = 0;
