@@ -58,7 +58,7 @@ pub(super) async fn answer(shared: Arc<Shared>, queue: Receiver) {
 pub(super) async fn deliver(shared: Arc<Shared>, entry: Entry) {
     shared.count(Counted::OfferedAgain);
     tell(&shared, &entry).await;
-    let Some(claim) = shared.claim(&entry.request_id, entry.fence) else {
+    let Some(claim) = shared.claim(&entry.request_id, entry.fence, &entry.content) else {
         return;
     };
     if let Some(outcome) = entry.outcome.clone() {

@@ -123,7 +123,13 @@ pub(super) async fn deliver_once(
     }
 }
 
-async fn accepted(shared: &Shared, entry: &Entry, outcome: &Outcome, correlation: Option<String>) {
+/// Sees a request that the gateway has taken the outcome of through to its Admin event.
+pub(super) async fn accepted(
+    shared: &Shared,
+    entry: &Entry,
+    outcome: &Outcome,
+    correlation: Option<String>,
+) {
     let request_id = &entry.request_id;
     // The Admin event may only be written once the journal knows that it is due: otherwise a restart would not look for it.
     if let Err(error) = shared.journal.set_state(request_id, State::Settled).await {

@@ -5,7 +5,7 @@ use super::backoff::Backoff;
 use super::error::CallError;
 use super::gateway_client::Leased;
 use super::journal::{Admission, Offer, State, Subject};
-use super::shared::{Phase, Shared};
+use super::shared::{Phase, Refence, Shared};
 use super::worker;
 use crate::gateway::api::WorkItem;
 use crate::telemetry::Draft;
@@ -17,6 +17,9 @@ use tokio::task::JoinSet;
 
 /// The longest pause after polls that brought nothing new: work that arrives meanwhile waits no longer than this.
 const LONGEST_PACE: Duration = Duration::from_secs(2);
+
+/// An answer without work that came sooner is followed by a pause, however short a wait is configured.
+const SHORTEST_WAIT: Duration = Duration::from_millis(50);
 
 /// Leases and starts work until the connector drains, then returns the tasks that still run.
 pub(super) async fn poll(shared: Arc<Shared>, again: again::Sender) -> JoinSet<()> {
@@ -52,7 +55,10 @@ pub(super) async fn poll(shared: Arc<Shared>, again: again::Sender) -> JoinSet<(
                     pace = Backoff::new(config.retry).at_most(LONGEST_PACE);
                 } else if empty && config.wait_ms == 0 {
                     shared.pause(Duration::from_millis(config.poll_ms)).await;
-                } else if !empty || asked.elapsed() < Duration::from_millis(config.wait_ms / 2) {
+                } else if !empty
+                    || asked.elapsed()
+                        < Duration::from_millis(config.wait_ms / 2).max(SHORTEST_WAIT)
+                {
                     // Only old acquaintances, or a service that does not wait although it was asked to.
                     shared.pause(pace.next()).await;
                 }
@@ -106,6 +112,14 @@ async fn download_failed(shared: &Shared, error: &CallError) {
         .await;
 }
 
+/// Digest (SHA-256, lower-case hexadecimal) of everything that a result is made from.
+fn content_of(item: &WorkItem) -> String {
+    let mut bytes = item.record.signed_bytes(item.pfx.as_slice());
+    bytes.extend_from_slice(format!("{:?}", item.format).as_bytes());
+    bytes.extend_from_slice(item.device.certificate.as_slice());
+    crate::encoding::hex(fips::digest::digest(fips::digest::Hash::Sha256, &bytes).as_ref())
+}
+
 /// Journals what was leased, starts what is new, and returns how many that are.
 async fn take(
     shared: &Arc<Shared>,
@@ -132,11 +146,16 @@ async fn take(
     let mut items: HashMap<String, WorkItem> = HashMap::new();
     let mut order = Vec::new();
     for item in leased.work {
-        if shared.refence(&item.request_id, item.fence) {
-            if let Err(error) = shared.journal.refence(&item.request_id, item.fence).await {
-                shared.journal_failed(&error).await;
+        match shared.refence(&item.request_id, item.fence, &content_of(&item)) {
+            Refence::Noted => {
+                if let Err(error) = shared.journal.refence(&item.request_id, item.fence).await {
+                    shared.journal_failed(&error).await;
+                }
+                continue;
             }
-            continue;
+            // The old work ends with its lease; then the new one is offered again.
+            Refence::OtherContent => continue,
+            Refence::NotInFlight => {}
         }
         if items
             .get(&item.request_id)
@@ -159,6 +178,7 @@ async fn take(
             request_id: item.request_id.clone(),
             fence: item.fence,
             attempt: item.attempt,
+            content: content_of(item),
             subject: Subject {
                 user: item.record.user_principal_name.clone(),
                 thumbprint: item.record.thumbprint.clone(),
@@ -184,7 +204,7 @@ async fn take(
         match admission {
             Admission::Finished(entry) => finished.push(*entry),
             Admission::Work { failures } => {
-                if let Some(claim) = shared.claim(&id, item.fence) {
+                if let Some(claim) = shared.claim(&id, item.fence, &content_of(&item)) {
                     new += 1;
                     starting.push((claim, item, failures));
                 }

@@ -44,12 +44,29 @@ pub(super) enum ServiceHealth {
 #[derive(Debug)]
 pub(super) struct Flight {
     fence: AtomicU64,
+    content: String,
+}
+
+/// What became of a newer fence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refence {
+    /// Whoever has the request goes on under it.
+    Noted,
+    /// Whoever has the request works on other content, which must not be delivered under it.
+    OtherContent,
+    /// Nobody has the request.
+    NotInFlight,
 }
 
 impl Flight {
     /// The newest fence that it was leased under.
     pub(super) fn fence(&self) -> u64 {
         self.fence.load(Ordering::SeqCst)
+    }
+
+    /// Digest of what is being worked on.
+    pub(super) fn content(&self) -> &str {
+        &self.content
     }
 }
 
@@ -160,13 +177,19 @@ impl Shared {
     }
 
     /// Takes a request into one's hands; `None` when another task has it.
-    pub(super) fn claim(self: &Arc<Self>, request_id: &str, fence: u64) -> Option<Claim> {
+    pub(super) fn claim(
+        self: &Arc<Self>,
+        request_id: &str,
+        fence: u64,
+        content: &str,
+    ) -> Option<Claim> {
         let mut flights = self.flights();
         if flights.contains_key(request_id) {
             return None;
         }
         let flight = Arc::new(Flight {
             fence: AtomicU64::new(fence),
+            content: content.to_owned(),
         });
         flights.insert(request_id.to_owned(), Arc::clone(&flight));
         self.metrics
@@ -179,14 +202,16 @@ impl Shared {
         })
     }
 
-    /// Gives a request that is in somebody's hands its newer fence; `false` when nobody has it.
-    pub(super) fn refence(&self, request_id: &str, fence: u64) -> bool {
+    /// Gives a request that is in somebody's hands its newer fence, if it is still the same work.
+    pub(super) fn refence(&self, request_id: &str, fence: u64, content: &str) -> Refence {
         match self.flights().get(request_id) {
-            Some(flight) => {
+            // Journals of older releases do not know the content.
+            Some(flight) if flight.content.is_empty() || flight.content == content => {
                 flight.fence.fetch_max(fence, Ordering::SeqCst);
-                true
+                Refence::Noted
             }
-            None => false,
+            Some(_) => Refence::OtherContent,
+            None => Refence::NotInFlight,
         }
     }
 

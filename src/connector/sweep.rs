@@ -79,7 +79,7 @@ async fn report_settled(shared: &Arc<Shared>) -> Result<(), JournalError> {
     let settled = shared.journal.in_state(State::Settled, PASS).await?;
     let mut claimed = Vec::new();
     for entry in settled {
-        if let Some(claim) = shared.claim(&entry.request_id, entry.fence) {
+        if let Some(claim) = shared.claim(&entry.request_id, entry.fence, &entry.content) {
             // It may have moved on between the query and the claim.
             if let Some(entry) = shared.journal.load(&entry.request_id).await?
                 && entry.state == State::Settled
@@ -135,7 +135,7 @@ async fn upload_outcomes(shared: &Arc<Shared>) -> Result<(), JournalError> {
         waiting.rotate_left(start);
     }
     for listed in waiting {
-        let Some(claim) = shared.claim(&listed.request_id, listed.fence) else {
+        let Some(claim) = shared.claim(&listed.request_id, listed.fence, &listed.content) else {
             continue;
         };
         let Some(entry) = shared.journal.load(&listed.request_id).await? else {

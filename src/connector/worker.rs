@@ -1,7 +1,7 @@
 //! One leased request: attempts at the engine, the lease kept meanwhile, the outcome made durable and delivered.
 
 use super::backoff::Backoff;
-use super::deliver::{PARKED, deliver_once, superseded};
+use super::deliver::{PARKED, accepted, deliver_once, superseded};
 use super::engine_link::EngineHealth;
 use super::error::{CallError, CallErrorKind};
 use super::journal::{Entry, JournalError, Outcome, State, Subject};
@@ -37,6 +37,7 @@ pub(super) async fn work(shared: Arc<Shared>, claim: Claim, item: WorkItem, fail
         attempt: item.attempt,
         failures,
         offered_again: 0,
+        content: claim.flight.content().to_owned(),
         subject: Subject {
             user: item.record.user_principal_name.clone(),
             thumbprint: item.record.thumbprint.clone(),
@@ -55,7 +56,7 @@ pub(super) async fn work(shared: Arc<Shared>, claim: Claim, item: WorkItem, fail
     };
     match verdict {
         Verdict::Done(outcome) => finish(&shared, &claim, &entry, outcome, lease_ms).await,
-        Verdict::GiveBack(reason) => give_back(&shared, &claim, &entry.request_id, reason).await,
+        Verdict::GiveBack(reason) => give_back(&shared, &claim, &entry, reason).await,
         Verdict::Lost(error) => superseded(&shared, &entry.request_id, &error).await,
         Verdict::Abandon(error) => shared.journal_failed(&error).await,
     }
@@ -302,16 +303,33 @@ async fn failed_for_good(shared: &Shared, request_id: &str, code: &str, message:
         .await;
 }
 
-async fn give_back(shared: &Shared, claim: &Claim, request_id: &str, reason: String) {
+async fn give_back(shared: &Shared, claim: &Claim, entry: &Entry, reason: String) {
+    let request_id = entry.request_id.as_str();
     let failure = FailureReport {
         code: "tryAgain".to_owned(),
-        message: reason,
+        message: reason.clone(),
     };
     match shared
         .gateway()
         .fail(request_id, claim.flight.fence(), failure, true)
         .await
     {
+        // The gateway does not queue it again: this was its last lease, and this the end that its Admin event tells.
+        Ok((settled, correlation)) if settled.outcome == api::Outcome::Accepted => {
+            shared.service_answered().await;
+            let outcome = Outcome::Failed {
+                code: "tooManyAttempts".to_owned(),
+                message: reason,
+            };
+            let stored = shared
+                .journal
+                .record_outcome(request_id, outcome.clone())
+                .await;
+            match stored {
+                Ok(()) => accepted(shared, entry, &outcome, correlation).await,
+                Err(error) => shared.journal_failed(&error).await,
+            }
+        }
         Ok((settled, _)) => {
             shared.service_answered().await;
             if settled.outcome == api::Outcome::Requeued {

@@ -22,6 +22,9 @@ use tower::ServiceExt;
 const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("client-request-id");
 
+/// The longest name of an object in a path, in bytes.
+const MAX_ID_BYTES: usize = super::validate::MAX_NAME_BYTES;
+
 /// What the handlers share.
 pub(super) struct App {
     pub(super) store: Arc<Store>,
@@ -167,7 +170,13 @@ pub(super) fn router(app: &Arc<App>) -> Router {
                 .iter()
                 .find_map(|(name, value)| (name == "id").then(|| value.to_owned()))
                 .unwrap_or_default();
-            match answer(app, route, id, request).await {
+            let answered = if id.len() > MAX_ID_BYTES || id.contains(char::is_control) {
+                // Nothing has such a name; it would only swell the audit trail.
+                Err(ApiError::not_found("there is no such object"))
+            } else {
+                answer(app, route, id, request).await
+            };
+            match answered {
                 Ok(reply) => reply.into_response(),
                 Err(error) => error.into_response(),
             }

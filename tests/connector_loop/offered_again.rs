@@ -1,7 +1,54 @@
 use crate::engine::{Answer, FakeEngine};
 use crate::process::{Bench, until};
-use crate::service::{Service, completions};
+use crate::service::{Fault, On, Service, completions};
 use pfx_connector::engine::api::FailureCode;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_result_of_a_record_that_was_changed_meanwhile_is_made_anew() {
+    let bench = Bench::new();
+    let service = Service::start(&bench.pki).await;
+    let engine = FakeEngine::start(bench.path(), |_, _| Answer::Recrypt);
+    service.set_fault(Fault::Status(503), On::Answers);
+    service.add("changed");
+    let connector = bench.start(&service, &engine);
+    until("the old result cannot be uploaded", || {
+        service.faults() >= 2 && engine.calls("changed") == 1
+    })
+    .await;
+    {
+        // As the gateway does it: back to the queue under the same name.
+        let mut inner = service.inner.lock().unwrap();
+        let item = inner.items.get_mut("changed").unwrap();
+        item.revision += 1;
+        item.leased_until = None;
+    }
+    until("it is leased again", || service.item("changed").leases >= 2).await;
+    service.set_fault(Fault::None, On::Everything);
+    until("it is reported", || bench.reports().len() == 1).await;
+    assert!(connector.stop().await.success());
+    assert_eq!(engine.calls("changed"), 2);
+    assert_eq!(service.item("changed").completions, 1);
+    assert_eq!(bench.reports()["changed"], [2000]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_given_back_on_its_last_lease_has_its_admin_event() {
+    let bench = Bench::new();
+    let service = Service::start(&bench.pki).await;
+    service.inner.lock().unwrap().lease_ms = 300;
+    let engine = FakeEngine::start(bench.path(), |_, _| {
+        Answer::Fail(FailureCode::TokenUnavailable)
+    });
+    service.add("last");
+    {
+        let mut inner = service.inner.lock().unwrap();
+        inner.items.get_mut("last").unwrap().last_lease = true;
+    }
+    let connector = bench.start(&service, &engine);
+    until("it is reported", || bench.reports().len() == 1).await;
+    assert!(connector.stop().await.success());
+    assert_eq!(bench.reports()["last"], [2001]);
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn finished_and_poison_requests_at_every_poll_do_not_use_the_key_nor_delay_new_ones() {

@@ -52,6 +52,10 @@ pub(crate) struct Item {
     pub(crate) requeued: u32,
     /// Offered at every poll whatever happened.
     pub(crate) stuck: bool,
+    /// Nobody gets it after the one that has it now: given back, it has failed.
+    pub(crate) last_lease: bool,
+    /// Which PFX its record has now.
+    pub(crate) revision: u8,
     accepted_fence: u64,
 }
 
@@ -255,7 +259,7 @@ fn work_item(id: &str, item: &Item, lease_ms: u64, device_id: &str) -> WorkItem 
             encrypted_password: vec![1; 256].into(),
             importer_signature: None,
         },
-        pfx: vec![2; 1000].into(),
+        pfx: vec![item.revision; 1000].into(),
         device: DeviceTarget {
             certificate: vec![3; 500].into(),
             intermediates: Vec::new(),
@@ -402,7 +406,7 @@ async fn fail(
         if item.is_settled() || item.fence != failure.fence {
             return None;
         }
-        if failure.retry {
+        if failure.retry && !item.last_lease {
             item.leased_until = None;
             item.fence += 1;
             item.requeued += 1;

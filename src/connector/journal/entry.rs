@@ -101,6 +101,8 @@ pub struct Offer {
     pub fence: u64,
     /// How often it was leased by anybody.
     pub attempt: u32,
+    /// Digest of what there is to do: a request keeps its name when its record is changed.
+    pub content: String,
     /// Whose it is.
     pub subject: Subject,
 }
@@ -132,6 +134,8 @@ pub struct Entry {
     pub failures: u32,
     /// How often it was offered after it was finished.
     pub offered_again: u32,
+    /// Digest of what its outcome is made from.
+    pub content: String,
     /// Whose it is.
     pub subject: Subject,
     /// How it ended.

@@ -8,7 +8,8 @@ use std::path::Path;
 const APPLICATION_ID: i64 = 0x5046_584a;
 
 /// Step N brings a file of version N to N + 1.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE requests (
         request_id    TEXT PRIMARY KEY,
         state         INTEGER NOT NULL,
@@ -32,7 +33,13 @@ const MIGRATIONS: &[&str] = &["
     ) WITHOUT ROWID;
     CREATE TABLE probe (id INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL);
     INSERT INTO probe VALUES (1, 0);
-"];
+",
+    "
+    -- What the outcome was made from; empty: taken on by a release that did not note it.
+    ALTER TABLE requests ADD COLUMN content TEXT NOT NULL DEFAULT '';
+    ALTER TABLE probe ADD COLUMN filler BLOB;
+",
+];
 
 /// Prepares a connection and brings the file to the current version.
 ///

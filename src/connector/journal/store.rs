@@ -6,8 +6,13 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 /// Part of the limit, in per cent, beyond which no new request is taken: what is in flight still needs room for its outcome.
 const ADMIT_BELOW_PERCENT: u64 = 85;
 
+/// Size of a probe in bytes: 256 requests with names of some hundred bytes, and their indexes.
+const PROBE_BYTES: u64 = 512 * 1024;
+/// A probe is this part of the limit at most, so that it fits between [`ADMIT_BELOW_PERCENT`] and the limit.
+const PROBE_PART: u64 = 16;
+
 const COLUMNS: &str = "r.request_id, r.state, r.fence, r.attempt, r.failures, r.offered_again, r.user, r.thumbprint, r.device_id, \
-                       r.digest, r.code, r.message, r.leased_at_ms, c.cms";
+                       r.digest, r.code, r.message, r.leased_at_ms, c.cms, r.content";
 
 fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
     let code: i64 = row.get(1)?;
@@ -38,6 +43,7 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
         },
         outcome,
         leased_at_ms: row.get(12)?,
+        content: row.get(14)?,
     })
 }
 
@@ -78,8 +84,8 @@ pub(super) fn admit(
     let Some(known) = load(connection, &offer.request_id)? else {
         connection
             .prepare_cached(
-                "INSERT INTO requests (request_id, state, fence, attempt, user, thumbprint, device_id, leased_at_ms, updated_at_ms)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8)",
+                "INSERT INTO requests (request_id, state, fence, attempt, user, thumbprint, device_id, leased_at_ms, updated_at_ms, content)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?9)",
             )?
             .execute(params![
                 offer.request_id,
@@ -89,27 +95,53 @@ pub(super) fn admit(
                 offer.subject.user,
                 offer.subject.thumbprint,
                 offer.subject.device_id,
-                now_ms
+                now_ms,
+                offer.content
             ])?;
         return Ok(Admission::Work { failures: 0 });
     };
-    if known.outcome.is_none() {
+    let settled = matches!(known.state, State::Settled | State::Reported);
+    let changed = !known.content.is_empty() && known.content != offer.content;
+    if known.outcome.is_none() || (changed && !settled) {
+        // The password of an old PFX must not travel with the new one: what was made from the old content is dropped.
+        let failures = if changed { 0 } else { known.failures };
         connection
             .prepare_cached(
-                "UPDATE requests SET state = ?2, fence = ?3, attempt = max(attempt, ?4), updated_at_ms = ?5 WHERE request_id = ?1",
+                "UPDATE requests SET state = ?2, fence = ?3, attempt = max(attempt, ?4), updated_at_ms = ?5, content = ?6, failures = ?7,
+                   digest = NULL, code = NULL, message = NULL WHERE request_id = ?1",
             )?
-            .execute(params![offer.request_id, State::Leased.code(), fence, offer.attempt, now_ms])?;
-        return Ok(Admission::Work {
-            failures: known.failures,
-        });
+            .execute(params![
+                offer.request_id,
+                State::Leased.code(),
+                fence,
+                offer.attempt,
+                now_ms,
+                offer.content,
+                failures
+            ])?;
+        connection
+            .prepare_cached("DELETE FROM results WHERE request_id = ?1")?
+            .execute([&offer.request_id])?;
+        return Ok(Admission::Work { failures });
     }
+    // An outcome that the gateway has not taken is due again, also after a crash in the middle of its next upload.
+    let state = if settled { known.state } else { State::Outcome };
+    let outcome = match known.outcome {
+        // Only a gateway that lost what it had taken (a restored one) offers this; whoever asked has to ask anew.
+        Some(Outcome::Completed { digest, .. }) if changed => {
+            Some(Outcome::Completed { cms: None, digest })
+        }
+        outcome => outcome,
+    };
     // The time stays: what is offered again and again must not be remembered for ever.
     connection
-        .prepare_cached("UPDATE requests SET fence = ?2, offered_again = offered_again + 1 WHERE request_id = ?1")?
-        .execute(params![offer.request_id, fence])?;
+        .prepare_cached("UPDATE requests SET state = ?3, fence = ?2, offered_again = offered_again + 1 WHERE request_id = ?1")?
+        .execute(params![offer.request_id, fence, state.code()])?;
     Ok(Admission::Finished(Box::new(Entry {
+        state,
         fence: offer.fence,
         offered_again: known.offered_again.saturating_add(1),
+        outcome,
         ..known
     })))
 }
@@ -221,11 +253,24 @@ pub(super) fn ensure_room(connection: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Writes something, to see whether it can be written.
-pub(super) fn probe(connection: &Connection, now_ms: i64) -> rusqlite::Result<()> {
+/// Writes as much as a full batch of new requests needs, to see whether it can be written: with less, a nearly full disk would take
+/// the probe and refuse the next batch, over and over. Random, because some file systems keep nothing of anything else.
+pub(super) fn fill_probe(connection: &Connection, now_ms: i64) -> rusqlite::Result<()> {
     ensure_room(connection)?;
+    let (_, limit) = room(connection)?;
+    let bytes = (limit / PROBE_PART).min(PROBE_BYTES);
     connection
-        .execute("UPDATE probe SET at_ms = ?1 WHERE id = 1", [now_ms])
+        .execute(
+            "UPDATE probe SET at_ms = ?1, filler = randomblob(?2) WHERE id = 1",
+            params![now_ms, bytes.cast_signed()],
+        )
+        .map(drop)
+}
+
+/// Gives the probe's room back, for those that it was written for.
+pub(super) fn empty_probe(connection: &Connection) -> rusqlite::Result<()> {
+    connection
+        .execute("UPDATE probe SET filler = NULL WHERE id = 1", [])
         .map(drop)
 }
 

@@ -21,6 +21,7 @@ fn offer(id: &str, fence: u64) -> Offer {
         request_id: id.to_owned(),
         fence,
         attempt: u32::try_from(fence).unwrap(),
+        content: "content".to_owned(),
         subject: Subject {
             user: "u".to_owned(),
             thumbprint: "t".to_owned(),
@@ -88,6 +89,85 @@ async fn a_superseded_request_without_outcome_may_be_worked_on_again() {
         admit(&journal, "a", 5).await,
         Admission::Work { failures: 0 }
     );
+}
+
+#[tokio::test]
+async fn a_superseded_outcome_that_is_offered_again_is_the_sweepers_until_it_is_settled() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::at(0));
+    let journal = open(&folder.path().join("j"), &clock);
+    admit(&journal, "a", 1).await;
+    let outcome = Outcome::completed(b"cms".to_vec());
+    journal.record_outcome("a", outcome).await.unwrap();
+    journal.set_state("a", State::Superseded).await.unwrap();
+    let Admission::Finished(entry) = admit(&journal, "a", 3).await else {
+        panic!("its outcome is known");
+    };
+    assert_eq!((entry.state, entry.fence), (State::Outcome, 3));
+    let waiting = journal.in_state(State::Outcome, 9).await.unwrap();
+    assert_eq!(waiting.len(), 1);
+    assert_eq!(waiting[0].fence, 3);
+}
+
+#[tokio::test]
+async fn what_was_made_from_a_changed_record_is_never_delivered_for_the_new_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::at(0));
+    let journal = open(&folder.path().join("j"), &clock);
+    let changed = |id: &str| Offer {
+        content: "other".to_owned(),
+        ..offer(id, 2)
+    };
+    for (id, state) in [
+        ("outcome", State::Outcome),
+        ("superseded", State::Superseded),
+    ] {
+        admit(&journal, id, 1).await;
+        journal.blame(id).await.unwrap();
+        let outcome = Outcome::completed(b"old".to_vec());
+        journal.record_outcome(id, outcome).await.unwrap();
+        journal.set_state(id, state).await.unwrap();
+        let admission = journal.admit(vec![changed(id)]).await.unwrap().remove(0);
+        assert_eq!(admission, Admission::Work { failures: 0 }, "{id}");
+        let entry = journal.load(id).await.unwrap().unwrap();
+        assert_eq!((entry.state, entry.outcome), (State::Leased, None), "{id}");
+    }
+    // Taken by the gateway once: its event stands, its result is not sent for the new content.
+    admit(&journal, "settled", 1).await;
+    let outcome = Outcome::completed(b"old".to_vec());
+    journal.record_outcome("settled", outcome).await.unwrap();
+    journal.set_state("settled", State::Settled).await.unwrap();
+    let admission = journal.admit(vec![changed("settled")]).await.unwrap();
+    let [Admission::Finished(entry)] = admission.as_slice() else {
+        panic!("it is known");
+    };
+    assert!(matches!(
+        entry.outcome,
+        Some(Outcome::Completed { cms: None, .. })
+    ));
+}
+
+#[tokio::test]
+async fn a_journal_of_the_first_version_is_brought_up_to_date_and_keeps_its_outcomes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("j");
+    let clock = Arc::new(ManualClock::at(0));
+    let journal = open(&path, &clock);
+    admit(&journal, "a", 1).await;
+    let outcome = Outcome::completed(b"cms".to_vec());
+    journal.record_outcome("a", outcome.clone()).await.unwrap();
+    drop(journal);
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    connection
+        .execute_batch("ALTER TABLE requests DROP COLUMN content; ALTER TABLE probe DROP COLUMN filler; PRAGMA user_version = 1")
+        .unwrap();
+    drop(connection);
+    let journal = open(&path, &clock);
+    let Admission::Finished(entry) = admit(&journal, "a", 2).await else {
+        panic!("its outcome is known");
+    };
+    assert_eq!(entry.outcome, Some(outcome));
+    journal.probe().await.unwrap();
 }
 
 #[tokio::test]

@@ -192,8 +192,10 @@ impl Journal {
     /// [`JournalError`] when not.
     pub async fn probe(&self) -> Result<(), JournalError> {
         let now_ms = self.clock.now_ms();
-        self.call(move |connection| store::probe(connection, now_ms))
-            .await
+        self.call(move |connection| store::fill_probe(connection, now_ms))
+            .await?;
+        // In a transaction of its own: pages that are freed before they are committed are never written.
+        self.call(store::empty_probe).await
     }
 
     /// How it stands.

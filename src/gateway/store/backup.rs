@@ -74,8 +74,9 @@ impl Store {
 /// Puts a backup in the place of the database of a stopped gateway.
 ///
 /// Fences: connectors may still hold answers to leases that were given after the backup was made, under fences that the restored
-/// database would give again. Every fence therefore moves to the present time in milliseconds, which no fence that grew by ones from
-/// an earlier restore's time can have reached; what was leased at the backup's time waits again. What was delivered after the
+/// database would give again. Every fence of an open request therefore moves to the present time in milliseconds, which no fence that grew by ones from
+/// an earlier restore's time can have reached; what was leased at the backup's time waits again. What was settled by then keeps its fence, so that a
+/// connector whose answer was taken but who has not heard of it is told so. What was delivered after the
 /// backup was made is delivered again; tokens and certificates revoked after it must be revoked again.
 ///
 /// # Errors
@@ -136,7 +137,8 @@ fn prepare(source: &Connection, fresh: &Path, now_ms: i64) -> Result<u64, StoreE
     schema::migrate(&mut connection)?;
     connection.execute(
         "UPDATE requests SET fence = max(fence + 1, ?1), state = CASE state WHEN 'leased' THEN 'queued' ELSE state END,
-           due_ms = CASE state WHEN 'leased' THEN ?1 ELSE due_ms END",
+           due_ms = CASE state WHEN 'leased' THEN ?1 ELSE due_ms END
+         WHERE state IN ('queued', 'leased')",
         params![now_ms],
     )?;
     let open_requests = connection.query_row(

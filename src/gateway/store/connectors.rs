@@ -48,7 +48,11 @@ pub struct ConnectorRow {
     pub revoked_ms: Option<i64>,
 }
 
-fn refuse_revoked(transaction: &Transaction<'_>, certificate: &str) -> Result<(), StoreError> {
+/// Refuses a certificate that was revoked here.
+pub(super) fn refuse_revoked(
+    transaction: &Transaction<'_>,
+    certificate: &str,
+) -> Result<(), StoreError> {
     let refused = transaction
         .prepare_cached("SELECT 1 FROM refused_certificates WHERE certificate = ?")?
         .exists(params![certificate])?;

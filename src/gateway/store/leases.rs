@@ -4,6 +4,7 @@
 //! due is leased in that order. A request that keeps failing, or keeps taking connectors down with it, is therefore due again
 //! behind everything that came in the meantime and delays nobody.
 
+use super::connectors::refuse_revoked;
 use super::device_requests::{format_of, target_of};
 use super::records::{FULL, FULL_COLUMNS, read_record};
 use super::{Contact, Store, StoreError};
@@ -11,7 +12,7 @@ use crate::encoding::Base64Bytes;
 use crate::gateway::api::WorkItem;
 use rusqlite::params;
 
-/// Work in one answer: PFX bytes after which no further request is added.
+/// Work in one answer: bytes of PFX and certificates after which no further request is added.
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
 
 /// What a lease is given for.
@@ -72,6 +73,8 @@ impl Store {
             });
         }
         self.write(|transaction, now| {
+            // Again, and under the lock: a connector may have been revoked while it waited here, and what it gave up is due now.
+            refuse_revoked(transaction, &contact.certificate)?;
             transaction
                 .prepare_cached(
                     "UPDATE requests SET state = 'failed', settled_ms = ?1, failure_code = 'tooManyAttempts',
@@ -94,13 +97,14 @@ impl Store {
             let mut rows = select.query(params![now, terms.max])?;
             while let Some(row) = rows.next()? {
                 let (record, pfx) = read_record(row)?;
-                bytes = bytes.saturating_add(pfx.len());
+                let target: String = row.get(FULL_COLUMNS + 5)?;
+                // Certificates count too: what a connector reads of one answer is bounded.
+                bytes = bytes.saturating_add(pfx.len()).saturating_add(target.len());
                 if bytes > BATCH_BYTES && !work.is_empty() {
                     break;
                 }
                 let fence = row.get::<_, i64>(FULL_COLUMNS + 2)?.saturating_add(1);
                 let attempt = row.get::<_, u32>(FULL_COLUMNS + 3)?.saturating_add(1);
-                let target: String = row.get(FULL_COLUMNS + 5)?;
                 let format: String = row.get(FULL_COLUMNS + 6)?;
                 taken.push((row.get(FULL_COLUMNS)?, fence, attempt));
                 work.push(WorkItem {

@@ -46,6 +46,31 @@ async fn all(log: &EventLog, filter: Filter) -> Vec<crate::telemetry::Event> {
 }
 
 #[tokio::test]
+async fn what_the_cap_removes_while_the_log_closes_is_told_too() {
+    let folder = tempfile::tempdir().unwrap();
+    for number in 0..50 {
+        let name = format!("admin-20260101T000000{number:09}Z-0000.log");
+        std::fs::write(
+            folder.path().join(name),
+            success("old").finish(0, "i").line(),
+        )
+        .unwrap();
+    }
+    let mut config = config(folder.path());
+    config.archives_max_bytes = 0;
+    let log = open(&config);
+    log.close().await;
+    let admin = std::fs::read_to_string(folder.path().join("admin.log")).unwrap();
+    let removed: usize = admin
+        .lines()
+        .map(|line| serde_json::from_str::<crate::telemetry::Event>(line).unwrap())
+        .filter(|event| event.id == EventKind::LogCapReached.id())
+        .map(|event| event.fields["removed"].as_array().unwrap().len())
+        .sum();
+    assert_eq!(removed, 50);
+}
+
+#[tokio::test]
 async fn rotation_and_compression_lose_no_line_and_keep_the_order() {
     let folder = tempfile::tempdir().unwrap();
     let log = open(&config(folder.path()));

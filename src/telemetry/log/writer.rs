@@ -282,11 +282,25 @@ impl Writer {
             self.confirm(waiting);
             self.count_bytes();
         }
+        self.archiver.stop();
+        // What the archiver did last is told too.
+        while let Ok(command) = queue.try_recv() {
+            match command {
+                Command::CapReached(removed) => self.report_removed(&removed),
+                // Whoever wants it durable hears that the log is closed, and does it again after the next start.
+                Command::Write {
+                    draft,
+                    durable: None,
+                } => {
+                    let _ = self.write(draft, true);
+                }
+                _ => {}
+            }
+        }
         for (_, file) in &mut self.files {
             let length = file.length();
             let _ = file.sync(length);
         }
-        self.archiver.stop();
     }
 
     /// One synchronisation for all that wait.

@@ -44,6 +44,28 @@ fn a_lease_carries_the_record_exactly_as_it_was_imported() {
 }
 
 #[test]
+fn an_answer_is_bounded_by_its_certificates_too() {
+    let bench = Bench::new();
+    bench
+        .store
+        .create_record(&actor(), &record("a@b", b"PFX"))
+        .unwrap();
+    let mut message = device_request("a@b", None);
+    message.device.intermediates = vec![Base64Bytes(vec![7; 1024 * 1024]); 2];
+    for _ in 0..4 {
+        bench
+            .store
+            .create_device_request(&NewDeviceRequest {
+                message: &message,
+                requested_by: "token",
+                max_open: 1000,
+            })
+            .unwrap();
+    }
+    assert_eq!(bench.lease(&contact("a")).len(), 1);
+}
+
+#[test]
 fn a_completion_counts_once_and_its_repetition_changes_nothing() {
     let bench = Bench::new();
     let id = bench.queued("a@b");

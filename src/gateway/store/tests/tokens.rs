@@ -63,6 +63,20 @@ fn an_instance_name_belongs_to_the_certificate_that_used_it_first() {
 }
 
 #[test]
+fn a_connector_that_is_revoked_while_it_waits_gets_no_work() {
+    let bench = Bench::new();
+    let one = contact("one");
+    bench.store.admit(&one, &identity("one"), None).unwrap();
+    bench.queued("a@b");
+    bench.store.revoke_connector(&actor(), "one").unwrap();
+    assert!(matches!(
+        bench.store.lease(&one, "one", &TERMS),
+        Err(StoreError::ConnectorRefused(_))
+    ));
+    assert_eq!(bench.lease(&contact("two")).len(), 1);
+}
+
+#[test]
 fn a_revoked_connector_is_refused_under_every_name_and_loses_its_leases() {
     let bench = Bench::new();
     let a = contact("a");
