@@ -10,7 +10,7 @@
 
 mod cli_common;
 
-use cli_common::{Token, openssl, text, write};
+use cli_common::{Token, openssl, program, text, write};
 use std::fs;
 use std::path::PathBuf;
 
@@ -88,6 +88,29 @@ impl Bench {
         args.extend(key);
         openssl(&args);
         (cert, secret)
+    }
+
+    /// An authority that has issued nothing.
+    fn authority(&self) -> PathBuf {
+        let anchor = self.path("ca.pem");
+        openssl(&[
+            "req",
+            "-x509",
+            "-nodes",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=authority",
+            "-newkey",
+            "rsa:2048",
+            "-keyout",
+            text(&self.path("ca.key")),
+            "-out",
+            text(&anchor),
+            "-addext",
+            "keyUsage=critical,keyCertSign",
+        ]);
+        anchor
     }
 
     fn decrypted(&self, message: &str, secret: &std::path::Path) -> Vec<u8> {
@@ -191,24 +214,7 @@ fn a_device_of_another_authority_is_refused_when_anchors_are_given() {
     let bench = Bench::new();
     let encrypted = bench.encrypted("sha512");
     let (cert, _) = bench.device("rsa", &["-newkey", "rsa:2048"], "keyEncipherment");
-    let anchor = bench.path("ca.pem");
-    openssl(&[
-        "req",
-        "-x509",
-        "-nodes",
-        "-days",
-        "2",
-        "-subj",
-        "/CN=authority",
-        "-newkey",
-        "rsa:2048",
-        "-keyout",
-        text(&bench.path("ca.key")),
-        "-out",
-        text(&anchor),
-        "-addext",
-        "keyUsage=critical,keyCertSign",
-    ]);
+    let anchor = bench.authority();
     let out = bench.path("out.cms");
     let ran = bench.token.run(&[
         "recrypt",
@@ -229,6 +235,59 @@ fn a_device_of_another_authority_is_refused_when_anchors_are_given() {
     assert_eq!(ran.code, 1);
     assert!(ran.error()["code"].as_str().unwrap().starts_with("device_"));
     assert!(!out.exists());
+}
+
+#[test]
+fn the_rules_of_a_named_configuration_hold() {
+    let bench = Bench::new();
+    let encrypted = bench.encrypted("sha1");
+    let (cert, _) = bench.device("rsa", &["-newkey", "rsa:2048"], "keyEncipherment");
+    let authority = bench.authority();
+    let out = bench.path("out.cms");
+    let run = |engine: &str, format: &str| {
+        let config = bench.path("engine.toml");
+        let token = bench.token.section();
+        let text_of_it =
+            format!("[engine]\nsocket = \"engine.sock\"\n{engine}[engine.token]\n{token}");
+        write(&config, text_of_it, 0o600);
+        program(
+            &[
+                "recrypt",
+                "--config",
+                text(&config),
+                "--encrypted-password",
+                text(&encrypted),
+                "--padding",
+                "oaep-sha1",
+                "--device-cert",
+                text(&cert),
+                "--format",
+                format,
+                "--out",
+                text(&out),
+                "--json",
+            ],
+            &[],
+        )
+    };
+    let nothing = run("", "modern");
+    assert_eq!(
+        (nothing.code, &nothing.error()["code"]),
+        (2, &"anchors".into())
+    );
+    let anchored = format!("device_anchors = [{:?}]\n", text(&authority));
+    let stranger = run(&anchored, "modern");
+    assert_eq!(stranger.code, 1);
+    let code = stranger.error()["code"].clone();
+    assert!(code.as_str().unwrap().starts_with("device_"), "{code}");
+    let excepted = "exceptions = [\"no-device-anchors\"]\n";
+    let old = run(excepted, "compatible-des-ede3");
+    assert_eq!(
+        (old.code, &old.error()["code"]),
+        (2, &"format_not_allowed".into())
+    );
+    assert!(!out.exists());
+    assert_eq!(run(excepted, "modern").json()["deviceAnchored"], false);
 }
 
 #[test]

@@ -280,6 +280,8 @@ pub fn a_key_that_could_leave_is_refused(token: &TestToken) {
             Attribute::Sensitive(false),
             Attribute::Extractable(true),
             Attribute::Decrypt(true),
+            Attribute::Sign(false),
+            Attribute::Unwrap(false),
         ],
     );
     let key = custody.keys().unwrap().remove(0);
@@ -322,7 +324,10 @@ pub fn a_key_for_other_purposes_is_refused(token: &TestToken) {
         ],
     );
     let key = custody.keys().unwrap().remove(0);
-    assert_eq!(key.problems, [KeyProblem::NotForDecryption]);
+    assert_eq!(
+        key.problems,
+        [KeyProblem::NotForDecryption, KeyProblem::OtherUses]
+    );
     let refused = error(custody.decrypt(&key.fingerprint, Padding::OaepSha1, &[1; 256]));
     assert_eq!(refused.code(), "key_refused");
 }
@@ -337,6 +342,8 @@ pub fn a_key_that_asks_for_the_pin_each_time_is_refused(token: &TestToken) {
             Attribute::Sensitive(true),
             Attribute::Extractable(false),
             Attribute::Decrypt(true),
+            Attribute::Sign(false),
+            Attribute::Unwrap(false),
             Attribute::AlwaysAuthenticate(true),
         ],
     );
