@@ -247,7 +247,7 @@ impl Progress {
         let bar = ProgressBar::with_draw_target(Some(length), target);
         // The template is constant; should it ever be wrong, indicatif's own style does.
         if let Ok(style) =
-            ProgressStyle::with_template("{msg:48} {bar:24.green} {pos:>4}/{len} {elapsed:>5}")
+            ProgressStyle::with_template("{msg:45} {bar:18.green} {pos:>4}/{len:<4} {elapsed:>4}")
         {
             bar.set_style(style.progress_chars("━╸─"));
         }
