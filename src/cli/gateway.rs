@@ -145,7 +145,8 @@ impl From<GatewayError> for Failure {
             GatewayError::File { .. } | GatewayError::Certificates(_) => {
                 Self::usage("gateway_files", error.to_string())
             }
-            GatewayError::Listen { .. } => Self::failed("gateway_listen", error.to_string()),
+            GatewayError::Listen { .. } => Self::failed("gateway_listen", error.to_string())
+                .hint("end what uses the address, or choose another one with `gateway.listen`"),
             other => Self::failed("gateway_start", other.to_string()),
         }
     }
