@@ -17,7 +17,7 @@ pub struct ConfigArgs {
 enum ConfigCommand {
     /// Print a whole configuration file with an explanation of every key
     Example,
-    /// Check a configuration file: its keys and values, and the files that it names
+    /// Check a configuration file: its keys and values, and with `--for` the files that it names
     Check {
         /// Configuration file
         #[arg(long, value_name = "FILE")]
@@ -64,7 +64,12 @@ fn check(path: &Path, processes: &[Process]) -> Result<Report, Failure> {
     }
     let problems = problem_list(&config.inconsistencies());
     if problems.is_empty() {
-        let text = format!("{}: every key and value is fine", path.display());
+        let files = if processes.is_empty() {
+            "; the files that it names were not looked at (`--for engine|run|gateway|import` does that)"
+        } else {
+            ", and so are the files"
+        };
+        let text = format!("{}: every key and value is fine{files}", path.display());
         return Ok(Report::done(json!({"ok": true, "problems": []}), text));
     }
     Ok(Report {

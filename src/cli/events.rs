@@ -4,7 +4,7 @@ use super::output;
 use super::status::{control_socket, unanswered};
 use crate::clock::{Clock, SystemClock, parse_rfc3339};
 use crate::connector::control::client;
-use crate::telemetry::catalogue::Log;
+use crate::telemetry::catalogue::{EventKind, Log};
 use crate::telemetry::log::Filter;
 use clap::{Args, ValueEnum};
 use std::io::Write;
@@ -32,10 +32,10 @@ pub struct EventsArgs {
     #[arg(long = "log-name", value_name = "LOG")]
     pub log_name: Option<LogName>,
     /// Only with this number; may be repeated
-    #[arg(long = "id", value_name = "NUMBER")]
+    #[arg(long = "id", value_name = "NUMBER", value_parser = number)]
     pub ids: Vec<u16>,
     /// Only of this task category
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = category)]
     pub category: Option<String>,
     /// Only of this request
     #[arg(long, value_name = "REQUEST")]
@@ -84,6 +84,21 @@ pub fn run(args: &EventsArgs, json: bool) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => output::finish(Err(unanswered(error)), json),
+    }
+}
+
+fn category(text: &str) -> Result<String, String> {
+    if EventKind::ALL.iter().any(|event| event.category() == text) {
+        Ok(text.to_owned())
+    } else {
+        Err("no event has this category; docs/events.md lists them".to_owned())
+    }
+}
+
+fn number(text: &str) -> Result<u16, String> {
+    match text.parse() {
+        Ok(id) if EventKind::ALL.iter().any(|event| event.id() == id) => Ok(id),
+        _ => Err("no event has this number; docs/events.md lists them".to_owned()),
     }
 }
 

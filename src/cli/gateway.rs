@@ -145,7 +145,8 @@ impl From<GatewayError> for Failure {
             GatewayError::File { .. } | GatewayError::Certificates(_) => {
                 Self::usage("gateway_files", error.to_string())
             }
-            GatewayError::Listen { .. } => Self::failed("gateway_listen", error.to_string()),
+            GatewayError::Listen { .. } => Self::failed("gateway_listen", error.to_string())
+                .hint("end what uses the address, or choose another one with `gateway.listen`"),
             other => Self::failed("gateway_start", other.to_string()),
         }
     }
@@ -169,15 +170,17 @@ fn serve(config: &GatewayConfig) -> Result<Report, Failure> {
     })
 }
 
-/// Over with the first SIGTERM or SIGINT.
+/// Over with the first SIGTERM, SIGINT or SIGHUP (there is no reload: a hang-up ends it in order, too).
 fn stop_signals() -> std::io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
     Ok(async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
+            _ = hangup.recv() => {}
         }
     })
 }

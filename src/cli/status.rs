@@ -46,7 +46,13 @@ pub(super) fn control_socket(config: &Path, command: &'static str) -> Result<Pat
 
 /// Why the running service could not be asked.
 pub(super) fn unanswered(error: ControlError) -> Failure {
-    Failure::failed(error.code(), error.to_string())
+    let unreached = matches!(error, ControlError::NotRunning { .. });
+    let failure = Failure::failed(error.code(), error.to_string());
+    if unreached {
+        failure.hint("start the connector (`run`) with this configuration file, and ask as the user who runs it")
+    } else {
+        failure
+    }
 }
 
 /// The status as a table for people.

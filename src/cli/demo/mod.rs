@@ -105,7 +105,16 @@ pub fn run(args: &DemoArgs, quiet: bool) -> Result<Summary, DemoError> {
         DemoError::step("demo", format!("cannot find its own program: {error}"))
     })?;
     let folder = temporary_folder()?;
-    let result = run_in(args, quiet, program, folder.clone());
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let result = run_in(args, quiet, program, folder.clone(), &interrupted);
+    // Ctrl-C reaches OpenSSL and GnuTLS, too: that they failed then is not what went wrong.
+    let result = result.map_err(|error| {
+        if interrupted.load(Ordering::Relaxed) {
+            DemoError::step("demo", "it was interrupted; everything it started is ended")
+        } else {
+            error
+        }
+    });
     if args.keep {
         if !quiet {
             eprintln!("Everything is left in {}", folder.display());
@@ -122,14 +131,17 @@ fn run_in(
     quiet: bool,
     program: PathBuf,
     folder: PathBuf,
+    interrupted: &Arc<AtomicBool>,
 ) -> Result<Summary, DemoError> {
     let started = Instant::now();
-    let interrupted = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        signal_hook::flag::register(signal, Arc::clone(&interrupted))
+        signal_hook::flag::register(signal, Arc::clone(interrupted))
             .map_err(|error| DemoError::step("signals", error.to_string()))?;
     }
-    let progress = Progress { quiet, interrupted };
+    let progress = Progress {
+        quiet,
+        interrupted: Arc::clone(interrupted),
+    };
     let users = usize::from(args.users);
 
     let step = progress.steps("Preparing token, custody key and certificates", 1);
@@ -247,7 +259,7 @@ impl Progress {
         let bar = ProgressBar::with_draw_target(Some(length), target);
         // The template is constant; should it ever be wrong, indicatif's own style does.
         if let Ok(style) =
-            ProgressStyle::with_template("{msg:48} {bar:24.green} {pos:>4}/{len} {elapsed:>5}")
+            ProgressStyle::with_template("{msg:45} {bar:18.green} {pos:>4}/{len:<4} {elapsed:>4}")
         {
             bar.set_style(style.progress_chars("━╸─"));
         }

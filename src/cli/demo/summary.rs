@@ -117,7 +117,7 @@ impl fmt::Display for Summary {
         let firmware = self.status_text("/engine/token/firmwareVersion");
         writeln!(
             f,
-            "  token       {} ({model}, firmware {firmware}); the custody key was made there and cannot leave",
+            "  token       {} ({model}, firmware {firmware})\n  custody key made on the token, and cannot leave it",
             self.token_name
         )?;
         writeln!(
@@ -139,11 +139,11 @@ impl fmt::Display for Summary {
         }
         writeln!(
             f,
-            "  processes   engine (supervisor, custody, formats), gateway, connector; ended again"
+            "  processes   engine (supervisor, custody, formats), gateway, connector; ended"
         )?;
         writeln!(
             f,
-            "  time        {:.1} s in all, {seconds:.1} s from the first request to the last delivery",
+            "  time        {:.1} s in all, {seconds:.1} s from first request to last delivery",
             self.elapsed.as_secs_f64()
         )?;
         for problem in self.problems.iter().take(5) {

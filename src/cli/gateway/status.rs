@@ -80,6 +80,20 @@ pub(super) fn run(args: &StatusArgs) -> Result<Report, Failure> {
     ))
 }
 
+/// What the lowest layer said, too: the HTTP client's own message does not say what was refused.
+fn unreachable(args: &StatusArgs, error: reqwest::Error) -> Failure {
+    let error = error.without_url();
+    let mut message = format!("no answer from {}: {error}", args.gateway);
+    let mut source = std::error::Error::source(&error);
+    while let Some(cause) = source {
+        message = format!("{message}: {cause}");
+        source = cause.source();
+    }
+    failed(message).hint(
+        "check that the gateway runs, address and port, and that its certificate chains to `--gateway-ca` and names its host",
+    )
+}
+
 fn client(args: &StatusArgs) -> Result<reqwest::Client, Failure> {
     let tls = crate::tls::client_config(&args.gateway_ca, None)
         .map_err(|error| Failure::usage("gateway_ca", error.to_string()))?;
@@ -105,7 +119,7 @@ async fn ask<T: DeserializeOwned>(
         .header(AUTHORIZATION, bearer.clone())
         .send()
         .await
-        .map_err(|error| failed(error.without_url().to_string()))?;
+        .map_err(|error| unreachable(args, error))?;
     let status = response.status();
     let mut body = Vec::new();
     while let Some(chunk) = response

@@ -16,7 +16,10 @@ pub(super) fn list(args: &ListArgs) -> Result<Report, Failure> {
         thumbprint: None,
     };
     let records = service::block_on(client.list(&selection))?;
-    let mut text = format!("{} records", records.len());
+    let mut text = match records.len() {
+        1 => "1 record".to_owned(),
+        count => format!("{count} records"),
+    };
     for record in &records {
         let _ = write!(
             text,
