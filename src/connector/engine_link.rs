@@ -2,7 +2,7 @@
 
 use super::backoff::Backoff;
 use crate::config::RetryConfig;
-use crate::engine::api::{EngineStatus, FailureCode, RecryptRequest, Recrypted};
+use crate::engine::api::{EngineStatus, FailureCode, RecryptRequest, Recrypted, TOKEN_OPENING};
 use crate::engine::client::{EngineClient, RecryptError};
 use crate::telemetry::catalogue::EventKind;
 use crate::telemetry::{Draft, EventLog};
@@ -172,8 +172,7 @@ impl EngineLink {
     }
 }
 
-/// What was told since the engine last answered. A starting engine says «being opened» before it knows that the PIN is wrong: each
-/// reason is worth an event, but only once.
+/// What was told since the engine last answered: each reason is worth an event, but only once.
 #[derive(Debug, Default)]
 struct Outage {
     told: Vec<EngineHealth>,
@@ -200,6 +199,10 @@ impl Outage {
             .field("reason", reason.clone()),
             EngineHealth::Up | EngineHealth::Unknown => return Vec::new(),
         };
+        // A start is no outage: what comes of it is told.
+        if matches!(now, EngineHealth::TokenDown(reason) if reason == TOKEN_OPENING) {
+            return Vec::new();
+        }
         if self.told.contains(now) || self.told.len() >= MOST_REASONS {
             return Vec::new();
         }

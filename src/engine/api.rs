@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 /// Version of these messages; a greeting with another one is refused.
 pub const API_VERSION: u16 = 1;
 
+/// [`EngineStatus::token_problem`] of an engine that has just started: no problem yet, but no token either.
+pub const TOKEN_OPENING: &str = "the token is being opened";
+
 /// How the password is encrypted to the device (RFC 5652 EnvelopedData, one recipient by issuerAndSerialNumber).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

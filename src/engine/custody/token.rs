@@ -2,6 +2,7 @@
 //! has changed, because tokens lock themselves.
 
 use crate::config::EngineConfig;
+use crate::engine::api::TOKEN_OPENING;
 use hsm::Custody;
 use hsm::PinProblem;
 use hsm::pin::PinSource;
@@ -66,7 +67,7 @@ impl TokenHolder {
         match &*self.lock() {
             State::Open(custody) => Ok(Arc::clone(custody)),
             State::Failed { problem } | State::Waiting { problem } => Err(problem.clone()),
-            State::Opening { .. } => Err("the token is being opened".to_owned()),
+            State::Opening { .. } => Err(TOKEN_OPENING.to_owned()),
         }
     }
 

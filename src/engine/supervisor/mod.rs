@@ -19,7 +19,7 @@ use event::Event;
 use listener::Listener;
 use part::{Launch, PartKind};
 use router::Router;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -72,13 +72,19 @@ pub fn run(
     let mut listener = Listener::bind(&config.socket, others_may_call)?;
 
     let (events, queue) = sync_channel(EVENT_QUEUE);
-    let mut signals = Signals::new([SIGTERM, SIGINT])?;
+    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
     let handle = signals.handle();
     let stopping = events.clone();
     let watching = std::thread::Builder::new()
         .name("signals".to_owned())
         .spawn(move || {
-            for _ in signals.forever() {
+            for signal in signals.forever() {
+                if signal == SIGHUP {
+                    tracing::warn!(
+                        "SIGHUP changes nothing: anchors, importers and the token are read at the start; restart the engine"
+                    );
+                    continue;
+                }
                 if stopping.send(Event::Stop).is_err() {
                     return;
                 }
