@@ -15,6 +15,10 @@ use std::time::Duration;
 
 /// The largest answer that is read, in bytes.
 const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
+/// The connector's own name of a call; the service logs it.
+const CLIENT_REQUEST_ID: &str = "client-request-id";
+/// The service's name of a call.
+const REQUEST_ID: &str = "request-id";
 /// Longest name of a request.
 const MAX_REQUEST_ID: usize = 128;
 /// Bounds of a lease as it is believed, in milliseconds.
@@ -36,11 +40,11 @@ pub(super) struct Leased {
     pub(super) work: Vec<WorkItem>,
     /// Items that were none, with the first reason.
     pub(super) malformed: Option<(usize, String)>,
-    /// `x-request-id` of the call.
+    /// Both ids of the call, see [`CallError::correlation`].
     pub(super) correlation: Option<String>,
 }
 
-/// An answer with its `x-request-id`.
+/// An answer with both ids of the call, see [`CallError::correlation`].
 pub(super) type Answer<T> = Result<(T, Option<String>), CallError>;
 
 impl GatewayClient {
@@ -243,7 +247,7 @@ impl GatewayClient {
             .map_err(|error| failed(CallErrorKind::Garbage, error.to_string(), &correlation))?;
         let mut request = self.http.post(url).json(body).timeout(limit);
         if let Some(id) = &correlation {
-            request = request.header("x-request-id", id);
+            request = request.header(CLIENT_REQUEST_ID, id);
         }
         let unreachable = |error: reqwest::Error, correlation: &Option<String>| {
             failed(
@@ -258,11 +262,18 @@ impl GatewayClient {
             .map_err(|error| unreachable(error, &correlation))?;
         if let Some(theirs) = response
             .headers()
-            .get("x-request-id")
+            .get(REQUEST_ID)
             .and_then(|value| value.to_str().ok())
-            .filter(|value| !value.is_empty() && value.len() <= MAX_REQUEST_ID)
+            .filter(|value| {
+                !value.is_empty()
+                    && value.len() <= MAX_REQUEST_ID
+                    && value.bytes().all(|byte| byte.is_ascii_graphic())
+            })
         {
-            correlation = Some(theirs.to_owned());
+            correlation = Some(match correlation {
+                Some(ours) => format!("{ours} {theirs}"),
+                None => theirs.to_owned(),
+            });
         }
         let status = response.status();
         let mut bytes = Vec::new();
