@@ -38,7 +38,7 @@ fn the_page_of_events_is_the_catalogue() {
          | `log`, `level` | `admin`, `operational`, `debug`; `information`, `warning`, `error` |\n\
          | `instance` | the connector that wrote it |\n\
          | `requestId` | the request it speaks of, when there is one |\n\
-         | `correlationId` | `x-request-id` of the call to the service, when there was one |\n\
+         | `correlationId` | `client-request-id` of the call to the service, when there was one, and `request-id` of its answer, with a space between them |\n\
          | `message` | what happened, in words |\n\
          | `fields` | figures and names; never a secret |\n\n\
          Each request has exactly one event 2000 or 2001 over all connectors, written by the one whose answer the service accepted,\n\

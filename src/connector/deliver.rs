@@ -15,7 +15,7 @@ pub(super) const PARKED: &str = "parked";
 /// How one upload ended.
 #[derive(Debug)]
 pub(super) enum Upload {
-    /// The gateway has it from this instance; with the `x-request-id` of the call.
+    /// The gateway has it from this instance; with both ids of the call.
     Accepted(Option<String>),
     /// The request is no longer ours.
     NotOurs(CallError),

@@ -85,7 +85,7 @@ pub struct CallError {
     pub kind: CallErrorKind,
     /// In words, without the address.
     pub message: String,
-    /// `x-request-id` of the call.
+    /// `client-request-id` of the call and, when it was answered, a space and the `request-id` of the answer.
     pub correlation: Option<String>,
 }
 

@@ -10,10 +10,15 @@ use crate::gateway::api::{
 use reqwest::{Client, StatusCode, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::error::Category;
 use std::time::Duration;
 
 /// The largest answer that is read, in bytes.
 const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
+/// The connector's own name of a call; the service logs it.
+const CLIENT_REQUEST_ID: &str = "client-request-id";
+/// The service's name of a call.
+const REQUEST_ID: &str = "request-id";
 /// Longest name of a request.
 const MAX_REQUEST_ID: usize = 128;
 /// Bounds of a lease as it is believed, in milliseconds.
@@ -35,11 +40,11 @@ pub(super) struct Leased {
     pub(super) work: Vec<WorkItem>,
     /// Items that were none, with the first reason.
     pub(super) malformed: Option<(usize, String)>,
-    /// `x-request-id` of the call.
+    /// Both ids of the call, see [`CallError::correlation`].
     pub(super) correlation: Option<String>,
 }
 
-/// An answer with its `x-request-id`.
+/// An answer with both ids of the call, see [`CallError::correlation`].
 pub(super) type Answer<T> = Result<(T, Option<String>), CallError>;
 
 impl GatewayClient {
@@ -135,12 +140,9 @@ impl GatewayClient {
             malformed: None,
             correlation,
         };
-        for value in items.work {
+        for (place, value) in items.work.into_iter().enumerate() {
             // One bad item must not hold up the others.
-            match serde_json::from_value::<WorkItem>(value)
-                .map_err(|error| error.to_string())
-                .and_then(checked)
-            {
+            match read_item(place, value) {
                 Ok(item) => leased.work.push(item),
                 Err(reason) => {
                     let (count, first) = leased.malformed.take().unwrap_or((0, reason));
@@ -218,7 +220,10 @@ impl GatewayClient {
             Ok(answer) => Ok((answer, correlation)),
             Err(error) => Err(CallError {
                 kind: CallErrorKind::Garbage,
-                message: format!("the service's answer is none of this protocol: {error}"),
+                message: format!(
+                    "the service's answer is none of this protocol: {}",
+                    place_of(&error)
+                ),
                 correlation,
             }),
         }
@@ -242,7 +247,7 @@ impl GatewayClient {
             .map_err(|error| failed(CallErrorKind::Garbage, error.to_string(), &correlation))?;
         let mut request = self.http.post(url).json(body).timeout(limit);
         if let Some(id) = &correlation {
-            request = request.header("x-request-id", id);
+            request = request.header(CLIENT_REQUEST_ID, id);
         }
         let unreachable = |error: reqwest::Error, correlation: &Option<String>| {
             failed(
@@ -257,11 +262,18 @@ impl GatewayClient {
             .map_err(|error| unreachable(error, &correlation))?;
         if let Some(theirs) = response
             .headers()
-            .get("x-request-id")
+            .get(REQUEST_ID)
             .and_then(|value| value.to_str().ok())
-            .filter(|value| !value.is_empty() && value.len() <= MAX_REQUEST_ID)
+            .filter(|value| {
+                !value.is_empty()
+                    && value.len() <= MAX_REQUEST_ID
+                    && value.bytes().all(|byte| byte.is_ascii_graphic())
+            })
         {
-            correlation = Some(theirs.to_owned());
+            correlation = Some(match correlation {
+                Some(ours) => format!("{ours} {theirs}"),
+                None => theirs.to_owned(),
+            });
         }
         let status = response.status();
         let mut bytes = Vec::new();
@@ -286,6 +298,28 @@ impl GatewayClient {
 
 fn path(request_id: &str, verb: &str) -> String {
     format!("connector/v1/requests/{request_id}/{verb}")
+}
+
+/// What is wrong with JSON, without its content: serde quotes what it did not expect, and this goes into the log.
+fn place_of(error: &serde_json::Error) -> String {
+    let category = match error.classify() {
+        Category::Io => "read error",
+        Category::Syntax => "syntax error",
+        Category::Data => "data of another form",
+        Category::Eof => "early end",
+    };
+    // Content that is in memory already has no place; serde says 0 then.
+    match (error.line(), error.column()) {
+        (0, _) => category.to_owned(),
+        (line, column) => format!("{category} at line {line} column {column}"),
+    }
+}
+
+/// The item that is `place`th in an answer, counted from 0.
+fn read_item(place: usize, value: serde_json::Value) -> Result<WorkItem, String> {
+    serde_json::from_value(value)
+        .map_err(|error| format!("item {place}: {}", place_of(&error)))
+        .and_then(checked)
 }
 
 fn checked(mut item: WorkItem) -> Result<WorkItem, String> {
@@ -343,4 +377,25 @@ fn causes(error: &dyn std::error::Error) -> String {
         next = cause.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::{place_of, read_item};
+
+    #[test]
+    fn the_reason_for_a_malformed_answer_quotes_nothing_of_it() {
+        let marker = "CONTENT-MARKER";
+        for item in [
+            serde_json::json!(marker),
+            serde_json::json!({ "requestId": "r", "fence": marker }),
+            serde_json::json!({ marker: 1 }),
+        ] {
+            let reason = read_item(3, item).unwrap_err();
+            assert_eq!(reason, "item 3: data of another form");
+        }
+        let error = serde_json::from_str::<u8>(&format!("\"{marker}\"")).unwrap_err();
+        assert_eq!(place_of(&error), "data of another form at line 1 column 16");
+    }
 }

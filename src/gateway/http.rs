@@ -157,6 +157,10 @@ impl IntoResponse for Reply {
     }
 }
 
+/// Path of the route that answered, for the log.
+#[derive(Clone, Copy)]
+struct RoutePath(&'static str);
+
 /// What a handler's call becomes.
 pub(super) type Answering = Pin<Box<dyn Future<Output = Result<Reply, ApiError>> + Send>>;
 
@@ -176,10 +180,12 @@ pub(super) fn router(app: &Arc<App>) -> Router {
             } else {
                 answer(app, route, id, request).await
             };
-            match answered {
+            let mut response = match answered {
                 Ok(reply) => reply.into_response(),
                 Err(error) => error.into_response(),
-            }
+            };
+            response.extensions_mut().insert(RoutePath(route.path));
+            response
         };
         router = router.route(route.path, on(filter(route), handler));
     }
@@ -471,13 +477,23 @@ pub(super) async fn serve(router: Router, peer: Peer, mut request: Request<Body>
         .filter(|value| value.len() <= 128 && value.as_bytes().iter().all(u8::is_ascii_graphic))
         .cloned();
     request.extensions_mut().insert(peer);
+    let method = request.method().clone();
     // The router's error type is Infallible.
     let Ok(mut response) = router.oneshot(request).await;
-    let headers = response.headers_mut();
-    if let Some(value) = fips::random::uuid_v4()
+    let request_id = fips::random::uuid_v4()
         .ok()
-        .and_then(|id| HeaderValue::try_from(id).ok())
-    {
+        .and_then(|id| HeaderValue::try_from(id).ok());
+    // The route, not the path or the query: they hold names of people and objects.
+    tracing::debug!(
+        request_id = request_id.as_ref().and_then(|id| id.to_str().ok()),
+        client_request_id = client_request_id.as_ref().and_then(|id| id.to_str().ok()),
+        %method,
+        route = response.extensions().get::<RoutePath>().map(|route| route.0),
+        status = response.status().as_u16(),
+        "answered"
+    );
+    let headers = response.headers_mut();
+    if let Some(value) = request_id {
         headers.insert(REQUEST_ID, value);
     }
     if let Some(value) = client_request_id {

@@ -29,7 +29,7 @@ pub struct Event {
     /// The request it speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
-    /// `x-request-id` of the call to the service that it came from.
+    /// `client-request-id` of the call to the service that it came from and, after a space, the `request-id` of its answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub correlation_id: Option<String>,
     /// What happened, in words.
@@ -109,7 +109,7 @@ impl Draft {
         self
     }
 
-    /// `x-request-id` of the call it came from, when there was one.
+    /// The ids of the call it came from, when there was one.
     #[must_use]
     pub fn correlation(mut self, id: Option<&str>) -> Self {
         self.correlation_id = id.map(|id| bounded(id.to_owned()));

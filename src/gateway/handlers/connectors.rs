@@ -53,7 +53,7 @@ pub(crate) async fn lease(call: Call) -> Result<Reply, ApiError> {
         }
         let until_due = lease
             .next_due_ms
-            .and_then(|due| u64::try_from(due.saturating_sub(now_ms)).ok())
+            .and_then(|due| u64::try_from(due.saturating_sub(now_ms).max(0)).ok())
             .map_or(LOOK_EVERY, Duration::from_millis)
             .max(Duration::from_millis(10));
         tokio::select! {

@@ -81,8 +81,10 @@ impl Store {
 ///
 /// # Errors
 /// [`StoreError::InUse`] while a gateway or one of its commands has the database open; [`StoreError::Foreign`],
-/// [`StoreError::NewerSchema`] or [`StoreError::Damaged`] for the backup; a failure of the files. The old database is untouched
-/// until the new one is complete and on the disk.
+/// [`StoreError::NewerSchema`] or [`StoreError::Damaged`] for the backup; a failure of the files. The old database keeps its
+/// content until the new one is complete and on the disk: its write-ahead log is folded into it before the log is deleted, so that
+/// after a crash there is either all of the old database or all of the new one. Only when the old database is so damaged that its
+/// log cannot be folded in does a crash between the two leave it without the log; the restore is then to be repeated.
 pub fn restore(
     from: &Path,
     database: &Path,
@@ -118,15 +120,41 @@ pub fn restore(
             return Err(error);
         }
     };
+    if let Err(error) = fold_log(database) {
+        // A damaged database is what restores are for.
+        tracing::warn!(%error, "the old database's log could not be folded into it and is deleted");
+    }
     // The old log must be gone before the new file has the name: SQLite would play it into the wrong database.
-    remove_if_there(&beside(database, "-wal"))?;
-    remove_if_there(&beside(database, "-shm"))?;
+    for suffix in ["-wal", "-shm", "-journal"] {
+        remove_if_there(&beside(database, suffix))?;
+    }
     std::fs::rename(&fresh, database).map_err(|source| at(database, source))?;
     sync_folder(database)?;
     Ok(RestoreReport {
         version,
         open_requests,
     })
+}
+
+/// Brings everything into the one file of a database that nobody has open. None is made where there is none.
+pub(super) fn fold_log(database: &Path) -> Result<(), StoreError> {
+    if !database
+        .try_exists()
+        .map_err(|source| at(database, source))?
+    {
+        return Ok(());
+    }
+    let connection = Connection::open_with_flags(
+        database,
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    let busy: bool =
+        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+    if busy {
+        return Err(StoreError::InUse);
+    }
+    Ok(())
 }
 
 /// Makes the database that will take the place of the old one; returns how many of its requests are open.

@@ -1,7 +1,7 @@
 //! Which connectors there are, and which of them are let in.
 //!
-//! A certificate that chains to the configured CA may speak for any instance name that nobody has used yet; from then on the name
-//! belongs to that certificate. An administrator revokes an instance (with its certificate) or forgets it (so that a renewed
+//! A certificate that chains to the configured CA may speak for any instance name that nobody has used yet, for 16 at most; from then on
+//! the name belongs to that certificate. An administrator revokes an instance (with its certificate) or forgets it (so that a renewed
 //! certificate may take the name over).
 
 use super::{Actor, Store, StoreError, audit};
@@ -13,6 +13,9 @@ const CONTACT_STEP_MS: i64 = 10_000;
 
 /// Instance names that one gateway knows at most; a certificate cannot fill the database with them.
 const MAX_INSTANCES: i64 = 1_000;
+
+/// Instance names of one certificate at most: it alone cannot use up the names of all others.
+const MAX_INSTANCES_OF_CERTIFICATE: i64 = 16;
 
 /// Who speaks: proven by TLS.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,6 +126,14 @@ impl Store {
                 if names >= MAX_INSTANCES {
                     return Err(StoreError::ConnectorRefused(
                         "too many instance names are known; forget some",
+                    ));
+                }
+                let own: i64 = transaction
+                    .prepare_cached("SELECT count(*) FROM connectors WHERE certificate = ?")?
+                    .query_row(params![contact.certificate], |row| row.get(0))?;
+                if own >= MAX_INSTANCES_OF_CERTIFICATE {
+                    return Err(StoreError::ConnectorRefused(
+                        "its certificate has 16 instance names already; forget some",
                     ));
                 }
             }

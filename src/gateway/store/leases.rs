@@ -10,7 +10,7 @@ use super::records::{FULL, FULL_COLUMNS, read_record};
 use super::{Contact, Store, StoreError};
 use crate::encoding::Base64Bytes;
 use crate::gateway::api::WorkItem;
-use rusqlite::params;
+use rusqlite::{Row, params};
 
 /// Work in one answer: bytes of PFX and certificates after which no further request is added.
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
@@ -40,8 +40,63 @@ pub(super) fn later(now_ms: i64, ms: u64) -> i64 {
     now_ms.saturating_add(i64::try_from(ms).unwrap_or(i64::MAX))
 }
 
+/// Why a row is no work.
+enum Unread {
+    /// Its content is none that this program stores; it concerns this row alone.
+    Content(&'static str),
+    /// The database failed.
+    Database(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for Unread {
+    fn from(error: rusqlite::Error) -> Self {
+        use rusqlite::Error;
+        match error {
+            Error::FromSqlConversionFailure(..)
+            | Error::IntegralValueOutOfRange(..)
+            | Error::InvalidColumnType(..)
+            | Error::Utf8Error(..) => Self::Content("column"),
+            other => Self::Database(other),
+        }
+    }
+}
+
+impl From<StoreError> for Unread {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Database(error) => error.into(),
+            StoreError::Unreadable(what) => Self::Content(what),
+            _ => Self::Content("record"),
+        }
+    }
+}
+
+/// The row as it is leased now, and how many bytes its device's certificates take.
+fn read_work(row: &Row<'_>, lease_ms: u64) -> Result<(WorkItem, usize), Unread> {
+    let (record, pfx) = read_record(row)?;
+    let fence: i64 = row.get(FULL_COLUMNS + 2)?;
+    let target: String = row.get(FULL_COLUMNS + 5)?;
+    let format: String = row.get(FULL_COLUMNS + 6)?;
+    let item = WorkItem {
+        request_id: row.get(FULL_COLUMNS + 1)?,
+        fence: fence
+            .checked_add(1)
+            .and_then(|next| u64::try_from(next).ok())
+            .ok_or(Unread::Content("fence"))?,
+        attempt: row.get::<_, u32>(FULL_COLUMNS + 3)?.saturating_add(1),
+        lease_ms,
+        device_id: row.get(FULL_COLUMNS + 4)?,
+        record,
+        pfx: Base64Bytes(pfx),
+        device: target_of(&target)?,
+        format: format_of(&format)?,
+    };
+    Ok((item, target.len()))
+}
+
 impl Store {
-    /// Leases what is due to a connector. Each lease moves the request's fence on.
+    /// Leases what is due to a connector. Each lease moves the request's fence on. A request whose stored content
+    /// is not readable fails for good (`unreadable`) and holds up nobody.
     ///
     /// # Errors
     /// The database's own failure.
@@ -88,41 +143,46 @@ impl Store {
                  WHERE q.state IN ('queued', 'leased') AND q.due_ms <= ? ORDER BY q.due_ms, q.seq LIMIT ?"
             ))?;
             let mut update = transaction.prepare_cached(
-                "UPDATE requests SET state = 'leased', fence = ?2, attempts = ?3, due_ms = ?4, lease_instance = ?5, lease_certificate = ?6
+                "UPDATE requests SET state = 'leased', fence = fence + 1, attempts = ?2, due_ms = ?3, lease_instance = ?4, lease_certificate = ?5
+                 WHERE seq = ?1",
+            )?;
+            let mut fail_unreadable = transaction.prepare_cached(
+                "UPDATE requests SET state = 'failed', settled_ms = ?2, failure_code = 'unreadable',
+                   failure_message = 'what the gateway stored for it is not readable: ' || ?3
                  WHERE seq = ?1",
             )?;
             let mut work: Vec<WorkItem> = Vec::new();
-            let mut taken: Vec<(i64, i64, u32)> = Vec::new();
+            let mut taken: Vec<(i64, u32)> = Vec::new();
+            let mut unreadable: Vec<(i64, &'static str)> = Vec::new();
             let mut bytes = 0_usize;
             let mut rows = select.query(params![now, terms.max])?;
             while let Some(row) = rows.next()? {
-                let (record, pfx) = read_record(row)?;
-                let target: String = row.get(FULL_COLUMNS + 5)?;
+                let seq: i64 = row.get(FULL_COLUMNS)?;
+                let (item, target_bytes) = match read_work(row, terms.lease_ms) {
+                    Ok(item) => item,
+                    Err(Unread::Content(what)) => {
+                        unreadable.push((seq, what));
+                        continue;
+                    }
+                    Err(Unread::Database(error)) => return Err(error.into()),
+                };
                 // Certificates count too: what a connector reads of one answer is bounded.
-                bytes = bytes.saturating_add(pfx.len()).saturating_add(target.len());
+                bytes = bytes.saturating_add(item.pfx.as_slice().len()).saturating_add(target_bytes);
                 if bytes > BATCH_BYTES && !work.is_empty() {
                     break;
                 }
-                let fence = row.get::<_, i64>(FULL_COLUMNS + 2)?.saturating_add(1);
-                let attempt = row.get::<_, u32>(FULL_COLUMNS + 3)?.saturating_add(1);
-                let format: String = row.get(FULL_COLUMNS + 6)?;
-                taken.push((row.get(FULL_COLUMNS)?, fence, attempt));
-                work.push(WorkItem {
-                    request_id: row.get(FULL_COLUMNS + 1)?,
-                    fence: u64::try_from(fence).map_err(|_| StoreError::Unreadable("fence"))?,
-                    attempt,
-                    lease_ms: terms.lease_ms,
-                    device_id: row.get(FULL_COLUMNS + 4)?,
-                    record,
-                    pfx: Base64Bytes(pfx),
-                    device: target_of(&target)?,
-                    format: format_of(&format)?,
-                });
+                taken.push((seq, item.attempt));
+                work.push(item);
             }
             drop(rows);
+            for (seq, what) in unreadable {
+                // It would be due first every time, and no connector could do anything about it.
+                tracing::error!(seq, what, "a request whose stored content is not readable has failed for good");
+                fail_unreadable.execute(params![seq, now, what])?;
+            }
             let until = later(now, terms.lease_ms);
-            for (seq, fence, attempt) in taken {
-                update.execute(params![seq, fence, attempt, until, instance, contact.certificate])?;
+            for (seq, attempt) in taken {
+                update.execute(params![seq, attempt, until, instance, contact.certificate])?;
             }
             let next_due_ms = if work.is_empty() { next_due(transaction)? } else { None };
             Ok(Lease { work, next_due_ms })

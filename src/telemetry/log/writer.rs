@@ -20,6 +20,8 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 const QUEUE: usize = 8192;
 /// Lines written between two synchronisations at most.
 const BATCH: usize = 512;
+/// Names of removed archives in one line; the reader skips a line that is too long.
+const MAX_REMOVED_NAMES: usize = 50;
 /// Events that a follower may be behind before it is told that it missed some.
 const FOLLOWED: usize = 4096;
 
@@ -422,6 +424,7 @@ impl Writer {
         let names: Vec<String> = removed
             .iter()
             .filter_map(|archive| archive.path.file_name())
+            .take(MAX_REMOVED_NAMES)
             .map(|name| name.to_string_lossy().into_owned())
             .collect();
         let draft = Draft::new(
@@ -432,6 +435,7 @@ impl Writer {
             ),
         )
         .field("removed", names)
+        .field("count", removed.len())
         .field("bytes", bytes)
         .field("cap_bytes", self.config.archives_max_bytes);
         let _ = self.write(draft, true);

@@ -146,3 +146,37 @@ fn restore_refuses_what_is_not_a_sound_backup_and_leaves_the_database() {
     assert!(!absent.exists());
     assert!(!beside(&database, ".restoring").exists());
 }
+
+#[test]
+fn a_crash_after_the_old_log_was_deleted_loses_nothing_of_the_old_database() {
+    let bench = Bench::new();
+    let id = bench.queued("a@b");
+    // What a gateway leaves that was killed: most of it is in the log.
+    let killed = bench.folder.path().join("killed.db");
+    for suffix in ["", "-wal"] {
+        std::fs::copy(beside(&bench.database(), suffix), beside(&killed, suffix)).unwrap();
+    }
+    assert!(std::fs::metadata(beside(&killed, "-wal")).unwrap().len() > 0);
+    backup::fold_log(&killed).unwrap();
+    let _ = std::fs::remove_file(beside(&killed, "-wal"));
+    let store = Store::open(&killed, bench.clock.clone()).unwrap();
+    assert_eq!(store.request_state(&id).unwrap().state, State::Queued);
+}
+
+#[test]
+fn a_backup_takes_the_place_of_a_database_that_cannot_be_read() {
+    let bench = Bench::new();
+    let id = bench.queued("a@b");
+    let copy = bench.folder.path().join("copy.db");
+    bench.store.backup(&copy).unwrap();
+    for name in ["garbage.db", "absent.db"] {
+        let database = bench.folder.path().join(name);
+        if name == "garbage.db" {
+            std::fs::write(&database, vec![7; 8192]).unwrap();
+            std::fs::write(beside(&database, "-wal"), vec![7; 8192]).unwrap();
+        }
+        restore(&copy, &database, bench.clock.as_ref()).unwrap();
+        let store = Store::open(&database, bench.clock.clone()).unwrap();
+        assert_eq!(store.request_state(&id).unwrap().state, State::Queued);
+    }
+}

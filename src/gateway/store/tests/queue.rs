@@ -373,3 +373,36 @@ fn two_connectors_never_hold_one_request() {
     assert_eq!((leased.len(), unique.len()), (40, 40));
     assert_eq!(bench.store.counts().unwrap().completed, 40);
 }
+
+#[test]
+fn a_request_that_cannot_be_read_fails_alone() {
+    for damage in [
+        "UPDATE records SET padding = 'rot13' WHERE user_key = 'a@b'",
+        "UPDATE records SET user_principal_name = CAST(x'ff' AS TEXT) WHERE user_key = 'a@b'",
+        "UPDATE device_requests SET target = '{' WHERE user_key = 'a@b'",
+        "UPDATE device_requests SET format = 'paper' WHERE user_key = 'a@b'",
+        "UPDATE requests SET fence = -7 WHERE seq = 1",
+        "UPDATE requests SET attempts = -1 WHERE seq = 1",
+    ] {
+        let bench = Bench::new();
+        let broken = bench.queued("a@b");
+        let sound = bench.queued("c@d");
+        let raw = Connection::open(bench.database()).unwrap();
+        assert_eq!(raw.execute(damage, []).unwrap(), 1, "{damage}");
+        let work = bench.lease(&contact("a"));
+        assert_eq!(work.len(), 1, "{damage}");
+        assert_eq!(work[0].request_id, sound, "{damage}");
+        let (state, code): (String, String) = raw
+            .query_row(
+                "SELECT state, failure_code FROM requests WHERE id = ?",
+                [&broken],
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            )
+            .unwrap();
+        assert_eq!(
+            (state.as_str(), code.as_str()),
+            ("failed", "unreadable"),
+            "{damage}"
+        );
+    }
+}

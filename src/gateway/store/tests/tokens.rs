@@ -63,6 +63,25 @@ fn an_instance_name_belongs_to_the_certificate_that_used_it_first() {
 }
 
 #[test]
+fn one_certificate_cannot_use_up_the_instance_names() {
+    let bench = Bench::new();
+    let (a, b) = (contact("a"), contact("b"));
+    let admit = |who, name: &str| bench.store.admit(who, &identity(name), None);
+    for number in 0..16 {
+        admit(&a, &format!("a{number}")).unwrap();
+    }
+    assert!(matches!(
+        admit(&a, "a16"),
+        Err(StoreError::ConnectorRefused(_))
+    ));
+    // The names that it has stay good, others are not concerned, and a freed name makes room.
+    admit(&a, "a3").unwrap();
+    admit(&b, "b").unwrap();
+    bench.store.forget_connector(&actor(), "a3").unwrap();
+    admit(&a, "a16").unwrap();
+}
+
+#[test]
 fn a_connector_that_is_revoked_while_it_waits_gets_no_work() {
     let bench = Bench::new();
     let one = contact("one");
