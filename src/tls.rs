@@ -71,6 +71,32 @@ pub fn client_config(
     Ok(config)
 }
 
+/// Whether a failed call failed because one side does not accept the other's certificate or TLS: somebody has to act, trying
+/// again does not help. Connections that break say nothing of the kind.
+#[must_use]
+pub fn is_refusal(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(inner) = cause {
+        if let Some(error) = inner.downcast_ref::<rustls::Error>() {
+            return matches!(
+                error,
+                rustls::Error::AlertReceived(_)
+                    | rustls::Error::InvalidCertificate(_)
+                    | rustls::Error::NoCertificatesPresented
+                    | rustls::Error::PeerIncompatible(_)
+            );
+        }
+        // The source of an input or output error is not what it holds, but what lies behind that.
+        cause = match inner.downcast_ref::<std::io::Error>() {
+            Some(error) => error
+                .get_ref()
+                .map(|held| held as &(dyn std::error::Error + 'static)),
+            None => inner.source(),
+        };
+    }
+    false
+}
+
 /// The protocols that clients offer and the gateway speaks: HTTP/2 and HTTP/1.1 (RFC 7301 names).
 #[must_use]
 pub fn alpn_protocols() -> Vec<Vec<u8>> {

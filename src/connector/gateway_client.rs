@@ -250,11 +250,12 @@ impl GatewayClient {
             request = request.header(CLIENT_REQUEST_ID, id);
         }
         let unreachable = |error: reqwest::Error, correlation: &Option<String>| {
-            failed(
-                CallErrorKind::Unavailable,
-                causes(&error.without_url()),
-                correlation,
-            )
+            let kind = if crate::tls::is_refusal(&error) {
+                CallErrorKind::Refused
+            } else {
+                CallErrorKind::Unavailable
+            };
+            failed(kind, causes(&error.without_url()), correlation)
         };
         let mut response = request
             .send()

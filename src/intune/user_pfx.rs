@@ -210,7 +210,7 @@ impl UserPfxClient {
                     wait
                 }
                 Ok(answer) => return finish(answer).await,
-                Err(error) if error.is_connect() && !is_tls(&error) && !last => {
+                Err(error) if error.is_connect() && !crate::tls::is_refusal(&error) && !last => {
                     self.budget.usual_wait
                 }
                 Err(error) => return Err(unreachable(&error)),
@@ -228,24 +228,6 @@ impl UserPfxClient {
 
 fn is_busy(status: StatusCode) -> bool {
     status == StatusCode::TOO_MANY_REQUESTS || status == StatusCode::SERVICE_UNAVAILABLE
-}
-
-/// Whether TLS failed: a certificate that is refused now is refused in a minute.
-fn is_tls(error: &reqwest::Error) -> bool {
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        if inner.is::<rustls::Error>() {
-            return true;
-        }
-        // The source of an input or output error is not what it holds, but what lies behind that.
-        cause = match inner.downcast_ref::<std::io::Error>() {
-            Some(error) => error
-                .get_ref()
-                .map(|held| held as &(dyn std::error::Error + 'static)),
-            None => inner.source(),
-        };
-    }
-    false
 }
 
 fn unreachable(error: &reqwest::Error) -> GraphError {

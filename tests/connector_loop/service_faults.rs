@@ -92,3 +92,18 @@ async fn work_items_of_wrong_types_are_told_and_left() {
     until("the good one is reported", || bench.reports().len() == 1).await;
     assert!(connector.stop().await.success());
 }
+
+/// A certificate that is not accepted: somebody has to act, so it is an Admin event, and nothing is lost meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_whose_certificate_is_not_accepted() {
+    let bench = Bench::new();
+    let stranger = Bench::new();
+    let service = Service::start(&bench.pki).await;
+    let engine = FakeEngine::start(bench.path(), |_, _| Answer::Recrypt);
+    service.add("waits");
+    std::fs::copy(stranger.path().join("ca.pem"), bench.path().join("ca.pem")).unwrap();
+    let connector = bench.start(&service, &engine);
+    until("it is told", || bench.count("admin", 32) >= 1).await;
+    assert!(connector.stop().await.success());
+    assert_eq!(service.unsettled(), 1);
+}
