@@ -49,8 +49,8 @@ pub async fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
     TcpListener::bind(address).await
 }
 
-/// Serves until the task is dropped, at most [`CONNECTIONS`] at once; more wait for their turn. A connection lasts as long as
-/// one request: whoever does not send its header, or does not read the answer, within [`REQUEST_TIME`] is let go.
+/// Serves until the task is dropped, at most 32 connections at once; more wait for their turn. A connection lasts as long as
+/// one request: whoever does not send its header, or does not read the answer, within 10 seconds is let go.
 pub async fn serve(listener: TcpListener, pages: Pages) {
     serve_bounded(listener, pages, CONNECTIONS, REQUEST_TIME).await;
 }

@@ -53,7 +53,11 @@ async fn every_request_is_delivered_once_and_reported_once() {
         ..Filter::default()
     };
     let mut count = 0;
-    client::events(&connector.control_socket(), &filter, false, |_| {
+    client::events(&connector.control_socket(), &filter, false, |event| {
+        // Both sides' names of the call, so that either log leads to the other.
+        let ids = event.correlation_id.as_deref().unwrap();
+        let (ours, theirs) = ids.split_once(' ').unwrap();
+        assert_eq!(theirs, format!("answer-{ours}"));
         count += 1;
         true
     })

@@ -1,8 +1,9 @@
 //! The service's side as a strict small server: fences, leases that expire, completions counted, and faults on demand.
 
 use crate::pki::Pki;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
@@ -110,6 +111,7 @@ impl Service {
             .route("/connector/v1/requests/{id}/complete", post(complete))
             .route("/connector/v1/requests/{id}/fail", post(fail))
             .route("/connector/v1/heartbeat", post(heartbeat))
+            .layer(axum::middleware::from_fn(name_answer))
             .layer(axum::extract::DefaultBodyLimit::max(16 << 20))
             .with_state(service.clone());
         let usual = tls(pki, &[b"h2", b"http/1.1"]);
@@ -266,6 +268,17 @@ fn work_item(id: &str, item: &Item, lease_ms: u64, device_id: &str) -> WorkItem 
         },
         format: CmsFormat::Modern,
     }
+}
+
+/// Gives an answer a name that shows which call it belongs to.
+async fn name_answer(request: Request, next: Next) -> Response {
+    let theirs = request.headers()["client-request-id"].clone();
+    let mut response = next.run(request).await;
+    let ours = format!("answer-{}", theirs.to_str().unwrap());
+    response
+        .headers_mut()
+        .insert("request-id", ours.parse().unwrap());
+    response
 }
 
 fn check_identity(identity: &ConnectorIdentity) {
