@@ -133,7 +133,7 @@ async fn a_record_that_is_not_what_a_configured_importer_signed_is_refused_befor
     let workshop = Workshop::new();
     let authority = devices(&workshop);
     let token = SoftHsm::new();
-    let second = token.add_key("second", "02");
+    let second = token.add_key("second");
     let engine = Engine::start(&token, &authority, &Options::default());
     let client = engine.ready_client().await;
     let device = authority.device("phone", KeyAlgorithm::P256);
@@ -255,7 +255,7 @@ async fn a_replayed_record_of_another_key_is_refused_before_the_key_is_used() {
     let workshop = Workshop::new();
     let authority = devices(&workshop);
     let token = SoftHsm::new();
-    let second = token.add_key("second", "02");
+    let second = token.add_key("second");
     let elsewhere = SoftHsm::new();
     let engine = Engine::start(&token, &authority, &Options::default());
     let client = engine.ready_client().await;

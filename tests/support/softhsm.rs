@@ -41,53 +41,22 @@ impl SoftHsm {
             ),
         )
         .unwrap();
-        let (pem, key) = generate(&dir.path().join("key"));
-        let token = Self { dir, key };
-        token.util(&[
-            "--init-token",
-            "--free",
-            "--label",
-            TOKEN_LABEL,
-            "--so-pin",
-            "12345678",
-            "--pin",
-            PIN,
-        ]);
-        token.import(&pem, KEY_LABEL, "01");
-        token.write_pin(PIN);
-        token
-    }
-
-    /// Adds another RSA-2048 key that is sensitive and not extractable; `id` is hexadecimal.
-    pub fn add_key(&self, label: &str, id: &str) -> PublicKey {
-        let (pem, key) = generate(&self.dir.path().join("another-key"));
-        self.import(&pem, label, id);
-        key
-    }
-
-    fn import(&self, pem: &Path, label: &str, id: &str) {
-        self.util(&[
-            "--import",
-            pem.to_str().unwrap(),
-            "--token",
-            TOKEN_LABEL,
-            "--label",
-            label,
-            "--id",
-            id,
-            "--pin",
-            PIN,
-        ]);
-        std::fs::remove_file(pem).unwrap();
-    }
-
-    fn util(&self, arguments: &[&str]) {
+        let folder = dir.path();
         run(
             Command::new("softhsm2-util")
-                .args(arguments)
-                .env("SOFTHSM2_CONF", self.configuration()),
+                .args(["--init-token", "--free", "--label", TOKEN_LABEL])
+                .args(["--so-pin", "12345678", "--pin", PIN])
+                .env("SOFTHSM2_CONF", folder.join("softhsm2.conf")),
             "softhsm2-util",
         );
+        write_pin(folder, PIN);
+        let key = generate(folder, KEY_LABEL);
+        Self { dir, key }
+    }
+
+    /// Adds another RSA-2048 custody key.
+    pub fn add_key(&self, label: &str) -> PublicKey {
+        generate(self.path(), label)
     }
 
     pub fn path(&self) -> &Path {
@@ -109,10 +78,7 @@ impl SoftHsm {
     }
 
     pub fn write_pin(&self, pin: &str) {
-        let fresh = self.dir.path().join("pin.new");
-        std::fs::write(&fresh, pin).unwrap();
-        std::fs::set_permissions(&fresh, std::fs::Permissions::from_mode(0o600)).unwrap();
-        std::fs::rename(fresh, self.pin_file()).unwrap();
+        write_pin(self.path(), pin);
     }
 
     pub fn public_key(&self) -> &PublicKey {
@@ -152,31 +118,36 @@ pub fn encrypt(key: &PublicKey, padding: Padding, password: &[u8]) -> Vec<u8> {
     key.encrypt_oaep(hash, password).unwrap()
 }
 
-/// A private key in a PEM file, and its public half.
-fn generate(path: &Path) -> (PathBuf, PublicKey) {
-    let (pem, spki) = (path.with_extension("pem"), path.with_extension("spki"));
-    let (pem_text, spki_text) = (pem.to_str().unwrap(), spki.to_str().unwrap());
-    run(
-        Command::new("openssl").args([
-            "genpkey",
-            "-quiet",
-            "-algorithm",
-            "RSA",
-            "-pkeyopt",
-            "rsa_keygen_bits:2048",
-            "-out",
-            pem_text,
-        ]),
-        "openssl",
-    );
-    run(
-        Command::new("openssl").args([
-            "pkey", "-in", pem_text, "-pubout", "-outform", "DER", "-out", spki_text,
-        ]),
-        "openssl",
-    );
-    let key = PublicKey::from_spki(&std::fs::read(&spki).unwrap()).unwrap();
-    (pem, key)
+fn write_pin(folder: &Path, pin: &str) {
+    let fresh = folder.join("pin.new");
+    std::fs::write(&fresh, pin).unwrap();
+    std::fs::set_permissions(&fresh, std::fs::Permissions::from_mode(0o600)).unwrap();
+    std::fs::rename(fresh, folder.join("pin")).unwrap();
+}
+
+/// Makes a custody key as an operator does, and returns its public half.
+fn generate(folder: &Path, label: &str) -> PublicKey {
+    let public = folder.join(format!("{label}.public.pem"));
+    for arguments in [
+        vec!["generate", "--bits", "2048"],
+        vec!["export-public", "--out", public.to_str().unwrap()],
+    ] {
+        run(
+            Command::new(env!("CARGO_BIN_EXE_pfx-connector"))
+                .arg("key")
+                .args(arguments)
+                .args(["--token-label", TOKEN_LABEL, "--key-label", label])
+                .arg("--module")
+                .arg(module())
+                .arg("--pin-file")
+                .arg(folder.join("pin"))
+                .env("SOFTHSM2_CONF", folder.join("softhsm2.conf")),
+            "pfx-connector",
+        );
+    }
+    let pem = std::fs::read_to_string(&public).unwrap();
+    let key = hsm::public_key::PublicKey::from_spki_pem(&pem).unwrap();
+    PublicKey::from_spki(&key.to_spki_der().unwrap()).unwrap()
 }
 
 /// The library of Debian's package softhsm2.
