@@ -86,7 +86,9 @@ fn import(
             Attribute::Sensitive(false),
             Attribute::Extractable(true),
             Attribute::Decrypt(true),
+            // SoftHSM's defaults for these two are true.
             Attribute::Sign(false),
+            Attribute::Unwrap(false),
             Attribute::Label(b"wycheproof".to_vec()),
             Attribute::Modulus(modulus),
             Attribute::PublicExponent(exponent),
