@@ -323,6 +323,29 @@ fn without_a_token_the_module_encrypts_and_that_is_said() {
 }
 
 #[test]
+fn without_a_padding_the_token_says_the_best_or_it_has_to_be_named() {
+    let bench = Bench::new();
+    let without = |with_token: bool| {
+        bench.configure(&bench.fingerprint, with_token);
+        let path = bench.path("import.toml");
+        let config = fs::read_to_string(&path).unwrap();
+        let line = format!("padding = \"{}\"\n", bench.padding);
+        assert!(config.contains(&line));
+        write(&path, config.replace(&line, ""), 0o600);
+    };
+    let (pfx, password) = bench.pfx(PASSWORD);
+    without(true);
+    let added = bench.add(&pfx, &password, &[]).json();
+    assert_eq!(added["padding"], bench.padding.as_str());
+    assert_eq!(added["encryptedBy"], "token");
+
+    without(false);
+    let refused = bench.add(&pfx, &password, &["--replace"]);
+    assert_eq!(refused.code, 2);
+    assert_eq!(refused.error()["code"], "padding");
+}
+
+#[test]
 fn another_key_than_the_pinned_one_is_refused_before_the_password_is_read() {
     let bench = Bench::new();
     bench.configure(&"ab".repeat(32), true);

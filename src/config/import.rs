@@ -24,8 +24,8 @@ pub struct ImportConfig {
     /// Provider, stored with the record.
     #[serde(default = "default_provider")]
     pub provider_name: String,
-    /// How passwords are encrypted: what `key show` names as the best that the token does natively.
-    pub padding: Padding,
+    /// How passwords are encrypted; left out, the best that the token of `[import.token]` does natively, if the custody key is on it.
+    pub padding: Option<Padding>,
     /// PEM file with the importer's private key (PKCS#8), which signs the records; only its owner may read it.
     pub signing_key: Option<PathBuf>,
     /// A token that does the RSA encryption (C_Encrypt with the public key); without it the cryptographic module does it.

@@ -286,7 +286,6 @@ impl Stack {
             self.custody_fingerprint
         );
         let _ = writeln!(text, "key_name = \"{KEY_LABEL}\"");
-        let _ = writeln!(text, "padding = \"{}\"", self.padding);
         let _ = writeln!(
             text,
             "signing_key = {}",

@@ -1,6 +1,6 @@
 //! `import add`: one PFX with its password becomes one record.
 
-use super::seal::{CustodyKey, Sealer, seal};
+use super::seal::{CustodyKey, Seal, Sealer};
 use super::{AddArgs, password, service, signer};
 use crate::cli::output::{Failure, Report};
 use crate::cli::{Context, files, process};
@@ -13,6 +13,7 @@ use crate::gateway::api::UserPfxCertificate;
 use crate::intune::{GraphError, Selection, UserPfxClient};
 use crate::record::Record;
 use fips::secret::SecretBytes;
+use hsm::Padding;
 use serde_json::json;
 
 /// Shorter passwords than this are mentioned: the PFX is stored as it is, and only its password protects it there.
@@ -30,7 +31,8 @@ pub(super) fn run(args: &AddArgs, context: &Context) -> Result<Report, Failure> 
     let limits = PfxLimits::default();
     let pfx = files::read(&args.pfx, limits.max_bytes, "the PFX")?;
     let password = password::read(args.password_file.as_deref())?;
-    password::check(&password, config.padding, custody_key.key.modulus_bits())?;
+    let seal = Seal::open(&config, &custody_key)?;
+    password::check(&password, seal.padding(), custody_key.key.modulus_bits())?;
     let facts = examine(&pfx, &password, &limits)
         .map_err(|error| from_pfx(&error).doing(args.pfx.display()))?;
     if !facts.key_matches {
@@ -40,9 +42,10 @@ pub(super) fn run(args: &AddArgs, context: &Context) -> Result<Report, Failure> 
         ));
     }
     let mut notes = notes(&facts, &password);
-    let (ciphertext, sealer) = seal(&config, &custody_key, &password)?;
+    let sealed = (seal.padding(), seal.seal(&custody_key, &password)?);
     drop(password);
-    let record = sign(&config, &args.user, &facts, &custody_key, ciphertext, &pfx)?;
+    let sealer = seal.sealer();
+    let record = sign(&config, &args.user, &facts, &custody_key, sealed, &pfx)?;
     if record.importer_signature.is_none() {
         notes.push("the record is not signed (no `signing_key`): engines refuse it without the exception `unsigned-records`".to_owned());
     }
@@ -111,7 +114,7 @@ fn sign(
     user: &str,
     facts: &CertificateFacts,
     key: &CustodyKey,
-    ciphertext: Vec<u8>,
+    (padding, ciphertext): (Padding, Vec<u8>),
     pfx: &[u8],
 ) -> Result<Record, Failure> {
     let mut record = Record {
@@ -120,7 +123,7 @@ fn sign(
         provider_name: config.provider_name.clone(),
         key_name: config.key_name.clone(),
         custody_key: Some(key.fingerprint.to_string()),
-        padding: config.padding,
+        padding,
         encrypted_password: Base64Bytes(ciphertext),
         importer_signature: None,
     };

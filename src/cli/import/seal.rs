@@ -4,8 +4,9 @@ use crate::cli::output::Failure;
 use crate::cli::{files, token};
 use crate::config::ImportConfig;
 use fips::secret::SecretBytes;
+use hsm::pkcs11::Pkcs11Custody;
 use hsm::public_key::PublicKey;
-use hsm::{Custody, KeyFingerprint};
+use hsm::{Custody, KeyFingerprint, Padding};
 
 /// The largest public key file, in bytes.
 const MAX_KEY_BYTES: usize = 64 * 1024;
@@ -56,23 +57,71 @@ pub(super) enum Sealer {
     Module,
 }
 
-/// Encrypts the password on the configured token, or in the module where there is none.
-pub(super) fn seal(
-    config: &ImportConfig,
-    key: &CustodyKey,
-    password: &SecretBytes,
-) -> Result<(Vec<u8>, Sealer), Failure> {
-    let spki = key.key.to_spki_der()?;
-    match &config.token {
-        Some(section) => {
-            let custody = token::open(token::from_section(section, false))?;
-            let ciphertext = custody.encrypt(&spki, config.padding, password)?;
-            Ok((ciphertext, Sealer::Token))
-        }
-        None => {
-            let key = fips::rsa::PublicKey::from_spki(&spki)?;
-            let ciphertext = key.encrypt_oaep(config.padding.hash(), password.expose())?;
-            Ok((ciphertext, Sealer::Module))
+/// What encrypts a password, and with which padding.
+pub(super) struct Seal {
+    custody: Option<Pkcs11Custody>,
+    padding: Padding,
+}
+
+impl Seal {
+    /// Opens the configured token, if there is one. The padding is the configured one, or else the best that the token does natively
+    /// with the custody key, which has to be on it.
+    pub(super) fn open(config: &ImportConfig, key: &CustodyKey) -> Result<Self, Failure> {
+        let custody = match &config.token {
+            Some(section) => Some(token::open(token::from_section(section, false))?),
+            None => None,
+        };
+        let padding = match (config.padding, &custody) {
+            (Some(padding), _) => Some(padding),
+            (None, Some(custody)) => native(custody, key)?,
+            (None, None) => None,
+        };
+        let padding = padding.ok_or_else(|| {
+            Failure::usage(
+                "padding",
+                "`import.padding` is not set, and no token with the custody key says which padding is the best",
+            )
+            .hint("set it to what `key show` on the connector host names as the best padding for import")
+        })?;
+        Ok(Self { custody, padding })
+    }
+
+    pub(super) fn padding(&self) -> Padding {
+        self.padding
+    }
+
+    pub(super) fn sealer(&self) -> Sealer {
+        match self.custody {
+            Some(_) => Sealer::Token,
+            None => Sealer::Module,
         }
     }
+
+    /// Encrypts the password on the token, or in the module where there is none.
+    pub(super) fn seal(
+        &self,
+        key: &CustodyKey,
+        password: &SecretBytes,
+    ) -> Result<Vec<u8>, Failure> {
+        let spki = key.key.to_spki_der()?;
+        match &self.custody {
+            Some(custody) => Ok(custody.encrypt(&spki, self.padding, password)?),
+            None => {
+                let key = fips::rsa::PublicKey::from_spki(&spki)?;
+                Ok(key.encrypt_oaep(self.padding.hash(), password.expose())?)
+            }
+        }
+    }
+}
+
+/// The best padding that the token does natively, if it is the custody key's.
+fn native(custody: &Pkcs11Custody, key: &CustodyKey) -> Result<Option<Padding>, Failure> {
+    let is_here = custody
+        .keys()?
+        .iter()
+        .any(|found| found.fingerprint == key.fingerprint && found.is_usable());
+    if !is_here {
+        return Ok(None);
+    }
+    Ok(token::best_padding(&custody.capabilities().native))
 }

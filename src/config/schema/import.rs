@@ -70,8 +70,8 @@ pub(super) const IMPORT: &[Key] = &[
     Key {
         name: "padding",
         kind: Kind::Word(PADDINGS),
-        need: Need::Required("\"oaepSha512\""),
-        doc: "How passwords are encrypted: what `key show` names as the best that the token does natively.",
+        need: Need::Usual("\"oaepSha512\""),
+        doc: "How passwords are encrypted: what `key show` names as the best that the token does natively. Left out, `import add` asks the token of [import.token], if the custody key is on it.",
     },
     Key {
         name: "signing_key",
