@@ -193,7 +193,7 @@ fn describe_device(
     };
     let frame = Frame::json(Kind::Call, job.id, &call)
         .map_err(|_| Refusal::bad_request("the device's certificates are too large"))?;
-    let answer = shared.calls.expect(job.id);
+    let answer = shared.calls.announce(job.id);
     shared.link.send(frame);
     let received = answer.recv_timeout(job.deadline.saturating_duration_since(Instant::now()));
     shared.calls.forget(job.id);

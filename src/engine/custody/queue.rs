@@ -110,7 +110,7 @@ impl Calls {
     }
 
     /// Announces that the thread of this request is going to wait.
-    pub(super) fn expect(&self, id: u64) -> Receiver<Option<Vec<u8>>> {
+    pub(super) fn announce(&self, id: u64) -> Receiver<Option<Vec<u8>>> {
         let (sender, receiver) = sync_channel(1);
         self.lock().insert(id, sender);
         receiver
