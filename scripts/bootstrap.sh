@@ -41,9 +41,10 @@ has_softhsm() {
         any_file '/usr/lib*/softhsm/libsofthsm2.so' '/usr/lib*/*/softhsm/libsofthsm2.so' '/usr/lib*/pkcs11/libsofthsm2.so' \
             '/usr/local/lib/softhsm/libsofthsm2.so'
 }
+# Not libclang-cpp, which a graphics driver may have brought and which is another library.
 has_libclang() {
     [ -n "${LIBCLANG_PATH:-}" ] ||
-        any_file '/usr/lib/llvm-*/lib/libclang*.so*' '/usr/lib*/libclang*.so*' '/usr/lib/*/libclang*.so*'
+        any_file '/usr/lib/llvm-*/lib/libclang'{,'-[0-9]*'}'.so*' '/usr/lib'{'*','/*'}'/libclang'{,'-[0-9]*'}'.so*'
 }
 
 # --- What is needed ---------------------------------------------------------------------------------------------------
