@@ -7,6 +7,7 @@ pub use gcm::{GCM_OVERHEAD_BYTES, gcm_open, gcm_seal};
 pub use key_wrap::{key_unwrap, key_wrap};
 
 use crate::cbc::{self, Cipher};
+use crate::policy::{Service, perform};
 use crate::{Error, Result, random, secret::SecretBytes};
 
 fn cipher(key: &SecretBytes) -> Result<Cipher> {
@@ -29,7 +30,10 @@ fn cipher(key: &SecretBytes) -> Result<Cipher> {
 /// # Errors
 /// [`Error::KeyLength`]; [`Error::MessageTooLong`] at 2 GiB.
 pub fn cbc_encrypt(key: &SecretBytes, iv: &[u8; 16], plaintext: &[u8]) -> Result<Vec<u8>> {
-    cbc::encrypt(cipher(key)?, key.expose(), iv, plaintext)
+    let cipher = cipher(key)?;
+    perform(Service::AesCbc, |permit| {
+        cbc::encrypt(permit, cipher, key.expose(), iv, plaintext)
+    })
 }
 
 /// As [`cbc_encrypt`], under a random IV, which comes first in the result. Approved service.
@@ -49,7 +53,10 @@ pub fn cbc_encrypt_random_iv(key: &SecretBytes, plaintext: &[u8]) -> Result<([u8
 /// # Errors
 /// [`Error::KeyLength`]; [`Error::Decryption`] for an impossible length and for a bad padding alike.
 pub fn cbc_decrypt(key: &SecretBytes, iv: &[u8; 16], ciphertext: &[u8]) -> Result<SecretBytes> {
-    cbc::decrypt(cipher(key)?, key.expose(), iv, ciphertext)
+    let cipher = cipher(key)?;
+    perform(Service::AesCbc, |permit| {
+        cbc::decrypt(permit, cipher, key.expose(), iv, ciphertext)
+    })
 }
 
 #[cfg(test)]

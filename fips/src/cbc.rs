@@ -3,6 +3,7 @@
 //! The safe wrapper has no 3DES and checks the padding byte by byte. Here the module decrypts without looking at the
 //! padding, and the padding is taken off in constant time.
 
+use crate::policy::Permit;
 use crate::{Error, Result, secret::SecretBytes};
 use aws_lc_fips_sys as lc;
 use std::ffi::c_int;
@@ -105,7 +106,13 @@ fn checked_len(
 }
 
 /// Pads and encrypts.
-pub(crate) fn encrypt(cipher: Cipher, key: &[u8], iv: &[u8], plaintext: &[u8]) -> Result<Vec<u8>> {
+pub(crate) fn encrypt(
+    _: &Permit,
+    cipher: Cipher,
+    key: &[u8],
+    iv: &[u8],
+    plaintext: &[u8],
+) -> Result<Vec<u8>> {
     let len = checked_len(cipher, ENCRYPT, key, iv, plaintext)?;
     let context = Context::new(ENCRYPT)?;
     let context = context.0.as_ptr();
@@ -146,6 +153,7 @@ pub(crate) fn encrypt(cipher: Cipher, key: &[u8], iv: &[u8], plaintext: &[u8]) -
 /// An impossible length and a bad padding are the same [`Error::Decryption`]; how much padding there is does not show
 /// in the time either, as far as the length of the result does not.
 pub(crate) fn decrypt(
+    _: &Permit,
     cipher: Cipher,
     key: &[u8],
     iv: &[u8],
@@ -211,6 +219,7 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
     use super::*;
+    use crate::policy::Service;
 
     #[test]
     fn padding_is_accepted_exactly_as_rfc_5652_says() {
@@ -240,8 +249,9 @@ mod tests {
 
     #[test]
     fn wrong_lengths_never_reach_the_module() {
-        assert!(encrypt(Cipher::Aes256, &[0; 31], &[0; 16], b"").is_err());
-        assert!(encrypt(Cipher::Aes256, &[0; 32], &[0; 8], b"").is_err());
-        assert!(decrypt(Cipher::DesEde3, &[0; 16], &[0; 8], &[0; 8]).is_err());
+        let permit = crate::policy::decide(Service::AesCbc).unwrap();
+        assert!(encrypt(&permit, Cipher::Aes256, &[0; 31], &[0; 16], b"").is_err());
+        assert!(encrypt(&permit, Cipher::Aes256, &[0; 32], &[0; 8], b"").is_err());
+        assert!(decrypt(&permit, Cipher::DesEde3, &[0; 16], &[0; 8], &[0; 8]).is_err());
     }
 }

@@ -1,5 +1,9 @@
 //! Hash functions (FIPS 180-4). Approved, SHA-1 too as long as nothing is signed with it.
+//!
+//! Hashing is the one service that cannot fail: should the module's indicator not move, that is a fault of the process
+//! ([`crate::policy::fault`]), and everything that can fail does from then on.
 
+use crate::policy::{Permit, Service, perform_infallible};
 use aws_lc_rs::digest as lc;
 use zeroize::Zeroize;
 
@@ -104,6 +108,11 @@ impl Zeroize for Digest {
 /// The digest of `data`. Approved service.
 #[must_use]
 pub fn digest(hash: Hash, data: &[u8]) -> Digest {
+    perform_infallible(Service::Digest, |permit| within(permit, hash, data))
+}
+
+/// A digest that is part of another service, which was decided about.
+pub(crate) fn within(_: &Permit, hash: Hash, data: &[u8]) -> Digest {
     Digest::from_slice(lc::digest(hash.algorithm(), data).as_ref())
 }
 
@@ -129,6 +138,11 @@ impl Hasher {
     /// The digest of everything that was added.
     #[must_use]
     pub fn finish(self) -> Digest {
+        perform_infallible(Service::Digest, |permit| self.finish_within(permit))
+    }
+
+    /// The same as part of another service, which was decided about.
+    pub(crate) fn finish_within(self, _: &Permit) -> Digest {
         Digest::from_slice(self.context.finish().as_ref())
     }
 }

@@ -4,6 +4,7 @@
 //! it, it is **not an approved service**: the computation is the module's, the claim is not.
 
 use crate::pkey::{Kind, Pkey};
+use crate::policy::{Service, perform};
 use crate::{Error, Result, secret::SecretBytes};
 use aws_lc_rs::{agreement as lc, encoding, encoding::AsDer};
 
@@ -53,7 +54,7 @@ impl Curve {
 /// gone afterwards. **Not approved** outside of TLS.
 ///
 /// # Errors
-/// [`Error::Agreement`] if the peer's point is not an uncompressed point of this curve.
+/// As [`PrivateKey::agree`].
 pub fn agree_ephemeral(curve: Curve, peer_public_point: &[u8]) -> Result<(Vec<u8>, SecretBytes)> {
     let own = PrivateKey::generate(curve)?;
     let z = own.agree(peer_public_point)?;
@@ -72,8 +73,10 @@ impl PrivateKey {
     /// # Errors
     /// [`Error::Module`] if there is no memory left.
     pub fn generate(curve: Curve) -> Result<Self> {
-        let key = lc::PrivateKey::generate(curve.algorithm()).map_err(|_| Error::Module {
-            operation: "EC key generation",
+        let key = perform(Service::EcKeyGeneration, |_| {
+            lc::PrivateKey::generate(curve.algorithm()).map_err(|_| Error::Module {
+                operation: "EC key generation",
+            })
         })?;
         Ok(Self { curve, key })
     }
@@ -137,7 +140,8 @@ impl PrivateKey {
     /// **Not approved**: the module does not support static keys, nor agreement outside of TLS.
     ///
     /// # Errors
-    /// [`Error::Agreement`] if the peer's point is not an uncompressed point of this curve.
+    /// [`Error::Agreement`] if the peer's point is not an uncompressed point of this curve; [`Error::NotApproved`] in strict mode
+    /// without `cms-ecdh-static`.
     pub fn agree(&self, peer_public_point: &[u8]) -> Result<SecretBytes> {
         // The function below would also take a SubjectPublicKeyInfo and a compressed point.
         if peer_public_point.len() != self.curve.point_len()
@@ -146,8 +150,10 @@ impl PrivateKey {
             return Err(Error::Agreement);
         }
         let peer = lc::UnparsedPublicKey::new(self.curve.algorithm(), peer_public_point);
-        lc::agree(&self.key, peer, Error::Agreement, |z| {
-            Ok(SecretBytes::from_slice(z))
+        perform(Service::Ecdh, |_| {
+            lc::agree(&self.key, peer, Error::Agreement, |z| {
+                Ok(SecretBytes::from_slice(z))
+            })
         })
     }
 }
@@ -183,6 +189,7 @@ mod tests {
 
     #[test]
     fn both_sides_agree_on_every_curve() {
+        let _mode = crate::policy::tests::under(crate::policy::Policy::OFF);
         for curve in Curve::ALL {
             let device = PrivateKey::generate(curve).unwrap();
             let device = PrivateKey::from_pkcs8(device.pkcs8_der().unwrap().expose()).unwrap();
@@ -201,6 +208,7 @@ mod tests {
 
     #[test]
     fn points_that_are_none_are_refused() {
+        let _mode = crate::policy::tests::under(crate::policy::Policy::OFF);
         let key = PrivateKey::generate(Curve::P256).unwrap();
         let point = PrivateKey::generate(Curve::P256)
             .unwrap()

@@ -24,6 +24,35 @@ pub enum Error {
         /// What it has to say.
         expected: &'static str,
     },
+    /// The policy in force refuses a service that is not approved. Operator: the remedy, or the exception.
+    #[error("{algorithm} is not approved (service {service}): {remedy}")]
+    NotApproved {
+        /// Stable name of the service.
+        service: &'static str,
+        /// The algorithm and what was to be done with it.
+        algorithm: &'static str,
+        /// What to do.
+        remedy: &'static str,
+        /// The exception that would permit it.
+        exception: &'static str,
+    },
+    /// The module failed, or contradicted the policy table: this process does no more cryptography. Operator: keep the evidence,
+    /// restart, and replace the binary or the machine if it happens again.
+    #[error(
+        "the cryptographic module is out of service in this process ({fault}): restart it; if it happens again, replace the binary or the machine"
+    )]
+    ModuleFault {
+        /// Stable name of what happened.
+        fault: &'static str,
+    },
+    /// Another policy is in force in this process already. A bug of ours.
+    #[error("another FIPS policy is in force in this process already")]
+    PolicyTaken,
+    /// Mode off was asked for while the operating system demands FIPS mode.
+    #[error(
+        "the FIPS mode `off` is refused: this system itself demands FIPS mode (kernel parameter fips=1, or Windows' policy); use `strict`, with exceptions by name where needed"
+    )]
+    SystemRequiresFips,
     /// The random bit generator did not deliver.
     #[error("the random bit generator failed")]
     Random,
@@ -130,6 +159,10 @@ impl Error {
             Self::FipsModeOff => "fips_mode_off",
             Self::SelfTestFailed => "fips_self_test_failed",
             Self::WrongModule { .. } => "fips_wrong_module",
+            Self::NotApproved { .. } => "not_approved",
+            Self::ModuleFault { .. } => "fips_module_fault",
+            Self::PolicyTaken => "fips_policy_taken",
+            Self::SystemRequiresFips => "fips_required_by_system",
             Self::Random => "random_failed",
             Self::KeySize { .. } => "key_size",
             Self::KeyLength { .. } => "key_length",

@@ -1,5 +1,6 @@
 //! HMAC (RFC 2104, FIPS 198-1).
 
+use crate::policy::{Permit, Service, decide};
 use crate::{Error, Result, digest::Digest, digest::Hash};
 use aws_lc_rs::hmac as lc;
 
@@ -14,11 +15,16 @@ fn algorithm(hash: Hash) -> lc::Algorithm {
 
 /// The authentication code of `data` under `key`.
 ///
-/// Approved service for keys of 112 bits (14 bytes) or more. Shorter keys are computed, for old formats need them, and
-/// the module's indicator says "approved" for them too: it does not look at the length.
-#[must_use]
-pub fn sign(hash: Hash, key: &[u8], data: &[u8]) -> Digest {
-    Digest::from_slice(lc::sign(&lc::Key::new(algorithm(hash), key), data).as_ref())
+/// Approved service for keys of 112 bits (14 bytes) or more. Shorter keys are another service, which strict mode refuses; the
+/// module's indicator says "approved" for them too: it does not look at the length.
+///
+/// # Errors
+/// [`Error::NotApproved`] for a short key in strict mode.
+pub fn sign(hash: Hash, key: &[u8], data: &[u8]) -> Result<Digest> {
+    decide(Service::hmac(key.len()))?.perform(|_| {
+        let tag = lc::sign(&lc::Key::new(algorithm(hash), key), data);
+        Ok(Digest::from_slice(tag.as_ref()))
+    })
 }
 
 /// Checks that `tag` is the whole authentication code of `data` under `key`, in constant time.
@@ -26,23 +32,29 @@ pub fn sign(hash: Hash, key: &[u8], data: &[u8]) -> Digest {
 /// Approved as [`sign`].
 ///
 /// # Errors
-/// [`Error::Verification`] if it is not.
+/// [`Error::Verification`] if it is not; [`Error::NotApproved`] for a short key in strict mode.
 pub fn verify(hash: Hash, key: &[u8], data: &[u8], tag: &[u8]) -> Result<()> {
-    lc::verify(&lc::Key::new(algorithm(hash), key), data, tag).map_err(|_| Error::Verification)
+    decide(Service::hmac(key.len()))?.perform(|_| {
+        lc::verify(&lc::Key::new(algorithm(hash), key), data, tag).map_err(|_| Error::Verification)
+    })
 }
 
 /// An authentication code of data that comes in pieces. Approved as [`sign`].
 pub struct Signer {
     context: lc::Context,
+    permit: Permit,
 }
 
 impl Signer {
     /// Starts with no data.
-    #[must_use]
-    pub fn new(hash: Hash, key: &[u8]) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// As [`sign`].
+    pub fn new(hash: Hash, key: &[u8]) -> Result<Self> {
+        Ok(Self {
+            permit: decide(Service::hmac(key.len()))?,
             context: lc::Context::with_key(&lc::Key::new(algorithm(hash), key)),
-        }
+        })
     }
 
     /// Adds `data`.
@@ -51,9 +63,13 @@ impl Signer {
     }
 
     /// The code of everything that was added.
-    #[must_use]
-    pub fn finish(self) -> Digest {
-        Digest::from_slice(self.context.sign().as_ref())
+    ///
+    /// # Errors
+    /// [`Error::ModuleFault`].
+    pub fn finish(self) -> Result<Digest> {
+        let context = self.context;
+        self.permit
+            .perform(|_| Ok(Digest::from_slice(context.sign().as_ref())))
     }
 }
 
@@ -65,21 +81,23 @@ mod tests {
 
     #[test]
     fn test_case_2_of_rfc_4231_comes_out() {
-        let tag = sign(Hash::Sha256, b"Jefe", b"what do ya want for nothing?");
+        let _mode = crate::policy::tests::under(crate::policy::Policy::OFF);
+        let tag = sign(Hash::Sha256, b"Jefe", b"what do ya want for nothing?").unwrap();
         assert_eq!(
             base16ct::lower::encode_string(tag.as_ref()),
             "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
         );
-        let mut signer = Signer::new(Hash::Sha256, b"Jefe");
+        let mut signer = Signer::new(Hash::Sha256, b"Jefe").unwrap();
         signer.update(b"what do ya want ");
         signer.update(b"for nothing?");
-        assert_eq!(signer.finish(), tag);
+        assert_eq!(signer.finish().unwrap(), tag);
     }
 
     #[test]
     fn a_wrong_short_or_empty_tag_is_refused() {
+        let _mode = crate::policy::tests::under(crate::policy::Policy::OFF);
         for hash in Hash::ALL {
-            let tag = sign(hash, b"key", b"data");
+            let tag = sign(hash, b"key", b"data").unwrap();
             verify(hash, b"key", b"data", tag.as_ref()).unwrap();
             assert_eq!(
                 verify(hash, b"kez", b"data", tag.as_ref()),

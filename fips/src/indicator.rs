@@ -1,4 +1,4 @@
-//! The module's service indicator (FIPS 140-3 section 7.4.3), as a cross-check of [`crate::service::Service`].
+//! The module's service indicator (FIPS 140-3 section 7.4.3), as a cross-check of [`crate::policy::Service`].
 //!
 //! It is a counter of the calling thread that moves when an approved service ends. It is evidence against us when it
 //! stands still where we say "approved"; it is no evidence for us when it moves, since RSA encryption moves it by the hash

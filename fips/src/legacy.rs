@@ -1,7 +1,9 @@
 //! Ciphers of the past, for files and devices that know nothing better. **Never approved**: 3DES and RC2 are not in the
-//! module's security policy at all. They are here, and not elsewhere, so that a policy has one place to forbid.
+//! module's security policy at all. They are here, and not elsewhere, so that the policy has one place to forbid: in strict mode
+//! each is refused ([`Error::NotApproved`]) unless its exception is named.
 
 use crate::cbc::{self, Cipher};
+use crate::policy::{Service, perform};
 use crate::{Error, Result, secret::SecretBytes};
 
 fn des_ede3(key: &SecretBytes) -> Result<Cipher> {
@@ -22,7 +24,10 @@ fn des_ede3(key: &SecretBytes) -> Result<Cipher> {
 /// # Errors
 /// [`Error::KeyLength`] for anything but 24 bytes; [`Error::MessageTooLong`] at 2 GiB.
 pub fn des_ede3_cbc_encrypt(key: &SecretBytes, iv: &[u8; 8], plaintext: &[u8]) -> Result<Vec<u8>> {
-    cbc::encrypt(des_ede3(key)?, key.expose(), iv, plaintext)
+    let cipher = des_ede3(key)?;
+    perform(Service::TripleDesEncrypt, |permit| {
+        cbc::encrypt(permit, cipher, key.expose(), iv, plaintext)
+    })
 }
 
 /// Decrypts what [`des_ede3_cbc_encrypt`] made. **Never approved.**
@@ -34,7 +39,10 @@ pub fn des_ede3_cbc_decrypt(
     iv: &[u8; 8],
     ciphertext: &[u8],
 ) -> Result<SecretBytes> {
-    cbc::decrypt(des_ede3(key)?, key.expose(), iv, ciphertext)
+    let cipher = des_ede3(key)?;
+    perform(Service::TripleDesDecrypt, |permit| {
+        cbc::decrypt(permit, cipher, key.expose(), iv, ciphertext)
+    })
 }
 
 /// RC2 in CBC mode (RFC 2268), read only, as PKCS#12 uses it (RFC 7292 appendix C): a key of 16 bytes has 128
@@ -54,7 +62,9 @@ pub fn rc2_cbc_decrypt(key: &SecretBytes, iv: &[u8; 8], ciphertext: &[u8]) -> Re
             });
         }
     };
-    cbc::decrypt(cipher, key.expose(), iv, ciphertext)
+    perform(Service::Rc2Decrypt, |permit| {
+        cbc::decrypt(permit, cipher, key.expose(), iv, ciphertext)
+    })
 }
 
 #[cfg(test)]
@@ -65,6 +75,7 @@ mod tests {
 
     #[test]
     fn every_length_comes_back() {
+        let _mode = crate::policy::tests::under(crate::policy::Policy::OFF);
         let key = crate::random::secret(24).unwrap();
         let iv = crate::random::array().unwrap();
         for len in 0..=24 {
@@ -79,6 +90,7 @@ mod tests {
     /// SP 800-67 / SP 800-20: with three equal keys 3DES is DES; the DES block is the one of FIPS 81's example.
     #[test]
     fn with_equal_keys_it_is_des() {
+        let _mode = crate::policy::tests::under(crate::policy::Policy::OFF);
         let key = base16ct::lower::decode_vec("0123456789abcdef")
             .unwrap()
             .repeat(3);
@@ -92,6 +104,7 @@ mod tests {
 
     #[test]
     fn wrong_lengths_are_refused() {
+        let _mode = crate::policy::tests::under(crate::policy::Policy::OFF);
         for len in [0, 4, 8, 15, 17, 25] {
             let key = SecretBytes::zeroed(len);
             assert!(des_ede3_cbc_encrypt(&key, &[0; 8], b"").is_err());

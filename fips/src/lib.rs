@@ -8,8 +8,8 @@
 //!   engine, connector, gateway, command line          no unsafe, no other cryptography
 //!   ------------------------------------------------------------------------------------
 //!   fips     safe functions over slices; secrets are SecretBytes; errors say sizes, never bytes
-//!     |        service    what the security policy approves: the table that policy decides by
-//!     |        indicator  what the module itself says: a cross-check of that table
+//!     |        policy     every service in one table, one mode per process, exceptions by name; a Permit for each use
+//!     |        indicator  what the module itself says around each use: a cross-check of that table
 //!     |
 //!     |-- approved       random  digest  hmac  aes  sign  tls  kdf::{hkdf, pbkdf2}
 //!     |-- not approved   rsa (encryption)  ec (agreement)  kdf::{x963, pkcs12}  legacy
@@ -24,15 +24,17 @@
 //! notice ([`start`] has the details). And worker threads must be joined before `main` returns: at exit the module locks
 //! its random bit generators away, and a thread that wants random bytes then never comes back.
 //!
-//! "Not approved" does not mean "weak": RSA-OAEP is sound, but this module's certificate does not cover it. Nothing in this
-//! crate refuses by policy; callers ask [`service::Service::approval`] and decide. What this crate does refuse is what
-//! nobody should want: RSA keys below 2048 bits, SHA-1 signatures, points that are not on the curve.
+//! "Not approved" does not mean "weak": RSA-OAEP is sound, but this module's certificate does not cover it. In strict mode, which is
+//! the default, each function refuses what the [`policy`] does not approve for its very arguments, with an error that names the
+//! algorithm and the remedy. In every mode this crate refuses what nobody should want: RSA keys below 2048 bits, SHA-1
+//! signatures, points that are not on the curve.
 //!
 //! ```
-//! use fips::{aes, digest::Hash, kdf, random, secret::SecretBytes, service::Service};
+//! use fips::policy::{Policy, Service};
+//! use fips::{aes, digest::Hash, kdf, random, rsa, secret::SecretBytes};
 //!
 //! # fn main() -> Result<(), fips::Error> {
-//! let module = fips::start()?;
+//! let module = fips::start(Policy::STRICT)?;
 //! assert_eq!(module.version(), "AWS-LC FIPS 3.1.0");
 //!
 //! let kek = random::secret(32)?;
@@ -41,8 +43,10 @@
 //! let opened: SecretBytes = aes::gcm_open(&key, b"header", &sealed)?;
 //! assert!(opened.ct_eq(b"a password"));
 //!
-//! assert!(Service::AesGcm.approval().is_approved());
-//! assert!(!Service::RsaOaep.approval().is_approved());
+//! assert!(Service::AesGcm.entry().standing.is_approved());
+//! let device = rsa::PrivateKey::generate(2048)?.public()?;
+//! let refused = device.encrypt_oaep(Hash::Sha256, b"a key").unwrap_err();
+//! assert!(refused.to_string().contains("rsa-key-transport-in-module"));
 //! # Ok(())
 //! # }
 //! ```
@@ -58,13 +62,13 @@ pub mod kdf;
 pub mod legacy;
 mod module;
 mod pkey;
+pub mod policy;
 pub mod random;
 pub mod rsa;
 pub mod secret;
-pub mod service;
 pub mod sign;
 pub mod tls;
 
 pub use error::{Error, Result};
-pub use module::{EXPECTED_VERSION, Module, start};
+pub use module::{EXPECTED_VERSION, Module, SelfTest, last_self_test, self_test, start};
 pub use pkey::pkcs8_public;

@@ -1,5 +1,6 @@
 //! Random bytes from the module's CTR_DRBG (SP 800-90A). Approved.
 
+use crate::policy::{Service, perform};
 use crate::{Error, Result, secret::SecretBytes};
 use zeroize::Zeroize;
 
@@ -10,7 +11,9 @@ const ALPHANUMERIC: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrst
 /// # Errors
 /// [`Error::Random`] if the generator failed; the module itself rather aborts the process than to give weak bytes.
 pub fn fill(out: &mut [u8]) -> Result<()> {
-    aws_lc_rs::rand::fill(out).map_err(|_| Error::Random)
+    perform(Service::Random, |_| {
+        aws_lc_rs::rand::fill(out).map_err(|_| Error::Random)
+    })
 }
 
 /// `N` random bytes, for values that are not secret (nonces, identifiers): an array is not overwritten when dropped.

@@ -8,6 +8,7 @@ pub use algorithm::SignatureAlgorithm;
 pub use key::{KeyKind, SigningKey};
 
 use crate::pkey::{Kind, Pkey};
+use crate::policy::{Service, perform};
 use crate::{Error, Result, rsa};
 
 /// Checks `signature` over `message` with the public key in a DER `SubjectPublicKeyInfo`. Approved service.
@@ -38,10 +39,12 @@ pub fn verify(
             });
         }
     }
-    algorithm
-        .verification()
-        .verify_sig(spki_der, message, signature)
-        .map_err(|_| Error::Verification)
+    perform(Service::SignatureVerification, |_| {
+        algorithm
+            .verification()
+            .verify_sig(spki_der, message, signature)
+            .map_err(|_| Error::Verification)
+    })
 }
 
 #[cfg(test)]

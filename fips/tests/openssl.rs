@@ -36,6 +36,7 @@ fn openssl_kdf(name: &str, len: usize, options: &[String]) -> Vec<u8> {
 
 #[test]
 fn the_x963_kdf_agrees_for_every_hash_and_around_the_block_lengths() {
+    common::begin();
     let z = random::secret(48).unwrap();
     let info = random::array::<29>().unwrap();
     for hash in Hash::ALL {
@@ -57,6 +58,7 @@ fn the_x963_kdf_agrees_for_every_hash_and_around_the_block_lengths() {
 
 #[test]
 fn the_pkcs12_kdf_agrees_for_every_hash_purpose_and_around_the_block_lengths() {
+    common::begin();
     let password = unhex("0070006100730073007700f60072006400000000");
     let salt = random::array::<20>().unwrap();
     let purposes = [
@@ -68,7 +70,16 @@ fn the_pkcs12_kdf_agrees_for_every_hash_purpose_and_around_the_block_lengths() {
         for (purpose, id) in purposes {
             for (len, iterations) in [(8, 1), (hash.output_len() + 1, 2), (150, 1000)] {
                 let count = NonZeroU32::new(iterations).unwrap();
-                let ours = kdf::pkcs12(hash, &password, &salt, purpose, count, len).unwrap();
+                let ours = kdf::pkcs12(
+                    kdf::Pkcs12Use::Read,
+                    hash,
+                    &password,
+                    &salt,
+                    purpose,
+                    count,
+                    len,
+                )
+                .unwrap();
                 let theirs = openssl_kdf(
                     "PKCS12KDF",
                     len,
@@ -88,6 +99,7 @@ fn the_pkcs12_kdf_agrees_for_every_hash_purpose_and_around_the_block_lengths() {
 
 #[test]
 fn the_ciphers_of_the_past_agree() {
+    common::begin();
     let iv = random::array::<8>().unwrap();
     for (name, key_len) in [("-des-ede3-cbc", 24), ("-rc2-cbc", 16), ("-rc2-40-cbc", 5)] {
         let key = random::secret(key_len).unwrap();
@@ -129,6 +141,7 @@ fn to_pkcs8(der: &[u8]) -> Vec<u8> {
 
 #[test]
 fn openssl_decrypts_what_we_encrypt_with_rsa() {
+    common::begin();
     let key = rsa::PrivateKey::generate(2048).unwrap();
     let file = Temporary::new(key.pkcs8_der().unwrap().expose());
     let public = key.public().unwrap();
@@ -171,6 +184,7 @@ fn openssl_decrypts_what_we_encrypt_with_rsa() {
 
 #[test]
 fn openssl_verifies_what_we_sign_and_we_verify_what_openssl_signs() {
+    common::begin();
     let message = Temporary::new(b"message");
     let cases: [(KeyKind, SignatureAlgorithm, &[&str]); 4] = [
         (KeyKind::EcP256, SignatureAlgorithm::EcdsaP256Sha256, &[]),
@@ -225,6 +239,7 @@ fn openssl_verifies_what_we_sign_and_we_verify_what_openssl_signs() {
 
 #[test]
 fn keys_of_other_algorithms_curves_and_sizes_are_named_as_such() {
+    common::begin();
     let generated: [(&[&str], &str); 6] = [
         (&["-algorithm", "ED25519"], "unsupported_key"),
         (&["-algorithm", "X25519"], "unsupported_key"),
@@ -267,6 +282,7 @@ fn keys_of_other_algorithms_curves_and_sizes_are_named_as_such() {
 
 #[test]
 fn the_public_key_of_a_private_key_is_the_one_openssl_finds() {
+    common::begin();
     for options in [
         ["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"],
         ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-521"],

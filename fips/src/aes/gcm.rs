@@ -1,5 +1,6 @@
 //! AES-256-GCM (SP 800-38D) with a nonce that the module makes.
 
+use crate::policy::{Permit, Service, perform};
 use crate::{Error, Result, secret::SecretBytes};
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use zeroize::Zeroizing;
@@ -24,8 +25,12 @@ fn key(key: &SecretBytes) -> Result<RandomizedNonceKey> {
 /// # Errors
 /// [`Error::KeyLength`] for anything but 32 bytes; [`Error::Module`] for more than the 64 GiB of one GCM message.
 pub fn gcm_seal(secret: &SecretBytes, aad: &[u8], plaintext: &[u8]) -> Result<Vec<u8>> {
-    const OPERATION: &str = "AES-256-GCM sealing";
     let key = key(secret)?;
+    perform(Service::AesGcm, |permit| seal(permit, &key, aad, plaintext))
+}
+
+fn seal(_: &Permit, key: &RandomizedNonceKey, aad: &[u8], plaintext: &[u8]) -> Result<Vec<u8>> {
+    const OPERATION: &str = "AES-256-GCM sealing";
     let mut out = Zeroizing::new(vec![0; NONCE_LEN + plaintext.len()]);
     out.reserve_exact(TAG_LEN);
     let refused = || Error::Module {
@@ -48,6 +53,10 @@ pub fn gcm_seal(secret: &SecretBytes, aad: &[u8], plaintext: &[u8]) -> Result<Ve
 /// with another key.
 pub fn gcm_open(secret: &SecretBytes, aad: &[u8], sealed: &[u8]) -> Result<SecretBytes> {
     let key = key(secret)?;
+    perform(Service::AesGcm, |permit| open(permit, &key, aad, sealed))
+}
+
+fn open(_: &Permit, key: &RandomizedNonceKey, aad: &[u8], sealed: &[u8]) -> Result<SecretBytes> {
     let (nonce, body) = sealed
         .split_first_chunk::<NONCE_LEN>()
         .ok_or(Error::Verification)?;

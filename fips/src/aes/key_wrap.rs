@@ -1,5 +1,6 @@
 //! AES key wrap (RFC 3394, SP 800-38F section 6.2) with the default initial value.
 
+use crate::policy::{Permit, Service, perform};
 use crate::{Error, Result, secret::SecretBytes};
 use aws_lc_fips_sys as lc;
 use std::ffi::{c_int, c_uint};
@@ -65,6 +66,10 @@ impl Drop for Schedule {
 /// # Errors
 /// [`Error::KeyLength`] for the length of `kek`, [`Error::MessageLength`] for that of `key`.
 pub fn key_wrap(kek: &SecretBytes, key: &SecretBytes) -> Result<Vec<u8>> {
+    perform(Service::AesKeyWrap, |permit| wrap(permit, kek, key))
+}
+
+fn wrap(_: &Permit, kek: &SecretBytes, key: &SecretBytes) -> Result<Vec<u8>> {
     const OPERATION: &str = "AES key wrap";
     let schedule = Schedule::new(kek, false)?;
     let len = key.len();
@@ -99,6 +104,10 @@ pub fn key_wrap(kek: &SecretBytes, key: &SecretBytes) -> Result<Vec<u8>> {
 /// # Errors
 /// [`Error::KeyLength`] for the length of `kek`; [`Error::Decryption`] if `wrapped` was not made with it.
 pub fn key_unwrap(kek: &SecretBytes, wrapped: &[u8]) -> Result<SecretBytes> {
+    perform(Service::AesKeyWrap, |permit| unwrap(permit, kek, wrapped))
+}
+
+fn unwrap(_: &Permit, kek: &SecretBytes, wrapped: &[u8]) -> Result<SecretBytes> {
     let schedule = Schedule::new(kek, true)?;
     let len = wrapped.len();
     if len < 16 + OVERHEAD || !len.is_multiple_of(8) || len > LIMIT {

@@ -2,6 +2,7 @@
 
 use super::{MAX_DERIVED_BYTES, output};
 use crate::digest::{Hash, Hasher};
+use crate::policy::{Permit, Service, perform};
 use crate::{Error, Result, secret::SecretBytes};
 use std::num::NonZeroU32;
 use zeroize::Zeroize;
@@ -27,6 +28,15 @@ impl Pkcs12Purpose {
     }
 }
 
+/// What a file is derived for, since each has an exception of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pkcs12Use {
+    /// A file that exists is read.
+    Read,
+    /// A file is written.
+    Write,
+}
+
 /// The longest password and the longest salt that are taken, in bytes.
 const MAX_INPUT_BYTES: usize = 64 * 1024;
 
@@ -39,8 +49,10 @@ const MAX_INPUT_BYTES: usize = 64 * 1024;
 /// **Not approved**: legacy, to read old files and to write the classic MAC; built from the module's digests.
 ///
 /// # Errors
-/// [`Error::OutputLength`] above [`MAX_DERIVED_BYTES`]; [`Error::MessageTooLong`] for a password or a salt above 64 KiB.
+/// [`Error::OutputLength`] above [`MAX_DERIVED_BYTES`]; [`Error::MessageTooLong`] for a password or a salt above 64 KiB;
+/// [`Error::NotApproved`] in strict mode without `pkcs12-legacy-read` or `pkcs12-kdf-mac-write`.
 pub fn pkcs12(
+    use_for: Pkcs12Use,
     hash: Hash,
     password_bmp: &[u8],
     salt: &[u8],
@@ -49,7 +61,7 @@ pub fn pkcs12(
     len: usize,
 ) -> Result<SecretBytes> {
     const OPERATION: &str = "PKCS#12 key derivation";
-    let mut out = output(OPERATION, len, MAX_DERIVED_BYTES)?;
+    let out = output(OPERATION, len, MAX_DERIVED_BYTES)?;
     for input in [password_bmp, salt] {
         if input.len() > MAX_INPUT_BYTES {
             return Err(Error::MessageTooLong {
@@ -59,9 +71,37 @@ pub fn pkcs12(
             });
         }
     }
+    let service = match use_for {
+        Pkcs12Use::Read => Service::Pkcs12KdfRead,
+        Pkcs12Use::Write => Service::Pkcs12KdfWrite,
+    };
+    let parameters = Parameters {
+        hash,
+        purpose,
+        iterations,
+    };
+    perform(service, |permit| {
+        Ok(derive(permit, &parameters, password_bmp, salt, out))
+    })
+}
+
+struct Parameters {
+    hash: Hash,
+    purpose: Pkcs12Purpose,
+    iterations: NonZeroU32,
+}
+
+fn derive(
+    permit: &Permit,
+    parameters: &Parameters,
+    password_bmp: &[u8],
+    salt: &[u8],
+    mut out: SecretBytes,
+) -> SecretBytes {
+    let hash = parameters.hash;
     let v = hash.block_len();
     // Steps 1 to 4: D, and I = S || P, each repeated to a multiple of v.
-    let diversifier = vec![purpose.id(); v];
+    let diversifier = vec![parameters.purpose.id(); v];
     let salt_len = salt.len().next_multiple_of(v);
     let mut input = SecretBytes::zeroed(salt_len + password_bmp.len().next_multiple_of(v));
     let (salt_part, password_part) = input.expose_mut().split_at_mut(salt_len);
@@ -74,9 +114,9 @@ pub fn pkcs12(
         let mut hasher = Hasher::new(hash);
         hasher.update(&diversifier);
         hasher.update(input.expose());
-        let mut a = hasher.finish();
-        for _ in 1..iterations.get() {
-            a = crate::digest::digest(hash, a.as_ref());
+        let mut a = hasher.finish_within(permit);
+        for _ in 1..parameters.iterations.get() {
+            a = crate::digest::within(permit, hash, a.as_ref());
         }
         for (to, from) in chunk.iter_mut().zip(a.as_ref()) {
             *to = *from;
@@ -87,7 +127,7 @@ pub fn pkcs12(
         }
         a.zeroize();
     }
-    Ok(out)
+    out
 }
 
 fn repeat_into(to: &mut [u8], from: &[u8]) {
@@ -115,12 +155,31 @@ mod tests {
     /// The password "smeg" of the test vectors that have gone round since PKCS#12 came out.
     #[test]
     fn the_well_known_vectors_come_out() {
+        let _mode = crate::policy::tests::under(crate::policy::Policy::OFF);
         let bytes = |hex| base16ct::lower::decode_vec(hex).unwrap();
         let (password, salt) = (bytes("0073006d006500670000"), bytes("0a58cf64530d823f"));
         let one = NonZeroU32::MIN;
-        let key = pkcs12(Hash::Sha1, &password, &salt, Pkcs12Purpose::Key, one, 24).unwrap();
+        let key = pkcs12(
+            Pkcs12Use::Read,
+            Hash::Sha1,
+            &password,
+            &salt,
+            Pkcs12Purpose::Key,
+            one,
+            24,
+        )
+        .unwrap();
         assert!(key.ct_eq(&bytes("8aaae6297b6cb04642ab5b077851284eb7128f1a2a7fbca3")));
-        let iv = pkcs12(Hash::Sha1, &password, &salt, Pkcs12Purpose::Iv, one, 8).unwrap();
+        let iv = pkcs12(
+            Pkcs12Use::Read,
+            Hash::Sha1,
+            &password,
+            &salt,
+            Pkcs12Purpose::Iv,
+            one,
+            8,
+        )
+        .unwrap();
         assert!(iv.ct_eq(&bytes("79993dfe048d3b76")));
     }
 
@@ -136,16 +195,59 @@ mod tests {
 
     #[test]
     fn empty_inputs_and_odd_lengths_are_fine_and_endless_ones_are_not() {
+        let _mode = crate::policy::tests::under(crate::policy::Policy::OFF);
         let one = NonZeroU32::MIN;
         for hash in Hash::ALL {
             for len in [0, 1, 19, 64, 129] {
-                let key = pkcs12(hash, b"", b"", Pkcs12Purpose::Mac, one, len).unwrap();
+                let key = pkcs12(
+                    Pkcs12Use::Read,
+                    hash,
+                    b"",
+                    b"",
+                    Pkcs12Purpose::Mac,
+                    one,
+                    len,
+                )
+                .unwrap();
                 assert_eq!(key.len(), len);
             }
         }
-        assert!(pkcs12(Hash::Sha1, b"", b"", Pkcs12Purpose::Key, one, usize::MAX).is_err());
+        assert!(
+            pkcs12(
+                Pkcs12Use::Read,
+                Hash::Sha1,
+                b"",
+                b"",
+                Pkcs12Purpose::Key,
+                one,
+                usize::MAX
+            )
+            .is_err()
+        );
         let long = vec![0; MAX_INPUT_BYTES + 1];
-        assert!(pkcs12(Hash::Sha1, &long, b"", Pkcs12Purpose::Key, one, 8).is_err());
-        assert!(pkcs12(Hash::Sha1, b"", &long, Pkcs12Purpose::Key, one, 8).is_err());
+        assert!(
+            pkcs12(
+                Pkcs12Use::Read,
+                Hash::Sha1,
+                &long,
+                b"",
+                Pkcs12Purpose::Key,
+                one,
+                8
+            )
+            .is_err()
+        );
+        assert!(
+            pkcs12(
+                Pkcs12Use::Read,
+                Hash::Sha1,
+                b"",
+                &long,
+                Pkcs12Purpose::Key,
+                one,
+                8
+            )
+            .is_err()
+        );
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{MAX_DERIVED_BYTES, output};
 use crate::digest::{Hash, Hasher};
+use crate::policy::{Permit, Service, perform};
 use crate::{Result, secret::SecretBytes};
 use zeroize::Zeroize;
 
@@ -12,9 +13,21 @@ use zeroize::Zeroize;
 /// **Not approved**: the module has no X9.63 KDF; this one is built from its digests.
 ///
 /// # Errors
-/// [`crate::Error::OutputLength`] above [`MAX_DERIVED_BYTES`].
+/// [`crate::Error::OutputLength`] above [`MAX_DERIVED_BYTES`]; [`crate::Error::NotApproved`] in strict mode without `cms-ecdh-static`.
 pub fn x963(hash: Hash, z: &SecretBytes, shared_info: &[u8], len: usize) -> Result<SecretBytes> {
-    let mut out = output("X9.63 KDF", len, MAX_DERIVED_BYTES)?;
+    let out = output("X9.63 KDF", len, MAX_DERIVED_BYTES)?;
+    perform(Service::X963Kdf, |permit| {
+        Ok(derive(permit, hash, z, shared_info, out))
+    })
+}
+
+fn derive(
+    permit: &Permit,
+    hash: Hash,
+    z: &SecretBytes,
+    shared_info: &[u8],
+    mut out: SecretBytes,
+) -> SecretBytes {
     for (chunk, counter) in out
         .expose_mut()
         .chunks_mut(hash.output_len())
@@ -24,13 +37,13 @@ pub fn x963(hash: Hash, z: &SecretBytes, shared_info: &[u8], len: usize) -> Resu
         hasher.update(z.expose());
         hasher.update(&counter.to_be_bytes());
         hasher.update(shared_info);
-        let mut block = hasher.finish();
+        let mut block = hasher.finish_within(permit);
         for (to, from) in chunk.iter_mut().zip(block.as_ref()) {
             *to = *from;
         }
         block.zeroize();
     }
-    Ok(out)
+    out
 }
 
 #[cfg(test)]
@@ -46,6 +59,7 @@ mod tests {
     /// NIST CAVS 12.0, "ANS X9.63-2001", SHA-256, 192 bits of Z, no SharedInfo, count 0.
     #[test]
     fn the_vector_of_nist_comes_out() {
+        let _mode = crate::policy::tests::under(crate::policy::Policy::OFF);
         let z = SecretBytes::from_vec(bytes("96c05619d56c328ab95fe84b18264b08725b85e33fd34f08"));
         let key = x963(Hash::Sha256, &z, b"", 16).unwrap();
         assert!(key.ct_eq(&bytes("443024c3dae66b95e6f5670601558f71")));
@@ -53,6 +67,7 @@ mod tests {
 
     #[test]
     fn shorter_outputs_are_the_beginning_of_longer_ones_and_endless_ones_are_refused() {
+        let _mode = crate::policy::tests::under(crate::policy::Policy::OFF);
         let z = SecretBytes::zeroed(32);
         for hash in Hash::ALL {
             let mut long = x963(hash, &z, b"info", 100).unwrap();

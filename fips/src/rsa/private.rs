@@ -4,6 +4,7 @@
 use super::{PublicKey, check_kind, generated_size, oaep, shared::Shared};
 use crate::digest::Hash;
 use crate::pkey::Pkey;
+use crate::policy::{Service, perform};
 use crate::{Error, Result, secret::SecretBytes};
 use aws_lc_rs::{encoding, encoding::AsDer, rsa as lc};
 
@@ -18,10 +19,11 @@ impl PrivateKey {
     /// # Errors
     /// [`Error::KeySize`] for other sizes.
     pub fn generate(bits: usize) -> Result<Self> {
-        let key = lc::PrivateDecryptingKey::generate(generated_size(bits)?).map_err(|_| {
-            Error::Module {
+        let size = generated_size(bits)?;
+        let key = perform(Service::RsaKeyGeneration, |_| {
+            lc::PrivateDecryptingKey::generate(size).map_err(|_| Error::Module {
                 operation: "RSA key generation",
-            }
+            })
         })?;
         Ok(Self {
             key: Shared::new(key),
@@ -67,7 +69,7 @@ impl PrivateKey {
     /// **Not approved**: the security policy does not allow RSA decryption in this module.
     ///
     /// # Errors
-    /// [`Error::Decryption`], whatever is wrong.
+    /// [`Error::Decryption`], whatever is wrong; [`Error::NotApproved`] in strict mode without the exception.
     pub fn decrypt_oaep(&self, hash: Hash, ciphertext: &[u8]) -> Result<SecretBytes> {
         self.decrypt_oaep_with_label(hash, ciphertext, b"")
     }
@@ -75,7 +77,7 @@ impl PrivateKey {
     /// As [`Self::decrypt_oaep`], with a label (RFC 8017's `L`). **Not approved.**
     ///
     /// # Errors
-    /// [`Error::Decryption`], whatever is wrong.
+    /// [`Error::Decryption`], whatever is wrong; [`Error::NotApproved`] in strict mode without the exception.
     pub fn decrypt_oaep_with_label(
         &self,
         hash: Hash,
@@ -87,12 +89,14 @@ impl PrivateKey {
             .map_err(|_| Error::Decryption)?;
         let label = (!label.is_empty()).then_some(label);
         let mut out = SecretBytes::zeroed(key.min_output_size());
-        let len = key
-            .decrypt(oaep(hash), ciphertext, out.expose_mut(), label)
-            .map_err(|_| Error::Decryption)?
-            .len();
-        out.truncate(len);
-        Ok(out)
+        perform(Service::RsaOaepDecrypt, |_| {
+            let len = key
+                .decrypt(oaep(hash), ciphertext, out.expose_mut(), label)
+                .map_err(|_| Error::Decryption)?
+                .len();
+            out.truncate(len);
+            Ok(out)
+        })
     }
 
     /// RSAES-PKCS1-v1_5 decryption (RFC 8017 section 7.2.2), for tests and for reading files at one's own desk.
@@ -101,18 +105,20 @@ impl PrivateKey {
     /// they decrypt: that is Bleichenbacher's oracle, and no implicit rejection is done here.
     ///
     /// # Errors
-    /// [`Error::Decryption`], whatever is wrong.
+    /// [`Error::Decryption`], whatever is wrong; [`Error::NotApproved`] in strict mode without the exception.
     pub fn decrypt_pkcs1v15(&self, ciphertext: &[u8]) -> Result<SecretBytes> {
         self.check_len(ciphertext)?;
         let key = lc::Pkcs1PrivateDecryptingKey::new((*self.key).clone())
             .map_err(|_| Error::Decryption)?;
         let mut out = SecretBytes::zeroed(key.min_output_size());
-        let len = key
-            .decrypt(ciphertext, out.expose_mut())
-            .map_err(|_| Error::Decryption)?
-            .len();
-        out.truncate(len);
-        Ok(out)
+        perform(Service::RsaPkcs1v15Decrypt, |_| {
+            let len = key
+                .decrypt(ciphertext, out.expose_mut())
+                .map_err(|_| Error::Decryption)?
+                .len();
+            out.truncate(len);
+            Ok(out)
+        })
     }
 
     fn check_len(&self, ciphertext: &[u8]) -> Result<()> {

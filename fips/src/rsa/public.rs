@@ -3,6 +3,7 @@
 use super::{check_kind, check_size, oaep, shared::Shared};
 use crate::digest::{self, Hash};
 use crate::pkey::Pkey;
+use crate::policy::{Service, perform};
 use crate::{Error, Result};
 use aws_lc_rs::{encoding, encoding::AsDer, rsa as lc};
 
@@ -118,16 +119,19 @@ impl PublicKey {
     /// **Not approved**: the security policy does not allow RSA encryption in this module.
     ///
     /// # Errors
-    /// [`Error::MessageTooLong`] above [`Self::max_oaep_plaintext`].
+    /// [`Error::MessageTooLong`] above [`Self::max_oaep_plaintext`]; [`Error::NotApproved`] in strict mode without
+    /// `rsa-key-transport-in-module`.
     pub fn encrypt_oaep(&self, hash: Hash, plaintext: &[u8]) -> Result<Vec<u8>> {
         const OPERATION: &str = "RSAES-OAEP encryption";
         check_len(OPERATION, plaintext, self.max_oaep_plaintext(hash))?;
         let mut out = vec![0; self.modulus.len()];
-        let len = lc::OaepPublicEncryptingKey::new((*self.key).clone())
-            .and_then(|key| Ok(key.encrypt(oaep(hash), plaintext, &mut out, None)?.len()))
-            .map_err(|_| refused(OPERATION))?;
-        out.truncate(len);
-        Ok(out)
+        perform(Service::RsaOaepEncrypt, |_| {
+            let len = lc::OaepPublicEncryptingKey::new((*self.key).clone())
+                .and_then(|key| Ok(key.encrypt(oaep(hash), plaintext, &mut out, None)?.len()))
+                .map_err(|_| refused(OPERATION))?;
+            out.truncate(len);
+            Ok(out)
+        })
     }
 
     /// RSAES-PKCS1-v1_5 (RFC 8017 section 7.2).
@@ -136,16 +140,19 @@ impl PublicKey {
     /// nothing else.
     ///
     /// # Errors
-    /// [`Error::MessageTooLong`] above the size of the modulus less 11 bytes.
+    /// [`Error::MessageTooLong`] above the size of the modulus less 11 bytes; [`Error::NotApproved`] in strict mode without
+    /// `cms-rsa-pkcs1v15`.
     pub fn encrypt_pkcs1v15(&self, plaintext: &[u8]) -> Result<Vec<u8>> {
         const OPERATION: &str = "RSAES-PKCS1-v1_5 encryption";
         check_len(OPERATION, plaintext, self.modulus.len().saturating_sub(11))?;
         let mut out = vec![0; self.modulus.len()];
-        let len = lc::Pkcs1PublicEncryptingKey::new((*self.key).clone())
-            .and_then(|key| Ok(key.encrypt(plaintext, &mut out)?.len()))
-            .map_err(|_| refused(OPERATION))?;
-        out.truncate(len);
-        Ok(out)
+        perform(Service::RsaPkcs1v15Encrypt, |_| {
+            let len = lc::Pkcs1PublicEncryptingKey::new((*self.key).clone())
+                .and_then(|key| Ok(key.encrypt(plaintext, &mut out)?.len()))
+                .map_err(|_| refused(OPERATION))?;
+            out.truncate(len);
+            Ok(out)
+        })
     }
 }
 

@@ -35,6 +35,7 @@ fn spki(n: &[u8], e: &[u8]) -> Vec<u8> {
 
 #[test]
 fn what_is_encrypted_comes_back_and_the_limits_are_exact() {
+    let _mode = crate::policy::tests::under(crate::policy::Policy::OFF);
     let key = PrivateKey::generate(2048).unwrap();
     let public = key.public().unwrap();
     assert_eq!(public.modulus_bits(), 2048);
@@ -72,6 +73,7 @@ fn what_is_encrypted_comes_back_and_the_limits_are_exact() {
 
 #[test]
 fn every_wrong_ciphertext_is_the_same_error() {
+    let _mode = crate::policy::tests::under(crate::policy::Policy::OFF);
     let key = PrivateKey::generate(2048).unwrap();
     let mut ciphertext = key
         .public()
@@ -91,6 +93,7 @@ fn every_wrong_ciphertext_is_the_same_error() {
 
 #[test]
 fn a_key_is_the_same_however_it_is_read() {
+    let _mode = crate::policy::tests::under(crate::policy::Policy::OFF);
     let key = PrivateKey::generate(3072).unwrap();
     let public = key.public().unwrap();
     let again = PrivateKey::from_pkcs8(key.pkcs8_der().unwrap().expose()).unwrap();
@@ -109,6 +112,7 @@ fn a_key_is_the_same_however_it_is_read() {
 
 #[test]
 fn sizes_outside_of_2048_to_8192_are_named() {
+    let _mode = crate::policy::tests::under(crate::policy::Policy::OFF);
     for bits in [1024, 2047, 8193, 9216] {
         let n = odd_number(bits);
         let named = |error: Error| {
@@ -138,6 +142,7 @@ fn sizes_outside_of_2048_to_8192_are_named() {
 
 #[test]
 fn numbers_that_are_no_key_are_refused() {
+    let _mode = crate::policy::tests::under(crate::policy::Policy::OFF);
     let n = odd_number(2048);
     let mut even = n.clone();
     even[255] = 0xfe;
@@ -157,6 +162,7 @@ fn numbers_that_are_no_key_are_refused() {
 
 #[test]
 fn cut_and_changed_keys_never_panic() {
+    let _mode = crate::policy::tests::under(crate::policy::Policy::OFF);
     let key = PrivateKey::generate(2048).unwrap();
     let public = key.public().unwrap();
     let good = public.spki_der();

@@ -3,6 +3,7 @@
 use super::SignatureAlgorithm;
 use crate::ec::Curve;
 use crate::pkey::{Kind, Pkey};
+use crate::policy::{Service, perform};
 use crate::{Error, Result, rsa, secret::SecretBytes};
 use aws_lc_rs::{encoding, encoding::AsDer, rand::SystemRandom, rsa as lc_rsa, signature as lc};
 
@@ -52,9 +53,11 @@ impl SigningKey {
             KeyKind::EcP256 => Self::generate_ec(Curve::P256)?,
             KeyKind::EcP384 => Self::generate_ec(Curve::P384)?,
             KeyKind::Rsa(bits) => {
-                let key = lc_rsa::KeyPair::generate(rsa::generated_size(bits)?);
-                Inner::Rsa(key.map_err(|_| Error::Module {
-                    operation: "RSA key generation",
+                let size = rsa::generated_size(bits)?;
+                Inner::Rsa(perform(Service::RsaKeyGeneration, |_| {
+                    lc_rsa::KeyPair::generate(size).map_err(|_| Error::Module {
+                        operation: "RSA key generation",
+                    })
                 })?)
             }
         };
@@ -63,8 +66,10 @@ impl SigningKey {
     }
 
     fn generate_ec(curve: Curve) -> Result<Inner> {
-        let key = lc::EcdsaKeyPair::generate(ecdsa(curve)).map_err(|_| Error::Module {
-            operation: "EC key generation",
+        let key = perform(Service::EcKeyGeneration, |_| {
+            lc::EcdsaKeyPair::generate(ecdsa(curve)).map_err(|_| Error::Module {
+                operation: "EC key generation",
+            })
         })?;
         Ok(Inner::Ec(curve, key))
     }
@@ -140,13 +145,17 @@ impl SigningKey {
         match (&self.inner, algorithm.rsa_encoding()) {
             (Inner::Rsa(key), Some(encoding)) => {
                 let mut out = vec![0; key.public_modulus_len()];
-                key.sign(encoding, &SystemRandom::new(), message, &mut out)
-                    .map_err(refused)?;
-                Ok(out)
+                perform(Service::SignatureGeneration, |_| {
+                    key.sign(encoding, &SystemRandom::new(), message, &mut out)
+                        .map_err(refused)?;
+                    Ok(out)
+                })
             }
             (Inner::Ec(_, key), None) if algorithm == self.algorithm() => {
-                let signature = key.sign(&SystemRandom::new(), message).map_err(refused)?;
-                Ok(signature.as_ref().to_vec())
+                perform(Service::SignatureGeneration, |_| {
+                    let signature = key.sign(&SystemRandom::new(), message).map_err(refused)?;
+                    Ok(signature.as_ref().to_vec())
+                })
             }
             _ => Err(Error::KeyMismatch {
                 algorithm: algorithm.name(),

@@ -2,15 +2,22 @@
 // Every test file compiles its own copy and none needs all of it.
 #![allow(dead_code)]
 
+use fips::policy::Policy;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::{env, fs, io::Write};
 
+/// To be called first by every test of this crate's functions as such: with the mode off all of them work.
+pub(crate) fn begin() {
+    fips::start(Policy::OFF).unwrap();
+}
+
 /// Runs `check` on every vector of a Wycheproof file, and fails if it says of none that it was executed.
 ///
 /// `check` gets the group and the vector, and returns whether the vector is for us.
 pub(crate) fn wycheproof(file: &str, mut check: impl FnMut(&Value, &Value) -> bool) {
+    begin();
     let Some(corpora) = corpora() else { return };
     let path = corpora.join("wycheproof").join(file);
     let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
