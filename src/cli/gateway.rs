@@ -122,7 +122,7 @@ pub fn run(args: &GatewayArgs, _context: &Context) -> Result<Report, Failure> {
             )
         })
     };
-    fips::start()?;
+    whole.start_module()?;
     match &args.command {
         None => serve(&whole.checked_gateway("gateway")?.into_inner()),
         Some(GatewayCommand::Token(command)) => token(command, config()?),

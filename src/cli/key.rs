@@ -175,7 +175,7 @@ fn generate(
 }
 
 fn initialise(args: &InitToken) -> Result<Report, Failure> {
-    fips::start()?;
+    fips::start(fips::policy::Policy::STRICT)?;
     let so_pin = PinSource::File(absolute(&args.so_pin_file)?).read()?;
     let user_pin = PinSource::File(absolute(&args.pin_file)?).read()?;
     let token = init_token(&args.module, None, &args.token_label, &so_pin, &user_pin)?;

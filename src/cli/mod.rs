@@ -65,7 +65,7 @@ enum Command {
     #[command(hide = true)]
     EngineCustody(engine::EngineArgs),
     #[command(hide = true)]
-    EngineFormats,
+    EngineFormats(engine::FormatsArgs),
     /// Custody keys: made on a token, never leaving it
     Key(key::KeyArgs),
     /// One re-encryption by hand: encrypted password and device certificate in, CMS message out
@@ -136,7 +136,7 @@ fn start_log(command: &Command, global: &GlobalArgs) -> Result<(), Failure> {
     let usual = match command {
         Command::Engine(_)
         | Command::EngineCustody(_)
-        | Command::EngineFormats
+        | Command::EngineFormats(_)
         | Command::Run(_) => Usual::Service,
         Command::Gateway(args) if args.is_service() => Usual::Service,
         _ => Usual::Command,
@@ -150,7 +150,7 @@ fn dispatch(command: &Command, context: &Context) -> ExitCode {
         Command::Demo(args) => demo::command(args, context),
         Command::Engine(args) => engine::run(args, context),
         Command::EngineCustody(args) => engine::custody(args),
-        Command::EngineFormats => engine::formats(),
+        Command::EngineFormats(args) => engine::formats(args),
         Command::Run(args) => return run::run(args, json),
         Command::Gateway(args) => gateway::run(args, context),
         Command::Key(args) => key::run(args, context),

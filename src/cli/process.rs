@@ -43,6 +43,20 @@ pub fn protect_memory() -> Result<(), Failure> {
     Ok(())
 }
 
+/// Starts the module for a command that was given no configuration: with the FIPS mode off, which its report says, unless the system
+/// itself demands FIPS mode.
+///
+/// # Errors
+/// Those of [`fips::start`].
+pub fn start_module_without_configuration() -> Result<(), Failure> {
+    let policy = match fips::policy::system::setting() {
+        fips::policy::system::Setting::Required => fips::policy::Policy::STRICT,
+        _ => fips::policy::Policy::OFF,
+    };
+    fips::start(policy)?;
+    Ok(())
+}
+
 /// Variables that stay beside those of the configuration: the terminal's, and where systemd puts credentials.
 const KEPT: [&str; 5] = [
     "CREDENTIALS_DIRECTORY",

@@ -80,7 +80,6 @@ pub fn run(args: &RecryptArgs, context: &Context) -> Result<Report, Failure> {
     files::must_be_new(&args.out)?;
     let settings = args.token.settings("recrypt", &context.args)?;
     process::protect_memory()?;
-    fips::start()?;
     let ciphertext = ciphertext(&args.encrypted_password)?;
     let format = CmsFormat::from(args.format);
     let anchors = anchor_files(args, format)?;

@@ -1,7 +1,7 @@
 //! Which token a command for people works on: that of a configuration, or one named by options.
 
 use super::output::Failure;
-use super::process::with_environment;
+use super::process::{self, with_environment};
 use crate::config::{self, EngineConfig, EngineException, TokenSection};
 use clap::Args;
 use hsm::pin::PinSource;
@@ -33,19 +33,20 @@ pub struct TokenArgs {
 }
 
 impl TokenArgs {
-    /// The `[engine]` section of the configuration that the options name, if they name one.
+    /// The `[engine]` section of the configuration that the options name, if they name one; its FIPS mode is put in force. Without a
+    /// configuration the mode is off, and reports say so.
     ///
     /// # Errors
     /// [`Failure`] when the configuration cannot be used.
     pub fn engine(&self, command: &'static str) -> Result<Option<EngineConfig>, Failure> {
         let Some(file) = &self.config else {
+            process::start_module_without_configuration()?;
             return Ok(None);
         };
-        Ok(Some(
-            config::load(file)?
-                .checked_engine_token(command)?
-                .into_inner(),
-        ))
+        let whole = config::load(file)?;
+        let engine = whole.checked_engine_token(command)?.into_inner();
+        whole.start_module()?;
+        Ok(Some(engine))
     }
 
     /// What the options amount to. Where they name a configuration that asks for another environment, the program is executed again.
@@ -109,7 +110,7 @@ pub fn from_section(section: &TokenSection, allow_extractable_keys: bool) -> Tok
 /// # Errors
 /// [`Failure`] when module, token or PIN are not there or not right.
 pub fn open(settings: TokenConfig) -> Result<Pkcs11Custody, Failure> {
-    fips::start()?;
+    fips::start(fips::policy::in_force())?;
     Ok(Pkcs11Custody::open(settings)?)
 }
 

@@ -8,7 +8,7 @@ use serde_json::json;
 /// # Errors
 /// [`Failure`] when the module does not start: its self-tests are run.
 pub fn run() -> Result<Report, Failure> {
-    let module = fips::start()?;
+    let module = fips::start(fips::policy::Policy::STRICT)?;
     let version = crate::VERSION;
     Ok(Report::done(
         json!({"version": version, "moduleVersion": module.version()}),

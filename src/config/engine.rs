@@ -104,6 +104,8 @@ pub struct TokenSection {
     pub pin_file: Option<PathBuf>,
     /// Name of a systemd credential that holds the user PIN.
     pub pin_credential: Option<String>,
+    /// The operator's statement that the token is validated: its CMVP certificate's number.
+    pub fips_certificate: Option<String>,
     /// Worker threads, each with one session.
     #[serde(default = "default_threads")]
     pub threads: usize,

@@ -8,6 +8,7 @@ mod document;
 mod engine;
 mod error;
 mod example;
+mod fips;
 mod gateway;
 mod import;
 mod load;
@@ -17,6 +18,7 @@ pub mod secret_file;
 mod tests;
 mod validate;
 
+pub use self::fips::{FipsConfig, FipsException, FipsMode};
 pub use check::{Checked, PinPolicy};
 pub use connector::{ConnectorConfig, LogConfig, LogForm, ProxyConfig, RetryConfig};
 pub use document::page;
@@ -30,6 +32,16 @@ pub use load::load;
 use serde::Deserialize;
 use std::path::PathBuf;
 
+impl Config {
+    /// Puts the configured FIPS mode in force in this process and starts the module: once, before anything is done with it.
+    ///
+    /// # Errors
+    /// Those of [`::fips::start`].
+    pub fn start_module(&self) -> Result<&'static ::fips::Module, ::fips::Error> {
+        ::fips::start(self.fips.policy())
+    }
+}
+
 /// A whole configuration file.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -37,6 +49,9 @@ pub struct Config {
     /// The file that it was read from, for messages.
     #[serde(skip)]
     pub file: PathBuf,
+    /// For every process.
+    #[serde(default)]
+    pub fips: FipsConfig,
     /// For `engine`, `key` and `recrypt`.
     pub engine: Option<EngineConfig>,
     /// For `run`, `status` and `events`.

@@ -28,6 +28,8 @@ pub(super) enum EngineHealth {
     EngineDown(String),
     /// It answers, its token does not.
     TokenDown(String),
+    /// It answers, but its cryptographic module has failed: only its restart helps.
+    ModuleFailed(String),
 }
 
 /// The connection to the engine.
@@ -84,6 +86,11 @@ impl EngineLink {
             Err(RecryptError::Failed(failure)) if failure.code == FailureCode::TokenUnavailable => {
                 self.note(EngineHealth::TokenDown(failure.message.clone()));
             }
+            Err(RecryptError::Failed(failure))
+                if failure.code == FailureCode::ModuleOutOfService =>
+            {
+                self.note(EngineHealth::ModuleFailed(failure.message.clone()));
+            }
             Err(RecryptError::Failed(_)) => {}
         }
         result
@@ -96,6 +103,10 @@ impl EngineLink {
             Err(error) => Err(error),
         };
         let health = match &status {
+            Ok(EngineStatus {
+                module_fault: Some(fault),
+                ..
+            }) => EngineHealth::ModuleFailed(format!("{}: {}", fault.code, fault.message)),
             Ok(status) if status.token.is_some() => EngineHealth::Up,
             Ok(status) => EngineHealth::TokenDown(
                 status
@@ -195,6 +206,11 @@ impl Outage {
             EngineHealth::TokenDown(reason) => Draft::new(
                 EventKind::TokenUnavailable,
                 "the token does not answer; requests wait",
+            )
+            .field("reason", reason.clone()),
+            EngineHealth::ModuleFailed(reason) => Draft::new(
+                EventKind::CryptographicModuleFailed,
+                "the engine's cryptographic module has failed; requests wait until the engine is restarted",
             )
             .field("reason", reason.clone()),
             EngineHealth::Up | EngineHealth::Unknown => return Vec::new(),

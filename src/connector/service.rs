@@ -28,7 +28,6 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 /// [`StartError`] when it cannot start; once it runs, faults are events and it goes on.
 pub(super) fn run(config_path: &Path) -> Result<(), StartError> {
     let config = load(config_path)?;
-    fips::start().map_err(|error| StartError::Module(error.to_string()))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -40,7 +39,8 @@ pub(super) fn run(config_path: &Path) -> Result<(), StartError> {
 }
 
 fn load(path: &Path) -> Result<ConnectorConfig, StartError> {
-    let config = config::load(path)?.checked_connector("run")?.into_inner();
+    let whole = config::load(path)?;
+    let config = whole.checked_connector("run")?.into_inner();
     if let Some(address) = config.metrics_listen
         && !address.ip().is_loopback()
     {
@@ -51,6 +51,10 @@ fn load(path: &Path) -> Result<ConnectorConfig, StartError> {
             ),
         });
     }
+    // A reload with another mode or other exceptions is refused here: they are the process's for good.
+    whole
+        .start_module()
+        .map_err(|error| StartError::Module(error.to_string()))?;
     Ok(config)
 }
 

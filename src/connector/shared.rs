@@ -336,6 +336,9 @@ impl Shared {
             }
             EngineHealth::EngineDown(reason) => reasons.push(Reason::new("engine", reason.clone())),
             EngineHealth::TokenDown(reason) => reasons.push(Reason::new("token", reason.clone())),
+            EngineHealth::ModuleFailed(reason) => {
+                reasons.push(Reason::new("module", reason.clone()));
+            }
         }
         match &*self.service.borrow() {
             ServiceHealth::Up => {}

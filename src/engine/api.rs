@@ -1,6 +1,7 @@
 //! What may be asked of the engine, and what it answers: the messages that cross its unix socket (JSON in the frames of `ipc`).
 
 use crate::encoding::Base64Bytes;
+use crate::evidence::process::{FaultEvidence, ProcessEvidence};
 use crate::record::Record;
 use serde::{Deserialize, Serialize};
 
@@ -110,6 +111,8 @@ pub enum FailureCode {
     BadRequest,
     /// The token or its module does not answer; later it may.
     TokenUnavailable,
+    /// The engine's cryptographic module failed: it does nothing before a restart.
+    ModuleOutOfService,
     /// A part of the engine died or hung over this request too often.
     EngineFault,
     /// Too much is in flight; later it may work.
@@ -124,7 +127,11 @@ impl FailureCode {
     pub fn is_transient(self) -> bool {
         matches!(
             self,
-            Self::TokenUnavailable | Self::Busy | Self::DeadlineExceeded | Self::EngineFault
+            Self::TokenUnavailable
+                | Self::ModuleOutOfService
+                | Self::Busy
+                | Self::DeadlineExceeded
+                | Self::EngineFault
         )
     }
 }
@@ -137,8 +144,17 @@ pub struct EngineStatus {
     pub version: String,
     /// Version of the cryptographic module, e.g. `AWS-LC FIPS 3.1.0`.
     pub module_version: String,
+    /// Why the engine does no cryptography any more; null while it does.
+    #[serde(default)]
+    pub module_fault: Option<FaultEvidence>,
+    /// What each process of the engine says of its cryptography: supervisor, custody, formats.
+    #[serde(default)]
+    pub fips: Vec<ProcessEvidence>,
     /// The token (null while it is not reachable).
     pub token: Option<serde_json::Value>,
+    /// The CMVP certificate of the token that the operator states in the configuration; null: none is stated.
+    #[serde(default)]
+    pub token_certificate: Option<String>,
     /// Why the token is not reachable; null while it is.
     #[serde(default)]
     pub token_problem: Option<String>,
@@ -170,6 +186,9 @@ pub struct KeyStatus {
     pub modulus_bits: u32,
     /// Why it is refused; empty when it is used.
     pub problems: Vec<String>,
+    /// The attributes that the token reports of it, by PKCS#11 name.
+    #[serde(default)]
+    pub attributes: serde_json::Value,
 }
 
 /// A process of the engine in a report.

@@ -7,6 +7,8 @@ use super::hardening::{self, Limits};
 use super::ipc::blocking::{Incoming, read_frame};
 use super::ipc::{Duplex, Frame, FrameError, Kind};
 use super::recrypt::chain::CheckedDevice;
+use crate::evidence::process::ProcessEvidence;
+use fips::policy::Policy;
 use serde::{Deserialize, Serialize};
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc::{Receiver, channel};
@@ -66,7 +68,7 @@ pub enum FormatsError {
 ///
 /// # Errors
 /// [`FormatsError`] when it cannot start or the connection breaks.
-pub fn run() -> Result<(), FormatsError> {
+pub fn run(policy: Policy) -> Result<(), FormatsError> {
     hardening::end_on_panic("formats");
     hardening::ignore_terminal_signals()?;
     for note in hardening::protect(Limits {
@@ -77,7 +79,7 @@ pub fn run() -> Result<(), FormatsError> {
     }) {
         tracing::warn!(part = "formats", "{note}");
     }
-    fips::start()?;
+    fips::start(policy)?;
     let stream = hardening::supervisor_socket()?;
     serve(stream)
 }
@@ -107,6 +109,13 @@ fn serve(stream: UnixStream) -> Result<(), FormatsError> {
             Incoming::Frame(frame) => match frame.kind {
                 Kind::Ping => {
                     link.send(Frame::bare(Kind::Pong, frame.id));
+                }
+                Kind::Status => {
+                    if let Ok(frame) =
+                        Frame::json(Kind::Status, frame.id, &ProcessEvidence::of_this("formats"))
+                    {
+                        link.send(frame);
+                    }
                 }
                 // The threads that take from it never end before this one.
                 Kind::Call => drop(queue.send(frame)),

@@ -16,7 +16,7 @@ const MAX_SUBJECT_BYTES: usize = 512;
 /// The configuration for every connection; refused unless all of it is in FIPS mode.
 pub(super) fn server_config(config: &GatewayConfig) -> Result<Arc<ServerConfig>, GatewayError> {
     let tls = |error: &dyn std::fmt::Display| GatewayError::Tls(error.to_string());
-    fips::start().map_err(|error| tls(&error))?;
+    fips::start(fips::policy::in_force()).map_err(|error| tls(&error))?;
     let provider = fips::tls::provider();
     let roots = crate::tls::roots(&config.connector_ca)?;
     let verifier =

@@ -82,6 +82,8 @@ events! {
     TokenUnavailable = 22, Admin, Error;
     /// The token answers again.
     TokenRecovered = 23, Admin, Information;
+    /// The engine's cryptographic module has failed (integrity, self-test or service indicator); requests wait until the engine is restarted.
+    CryptographicModuleFailed = 24, Admin, Error;
     /// The service does not answer or answers with an error; it is asked again with growing pauses.
     ServiceUnavailable = 30, Operational, Warning;
     /// The service answers again.

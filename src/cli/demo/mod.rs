@@ -100,7 +100,8 @@ pub fn command(args: &DemoArgs, context: &Context) -> Result<Report, Failure> {
 /// # Errors
 /// The step that failed, and what was said. Processes that were started are ended in any case.
 pub fn run(args: &DemoArgs, quiet: bool) -> Result<Summary, DemoError> {
-    fips::start().map_err(|error| DemoError::step("cryptographic module", error.to_string()))?;
+    fips::start(fips::policy::Policy::STRICT)
+        .map_err(|error| DemoError::step("cryptographic module", error.to_string()))?;
     let program = std::env::current_exe().map_err(|error| {
         DemoError::step("demo", format!("cannot find its own program: {error}"))
     })?;

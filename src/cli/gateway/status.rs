@@ -34,7 +34,7 @@ fn failed(message: impl Into<String>) -> Failure {
 }
 
 pub(super) fn run(args: &StatusArgs) -> Result<Report, Failure> {
-    fips::start()?;
+    fips::start(fips::policy::Policy::STRICT)?;
     let token = secret_file::read(&args.token_file)?;
     let mut header = b"Bearer ".to_vec();
     header.extend_from_slice(token.expose().trim_ascii());

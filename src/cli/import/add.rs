@@ -20,13 +20,14 @@ use serde_json::json;
 const SHORT_PASSWORD: usize = 14;
 
 pub(super) fn run(args: &AddArgs, context: &Context) -> Result<Report, Failure> {
-    let config = config::load(&args.config)?.checked_import("import add")?;
+    let whole = config::load(&args.config)?;
+    let config = whole.checked_import("import add")?;
     if let Some(token) = &config.token {
         process::with_environment(&token.environment, &context.args)?;
     }
     check_user(&args.user)?;
     process::protect_memory()?;
-    fips::start()?;
+    whole.start_module()?;
     let custody_key = CustodyKey::load(&config)?;
     let limits = PfxLimits::default();
     let pfx = files::read(&args.pfx, limits.max_bytes, "the PFX")?;

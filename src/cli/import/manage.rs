@@ -9,7 +9,9 @@ use serde_json::{Value, json};
 use std::fmt::Write;
 
 pub(super) fn list(args: &ListArgs) -> Result<Report, Failure> {
-    let config = config::load(&args.config)?.checked_import("import list")?;
+    let whole = config::load(&args.config)?;
+    let config = whole.checked_import("import list")?;
+    whole.start_module()?;
     let client = service::client(&config)?;
     let selection = Selection {
         user_principal_name: args.user.clone(),
@@ -45,7 +47,9 @@ fn to_json(record: &UserPfxCertificate) -> Value {
 }
 
 pub(super) fn remove(args: &RemoveArgs) -> Result<Report, Failure> {
-    let config = config::load(&args.config)?.checked_import("import remove")?;
+    let whole = config::load(&args.config)?;
+    let config = whole.checked_import("import remove")?;
+    whole.start_module()?;
     let client = service::client(&config)?;
     let removed = service::block_on(async {
         let ids = match &args.id {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 /// A client of the configured service, which trusts nobody but the configured authority.
 pub(super) fn client(config: &ImportConfig) -> Result<UserPfxClient, Failure> {
-    fips::start()?;
+    fips::start(fips::policy::in_force())?;
     let bearer = secret_file::read(&config.token_file)?;
     let tls = crate::tls::client_config(&config.gateway_ca, None)?;
     UserPfxClient::new(

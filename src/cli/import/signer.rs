@@ -22,7 +22,7 @@ pub(super) fn run(args: &SignerArgs) -> Result<Report, Failure> {
     files::must_be_new(&args.out_key)?;
     files::must_be_new(&args.out_public)?;
     process::protect_memory()?;
-    fips::start()?;
+    fips::start(fips::policy::Policy::STRICT)?;
     let key = SigningKey::generate(KeyKind::EcP256)?;
     let pkcs8 = key.pkcs8_der()?;
     let private = SecretDocument::try_from(pkcs8.expose())

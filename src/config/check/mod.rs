@@ -5,6 +5,7 @@
 mod connector;
 mod engine;
 mod files;
+mod fips;
 mod gateway;
 mod import;
 
@@ -80,7 +81,7 @@ impl Config {
         pin: PinPolicy,
     ) -> Result<Checked<EngineConfig>, ConfigError> {
         let section = self.section(self.engine.as_ref(), "engine", command)?;
-        let mut findings = Findings::default();
+        let mut findings = self.findings();
         engine::consistent(section, &mut findings);
         engine::token(&section.token, "engine.token", pin, &mut findings);
         engine::files(section, &mut findings);
@@ -96,7 +97,7 @@ impl Config {
         command: &'static str,
     ) -> Result<Checked<EngineConfig>, ConfigError> {
         let section = self.section(self.engine.as_ref(), "engine", command)?;
-        let mut findings = Findings::default();
+        let mut findings = self.findings();
         engine::token(
             &section.token,
             "engine.token",
@@ -115,7 +116,7 @@ impl Config {
         command: &'static str,
     ) -> Result<Checked<ConnectorConfig>, ConfigError> {
         let section = self.section(self.connector.as_ref(), "connector", command)?;
-        let mut findings = Findings::default();
+        let mut findings = self.findings();
         connector::consistent(section, &mut findings);
         connector::files(section, &mut findings);
         findings.finish(&self.file, section)
@@ -141,7 +142,7 @@ impl Config {
         command: &'static str,
     ) -> Result<Checked<GatewayConfig>, ConfigError> {
         let section = self.section(self.gateway.as_ref(), "gateway", command)?;
-        let mut findings = Findings::default();
+        let mut findings = self.findings();
         gateway::files(section, &mut findings);
         findings.finish(&self.file, section)
     }
@@ -155,7 +156,7 @@ impl Config {
         command: &'static str,
     ) -> Result<Checked<ImportConfig>, ConfigError> {
         let section = self.section(self.import.as_ref(), "import", command)?;
-        let mut findings = Findings::default();
+        let mut findings = self.findings();
         import::files(section, &mut findings);
         findings.finish(&self.file, section)
     }
@@ -163,7 +164,7 @@ impl Config {
     /// Everything that can be said of the values alone, without looking at any file: for `config check` on another machine.
     #[must_use]
     pub fn inconsistencies(&self) -> Vec<Problem> {
-        let mut findings = Findings::default();
+        let mut findings = self.findings();
         if let Some(section) = &self.engine {
             engine::consistent(section, &mut findings);
             engine::pin(
@@ -180,6 +181,13 @@ impl Config {
             engine::pin(token, "import.token", PinPolicy::Person, &mut findings);
         }
         findings.0
+    }
+
+    /// What is wrong with what every process reads.
+    fn findings(&self) -> Findings {
+        let mut findings = Findings::default();
+        fips::consistent(&self.fips, &mut findings);
+        findings
     }
 
     fn section<'a, T>(

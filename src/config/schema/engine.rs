@@ -147,6 +147,12 @@ pub(super) const TOKEN: &[Key] = &[
         doc: "Name of a systemd credential that holds the user PIN. Services need exactly one of `pin_file` and `pin_credential`; commands for people ask for the PIN when there is neither.",
     },
     Key {
+        name: "fips_certificate",
+        kind: Kind::Text,
+        need: Need::Optional("\"4703\""),
+        doc: "Number of the CMVP certificate of the token, if it has one: the operator's statement, shown as such. Without it every report calls the token not validated.",
+    },
+    Key {
         name: "threads",
         kind: Kind::Integer { min: 1, max: 64 },
         need: Need::Default("4"),

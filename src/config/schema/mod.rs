@@ -5,6 +5,7 @@
 
 mod connector;
 mod engine;
+mod fips;
 mod gateway;
 mod import;
 
@@ -101,6 +102,12 @@ impl Need {
 
 /// The file's top level.
 pub(crate) const ROOT: &[Key] = &[
+    Key {
+        name: "fips",
+        kind: Kind::Table(fips::FIPS),
+        need: Need::Default(""),
+        doc: "What may be done in FIPS terms, by every process that is started with this file. `fips status` shows what is in force.",
+    },
     Key {
         name: "engine",
         kind: Kind::Table(engine::ENGINE),

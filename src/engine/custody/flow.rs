@@ -33,7 +33,7 @@ const MAX_REFUSAL_CHARS: usize = 400;
 pub(super) fn answer(shared: &Shared, job: &Job) -> Frame {
     let (name, outcome) = match parse(&job.payload) {
         Ok(request) => {
-            let outcome = recrypt(shared, job, &request);
+            let outcome = unless_module_failed(shared, recrypt(shared, job, &request));
             (request.request_id, outcome)
         }
         Err(refusal) => ("-".to_owned(), Err(refusal)),
@@ -52,6 +52,19 @@ pub(super) fn answer(shared: &Shared, job: &Job) -> Frame {
         tracing::error!(request_id = %name, %error, "an answer cannot be framed");
         Frame::bare(Kind::Reply, job.id)
     })
+}
+
+/// A result that was made while the module failed is thrown away, and no refusal of that time says anything about the request: a
+/// signature that "does not verify" then is not a bad record.
+fn unless_module_failed(
+    shared: &Shared,
+    outcome: Result<Recrypted, Refusal>,
+) -> Result<Recrypted, Refusal> {
+    let Some(fault) = fips::policy::fault() else {
+        return outcome;
+    };
+    shared.tell_fault();
+    Err(Refusal::module_out_of_service(fault.to_string()))
 }
 
 fn parse(payload: &[u8]) -> Result<RecryptRequest, Refusal> {

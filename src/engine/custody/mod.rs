@@ -21,7 +21,7 @@ use crate::config::{EngineConfig, TokenSection};
 use queue::{Calls, Job, Queue};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::time::Instant;
 use token::TokenHolder;
@@ -60,7 +60,18 @@ impl CustodyError {
     /// Whether only another configuration helps.
     #[must_use]
     pub fn is_configuration(&self) -> bool {
-        matches!(self, Self::Policy(_) | Self::PinSource)
+        matches!(
+            self,
+            Self::Policy(_)
+                | Self::PinSource
+                | Self::Module(fips::Error::SystemRequiresFips | fips::Error::PolicyTaken)
+        )
+    }
+
+    /// Whether the cryptographic module itself failed.
+    #[must_use]
+    pub fn is_module(&self) -> bool {
+        matches!(self, Self::Module(_)) && !self.is_configuration()
     }
 }
 
@@ -68,13 +79,25 @@ impl CustodyError {
 struct Shared {
     config: EngineConfig,
     policy: EnginePolicy,
-    module_version: String,
     notes: Vec<String>,
     link: Duplex,
     queue: Queue,
     calls: Calls,
     token: TokenHolder,
     key_uses: AtomicU64,
+    fault_told: AtomicBool,
+}
+
+impl Shared {
+    /// Tells the supervisor, once and unasked, that the module has failed in this process.
+    fn tell_fault(&self) {
+        if self.fault_told.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        if let Ok(frame) = Frame::json(Kind::Status, 0, &report::make(self)) {
+            self.link.send(frame);
+        }
+    }
 }
 
 /// Works for the supervisor on the other end of standard input until it closes.
@@ -92,20 +115,20 @@ pub fn run(config: EngineConfig) -> Result<(), CustodyError> {
     for note in &notes {
         tracing::warn!(part = "custody", "{note}");
     }
-    let module = fips::start()?;
+    fips::start(fips::policy::in_force())?;
     let policy = EnginePolicy::load(&config)?;
     let token =
         TokenHolder::new(&config, policy.extractable_keys).ok_or(CustodyError::PinSource)?;
     let stream = hardening::supervisor_socket()?;
     let reading = stream.try_clone()?;
     let shared = Arc::new(Shared {
-        module_version: module.version().to_owned(),
         notes,
         link: Duplex::start("supervisor", stream, WRITE_LIMIT_BYTES)?,
         queue: Queue::default(),
         calls: Calls::default(),
         token,
         key_uses: AtomicU64::new(0),
+        fault_told: AtomicBool::new(false),
         policy,
         config,
     });

@@ -6,6 +6,7 @@ use hsm::ErrorClass;
 /// The only sentence for everything that goes wrong in a decryption.
 pub(super) const DECRYPTION_FAILED: &str = "the password of this record could not be decrypted";
 const TOKEN_UNAVAILABLE: &str = "the token is not available: see the engine's log and status";
+const MODULE_OUT_OF_SERVICE: &str = "the engine's cryptographic module has failed: see its status and log; it does nothing before a restart";
 const KEY_NOT_FOUND: &str =
     "the custody key of this record is not on the token or may not be used: see the engine's log";
 
@@ -50,6 +51,15 @@ impl Refusal {
             FailureCode::TokenUnavailable,
             TOKEN_UNAVAILABLE,
             reason,
+            detail,
+        )
+    }
+
+    pub(super) fn module_out_of_service(detail: String) -> Self {
+        Self::new(
+            FailureCode::ModuleOutOfService,
+            MODULE_OUT_OF_SERVICE,
+            "module_out_of_service",
             detail,
         )
     }

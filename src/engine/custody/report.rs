@@ -3,16 +3,18 @@
 use super::Shared;
 use super::token::describe;
 use crate::engine::api::KeyStatus;
+use crate::evidence::process::ProcessEvidence;
 use hsm::Custody;
 use serde::{Deserialize, Serialize};
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 /// Custody's part of a status. Nothing in it is secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CustodyReport {
-    /// Version of the cryptographic module that runs.
-    pub module_version: String,
+    /// What the process says of its cryptography; none while it says nothing.
+    pub fips: Option<ProcessEvidence>,
     /// The token.
     pub token: Option<serde_json::Value>,
     /// Why there is none.
@@ -34,8 +36,7 @@ impl CustodyReport {
     #[must_use]
     pub fn silent() -> Self {
         Self {
-            // All parts are the same program, which starts with no other version.
-            module_version: fips::EXPECTED_VERSION.to_owned(),
+            fips: None,
             token: None,
             token_problem: Some(
                 "the custody process does not report: it is being restarted or hangs".to_owned(),
@@ -49,9 +50,23 @@ impl CustodyReport {
     }
 }
 
+/// A self-test older than this is not much of a statement about now.
+const SELF_TEST_AGE: Duration = Duration::from_secs(3600);
+
+/// This process' evidence, with a self-test that is not older than an hour. One that fails is a fault, and in the evidence.
+fn evidence() -> ProcessEvidence {
+    let fresh = fips::last_self_test()
+        .and_then(|test| test.at.elapsed().ok())
+        .is_some_and(|age| age < SELF_TEST_AGE);
+    if !fresh && let Err(error) = fips::self_test() {
+        tracing::error!(%error, "the cryptographic module fails its self-test");
+    }
+    ProcessEvidence::of_this("custody")
+}
+
 pub(super) fn make(shared: &Shared) -> CustodyReport {
     let mut report = CustodyReport {
-        module_version: shared.module_version.clone(),
+        fips: Some(evidence()),
         token: None,
         token_problem: None,
         capabilities: None,
@@ -83,6 +98,7 @@ pub(super) fn make(shared: &Shared) -> CustodyReport {
                     label: key.label,
                     modulus_bits: key.modulus_bits,
                     problems: key.problems.iter().map(ToString::to_string).collect(),
+                    attributes: serde_json::to_value(&key.attributes).unwrap_or_default(),
                 })
                 .collect();
         }

@@ -1,5 +1,6 @@
 //! What happens around the supervisor, in the order in which it deals with it.
 
+use super::module_fault::Ending;
 use super::part::PartKind;
 use crate::engine::ipc::Frame;
 use std::os::unix::net::UnixStream;
@@ -17,8 +18,8 @@ pub(super) enum Event {
     PartFrame(PartKind, u64, Frame),
     /// A part's connection is over, so it has died or is dying.
     PartGone(PartKind, u64),
-    /// A part has been reaped; with its exit code where it ended by itself.
-    PartReaped(PartKind, u64, Option<i32>),
+    /// A part has been reaped; how it ended.
+    PartReaped(PartKind, u64, Ending),
     /// Somebody asks the engine to stop.
     Stop,
 }

@@ -5,11 +5,13 @@ mod callers;
 mod event;
 mod lane;
 mod listener;
+mod module_fault;
 mod part;
 mod requests;
 mod router;
 mod status;
 
+pub(crate) use module_fault::EXIT_MODULE;
 pub(crate) use part::EXIT_CONFIGURATION;
 
 use super::formats_process::THREADS as FORMATS_WIDTH;
@@ -46,6 +48,14 @@ pub enum SupervisorError {
     /// A part refuses its configuration; its own log line says what is wrong.
     #[error("the part {0} refuses to start with this configuration: its message is above")]
     PartConfiguration(&'static str),
+    /// The cryptographic module failed: nothing was done any more, and nothing will be before a restart.
+    #[error("the cryptographic module has failed ({code}): {message}")]
+    Module {
+        /// Stable code: `integrity_failed`, `self_test_failed`, `indicator_disagrees`.
+        code: String,
+        /// In words, with the remedy.
+        message: String,
+    },
     /// The system gave no thread, descriptor or signal.
     #[error("{0}")]
     Io(#[from] std::io::Error),
@@ -53,6 +63,9 @@ pub enum SupervisorError {
 
 /// Runs the engine until SIGTERM or SIGINT: then it accepts nothing more, answers what is in flight within ten seconds, ends the
 /// parts and returns. A second signal cuts that short.
+///
+/// When the cryptographic module fails before custody was ever ready, it returns at once; later it stays, refuses everything, says why in
+/// every status, and returns [`SupervisorError::Module`] when it is stopped.
 ///
 /// `config_path` is handed to the custody process, which reads it itself; `log` are the options that make the parts log as this process does.
 ///

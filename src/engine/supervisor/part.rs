@@ -1,6 +1,7 @@
 //! One of the two child processes: how it is started, watched and replaced.
 
 use super::event::Event;
+use super::module_fault::Ending;
 use crate::config::{EngineConfig, RestartConfig};
 use crate::engine::ipc::blocking::{Incoming, read_frame};
 use crate::engine::ipc::{Duplex, Frame, Kind};
@@ -72,7 +73,17 @@ impl Launch {
                         .map(|(name, value)| (name.into(), value.into())),
                 );
             }
-            PartKind::Formats => arguments.push("engine-formats".into()),
+            PartKind::Formats => {
+                arguments.push("engine-formats".into());
+                // It reads no file: the policy of this process is its policy.
+                let policy = fips::policy::in_force();
+                arguments.push("--fips-mode".into());
+                arguments.push(policy.mode().name().into());
+                for exception in policy.exceptions().iter() {
+                    arguments.push("--fips-exception".into());
+                    arguments.push(exception.name().into());
+                }
+            }
         }
         arguments.extend(log.iter().cloned());
         for name in passed {
@@ -304,13 +315,14 @@ impl Part {
         process.link.close();
         let (kind, generation, events) = (self.kind, self.generation, self.events.clone());
         let mut child = process.child;
+        let program = self.launch.program.clone();
         let reaper = std::thread::Builder::new()
             .name(format!("{} reaper", kind.name()))
             .spawn(move || {
                 // One that has ended by itself keeps its exit code; the others are killed, also while they are stopped.
                 let _ = child.kill();
-                let code = child.wait().ok().and_then(|status| status.code());
-                let _ = events.send(Event::PartReaped(kind, generation, code));
+                let ending = Ending::of(child.wait().ok(), &program);
+                let _ = events.send(Event::PartReaped(kind, generation, ending));
             });
         if let Err(error) = reaper {
             tracing::error!(part = kind.name(), %error, "no thread to wait for the dead part");

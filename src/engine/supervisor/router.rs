@@ -4,6 +4,7 @@ use super::callers::Callers;
 use super::event::Event;
 use super::lane::Lane;
 use super::listener::may_call;
+use super::module_fault::Ending;
 use super::part::{EXIT_CONFIGURATION, Launch, Part, PartKind};
 use super::requests::Requests;
 use super::status::{Counters, Reports, compose};
@@ -12,6 +13,7 @@ use crate::config::EngineConfig;
 use crate::engine::api::{EngineReply, FailureCode};
 use crate::engine::custody::{CustodyReport, request_threads};
 use crate::engine::ipc::{Frame, Kind};
+use crate::evidence::process::{FaultEvidence, ProcessEvidence};
 use std::collections::HashMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
@@ -24,6 +26,7 @@ const FAREWELL_LIMIT: Duration = Duration::from_secs(2);
 const FAREWELL_PAUSE: Duration = Duration::from_millis(20);
 /// Nothing is looked at less often than this.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
+const MODULE_OUT_OF_SERVICE: &str = "the engine's cryptographic module has failed: see its status and log; it does nothing before a restart";
 const STOPPING: &str = "the engine is being stopped: ask again once it runs";
 
 /// A call from custody to the formats part.
@@ -50,6 +53,9 @@ pub(super) struct Router<'a> {
     reports: Reports,
     answered: u64,
     stop: Option<Instant>,
+    /// Why no cryptography is done any more; only a restart of the engine ends it.
+    module_fault: Option<FaultEvidence>,
+    formats_evidence: Option<ProcessEvidence>,
     failed: Option<SupervisorError>,
 }
 
@@ -73,6 +79,8 @@ impl<'a> Router<'a> {
             reports: Reports::default(),
             answered: 0,
             stop: None,
+            module_fault: None,
+            formats_evidence: None,
             failed: None,
         }
     }
@@ -109,7 +117,8 @@ impl<'a> Router<'a> {
             }
         }
         self.farewell(events);
-        self.failed.take().map_or(Ok(()), Err)
+        let fault = self.module_fault.as_ref().map(module_error);
+        self.failed.take().or(fault).map_or(Ok(()), Err)
     }
 
     fn handle(&mut self, event: Event, now: Instant) {
@@ -143,8 +152,8 @@ impl<'a> Router<'a> {
                 }
             }
             Event::PartGone(kind, generation) => self.part_gone(kind, generation, now),
-            Event::PartReaped(kind, generation, code) => {
-                self.part_reaped(kind, generation, code, now)
+            Event::PartReaped(kind, generation, ending) => {
+                self.part_reaped(kind, generation, &ending, now);
             }
             Event::Stop => {
                 tracing::info!(in_flight = self.requests.len(), "stopping");
@@ -161,6 +170,12 @@ impl<'a> Router<'a> {
         match frame.kind {
             Kind::Ping => self.callers.send(caller, Frame::bare(Kind::Pong, frame.id)),
             Kind::Status => self.ask_custody(caller, frame.id, now),
+            Kind::Request if self.module_fault.is_some() => self.callers.send_failure(
+                caller,
+                frame.id,
+                FailureCode::ModuleOutOfService,
+                MODULE_OUT_OF_SERVICE,
+            ),
             Kind::Request if self.stop.is_some() => {
                 self.callers
                     .send_failure(caller, frame.id, FailureCode::Busy, STOPPING);
@@ -185,8 +200,12 @@ impl<'a> Router<'a> {
 
     fn ask_custody(&mut self, caller: u64, frame_id: u64, now: Instant) {
         let first = self.reports.ask(caller, frame_id, now);
-        if first && !self.custody.send(Frame::bare(Kind::Status, 0)) {
-            self.report(None);
+        if first {
+            // What formats says is taken as of its last answer: nobody waits for it.
+            self.formats.send(Frame::bare(Kind::Status, 0));
+            if !self.custody.send(Frame::bare(Kind::Status, 0)) {
+                self.report(None);
+            }
         }
     }
 
@@ -224,7 +243,12 @@ impl<'a> Router<'a> {
                 self.formats_lane.push(id);
             }
             Kind::Status => match serde_json::from_slice::<CustodyReport>(&frame.payload) {
-                Ok(report) => self.report(Some(report)),
+                Ok(report) => {
+                    if let Some(fault) = report.fips.as_ref().and_then(|fips| fips.fault.clone()) {
+                        self.module_failed(fault);
+                    }
+                    self.report(Some(report));
+                }
                 Err(error) => tracing::error!(%error, "custody's report is none of this release"),
             },
             _ => {}
@@ -232,6 +256,15 @@ impl<'a> Router<'a> {
     }
 
     fn take_from_formats(&mut self, frame: Frame) {
+        if frame.kind == Kind::Status {
+            match serde_json::from_slice(&frame.payload) {
+                Ok(evidence) => self.formats_evidence = Some(evidence),
+                Err(error) => {
+                    tracing::error!(%error, "the report of formats is none of this release")
+                }
+            }
+            return;
+        }
         if frame.kind == Kind::Return
             && self.formats_lane.done(frame.id)
             && let Some(call) = self.calls.remove(&frame.id)
@@ -350,8 +383,32 @@ impl<'a> Router<'a> {
         }
     }
 
-    fn part_reaped(&mut self, kind: PartKind, generation: u64, code: Option<i32>, now: Instant) {
+    /// The cryptographic module has failed in a part: every request is refused from now on, and custody is not started again.
+    fn module_failed(&mut self, fault: FaultEvidence) {
+        if self.module_fault.is_some() {
+            return;
+        }
+        tracing::error!(
+            code = fault.code,
+            "THE CRYPTOGRAPHIC MODULE HAS FAILED; custody is stopped until the engine is restarted: {}",
+            fault.message
+        );
+        if !self.custody.was_ever_ready() && self.stop.is_none() {
+            // Nobody was served yet: it does not start.
+            self.failed = Some(module_error(&fault));
+        }
+        self.module_fault = Some(fault);
+        for id in self.requests.ids(|_| true) {
+            self.fail(id, FailureCode::ModuleOutOfService, MODULE_OUT_OF_SERVICE);
+        }
+    }
+
+    fn part_reaped(&mut self, kind: PartKind, generation: u64, ending: &Ending, now: Instant) {
+        let code = ending.code;
         tracing::warn!(part = kind.name(), ?code, "the part's process has ended");
+        if let Some(fault) = &ending.fault {
+            self.module_failed(fault.clone());
+        }
         let part = match kind {
             PartKind::Custody => &mut self.custody,
             PartKind::Formats => &mut self.formats,
@@ -363,7 +420,8 @@ impl<'a> Router<'a> {
     }
 
     fn tick(&mut self, now: Instant) {
-        let stopping = self.stop.is_some() && self.requests.len() == 0;
+        let stopping =
+            (self.stop.is_some() && self.requests.len() == 0) || self.module_fault.is_some();
         let unresponsive = Duration::from_millis(self.config.restart.unresponsive_ms);
         if self.custody.tick(now, stopping) {
             self.lost(PartKind::Custody);
@@ -452,7 +510,9 @@ impl<'a> Router<'a> {
             answered: self.answered,
             in_flight: u64::try_from(self.requests.len()).unwrap_or(u64::MAX),
         };
-        let status = compose(self.config, &self.custody, &self.formats, counters, custody);
+        let mut status = compose(self.config, &self.custody, &self.formats, counters, custody);
+        status.fips.extend(self.formats_evidence.clone());
+        status.module_fault.clone_from(&self.module_fault);
         let reply = EngineReply::Status(Box::new(status));
         for (caller, frame_id) in waiting {
             match Frame::json(Kind::Reply, frame_id, &reply) {
@@ -485,6 +545,13 @@ impl<'a> Router<'a> {
         }
         self.custody.end();
         self.formats.end();
+    }
+}
+
+fn module_error(fault: &FaultEvidence) -> SupervisorError {
+    SupervisorError::Module {
+        code: fault.code.clone(),
+        message: fault.message.clone(),
     }
 }
 

@@ -4,6 +4,7 @@ use super::part::Part;
 use crate::config::EngineConfig;
 use crate::engine::api::{EngineStatus, PartStatus};
 use crate::engine::custody::CustodyReport;
+use crate::evidence::process::ProcessEvidence;
 use std::time::{Duration, Instant};
 
 /// How long custody may take to report before the report goes out without its part.
@@ -65,13 +66,20 @@ pub(super) fn compose(
         .collect();
     // A custody process that was restarted after the file had changed honours what is in it now.
     exceptions.extend(report.exceptions);
+    exceptions.extend(report.fips.iter().flat_map(|fips| fips.exceptions.clone()));
     exceptions.sort();
     exceptions.dedup();
     let own = std::process::id();
     EngineStatus {
         version: crate::VERSION.to_owned(),
-        module_version: report.module_version,
+        // All parts are the same program, which starts with no other version.
+        module_version: fips::EXPECTED_VERSION.to_owned(),
+        module_fault: None,
+        fips: std::iter::once(ProcessEvidence::of_this("supervisor"))
+            .chain(report.fips)
+            .collect(),
         token: report.token,
+        token_certificate: config.token.fips_certificate.clone(),
         token_problem: report.token_problem,
         capabilities: report.capabilities,
         keys: report.keys,

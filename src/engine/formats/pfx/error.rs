@@ -29,6 +29,10 @@ pub enum PfxError {
         /// The limit.
         limit: u64,
     },
+    /// Reading it would take an algorithm that is not approved, in strict mode without the exception; or the module is out of
+    /// service.
+    #[error("the PFX cannot be read in this FIPS mode: {0}")]
+    Module(fips::Error),
     /// It holds no private key.
     #[error("the PFX holds no private key: export it together with its key")]
     NoPrivateKey,
@@ -54,9 +58,20 @@ impl PfxError {
             Self::UnsupportedAlgorithm { .. } => "unsupported_algorithm",
             Self::Malformed { .. } => "malformed",
             Self::LimitExceeded { .. } => "limit_exceeded",
+            Self::Module(error) => error.code(),
             Self::NoPrivateKey => "no_private_key",
             Self::SeveralPrivateKeys { .. } => "several_private_keys",
             Self::NoCertificateForKey => "no_certificate_for_key",
+        }
+    }
+
+    /// What the module's refusal means: the policy's and a fault's are told, everything else is `otherwise`.
+    pub(super) fn from_module(error: fips::Error, otherwise: Self) -> Self {
+        match error {
+            fips::Error::NotApproved { .. } | fips::Error::ModuleFault { .. } => {
+                Self::Module(error)
+            }
+            _ => otherwise,
         }
     }
 

@@ -86,6 +86,7 @@ fn matches_mac(
 ) -> Result<bool, PfxError> {
     budget.spend(iterations, 1)?;
     let key = fips::kdf::pkcs12(
+        fips::kdf::Pkcs12Use::Read,
         hash,
         password.bmp.expose(),
         mac.salt.as_bytes(),
@@ -93,10 +94,21 @@ fn matches_mac(
         iterations,
         hash.output_len(),
     )
-    .map_err(|_| PfxError::Malformed {
-        what: "the salt of its MAC cannot be used",
+    .map_err(|error| {
+        PfxError::from_module(
+            error,
+            PfxError::Malformed {
+                what: "the salt of its MAC cannot be used",
+            },
+        )
     })?;
-    Ok(fips::hmac::verify(hash, key.expose(), auth_safe, mac.mac.digest.as_bytes()).is_ok())
+    match fips::hmac::verify(hash, key.expose(), auth_safe, mac.mac.digest.as_bytes()) {
+        Ok(()) => Ok(true),
+        Err(error) => match PfxError::from_module(error, PfxError::WrongPassword) {
+            PfxError::WrongPassword => Ok(false),
+            refused => Err(refused),
+        },
+    }
 }
 
 /// A count of iterations from the content of its INTEGER (two's complement, big-endian).

@@ -119,10 +119,15 @@ pub(super) fn decrypt(
         iterations,
         key_bytes,
     )
-    .map_err(|_| BROKEN)?;
+    .map_err(|error| PfxError::from_module(error, BROKEN))?;
     // The MAC has already shown that the password is right and that nothing was changed.
-    fips::aes::cbc_decrypt(&key, &iv, ciphertext).map_err(|_| PfxError::Malformed {
-        what: "a part does not decrypt although the integrity check fits (is it encrypted with another password?)",
+    fips::aes::cbc_decrypt(&key, &iv, ciphertext).map_err(|error| {
+        PfxError::from_module(
+            error,
+            PfxError::Malformed {
+                what: "a part does not decrypt although the integrity check fits (is it encrypted with another password?)",
+            },
+        )
     })
 }
 

@@ -1,0 +1,3 @@
+//! What the program can say about itself so that somebody else can check it.
+
+pub mod process;
