@@ -14,7 +14,6 @@ use common::{Temporary, openssl};
 use fips::sign::{KeyKind, SigningKey};
 use fips::tls;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
-use rustls::server::WebPkiClientVerifier;
 use rustls::{
     ClientConfig, ClientConnection, ConnectionCommon, ProtocolVersion, RootCertStore, ServerConfig,
     ServerConnection, SideData,
@@ -59,19 +58,17 @@ fn configurations(kind: KeyKind) -> (ClientConfig, ServerConfig) {
     servers.add(server_certificate.clone()).unwrap();
     let mut clients = RootCertStore::empty();
     clients.add(client_certificate.clone()).unwrap();
-    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(clients), tls::provider())
-        .build()
-        .unwrap();
-    let client = tls::client_config_builder()
-        .unwrap()
-        .with_root_certificates(servers)
-        .with_client_auth_cert(vec![client_certificate], client_key)
-        .unwrap();
-    let server = tls::server_config_builder()
-        .unwrap()
-        .with_client_cert_verifier(verifier)
-        .with_single_cert(vec![server_certificate], server_key)
-        .unwrap();
+    let client = tls::Identity {
+        chain: vec![client_certificate],
+        private_key: client_key,
+    };
+    let server = tls::Identity {
+        chain: vec![server_certificate],
+        private_key: server_key,
+    };
+    let client = tls::client_config(servers, Some(client), &[]).unwrap();
+    let clients = tls::ClientCertificates::Demanded(clients);
+    let server = tls::server_config(server, clients, &[]).unwrap();
     (client, server)
 }
 
