@@ -9,6 +9,7 @@ use crate::config::{GatewayConfig, GatewayLimits, RetentionConfig};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
+use fips::tls::{PeerProblem, record_refused, record_served};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -237,14 +238,22 @@ async fn serve_connection(
         done = handshake => match done {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => {
+                record_refused(PeerProblem::of_handshake(&error));
                 tracing::debug!(%error, "TLS handshake failed");
                 return;
             }
-            Err(_) => return,
+            Err(_) => {
+                record_refused(PeerProblem::Timeout);
+                return;
+            }
         },
         _ = stopping.wait_for(|stopping| *stopping) => return,
     };
     let session = stream.get_ref().1;
+    if let Err(error) = record_served(session) {
+        tracing::error!(%error, "a connection was closed");
+        return;
+    }
     let peer = Peer {
         certificate: session
             .peer_certificates()
