@@ -3,9 +3,14 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
     missing_docs
 )]
 
+mod common;
+
+use common::begin;
 use fips::digest::Hash;
 use fips::indicator::observe;
 use fips::secret::SecretBytes;
@@ -25,6 +30,7 @@ fn approved<T>(service: Service, work: impl FnOnce() -> fips::Result<T>) -> T {
 
 #[test]
 fn it_moves_for_symmetric_services() {
+    begin();
     for len in [16, 24, 32] {
         let key = approved(Service::Random, || random::secret(len));
         let (iv, ciphertext) = approved(Service::AesCbc, || aes::cbc_encrypt_random_iv(&key, b"x"));
@@ -33,9 +39,11 @@ fn it_moves_for_symmetric_services() {
         let wrapped = approved(Service::AesKeyWrap, || aes::key_wrap(&key, &key_of(32)));
         approved(Service::AesKeyWrap, || aes::key_unwrap(&key, &wrapped));
     }
-    let key = key_of(32);
-    let sealed = approved(Service::AesGcm, || aes::gcm_seal(&key, b"", b"x"));
-    approved(Service::AesGcm, || aes::gcm_open(&key, b"", &sealed));
+    for len in [16, 32] {
+        let key = key_of(len);
+        let sealed = approved(Service::AesGcm, || aes::gcm_seal(&key, b"", b"x"));
+        approved(Service::AesGcm, || aes::gcm_open(&key, b"", &sealed));
+    }
 }
 
 fn key_of(len: usize) -> SecretBytes {
@@ -44,6 +52,7 @@ fn key_of(len: usize) -> SecretBytes {
 
 #[test]
 fn it_moves_for_hashes_macs_and_derivations() {
+    begin();
     for hash in Hash::ALL {
         approved(Service::Digest, || Ok(digest::digest(hash, b"x")));
         let service = Service::Hmac { key_bytes: 14 };
@@ -65,6 +74,7 @@ fn it_moves_for_hashes_macs_and_derivations() {
 
 #[test]
 fn it_moves_for_keys_and_signatures() {
+    begin();
     for kind in [KeyKind::EcP256, KeyKind::EcP384, KeyKind::Rsa(2048)] {
         let key = approved(Service::KeyGeneration, || SigningKey::generate(kind));
         let signature = approved(Service::Signature, || key.sign(b"x"));
@@ -80,6 +90,7 @@ fn it_moves_for_keys_and_signatures() {
 
 #[test]
 fn it_stands_still_for_the_past_and_for_weak_parameters() {
+    begin();
     let key = key_of(24);
     let (ciphertext, moved) = observe(|| legacy::des_ede3_cbc_encrypt(&key, &[0; 8], b"x"));
     assert!(!moved && !Service::TripleDesCbc.approval().is_approved());
@@ -104,6 +115,7 @@ fn it_stands_still_for_the_past_and_for_weak_parameters() {
 
 #[test]
 fn it_belongs_to_one_thread() {
+    begin();
     let (_, moved) = observe(|| {
         std::thread::scope(|scope| {
             scope.spawn(|| digest::digest(Hash::Sha256, b"x"));
@@ -115,6 +127,7 @@ fn it_belongs_to_one_thread() {
 /// Why the indicator is never the gate: it counts what happens inside of a service that is not approved.
 #[test]
 fn it_moves_for_rsa_encryption_and_short_mac_keys_which_the_table_knows_better() {
+    begin();
     let key = rsa::PrivateKey::generate(2048).unwrap().public().unwrap();
     assert!(observe(|| key.encrypt_oaep(Hash::Sha256, b"x")).1);
     assert!(!Service::RsaOaep.approval().is_approved());
@@ -124,6 +137,7 @@ fn it_moves_for_rsa_encryption_and_short_mac_keys_which_the_table_knows_better()
 
 #[test]
 fn keys_and_secrets_can_be_used_by_several_threads() {
+    begin();
     fn shareable<T: Send + Sync>() {}
     shareable::<SecretBytes>();
     shareable::<SigningKey>();

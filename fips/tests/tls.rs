@@ -10,7 +10,7 @@
 
 mod common;
 
-use common::{Temporary, openssl};
+use common::{Temporary, begin, openssl};
 use fips::sign::{KeyKind, SigningKey};
 use fips::tls;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
@@ -131,6 +131,7 @@ fn served(offered: &[tls::Algorithm], name: &str) -> u64 {
 
 #[test]
 fn both_sides_agree_with_rsa_and_with_ec_certificates_on_the_modules_algorithms() {
+    begin();
     let _counted = COUNTED.lock().unwrap();
     for kind in [KeyKind::EcP256, KeyKind::EcP384, KeyKind::Rsa(2048)] {
         let (client, server, _) = configurations(kind);
@@ -146,6 +147,7 @@ fn both_sides_agree_with_rsa_and_with_ec_certificates_on_the_modules_algorithms(
 
 #[test]
 fn what_is_made_served_and_refused_is_counted() {
+    begin();
     let _counted = COUNTED.lock().unwrap();
     let before = tls::state();
     let (client, server, roots) = configurations(KeyKind::EcP256);
