@@ -1,7 +1,11 @@
 //! TLS of the program: the module's cryptography, no trust but in named files, and a certificate of our own where the peer wants one.
 
+mod failure;
+
+pub use failure::CallFailure;
+
 use crate::config::secret_file;
-use fips::tls::{ClientCertificates, PeerProblem};
+use fips::tls::ClientCertificates;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
@@ -91,13 +95,6 @@ pub fn server_config(
         fips::Error::TlsRoots { problem } => unusable(clients_file, problem),
         error => TlsError::Module(error),
     })
-}
-
-/// Whether a failed call failed because one side does not accept the other's certificate or TLS: somebody has to act, trying
-/// again does not help. Connections that break say nothing of the kind.
-#[must_use]
-pub fn is_refusal(error: &(dyn std::error::Error + 'static)) -> bool {
-    PeerProblem::in_chain(error).is_some_and(PeerProblem::is_refusal)
 }
 
 /// Certificates to trust, from a PEM file.
