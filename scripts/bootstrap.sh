@@ -74,6 +74,7 @@ need "softhsm2" "SoftHSM 2 (softhsm2-util, libsofthsm2.so)" "the software token 
 need "openssl" "OpenSSL (openssl)" "makes PFX files and reads our results, independently" has_program openssl
 need "gnutls-bin" "GnuTLS (certtool)" "makes PFX files of another kind" has_program certtool
 if [ "$level" != demo ]; then
+    need "bzip2" "bzip2" "NIST's test vectors come compressed with it" has_program bzip2
     need "libclang-dev" "libclang" "the build of the Kryoptic token reads OpenSSL's headers with it" has_libclang
 fi
 if [ "$level" = check ]; then

@@ -1,22 +1,39 @@
 //! TLS of the program: the module's cryptography, no trust but in named files, and a certificate of our own where the peer wants one.
 
+mod failure;
+
+pub use failure::CallFailure;
+
 use crate::config::secret_file;
+use fips::tls::ClientCertificates;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 /// The largest file of certificates, in bytes.
 const MAX_PEM_BYTES: u64 = 1024 * 1024;
 
-/// A client's own certificate: files with the chain and the private key (PEM).
+/// The protocols that clients offer and the gateway speaks: HTTP/2 and HTTP/1.1 (RFC 7301 names).
+const PROTOCOLS: &[&[u8]] = &[b"h2", b"http/1.1"];
+
+/// The certificate of one side: files with the chain and the private key (PEM).
 #[derive(Debug, Clone, Copy)]
 pub struct Identity<'a> {
     /// The chain, its own certificate first.
     pub certificate: &'a Path,
     /// The private key (PKCS#8); only its owner may read the file.
     pub private_key: &'a Path,
+}
+
+impl Identity<'_> {
+    fn load(self) -> Result<fips::tls::Identity, TlsError> {
+        Ok(fips::tls::Identity {
+            chain: certificates(self.certificate)?,
+            private_key: private_key(self.private_key)?,
+        })
+    }
 }
 
 /// A TLS configuration that cannot be made.
@@ -34,9 +51,9 @@ pub enum TlsError {
     /// A secret file is not there or not protected.
     #[error(transparent)]
     Secret(#[from] secret_file::SecretFileError),
-    /// The cryptographic module.
+    /// The configuration would be none of FIPS, or the module does not start.
     #[error("TLS: {0}")]
-    Module(String),
+    Module(#[from] fips::Error),
 }
 
 fn unusable(path: &Path, problem: impl ToString) -> TlsError {
@@ -54,53 +71,30 @@ pub fn client_config(
     roots_file: &Path,
     identity: Option<Identity<'_>>,
 ) -> Result<ClientConfig, TlsError> {
-    let builder = fips::tls::client_config_builder()
-        .map_err(|error| TlsError::Module(error.to_string()))?
-        .with_root_certificates(roots(roots_file)?);
-    let mut config = match identity {
-        None => builder.with_no_client_auth(),
-        Some(identity) => builder
-            .with_client_auth_cert(
-                certificates(identity.certificate)?,
-                private_key(identity.private_key)?,
-            )
-            .map_err(|error| unusable(identity.certificate, error))?,
-    };
-    config.alpn_protocols = alpn_protocols();
-    fips::tls::assert_fips_client(&config).map_err(|error| TlsError::Module(error.to_string()))?;
-    Ok(config)
-}
-
-/// Whether a failed call failed because one side does not accept the other's certificate or TLS: somebody has to act, trying
-/// again does not help. Connections that break say nothing of the kind.
-#[must_use]
-pub fn is_refusal(error: &(dyn std::error::Error + 'static)) -> bool {
-    let mut cause = Some(error);
-    while let Some(inner) = cause {
-        if let Some(error) = inner.downcast_ref::<rustls::Error>() {
-            return matches!(
-                error,
-                rustls::Error::AlertReceived(_)
-                    | rustls::Error::InvalidCertificate(_)
-                    | rustls::Error::NoCertificatesPresented
-                    | rustls::Error::PeerIncompatible(_)
-            );
+    let roots = roots(roots_file)?;
+    let loaded = identity.map(Identity::load).transpose()?;
+    fips::tls::client_config(roots, loaded, PROTOCOLS).map_err(|error| match (identity, error) {
+        (Some(identity), fips::Error::TlsIdentity { problem }) => {
+            unusable(identity.certificate, problem)
         }
-        // The source of an input or output error is not what it holds, but what lies behind that.
-        cause = match inner.downcast_ref::<std::io::Error>() {
-            Some(error) => error
-                .get_ref()
-                .map(|held| held as &(dyn std::error::Error + 'static)),
-            None => inner.source(),
-        };
-    }
-    false
+        (_, error) => TlsError::Module(error),
+    })
 }
 
-/// The protocols that clients offer and the gateway speaks: HTTP/2 and HTTP/1.1 (RFC 7301 names).
-#[must_use]
-pub fn alpn_protocols() -> Vec<Vec<u8>> {
-    vec![b"h2".to_vec(), b"http/1.1".to_vec()]
+/// A configuration of a server with that certificate. Clients may show one that chains to `clients_file`, and need not.
+///
+/// # Errors
+/// As [`client_config`].
+pub fn server_config(
+    identity: Identity<'_>,
+    clients_file: &Path,
+) -> Result<ServerConfig, TlsError> {
+    let clients = ClientCertificates::Wanted(roots(clients_file)?);
+    fips::tls::server_config(identity.load()?, clients, PROTOCOLS).map_err(|error| match error {
+        fips::Error::TlsIdentity { problem } => unusable(identity.certificate, problem),
+        fips::Error::TlsRoots { problem } => unusable(clients_file, problem),
+        error => TlsError::Module(error),
+    })
 }
 
 /// Certificates to trust, from a PEM file.

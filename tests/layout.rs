@@ -1,5 +1,5 @@
-//! The rules of the source code that no compiler checks: where `unsafe` may be, who may call the validated module, and
-//! that files stay small enough to be read.
+//! The rules of the source code that no compiler checks: where `unsafe` may be, who may call the validated module and who
+//! may make TLS of it, and that files stay small enough to be read.
 #![forbid(unsafe_code)]
 #![allow(
     clippy::unwrap_used,
@@ -14,7 +14,7 @@ mod workspace;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use source::{code_of, has_word, names_crate, root, rust_files};
+use source::{code_of, goes_into, has_word, names_crate, root, rust_files};
 
 /// Longest file, in lines, that is still read as a whole.
 const LONGEST_FILE_LINES: usize = 600;
@@ -98,6 +98,60 @@ fn only_the_fips_crate_calls_the_validated_module() {
     );
 }
 
+/// What makes TLS what it is: whoever uses one of these can have TLS that is none of the module's. rustls' own providers
+/// have the name of the module's crate, which the rule above keeps inside of fips.
+const MAKES_TLS: [&str; 11] = [
+    "CryptoProvider",
+    "KeyLogFile",
+    "WebPkiClientVerifier",
+    "WebPkiServerVerifier",
+    "builder_with_details",
+    "builder_with_protocol_versions",
+    "builder_with_provider",
+    "dangerous",
+    "default_fips_provider",
+    "install_default",
+    "require_ems",
+];
+
+#[test]
+fn only_the_fips_crate_makes_tls_configurations_or_names_a_provider() {
+    let fips = root().join("fips");
+    let offenders = offenders(|file| {
+        let code = code_of(file);
+        !file.starts_with(&fips)
+            && (MAKES_TLS.iter().any(|name| has_word(&code, name))
+                || ["ClientConfig", "ServerConfig"]
+                    .iter()
+                    .any(|name| goes_into(&code, name)))
+    });
+    assert!(
+        offenders.is_empty(),
+        "TLS is made outside of fips::tls: {offenders:?}"
+    );
+}
+
+#[test]
+fn every_http_client_is_given_a_finished_tls_configuration() {
+    let offenders = offenders(|file| {
+        let code: String = code_of(file).split_whitespace().collect();
+        let builders = code.matches("Client::builder()").count();
+        let finished = code.matches(".tls_backend_preconfigured(").count();
+        builders != finished
+            || [
+                "reqwest::get(",
+                "reqwest::Client::new(",
+                "reqwest::Client::default(",
+            ]
+            .iter()
+            .any(|shortcut| code.contains(shortcut))
+    });
+    assert!(
+        offenders.is_empty(),
+        "HTTP clients without a configuration of fips::tls: {offenders:?}"
+    );
+}
+
 #[test]
 fn no_source_file_is_too_long_to_be_read() {
     let offenders =
@@ -126,6 +180,10 @@ fn the_scan_sees_code_and_neither_comments_nor_texts() {
     );
     assert!(
         names_crate(&code, "aws-lc-rs") && !names_crate(&code, "time"),
+        "{code}"
+    );
+    assert!(
+        goes_into(&code, "time") && !goes_into(&code, "now"),
         "{code}"
     );
 

@@ -143,9 +143,18 @@ pub enum Error {
         /// `client` or `server`.
         side: &'static str,
     },
-    /// The TLS provider cannot be installed: another one was there before.
-    #[error("another TLS cryptography provider is already installed")]
-    TlsProviderTaken,
+    /// A certificate for TLS or its private key that cannot be used. Operator: the files.
+    #[error("certificate or private key for TLS: {problem}")]
+    TlsIdentity {
+        /// In rustls' words, which quote nothing of the key.
+        problem: String,
+    },
+    /// Certificates that clients should chain to, none of which can be trusted. Operator: the file.
+    #[error("certificates to trust for TLS: {problem}")]
+    TlsRoots {
+        /// In rustls' words.
+        problem: String,
+    },
     /// rustls refused the protocol versions.
     #[error("the TLS protocol versions were refused")]
     TlsVersions,
@@ -177,7 +186,8 @@ impl Error {
             Self::Agreement => "key_agreement_failed",
             Self::Module { .. } => "module_refused",
             Self::TlsNotFips { .. } => "tls_not_fips",
-            Self::TlsProviderTaken => "tls_provider_taken",
+            Self::TlsIdentity { .. } => "tls_identity",
+            Self::TlsRoots { .. } => "tls_roots",
             Self::TlsVersions => "tls_versions",
         }
     }

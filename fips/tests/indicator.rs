@@ -5,20 +5,20 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
+    clippy::print_stdout,
     missing_docs
 )]
 
+mod common;
+
+use common::begin;
 use fips::digest::Hash;
 use fips::indicator::observe;
-use fips::policy::{IndicatorReading, Performer, Policy, Service, counts, fault};
+use fips::policy::{IndicatorReading, Performer, Service, counts, fault};
 use fips::secret::SecretBytes;
 use fips::sign::{KeyKind, SigningKey};
 use fips::{aes, digest, ec, hmac, kdf, legacy, random, rsa, sign};
 use std::num::NonZeroU32;
-
-fn off() {
-    fips::start(Policy::OFF).unwrap();
-}
 
 fn key_of(len: usize) -> SecretBytes {
     random::secret(len).unwrap()
@@ -89,14 +89,17 @@ fn readings(service: Service) -> Vec<bool> {
                 ]
             })
             .collect(),
-        Service::AesGcm => {
-            let key = key_of(32);
-            let sealed = aes::gcm_seal(&key, b"", b"x").unwrap();
-            vec![
-                moved(|| aes::gcm_seal(&key, b"", b"x")),
-                moved(|| aes::gcm_open(&key, b"", &sealed)),
-            ]
-        }
+        Service::AesGcm => [16, 32]
+            .into_iter()
+            .flat_map(|len| {
+                let key = key_of(len);
+                let sealed = aes::gcm_seal(&key, b"", b"x").unwrap();
+                [
+                    moved(|| aes::gcm_seal(&key, b"", b"x")),
+                    moved(|| aes::gcm_open(&key, b"", &sealed)),
+                ]
+            })
+            .collect(),
         Service::AesKeyWrap => [16, 24, 32]
             .into_iter()
             .flat_map(|len| {
@@ -201,7 +204,7 @@ fn readings(service: Service) -> Vec<bool> {
 
 #[test]
 fn every_service_of_the_module_does_to_the_indicator_what_its_row_says() {
-    off();
+    begin();
     let mut walked = 0;
     for service in Service::ALL {
         let entry = service.entry();
@@ -239,7 +242,7 @@ fn every_service_of_the_module_does_to_the_indicator_what_its_row_says() {
 /// Why the indicator is never the gate: it counts what happens inside of a service that is not approved.
 #[test]
 fn it_moves_for_rsa_encryption_and_short_mac_keys_which_the_table_knows_better() {
-    off();
+    begin();
     for service in [
         Service::RsaOaepEncrypt,
         Service::RsaOaepDecrypt,
@@ -254,7 +257,7 @@ fn it_moves_for_rsa_encryption_and_short_mac_keys_which_the_table_knows_better()
 
 #[test]
 fn it_belongs_to_one_thread() {
-    off();
+    begin();
     let (_, moved) = observe(|| {
         std::thread::scope(|scope| {
             scope.spawn(|| digest::digest(Hash::Sha256, b"x"));

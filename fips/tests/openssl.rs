@@ -10,7 +10,7 @@
 
 mod common;
 
-use common::{Temporary, hex, openssl, unhex};
+use common::{Temporary, begin, hex, openssl, unhex};
 use fips::digest::Hash;
 use fips::kdf::{self, Pkcs12Purpose};
 use fips::secret::SecretBytes;
@@ -36,7 +36,7 @@ fn openssl_kdf(name: &str, len: usize, options: &[String]) -> Vec<u8> {
 
 #[test]
 fn the_x963_kdf_agrees_for_every_hash_and_around_the_block_lengths() {
-    common::begin();
+    begin();
     let z = random::secret(48).unwrap();
     let info = random::array::<29>().unwrap();
     for hash in Hash::ALL {
@@ -58,7 +58,7 @@ fn the_x963_kdf_agrees_for_every_hash_and_around_the_block_lengths() {
 
 #[test]
 fn the_pkcs12_kdf_agrees_for_every_hash_purpose_and_around_the_block_lengths() {
-    common::begin();
+    begin();
     let password = unhex("0070006100730073007700f60072006400000000");
     let salt = random::array::<20>().unwrap();
     let purposes = [
@@ -99,7 +99,7 @@ fn the_pkcs12_kdf_agrees_for_every_hash_purpose_and_around_the_block_lengths() {
 
 #[test]
 fn the_ciphers_of_the_past_agree() {
-    common::begin();
+    begin();
     let iv = random::array::<8>().unwrap();
     for (name, key_len) in [("-des-ede3-cbc", 24), ("-rc2-cbc", 16), ("-rc2-40-cbc", 5)] {
         let key = random::secret(key_len).unwrap();
@@ -141,7 +141,7 @@ fn to_pkcs8(der: &[u8]) -> Vec<u8> {
 
 #[test]
 fn openssl_decrypts_what_we_encrypt_with_rsa() {
-    common::begin();
+    begin();
     let key = rsa::PrivateKey::generate(2048).unwrap();
     let file = Temporary::new(key.pkcs8_der().unwrap().expose());
     let public = key.public().unwrap();
@@ -184,7 +184,7 @@ fn openssl_decrypts_what_we_encrypt_with_rsa() {
 
 #[test]
 fn openssl_verifies_what_we_sign_and_we_verify_what_openssl_signs() {
-    common::begin();
+    begin();
     let message = Temporary::new(b"message");
     let cases: [(KeyKind, SignatureAlgorithm, &[&str]); 4] = [
         (KeyKind::EcP256, SignatureAlgorithm::EcdsaP256Sha256, &[]),
@@ -239,7 +239,7 @@ fn openssl_verifies_what_we_sign_and_we_verify_what_openssl_signs() {
 
 #[test]
 fn keys_of_other_algorithms_curves_and_sizes_are_named_as_such() {
-    common::begin();
+    begin();
     let generated: [(&[&str], &str); 6] = [
         (&["-algorithm", "ED25519"], "unsupported_key"),
         (&["-algorithm", "X25519"], "unsupported_key"),
@@ -282,7 +282,7 @@ fn keys_of_other_algorithms_curves_and_sizes_are_named_as_such() {
 
 #[test]
 fn the_public_key_of_a_private_key_is_the_one_openssl_finds() {
-    common::begin();
+    begin();
     for options in [
         ["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"],
         ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-521"],

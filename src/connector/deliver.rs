@@ -62,6 +62,7 @@ pub(super) async fn upload(
                     kind: CallErrorKind::Garbage,
                     message: "the service put a request back into its queue that was finished"
                         .to_owned(),
+                    tls: None,
                     correlation,
                 }),
             }

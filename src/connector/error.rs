@@ -85,6 +85,8 @@ pub struct CallError {
     pub kind: CallErrorKind,
     /// In words, without the address.
     pub message: String,
+    /// What is wrong between both sides' TLS, where it is that.
+    pub tls: Option<fips::tls::PeerProblem>,
     /// `client-request-id` of the call and, when it was answered, a space and the `request-id` of the answer.
     pub correlation: Option<String>,
 }

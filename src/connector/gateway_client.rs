@@ -7,6 +7,7 @@ use crate::gateway::api::{
     Completion, ConnectorIdentity, ErrorBody, Extended, FailureReport, Fence, Heartbeat,
     LeaseRequest, PROTOCOL_VERSION, RequestFailure, Settled, WorkItem,
 };
+use crate::tls::CallFailure;
 use reqwest::{Client, StatusCode, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -224,6 +225,7 @@ impl GatewayClient {
                     "the service's answer is none of this protocol: {}",
                     place_of(&error)
                 ),
+                tls: None,
                 correlation,
             }),
         }
@@ -239,6 +241,7 @@ impl GatewayClient {
         let failed = |kind, message: String, correlation: &Option<String>| CallError {
             kind,
             message,
+            tls: None,
             correlation: correlation.clone(),
         };
         let url = self
@@ -250,12 +253,16 @@ impl GatewayClient {
             request = request.header(CLIENT_REQUEST_ID, id);
         }
         let unreachable = |error: reqwest::Error, correlation: &Option<String>| {
-            let kind = if crate::tls::is_refusal(&error) {
+            let failure = CallFailure::of(error);
+            let kind = if failure.is_refusal() {
                 CallErrorKind::Refused
             } else {
                 CallErrorKind::Unavailable
             };
-            failed(kind, causes(&error.without_url()), correlation)
+            CallError {
+                tls: failure.problem,
+                ..failed(kind, failure.text, correlation)
+            }
         };
         let mut response = request
             .send()
@@ -364,20 +371,6 @@ fn explain(status: StatusCode, body: &[u8]) -> (CallErrorKind, String) {
         None => format!("the service answered {}", status.as_u16()),
     };
     (kind, message)
-}
-
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        next = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]

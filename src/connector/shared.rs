@@ -268,12 +268,16 @@ impl Shared {
         };
         let before = self.service.send_replace(now.clone());
         if std::mem::discriminant(&before) != std::mem::discriminant(&now) {
+            let draft = draft
+                .correlation(error.correlation.as_deref())
+                .field("reason", error.message.clone());
             self.log
-                .record(
-                    draft
-                        .correlation(error.correlation.as_deref())
-                        .field("reason", error.message.clone()),
-                )
+                .record(match error.tls {
+                    Some(problem) => draft
+                        .field("tls", problem.code())
+                        .field("hint", problem.hint()),
+                    None => draft,
+                })
                 .await;
         }
     }

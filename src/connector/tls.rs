@@ -20,6 +20,6 @@ pub(super) fn client_config(config: &ConnectorConfig) -> Result<ClientConfig, St
             path: config.private_key.clone(),
             problem: format!("{error} ({})", error.hint()),
         },
-        TlsError::Module(problem) => StartError::Module(problem),
+        TlsError::Module(error) => StartError::Module(error.to_string()),
     })
 }

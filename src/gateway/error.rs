@@ -154,7 +154,7 @@ pub enum GatewayError {
     Certificates(TlsError),
     /// The TLS configuration is not acceptable, or not in FIPS mode.
     #[error("TLS: {0}")]
-    Tls(String),
+    Tls(fips::Error),
     /// The address cannot be listened on.
     #[error("cannot listen on {address}: {source}")]
     Listen {

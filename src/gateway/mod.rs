@@ -15,6 +15,7 @@ pub mod api;
 pub mod auth;
 mod error;
 mod handlers;
+mod handshake;
 mod http;
 mod odata;
 mod openapi;

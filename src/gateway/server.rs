@@ -1,6 +1,7 @@
 //! The accept loop: bounded connections, bounded waits, an orderly stop.
 
 use super::error::GatewayError;
+use super::handshake::Handshakes;
 use super::http::{self, App, Peer};
 use super::store::{LeaseTerms, Store};
 use super::tls;
@@ -27,7 +28,6 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
-use tokio_rustls::TlsAcceptor;
 
 /// Requests that one HTTP/2 connection may have open.
 const STREAMS: u32 = 128;
@@ -43,7 +43,7 @@ const MAINTENANCE: Duration = Duration::from_secs(60);
 /// A gateway that listens.
 pub struct Gateway {
     listener: TcpListener,
-    acceptor: TlsAcceptor,
+    handshakes: Arc<Handshakes>,
     store: Arc<Store>,
     router: Router,
     limits: GatewayLimits,
@@ -90,7 +90,10 @@ impl Gateway {
         }
         Ok(Self {
             listener,
-            acceptor: TlsAcceptor::from(server),
+            handshakes: Arc::new(Handshakes::new(
+                server,
+                Duration::from_millis(config.limits.handshake_ms),
+            )),
             router: http::router(&app),
             store,
             limits: config.limits,
@@ -117,7 +120,7 @@ impl Gateway {
     pub async fn run(self, until: impl Future<Output = ()>) {
         let Self {
             listener,
-            acceptor,
+            handshakes,
             store,
             router,
             limits,
@@ -137,11 +140,11 @@ impl Gateway {
             let Some((stream, slot)) = accepted else {
                 continue;
             };
-            let acceptor = acceptor.clone();
+            let handshakes = Arc::clone(&handshakes);
             let router = router.clone();
             let stopping = stop.subscribe();
             connections.spawn(async move {
-                serve_connection(stream, acceptor, router, limits, stopping).await;
+                serve_connection(stream, handshakes, router, limits, stopping).await;
                 drop(slot);
             });
         }
@@ -221,7 +224,7 @@ impl Drop for Underway {
 
 async fn serve_connection(
     stream: TcpStream,
-    acceptor: TlsAcceptor,
+    handshakes: Arc<Handshakes>,
     router: Router,
     limits: GatewayLimits,
     mut stopping: watch::Receiver<bool>,
@@ -229,18 +232,10 @@ async fn serve_connection(
     if stream.set_nodelay(true).is_err() {
         return;
     }
-    let handshake = timeout(
-        Duration::from_millis(limits.handshake_ms),
-        acceptor.accept(stream),
-    );
     let stream = tokio::select! {
-        done = handshake => match done {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => {
-                tracing::debug!(%error, "TLS handshake failed");
-                return;
-            }
-            Err(_) => return,
+        accepted = handshakes.accept(stream) => match accepted {
+            Some(stream) => stream,
+            None => return,
         },
         _ = stopping.wait_for(|stopping| *stopping) => return,
     };

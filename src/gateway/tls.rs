@@ -4,10 +4,10 @@ use super::error::GatewayError;
 use super::store::Contact;
 use crate::config::GatewayConfig;
 use crate::encoding::hex;
+use crate::tls::{self, Identity, TlsError};
 use der::Decode;
 use rustls::ServerConfig;
 use rustls::pki_types::CertificateDer;
-use rustls::server::WebPkiClientVerifier;
 use std::sync::Arc;
 
 /// The longest subject that is kept of a client certificate, in bytes.
@@ -15,27 +15,15 @@ const MAX_SUBJECT_BYTES: usize = 512;
 
 /// The configuration for every connection; refused unless all of it is in FIPS mode.
 pub(super) fn server_config(config: &GatewayConfig) -> Result<Arc<ServerConfig>, GatewayError> {
-    let tls = |error: &dyn std::fmt::Display| GatewayError::Tls(error.to_string());
-    fips::start(fips::policy::in_force()).map_err(|error| tls(&error))?;
-    let provider = fips::tls::provider();
-    let roots = crate::tls::roots(&config.connector_ca)?;
-    let verifier =
-        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
-            .allow_unauthenticated()
-            .build()
-            .map_err(|error| tls(&error))?;
-    let mut server = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| tls(&error))?
-        .with_client_cert_verifier(verifier)
-        .with_single_cert(
-            crate::tls::certificates(&config.certificate)?,
-            crate::tls::private_key(&config.private_key)?,
-        )
-        .map_err(|error| tls(&error))?;
-    server.alpn_protocols = crate::tls::alpn_protocols();
-    fips::tls::assert_fips_server(&server).map_err(|error| tls(&error))?;
-    Ok(Arc::new(server))
+    fips::start(fips::policy::in_force()).map_err(TlsError::from)?;
+    let identity = Identity {
+        certificate: &config.certificate,
+        private_key: &config.private_key,
+    };
+    Ok(Arc::new(tls::server_config(
+        identity,
+        &config.connector_ca,
+    )?))
 }
 
 /// Who a verified client certificate speaks for.

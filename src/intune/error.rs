@@ -1,5 +1,6 @@
 //! What can go wrong with a service that speaks Graph.
 
+use fips::tls::PeerProblem;
 use serde_json::Value;
 use std::time::Duration;
 
@@ -15,6 +16,8 @@ pub enum GraphError {
     Unreachable {
         /// Why, with everything that lies behind it.
         reason: String,
+        /// What is wrong between both sides' TLS, where it is that.
+        tls: Option<PeerProblem>,
     },
     /// The service refused.
     #[error("the service refused: {message} (HTTP {status}, {code})")]
@@ -47,7 +50,10 @@ impl GraphError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Settings(_) => "service_settings",
-            Self::Unreachable { .. } => "service_unreachable",
+            Self::Unreachable {
+                tls: Some(problem), ..
+            } => problem.code(),
+            Self::Unreachable { tls: None, .. } => "service_unreachable",
             Self::Refused { status: 401, .. } => "service_unauthorized",
             Self::Refused { status: 403, .. } => "service_forbidden",
             Self::Refused { status: 404, .. } => "service_not_found",
@@ -63,7 +69,10 @@ impl GraphError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Settings(_) | Self::Answer(_) => None,
-            Self::Unreachable { .. } => Some(
+            Self::Unreachable {
+                tls: Some(problem), ..
+            } => Some(problem.hint()),
+            Self::Unreachable { tls: None, .. } => Some(
                 "check address and port, and that the service's certificate chains to the configured `gateway_ca` and names its host",
             ),
             Self::Refused { status: 401, .. } => {

@@ -4,11 +4,12 @@ use super::error::{GraphError, unwrap_message};
 use super::retry::{RetryBudget, retry_after};
 use crate::clock::Clock;
 use crate::gateway::api::{Collection, UserPfxCertificate};
+use crate::tls::CallFailure;
 use fips::secret::SecretBytes;
+use fips::tls::PeerProblem;
 use reqwest::header::{AUTHORIZATION, HeaderValue};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use serde::de::DeserializeOwned;
-use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -210,10 +211,14 @@ impl UserPfxClient {
                     wait
                 }
                 Ok(answer) => return finish(answer).await,
-                Err(error) if error.is_connect() && !crate::tls::is_refusal(&error) && !last => {
+                Err(error)
+                    if error.is_connect()
+                        && !PeerProblem::in_chain(&error).is_some_and(PeerProblem::is_refusal)
+                        && !last =>
+                {
                     self.budget.usual_wait
                 }
-                Err(error) => return Err(unreachable(&error)),
+                Err(error) => return Err(unreachable(error)),
             };
             tracing::info!(
                 attempt,
@@ -230,18 +235,17 @@ fn is_busy(status: StatusCode) -> bool {
     status == StatusCode::TOO_MANY_REQUESTS || status == StatusCode::SERVICE_UNAVAILABLE
 }
 
-fn unreachable(error: &reqwest::Error) -> GraphError {
-    let mut reason = if error.is_timeout() {
-        "it took too long".to_owned()
-    } else {
-        "the connection failed".to_owned()
-    };
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        reason = format!("{reason}: {inner}");
-        cause = inner.source();
+fn unreachable(error: reqwest::Error) -> GraphError {
+    let too_late = error.is_timeout();
+    let failure = CallFailure::of(error);
+    GraphError::Unreachable {
+        reason: if too_late {
+            format!("it took too long: {}", failure.text)
+        } else {
+            failure.text
+        },
+        tls: failure.problem,
     }
-    GraphError::Unreachable { reason }
 }
 
 async fn finish(mut answer: Response) -> Result<Vec<u8>, GraphError> {
@@ -252,7 +256,7 @@ async fn finish(mut answer: Response) -> Result<Vec<u8>, GraphError> {
         .and_then(|id| id.to_str().ok())
         .map(str::to_owned);
     let mut body = Vec::new();
-    while let Some(chunk) = answer.chunk().await.map_err(|error| unreachable(&error))? {
+    while let Some(chunk) = answer.chunk().await.map_err(unreachable)? {
         if body.len() + chunk.len() > MAX_ANSWER_BYTES {
             return Err(GraphError::Answer("it is too long"));
         }

@@ -221,26 +221,15 @@ fn tls(pki: &Pki, protocols: &[&[u8]]) -> TlsAcceptor {
     for certificate in CertificateDer::pem_file_iter(pki.path("ca.pem")).unwrap() {
         roots.add(certificate.unwrap()).unwrap();
     }
-    let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(
-        Arc::new(roots),
-        fips::tls::provider(),
-    )
-    .build()
-    .unwrap();
-    let chain = CertificateDer::pem_file_iter(pki.path("server.pem"))
-        .unwrap()
-        .map(Result::unwrap)
-        .collect();
-    let mut config = rustls::ServerConfig::builder_with_provider(fips::tls::provider())
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_client_cert_verifier(verifier)
-        .with_single_cert(
-            chain,
-            PrivateKeyDer::from_pem_file(pki.path("server.key")).unwrap(),
-        )
-        .unwrap();
-    config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+    let identity = fips::tls::Identity {
+        chain: CertificateDer::pem_file_iter(pki.path("server.pem"))
+            .unwrap()
+            .map(Result::unwrap)
+            .collect(),
+        private_key: PrivateKeyDer::from_pem_file(pki.path("server.key")).unwrap(),
+    };
+    let clients = fips::tls::ClientCertificates::Demanded(roots);
+    let config = fips::tls::server_config(identity, clients, protocols).unwrap();
     TlsAcceptor::from(Arc::new(config))
 }
 

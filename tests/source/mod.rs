@@ -56,6 +56,11 @@ pub(crate) fn names_crate(code: &str, name: &str) -> bool {
     })
 }
 
+/// Whether `code` has a path that goes on behind `name`: `ServerConfig::builder()` does, `x: ServerConfig` does not.
+pub(crate) fn goes_into(code: &str, name: &str) -> bool {
+    words(code).any(|(end, found)| found == name && code[end..].trim_start().starts_with("::"))
+}
+
 /// The identifiers and keywords of `code`, each with the offset of its end.
 fn words(code: &str) -> impl Iterator<Item = (usize, &str)> {
     let part_of_a_word = |c: char| c.is_alphanumeric() || c == '_';

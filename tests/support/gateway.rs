@@ -150,20 +150,11 @@ pub fn tls(trusted: &PathBuf, identity: Option<&Identity>) -> rustls::ClientConf
     for certificate in CertificateDer::pem_file_iter(trusted).unwrap() {
         roots.add(certificate.unwrap()).unwrap();
     }
-    let builder = fips::tls::client_config_builder()
-        .unwrap()
-        .with_root_certificates(roots);
-    let mut config = match identity {
-        None => builder.with_no_client_auth(),
-        Some(identity) => builder
-            .with_client_auth_cert(
-                vec![CertificateDer::from_pem_file(&identity.certificate).unwrap()],
-                PrivateKeyDer::from_pem_file(&identity.private_key).unwrap(),
-            )
-            .unwrap(),
-    };
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    config
+    let identity = identity.map(|identity| fips::tls::Identity {
+        chain: vec![CertificateDer::from_pem_file(&identity.certificate).unwrap()],
+        private_key: PrivateKeyDer::from_pem_file(&identity.private_key).unwrap(),
+    });
+    fips::tls::client_config(roots, identity, &[b"h2", b"http/1.1"]).unwrap()
 }
 
 pub fn client(trusted: &PathBuf, identity: Option<&Identity>) -> Client {

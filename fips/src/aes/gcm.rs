@@ -1,8 +1,8 @@
-//! AES-256-GCM (SP 800-38D) with a nonce that the module makes.
+//! AES-GCM (SP 800-38D), 128 or 256 bits by the length of the key, with a nonce that the module makes.
 
 use crate::policy::{Permit, Service, perform};
 use crate::{Error, Result, secret::SecretBytes};
-use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
+use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use zeroize::Zeroizing;
 
 /// What [`gcm_seal`] adds to the plaintext: a nonce of 12 bytes before it and a tag of 16 bytes behind it.
@@ -10,11 +10,17 @@ pub const GCM_OVERHEAD_BYTES: usize = NONCE_LEN + TAG_LEN;
 const TAG_LEN: usize = 16;
 
 fn key(key: &SecretBytes) -> Result<RandomizedNonceKey> {
-    RandomizedNonceKey::new(&AES_256_GCM, key.expose()).map_err(|_| Error::KeyLength {
-        algorithm: "AES-256-GCM",
+    let refused = |_| Error::KeyLength {
+        algorithm: "AES-GCM",
         bytes: key.len(),
-        accepted: "32",
-    })
+        accepted: "16 or 32",
+    };
+    // With 192 bits the module's GCM is not an approved service.
+    let algorithm = match key.len() {
+        16 => &AES_128_GCM,
+        _ => &AES_256_GCM,
+    };
+    RandomizedNonceKey::new(algorithm, key.expose()).map_err(refused)
 }
 
 /// Encrypts and authenticates `plaintext`, authenticates `aad`. The result is nonce (12 bytes), ciphertext, tag (16 bytes).
@@ -23,14 +29,14 @@ fn key(key: &SecretBytes) -> Result<RandomizedNonceKey> {
 /// not seal more than 2^32 messages.
 ///
 /// # Errors
-/// [`Error::KeyLength`] for anything but 32 bytes; [`Error::Module`] for more than the 64 GiB of one GCM message.
+/// [`Error::KeyLength`] for anything but 16 or 32 bytes; [`Error::Module`] for more than the 64 GiB of one GCM message.
 pub fn gcm_seal(secret: &SecretBytes, aad: &[u8], plaintext: &[u8]) -> Result<Vec<u8>> {
     let key = key(secret)?;
     perform(Service::AesGcm, |permit| seal(permit, &key, aad, plaintext))
 }
 
 fn seal(_: &Permit, key: &RandomizedNonceKey, aad: &[u8], plaintext: &[u8]) -> Result<Vec<u8>> {
-    const OPERATION: &str = "AES-256-GCM sealing";
+    const OPERATION: &str = "AES-GCM sealing";
     let mut out = Zeroizing::new(vec![0; NONCE_LEN + plaintext.len()]);
     out.reserve_exact(TAG_LEN);
     let refused = || Error::Module {
@@ -49,7 +55,7 @@ fn seal(_: &Permit, key: &RandomizedNonceKey, aad: &[u8], plaintext: &[u8]) -> R
 /// Opens what [`gcm_seal`] made. Approved service.
 ///
 /// # Errors
-/// [`Error::KeyLength`] for anything but 32 bytes; [`Error::Verification`] if anything was changed, cut or made
+/// [`Error::KeyLength`] for anything but 16 or 32 bytes; [`Error::Verification`] if anything was changed, cut or made
 /// with another key.
 pub fn gcm_open(secret: &SecretBytes, aad: &[u8], sealed: &[u8]) -> Result<SecretBytes> {
     let key = key(secret)?;
@@ -80,14 +86,17 @@ mod tests {
 
     #[test]
     fn what_was_sealed_opens_and_nothing_else_does() {
-        let key = crate::random::secret(32).unwrap();
-        for len in [0, 1, 15, 16, 1000] {
+        for (key_len, len) in [16, 32]
+            .into_iter()
+            .flat_map(|key_len| [0, 1, 15, 16, 1000].map(|len| (key_len, len)))
+        {
+            let key = crate::random::secret(key_len).unwrap();
             let plaintext = vec![3; len];
             let sealed = gcm_seal(&key, b"aad", &plaintext).unwrap();
             assert_eq!(sealed.len(), len + GCM_OVERHEAD_BYTES);
             assert!(gcm_open(&key, b"aad", &sealed).unwrap().ct_eq(&plaintext));
             assert!(gcm_open(&key, b"AAD", &sealed).is_err());
-            assert!(gcm_open(&SecretBytes::zeroed(32), b"aad", &sealed).is_err());
+            assert!(gcm_open(&SecretBytes::zeroed(key_len), b"aad", &sealed).is_err());
             for at in [0, 12, sealed.len() - 1] {
                 let mut changed = sealed.clone();
                 changed[at] ^= 1;
@@ -109,8 +118,8 @@ mod tests {
     }
 
     #[test]
-    fn only_256_bit_keys_are_taken() {
-        for len in [0, 16, 24, 31, 33] {
+    fn keys_of_other_lengths_are_refused_those_of_192_bits_too() {
+        for len in [0, 15, 17, 24, 31, 33] {
             let key = SecretBytes::zeroed(len);
             assert_eq!(gcm_seal(&key, b"", b"").unwrap_err().code(), "key_length");
         }

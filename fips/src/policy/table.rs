@@ -297,7 +297,7 @@ pub(super) const fn row(service: Service) -> Entry {
         Service::AesGcm => approved(
             "aes-gcm",
             "authenticated encryption and decryption (AES-GCM)",
-            "256 bits; nonce of 96 bits made in the module (SP 800-38D section 8.2.2), tag of 128 bits",
+            "128 and 256 bits; nonce of 96 bits made in the module (SP 800-38D section 8.2.2), tag of 128 bits",
             "security policy, approved algorithms: AES-GCM with an internal IV, SP 800-38D",
             &["fips::aes::gcm_seal", "fips::aes::gcm_open"],
         ),

@@ -5,6 +5,7 @@ use super::pki::Device;
 use crate::encoding::Base64Bytes;
 use crate::engine::api::{CmsFormat, DeviceTarget};
 use crate::gateway::api::{Delivery, DeviceRequest, DeviceRequestAccepted, RequestState};
+use crate::tls::CallFailure;
 use reqwest::{Client, Method, RequestBuilder};
 use serde::de::DeserializeOwned;
 
@@ -40,12 +41,12 @@ impl Mdm {
         let response = request
             .send()
             .await
-            .map_err(|error| DemoError::step(step, chain(&error)))?;
+            .map_err(|error| DemoError::step(step, CallFailure::of(error).text))?;
         let status = response.status();
         let body = response
             .bytes()
             .await
-            .map_err(|error| DemoError::step(step, chain(&error)))?;
+            .map_err(|error| DemoError::step(step, CallFailure::of(error).text))?;
         if !status.is_success() {
             return Err(DemoError::step(
                 step,
@@ -107,16 +108,4 @@ impl Mdm {
         )
         .await
     }
-}
-
-/// An error with its causes: reqwest's own text leaves them out.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

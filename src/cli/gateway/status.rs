@@ -4,6 +4,7 @@ use crate::cli::output::{Failure, Report};
 use crate::config::secret_file;
 use crate::gateway::admin_api::{ConnectorStatus, ServiceStatus};
 use crate::gateway::api::Collection;
+use crate::tls::CallFailure;
 use clap::Args;
 use reqwest::header::{AUTHORIZATION, HeaderValue};
 use serde::de::DeserializeOwned;
@@ -80,18 +81,15 @@ pub(super) fn run(args: &StatusArgs) -> Result<Report, Failure> {
     ))
 }
 
-/// What the lowest layer said, too: the HTTP client's own message does not say what was refused.
 fn unreachable(args: &StatusArgs, error: reqwest::Error) -> Failure {
-    let error = error.without_url();
-    let mut message = format!("no answer from {}: {error}", args.gateway);
-    let mut source = std::error::Error::source(&error);
-    while let Some(cause) = source {
-        message = format!("{message}: {cause}");
-        source = cause.source();
+    let failure = CallFailure::of(error);
+    let message = format!("no answer from {}: {}", args.gateway, failure.text);
+    match failure.problem {
+        Some(problem) => Failure::failed(problem.code(), message).hint(problem.hint()),
+        None => failed(message).hint(
+            "check that the gateway runs, address and port, and that its certificate chains to `--gateway-ca` and names its host",
+        ),
     }
-    failed(message).hint(
-        "check that the gateway runs, address and port, and that its certificate chains to `--gateway-ca` and names its host",
-    )
 }
 
 fn client(args: &StatusArgs) -> Result<reqwest::Client, Failure> {
