@@ -35,8 +35,8 @@ pub trait Custody: Send + Sync {
         ciphertext: &[u8],
     ) -> Result<SecretBytes, Error>;
 
-    /// Encrypts to a public RSA key (DER SubjectPublicKeyInfo) inside of the token: the key is a session object for the
-    /// time of the call.
+    /// Encrypts to a public RSA key (DER SubjectPublicKeyInfo) inside of the token. The key becomes a session object, which
+    /// is kept for the next time: 64 in each session, the least recently used one is destroyed for a new one.
     ///
     /// # Errors
     /// [`Error::InvalidPublicKey`] or [`Error::PlaintextTooLong`] for the input, [`Error::PaddingNotSupported`] where the
@@ -79,6 +79,11 @@ pub enum Operation {
     ListKeys,
 }
 
+impl Operation {
+    /// Every operation.
+    pub const ALL: [Self; 4] = [Self::Decrypt, Self::Encrypt, Self::Generate, Self::ListKeys];
+}
+
 /// The state of a custody, for status and for a watchdog.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -89,6 +94,11 @@ pub struct Health {
     pub decrypts: u64,
     /// Messages encrypted.
     pub encrypts: u64,
+    /// Public keys made session objects of the token for an encryption there, that of probes and canaries included.
+    pub public_keys_created: u64,
+    /// Encryptions with a public key that was a session object already. Together with
+    /// [`public_keys_created`](Self::public_keys_created) it shows that key transport ran in the token.
+    pub public_keys_reused: u64,
     /// Requests refused because of their input.
     pub bad_inputs: u64,
     /// Requests that failed because of the token, after the recovery of the session did not help.

@@ -3,11 +3,14 @@
 mod cache;
 mod counters;
 mod discovery;
+mod encryption;
 mod generate;
 mod keys;
 mod login;
+mod mechanisms;
 mod module;
 mod probe;
+mod public_objects;
 mod queue;
 mod raw;
 mod setup;

@@ -10,12 +10,14 @@ use cryptoki::mechanism::MechanismType;
 use fips::secret::SecretBytes;
 
 use super::keys::FoundKey;
+use super::mechanisms::{is_listed, means_unsupported};
 use super::raw::{RsaMechanism, Stage};
 use super::worker::Worker;
 use crate::Error;
 use crate::error::Refusal;
 use crate::oaep;
 use crate::padding::Padding;
+use crate::public_key::PublicKey;
 
 /// Length of the known message in bytes.
 const MESSAGE_LEN: usize = 16;
@@ -45,6 +47,7 @@ struct Tried {
 
 /// What probing one key showed.
 pub(super) struct Probe {
+    public: PublicKey,
     message: [u8; MESSAGE_LEN],
     tried: Vec<Tried>,
 }
@@ -79,34 +82,22 @@ impl Probe {
         plaintext.ct_eq(&self.message)
     }
 
+    /// The public key that was probed.
+    pub(super) const fn public(&self) -> &PublicKey {
+        &self.public
+    }
+
     /// The message of the canaries.
     pub(super) fn message(&self) -> &[u8] {
         &self.message
     }
 }
 
-/// True for return values by which a token says that it does not do this with this key, now or ever.
-pub(super) fn means_unsupported(rv: RvError) -> bool {
-    matches!(
-        rv,
-        RvError::MechanismInvalid
-            | RvError::MechanismParamInvalid
-            | RvError::ArgumentsBad
-            | RvError::FunctionNotSupported
-            | RvError::KeyTypeInconsistent
-            | RvError::KeyFunctionNotPermitted
-            | RvError::KeySizeRange
-            | RvError::ActionProhibited
-    )
-}
-
 /// What the token's mechanism list and information allow: an operator may have switched a mechanism off. Where the token
 /// does not answer sensibly, trying decides.
 fn may_decrypt(worker: &Worker, mechanism: MechanismType) -> bool {
     let module = worker.module();
-    if let Ok(list) = module.functions().mechanisms(worker.slot().id())
-        && !list.contains(&mechanism.into())
-    {
+    if !is_listed(worker, mechanism) {
         return false;
     }
     match module
@@ -150,7 +141,7 @@ pub(super) fn decrypt(
 pub(super) struct FoundKeyRef<'a> {
     pub(super) handle: cryptoki::object::ObjectHandle,
     pub(super) modulus_len: usize,
-    pub(super) public: &'a crate::public_key::PublicKey,
+    pub(super) public: &'a PublicKey,
 }
 
 /// How a decryption ended.
@@ -173,6 +164,7 @@ pub(super) fn run(worker: &mut Worker, key: &FoundKey) -> Result<Probe, Error> {
     let mut message = [0; MESSAGE_LEN];
     fips::random::fill(&mut message).map_err(|_| Error::Internal("no random bytes"))?;
     let mut probe = Probe {
+        public: key.public.clone(),
         message,
         tried: Vec::new(),
     };
@@ -239,7 +231,7 @@ fn known_ciphertext(
     if let Ok(ciphertext) = by_module {
         return Some(ciphertext);
     }
-    match worker.encrypt_raw(&key.public, padding, message) {
+    match worker.encrypt_with(&key.public, RsaMechanism::Oaep(padding), message) {
         Ok(Ok(ciphertext)) => Some(ciphertext),
         _ => None,
     }
@@ -253,7 +245,7 @@ fn probe_encryption(
 ) -> Result<(), Error> {
     let message = probe.message;
     for tried in &mut probe.tried {
-        match worker.encrypt_raw(key.public, tried.padding, &message)? {
+        match worker.encrypt_with(key.public, RsaMechanism::Oaep(tried.padding), &message)? {
             Ok(ciphertext) => {
                 let outcome = decrypt(worker, key, tried.padding, tried.way, &ciphertext)?;
                 tried.encrypts = matches!(outcome, Outcome::Plain(plain) if plain.ct_eq(&message));
