@@ -34,6 +34,8 @@ pub(super) struct Shared {
     pub(super) slot: Slot,
     pub(super) credentials: Credentials,
     pub(super) allow_extractable: bool,
+    /// Whether probing asks the module for known ciphertexts, before it asks the token.
+    pub(super) module_may_encrypt: bool,
     pub(super) cache: Cache,
     pub(super) counters: Counters,
     /// Last, so that it is finalised after everything else is gone.
@@ -209,7 +211,7 @@ impl Worker {
         }
         let probe = match shared.cache.probe_of(fingerprint) {
             Some(probe) => probe,
-            None => Arc::new(probe::run(self, &key)?),
+            None => Arc::new(probe::run(self, &key, shared.module_may_encrypt)?),
         };
         let loaded = Arc::new(LoadedKey {
             handle: key.handle,
