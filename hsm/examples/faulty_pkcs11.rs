@@ -1,31 +1,38 @@
 //! A PKCS#11 module that hands everything to a real one, and fails on command. For tests only.
 //!
-//! `FAULTY_MODULE` names the real module, `FAULTY_CONTROL` a file whose content says what goes wrong, read at every
-//! C_Login, C_DecryptInit and C_Decrypt (and so at every private-key operation):
+//! `FAULTY_MODULE` names the real module, `FAULTY_CONTROL` a file whose content says what goes wrong, read at every call of
+//! the functions below:
 //!
 //! | content | effect |
 //! |---|---|
 //! | missing or empty | nothing |
-//! | `device-error` | C_Decrypt fails with CKR_DEVICE_ERROR, whatever it is given |
-//! | `device-removed` | C_DecryptInit fails with CKR_DEVICE_REMOVED |
+//! | `device-error` | C_Decrypt, C_Encrypt and C_Sign fail with CKR_DEVICE_ERROR, whatever they are given |
+//! | `device-removed` | C_DecryptInit and C_EncryptInit fail with CKR_DEVICE_REMOVED |
 //! | `hang` | C_Decrypt does not return until the file says something else |
 //! | `odd-login` | C_Login says CKR_FUNCTION_FAILED where the real module refuses the PIN |
 //! | `stuck-session` | after a C_Decrypt that failed, the session answers CKR_OPERATION_ACTIVE for ever |
+//! | `stale-objects` | C_EncryptInit says CKR_KEY_HANDLE_INVALID for every object that is older than the command |
+//! | `no-objects` | C_CreateObject fails with CKR_TEMPLATE_INCONSISTENT |
+//! | `two-objects` | C_CreateObject says CKR_DEVICE_MEMORY for a third object that it would make |
+//! | `odd-keys-stick` | C_Encrypt fails unless the modulus has 2048 bits, and the session is then as under `stuck-session` |
+//! | `wrong-signature` | C_Sign changes the last bit of its signature |
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use cryptoki_sys::{
-    CK_BYTE, CK_FUNCTION_LIST, CK_MECHANISM, CK_OBJECT_HANDLE, CK_RV, CK_SESSION_HANDLE, CK_ULONG,
-    CK_USER_TYPE, CKR_DEVICE_ERROR, CKR_DEVICE_REMOVED, CKR_FUNCTION_FAILED,
-    CKR_FUNCTION_NOT_SUPPORTED, CKR_GENERAL_ERROR, CKR_OK, CKR_OPERATION_ACTIVE, CKR_PIN_INCORRECT,
+    CK_ATTRIBUTE, CK_BYTE, CK_FUNCTION_LIST, CK_MECHANISM, CK_OBJECT_HANDLE, CK_RV,
+    CK_SESSION_HANDLE, CK_ULONG, CK_USER_TYPE, CKR_DEVICE_ERROR, CKR_DEVICE_MEMORY,
+    CKR_DEVICE_REMOVED, CKR_FUNCTION_FAILED, CKR_FUNCTION_NOT_SUPPORTED, CKR_GENERAL_ERROR,
+    CKR_KEY_HANDLE_INVALID, CKR_OK, CKR_OPERATION_ACTIVE, CKR_PIN_INCORRECT,
+    CKR_TEMPLATE_INCONSISTENT,
 };
 
 struct Real {
     table: CK_FUNCTION_LIST,
-    /// What is handed out: the real table with three functions exchanged.
+    /// What is handed out: the real table with some functions exchanged.
     faulty: CK_FUNCTION_LIST,
     control: PathBuf,
     _library: cryptoki_sys::Pkcs11,
@@ -33,6 +40,8 @@ struct Real {
 
 static REAL: OnceLock<Option<Real>> = OnceLock::new();
 static STUCK: Mutex<BTreeSet<CK_SESSION_HANDLE>> = Mutex::new(BTreeSet::new());
+/// Objects that were made since the command was given for which their age or number matters.
+static FRESH: Mutex<BTreeSet<CK_OBJECT_HANDLE>> = Mutex::new(BTreeSet::new());
 
 fn load() -> Option<Real> {
     let path = std::env::var_os("FAULTY_MODULE")?;
@@ -51,6 +60,11 @@ fn load() -> Option<Real> {
     faulty.C_Login = Some(login);
     faulty.C_DecryptInit = Some(decrypt_init);
     faulty.C_Decrypt = Some(decrypt);
+    faulty.C_EncryptInit = Some(encrypt_init);
+    faulty.C_Encrypt = Some(encrypt);
+    faulty.C_CreateObject = Some(create_object);
+    faulty.C_DestroyObject = Some(destroy_object);
+    faulty.C_Sign = Some(sign);
     Some(Real {
         table,
         faulty,
@@ -67,8 +81,12 @@ fn fault(real: &Real) -> String {
     std::fs::read_to_string(&real.control).unwrap_or_default()
 }
 
-fn stuck() -> std::sync::MutexGuard<'static, BTreeSet<CK_SESSION_HANDLE>> {
+fn stuck() -> MutexGuard<'static, BTreeSet<CK_SESSION_HANDLE>> {
     STUCK.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn fresh() -> MutexGuard<'static, BTreeSet<CK_OBJECT_HANDLE>> {
+    FRESH.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// `C_GetFunctionList`: the real table, but for the functions that can fail here.
@@ -156,5 +174,131 @@ unsafe extern "C" fn decrypt(
             rv
         }
         _ => rv,
+    }
+}
+
+unsafe extern "C" fn encrypt_init(
+    session: CK_SESSION_HANDLE,
+    mechanism: *mut CK_MECHANISM,
+    key: CK_OBJECT_HANDLE,
+) -> CK_RV {
+    let Some(real) = real() else {
+        return CKR_GENERAL_ERROR;
+    };
+    match fault(real).as_str() {
+        "device-removed" => return CKR_DEVICE_REMOVED,
+        "stale-objects" if !fresh().contains(&key) => return CKR_KEY_HANDLE_INVALID,
+        _ if stuck().contains(&session) => return CKR_OPERATION_ACTIVE,
+        _ => {}
+    }
+    match real.table.C_EncryptInit {
+        // SAFETY: the arguments are those of our caller, under the same contract.
+        Some(init) => unsafe { init(session, mechanism, key) },
+        None => CKR_FUNCTION_NOT_SUPPORTED,
+    }
+}
+
+unsafe extern "C" fn encrypt(
+    session: CK_SESSION_HANDLE,
+    input: *mut CK_BYTE,
+    input_len: CK_ULONG,
+    output: *mut CK_BYTE,
+    output_len: *mut CK_ULONG,
+) -> CK_RV {
+    let Some(real) = real() else {
+        return CKR_GENERAL_ERROR;
+    };
+    let rv = match real.table.C_Encrypt {
+        // SAFETY: the arguments are those of our caller, under the same contract.
+        Some(call) => unsafe { call(session, input, input_len, output, output_len) },
+        None => CKR_FUNCTION_NOT_SUPPORTED,
+    };
+    if rv != CKR_OK {
+        return rv;
+    }
+    // SAFETY: PKCS#11, C_Encrypt: after CKR_OK the pointer is valid and holds the length of the result.
+    let is_2048 = unsafe { *output_len } == 256;
+    match fault(real).as_str() {
+        // As for C_Decrypt: the real operation is over.
+        "device-error" => CKR_DEVICE_ERROR,
+        "odd-keys-stick" if !is_2048 => {
+            stuck().insert(session);
+            CKR_FUNCTION_FAILED
+        }
+        _ => CKR_OK,
+    }
+}
+
+unsafe extern "C" fn create_object(
+    session: CK_SESSION_HANDLE,
+    template: *mut CK_ATTRIBUTE,
+    count: CK_ULONG,
+    object: *mut CK_OBJECT_HANDLE,
+) -> CK_RV {
+    let Some(real) = real() else {
+        return CKR_GENERAL_ERROR;
+    };
+    let fault = fault(real);
+    match fault.as_str() {
+        "no-objects" => return CKR_TEMPLATE_INCONSISTENT,
+        "two-objects" if fresh().len() >= 2 => return CKR_DEVICE_MEMORY,
+        "two-objects" | "stale-objects" => {}
+        _ => fresh().clear(),
+    }
+    let rv = match real.table.C_CreateObject {
+        // SAFETY: the arguments are those of our caller, under the same contract.
+        Some(call) => unsafe { call(session, template, count, object) },
+        None => CKR_FUNCTION_NOT_SUPPORTED,
+    };
+    if rv == CKR_OK && matches!(fault.as_str(), "two-objects" | "stale-objects") {
+        // SAFETY: PKCS#11, C_CreateObject: after CKR_OK the pointer is valid and holds the object's handle.
+        fresh().insert(unsafe { *object });
+    }
+    rv
+}
+
+unsafe extern "C" fn destroy_object(session: CK_SESSION_HANDLE, object: CK_OBJECT_HANDLE) -> CK_RV {
+    let Some(real) = real() else {
+        return CKR_GENERAL_ERROR;
+    };
+    fresh().remove(&object);
+    match real.table.C_DestroyObject {
+        // SAFETY: the arguments are those of our caller, under the same contract.
+        Some(call) => unsafe { call(session, object) },
+        None => CKR_FUNCTION_NOT_SUPPORTED,
+    }
+}
+
+unsafe extern "C" fn sign(
+    session: CK_SESSION_HANDLE,
+    input: *mut CK_BYTE,
+    input_len: CK_ULONG,
+    signature: *mut CK_BYTE,
+    signature_len: *mut CK_ULONG,
+) -> CK_RV {
+    let Some(real) = real() else {
+        return CKR_GENERAL_ERROR;
+    };
+    let rv = match real.table.C_Sign {
+        // SAFETY: the arguments are those of our caller, under the same contract.
+        Some(call) => unsafe { call(session, input, input_len, signature, signature_len) },
+        None => CKR_FUNCTION_NOT_SUPPORTED,
+    };
+    // A null pointer only asks for the length.
+    if rv != CKR_OK || signature.is_null() {
+        return rv;
+    }
+    match fault(real).as_str() {
+        "device-error" => CKR_DEVICE_ERROR,
+        "wrong-signature" => {
+            // SAFETY: PKCS#11, C_Sign: after CKR_OK with a buffer, as many bytes of it are written as the length says.
+            let written = usize::try_from(unsafe { *signature_len })
+                .map(|len| unsafe { std::slice::from_raw_parts_mut(signature, len) });
+            if let Ok([.., last]) = written {
+                *last ^= 1;
+            }
+            CKR_OK
+        }
+        _ => CKR_OK,
     }
 }

@@ -35,8 +35,8 @@ pub trait Custody: Send + Sync {
         ciphertext: &[u8],
     ) -> Result<SecretBytes, Error>;
 
-    /// Encrypts to a public RSA key (DER SubjectPublicKeyInfo) inside of the token: the key is a session object for the
-    /// time of the call.
+    /// Encrypts to a public RSA key (DER SubjectPublicKeyInfo) inside of the token. The key becomes a session object, which
+    /// is kept for the next time: 64 in each session, the least recently used one is destroyed for a new one.
     ///
     /// # Errors
     /// [`Error::InvalidPublicKey`] or [`Error::PlaintextTooLong`] for the input, [`Error::PaddingNotSupported`] where the
@@ -65,6 +65,30 @@ pub struct Capabilities {
     pub encrypt_native: Vec<Padding>,
 }
 
+impl Capabilities {
+    /// The padding for key transport to somebody else's RSA key (a CMS KeyTransRecipientInfo), among those that the token
+    /// applies itself; `None` if there is none.
+    ///
+    /// RSAES-OAEP in CMS names its hash in the parameters (RFC 3560, section 3), so a reader has to know the hash too. The order
+    /// is that of who does: SHA-256 first, which every S/MIME 4.0 agent has (RFC 8551, section 2.1) and which the readers that
+    /// take any OAEP besides the default take; then SHA-384 and SHA-512. They are no better here: the hash is no weak point of
+    /// OAEP. SHA-1, the default of the parameters, is last although every reader knows it, because an auditor has to be told why it
+    /// is there: OAEP does not rest on SHA-1's collision resistance, but SHA-1 is on its way out of the approved hash functions
+    /// (SP 800-131A).
+    #[must_use]
+    pub fn key_transport_padding(&self) -> Option<Padding> {
+        const PREFERRED: [Padding; 4] = [
+            Padding::OaepSha256,
+            Padding::OaepSha384,
+            Padding::OaepSha512,
+            Padding::OaepSha1,
+        ];
+        PREFERRED
+            .into_iter()
+            .find(|padding| self.encrypt_native.contains(padding))
+    }
+}
+
 /// What a call to the token is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -79,6 +103,11 @@ pub enum Operation {
     ListKeys,
 }
 
+impl Operation {
+    /// Every operation.
+    pub const ALL: [Self; 4] = [Self::Decrypt, Self::Encrypt, Self::Generate, Self::ListKeys];
+}
+
 /// The state of a custody, for status and for a watchdog.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -89,6 +118,11 @@ pub struct Health {
     pub decrypts: u64,
     /// Messages encrypted.
     pub encrypts: u64,
+    /// Public keys made session objects of the token for an encryption there, that of probes and canaries included.
+    pub public_keys_created: u64,
+    /// Encryptions with a public key that was a session object already. Together with
+    /// [`public_keys_created`](Self::public_keys_created) it shows that key transport ran in the token.
+    pub public_keys_reused: u64,
     /// Requests refused because of their input.
     pub bad_inputs: u64,
     /// Requests that failed because of the token, after the recovery of the session did not help.
@@ -106,4 +140,30 @@ pub struct Health {
     /// A new session did not bring the key back: only a new process (or closing and opening custody) can. Cleared by the
     /// next decryption that works.
     pub needs_restart: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(missing_docs)]
+    use super::*;
+
+    #[test]
+    fn the_padding_for_key_transport_is_one_that_the_token_encrypts_with_and_sha_1_is_the_last() {
+        use Padding::{OaepSha1, OaepSha256, OaepSha384, OaepSha512};
+        for (encrypt_native, expected) in [
+            (Padding::ALL.to_vec(), Some(OaepSha256)),
+            (vec![OaepSha1, OaepSha512, OaepSha384], Some(OaepSha384)),
+            (vec![OaepSha1, OaepSha512], Some(OaepSha512)),
+            (vec![OaepSha1], Some(OaepSha1)),
+            (vec![], None),
+        ] {
+            let capabilities = Capabilities {
+                // What it decrypts says nothing about what it encrypts.
+                native: Padding::ALL.to_vec(),
+                software_unpadding: Vec::new(),
+                encrypt_native,
+            };
+            assert_eq!(capabilities.key_transport_padding(), expected);
+        }
+    }
 }

@@ -1,6 +1,7 @@
-//! Removes EME-OAEP padding (RFC 8017, section 7.1.2, step 3) in constant time, for tokens that do raw RSA only.
+//! EME-OAEP for tokens that do raw RSA only (RFC 8017): the padding is removed (section 7.1.2, step 3) in constant time, and
+//! applied (section 7.1.1, step 2) for messages that are known anyway.
 //!
-//! Not an approved service: the raw operation is the token's, the padding is removed here.
+//! Not an approved service: the raw operation is the token's, the padding is done here.
 //!
 //! Whoever learns *why* a padding was refused, or even whether the first byte was zero, can decrypt without the key
 //! (Manger, CRYPTO 2001). So nothing here branches on, or indexes by, a byte that depends on the private key:
@@ -26,7 +27,7 @@ use fips::digest::Hasher;
 use fips::secret::SecretBytes;
 use zeroize::Zeroize;
 
-use crate::Padding;
+use crate::{Error, Padding};
 
 /// The padding was not right. Says no more on purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +71,46 @@ fn shift_to_front(block: &mut [u8], distance: u32) {
         step <<= 1;
         remaining >>= 1;
     }
+}
+
+/// Encodes `message` with an empty label for a modulus of `modulus_len` bytes: the input of the raw RSA operation, of the same
+/// length and less than the modulus. Digests and seed are the module's.
+///
+/// For known ciphertexts only ([`crate::pkcs11`] probes with them), which protect nothing.
+///
+/// # Errors
+/// [`Error::PlaintextTooLong`]; [`Error::Internal`] if there are no random bytes.
+pub(crate) fn pad(
+    padding: Padding,
+    modulus_len: usize,
+    message: &[u8],
+) -> Result<SecretBytes, Error> {
+    let hash_len = padding.hash_len();
+    let too_long = || Error::PlaintextTooLong {
+        limit: modulus_len.saturating_sub(2 * hash_len + 2),
+        actual: message.len(),
+    };
+    // EM = 0x00 || maskedSeed || maskedDB; DB = lHash || PS || 0x01 || M, where PS are the zeros that are there already.
+    let mut encoded = SecretBytes::zeroed(modulus_len);
+    let Some((_zero, masked)) = encoded.expose_mut().split_first_mut() else {
+        return Err(too_long());
+    };
+    let (seed, db) = masked.split_at_mut_checked(hash_len).ok_or_else(too_long)?;
+    let (label_hash, rest) = db.split_at_mut_checked(hash_len).ok_or_else(too_long)?;
+    let message_at = rest.len().checked_sub(message.len()).ok_or_else(too_long)?;
+    let Some((separated, place)) = rest.split_at_mut_checked(message_at) else {
+        return Err(too_long());
+    };
+    *separated.last_mut().ok_or_else(too_long)? = 1;
+    place.copy_from_slice(message);
+    let digest = fips::digest::digest(padding.hash(), b"");
+    for (to, from) in label_hash.iter_mut().zip(digest.as_ref()) {
+        *to = *from;
+    }
+    fips::random::fill(seed).map_err(|_| Error::Internal("no random bytes"))?;
+    xor_mgf1(padding, seed, db);
+    xor_mgf1(padding, db, seed);
+    Ok(encoded)
 }
 
 /// Decodes `encoded`, the whole result of the raw RSA operation (length of the modulus), with an empty label.

@@ -4,20 +4,12 @@
 mod support;
 
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use hsm::pin::PinSource;
 use hsm::pkcs11::Pkcs11Custody;
 use hsm::{Custody, Error, ErrorClass, KeyInfo, Operation, Padding, PinProblem};
-use support::{TestToken, encrypt, faulty_softhsm};
-
-fn command(control: &Path, fault: &str) {
-    // In one step: the module must never see half of it.
-    let next = control.with_extension("next");
-    std::fs::write(&next, fault).unwrap();
-    std::fs::rename(next, control).unwrap();
-}
+use support::{TestToken, command, encrypt, faulty_softhsm};
 
 fn decrypt(custody: &Pkcs11Custody, key: &KeyInfo, padding: Padding) -> Result<(), Error> {
     let ciphertext = encrypt(&key.spki_der, padding, b"message");

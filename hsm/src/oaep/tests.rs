@@ -1,4 +1,4 @@
-//! Unpadding of encoded messages that were crafted by hand: every way to be wrong, and every length.
+//! Unpadding of encoded messages that were crafted by hand: every way to be wrong, and every length. Padding.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -160,5 +160,66 @@ fn the_mask_of_zero_is_all_ones_and_of_anything_else_nothing() {
     assert_eq!(mask_if_zero(0), u32::MAX);
     for value in [1, 2, 0x7f, 0x80, 0xff, 0x7fff_ffff, 0x8000_0000, u32::MAX] {
         assert_eq!(mask_if_zero(value), 0);
+    }
+}
+
+#[test]
+fn what_is_padded_is_unpadded_at_every_length() {
+    for padding in Padding::ALL {
+        for len in 0..=padding.max_message_len(2048) {
+            let message: Vec<u8> = (0..len).map(|i| (i * 5 + len) as u8).collect();
+            let encoded = pad(padding, 256, &message).unwrap();
+            assert_eq!(encoded.len(), 256);
+            assert_eq!(encoded.expose()[0], 0, "less than any modulus");
+            assert_eq!(unpad(padding, encoded).unwrap().expose(), message);
+        }
+    }
+}
+
+#[test]
+fn padding_is_the_encoding_of_rfc_8017_for_its_seed() {
+    for padding in Padding::ALL {
+        let encoded = pad(padding, 384, b"message").unwrap();
+        let (seed, db) = encoded.expose()[1..].split_at(padding.hash_len());
+        let (mut seed, mut db) = (seed.to_vec(), db.to_vec());
+        xor_mgf1(padding, &db, &mut seed);
+        xor_mgf1(padding, &seed, &mut db);
+        let (label_hash, rest) = db.split_at(padding.hash_len());
+        assert_eq!(
+            label_hash,
+            fips::digest::digest(padding.hash(), b"").as_ref()
+        );
+        let (zeros, message) = rest.split_at(rest.len() - 8);
+        assert!(zeros.iter().all(|byte| *byte == 0));
+        assert_eq!(message, b"\x01message");
+    }
+}
+
+#[test]
+fn two_paddings_of_one_message_differ() {
+    let pad = || pad(Padding::OaepSha256, 256, b"message").unwrap();
+    assert!(!pad().ct_eq(pad().expose()));
+}
+
+#[test]
+fn messages_without_room_are_refused_without_a_panic() {
+    for padding in Padding::ALL {
+        let overhead = 2 * padding.hash_len() + 2;
+        for modulus_len in 0..overhead {
+            assert!(pad(padding, modulus_len, b"").is_err());
+        }
+        assert!(pad(padding, overhead, b"").is_ok());
+        assert!(pad(padding, overhead, b"1").is_err());
+        for modulus_len in [256, 384] {
+            let limit = modulus_len - overhead;
+            assert!(pad(padding, modulus_len, &vec![1; limit]).is_ok());
+            let refused = pad(padding, modulus_len, &vec![1; limit + 1])
+                .err()
+                .unwrap();
+            assert!(matches!(
+                refused,
+                Error::PlaintextTooLong { limit: told, actual } if told == limit && actual == limit + 1
+            ));
+        }
     }
 }

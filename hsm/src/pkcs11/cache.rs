@@ -50,13 +50,15 @@ impl Cache {
         self.lock().keys.get(fingerprint).cloned()
     }
 
-    /// Any key of the current generation that can encrypt with `padding`: a canary for encryption.
-    pub(super) fn any_that_encrypts(&self, padding: Padding) -> Option<Arc<LoadedKey>> {
+    /// Any key to which the token was seen to encrypt with `padding`: a canary for encryption. It needs no handle, and so
+    /// is there whatever became of the handles.
+    pub(super) fn any_that_encrypts(&self, padding: Padding) -> Option<Arc<Probe>> {
         let state = self.lock();
         state
-            .keys
+            .known
             .values()
-            .find(|key| key.probe.encrypts(padding))
+            .flatten()
+            .find(|probe| probe.encrypts(padding))
             .cloned()
     }
 

@@ -5,7 +5,10 @@ use std::time::Instant;
 
 use crate::custody::{Health, Operation};
 
-/// What a worker is busy with: zero when idle, else (milliseconds since the start + 1) * 4 + operation.
+/// More than there are operations.
+const CODES: u64 = 8;
+
+/// What a worker is busy with: zero when idle, else (milliseconds since the start + 1) * [`CODES`] + operation.
 #[derive(Default)]
 struct Busy(AtomicU64);
 
@@ -15,6 +18,8 @@ pub(super) struct Counters {
     busy: Vec<Busy>,
     pub(super) decrypts: AtomicU64,
     pub(super) encrypts: AtomicU64,
+    pub(super) public_keys_created: AtomicU64,
+    pub(super) public_keys_reused: AtomicU64,
     pub(super) bad_inputs: AtomicU64,
     pub(super) token_failures: AtomicU64,
     pub(super) reconnects: AtomicU64,
@@ -33,6 +38,8 @@ impl Counters {
             busy: (0..threads).map(|_| Busy::default()).collect(),
             decrypts: AtomicU64::new(0),
             encrypts: AtomicU64::new(0),
+            public_keys_created: AtomicU64::new(0),
+            public_keys_reused: AtomicU64::new(0),
             bad_inputs: AtomicU64::new(0),
             token_failures: AtomicU64::new(0),
             reconnects: AtomicU64::new(0),
@@ -55,15 +62,13 @@ impl Counters {
                 }
             }
         }
-        let code = match operation {
-            Operation::Decrypt => 0,
-            Operation::Encrypt => 1,
-            Operation::Generate => 2,
-            Operation::ListKeys => 3,
-        };
+        let code = (0..CODES)
+            .zip(Operation::ALL)
+            .find_map(|(code, known)| (known == operation).then_some(code))
+            .unwrap_or_default();
         let busy = self.busy.get(index);
         if let Some(busy) = busy {
-            let started = self.now_ms().saturating_add(1).saturating_mul(4);
+            let started = self.now_ms().saturating_add(1).saturating_mul(CODES);
             busy.0.store(started + code, Ordering::Relaxed);
         }
         End(busy)
@@ -97,17 +102,17 @@ impl Counters {
             threads: self.busy.len(),
             decrypts: get(&self.decrypts),
             encrypts: get(&self.encrypts),
+            public_keys_created: get(&self.public_keys_created),
+            public_keys_reused: get(&self.public_keys_reused),
             bad_inputs: get(&self.bad_inputs),
             token_failures: get(&self.token_failures),
             reconnects: get(&self.reconnects),
             generation,
             in_flight: get(&self.in_flight),
-            oldest_call_ms: oldest.map(|busy| (self.now_ms() + 1).saturating_sub(busy / 4)),
-            oldest_call: oldest.map(|busy| match busy % 4 {
-                0 => Operation::Decrypt,
-                1 => Operation::Encrypt,
-                2 => Operation::Generate,
-                _ => Operation::ListKeys,
+            oldest_call_ms: oldest.map(|busy| (self.now_ms() + 1).saturating_sub(busy / CODES)),
+            oldest_call: oldest.and_then(|busy| {
+                let code = usize::try_from(busy % CODES).ok()?;
+                Operation::ALL.get(code).copied()
             }),
             needs_restart: self.needs_restart.load(Ordering::Relaxed),
         }
@@ -131,6 +136,17 @@ mod tests {
         drop(first);
         drop(second);
         assert_eq!(counters.health(1).oldest_call, None);
+    }
+
+    #[test]
+    fn every_operation_is_shown_as_what_it_is() {
+        let counters = Counters::new(1);
+        assert!(u64::try_from(Operation::ALL.len()).is_ok_and(|len| len <= CODES));
+        for operation in Operation::ALL {
+            let call = counters.begin(0, operation);
+            assert_eq!(counters.health(0).oldest_call, Some(operation));
+            drop(call);
+        }
     }
 
     #[test]

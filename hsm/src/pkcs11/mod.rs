@@ -1,13 +1,17 @@
 //! Custody on a PKCS#11 token (OASIS PKCS#11, 2.40 to 3.2).
 
 mod cache;
+mod canary;
 mod counters;
 mod discovery;
+mod encryption;
 mod generate;
 mod keys;
 mod login;
+mod mechanisms;
 mod module;
 mod probe;
+mod public_objects;
 mod queue;
 mod raw;
 mod setup;
@@ -90,6 +94,20 @@ impl Pkcs11Custody {
     /// trying again without a change is useless, and with a wrong PIN dangerous. [`Error::TokenNotFound`] and
     /// [`Error::Token`]: the token may come back.
     pub fn open(config: TokenConfig) -> Result<Self, Error> {
+        Self::open_with(config, true)
+    }
+
+    /// As [`open`](Self::open), but as if the module refused RSA encryption, which it does in FIPS mode: the token makes the
+    /// known ciphertexts by which it is probed. For tests of just that.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    #[doc(hidden)]
+    pub fn open_probed_by_token(config: TokenConfig) -> Result<Self, Error> {
+        Self::open_with(config, false)
+    }
+
+    fn open_with(config: TokenConfig, module_may_encrypt: bool) -> Result<Self, Error> {
         if !(1..=MAX_THREADS).contains(&config.threads) {
             return Err(Error::Threads(config.threads));
         }
@@ -104,6 +122,7 @@ impl Pkcs11Custody {
             slot,
             credentials: Credentials::new(config.pin)?,
             allow_extractable: config.allow_extractable_keys,
+            module_may_encrypt,
             cache: cache::Cache::default(),
             counters: Counters::new(config.threads),
             module,

@@ -1,21 +1,25 @@
 //! What a token does with a key, found out by trying.
 //!
 //! A mechanism list says little: SoftHSM lists CKM_RSA_PKCS_OAEP and refuses every hash but SHA-1. So a known message is
-//! encrypted with the public key (by the module, so that two implementations have to agree; the message protects nothing)
-//! and decrypted by the token. The ciphertexts are kept as canaries: one that still decrypts shows that a ciphertext which
-//! did not was bad, and the token is well.
+//! encrypted with the public key and decrypted by the token. Where the module may encrypt, two implementations have to
+//! agree for that; in FIPS mode it may not, the token encrypts as well, and that check is lost (see [`super::canary`]).
+//! The ciphertexts are kept as canaries: one that still decrypts shows that a ciphertext which did not was bad, and the
+//! token is well.
 
 use cryptoki::error::RvError;
 use cryptoki::mechanism::MechanismType;
 use fips::secret::SecretBytes;
 
+use super::canary::{self, Canary};
 use super::keys::FoundKey;
+use super::mechanisms::{is_listed, means_unsupported};
 use super::raw::{RsaMechanism, Stage};
 use super::worker::Worker;
 use crate::Error;
 use crate::error::Refusal;
 use crate::oaep;
 use crate::padding::Padding;
+use crate::public_key::PublicKey;
 
 /// Length of the known message in bytes.
 const MESSAGE_LEN: usize = 16;
@@ -45,6 +49,7 @@ struct Tried {
 
 /// What probing one key showed.
 pub(super) struct Probe {
+    public: PublicKey,
     message: [u8; MESSAGE_LEN],
     tried: Vec<Tried>,
 }
@@ -79,34 +84,22 @@ impl Probe {
         plaintext.ct_eq(&self.message)
     }
 
+    /// The public key that was probed.
+    pub(super) const fn public(&self) -> &PublicKey {
+        &self.public
+    }
+
     /// The message of the canaries.
     pub(super) fn message(&self) -> &[u8] {
         &self.message
     }
 }
 
-/// True for return values by which a token says that it does not do this with this key, now or ever.
-pub(super) fn means_unsupported(rv: RvError) -> bool {
-    matches!(
-        rv,
-        RvError::MechanismInvalid
-            | RvError::MechanismParamInvalid
-            | RvError::ArgumentsBad
-            | RvError::FunctionNotSupported
-            | RvError::KeyTypeInconsistent
-            | RvError::KeyFunctionNotPermitted
-            | RvError::KeySizeRange
-            | RvError::ActionProhibited
-    )
-}
-
 /// What the token's mechanism list and information allow: an operator may have switched a mechanism off. Where the token
 /// does not answer sensibly, trying decides.
 fn may_decrypt(worker: &Worker, mechanism: MechanismType) -> bool {
     let module = worker.module();
-    if let Ok(list) = module.functions().mechanisms(worker.slot().id())
-        && !list.contains(&mechanism.into())
-    {
+    if !is_listed(worker, mechanism) {
         return false;
     }
     match module
@@ -150,7 +143,7 @@ pub(super) fn decrypt(
 pub(super) struct FoundKeyRef<'a> {
     pub(super) handle: cryptoki::object::ObjectHandle,
     pub(super) modulus_len: usize,
-    pub(super) public: &'a crate::public_key::PublicKey,
+    pub(super) public: &'a PublicKey,
 }
 
 /// How a decryption ended.
@@ -165,14 +158,19 @@ pub(super) enum Outcome {
     Failed(Refusal),
 }
 
-/// Tries every padding with `key`.
+/// Tries every padding with `key`. `module_may_encrypt`: the module is asked for the known ciphertexts, before the token is.
 ///
 /// # Errors
 /// [`Error::Token`] if nothing at all works for a reason that is not "not supported": that says nothing about the key.
-pub(super) fn run(worker: &mut Worker, key: &FoundKey) -> Result<Probe, Error> {
+pub(super) fn run(
+    worker: &mut Worker,
+    key: &FoundKey,
+    module_may_encrypt: bool,
+) -> Result<Probe, Error> {
     let mut message = [0; MESSAGE_LEN];
     fips::random::fill(&mut message).map_err(|_| Error::Internal("no random bytes"))?;
     let mut probe = Probe {
+        public: key.public.clone(),
         message,
         tried: Vec::new(),
     };
@@ -190,10 +188,18 @@ pub(super) fn run(worker: &mut Worker, key: &FoundKey) -> Result<Probe, Error> {
         public: &key.public,
     };
     let mut trouble = None;
+    let mut has_canary = false;
     for padding in Padding::ALL {
-        let Some(canary) = known_ciphertext(worker, key, padding, &message) else {
-            continue;
+        let canary = match canary::make(worker, &key.public, padding, &message, module_may_encrypt)?
+        {
+            Canary::Made(canary) => canary,
+            Canary::Unsupported => continue,
+            Canary::Trouble(refusal) => {
+                trouble = Some(refusal);
+                continue;
+            }
         };
+        has_canary = true;
         for way in &candidates {
             match decrypt(worker, &reference, padding, *way, &canary)? {
                 Outcome::Plain(plain) if probe.is_message(&plain) => {
@@ -218,31 +224,14 @@ pub(super) fn run(worker: &mut Worker, key: &FoundKey) -> Result<Probe, Error> {
     }
     match trouble {
         Some(refusal) if probe.tried.is_empty() => return Err(Error::Token(refusal)),
+        None if !has_canary => tracing::warn!(
+            key = %key.info.fingerprint,
+            "neither the module nor the token encrypts to this key, so that it cannot be tried: no padding is used with it"
+        ),
         _ => {}
     }
     probe_encryption(worker, &reference, &mut probe)?;
     Ok(probe)
-}
-
-/// The message encrypted with the public key by the module, or by the token where the module refuses.
-fn known_ciphertext(
-    worker: &mut Worker,
-    key: &FoundKey,
-    padding: Padding,
-    message: &[u8],
-) -> Option<Vec<u8>> {
-    if padding.max_message_len(key.public.modulus_bits()) < message.len() {
-        return None;
-    }
-    let by_module = fips::rsa::PublicKey::from_spki(&key.info.spki_der)
-        .and_then(|public| public.encrypt_oaep(padding.hash(), message));
-    if let Ok(ciphertext) = by_module {
-        return Some(ciphertext);
-    }
-    match worker.encrypt_raw(&key.public, padding, message) {
-        Ok(Ok(ciphertext)) => Some(ciphertext),
-        _ => None,
-    }
 }
 
 /// Encrypts the message on the token, and decrypts it there again.
@@ -253,7 +242,7 @@ fn probe_encryption(
 ) -> Result<(), Error> {
     let message = probe.message;
     for tried in &mut probe.tried {
-        match worker.encrypt_raw(key.public, tried.padding, &message)? {
+        match worker.encrypt_with(key.public, RsaMechanism::Oaep(tried.padding), &message)? {
             Ok(ciphertext) => {
                 let outcome = decrypt(worker, key, tried.padding, tried.way, &ciphertext)?;
                 tried.encrypts = matches!(outcome, Outcome::Plain(plain) if plain.ct_eq(&message));

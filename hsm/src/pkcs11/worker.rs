@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use cryptoki::object::{Attribute, KeyType, ObjectClass, ObjectHandle};
+use cryptoki::object::ObjectHandle;
 use cryptoki::session::Session;
 use cryptoki::slot::Slot;
 use fips::secret::SecretBytes;
@@ -20,11 +20,11 @@ use super::keys::{self, FoundKey};
 use super::login::{self, Credentials};
 use super::module::Module;
 use super::probe::{self, FoundKeyRef, Outcome};
+use super::public_objects::Open;
 use super::raw::{RsaMechanism, Stage};
-use crate::error::{ErrorClass, Refusal};
+use crate::error::ErrorClass;
 use crate::key::KeyFingerprint;
 use crate::padding::Padding;
-use crate::public_key::PublicKey;
 use crate::token::TokenInfo;
 use crate::{Error, KeyInfo};
 
@@ -34,6 +34,8 @@ pub(super) struct Shared {
     pub(super) slot: Slot,
     pub(super) credentials: Credentials,
     pub(super) allow_extractable: bool,
+    /// Whether probing asks the module for known ciphertexts, before it asks the token.
+    pub(super) module_may_encrypt: bool,
     pub(super) cache: Cache,
     pub(super) counters: Counters,
     /// Last, so that it is finalised after everything else is gone.
@@ -43,18 +45,15 @@ pub(super) struct Shared {
 /// Owned by one thread at a time.
 pub(super) struct Worker {
     /// Before `shared`, so that it is closed before the module can be finalised.
-    session: Option<Session>,
+    open: Option<Open>,
     shared: Arc<Shared>,
 }
 
 impl Worker {
     /// A worker with an open session.
     pub(super) fn open(shared: Arc<Shared>) -> Result<Self, Error> {
-        let mut worker = Self {
-            session: None,
-            shared,
-        };
-        worker.session()?;
+        let mut worker = Self { open: None, shared };
+        worker.parts()?;
         Ok(worker)
     }
 
@@ -70,20 +69,20 @@ impl Worker {
         self.shared.slot
     }
 
-    /// Closes the session; the next use opens another one.
+    /// Closes the session, which destroys its objects; the next use opens another one.
     pub(super) fn drop_session(&mut self) {
-        self.session = None;
+        self.open = None;
     }
 
-    /// The session; opened, with the user logged in, if there is none.
-    fn session(&mut self) -> Result<&Session, Error> {
-        if self.session.is_none() {
-            let session = self.open_session(false)?;
-            return Ok(self.session.insert(session));
+    /// What the workers share, and this one's session; opened, with the user logged in, if there is none.
+    pub(super) fn parts(&mut self) -> Result<(&Shared, &mut Open), Error> {
+        if self.open.is_none() {
+            self.open = Some(Open::new(self.open_session(false)?));
         }
-        self.session
-            .as_ref()
-            .ok_or(Error::Internal("a session is missing"))
+        match &mut self.open {
+            Some(open) => Ok((&self.shared, open)),
+            None => Err(Error::Internal("a session is missing")),
+        }
     }
 
     /// A session of its own, with the user logged in.
@@ -124,55 +123,9 @@ impl Worker {
         ciphertext: &[u8],
         modulus_len: usize,
     ) -> Result<Result<SecretBytes, Stage>, Error> {
-        self.session()?;
-        let Some(session) = &self.session else {
-            return Err(Error::Internal("a session is missing"));
-        };
-        let functions = self.shared.module.functions();
-        Ok(functions.decrypt(session, key, mechanism, ciphertext, modulus_len))
-    }
-
-    /// Encrypts with `public` as a session object. The inner error is the token's answer; `Stage::Init` also stands for a
-    /// key that the token does not take.
-    pub(super) fn encrypt_raw(
-        &mut self,
-        public: &PublicKey,
-        padding: Padding,
-        message: &[u8],
-    ) -> Result<Result<Vec<u8>, Stage>, Error> {
-        self.session()?;
-        let Some(session) = &self.session else {
-            return Err(Error::Internal("a session is missing"));
-        };
-        let module = &self.shared.module;
-        let template = [
-            Attribute::Class(ObjectClass::PUBLIC_KEY),
-            Attribute::KeyType(KeyType::RSA),
-            Attribute::Token(false),
-            Attribute::Private(false),
-            Attribute::Encrypt(true),
-            Attribute::Modulus(public.modulus().to_vec()),
-            Attribute::PublicExponent(public.exponent().to_vec()),
-        ];
-        let object = match session.create_object(&template) {
-            Ok(object) => object,
-            Err(cryptoki::error::Error::Pkcs11(rv, function)) => {
-                return Ok(Err(Stage::Init(Refusal::new(function, rv))));
-            }
-            Err(other) => return Err(module.error(other)),
-        };
-        let result = module.functions().encrypt(
-            session,
-            object,
-            RsaMechanism::Oaep(padding),
-            message,
-            public.modulus().len(),
-        );
-        if session.destroy_object(object).is_err() {
-            // It goes away with the session.
-            self.drop_session();
-        }
-        Ok(result)
+        let (shared, open) = self.parts()?;
+        let functions = shared.module.functions();
+        Ok(functions.decrypt(&open.session, key, mechanism, ciphertext, modulus_len))
     }
 
     /// Runs `action`, and once more on a new session with new handles if the token was in trouble.
@@ -210,11 +163,8 @@ impl Worker {
 
     /// Every private RSA key on the token.
     pub(super) fn scan(&mut self) -> Result<Vec<FoundKey>, Error> {
-        self.session()?;
-        let Some(session) = &self.session else {
-            return Err(Error::Internal("a session is missing"));
-        };
-        keys::scan(&self.shared.module, session, self.shared.allow_extractable)
+        let (shared, open) = self.parts()?;
+        keys::scan(&shared.module, &open.session, shared.allow_extractable)
     }
 
     /// What is known about every key. A token that had keys and shows none is in trouble, not empty.
@@ -261,7 +211,7 @@ impl Worker {
         }
         let probe = match shared.cache.probe_of(fingerprint) {
             Some(probe) => probe,
-            None => Arc::new(probe::run(self, &key)?),
+            None => Arc::new(probe::run(self, &key, shared.module_may_encrypt)?),
         };
         let loaded = Arc::new(LoadedKey {
             handle: key.handle,
@@ -344,32 +294,5 @@ impl Worker {
             probe::decrypt(self, &reference, padding, way, canary),
             Ok(Outcome::Plain(message)) if key.probe.is_message(&message)
         )
-    }
-
-    /// Encrypts on the token, and tells a bad public key from a bad token.
-    pub(super) fn encrypt(
-        &mut self,
-        public: &PublicKey,
-        padding: Padding,
-        message: &[u8],
-    ) -> Result<Vec<u8>, Error> {
-        let stage = match self.encrypt_raw(public, padding, message)? {
-            Ok(ciphertext) => return Ok(ciphertext),
-            Err(stage) => stage,
-        };
-        // Encryption with a key that is known to work is the canary here.
-        match self.shared.cache.any_that_encrypts(padding) {
-            Some(key) => {
-                let again = self.encrypt_raw(&key.public, padding, key.probe.message())?;
-                if again.is_ok() {
-                    return Err(Error::InvalidPublicKey("the token cannot encrypt to it"));
-                }
-                Err(Error::Token(stage.refusal()))
-            }
-            None if probe::means_unsupported(stage.refusal().rv()) => {
-                Err(Error::PaddingNotSupported(padding))
-            }
-            None => Err(Error::Token(stage.refusal())),
-        }
     }
 }

@@ -7,6 +7,12 @@
     clippy::indexing_slicing
 )]
 
+mod encryption;
+mod probing;
+
+pub use encryption::*;
+pub use probing::*;
+
 use std::sync::Barrier;
 
 use cryptoki::mechanism::Mechanism;
@@ -465,6 +471,11 @@ macro_rules! custody_suite {
             a_key_for_other_purposes_is_refused
             a_key_that_asks_for_the_pin_each_time_is_refused
             what_the_token_encrypts_it_decrypts
+            what_the_token_encrypts_the_devices_decrypt
+            a_public_key_is_made_an_object_once_and_reused
+            the_objects_are_bounded_and_the_least_recently_used_goes
+            objects_go_away_with_their_session
+            the_token_shows_the_same_when_it_makes_the_known_ciphertexts_itself
             a_wrong_pin_is_tried_once
             a_token_that_is_not_there_is_named
             reports_hold_no_secret_and_are_json

@@ -120,6 +120,14 @@ pub fn faulty_softhsm() -> (&'static Module, PathBuf) {
     (module, module.folder.with_file_name("fault"))
 }
 
+/// Tells the module of [`faulty_softhsm`] what goes wrong from now on.
+pub fn command(control: &Path, fault: &str) {
+    // In one step: the module must never see half of it.
+    let next = control.with_extension("next");
+    std::fs::write(&next, fault).unwrap();
+    std::fs::rename(next, control).unwrap();
+}
+
 /// Kryoptic: removes OAEP with every hash by itself.
 pub fn kryoptic() -> &'static Module {
     MODULE.get_or_init(|| {

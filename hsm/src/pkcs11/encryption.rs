@@ -1,0 +1,107 @@
+//! Encryption to public keys by the token: C_Encrypt with the public key as a session object.
+
+use cryptoki::error::Error as CryptokiError;
+
+use super::counters::count;
+use super::mechanisms::means_unsupported;
+use super::probe::Probe;
+use super::public_objects::Open;
+use super::raw::{RsaMechanism, Stage};
+use super::worker::Worker;
+use crate::Error;
+use crate::error::Refusal;
+use crate::padding::Padding;
+use crate::public_key::PublicKey;
+
+impl Worker {
+    /// Encrypts `message` with the object of `public` in this worker's session, which is made if there is none. The outer error
+    /// is about the session; the inner one is the token's answer, in which [`Stage::Init`] also stands for a key that the
+    /// token does not take.
+    pub(super) fn encrypt_with(
+        &mut self,
+        public: &PublicKey,
+        mechanism: RsaMechanism,
+        message: &[u8],
+    ) -> Result<Result<Vec<u8>, Stage>, Error> {
+        let fingerprint = public.fingerprint()?;
+        if self.parts()?.1.objects.is_littered() {
+            self.drop_session();
+        }
+        let (shared, Open { session, objects }) = self.parts()?;
+        let functions = shared.module.functions();
+        let modulus_len = public.modulus().len();
+
+        if let Some(object) = objects.get(&fingerprint) {
+            match functions.encrypt(session, object, mechanism, message, modulus_len) {
+                Ok(ciphertext) => {
+                    count(&shared.counters.public_keys_reused);
+                    return Ok(Ok(ciphertext));
+                }
+                // It worked before: the object may be what has gone bad. A fresh one decides.
+                Err(stage) => objects.discard(session, &fingerprint, stage.refusal().rv()),
+            }
+        }
+        let object = match objects.create(session, public, fingerprint) {
+            Ok(object) => object,
+            Err(CryptokiError::Pkcs11(rv, function)) => {
+                return Ok(Err(Stage::Init(Refusal::new(function, rv))));
+            }
+            Err(other) => return Err(shared.module.error(other)),
+        };
+        count(&shared.counters.public_keys_created);
+        let result = functions.encrypt(session, object, mechanism, message, modulus_len);
+        if let Err(stage) = &result {
+            objects.discard(session, &fingerprint, stage.refusal().rv());
+        }
+        Ok(result)
+    }
+
+    /// Encrypts on the token, and tells a bad public key from a bad token.
+    pub(super) fn encrypt(
+        &mut self,
+        public: &PublicKey,
+        padding: Padding,
+        message: &[u8],
+    ) -> Result<Vec<u8>, Error> {
+        let mechanism = RsaMechanism::Oaep(padding);
+        let refusal = match self.encrypt_with(public, mechanism, message)? {
+            Ok(ciphertext) => return Ok(ciphertext),
+            Err(stage) => stage.refusal(),
+        };
+        // Encryption to a key with which it is known to work is the canary here.
+        let Some(known) = self.shared().cache.any_that_encrypts(padding) else {
+            return Err(if means_unsupported(refusal.rv()) {
+                Error::PaddingNotSupported(padding)
+            } else {
+                Error::Token(refusal)
+            });
+        };
+        const BAD_KEY: Error = Error::InvalidPublicKey("the token cannot encrypt to it");
+        if self.canary_encrypts(&known, padding) {
+            return Err(BAD_KEY);
+        }
+        // As for a decryption: the session may be what is broken. If a new one works, the request gets a second chance there.
+        self.drop_session();
+        if !self.canary_encrypts(&known, padding) {
+            return Err(Error::Token(refusal));
+        }
+        let refusal = match self.encrypt_with(public, mechanism, message)? {
+            Ok(ciphertext) => return Ok(ciphertext),
+            Err(stage) => stage.refusal(),
+        };
+        self.drop_session();
+        if self.canary_encrypts(&known, padding) {
+            Err(BAD_KEY)
+        } else {
+            Err(Error::Token(refusal))
+        }
+    }
+
+    /// True if the token encrypts to a public key to which it did before.
+    fn canary_encrypts(&mut self, known: &Probe, padding: Padding) -> bool {
+        matches!(
+            self.encrypt_with(known.public(), RsaMechanism::Oaep(padding), known.message()),
+            Ok(Ok(_))
+        )
+    }
+}
