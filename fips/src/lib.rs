@@ -58,6 +58,7 @@ pub mod kdf;
 pub mod legacy;
 mod module;
 mod pkey;
+pub mod provenance;
 pub mod random;
 pub mod rsa;
 pub mod secret;
