@@ -18,6 +18,7 @@ pub mod config;
 pub mod connector;
 pub mod encoding;
 pub mod engine;
+pub mod evidence;
 pub mod gateway;
 pub mod intune;
 pub mod record;

@@ -12,7 +12,7 @@ pub struct Source {
     /// What it holds.
     pub meaning: &'static str,
     /// The number of files; `None` when it was not computed.
-    pub files: Option<&'static str>,
+    pub files: Option<u32>,
     /// SHA-256 over the list of its files, one line each: SHA-256 of the file, two spaces, path in the folder; sorted by
     /// path. `None` when it was not computed, because the building machine had no `sha256sum`.
     pub sha256: Option<&'static str>,
@@ -33,7 +33,7 @@ impl Source {
 pub const MODULE_SOURCE: Source = Source {
     folder: "aws-lc/crypto/fipsmodule",
     meaning: "the source of the module that the certificates name",
-    files: known(env!("FIPS_BUILD_MODULE_SOURCE_FILES")),
+    files: number(env!("FIPS_BUILD_MODULE_SOURCE_FILES")),
     sha256: known(env!("FIPS_BUILD_MODULE_SOURCE_SHA256")),
     pinned_sha256: "126a856a47b8404afa33ce869549650464222ac06a16597d10e3898ed5987a9c",
 };
@@ -43,7 +43,7 @@ pub const MODULE_SOURCE: Source = Source {
 pub const LIBRARY_SOURCE: Source = Source {
     folder: "aws-lc",
     meaning: "everything that the library is compiled from, the module included",
-    files: known(env!("FIPS_BUILD_LIBRARY_SOURCE_FILES")),
+    files: number(env!("FIPS_BUILD_LIBRARY_SOURCE_FILES")),
     sha256: known(env!("FIPS_BUILD_LIBRARY_SOURCE_SHA256")),
     pinned_sha256: "fd25d486f5e7eabc7a05822246210c6db12256d945839f6c39522546971aa6c6",
 };
@@ -118,6 +118,13 @@ const fn known(text: &'static str) -> Option<&'static str> {
     if text.is_empty() { None } else { Some(text) }
 }
 
+const fn number(text: &str) -> Option<u32> {
+    match u32::from_str_radix(text, 10) {
+        Ok(number) => Some(number),
+        Err(_) => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,6 +137,7 @@ mod tests {
                 "this test needs sha256sum (coreutils) when it is built: {source:?}"
             );
         }
+        assert_eq!(MODULE_SOURCE.files, Some(263));
         assert_eq!(CRATE_VERSION, Some("0.13.11"));
     }
 

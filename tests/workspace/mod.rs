@@ -79,6 +79,19 @@ impl Metadata {
             .collect()
     }
 
+    /// The cargo features that the members declare, as `member/feature`.
+    pub(crate) fn features_of_members(&self) -> Vec<String> {
+        self.members()
+            .flat_map(|member| {
+                let features = member["features"].as_object().unwrap();
+                features
+                    .keys()
+                    .map(|feature| format!("{}/{feature}", Self::text(member, "name")))
+                    .collect::<Vec<_>>()
+            })
+            .collect()
+    }
+
     /// What the members name in their manifests, without each other.
     pub(crate) fn direct_dependencies(&self) -> BTreeSet<Dependency> {
         let names: BTreeSet<String> = self

@@ -1,0 +1,9 @@
+//! What the program can say about itself so that somebody else can check it: what it was built from and with ([`build`]),
+//! what is linked into it ([`sbom`], [`symbols`]).
+//!
+//! Everything here is deterministic: the same program says the same on every machine and at every time.
+
+pub mod build;
+pub mod lock;
+mod markers;
+pub mod symbols;
