@@ -63,6 +63,7 @@ pub mod legacy;
 mod module;
 mod pkey;
 pub mod policy;
+pub mod provenance;
 pub mod random;
 pub mod rsa;
 pub mod secret;

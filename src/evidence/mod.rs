@@ -1,3 +1,10 @@
-//! What the program can say about itself so that somebody else can check it.
+//! What the program can say about itself so that somebody else can check it: what it was built from and with ([`build`]),
+//! what is linked into it ([`symbols`]), and what each of its processes did ([`process`]).
+//!
+//! What is about the program is deterministic: the same program says the same on every machine and at every time.
 
+pub mod build;
+pub mod lock;
+mod markers;
 pub mod process;
+pub mod symbols;

@@ -2,13 +2,22 @@
 #![allow(dead_code, reason = "shared by tests that each use a part of it")]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
 
 /// The answer of `cargo metadata`, restricted to this machine's platform.
-pub(crate) struct Metadata(Value);
+pub(crate) struct Metadata {
+    answer: Value,
+    workspace: Workspace,
+}
+
+/// A workspace on this machine, and what cargo may do to answer for it.
+struct Workspace {
+    folder: PathBuf,
+    freedom: &'static str,
+}
 
 /// One package of the resolved graph.
 #[derive(Debug, Clone)]
@@ -36,20 +45,38 @@ pub(crate) struct Dependency {
 /// Asks the cargo that runs this test. The versions are those of the lock file; sources for other platforms that no
 /// build has fetched yet may be fetched now.
 pub(crate) fn metadata() -> Metadata {
-    let version = cargo(&["-vV"]);
+    metadata_of(Workspace {
+        folder: env!("CARGO_MANIFEST_DIR").into(),
+        freedom: "--locked",
+    })
+}
+
+/// The same for a copy of the workspace whose manifests were changed: its lock file follows them, with nothing fetched.
+pub(crate) fn metadata_of_copy(folder: &Path) -> Metadata {
+    metadata_of(Workspace {
+        folder: folder.to_path_buf(),
+        freedom: "--offline",
+    })
+}
+
+fn metadata_of(workspace: Workspace) -> Metadata {
+    let version = workspace.cargo(&["-vV"]);
     let host = version
         .lines()
         .find_map(|line| line.strip_prefix("host: "))
         .expect("cargo -vV names the host");
-    let json = cargo(&[
+    let json = workspace.cargo(&[
         "metadata",
-        "--locked",
+        workspace.freedom,
         "--format-version",
         "1",
         "--filter-platform",
         host,
     ]);
-    Metadata(serde_json::from_str(&json).unwrap())
+    Metadata {
+        answer: serde_json::from_str(&json).unwrap(),
+        workspace,
+    }
 }
 
 impl Metadata {
@@ -65,8 +92,8 @@ impl Metadata {
     }
 
     fn members(&self) -> impl Iterator<Item = &Value> {
-        let members = Self::list(&self.0, "workspace_members");
-        Self::list(&self.0, "packages")
+        let members = Self::list(&self.answer, "workspace_members");
+        Self::list(&self.answer, "packages")
             .iter()
             .filter(|package| members.contains(&package["id"]))
     }
@@ -76,6 +103,19 @@ impl Metadata {
         self.members()
             .flat_map(|member| Self::list(member, "targets"))
             .map(|target| Self::text(target, "src_path").into())
+            .collect()
+    }
+
+    /// The cargo features that the members declare, as `member/feature`.
+    pub(crate) fn features_of_members(&self) -> Vec<String> {
+        self.members()
+            .flat_map(|member| {
+                let features = member["features"].as_object().unwrap();
+                features
+                    .keys()
+                    .map(|feature| format!("{}/{feature}", Self::text(member, "name")))
+                    .collect::<Vec<_>>()
+            })
             .collect()
     }
 
@@ -124,7 +164,7 @@ impl Metadata {
             .map(|package| (Self::text(package, "id"), Self::text(package, "name")))
             .collect();
         let name_of = |value: &Value, key: &str| names.get(&Self::text(value, key)).cloned();
-        Self::list(&self.0["resolve"], "nodes")
+        Self::list(&self.answer["resolve"], "nodes")
             .iter()
             .filter(|node| {
                 Self::list(node, "deps")
@@ -137,15 +177,15 @@ impl Metadata {
 
     /// Names and versions of what cargo builds. The graph in cargo's metadata is too wide: it also holds optional
     /// packages that only a feature nobody asked for would need.
-    fn built(dev: bool) -> BTreeSet<(String, String)> {
+    fn built(&self, dev: bool) -> BTreeSet<(String, String)> {
         let edges = if dev {
             "normal,build,dev"
         } else {
             "normal,build"
         };
-        let tree = cargo(&[
+        let tree = self.workspace.cargo(&[
             "tree",
-            "--locked",
+            self.workspace.freedom,
             "--workspace",
             "--prefix",
             "none",
@@ -168,8 +208,8 @@ impl Metadata {
     }
 
     fn packages_built(&self, dev: bool) -> impl Iterator<Item = &Value> {
-        let built = Self::built(dev);
-        Self::list(&self.0, "packages")
+        let built = self.built(dev);
+        Self::list(&self.answer, "packages")
             .iter()
             .filter(move |package| {
                 built.contains(&(Self::text(package, "name"), Self::text(package, "version")))
@@ -177,17 +217,19 @@ impl Metadata {
     }
 }
 
-fn cargo(arguments: &[&str]) -> String {
-    let program = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-    let output = Command::new(program)
-        .args(arguments)
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .output()
-        .unwrap_or_else(|error| panic!("this test needs cargo: {error}"));
-    assert!(
-        output.status.success(),
-        "cargo {arguments:?}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    String::from_utf8(output.stdout).unwrap()
+impl Workspace {
+    fn cargo(&self, arguments: &[&str]) -> String {
+        let program = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+        let output = Command::new(program)
+            .args(arguments)
+            .current_dir(&self.folder)
+            .output()
+            .unwrap_or_else(|error| panic!("this test needs cargo: {error}"));
+        assert!(
+            output.status.success(),
+            "cargo {arguments:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8(output.stdout).unwrap()
+    }
 }

@@ -1,0 +1,15 @@
+//! What the program says about itself is true: what it was built from, and what is linked into it.
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
+
+#[path = "evidence/build.rs"]
+mod build;
+mod source;
+#[path = "evidence/symbols.rs"]
+mod symbols;
+mod workspace;
