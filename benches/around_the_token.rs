@@ -92,7 +92,12 @@ fn device(criterion: &mut Criterion, pki: &Pki, name: &str, kind: DeviceKind) ->
     let checked = check_device(&target, &policy)?;
     let identity = chain::verify(&target, &checked, &trust, now_ms)?;
     let password = SecretBytes::from_slice(b"twenty-four characters..");
-    cms::envelop(CmsFormat::Modern, &identity, &password)?;
+    cms::envelop(
+        CmsFormat::Modern,
+        &identity,
+        &password,
+        cms::KeyTransport::Module,
+    )?;
 
     criterion.bench_function(&format!("{name}: certificate described"), |bencher| {
         bencher.iter(|| check_device(black_box(&target), &policy).is_ok());
@@ -101,7 +106,15 @@ fn device(criterion: &mut Criterion, pki: &Pki, name: &str, kind: DeviceKind) ->
         bencher.iter(|| chain::verify(black_box(&target), &checked, &trust, now_ms).is_ok());
     });
     criterion.bench_function(&format!("{name}: message made"), |bencher| {
-        bencher.iter(|| cms::envelop(CmsFormat::Modern, black_box(&identity), &password).is_ok());
+        bencher.iter(|| {
+            cms::envelop(
+                CmsFormat::Modern,
+                black_box(&identity),
+                &password,
+                cms::KeyTransport::Module,
+            )
+            .is_ok()
+        });
     });
     Ok(())
 }

@@ -244,6 +244,10 @@ pub enum Error {
     #[error("{0} threads; 1 to 64 are possible")]
     Threads(usize),
 
+    /// The FIPS policy of this process refuses it, or the module is out of service.
+    #[error(transparent)]
+    Policy(#[from] fips::Error),
+
     /// This crate broke a rule of its own, or the validated module did.
     #[error("internal error: {0}")]
     Internal(&'static str),
@@ -285,6 +289,7 @@ impl Error {
             Self::Pin(PinProblem::Expired) => "pin_expired",
             Self::Module { .. } => "module_refused",
             Self::Threads(_) => "threads",
+            Self::Policy(error) => error.code(),
             Self::Internal(_) => "internal",
         }
     }
@@ -313,6 +318,7 @@ impl Error {
             | Self::File { .. }
             | Self::Pin(_)
             | Self::Module { .. }
+            | Self::Policy(_)
             | Self::Threads(_) => ErrorClass::Configuration,
             Self::Internal(_) => ErrorClass::Bug,
         }
@@ -379,6 +385,7 @@ impl Error {
             | Self::InvalidPublicKey(_)
             | Self::ModulusBits(_)
             | Self::Threads(_)
+            | Self::Policy(_)
             | Self::Internal(_) => return None,
         })
     }

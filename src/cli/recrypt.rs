@@ -87,10 +87,12 @@ pub fn run(args: &RecryptArgs, context: &Context) -> Result<Report, Failure> {
     cms::check_format(format, &device)?;
 
     let custody = open(settings)?;
+    let transport = cms::KeyTransport::choose(&custody);
+    cms::check_policy(format, &device, transport)?;
     let key = args.choice.one(&custody)?;
     usable(&key)?;
     let password = custody.decrypt(&key.fingerprint, args.padding, &ciphertext)?;
-    let message = cms::envelop(format, &device, &password)?;
+    let message = cms::envelop(format, &device, &password, transport)?;
     drop(password);
     files::write_new(&args.out, &message, 0o644)?;
 
@@ -205,17 +207,21 @@ impl From<cms::CmsError> for Failure {
 }
 
 fn report(args: &RecryptArgs, key: &KeyInfo, device: &DeviceIdentity, software: bool) -> Report {
-    let mut notes = Vec::new();
+    let mut notes: Vec<String> = Vec::new();
     if !device.anchored() {
         notes.push(
-            "no anchors: the device's certificate was checked by itself, but not whose it is",
+            "no anchors: the device's certificate was checked by itself, but not whose it is"
+                .to_owned(),
         );
     }
     if software {
-        notes.push("the token lacks this padding: it was removed in software, which is no approved service");
+        notes.push(
+            "the token lacks this padding: it was removed in software, which is no approved service"
+                .to_owned(),
+        );
     }
-    if args.format != Format::Modern {
-        notes.push("RSA PKCS#1 v1.5 key transport is not allowed in FIPS mode");
+    if let Some(note) = crate::evidence::process::note() {
+        notes.push(note);
     }
     let json = json!({
         "file": args.out,
@@ -223,6 +229,7 @@ fn report(args: &RecryptArgs, key: &KeyInfo, device: &DeviceIdentity, software: 
         "device": device.fingerprint(),
         "deviceAnchored": device.anchored(),
         "format": CmsFormat::from(args.format),
+        "fips": crate::evidence::process::summary(),
         "notes": notes,
     });
     let mut text = format!(
@@ -233,7 +240,7 @@ fn report(args: &RecryptArgs, key: &KeyInfo, device: &DeviceIdentity, software: 
     );
     for note in notes {
         text.push_str("\n  note         ");
-        text.push_str(note);
+        text.push_str(&note);
     }
     Report::done(json, text)
 }

@@ -147,6 +147,9 @@ fn failed(code: FailureCode) -> EngineReply {
 
 fn status(token: bool) -> EngineStatus {
     EngineStatus {
+        fips: Vec::new(),
+        module_fault: None,
+        token_certificate: None,
         version: "test".to_owned(),
         module_version: "none".to_owned(),
         token_problem: (!token).then(|| "taken away by the test".to_owned()),

@@ -5,7 +5,7 @@ use super::{NOW_MS, check, target, trust};
 use fips::secret::SecretBytes;
 use pfx_connector::engine::api::{CmsFormat, FailureCode};
 use pfx_connector::engine::recrypt::chain::{DeviceIdentity, verify};
-use pfx_connector::engine::recrypt::cms::{check_format, envelop};
+use pfx_connector::engine::recrypt::cms::{KeyTransport, check_format, envelop};
 
 const PASSWORD: &[u8] = b"correct horse battery staple";
 
@@ -47,7 +47,13 @@ fn rsa_devices_of_every_size_read_every_format() {
                 "des-ede3-cbc",
             ),
         ] {
-            let cms = envelop(format, &identity, &SecretBytes::from_slice(PASSWORD)).unwrap();
+            let cms = envelop(
+                format,
+                &identity,
+                &SecretBytes::from_slice(PASSWORD),
+                KeyTransport::Module,
+            )
+            .unwrap();
             assert_eq!(device.decrypt_cms(&cms), PASSWORD, "{bits} {format:?}");
             let printed = printed(&workshop, &cms);
             assert!(printed.contains(key_transport), "{printed}");
@@ -76,6 +82,7 @@ fn ec_devices_on_every_curve_read_the_modern_format() {
             CmsFormat::Modern,
             &identity,
             &SecretBytes::from_slice(PASSWORD),
+            KeyTransport::Module,
         )
         .unwrap();
         assert_eq!(device.decrypt_cms(&cms), PASSWORD, "{algorithm:?}");
@@ -87,7 +94,7 @@ fn ec_devices_on_every_curve_read_the_modern_format() {
             assert_eq!(error.failure_code(), FailureCode::FormatRefused);
             assert!(error.to_string().contains("EC key"), "{error}");
             let secret = SecretBytes::from_slice(PASSWORD);
-            assert!(envelop(format, &identity, &secret).is_err());
+            assert!(envelop(format, &identity, &secret, KeyTransport::Module).is_err());
         }
     }
 }
@@ -104,6 +111,7 @@ fn every_length_of_password_arrives_whole() {
             CmsFormat::Modern,
             &identity,
             &SecretBytes::from_slice(&password),
+            KeyTransport::Module,
         )
         .unwrap();
         assert_eq!(device.decrypt_cms(&cms), password, "{length} bytes");
@@ -120,7 +128,8 @@ fn no_two_messages_share_a_key_or_a_vector() {
         let tails: std::collections::HashSet<Vec<u8>> = (0..20)
             .map(|_| {
                 let secret = SecretBytes::from_slice(PASSWORD);
-                let cms = envelop(CmsFormat::Modern, &identity, &secret).unwrap();
+                let cms =
+                    envelop(CmsFormat::Modern, &identity, &secret, KeyTransport::Module).unwrap();
                 // The ciphertext is the last part: 28 bytes of password make two blocks.
                 cms[cms.len() - 32..].to_vec()
             })

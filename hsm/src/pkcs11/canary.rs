@@ -7,13 +7,14 @@
 //! |---|---|---|
 //! | the module: RSAES-OAEP | refused: RSA encryption is no approved service of it | two implementations agree |
 //! | the token: CKM_RSA_PKCS_OAEP | yes | the token agrees with itself: one that took another hash than it was told, both ways, would not be found out |
-//! | [`oaep::pad`] and the token's CKM_RSA_X_509 | yes | our encoding fits the token's OAEP, or our own unpadding; the RSA of the token fits itself |
+//! | [`oaep::pad`] and the token's CKM_RSA_X_509 | under `oaep-unpadding-in-software` | our encoding fits the token's OAEP, or our own unpadding; the RSA of the token fits itself |
 //!
 //! They are tried in this order.
 
 use fips::secret::SecretBytes;
 
 use super::mechanisms::means_unsupported;
+use super::policy;
 use super::raw::{RsaMechanism, Stage};
 use super::worker::Worker;
 use crate::Error;
@@ -66,6 +67,9 @@ pub(super) fn make(
     ];
     let mut trouble = None;
     for (mechanism, input) in ways {
+        if mechanism == RsaMechanism::Raw && !policy::allows_raw() {
+            continue;
+        }
         match worker.encrypt_with(public, mechanism, input.expose())? {
             Ok(ciphertext) => return Ok(Canary::Made(ciphertext)),
             Err(stage) => {

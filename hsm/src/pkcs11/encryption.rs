@@ -4,6 +4,7 @@ use cryptoki::error::Error as CryptokiError;
 
 use super::counters::count;
 use super::mechanisms::means_unsupported;
+use super::policy;
 use super::probe::Probe;
 use super::public_objects::Open;
 use super::raw::{RsaMechanism, Stage};
@@ -32,7 +33,10 @@ impl Worker {
         let modulus_len = public.modulus().len();
 
         if let Some(object) = objects.get(&fingerprint) {
-            match functions.encrypt(session, object, mechanism, message, modulus_len) {
+            let reused = policy::perform(mechanism.encryption(), || {
+                functions.encrypt(session, object, mechanism, message, modulus_len)
+            })?;
+            match reused {
                 Ok(ciphertext) => {
                     count(&shared.counters.public_keys_reused);
                     return Ok(Ok(ciphertext));
@@ -49,7 +53,9 @@ impl Worker {
             Err(other) => return Err(shared.module.error(other)),
         };
         count(&shared.counters.public_keys_created);
-        let result = functions.encrypt(session, object, mechanism, message, modulus_len);
+        let result = policy::perform(mechanism.encryption(), || {
+            functions.encrypt(session, object, mechanism, message, modulus_len)
+        })?;
         if let Err(stage) = &result {
             objects.discard(session, &fingerprint, stage.refusal().rv());
         }

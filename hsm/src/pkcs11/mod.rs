@@ -10,6 +10,7 @@ mod keys;
 mod login;
 mod mechanisms;
 mod module;
+mod policy;
 mod probe;
 mod public_objects;
 mod queue;
@@ -94,7 +95,8 @@ impl Pkcs11Custody {
     /// trying again without a change is useless, and with a wrong PIN dangerous. [`Error::TokenNotFound`] and
     /// [`Error::Token`]: the token may come back.
     pub fn open(config: TokenConfig) -> Result<Self, Error> {
-        Self::open_with(config, true)
+        let by_module = fips::policy::Service::RsaOaepEncrypt;
+        Self::open_with(config, fips::policy::in_force().allows(by_module))
     }
 
     /// As [`open`](Self::open), but as if the module refused RSA encryption, which it does in FIPS mode: the token makes the

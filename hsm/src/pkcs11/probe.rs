@@ -13,6 +13,7 @@ use fips::secret::SecretBytes;
 use super::canary::{self, Canary};
 use super::keys::FoundKey;
 use super::mechanisms::{is_listed, means_unsupported};
+use super::policy;
 use super::raw::{RsaMechanism, Stage};
 use super::worker::Worker;
 use crate::Error;
@@ -50,6 +51,7 @@ struct Tried {
 /// What probing one key showed.
 pub(super) struct Probe {
     public: PublicKey,
+    raw_was_not_allowed: bool,
     message: [u8; MESSAGE_LEN],
     tried: Vec<Tried>,
 }
@@ -82,6 +84,11 @@ impl Probe {
     /// True if `plaintext` is the message of the canaries.
     pub(super) fn is_message(&self, plaintext: &SecretBytes) -> bool {
         plaintext.ct_eq(&self.message)
+    }
+
+    /// Whether the token offers the raw operation, and the policy does not allow to use it.
+    pub(super) const fn raw_was_not_allowed(&self) -> bool {
+        self.raw_was_not_allowed
     }
 
     /// The public key that was probed.
@@ -171,10 +178,11 @@ pub(super) fn run(
     fips::random::fill(&mut message).map_err(|_| Error::Internal("no random bytes"))?;
     let mut probe = Probe {
         public: key.public.clone(),
+        raw_was_not_allowed: false,
         message,
         tried: Vec::new(),
     };
-    let candidates: Vec<_> = [
+    let mut candidates: Vec<_> = [
         (Way::Native, MechanismType::RSA_PKCS_OAEP),
         (Way::Software, MechanismType::RSA_X_509),
     ]
@@ -182,6 +190,10 @@ pub(super) fn run(
     .filter(|(_, mechanism)| may_decrypt(worker, *mechanism))
     .map(|(way, _)| way)
     .collect();
+    if !policy::allows_raw() {
+        probe.raw_was_not_allowed = candidates.contains(&Way::Software);
+        candidates.retain(|way| *way == Way::Native);
+    }
     let reference = FoundKeyRef {
         handle: key.handle,
         modulus_len: key.public.modulus().len(),

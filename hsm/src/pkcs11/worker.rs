@@ -11,6 +11,7 @@ use std::sync::Arc;
 use cryptoki::object::ObjectHandle;
 use cryptoki::session::Session;
 use cryptoki::slot::Slot;
+use fips::policy::{Service, decide};
 use fips::secret::SecretBytes;
 
 use super::cache::{Cache, LoadedKey};
@@ -19,6 +20,7 @@ use super::discovery;
 use super::keys::{self, FoundKey};
 use super::login::{self, Credentials};
 use super::module::Module;
+use super::policy;
 use super::probe::{self, FoundKeyRef, Outcome};
 use super::public_objects::Open;
 use super::raw::{RsaMechanism, Stage};
@@ -115,7 +117,7 @@ impl Worker {
         Ok(session)
     }
 
-    /// One raw decryption. The outer error is about the session, the inner one is the token's answer.
+    /// One raw decryption. The outer error is about the session or the policy, the inner one is the token's answer.
     pub(super) fn decrypt_raw(
         &mut self,
         key: ObjectHandle,
@@ -125,7 +127,9 @@ impl Worker {
     ) -> Result<Result<SecretBytes, Stage>, Error> {
         let (shared, open) = self.parts()?;
         let functions = shared.module.functions();
-        Ok(functions.decrypt(&open.session, key, mechanism, ciphertext, modulus_len))
+        policy::perform(mechanism.decryption(), || {
+            functions.decrypt(&open.session, key, mechanism, ciphertext, modulus_len)
+        })
     }
 
     /// Runs `action`, and once more on a new session with new handles if the token was in trouble.
@@ -244,6 +248,10 @@ impl Worker {
             return Err(Error::Decryption);
         }
         let Some((way, _)) = key.probe.way(padding) else {
+            if key.probe.raw_was_not_allowed() {
+                // Named as what it is: the token could, the policy says no.
+                decide(Service::TokenRawRsaOaep).map(drop)?;
+            }
             return Err(Error::PaddingNotSupported(padding));
         };
         let reference = FoundKeyRef {

@@ -3,6 +3,7 @@
 use crate::cli::output::Failure;
 use crate::cli::{files, token};
 use crate::config::ImportConfig;
+use fips::policy::{Service, decide};
 use fips::secret::SecretBytes;
 use hsm::pkcs11::Pkcs11Custody;
 use hsm::public_key::PublicKey;
@@ -67,6 +68,10 @@ impl Seal {
     /// Opens the configured token, if there is one. The padding is the configured one, or else the best that the token does natively
     /// with the custody key, which has to be on it.
     pub(super) fn open(config: &ImportConfig, key: &CustodyKey) -> Result<Self, Failure> {
+        if config.token.is_none() {
+            // Said before anybody is asked for a password.
+            decide(Service::RsaOaepEncrypt).map(drop)?;
+        }
         let custody = match &config.token {
             Some(section) => Some(token::open(token::from_section(section, false))?),
             None => None,

@@ -16,6 +16,7 @@ use crate::engine::formats::device::DevicePolicy;
 use crate::engine::formats_process::{FormatsCall, FormatsReturn};
 use crate::engine::ipc::{Frame, Kind};
 use crate::engine::recrypt::chain::{self, CheckedDevice, DeviceTrust};
+use crate::engine::recrypt::cms::KeyTransport;
 use crate::engine::recrypt::{cms, importers};
 use crate::record::Record;
 use hsm::{Custody, KeyFingerprint};
@@ -154,14 +155,18 @@ fn recrypt(shared: &Shared, job: &Job, request: &RecryptRequest) -> Result<Recry
     let checked = describe_device(shared, job, &request.device, now_ms)?;
     let device = chain::verify(&request.device, &checked, &policy.devices, now_ms)
         .map_err(|error| Refusal::open(error.failure_code(), error.code(), error.to_string()))?;
-    let cms_refusal =
-        |error: cms::CmsError| Refusal::open(error.failure_code(), error.code(), error.to_string());
+    let cms_refusal = |error: cms::CmsError| match error {
+        cms::CmsError::Token(error) if error.class() != hsm::ErrorClass::BadInput => error.into(),
+        error => Refusal::open(error.failure_code(), error.code(), error.to_string()),
+    };
     cms::check_format(request.format, &device).map_err(cms_refusal)?;
 
     let custody = shared
         .token
         .get()
         .map_err(|problem| Refusal::token_unavailable("token_not_open", problem))?;
+    let transport = KeyTransport::choose(&*custody);
+    cms::check_policy(request.format, &device, transport).map_err(cms_refusal)?;
     let key = find_key(&*custody, record)?;
     if Instant::now() >= job.deadline {
         return Err(Refusal::deadline());
@@ -171,7 +176,7 @@ fn recrypt(shared: &Shared, job: &Job, request: &RecryptRequest) -> Result<Recry
         shared.key_uses.fetch_add(1, Ordering::Relaxed);
     }
     let password = decrypted?;
-    let cms = cms::envelop(request.format, &device, &password).map_err(cms_refusal)?;
+    let cms = cms::envelop(request.format, &device, &password, transport).map_err(cms_refusal)?;
     Ok(Recrypted {
         cms: Base64Bytes(cms),
         custody_key: key.to_string(),

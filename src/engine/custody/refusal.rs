@@ -107,6 +107,10 @@ impl From<hsm::Error> for Refusal {
                 reason,
                 detail,
             ),
+            // Follows from the record's padding and the mode alone.
+            hsm::Error::Policy(fips::Error::NotApproved { .. }) => {
+                Self::new(FailureCode::BadRequest, error.to_string(), reason, detail)
+            }
             _ => match error.class() {
                 ErrorClass::BadInput => Self::new(
                     FailureCode::DecryptionFailed,

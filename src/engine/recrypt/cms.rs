@@ -3,6 +3,8 @@
 mod agreement;
 mod transport;
 
+pub use transport::KeyTransport;
+
 use super::chain::DeviceIdentity;
 use super::signatures::KeyKind;
 use crate::engine::api::{CmsFormat, FailureCode};
@@ -13,6 +15,7 @@ use const_oid::ObjectIdentifier;
 use const_oid::db::rfc5911;
 use der::asn1::{OctetString, SetOfVec};
 use der::{Any, Decode, Encode};
+use fips::policy::{Service, decide};
 use fips::secret::SecretBytes;
 use spki::AlgorithmIdentifierOwned;
 use x509_cert::name::Name;
@@ -46,6 +49,9 @@ pub enum CmsError {
     /// The cryptographic module failed.
     #[error("the cryptographic module: {0}")]
     Module(#[from] fips::Error),
+    /// The token failed over the key transport.
+    #[error("key transport by the token: {0}")]
+    Token(#[source] hsm::Error),
     /// The message could not be encoded: a bug.
     #[error("the CMS message could not be encoded: {0}")]
     Encoding(#[from] der::Error),
@@ -58,7 +64,9 @@ impl CmsError {
         match self {
             Self::FormatNotForEc { .. } => "format_not_for_ec",
             Self::Device { .. } => "device_not_encodable",
+            Self::Module(fips::Error::NotApproved { .. }) => "not_approved",
             Self::Module(_) => "module",
+            Self::Token(error) => error.code(),
             Self::Encoding(_) => "encoding",
         }
     }
@@ -69,6 +77,12 @@ impl CmsError {
         match self {
             Self::FormatNotForEc { .. } => FailureCode::FormatRefused,
             Self::Device { .. } => FailureCode::DeviceCertificateRefused,
+            Self::Module(fips::Error::NotApproved { .. }) => FailureCode::FormatRefused,
+            Self::Token(error) => match error.class() {
+                // The token encrypts to other keys, but not to this one.
+                hsm::ErrorClass::BadInput => FailureCode::DeviceCertificateRefused,
+                _ => FailureCode::TokenUnavailable,
+            },
             Self::Module(_) | Self::Encoding(_) => FailureCode::EngineFault,
         }
     }
@@ -90,22 +104,50 @@ pub fn check_format(format: CmsFormat, device: &DeviceIdentity) -> Result<(), Cm
     recipient_name(device).map(|_| ())
 }
 
+/// Whether the FIPS policy of this process lets [`envelop`] make this format for this device by this transport, to be asked before the
+/// custody key is used.
+///
+/// # Errors
+/// [`CmsError::Module`] with [`fips::Error::NotApproved`], which names algorithm, service and remedy.
+pub fn check_policy(
+    format: CmsFormat,
+    device: &DeviceIdentity,
+    transport: KeyTransport<'_>,
+) -> Result<(), CmsError> {
+    let by_kind: &[Service] = match (device.kind(), format, transport) {
+        (KeyKind::Rsa, CmsFormat::Modern, KeyTransport::Token { .. }) => {
+            &[Service::TokenOaepEncrypt]
+        }
+        (KeyKind::Rsa, CmsFormat::Modern, KeyTransport::Module) => &[Service::RsaOaepEncrypt],
+        (KeyKind::Rsa, CmsFormat::Compatible, _) => &[Service::RsaPkcs1v15Encrypt],
+        (KeyKind::Rsa, CmsFormat::CompatibleDesEde3, _) => {
+            &[Service::RsaPkcs1v15Encrypt, Service::TripleDesEncrypt]
+        }
+        _ => &[Service::Ecdh, Service::X963Kdf],
+    };
+    for service in by_kind {
+        decide(*service).map(drop)?;
+    }
+    Ok(())
+}
+
 /// Encrypts `content` to the device: a ContentInfo with EnvelopedData (DER) that holds id-data.
 ///
 /// | format | RSA | EC |
 /// |---|---|---|
-/// | modern | RSAES-OAEP with SHA-256, AES-256-CBC | ephemeral ECDH, X9.63 KDF, AES-256 key wrap, AES-256-CBC |
+/// | modern | RSAES-OAEP (hash: see [`KeyTransport`]), AES-256-CBC | ephemeral ECDH, X9.63 KDF, AES-256 key wrap, AES-256-CBC |
 /// | compatible | RSAES-PKCS1-v1_5, AES-256-CBC | refused |
 /// | compatibleDesEde3 | RSAES-PKCS1-v1_5, DES-EDE3-CBC | refused |
 ///
 /// Content key and initialisation vector are fresh from the module for every message.
 ///
 /// # Errors
-/// [`CmsError`]; whatever [`check_format`] lets through fails only for the module's reasons.
+/// [`CmsError`]; whatever [`check_format`] and [`check_policy`] let through fails only for the module's or the token's reasons.
 pub fn envelop(
     format: CmsFormat,
     device: &DeviceIdentity,
     content: &SecretBytes,
+    transport: KeyTransport<'_>,
 ) -> Result<Vec<u8>, CmsError> {
     check_format(format, device)?;
     let (key, encrypted_content) = match format {
@@ -118,7 +160,7 @@ pub fn envelop(
             // RFC 5652 section 6.1: 0 while every recipient is of version 0, and 2 with a key agreement.
             (
                 CmsVersion::V0,
-                RecipientInfo::Ktri(transport::oaep(device.spki_der(), rid, &key)?),
+                RecipientInfo::Ktri(transport.oaep(device.spki_der(), rid, &key)?),
             )
         }
         (KeyKind::Rsa, _) => (

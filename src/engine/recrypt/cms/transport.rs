@@ -9,8 +9,10 @@ use const_oid::db::rfc5912;
 use der::asn1::{Null, OctetString};
 use der::{Any, Sequence};
 use fips::digest::Hash;
+use fips::policy::{Mode, in_force};
 use fips::rsa::PublicKey;
 use fips::secret::SecretBytes;
+use hsm::{Custody, Padding};
 use spki::AlgorithmIdentifierOwned;
 
 /// Parameters of RSAES-OAEP (RFC 4055 section 4.1); pSourceAlgorithm stays at its default, the empty label.
@@ -23,37 +25,93 @@ use spki::AlgorithmIdentifierOwned;
 /// ```
 #[derive(Sequence)]
 struct OaepParams {
-    #[asn1(context_specific = "0", tag_mode = "EXPLICIT")]
-    hash: AlgorithmIdentifierOwned,
-    #[asn1(context_specific = "1", tag_mode = "EXPLICIT")]
-    mask_generation: AlgorithmIdentifierOwned,
+    #[asn1(context_specific = "0", tag_mode = "EXPLICIT", optional = "true")]
+    hash: Option<AlgorithmIdentifierOwned>,
+    #[asn1(context_specific = "1", tag_mode = "EXPLICIT", optional = "true")]
+    mask_generation: Option<AlgorithmIdentifierOwned>,
 }
 
-/// The content key with RSAES-OAEP, SHA-256 in both places (RFC 3560).
-pub(super) fn oaep(
-    spki: &[u8],
-    rid: IssuerAndSerialNumber,
-    key: &SecretBytes,
-) -> Result<KeyTransRecipientInfo, CmsError> {
-    // RFC 4055 section 2.1: readers take NULL and absent alike; with NULL all known ones do.
-    let sha256 = || AlgorithmIdentifierOwned {
-        oid: rfc5912::ID_SHA_256,
-        parameters: Some(Any::from(Null)),
-    };
-    let parameters = OaepParams {
-        hash: sha256(),
-        mask_generation: AlgorithmIdentifierOwned {
-            oid: rfc5912::ID_MGF_1,
-            parameters: Some(Any::encode_from(&sha256())?),
-        },
-    };
-    let encrypted = public_key(spki)?.encrypt_oaep(Hash::Sha256, key.expose())?;
-    recipient(
-        rid,
-        rfc5912::ID_RSAES_OAEP,
-        Any::encode_from(&parameters)?,
-        encrypted,
-    )
+impl OaepParams {
+    /// The same hash in both places. SHA-1 is the default, which DER leaves out.
+    fn new(hash: Hash) -> Result<Self, CmsError> {
+        let oid = match hash {
+            Hash::Sha1 => {
+                return Ok(Self {
+                    hash: None,
+                    mask_generation: None,
+                });
+            }
+            Hash::Sha256 => rfc5912::ID_SHA_256,
+            Hash::Sha384 => rfc5912::ID_SHA_384,
+            Hash::Sha512 => rfc5912::ID_SHA_512,
+        };
+        // RFC 4055 section 2.1: readers take NULL and absent alike; with NULL all known ones do.
+        let identifier = AlgorithmIdentifierOwned {
+            oid,
+            parameters: Some(Any::from(Null)),
+        };
+        Ok(Self {
+            mask_generation: Some(AlgorithmIdentifierOwned {
+                oid: rfc5912::ID_MGF_1,
+                parameters: Some(Any::encode_from(&identifier)?),
+            }),
+            hash: Some(identifier),
+        })
+    }
+}
+
+/// What encrypts the content key to an RSA device with RSAES-OAEP.
+#[derive(Clone, Copy)]
+pub enum KeyTransport<'a> {
+    /// The token: C_Encrypt with the device's key as a session object. The approved way.
+    Token {
+        /// The token.
+        custody: &'a dyn Custody,
+        /// The padding: one that the token does itself.
+        padding: Padding,
+    },
+    /// The cryptographic module, with SHA-256: in FIPS terms not approved, not allowed.
+    Module,
+}
+
+impl<'a> KeyTransport<'a> {
+    /// In strict mode the token, with the best hash that it does itself ([`hsm::Capabilities::key_transport_padding`]); the module where
+    /// the token does none (the policy then has the last word) and with the mode off, since it is faster.
+    #[must_use]
+    pub fn choose(custody: &'a dyn Custody) -> Self {
+        match custody.capabilities().key_transport_padding() {
+            Some(padding) if in_force().mode() == Mode::Strict => Self::Token { custody, padding },
+            _ => Self::Module,
+        }
+    }
+
+    /// The content key with RSAES-OAEP, one hash in both places (RFC 3560).
+    pub(super) fn oaep(
+        self,
+        spki: &[u8],
+        rid: IssuerAndSerialNumber,
+        key: &SecretBytes,
+    ) -> Result<KeyTransRecipientInfo, CmsError> {
+        // Looked at in every case: size and form are checked before the token sees the key.
+        let public = public_key(spki)?;
+        let (hash, encrypted) = match self {
+            Self::Module => (
+                Hash::Sha256,
+                public.encrypt_oaep(Hash::Sha256, key.expose())?,
+            ),
+            Self::Token { custody, padding } => {
+                let encrypted = custody.encrypt(public.spki_der(), padding, key);
+                (padding.hash(), encrypted.map_err(CmsError::Token)?)
+            }
+        };
+        let parameters = OaepParams::new(hash)?;
+        recipient(
+            rid,
+            rfc5912::ID_RSAES_OAEP,
+            Any::encode_from(&parameters)?,
+            encrypted,
+        )
+    }
 }
 
 /// The content key with RSAES-PKCS1-v1_5 (RFC 3370 section 4.2.1).
