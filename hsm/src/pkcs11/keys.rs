@@ -136,6 +136,8 @@ fn exponent_of_public_half(
     let template = [
         Attribute::Class(ObjectClass::PUBLIC_KEY),
         Attribute::KeyType(KeyType::RSA),
+        // Not one of the session objects for encryption: a stranger's key may have this modulus and another exponent.
+        Attribute::Token(true),
         Attribute::Modulus(modulus.to_vec()),
     ];
     let handles = session
