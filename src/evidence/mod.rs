@@ -5,5 +5,7 @@
 
 pub mod build;
 pub mod lock;
+mod mangling;
 mod markers;
+pub mod sbom;
 pub mod symbols;
