@@ -172,8 +172,7 @@ fn os_release_value(text: &str, key: &str) -> String {
         .lines()
         .filter_map(|line| line.trim().split_once('='))
         // The last assignment is the one in force, as in a shell.
-        .filter(|(name, _)| *name == key)
-        .last()
+        .rfind(|(name, _)| *name == key)
         .map_or("", |(_, value)| value.trim());
     let inner = ['"', '\'']
         .into_iter()
