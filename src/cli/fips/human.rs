@@ -26,12 +26,13 @@ pub(super) fn page(status: &FipsStatus) -> String {
 }
 
 fn claim(page: &mut Page, status: &FipsStatus) {
+    page.text(&format!("{}.", capital(&status.overall.says)));
+    page.heading(&format!("Said by {}.", status.source));
     page.text(&format!(
-        "FIPS status, said by {} (pfx-connector {}, {})",
-        status.source, status.version, status.made_at
+        "Written by pfx-connector {} at {}.",
+        status.version, status.made_at
     ));
-    page.heading(&format!("{}.", capital(&status.overall.says)));
-    page.heading("What each part leaves possible:");
+    page.heading("What each part leaves possible at most, and why:");
     for (name, part) in status.claim.parts() {
         page.row(
             &[(&format!("  {name}"), NAME + 2), (short(part.level), 18)],
@@ -87,10 +88,13 @@ fn facts(page: &mut Page, status: &FipsStatus) {
         row(
             "exception",
             &format!(
-                "{} in {}, used {} times: {}",
+                "{}, in {}, used {}: {}",
                 exception.name,
                 exception.processes.join(", "),
-                exception.used,
+                match exception.used {
+                    0 => "never".to_owned(),
+                    count => times(count),
+                },
                 exception.permits
             ),
         );
@@ -168,67 +172,92 @@ fn key_words(key: &KeyStatus) -> String {
         [] => "in use".to_owned(),
         problems => format!("REFUSED: {}", problems.join("; ")),
     };
-    let attributes: Vec<String> = key
-        .attributes
-        .as_object()
-        .into_iter()
-        .flatten()
-        .map(|(name, value)| {
-            let value = value.as_bool().map(|value| value.to_string());
-            format!("{name} {}", value.as_deref().unwrap_or("not told"))
-        })
-        .collect();
-    format!(
-        "{} RSA-{} {}, {state}; {}",
-        key.label,
-        key.modulus_bits,
-        key.fingerprint,
-        attributes.join(", ")
-    )
+    let mut text = format!(
+        "{}, RSA-{}, {state}; {}",
+        key.label, key.modulus_bits, key.fingerprint
+    );
+    for (word, wanted) in [
+        ("true", Some(true)),
+        ("false", Some(false)),
+        ("not told", None),
+    ] {
+        let names: Vec<String> = key
+            .attributes
+            .as_object()
+            .into_iter()
+            .flatten()
+            .filter(|(_, value)| value.as_bool() == wanted)
+            .map(|(name, _)| pkcs11_name(name))
+            .collect();
+        if !names.is_empty() {
+            text.push_str(&format!("; {word}: {}", names.join(", ")));
+        }
+    }
+    text
+}
+
+/// `CKA_ALWAYS_SENSITIVE` for `alwaysSensitive`.
+fn pkcs11_name(name: &str) -> String {
+    let mut text = String::from("CKA_");
+    for c in name.chars() {
+        if c.is_uppercase() {
+            text.push('_');
+        }
+        text.extend(c.to_uppercase());
+    }
+    text
 }
 
 fn services(page: &mut Page, status: &FipsStatus) {
-    let of = |approved: bool| {
-        let wanted = move |service: &&ServiceTotal| service.approved == approved;
-        status.services.iter().filter(wanted)
-    };
-    page.heading(&format!(
-        "Approved services performed, in all processes: {}",
-        status.approved
-    ));
-    for service in of(true).filter(|service| service.performed > 0) {
-        page.row(&[("", 2)], &service_words(service));
-    }
-    page.heading(&format!(
-        "Services performed that are not approved: {}",
-        status.not_approved
-    ));
-    for service in of(false).filter(|service| service.performed > 0) {
-        page.row(&[("", 2)], &service_words(service));
+    for (approved, heading, count) in [
+        (
+            true,
+            "Uses of approved services, in all processes",
+            status.approved,
+        ),
+        (
+            false,
+            "Uses of services that are not approved",
+            status.not_approved,
+        ),
+    ] {
+        page.heading(&format!("{heading}: {count}"));
+        let performed =
+            |service: &&ServiceTotal| service.approved == approved && service.performed > 0;
+        for service in status.services.iter().filter(performed) {
+            let performer = format!("by the {}", service.performer);
+            page.row(
+                &[(&format!("  {}", service.name), 28), (&performer, 16)],
+                &uses(service),
+            );
+        }
     }
     let refused = || status.services.iter().filter(|service| service.refused > 0);
     if refused().next().is_some() {
         page.heading("Refused:");
     }
     for service in refused() {
-        let text = format!("{} times {}", service.refused, service.operation);
+        let text = format!("{}: {}", times(service.refused), service.operation);
         page.row(&[(&format!("  {}", service.name), 28)], &text);
     }
 }
 
-fn service_words(service: &ServiceTotal) -> String {
-    let exception = match &service.exception {
-        Some(name) => format!(", exception {name}"),
-        None => String::new(),
-    };
-    let failed = match service.failed {
-        0 => String::new(),
-        count => format!(" ({count} without a result)"),
-    };
-    format!(
-        "{:<24} {:<8} {:>9}{failed}{exception}",
-        service.name, service.performer, service.performed
-    )
+fn uses(service: &ServiceTotal) -> String {
+    let mut text = service.performed.to_string();
+    if service.failed > 0 {
+        text.push_str(&format!(", {} of them without a result", service.failed));
+    }
+    if let Some(exception) = &service.exception {
+        text.push_str(&format!(", by the exception {exception}"));
+    }
+    text
+}
+
+fn times(count: u64) -> String {
+    match count {
+        1 => "once".to_owned(),
+        _ => format!("{count} times"),
+    }
 }
 
 fn processes(page: &mut Page, status: &FipsStatus) {
@@ -247,17 +276,20 @@ fn process_words(process: &ProcessEvidence) -> Vec<String> {
     let test = match &process.module.self_test {
         None => "no self-test is known".to_owned(),
         Some(test) => format!(
-            "integrity {}, known answers {} at {} in {} us",
+            "integrity {}, known answers {}, at {} in {}.{} ms",
             passed(test.integrity_passed),
             passed(test.known_answers_passed),
             test.at,
-            test.took_us
+            test.took_us / 1000,
+            test.took_us % 1000 / 100
         ),
     };
     let mut words = vec![
         format!(
             "pfx-connector {}, {}, counts since {}",
-            process.version, process.mode, process.since
+            known(&process.version),
+            process.mode,
+            known(&process.since)
         ),
         test,
     ];
@@ -265,6 +297,10 @@ fn process_words(process: &ProcessEvidence) -> Vec<String> {
         words.push(tls_words(tls));
     }
     words
+}
+
+fn known(text: &str) -> &str {
+    if text.is_empty() { "unknown" } else { text }
 }
 
 const fn passed(passed: bool) -> &'static str {
@@ -311,18 +347,19 @@ fn advisories(page: &mut Page, status: &FipsStatus) {
     for advisory in &status.advisories {
         let here = match (advisory.affected, advisory.used) {
             (false, _) => "this version does not have it",
-            (true, false) => "this version has it, the program does not use it",
+            (true, false) => "this version has it and the program does not use it",
             (true, true) => "THIS VERSION HAS IT, AND THE PROGRAM USES IT",
+        };
+        let place = if advisory.in_module {
+            "in the module"
+        } else {
+            "beside the module"
         };
         page.row(
             &[("  -", 4)],
             &format!(
-                "{}, versions {}: {}. {}: {}",
-                advisory.id,
-                advisory.versions,
-                advisory.problem,
-                capital(here),
-                advisory.why
+                "{} ({place}, versions {}): {}; {here}: {}",
+                advisory.id, advisory.versions, advisory.problem, advisory.why
             ),
         );
     }

@@ -166,14 +166,19 @@ impl Facts {
             .all_faults()
             .into_iter()
             .map(|found| format!("{}: {}", found.process, found.fault.message));
-        let disagreements = self.processes.iter().flat_map(|process| {
+        // A fault is the word for it where there is one.
+        let without_fault = self
+            .processes
+            .iter()
+            .filter(|process| process.fault.is_none());
+        let disagreements = without_fault.flat_map(|process| {
             let contradicted = process
                 .services
                 .iter()
                 .filter(|service| service.disagreed > 0);
             contradicted.map(|service| {
                 format!(
-                    "{}: the module's indicator contradicted the policy table for {} ({} times)",
+                    "{}: the module's indicator contradicted the policy table for {}, uses: {}",
                     process.process, service.name, service.disagreed
                 )
             })
