@@ -1,12 +1,26 @@
-//! What the program can say about itself so that somebody else can check it: what it was built from and with ([`build`]),
-//! what is linked into it ([`symbols`]), and what each of its processes did ([`process`]).
+//! What the program can say about itself so that somebody else can check it.
+//!
+//! ```text
+//!   of the program                            of each process, by itself
+//!   build, lock, symbols                      process: mode, module, self-tests, counters, tls, environment
+//!        |                                         |
+//!        |                                         v  gathered from the running service
+//!        |                                    status: who said it, totals, tokens, keys, advisories
+//!        |                                         |
+//!        |                                         v  the lowest of all parts
+//!        `------------------------------------ claim: what can be claimed, and what stands against more
+//! ```
 //!
 //! What is about the program is deterministic: the same program says the same on every machine and at every time.
 
 pub mod build;
+pub mod claim;
+pub mod environment;
 pub mod lock;
 mod mangling;
 mod markers;
 pub mod process;
 pub mod sbom;
+pub mod status;
 pub mod symbols;
+pub mod tls;
