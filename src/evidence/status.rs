@@ -162,3 +162,6 @@ pub(super) struct Facts {
     pub(super) trust_exceptions: Vec<String>,
     pub(super) faults: Vec<FaultStatus>,
 }
+
+#[cfg(test)]
+mod tests;

@@ -129,3 +129,55 @@ impl FipsMetrics {
 fn store(counter: &Counter, value: u64) {
     counter.inner().store(value, Ordering::Relaxed);
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
+
+    use crate::evidence::process::ProcessEvidence;
+    use crate::evidence::status::FipsStatus;
+    use crate::telemetry::metrics::Metrics;
+    use fips::policy::Service;
+
+    fn page(metrics: &Metrics, connector: Option<&ProcessEvidence>) -> String {
+        metrics.take_fips_status(&FipsStatus::of_connector(connector, None));
+        metrics.encode()
+    }
+
+    #[test]
+    fn uses_are_told_by_process_and_service_and_forgotten_with_the_process() {
+        let metrics = Metrics::new();
+        let series = "fips_services_total{process=\"connector\",service=\"tls\",approved=\"true\"}";
+        assert!(metrics.encode().contains(&format!("{series} 0\n")));
+        let mut evidence = ProcessEvidence::of_this("connector");
+        let tls = &mut evidence.services[Service::Tls as usize];
+        (tls.done, tls.failed, tls.refused) = (3, 1, 2);
+        let text = page(&metrics, Some(&evidence));
+        assert!(text.contains(&format!("{series} 4\n")), "{text}");
+        assert!(text.contains("fips_refused_total{process=\"connector\"}"));
+        // It was started again.
+        evidence.services[Service::Tls as usize].done = 0;
+        assert!(page(&metrics, Some(&evidence)).contains(&format!("{series} 1\n")));
+        let text = page(&metrics, None);
+        assert!(!text.contains("process="), "{text}");
+    }
+
+    #[test]
+    fn a_fault_and_a_mode_that_is_off_show() {
+        let metrics = Metrics::new();
+        let mut evidence = ProcessEvidence::of_this("connector");
+        evidence.mode = "strict".to_owned();
+        evidence.fault = None;
+        for service in &mut evidence.services {
+            service.disagreed = 0;
+        }
+        let text = page(&metrics, Some(&evidence));
+        assert!(text.contains("fips_strict 1\n") && text.contains("fips_fault 0\n"));
+        // The engine says nothing: nothing can be claimed.
+        assert!(text.contains("fips_level 0\n"));
+        evidence.mode = "off".to_owned();
+        evidence.services[0].disagreed = 1;
+        let text = page(&metrics, Some(&evidence));
+        assert!(text.contains("fips_strict 0\n") && text.contains("fips_fault 1\n"));
+    }
+}
