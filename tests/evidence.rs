@@ -9,6 +9,8 @@
 
 #[path = "evidence/build.rs"]
 mod build;
+#[path = "evidence/sbom.rs"]
+mod sbom;
 mod source;
 #[path = "evidence/symbols.rs"]
 mod symbols;

@@ -5,6 +5,8 @@
 
 pub mod build;
 pub mod lock;
+mod mangling;
 mod markers;
 pub mod process;
+pub mod sbom;
 pub mod symbols;

@@ -5,6 +5,7 @@
 //! cryptography: that is the token, not this program. And the absence of names is evidence only where there are names:
 //! nothing is concluded from a program whose symbols were removed.
 
+use super::mangling;
 use super::markers::{self, FAMILIES, MODULE_PREFIX};
 use object::elf;
 use object::read::elf::{DynamicTable, FileHeader};
@@ -187,7 +188,7 @@ impl SymbolReport {
                     found.count(symbol.name);
                 }
             }
-            let crates = markers::crates_in(symbol.name);
+            let crates = mangling::crates_in(symbol.name);
             if crates.iter().any(|name| banned.contains(*name)) {
                 rust.count(symbol.name);
             }

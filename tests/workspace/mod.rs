@@ -31,6 +31,17 @@ pub(crate) struct Package {
     pub(crate) links: Option<String>,
 }
 
+/// One package that is linked into a program.
+#[derive(Debug, Clone)]
+pub(crate) struct Linked {
+    pub(crate) name: String,
+    pub(crate) version: String,
+    /// As its manifest says it.
+    pub(crate) licence: String,
+    /// Names and versions of the linked packages that it depends on directly.
+    pub(crate) needs: BTreeSet<(String, String)>,
+}
+
 /// One direct dependency of a workspace member.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Dependency {
@@ -173,6 +184,57 @@ impl Metadata {
             })
             .filter_map(|node| name_of(node, "id"))
             .collect()
+    }
+
+    /// What is linked into the program for `target`: no tests, no build scripts, no macros, no other platforms. The program
+    /// itself is the first.
+    pub(crate) fn linked(&self, program: &str, target: &str) -> Vec<Linked> {
+        let tree = self.workspace.cargo(&[
+            "tree",
+            self.workspace.freedom,
+            "--package",
+            program,
+            "--edges",
+            "normal,no-proc-macro",
+            "--target",
+            target,
+            "--prefix",
+            "depth",
+            "--format",
+            "|{p}|{l}",
+        ]);
+        let mut linked: Vec<Linked> = Vec::new();
+        // Places in `linked` of the packages on the way from the program to this line.
+        let mut way: Vec<usize> = Vec::new();
+        for line in tree.lines() {
+            let parts: Vec<_> = line.split('|').collect();
+            let [depth, package, licence] = parts[..] else {
+                panic!("not understood in the answer of cargo tree: {line}");
+            };
+            let mut words = package.split(' ');
+            let (name, version) = (words.next().unwrap(), words.next().unwrap());
+            let found = Linked {
+                name: name.to_owned(),
+                version: version.strip_prefix('v').unwrap().to_owned(),
+                // A star says that what it needs was listed before.
+                licence: licence.trim_end_matches(" (*)").to_owned(),
+                needs: BTreeSet::new(),
+            };
+            let known = linked
+                .iter()
+                .position(|known| (&known.name, &known.version) == (&found.name, &found.version));
+            way.truncate(depth.parse().unwrap());
+            if let Some(&parent) = way.last() {
+                linked[parent]
+                    .needs
+                    .insert((found.name.clone(), found.version.clone()));
+            }
+            way.push(known.unwrap_or(linked.len()));
+            if known.is_none() {
+                linked.push(found);
+            }
+        }
+        linked
     }
 
     /// Names and versions of what cargo builds. The graph in cargo's metadata is too wide: it also holds optional
