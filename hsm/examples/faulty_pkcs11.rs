@@ -291,10 +291,12 @@ unsafe extern "C" fn sign(
     match fault(real).as_str() {
         "device-error" => CKR_DEVICE_ERROR,
         "wrong-signature" => {
-            // SAFETY: PKCS#11, C_Sign: after CKR_OK with a buffer, as many bytes of it are written as the length says.
-            let written = usize::try_from(unsafe { *signature_len })
-                .map(|len| unsafe { std::slice::from_raw_parts_mut(signature, len) });
-            if let Ok([.., last]) = written {
+            // SAFETY: PKCS#11, C_Sign: after CKR_OK with a buffer the length is set, and so many bytes are written.
+            let written = unsafe {
+                let len = usize::try_from(*signature_len).unwrap_or_default();
+                std::slice::from_raw_parts_mut(signature, len)
+            };
+            if let Some(last) = written.last_mut() {
                 *last ^= 1;
             }
             CKR_OK

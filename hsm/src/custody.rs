@@ -99,13 +99,21 @@ pub enum Operation {
     Encrypt,
     /// Generation of a key: may take minutes on a real token.
     Generate,
-    /// [`Custody::keys`].
+    /// [`Custody::keys`], and the list of the signing keys.
     ListKeys,
+    /// A signature by a signing key.
+    Sign,
 }
 
 impl Operation {
     /// Every operation.
-    pub const ALL: [Self; 4] = [Self::Decrypt, Self::Encrypt, Self::Generate, Self::ListKeys];
+    pub const ALL: [Self; 5] = [
+        Self::Decrypt,
+        Self::Encrypt,
+        Self::Generate,
+        Self::ListKeys,
+        Self::Sign,
+    ];
 }
 
 /// The state of a custody, for status and for a watchdog.
@@ -123,6 +131,8 @@ pub struct Health {
     /// Encryptions with a public key that was a session object already. Together with
     /// [`public_keys_created`](Self::public_keys_created) it shows that key transport ran in the token.
     pub public_keys_reused: u64,
+    /// Messages signed.
+    pub signatures: u64,
     /// Requests refused because of their input.
     pub bad_inputs: u64,
     /// Requests that failed because of the token, after the recovery of the session did not help.

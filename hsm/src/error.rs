@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::{KeyFingerprint, KeyProblem, Padding};
+use crate::{KeyFingerprint, KeyProblem, Padding, SigningKeyName};
 
 /// Who has to act on an [`Error`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -167,8 +167,8 @@ pub enum Error {
     /// Not a public RSA key in a form and of a size that custody takes.
     #[error("not a public RSA key that custody takes: {0}")]
     InvalidPublicKey(&'static str),
-    /// A modulus length that custody does not generate.
-    #[error("{0} is no length for a custody key: 2048, 3072 or 4096 bits")]
+    /// A modulus length that is not generated.
+    #[error("{0} is no length for a key: 2048, 3072 or 4096 bits")]
     ModulusBits(u32),
     /// The token has no such key. Keys that were there before and have gone are [`Error::KeyVanished`].
     #[error("the token has no key {0}")]
@@ -198,7 +198,7 @@ pub enum Error {
         /// How many fit.
         count: usize,
     },
-    /// The key must not be used for decryption.
+    /// The key must not be used for what was asked.
     #[error("the key {fingerprint} is refused: {}", list(.problems))]
     KeyRefused {
         /// The key.
@@ -209,6 +209,28 @@ pub enum Error {
     /// The token does this padding neither itself nor through raw RSA.
     #[error("the token cannot do {0}")]
     PaddingNotSupported(Padding),
+    /// The token has no such key that may sign.
+    #[error("the token has no signing key {0}")]
+    SigningKeyNotFound(SigningKeyName),
+    /// More than one key that may sign fits.
+    #[error("{count} signing keys fit: {name}")]
+    SigningKeyAmbiguous {
+        /// What was looked for.
+        name: SigningKeyName,
+        /// How many fit.
+        count: usize,
+    },
+    /// The token does not do a mechanism at all, or not with this key.
+    #[error("the token does not do {mechanism}: {refusal}")]
+    MechanismNotSupported {
+        /// The mechanism, as the standard writes it.
+        mechanism: &'static str,
+        /// What the token said.
+        refusal: Refusal,
+    },
+    /// The token gave a signature that does not verify with the public key that it shows for the key. It was thrown away.
+    #[error("the token's signature does not verify with the public key {0}")]
+    WrongSignature(KeyFingerprint),
     /// The token has a key of this label.
     #[error("the token has a key with the label {0:?} already")]
     LabelInUse(String),
@@ -216,7 +238,7 @@ pub enum Error {
     #[error("the token refuses to generate such a key: {0}")]
     Generation(Refusal),
     /// The token generated a key other than it was asked for; the key was destroyed.
-    #[error("the token generated a key that custody refuses: {}", list(.0))]
+    #[error("the token generated a key that is refused: {}", list(.0))]
     GeneratedKeyRefused(Vec<KeyProblem>),
     /// The token cannot be initialised.
     #[error("the token cannot be initialised: {0}")]
@@ -276,6 +298,10 @@ impl Error {
             Self::TokenAmbiguous { .. } => "token_ambiguous",
             Self::KeyRefused { .. } => "key_refused",
             Self::PaddingNotSupported(_) => "padding_not_supported",
+            Self::SigningKeyNotFound(_) => "signing_key_not_found",
+            Self::SigningKeyAmbiguous { .. } => "signing_key_ambiguous",
+            Self::MechanismNotSupported { .. } => "mechanism_not_supported",
+            Self::WrongSignature(_) => "wrong_signature",
             Self::LabelInUse(_) => "label_in_use",
             Self::Generation(_) => "generation_refused",
             Self::GeneratedKeyRefused(_) => "generated_key_refused",
@@ -311,6 +337,10 @@ impl Error {
             Self::TokenAmbiguous { .. }
             | Self::KeyRefused { .. }
             | Self::PaddingNotSupported(_)
+            | Self::SigningKeyNotFound(_)
+            | Self::SigningKeyAmbiguous { .. }
+            | Self::MechanismNotSupported { .. }
+            | Self::WrongSignature(_)
             | Self::LabelInUse(_)
             | Self::Generation(_)
             | Self::GeneratedKeyRefused(_)
@@ -342,10 +372,22 @@ impl Error {
                 "the record was made for another custody key: import that key's token, or import the record again"
             }
             Self::KeyRefused { .. } => {
-                "generate a new key on the token; a custody key is sensitive, not extractable and for decryption"
+                "generate a new key on the token: sensitive, not extractable, and for decryption (a custody key) or for \
+                 signatures (a signing key) alone"
             }
             Self::PaddingNotSupported(_) => {
                 "use a padding that the capabilities list, or a token that does this one"
+            }
+            Self::SigningKeyNotFound(_) => {
+                "generate a signing key on the token, or name one that is there; custody keys do not sign"
+            }
+            Self::SigningKeyAmbiguous { .. } => "name the key by its fingerprint",
+            Self::MechanismNotSupported { .. } => {
+                "use another kind of key, or have the mechanism switched on at the token"
+            }
+            Self::WrongSignature(_) => {
+                "the public key object of that CKA_ID belongs to another key, or the token computes wrongly: generate a new \
+                 signing key, and have the token looked at if that fails too"
             }
             Self::LabelInUse(_) => "choose another label, or destroy the old key first",
             Self::Generation(_) | Self::GeneratedKeyRefused(_) => {

@@ -101,6 +101,8 @@ pub struct KeyAttributes {
     pub sign: Option<bool>,
     /// CKA_UNWRAP.
     pub unwrap: Option<bool>,
+    /// CKA_DERIVE.
+    pub derive: Option<bool>,
     /// CKA_TOKEN: the key outlives the session.
     pub token: Option<bool>,
     /// CKA_PRIVATE: a login is needed to see it.
@@ -109,7 +111,7 @@ pub struct KeyAttributes {
     pub always_authenticate: Option<bool>,
 }
 
-/// Why a key is refused for decryption. An attribute that the token does not report counts against the key.
+/// Why a key is refused for what it is to do: decryption (custody keys) or signatures (signing keys). An attribute that the token does not report counts against the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, thiserror::Error)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -126,6 +128,12 @@ pub enum KeyProblem {
     /// CKA_SIGN or CKA_UNWRAP is true: whoever reaches the token could use the key for something else than passwords.
     #[error("not for decryption alone (CKA_SIGN, CKA_UNWRAP)")]
     OtherUses,
+    /// CKA_SIGN is not true, of a key that is to sign.
+    #[error("not for signing (CKA_SIGN)")]
+    NotForSigning,
+    /// CKA_DECRYPT, CKA_UNWRAP or CKA_DERIVE is true, of a key that is to sign.
+    #[error("not for signing alone (CKA_DECRYPT, CKA_UNWRAP, CKA_DERIVE)")]
+    NotForSigningAlone,
     /// CKA_ALWAYS_AUTHENTICATE is true: a service has nobody to enter the PIN for every use.
     #[error("needs the PIN for every use (CKA_ALWAYS_AUTHENTICATE)")]
     AlwaysAuthenticate,

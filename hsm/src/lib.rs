@@ -18,6 +18,9 @@
 //!   failure a ciphertext with a known answer decides ([`Error::class`]).
 //! * A wrong PIN is tried once.
 //! * Plaintexts exist in [`SecretBytes`] only.
+//! * Encryption to other people's keys is the token's: their public keys are session objects, bounded, gone with the session.
+//! * A key that signs ([`pkcs11::Pkcs11Custody::sign`]) does nothing else, and a custody key never signs. No signature is
+//!   given out that does not verify.
 //! * Where the token removes the padding itself, nothing about a bad padding reaches the caller. Where it cannot, the padding
 //!   is removed here in constant time, and [`Capabilities::software_unpadding`] says so: that is no approved service.
 //!
@@ -55,6 +58,7 @@ mod padding;
 pub mod pin;
 pub mod pkcs11;
 pub mod public_key;
+mod signing;
 mod token;
 
 pub use custody::{Capabilities, Custody, Health, Operation};
@@ -62,4 +66,5 @@ pub use error::{Error, ErrorClass, FileProblem, PinProblem, Refusal};
 pub use fips::secret::SecretBytes;
 pub use key::{InvalidFingerprint, KeyAttributes, KeyFingerprint, KeyInfo, KeyProblem};
 pub use padding::{Padding, UnknownPadding};
+pub use signing::{SigningKeyInfo, SigningKeyName, TokenSignature};
 pub use token::{TokenFlags, TokenInfo, Version};

@@ -4,7 +4,7 @@
 //! generation is counted up, every handle of the old one is forgotten, and the keys are looked up again. What was learned
 //! about a key by probing is public and stays.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cryptoki::object::ObjectHandle;
@@ -30,6 +30,8 @@ struct State {
     keys: HashMap<KeyFingerprint, Arc<LoadedKey>>,
     /// Every key that was ever seen on the token, with what probing showed.
     known: HashMap<KeyFingerprint, Option<Arc<Probe>>>,
+    /// Every signing key that was ever seen on the token.
+    signing: HashSet<KeyFingerprint>,
 }
 
 /// Shared by the workers. Never locked during a call to the token.
@@ -90,6 +92,18 @@ impl Cache {
         for fingerprint in seen {
             state.known.entry(*fingerprint).or_default();
         }
+        missing
+    }
+
+    /// Remembers the signing keys that a scan showed, and gives one back that was there before and is not any more.
+    pub(super) fn compare_signing(&self, seen: &[KeyFingerprint]) -> Option<KeyFingerprint> {
+        let mut state = self.lock();
+        let missing = state
+            .signing
+            .iter()
+            .find(|known| !seen.contains(known))
+            .copied();
+        state.signing.extend(seen);
         missing
     }
 

@@ -12,11 +12,10 @@ use crate::public_key::PublicKey;
 /// memory.
 const MAX_KEYS: usize = 4096;
 
+/// What is read of every private key.
 const WANTED: &[AttributeType] = &[
     AttributeType::Label,
     AttributeType::Id,
-    AttributeType::Modulus,
-    AttributeType::PublicExponent,
     AttributeType::Sensitive,
     AttributeType::AlwaysSensitive,
     AttributeType::Extractable,
@@ -25,6 +24,7 @@ const WANTED: &[AttributeType] = &[
     AttributeType::Decrypt,
     AttributeType::Sign,
     AttributeType::Unwrap,
+    AttributeType::Derive,
     AttributeType::Token,
     AttributeType::Private,
     AttributeType::AlwaysAuthenticate,
@@ -50,16 +50,8 @@ pub(super) fn scan(
         Attribute::Class(ObjectClass::PRIVATE_KEY),
         Attribute::KeyType(KeyType::RSA),
     ];
-    let mut handles = Vec::new();
-    for handle in session
-        .iter_objects(&template)
-        .map_err(|error| module.error(error))?
-        .take(MAX_KEYS)
-    {
-        handles.push(handle.map_err(|error| module.error(error))?);
-    }
     let mut found = Vec::new();
-    for handle in handles {
+    for handle in find(module, session, &template)? {
         match read(module, session, handle, allow_extractable) {
             Ok(key) => found.push(key),
             // A key that custody cannot use anyway must not hide the others.
@@ -72,24 +64,53 @@ pub(super) fn scan(
     Ok(found)
 }
 
-/// Reads one private key.
-pub(super) fn read(
+/// The objects that fit a template; of very many only the first.
+pub(super) fn find(
+    module: &Module,
+    session: &Session,
+    template: &[Attribute],
+) -> Result<Vec<ObjectHandle>, Error> {
+    session
+        .iter_objects(template)
+        .map_err(|error| module.error(error))?
+        .take(MAX_KEYS)
+        .map(|handle| handle.map_err(|error| module.error(error)))
+        .collect()
+}
+
+/// What a private key of any type says of itself.
+pub(super) struct Values {
+    pub(super) label: String,
+    pub(super) id: Vec<u8>,
+    pub(super) attributes: KeyAttributes,
+    /// What else was asked for, as far as the token tells it.
+    pub(super) others: Vec<Attribute>,
+}
+
+/// Reads the attributes that every private key has, and `others`.
+pub(super) fn values(
     module: &Module,
     session: &Session,
     handle: ObjectHandle,
-    allow_extractable: bool,
-) -> Result<FoundKey, Error> {
-    let values = session
-        .get_attributes(handle, WANTED)
-        .map_err(|error| module.error(error))?;
-    let mut attributes = KeyAttributes::default();
-    let (mut label, mut id, mut modulus, mut exponent) = (vec![], vec![], vec![], vec![]);
-    for value in values {
+    others: &[AttributeType],
+) -> Result<Values, Error> {
+    let wanted = [WANTED, others].concat();
+    let mut values = Values {
+        label: String::new(),
+        id: Vec::new(),
+        attributes: KeyAttributes::default(),
+        others: Vec::new(),
+    };
+    let attributes = &mut values.attributes;
+    for value in session
+        .get_attributes(handle, &wanted)
+        .map_err(|error| module.error(error))?
+    {
         match value {
-            Attribute::Label(bytes) => label = bytes,
-            Attribute::Id(bytes) => id = bytes,
-            Attribute::Modulus(bytes) => modulus = bytes,
-            Attribute::PublicExponent(bytes) => exponent = bytes,
+            Attribute::Label(bytes) => {
+                values.label = String::from_utf8_lossy(&bytes).into_owned();
+            }
+            Attribute::Id(bytes) => values.id = bytes,
             Attribute::Sensitive(on) => attributes.sensitive = Some(on),
             Attribute::AlwaysSensitive(on) => attributes.always_sensitive = Some(on),
             Attribute::Extractable(on) => attributes.extractable = Some(on),
@@ -98,9 +119,34 @@ pub(super) fn read(
             Attribute::Decrypt(on) => attributes.decrypt = Some(on),
             Attribute::Sign(on) => attributes.sign = Some(on),
             Attribute::Unwrap(on) => attributes.unwrap = Some(on),
+            Attribute::Derive(on) => attributes.derive = Some(on),
             Attribute::Token(on) => attributes.token = Some(on),
             Attribute::Private(on) => attributes.private = Some(on),
             Attribute::AlwaysAuthenticate(on) => attributes.always_authenticate = Some(on),
+            other => values.others.push(other),
+        }
+    }
+    Ok(values)
+}
+
+/// Reads one private RSA key.
+pub(super) fn read(
+    module: &Module,
+    session: &Session,
+    handle: ObjectHandle,
+    allow_extractable: bool,
+) -> Result<FoundKey, Error> {
+    let values = values(
+        module,
+        session,
+        handle,
+        &[AttributeType::Modulus, AttributeType::PublicExponent],
+    )?;
+    let (mut modulus, mut exponent) = (vec![], vec![]);
+    for value in values.others {
+        match value {
+            Attribute::Modulus(bytes) => modulus = bytes,
+            Attribute::PublicExponent(bytes) => exponent = bytes,
             _ => {}
         }
     }
@@ -109,14 +155,14 @@ pub(super) fn read(
     }
     let public = PublicKey::from_components(&modulus, &exponent)?;
     let spki_der = public.to_spki_der()?;
-    let (problems, waived) = judge(&attributes, public.modulus_bits(), allow_extractable);
+    let (problems, waived) = judge(&values.attributes, public.modulus_bits(), allow_extractable);
     let info = KeyInfo {
         fingerprint: KeyFingerprint::of_spki(&spki_der),
-        label: String::from_utf8_lossy(&label).into_owned(),
-        id,
+        label: values.label,
+        id: values.id,
         modulus_bits: public.modulus_bits(),
         spki_der,
-        attributes,
+        attributes: values.attributes,
         problems,
         waived,
     };
@@ -136,6 +182,8 @@ fn exponent_of_public_half(
     let template = [
         Attribute::Class(ObjectClass::PUBLIC_KEY),
         Attribute::KeyType(KeyType::RSA),
+        // Not one of the session objects for encryption: a stranger's key may have this modulus and another exponent.
+        Attribute::Token(true),
         Attribute::Modulus(modulus.to_vec()),
     ];
     let handles = session
@@ -157,26 +205,43 @@ fn exponent_of_public_half(
     }
 }
 
-/// Why a key is refused, and what is waived by the development switch.
+/// What is wrong with the protection of a key, whatever it is for.
+pub(super) fn judge_protection(attributes: &KeyAttributes) -> Vec<KeyProblem> {
+    [
+        (attributes.sensitive != Some(true)).then_some(KeyProblem::NotSensitive),
+        (attributes.extractable != Some(false)).then_some(KeyProblem::Extractable),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// What is wrong with the length of an RSA key, whatever it is for.
+pub(super) const fn judge_modulus(modulus_bits: u32) -> Option<KeyProblem> {
+    match modulus_bits {
+        ..2048 => Some(KeyProblem::ModulusTooShort),
+        2048..=4096 => None,
+        4097.. => Some(KeyProblem::ModulusTooLong),
+    }
+}
+
+/// Why a key is refused for decryption, and what is waived by the development switch.
 fn judge(
     attributes: &KeyAttributes,
     modulus_bits: u32,
     allow_extractable: bool,
 ) -> (Vec<KeyProblem>, Vec<KeyProblem>) {
-    let protection = [
-        (attributes.sensitive != Some(true)).then_some(KeyProblem::NotSensitive),
-        (attributes.extractable != Some(false)).then_some(KeyProblem::Extractable),
-    ];
-    let rest = [
+    let protection = judge_protection(attributes);
+    let mut problems: Vec<_> = [
         (attributes.decrypt != Some(true)).then_some(KeyProblem::NotForDecryption),
         (attributes.sign == Some(true) || attributes.unwrap == Some(true))
             .then_some(KeyProblem::OtherUses),
         (attributes.always_authenticate == Some(true)).then_some(KeyProblem::AlwaysAuthenticate),
-        (modulus_bits < 2048).then_some(KeyProblem::ModulusTooShort),
-        (modulus_bits > 4096).then_some(KeyProblem::ModulusTooLong),
-    ];
-    let protection = protection.into_iter().flatten().collect();
-    let mut problems: Vec<_> = rest.into_iter().flatten().collect();
+        judge_modulus(modulus_bits),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
     if allow_extractable {
         (problems, protection)
     } else {

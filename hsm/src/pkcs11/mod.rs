@@ -6,6 +6,7 @@ mod counters;
 mod discovery;
 mod encryption;
 mod generate;
+mod key_pair;
 mod keys;
 mod login;
 mod mechanisms;
@@ -16,6 +17,7 @@ mod public_objects;
 mod queue;
 mod raw;
 mod setup;
+mod signing;
 mod softhsm;
 mod worker;
 
@@ -29,6 +31,7 @@ use fips::secret::SecretBytes;
 
 pub use generate::GenerateKey;
 pub use setup::{init_token, list_tokens};
+pub use signing::GenerateSigningKey;
 
 use crate::custody::{Capabilities, Custody, Health, Operation};
 use crate::padding::Padding;

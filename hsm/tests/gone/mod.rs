@@ -3,7 +3,9 @@
 
 use std::path::Path;
 
-use hsm::{Custody, ErrorClass, KeyFingerprint, Padding};
+use fips::sign::KeyKind;
+use hsm::pkcs11::GenerateSigningKey;
+use hsm::{Custody, ErrorClass, KeyFingerprint, Padding, SigningKeyName};
 
 use crate::support::{Module, TestToken, encrypt};
 
@@ -18,6 +20,14 @@ fn move_entries(from: &Path, to: &Path) {
 pub fn a_token_that_goes_away_is_never_taken_for_bad_input(module: &'static Module, fails: bool) {
     let token = TestToken::new(module);
     let (custody, key) = token.open_with_key();
+    let signing = custody
+        .generate_signing_key(&GenerateSigningKey {
+            label: "report".into(),
+            kind: KeyKind::EcP256,
+        })
+        .unwrap();
+    let name = SigningKeyName::Fingerprint(signing.fingerprint);
+    custody.sign(&name, b"message").unwrap();
     let ciphertexts: Vec<_> = Padding::ALL
         .into_iter()
         .map(|padding| (padding, encrypt(&key.spki_der, padding, b"message")))
@@ -49,6 +59,12 @@ pub fn a_token_that_goes_away_is_never_taken_for_bad_input(module: &'static Modu
         let unknown = custody.decrypt(&stranger, Padding::OaepSha1, &[1; 256]);
         assert_eq!(unknown.err().unwrap().class(), ErrorClass::Token);
         assert_eq!(custody.keys().err().unwrap().class(), ErrorClass::Token);
+        for error in [
+            custody.sign(&name, b"message").err(),
+            custody.signing_keys().err(),
+        ] {
+            assert_eq!(error.unwrap().class(), ErrorClass::Token);
+        }
         let health = custody.health();
         assert!(health.needs_restart);
         assert!(health.reconnects > 0 && health.generation > 0);
@@ -64,5 +80,6 @@ pub fn a_token_that_goes_away_is_never_taken_for_bad_input(module: &'static Modu
             .unwrap();
         assert_eq!(plain.expose(), b"message");
     }
+    custody.sign(&name, b"message").unwrap();
     assert!(!custody.health().needs_restart);
 }

@@ -15,6 +15,10 @@ const KEPT: usize = 64;
 /// One session, so that it is known which one an object belongs to.
 fn open_with_one_session(token: &TestToken) -> (Pkcs11Custody, Padding) {
     drop(token.open_with_key());
+    open_again_with_one_session(token)
+}
+
+fn open_again_with_one_session(token: &TestToken) -> (Pkcs11Custody, Padding) {
     let mut config = token.config();
     config.threads = 1;
     let custody = Pkcs11Custody::open(config).unwrap();
@@ -125,17 +129,17 @@ pub fn the_objects_are_bounded_and_the_least_recently_used_goes(token: &TestToke
 }
 
 pub fn objects_go_away_with_their_session(token: &TestToken) {
-    let (custody, padding) = open_with_one_session(token);
+    drop(token.open_with_key());
     // Keeps the module initialised, and looks.
     let witness = token.open();
     let session = session_beside(token, &witness);
-    let custody_key = custody.keys().unwrap().remove(0).spki_der;
     let before = public_session_objects(&session);
+    let (custody, padding) = open_again_with_one_session(token);
+    let custody_key = custody.keys().unwrap().remove(0).spki_der;
     for key in public_keys(&custody_key, 5) {
         encrypt(&custody, &key, padding);
     }
-    assert_eq!(public_session_objects(&session), before + 5);
+    assert!(public_session_objects(&session) >= before + 5);
     drop(custody);
-    // The object of its probe is gone as well.
-    assert_eq!(public_session_objects(&session), before - 1);
+    assert_eq!(public_session_objects(&session), before);
 }

@@ -9,9 +9,11 @@
 
 mod encryption;
 mod probing;
+mod signing;
 
 pub use encryption::*;
 pub use probing::*;
+pub use signing::*;
 
 use std::sync::Barrier;
 
@@ -476,6 +478,14 @@ macro_rules! custody_suite {
             the_objects_are_bounded_and_the_least_recently_used_goes
             objects_go_away_with_their_session
             the_token_shows_the_same_when_it_makes_the_known_ciphertexts_itself
+            a_signing_key_signs_and_does_nothing_else
+            a_signature_on_every_curve_verifies
+            a_signing_key_is_no_custody_key_nor_the_reverse
+            a_label_is_used_once_whatever_the_key_is_for
+            a_key_that_signs_and_decrypts_is_refused_for_both
+            a_signing_key_that_could_leave_is_refused
+            a_label_of_two_signing_keys_is_ambiguous_and_the_fingerprint_decides
+            a_signing_key_of_an_odd_size_is_not_generated
             a_wrong_pin_is_tried_once
             a_token_that_is_not_there_is_named
             reports_hold_no_secret_and_are_json

@@ -25,7 +25,7 @@ pub const USER_PIN: &str = "test-user-pin";
 const SO_PIN: &str = "test-so-pin";
 
 /// More slots than one test program has tests.
-const KRYOPTIC_SLOTS: usize = 32;
+const KRYOPTIC_SLOTS: usize = 48;
 
 /// A PKCS#11 module and the folder of its tokens.
 pub struct Module {

@@ -1,0 +1,126 @@
+//! Generation of a key pair on the token: what custody keys and signing keys have in common.
+
+use cryptoki::error::{Error as CryptokiError, RvError};
+use cryptoki::mechanism::Mechanism;
+use cryptoki::object::{Attribute, KeyType, ObjectClass, ObjectHandle};
+use cryptoki::session::Session;
+
+use super::module::Module;
+use crate::Error;
+use crate::error::Refusal;
+
+/// Length of a CKA_ID that is chosen here, in bytes.
+pub(super) const ID_BYTES: usize = 20;
+
+/// Both halves of a pair.
+#[derive(Clone, Copy)]
+pub(super) struct Pair {
+    pub(super) public: ObjectHandle,
+    pub(super) private: ObjectHandle,
+}
+
+/// What is asked of the token.
+pub(super) struct Template {
+    pub(super) mechanism: Mechanism<'static>,
+    /// The name of the mechanism, as the standard writes it.
+    pub(super) mechanism_name: &'static str,
+    pub(super) public: Vec<Attribute>,
+    pub(super) private: Vec<Attribute>,
+    /// Attributes of the private half that tokens may not know. Nothing is lost without them.
+    pub(super) private_if_known: Vec<Attribute>,
+}
+
+/// The attributes that both halves of every pair have.
+pub(super) fn common(key_type: KeyType, label: &str, id: &[u8]) -> Vec<Attribute> {
+    vec![
+        Attribute::KeyType(key_type),
+        Attribute::Token(true),
+        Attribute::Label(label.as_bytes().to_vec()),
+        Attribute::Id(id.to_vec()),
+    ]
+}
+
+/// # Errors
+/// [`Error::Internal`] if there are no random bytes.
+pub(super) fn random_id() -> Result<Vec<u8>, Error> {
+    let mut id = vec![0; ID_BYTES];
+    fips::random::fill(&mut id).map_err(|_| Error::Internal("no random bytes"))?;
+    Ok(id)
+}
+
+/// # Errors
+/// [`Error::LabelInUse`] if any key of the token, of whatever kind, has this label.
+pub(super) fn label_is_free(module: &Module, session: &Session, label: &str) -> Result<(), Error> {
+    for class in [ObjectClass::PRIVATE_KEY, ObjectClass::PUBLIC_KEY] {
+        let template = [
+            Attribute::Class(class),
+            Attribute::Label(label.as_bytes().to_vec()),
+        ];
+        let same = session
+            .find_objects(&template)
+            .map_err(|error| module.error(error))?;
+        if !same.is_empty() {
+            return Err(Error::LabelInUse(label.to_owned()));
+        }
+    }
+    Ok(())
+}
+
+/// Generates the pair.
+///
+/// # Errors
+/// [`Error::MechanismNotSupported`] or [`Error::Generation`] if the token will not, [`Error::Token`] if it cannot at the moment.
+pub(super) fn generate(
+    module: &Module,
+    session: &Session,
+    template: &Template,
+) -> Result<Pair, Error> {
+    let mut strict = template.private.clone();
+    strict.extend_from_slice(&template.private_if_known);
+    let generate = |private: &[Attribute]| {
+        session.generate_key_pair(&template.mechanism, &template.public, private)
+    };
+    let result = match generate(&strict) {
+        Err(CryptokiError::Pkcs11(
+            RvError::AttributeTypeInvalid
+            | RvError::AttributeValueInvalid
+            | RvError::TemplateInconsistent,
+            _,
+        )) => generate(&template.private),
+        other => other,
+    };
+    match result {
+        Ok((public, private)) => Ok(Pair { public, private }),
+        Err(CryptokiError::Pkcs11(
+            rv @ (RvError::MechanismInvalid | RvError::FunctionNotSupported),
+            function,
+        )) => Err(Error::MechanismNotSupported {
+            mechanism: template.mechanism_name,
+            refusal: Refusal::new(function, rv),
+        }),
+        // Return values by which the token says that it will not, as opposed to cannot at the moment.
+        Err(CryptokiError::Pkcs11(
+            rv @ (RvError::AttributeTypeInvalid
+            | RvError::AttributeValueInvalid
+            | RvError::AttributeReadOnly
+            | RvError::TemplateInconsistent
+            | RvError::TemplateIncomplete
+            | RvError::KeySizeRange
+            | RvError::MechanismParamInvalid
+            | RvError::CurveNotSupported
+            | RvError::TokenWriteProtected
+            | RvError::DomainParamsInvalid),
+            function,
+        )) => Err(Error::Generation(Refusal::new(function, rv))),
+        Err(other) => Err(module.error(other)),
+    }
+}
+
+/// Destroys a pair that is not what it should be.
+pub(super) fn destroy(session: &Session, pair: Pair) {
+    for half in [pair.private, pair.public] {
+        if let Err(error) = session.destroy_object(half) {
+            tracing::error!(%error, "a key that was generated wrongly could not be destroyed");
+        }
+    }
+}

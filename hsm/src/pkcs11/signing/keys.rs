@@ -1,0 +1,273 @@
+//! The private keys on a token that may sign.
+
+use cryptoki::object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle};
+use cryptoki::session::Session;
+use fips::ec::Curve;
+use fips::sign::SignatureAlgorithm;
+
+use super::ec;
+use crate::Error;
+use crate::key::{KeyAttributes, KeyFingerprint, KeyProblem};
+use crate::pkcs11::keys as private_keys;
+use crate::pkcs11::module::Module;
+use crate::signing::{SigningKeyInfo, SigningKeyName};
+
+/// A private key and its handle, for use at once.
+pub(super) struct FoundSigningKey<H = ObjectHandle> {
+    pub(super) handle: H,
+    pub(super) info: SigningKeyInfo,
+}
+
+/// Every private key with CKA_SIGN: RSA, and elliptic-curve keys on the curves that can be verified here.
+///
+/// # Errors
+/// [`Error::Token`] if the token does not answer.
+pub(super) fn scan(module: &Module, session: &Session) -> Result<Vec<FoundSigningKey>, Error> {
+    let mut found = Vec::new();
+    for key_type in [KeyType::RSA, KeyType::EC] {
+        let template = [
+            Attribute::Class(ObjectClass::PRIVATE_KEY),
+            Attribute::KeyType(key_type),
+            Attribute::Sign(true),
+        ];
+        for handle in private_keys::find(module, session, &template)? {
+            let key = if key_type == KeyType::RSA {
+                read_rsa(module, session, handle)
+            } else {
+                read_ec(module, session, handle, None)
+            };
+            match key {
+                Ok(key) => found.push(key),
+                // A key that cannot be used anyway must not hide the others.
+                Err(Error::InvalidPublicKey(reason)) => {
+                    tracing::debug!(reason, "a key that may sign is left out");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The one key that is meant. If the same key is there twice, a usable one.
+///
+/// # Errors
+/// [`Error::SigningKeyNotFound`], [`Error::SigningKeyAmbiguous`].
+pub(super) fn choose<H>(
+    mut found: Vec<FoundSigningKey<H>>,
+    name: &SigningKeyName,
+) -> Result<FoundSigningKey<H>, Error> {
+    found.retain(|key| match name {
+        SigningKeyName::Label(label) => key.info.label == *label,
+        SigningKeyName::Fingerprint(fingerprint) => key.info.fingerprint == *fingerprint,
+    });
+    found.sort_by_key(|key| (key.info.fingerprint, key.info.problems.len()));
+    found.dedup_by_key(|key| key.info.fingerprint);
+    let count = found.len();
+    match found.pop() {
+        None => Err(Error::SigningKeyNotFound(name.clone())),
+        Some(_) if count > 1 => Err(Error::SigningKeyAmbiguous {
+            name: name.clone(),
+            count,
+        }),
+        Some(key) => Ok(key),
+    }
+}
+
+/// Reads a private RSA key as one that signs.
+pub(super) fn read_rsa(
+    module: &Module,
+    session: &Session,
+    handle: ObjectHandle,
+) -> Result<FoundSigningKey, Error> {
+    let key = private_keys::read(module, session, handle, false)?.info;
+    let mut problems = judge(&key.attributes);
+    problems.extend(private_keys::judge_modulus(key.modulus_bits));
+    Ok(FoundSigningKey {
+        handle,
+        info: SigningKeyInfo {
+            fingerprint: key.fingerprint,
+            label: key.label,
+            id: key.id,
+            algorithm: SignatureAlgorithm::RsaPssSha256,
+            spki_der: key.spki_der,
+            attributes: key.attributes,
+            problems,
+        },
+    })
+}
+
+/// Reads a private elliptic-curve key. `public`: its public half; `None` looks for it.
+pub(super) fn read_ec(
+    module: &Module,
+    session: &Session,
+    handle: ObjectHandle,
+    public: Option<ObjectHandle>,
+) -> Result<FoundSigningKey, Error> {
+    let values = private_keys::values(module, session, handle, &[AttributeType::EcParams])?;
+    let curve = values
+        .others
+        .iter()
+        .find_map(|value| match value {
+            Attribute::EcParams(parameters) => ec::curve(parameters),
+            _ => None,
+        })
+        .ok_or(Error::InvalidPublicKey(
+            "the curve is not P-256, P-384 or P-521",
+        ))?;
+    let public = match public {
+        Some(public) => public,
+        None => public_half(module, session, &values.id)?,
+    };
+    let spki_der = session
+        .get_attributes(public, &[AttributeType::EcPoint])
+        .map_err(|error| module.error(error))?
+        .into_iter()
+        .find_map(|value| match value {
+            Attribute::EcPoint(point) => ec::spki_der(curve, &point),
+            _ => None,
+        })
+        .ok_or(Error::InvalidPublicKey(
+            "the token does not show an uncompressed point",
+        ))?;
+    Ok(FoundSigningKey {
+        handle,
+        info: SigningKeyInfo {
+            fingerprint: KeyFingerprint::of_spki(&spki_der),
+            label: values.label,
+            id: values.id,
+            algorithm: match curve {
+                Curve::P256 => SignatureAlgorithm::EcdsaP256Sha256,
+                Curve::P384 => SignatureAlgorithm::EcdsaP384Sha384,
+                Curve::P521 => SignatureAlgorithm::EcdsaP521Sha512,
+            },
+            spki_der,
+            problems: judge(&values.attributes),
+            attributes: values.attributes,
+        },
+    })
+}
+
+/// A private elliptic-curve key has no public point (PKCS#11, elliptic curve private key objects): the public key object with the
+/// same CKA_ID does. If that one belongs to another key after all, no signature verifies.
+fn public_half(module: &Module, session: &Session, id: &[u8]) -> Result<ObjectHandle, Error> {
+    let template = [
+        Attribute::Class(ObjectClass::PUBLIC_KEY),
+        Attribute::KeyType(KeyType::EC),
+        Attribute::Token(true),
+        Attribute::Id(id.to_vec()),
+    ];
+    match *private_keys::find(module, session, &template)? {
+        [public] => Ok(public),
+        [] => Err(Error::InvalidPublicKey("there is no public half")),
+        _ => Err(Error::InvalidPublicKey("there are several public halves")),
+    }
+}
+
+/// Why a key is refused for signing.
+fn judge(attributes: &KeyAttributes) -> Vec<KeyProblem> {
+    let KeyAttributes {
+        sign,
+        decrypt,
+        unwrap,
+        derive,
+        always_authenticate,
+        ..
+    } = attributes;
+    let other_use = [decrypt, unwrap, derive].contains(&&Some(true));
+    let mut problems = private_keys::judge_protection(attributes);
+    problems.extend(
+        [
+            (*sign != Some(true)).then_some(KeyProblem::NotForSigning),
+            other_use.then_some(KeyProblem::NotForSigningAlone),
+            (*always_authenticate == Some(true)).then_some(KeyProblem::AlwaysAuthenticate),
+        ]
+        .into_iter()
+        .flatten(),
+    );
+    problems
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, missing_docs)]
+    use super::*;
+
+    fn good() -> KeyAttributes {
+        KeyAttributes {
+            sensitive: Some(true),
+            extractable: Some(false),
+            sign: Some(true),
+            ..KeyAttributes::default()
+        }
+    }
+
+    fn found(label: &str, number: u8, problems: Vec<KeyProblem>) -> FoundSigningKey<()> {
+        FoundSigningKey {
+            handle: (),
+            info: SigningKeyInfo {
+                fingerprint: KeyFingerprint::from_bytes([number; 32]),
+                label: label.to_owned(),
+                id: Vec::new(),
+                algorithm: SignatureAlgorithm::EcdsaP256Sha256,
+                spki_der: Vec::new(),
+                attributes: good(),
+                problems,
+            },
+        }
+    }
+
+    #[test]
+    fn a_key_that_does_not_say_how_it_is_protected_does_not_sign() {
+        assert_eq!(judge(&good()), []);
+        assert_eq!(
+            judge(&KeyAttributes::default()),
+            [
+                KeyProblem::NotSensitive,
+                KeyProblem::Extractable,
+                KeyProblem::NotForSigning
+            ]
+        );
+    }
+
+    #[test]
+    fn a_key_with_another_use_does_not_sign() {
+        for other in [
+            KeyAttributes {
+                decrypt: Some(true),
+                ..good()
+            },
+            KeyAttributes {
+                unwrap: Some(true),
+                ..good()
+            },
+            KeyAttributes {
+                derive: Some(true),
+                ..good()
+            },
+        ] {
+            assert_eq!(judge(&other), [KeyProblem::NotForSigningAlone]);
+        }
+    }
+
+    #[test]
+    fn of_two_copies_the_usable_one_is_taken_and_two_keys_are_ambiguous() {
+        let label = SigningKeyName::Label("report".into());
+        let copies = || {
+            vec![
+                found("report", 1, vec![KeyProblem::Extractable]),
+                found("report", 1, Vec::new()),
+                found("other", 2, Vec::new()),
+            ]
+        };
+        assert!(choose(copies(), &label).unwrap().info.is_usable());
+
+        let mut several = copies();
+        several.push(found("report", 3, Vec::new()));
+        let error = choose(several, &label).err().unwrap();
+        assert!(matches!(error, Error::SigningKeyAmbiguous { count: 2, .. }));
+        let missing = SigningKeyName::Fingerprint(KeyFingerprint::from_bytes([9; 32]));
+        let error = choose(copies(), &missing).err().unwrap();
+        assert!(matches!(error, Error::SigningKeyNotFound(name) if name == missing));
+    }
+}

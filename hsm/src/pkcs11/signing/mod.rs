@@ -1,0 +1,167 @@
+//! Signatures by keys on the token that do nothing else.
+//!
+//! The message is hashed by the module, so that it need not travel to the token and every token does the same: CKM_ECDSA and
+//! CKM_RSA_PKCS_PSS, which take digests. A signature is verified by the module before anybody gets it.
+
+mod ec;
+mod generate;
+mod keys;
+
+use cryptoki::context::Function;
+use cryptoki::error::Error as CryptokiError;
+use cryptoki::mechanism::rsa::{PkcsMgfType, PkcsPssParams};
+use cryptoki::mechanism::{Mechanism, MechanismType};
+use cryptoki::session::Session;
+use fips::sign::SignatureAlgorithm;
+
+pub use generate::GenerateSigningKey;
+
+use super::Pkcs11Custody;
+use super::counters::count;
+use super::mechanisms::means_unsupported;
+use super::module::Module;
+use super::worker::Worker;
+use crate::custody::Operation;
+use crate::error::Refusal;
+use crate::signing::{SigningKeyInfo, SigningKeyName, TokenSignature};
+use crate::{Error, KeyFingerprint};
+use keys::FoundSigningKey;
+
+impl Pkcs11Custody {
+    /// Generates a signing key: sensitive, not extractable, private, for signatures only. It is no custody key, and never
+    /// becomes one. It has signed once, and that signature was verified.
+    ///
+    /// # Errors
+    /// [`Error::ModulusBits`], [`Error::LabelInUse`], [`Error::MechanismNotSupported`] or [`Error::Generation`] if the token
+    /// refuses, [`Error::GeneratedKeyRefused`] or [`Error::WrongSignature`] if it generated something else (which was
+    /// destroyed), [`Error::Token`].
+    pub fn generate_signing_key(&self, key: &GenerateSigningKey) -> Result<SigningKeyInfo, Error> {
+        let request = key.clone();
+        self.submit(Operation::Generate, move |worker| {
+            // Not tried again, like the generation of a custody key.
+            generate::generate(worker, &request)
+        })
+    }
+
+    /// Every private key on the token that may sign (CKA_SIGN): RSA, and on P-256, P-384 or P-521 with exactly one public key
+    /// object of the same CKA_ID; usable or not, read afresh. RSA keys among them are in [`keys`](crate::Custody::keys) as well, with
+    /// the reason why they are refused there.
+    ///
+    /// # Errors
+    /// [`Error::Token`] if the token does not answer.
+    pub fn signing_keys(&self) -> Result<Vec<SigningKeyInfo>, Error> {
+        self.submit(Operation::ListKeys, |worker| {
+            worker.with_recovery(Worker::list_signing_keys)
+        })
+    }
+
+    /// Signs `message` on the token: ECDSA with the hash that fits the curve, RSASSA-PSS with SHA-256 for RSA keys. The
+    /// message is hashed by the module, and the signature verified by it before it is given out.
+    ///
+    /// # Errors
+    /// [`Error::SigningKeyNotFound`], [`Error::SigningKeyAmbiguous`], [`Error::KeyRefused`], [`Error::MechanismNotSupported`],
+    /// [`Error::WrongSignature`]: for the operator. [`Error::Token`] if the token does not answer.
+    pub fn sign(&self, key: &SigningKeyName, message: &[u8]) -> Result<TokenSignature, Error> {
+        let (key, message) = (key.clone(), message.to_vec());
+        self.submit(Operation::Sign, move |worker| {
+            let signature = worker.with_recovery(|worker| worker.sign(&key, &message))?;
+            count(&worker.shared().counters.signatures);
+            Ok(signature)
+        })
+    }
+}
+
+impl Worker {
+    /// Every key that may sign, and one that was there before and is not any more.
+    fn scan_signing(&mut self) -> Result<(Vec<FoundSigningKey>, Option<KeyFingerprint>), Error> {
+        let (shared, open) = self.parts()?;
+        let found = keys::scan(&shared.module, &open.session)?;
+        let seen: Vec<_> = found.iter().map(|key| key.info.fingerprint).collect();
+        Ok((found, shared.cache.compare_signing(&seen)))
+    }
+
+    /// What is known about every key that may sign. A token that had some and shows none is in trouble, not empty.
+    fn list_signing_keys(&mut self) -> Result<Vec<SigningKeyInfo>, Error> {
+        match self.scan_signing()? {
+            (found, Some(missing)) if found.is_empty() => Err(Error::KeyVanished(missing)),
+            (found, _) => Ok(found.into_iter().map(|key| key.info).collect()),
+        }
+    }
+
+    /// Signs with the key that is meant.
+    fn sign(&mut self, name: &SigningKeyName, message: &[u8]) -> Result<TokenSignature, Error> {
+        let (found, missing) = self.scan_signing()?;
+        let key = match (keys::choose(found, name), missing) {
+            // A name that was never right is the operator's mistake, but only if the token shows everything that it had.
+            (Err(Error::SigningKeyNotFound(_)), Some(missing)) => {
+                return Err(Error::KeyVanished(missing));
+            }
+            (key, _) => key?,
+        };
+        if !key.info.is_usable() {
+            return Err(Error::KeyRefused {
+                fingerprint: key.info.fingerprint,
+                problems: key.info.problems,
+            });
+        }
+        let (shared, open) = self.parts()?;
+        sign(&shared.module, &open.session, &key, message)
+    }
+}
+
+/// Signs, and verifies before anybody gets the signature.
+fn sign(
+    module: &Module,
+    session: &Session,
+    key: &FoundSigningKey,
+    message: &[u8],
+) -> Result<TokenSignature, Error> {
+    let algorithm = key.info.algorithm;
+    let (mechanism, mechanism_name) = mechanism(algorithm);
+    let digest = fips::digest::digest(algorithm.hash(), message);
+    let raw = match session.sign(&mechanism, key.handle, digest.as_ref()) {
+        Ok(raw) => raw,
+        Err(CryptokiError::Pkcs11(rv, Function::SignInit)) if means_unsupported(rv) => {
+            return Err(Error::MechanismNotSupported {
+                mechanism: mechanism_name,
+                refusal: Refusal::new(Function::SignInit, rv),
+            });
+        }
+        Err(other) => return Err(module.error(other)),
+    };
+    let wrong = || Error::WrongSignature(key.info.fingerprint);
+    let signature = match algorithm.curve() {
+        Some(curve) => ec::signature_der(curve, &raw).ok_or_else(wrong)?,
+        None => raw,
+    };
+    match fips::sign::verify(algorithm, &key.info.spki_der, message, &signature) {
+        Ok(()) => Ok(TokenSignature {
+            algorithm,
+            spki_der: key.info.spki_der.clone(),
+            signature,
+        }),
+        // A key on the curve of another, or none at all, is as wrong as the signature.
+        Err(
+            fips::Error::Verification
+            | fips::Error::MalformedKey { .. }
+            | fips::Error::KeyMismatch { .. }
+            | fips::Error::KeySize { .. }
+            | fips::Error::UnsupportedKey { .. },
+        ) => Err(wrong()),
+        Err(_) => Err(Error::Internal("the module could not verify a signature")),
+    }
+}
+
+/// The mechanism that signs a digest, and its name in the standard.
+fn mechanism(algorithm: SignatureAlgorithm) -> (Mechanism<'static>, &'static str) {
+    if algorithm.curve().is_some() {
+        return (Mechanism::Ecdsa, "CKM_ECDSA");
+    }
+    // The only one that `keys` gives to RSA keys: SHA-256, MGF1 with SHA-256, salt as long as the digest.
+    let parameters = PkcsPssParams {
+        hash_alg: MechanismType::SHA256,
+        mgf: PkcsMgfType::MGF1_SHA256,
+        s_len: 32_u64.into(),
+    };
+    (Mechanism::RsaPkcsPss(parameters), "CKM_RSA_PKCS_PSS")
+}

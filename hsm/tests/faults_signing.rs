@@ -1,0 +1,73 @@
+//! Signatures by a token that breaks or computes wrongly. One test, for there is one control file.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod support;
+
+use fips::sign::{KeyKind, verify};
+use hsm::pkcs11::{GenerateSigningKey, Pkcs11Custody};
+use hsm::{Custody, ErrorClass, SigningKeyInfo, SigningKeyName};
+use support::{TestToken, command, faulty_softhsm};
+
+const MESSAGE: &[u8] = b"a report";
+
+fn generate(
+    custody: &Pkcs11Custody,
+    label: &str,
+    kind: KeyKind,
+) -> Result<SigningKeyInfo, hsm::Error> {
+    custody.generate_signing_key(&GenerateSigningKey {
+        label: label.into(),
+        kind,
+    })
+}
+
+#[test]
+fn a_signature_that_does_not_verify_is_not_given_out_and_a_broken_token_is_told_from_it() {
+    let (module, control) = faulty_softhsm();
+    let token = TestToken::new(module);
+    let custody = token.open();
+    for (label, kind) in [("ec", KeyKind::EcP384), ("rsa", KeyKind::Rsa(2048))] {
+        let key = generate(&custody, label, kind).unwrap();
+        let name = SigningKeyName::Label(label.into());
+        let works = || {
+            let signed = custody.sign(&name, MESSAGE).unwrap();
+            verify(key.algorithm, &key.spki_der, MESSAGE, &signed.signature).unwrap();
+        };
+        works();
+
+        command(&control, "wrong-signature");
+        let before = custody.health();
+        let error = custody.sign(&name, MESSAGE).unwrap_err();
+        assert_eq!(error.code(), "wrong_signature");
+        assert_eq!(error.class(), ErrorClass::Configuration);
+        let after = custody.health();
+        assert_eq!(after.signatures, before.signatures);
+        assert_eq!(after.token_failures, before.token_failures);
+
+        // Nor is a key kept whose first signature is wrong.
+        let new = format!("{label}-new");
+        let error = generate(&custody, &new, kind).unwrap_err();
+        assert_eq!(error.code(), "wrong_signature");
+        command(&control, "");
+        assert_eq!(
+            custody
+                .signing_keys()
+                .unwrap()
+                .iter()
+                .filter(|key| key.label == new)
+                .count(),
+            0
+        );
+        generate(&custody, &new, kind).unwrap();
+
+        command(&control, "device-error");
+        let before = custody.health();
+        let error = custody.sign(&name, MESSAGE).unwrap_err();
+        assert_eq!(error.class(), ErrorClass::Token, "{error}");
+        let after = custody.health();
+        assert_eq!(after.reconnects, before.reconnects + 1);
+        assert_eq!(after.token_failures, before.token_failures + 1);
+        command(&control, "");
+        works();
+    }
+}

@@ -1,0 +1,295 @@
+//! Signing keys: what they sign verifies, they do nothing else, and no custody key is one of them.
+
+use cryptoki::mechanism::Mechanism;
+use cryptoki::object::Attribute;
+use fips::ec::Curve;
+use fips::sign::{KeyKind, SignatureAlgorithm, verify};
+use hsm::pkcs11::{GenerateKey, GenerateSigningKey, Pkcs11Custody};
+use hsm::{
+    Custody, Error, ErrorClass, KeyFingerprint, KeyProblem, Padding, SigningKeyInfo,
+    SigningKeyName, TokenSignature,
+};
+
+use super::{error, generate_beside};
+use crate::support::{TestToken, session_beside};
+
+const MESSAGE: &[u8] = b"a report";
+
+fn generate(custody: &Pkcs11Custody, label: &str, kind: KeyKind) -> SigningKeyInfo {
+    custody
+        .generate_signing_key(&GenerateSigningKey {
+            label: label.into(),
+            kind,
+        })
+        .unwrap()
+}
+
+fn label(text: &str) -> SigningKeyName {
+    SigningKeyName::Label(text.into())
+}
+
+fn assert_verifies(signature: &TokenSignature, key: &SigningKeyInfo) {
+    assert_eq!(signature.algorithm, key.algorithm);
+    assert_eq!(signature.spki_der, key.spki_der);
+    let check = |message| {
+        verify(
+            signature.algorithm,
+            &signature.spki_der,
+            message,
+            &signature.signature,
+        )
+    };
+    check(MESSAGE).unwrap();
+    assert!(check(b"another report").is_err());
+}
+
+/// Generates a pair on a curve past custody.
+fn generate_ec_beside(
+    token: &TestToken,
+    custody: &Pkcs11Custody,
+    curve_oid: &[u8],
+    id: u8,
+    private: &[Attribute],
+) {
+    let both = [
+        Attribute::Token(true),
+        Attribute::Label(b"beside".to_vec()),
+        Attribute::Id(vec![id]),
+    ];
+    let public = [&both[..], &[Attribute::EcParams(curve_oid.to_vec())]].concat();
+    let private = [&both[..], &[Attribute::Private(true)], private].concat();
+    session_beside(token, custody)
+        .generate_key_pair(&Mechanism::EccKeyPairGen, &public, &private)
+        .unwrap();
+}
+
+/// A private half as a signing key has to be.
+fn signing_only() -> [Attribute; 6] {
+    [
+        Attribute::Sensitive(true),
+        Attribute::Extractable(false),
+        Attribute::Sign(true),
+        Attribute::Decrypt(false),
+        Attribute::Unwrap(false),
+        Attribute::Derive(false),
+    ]
+}
+
+pub fn a_signing_key_signs_and_does_nothing_else(token: &TestToken) {
+    let custody = token.open();
+    let mut keys = Vec::new();
+    for (kind, algorithm) in [
+        (KeyKind::EcP256, SignatureAlgorithm::EcdsaP256Sha256),
+        (KeyKind::EcP384, SignatureAlgorithm::EcdsaP384Sha384),
+        (KeyKind::Rsa(3072), SignatureAlgorithm::RsaPssSha256),
+    ] {
+        let name = format!("report-{}", algorithm.name());
+        let key = generate(&custody, &name, kind);
+        assert_eq!((&key.label, key.algorithm), (&name, algorithm));
+        assert_eq!(key.fingerprint, KeyFingerprint::of_spki(&key.spki_der));
+        assert!(key.is_usable());
+        let attributes = &key.attributes;
+        for (name, value, expected) in [
+            ("sensitive", attributes.sensitive, true),
+            ("always_sensitive", attributes.always_sensitive, true),
+            ("extractable", attributes.extractable, false),
+            ("never_extractable", attributes.never_extractable, true),
+            ("local", attributes.local, true),
+            ("sign", attributes.sign, true),
+            ("decrypt", attributes.decrypt, false),
+            ("unwrap", attributes.unwrap, false),
+            ("derive", attributes.derive, false),
+            ("token", attributes.token, true),
+            ("private", attributes.private, true),
+        ] {
+            assert_eq!(value, Some(expected), "{name}");
+        }
+        keys.push(key);
+    }
+    // As another process finds them.
+    drop(custody);
+    let custody = token.open();
+    let mut listed = custody.signing_keys().unwrap();
+    for list in [&mut listed, &mut keys] {
+        list.sort_by_key(|key| key.fingerprint);
+    }
+    assert_eq!(listed, keys);
+    for key in &keys {
+        for name in [
+            label(&key.label),
+            SigningKeyName::Fingerprint(key.fingerprint),
+        ] {
+            assert_verifies(&custody.sign(&name, MESSAGE).unwrap(), key);
+        }
+    }
+    let health = custody.health();
+    assert_eq!(health.signatures, 6);
+    assert_eq!(health.token_failures, 0);
+    let json = serde_json::to_value(&listed).unwrap();
+    assert_eq!(json[0]["algorithm"], listed[0].algorithm.name());
+}
+
+pub fn a_signature_on_every_curve_verifies(token: &TestToken) {
+    let custody = token.open();
+    let oids: [(Curve, &[u8]); 3] = [
+        (
+            Curve::P256,
+            &[0x06, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7],
+        ),
+        (Curve::P384, &[0x06, 5, 0x2b, 0x81, 4, 0, 0x22]),
+        (Curve::P521, &[0x06, 5, 0x2b, 0x81, 4, 0, 0x23]),
+    ];
+    for (id, (_, oid)) in (1..).zip(oids) {
+        generate_ec_beside(token, &custody, oid, id, &signing_only());
+    }
+    let keys = custody.signing_keys().unwrap();
+    for (curve, _) in oids {
+        let key = keys
+            .iter()
+            .find(|key| key.algorithm.curve() == Some(curve))
+            .unwrap();
+        // Often enough for numbers with leading zeros.
+        for _ in 0..20 {
+            let name = SigningKeyName::Fingerprint(key.fingerprint);
+            assert_verifies(&custody.sign(&name, MESSAGE).unwrap(), key);
+        }
+    }
+}
+
+pub fn a_signing_key_is_no_custody_key_nor_the_reverse(token: &TestToken) {
+    let (custody, custody_key) = token.open_with_key();
+    let capabilities = custody.capabilities();
+    let rsa = generate(&custody, "rsa", KeyKind::Rsa(2048));
+    let ec = generate(&custody, "ec", KeyKind::EcP256);
+
+    let usable: Vec<_> = custody
+        .keys()
+        .unwrap()
+        .into_iter()
+        .filter(hsm::KeyInfo::is_usable)
+        .collect();
+    assert_eq!(usable, std::slice::from_ref(&custody_key));
+    let listed = custody.keys().unwrap();
+    let as_custody_key = listed
+        .iter()
+        .find(|key| key.fingerprint == rsa.fingerprint)
+        .unwrap();
+    assert_eq!(
+        as_custody_key.problems,
+        [KeyProblem::NotForDecryption, KeyProblem::OtherUses]
+    );
+    let refused = error(custody.decrypt(&rsa.fingerprint, Padding::OaepSha1, &[1; 256]));
+    assert_eq!(refused.code(), "key_refused");
+    let refused = error(custody.decrypt(&ec.fingerprint, Padding::OaepSha1, &[1; 256]));
+    assert_eq!(refused.code(), "unknown_key");
+
+    // Nor does a custody key sign.
+    assert_eq!(custody.signing_keys().unwrap().len(), 2);
+    for name in [
+        label(&custody_key.label),
+        SigningKeyName::Fingerprint(custody_key.fingerprint),
+    ] {
+        let refused = error(custody.sign(&name, MESSAGE));
+        assert_eq!(refused.code(), "signing_key_not_found");
+        assert_eq!(refused.class(), ErrorClass::Configuration);
+        assert!(refused.to_string().contains(&name.to_string()));
+    }
+    assert_eq!(custody.capabilities(), capabilities);
+    drop(custody);
+    assert_eq!(token.open().capabilities(), capabilities);
+}
+
+pub fn a_label_is_used_once_whatever_the_key_is_for(token: &TestToken) {
+    let (custody, custody_key) = token.open_with_key();
+    generate(&custody, "report", KeyKind::EcP256);
+    for taken in ["report", &custody_key.label] {
+        let again = GenerateSigningKey {
+            label: taken.into(),
+            kind: KeyKind::EcP384,
+        };
+        assert_eq!(
+            error(custody.generate_signing_key(&again)).code(),
+            "label_in_use"
+        );
+    }
+    let again = GenerateKey {
+        label: "report".into(),
+        id: None,
+        modulus_bits: 2048,
+    };
+    assert_eq!(error(custody.generate(&again)).code(), "label_in_use");
+}
+
+pub fn a_key_that_signs_and_decrypts_is_refused_for_both(token: &TestToken) {
+    let custody = token.open();
+    let mut private = signing_only();
+    private[3] = Attribute::Decrypt(true);
+    generate_beside(token, &custody, "both", &private);
+    let key = custody.signing_keys().unwrap().remove(0);
+    assert_eq!(key.problems, [KeyProblem::NotForSigningAlone]);
+    let Error::KeyRefused { problems, .. } = error(custody.sign(&label("both"), MESSAGE)) else {
+        panic!("not refused for its use");
+    };
+    assert_eq!(problems, key.problems);
+    let as_custody_key = custody.keys().unwrap().remove(0);
+    assert_eq!(as_custody_key.problems, [KeyProblem::OtherUses]);
+    let refused = error(custody.decrypt(&key.fingerprint, Padding::OaepSha1, &[1; 256]));
+    assert_eq!(refused.code(), "key_refused");
+}
+
+pub fn a_signing_key_that_could_leave_is_refused(token: &TestToken) {
+    let mut config = token.config();
+    // The switch is for custody keys.
+    config.allow_extractable_keys = true;
+    let custody = Pkcs11Custody::open(config).unwrap();
+    let mut private = signing_only();
+    private[0] = Attribute::Sensitive(false);
+    private[1] = Attribute::Extractable(true);
+    generate_beside(token, &custody, "extractable", &private);
+    let refused = error(custody.sign(&label("extractable"), MESSAGE));
+    let Error::KeyRefused { problems, .. } = &refused else {
+        panic!("{refused}");
+    };
+    assert_eq!(
+        *problems,
+        [KeyProblem::NotSensitive, KeyProblem::Extractable]
+    );
+    assert_eq!(custody.health().signatures, 0);
+}
+
+pub fn a_label_of_two_signing_keys_is_ambiguous_and_the_fingerprint_decides(token: &TestToken) {
+    const P256: &[u8] = &[0x06, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7];
+    let custody = token.open();
+    for id in [1, 2] {
+        generate_ec_beside(token, &custody, P256, id, &signing_only());
+    }
+    let refused = error(custody.sign(&label("beside"), MESSAGE));
+    assert!(matches!(
+        refused,
+        Error::SigningKeyAmbiguous { count: 2, .. }
+    ));
+    assert_eq!(refused.class(), ErrorClass::Configuration);
+    for key in custody.signing_keys().unwrap() {
+        let name = SigningKeyName::Fingerprint(key.fingerprint);
+        assert_verifies(&custody.sign(&name, MESSAGE).unwrap(), &key);
+    }
+
+    // Which public half belongs to which key cannot be told once they share an identifier.
+    generate_ec_beside(token, &custody, P256, 2, &signing_only());
+    assert_eq!(custody.signing_keys().unwrap().len(), 1);
+}
+
+pub fn a_signing_key_of_an_odd_size_is_not_generated(token: &TestToken) {
+    let custody = token.open();
+    for bits in [0, 1024, 2049, 8192, usize::MAX] {
+        let odd = GenerateSigningKey {
+            label: "odd".into(),
+            kind: KeyKind::Rsa(bits),
+        };
+        assert_eq!(
+            error(custody.generate_signing_key(&odd)).code(),
+            "modulus_bits"
+        );
+    }
+    assert!(custody.signing_keys().unwrap().is_empty());
+}
