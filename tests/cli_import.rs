@@ -436,7 +436,9 @@ fn a_service_with_another_certificate_is_not_spoken_to() {
     );
     assert_eq!(
         (ran.code, &ran.error()["code"]),
-        (1, &"service_unreachable".into())
+        (1, &"tls_certificate_bad_signature".into()),
+        "{}",
+        ran.stderr
     );
     let message = ran.error()["message"].as_str().unwrap().to_owned();
     assert!(message.contains("certificate"), "{message}");

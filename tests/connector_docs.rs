@@ -1,7 +1,8 @@
-//! docs/events.md and docs/metrics.md say what the code says. `UPDATE_DOCS=1 cargo test --test connector_docs` writes them anew.
+//! docs/events.md, docs/metrics.md and docs/tls.md say what the code says. `UPDATE_DOCS=1 cargo test --test connector_docs` writes them anew.
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+use fips::tls::{Algorithm, PeerProblem};
 use pfx_connector::telemetry::catalogue::{EventKind, Level, Log};
 use pfx_connector::telemetry::metrics::Metrics;
 use std::fmt::Write;
@@ -99,4 +100,44 @@ fn the_page_of_metrics_is_the_registry() {
         writeln!(page, "| `{name}{suffix}` | {kind} | {meaning} |").unwrap();
     }
     hold("metrics.md", &page);
+}
+
+#[test]
+fn the_page_of_tls_is_what_is_offered_and_told() {
+    let state = fips::tls::state();
+    let mut page = String::from(
+        "# TLS\n\n\
+         <!-- Made from fips/src/tls: `UPDATE_DOCS=1 cargo test --test connector_docs` -->\n\n\
+         Gateway and clients speak TLS with the validated module alone, as one composite service. Every configuration is made in one\n\
+         place, offers the following and nothing else, and is asserted to be a FIPS configuration before it is used; one that is not\n\
+         stops the start. TLS 1.2 needs the extended master secret (RFC 7627) on both sides.\n\n",
+    );
+    let names = |list: &[Algorithm]| -> String {
+        let names: Vec<_> = list
+            .iter()
+            .map(|algorithm| format!("`{}`", algorithm.name))
+            .collect();
+        names.join(", ")
+    };
+    writeln!(page, "- Versions: {}", state.versions.join(", ")).unwrap();
+    writeln!(page, "- Cipher suites: {}", names(&state.cipher_suites)).unwrap();
+    writeln!(page, "- Key exchange groups: {}", names(&state.groups)).unwrap();
+    for group in &state.groups {
+        if let Some(declared) = group.declared {
+            writeln!(page, "- Declared: {} is a {declared}.", group.name).unwrap();
+        }
+    }
+    page.push_str(
+        "\n## A peer that cannot\n\n\
+         The gateway's log says `TLS refused` with the code as `tls`, the peer's address and a hint (20 lines a minute of each code at\n\
+         most; `tls_closed` and `tls_timeout` at the level debug). The connector's events 30 and 32 have the code and the hint in the\n\
+         fields `tls` and `hint`; commands give them as the error's code and hint. A peer that ends the handshake itself sends an alert,\n\
+         most of which do not say why: that is `tls_peer_alert`, and the reason is in the peer's log.\n\n\
+         | code | meaning | what to do |\n|---|---|---|\n",
+    );
+    for problem in PeerProblem::ALL {
+        let (code, hint) = (problem.code(), problem.hint());
+        writeln!(page, "| `{code}` | {problem} | {hint} |").unwrap();
+    }
+    hold("tls.md", &page);
 }

@@ -151,9 +151,7 @@ fn requests_that_cannot_be_fulfilled_fail_with_their_reason_and_disturb_nobody()
         .map(|index| Person::make(&stack.pki, &stack.path("import"), index * 4).unwrap())
         .collect();
     for person in &people {
-        stack
-            .import(&person.user, &person.pfx, &person.password_file)
-            .unwrap();
+        stack.import(person).unwrap();
     }
     let rsa = stack.pki.device(0, DeviceKind::Rsa(2048)).unwrap();
     let ec = stack.pki.device(1, DeviceKind::Ec("P-256")).unwrap();

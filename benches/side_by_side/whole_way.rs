@@ -40,11 +40,7 @@ pub(crate) struct WholeFigures {
 impl WholeWay {
     pub(crate) fn new(ground: &Ground) -> Fallible<Self> {
         let stack = &ground.stack;
-        stack.import(
-            &ground.person.user,
-            &ground.person.pfx,
-            &ground.person.password_file,
-        )?;
+        stack.import(&ground.person)?;
         let bearer = std::fs::read_to_string(stack.path("import/mdm.token"))?;
         let tls = pfx_connector::tls::client_config(&stack.pki.tls_ca(), None)?;
         let client = reqwest::Client::builder()

@@ -1,6 +1,8 @@
 //! Files that commands read and write: read within a bound, never overwritten.
 
 use super::output::Failure;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use std::fs::OpenOptions;
 use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -29,6 +31,26 @@ pub fn read(path: &Path, limit: usize, what: &str) -> Result<Vec<u8>, Failure> {
         ));
     }
     Ok(bytes)
+}
+
+/// The certificates (DER) in the bytes of a file: every one of a PEM text, or the whole as one in DER. None of them is parsed.
+///
+/// # Errors
+/// Why a PEM text is broken.
+pub fn certificates(bytes: &[u8]) -> Result<Vec<Vec<u8>>, String> {
+    let pem = std::str::from_utf8(bytes)
+        .ok()
+        .filter(|text| text.contains("-----BEGIN"));
+    let Some(pem) = pem else {
+        return Ok(vec![bytes.to_vec()]);
+    };
+    CertificateDer::pem_slice_iter(pem.as_bytes())
+        .map(|block| {
+            block
+                .map(|der| der.to_vec())
+                .map_err(|error| error.to_string())
+        })
+        .collect()
 }
 
 /// Writes a new file with the given permission bits and has it on the disk before it returns.

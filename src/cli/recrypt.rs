@@ -13,8 +13,6 @@ use crate::engine::recrypt::chain::{self, DeviceIdentity, DeviceTrust};
 use crate::engine::recrypt::cms;
 use clap::{Args, ValueEnum};
 use hsm::{Custody, KeyInfo, Padding};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -165,22 +163,12 @@ fn device(path: &Path, anchor_files: &[PathBuf]) -> Result<DeviceIdentity, Failu
 
 fn target(path: &Path) -> Result<DeviceTarget, Failure> {
     let bytes = files::read(path, MAX_CERTIFICATE_BYTES, "the device's certificate")?;
-    let pem = std::str::from_utf8(&bytes)
-        .ok()
-        .filter(|text| text.contains("-----BEGIN"));
-    let Some(pem) = pem else {
-        return Ok(DeviceTarget {
-            certificate: Base64Bytes(bytes),
-            intermediates: Vec::new(),
-        });
-    };
     let malformed =
         |reason: &str| Failure::failed("device_malformed", format!("{}: {reason}", path.display()));
-    let mut certificates = CertificateDer::pem_slice_iter(pem.as_bytes())
-        .map(|block| block.map(|der| Base64Bytes(der.to_vec())))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| malformed(&error.to_string()))?
-        .into_iter();
+    let mut certificates = files::certificates(&bytes)
+        .map_err(|reason| malformed(&reason))?
+        .into_iter()
+        .map(Base64Bytes);
     Ok(DeviceTarget {
         certificate: certificates
             .next()

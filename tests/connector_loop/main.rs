@@ -19,3 +19,5 @@ mod proxy;
 mod service;
 mod service_faults;
 mod signals;
+#[path = "../support/tls_peer.rs"]
+mod tls_peer;

@@ -79,6 +79,11 @@ impl Bench {
     }
 
     pub(crate) fn write_config(&self, service: &Service, engine: &FakeEngine) -> PathBuf {
+        self.write_config_for(&service.url(), engine)
+    }
+
+    /// For a service that is none of ours.
+    pub(crate) fn write_config_for(&self, url: &str, engine: &FakeEngine) -> PathBuf {
         let f = self.path().display();
         let settings: String = self
             .settings
@@ -97,7 +102,6 @@ impl Bench {
              [connector.retry]\nbase_ms = 20\nmax_ms = 300\nmax_attempts = 4\n{extra}\n\
              [connector.log]\ndirectory = \"{f}/log\"\nconsole = \"off\"\n{log}",
             instance = self.instance,
-            url = service.url(),
             engine = engine.path.display(),
             extra = self.extra.join("\n"),
         );

@@ -1,6 +1,7 @@
 use crate::engine::{Answer, FakeEngine};
-use crate::process::{Bench, until};
+use crate::process::{Bench, Connector, until};
 use crate::service::{Fault, On, Service, completions};
+use crate::tls_peer::Peer;
 
 /// Puts a fault in force while requests arrive, waits until it was met a few times, heals it, and expects everything to be done.
 async fn nothing_is_lost_by(fault: Fault, on: On, expected_events: &[u16]) {
@@ -106,4 +107,25 @@ async fn a_service_whose_certificate_is_not_accepted() {
     until("it is told", || bench.count("admin", 32) >= 1).await;
     assert!(connector.stop().await.success());
     assert_eq!(service.unsettled(), 1);
+}
+
+/// Nor does it help to ask a service again that has TLS 1.2 without extended master secret: the event says what it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_whose_tls_is_not_good_enough() {
+    let bench = Bench::new();
+    let service = Peer::without_extended_master_secret(&["-tls1_2"]).serve(
+        bench.path(),
+        &bench.pki.path("server.pem"),
+        &bench.pki.path("server.key"),
+    );
+    let engine = FakeEngine::start(bench.path(), |_, _| Answer::Recrypt);
+    let config = bench.write_config_for(&format!("https://{}", service.address), &engine);
+    let connector = Connector::spawn(&config, bench.path());
+    until("it is told", || bench.count("admin", 32) >= 1).await;
+    assert!(connector.stop().await.success());
+    let events = bench.events("admin");
+    let event = events.iter().find(|event| event.id == 32).unwrap();
+    assert_eq!(event.fields["tls"], "tls_no_extended_master_secret");
+    let hint = event.fields["hint"].as_str().unwrap();
+    assert!(hint.contains("extended master secret"), "{hint}");
 }

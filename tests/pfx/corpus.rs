@@ -83,7 +83,12 @@ impl Case {
                     );
                 }
                 if let Ok(identity) = opened.identity() {
-                    assert!(identity.facts().unwrap().key_matches, "{}", self.name());
+                    assert_eq!(
+                        identity.facts().unwrap().key_matches,
+                        Some(true),
+                        "{}",
+                        self.name()
+                    );
                 }
                 let expected = (&self.row["keys"], &self.row["certs"]);
                 let found = (

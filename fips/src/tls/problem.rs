@@ -1,5 +1,7 @@
 //! Why there is no connection with a peer, as far as it is known on this side.
 
+mod words;
+
 use rustls::{AlertDescription as Alert, CertificateError, InvalidMessage, PeerIncompatible};
 use std::error::Error as StdError;
 use std::io;
@@ -13,7 +15,7 @@ use std::io;
 pub enum PeerProblem {
     /// TLS 1.2 without extended master secret (RFC 7627).
     NoExtendedMasterSecret,
-    /// Neither TLS 1.2 nor TLS 1.3; also what the peer's alert `protocol_version` says.
+    /// Neither TLS 1.2 nor TLS 1.3, or a TLS 1.2 that signs with SHA-1 alone; also what the peer's alert `protocol_version` says.
     NoCommonVersion,
     /// No AES-GCM cipher suite with ephemeral ECDH, or none that fits the server's certificate.
     NoCommonCipherSuite,
@@ -25,11 +27,13 @@ pub enum PeerProblem {
     CertificateMissing,
     /// The peer's certificate does not chain to one that is trusted here.
     CertificateUnknownIssuer,
+    /// A signature in the peer's certificate chain, or the one that it made in the handshake, does not verify.
+    CertificateBadSignature,
     /// The peer's certificate has expired or is not valid yet.
     CertificateNotInForce,
     /// The server's certificate does not name the host that was asked for.
     CertificateWrongName,
-    /// The peer's certificate cannot be used for another reason: purpose, signature, encoding, extensions.
+    /// The peer's certificate cannot be used for another reason: purpose, algorithm, encoding, extensions.
     CertificateUnusable,
     /// The peer says by an alert that it does not accept our certificate, or that it demands one.
     CertificateRefused,
@@ -60,6 +64,7 @@ impl PeerProblem {
         Self::NoCommonSignature,
         Self::CertificateMissing,
         Self::CertificateUnknownIssuer,
+        Self::CertificateBadSignature,
         Self::CertificateNotInForce,
         Self::CertificateWrongName,
         Self::CertificateUnusable,
@@ -134,7 +139,10 @@ impl PeerProblem {
             | P::Tls12NotOfferedOrEnabled
             | P::ServerDoesNotSupportTls12Or13
             | P::ServerTlsVersionIsDisabledByOurConfig
-            | P::SupportedVersionsExtensionRequired => Self::NoCommonVersion,
+            | P::SupportedVersionsExtensionRequired
+            // rustls looks for this extension before it looks at the version, and clients of TLS 1.1 and before have none
+            // (RFC 5246 section 7.4.1.4.1). One of TLS 1.2 without it would mean SHA-1, which is as good as no TLS 1.2.
+            | P::SignatureAlgorithmsExtensionRequired => Self::NoCommonVersion,
             P::NoCipherSuitesInCommon => Self::NoCommonCipherSuite,
             P::NoKxGroupsInCommon
             | P::NamedGroupsExtensionRequired
@@ -143,8 +151,7 @@ impl PeerProblem {
             | P::NoEcPointFormatsInCommon
             | P::UncompressedEcPointsRequired => Self::NoCommonGroup,
             P::NoSignatureSchemesInCommon
-            | P::NoCertificateRequestSignatureSchemesInCommon
-            | P::SignatureAlgorithmsExtensionRequired => Self::NoCommonSignature,
+            | P::NoCertificateRequestSignatureSchemesInCommon => Self::NoCommonSignature,
             _ => Self::ProtocolViolation,
         }
     }
@@ -153,6 +160,7 @@ impl PeerProblem {
         use CertificateError as C;
         match problem {
             C::UnknownIssuer => Self::CertificateUnknownIssuer,
+            C::BadSignature => Self::CertificateBadSignature,
             C::Expired
             | C::ExpiredContext { .. }
             | C::NotValidYet
@@ -178,80 +186,6 @@ impl PeerProblem {
         }
     }
 
-    /// The stable name, for logs, metrics and JSON.
-    #[must_use]
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::NoExtendedMasterSecret => "tls_no_extended_master_secret",
-            Self::NoCommonVersion => "tls_no_common_version",
-            Self::NoCommonCipherSuite => "tls_no_common_cipher_suite",
-            Self::NoCommonGroup => "tls_no_common_group",
-            Self::NoCommonSignature => "tls_no_common_signature",
-            Self::CertificateMissing => "tls_certificate_missing",
-            Self::CertificateUnknownIssuer => "tls_certificate_unknown_issuer",
-            Self::CertificateNotInForce => "tls_certificate_not_in_force",
-            Self::CertificateWrongName => "tls_certificate_wrong_name",
-            Self::CertificateUnusable => "tls_certificate_unusable",
-            Self::CertificateRefused => "tls_certificate_refused",
-            Self::PeerAlert => "tls_peer_alert",
-            Self::NotTls => "tls_not_tls",
-            Self::ProtocolViolation => "tls_protocol_violation",
-            Self::Closed => "tls_closed",
-            Self::Timeout => "tls_timeout",
-            Self::Ours => "tls_failure_of_ours",
-        }
-    }
-
-    /// What an operator can do.
-    #[must_use]
-    pub const fn hint(self) -> &'static str {
-        match self {
-            Self::NoExtendedMasterSecret => {
-                "TLS 1.2 is approved with extended master secret alone (RFC 7627): switch it on at the peer, or use TLS 1.3 there"
-            }
-            Self::NoCommonVersion => "the peer has to speak TLS 1.2 or TLS 1.3",
-            Self::NoCommonCipherSuite => {
-                "the peer has to offer AES-GCM: ECDHE with AES-128-GCM or AES-256-GCM for the kind of the server's key in TLS 1.2, TLS_AES_128_GCM_SHA256 or TLS_AES_256_GCM_SHA384 in TLS 1.3"
-            }
-            Self::NoCommonGroup => {
-                "the peer has to offer secp256r1 (P-256), secp384r1 (P-384) or X25519MLKEM768; X25519 alone is not approved"
-            }
-            Self::NoCommonSignature => {
-                "the peer has to support ECDSA with P-256 or P-384, or RSA-PSS with SHA-256 or better, as the certificate needs"
-            }
-            Self::CertificateMissing => "configure a certificate at the peer",
-            Self::CertificateUnknownIssuer => {
-                "check which certification authority issued the peer's certificate, that the peer sends its intermediates, and which authorities the configuration names here"
-            }
-            Self::CertificateNotInForce => {
-                "renew the peer's certificate; check the clocks of both machines"
-            }
-            Self::CertificateWrongName => {
-                "address the peer by a name that its certificate has as subject alternative name"
-            }
-            Self::CertificateUnusable => {
-                "check purpose (extended key usage), key size (RSA from 2048 bits) and signature algorithm of the peer's certificate chain"
-            }
-            Self::CertificateRefused => {
-                "check which authorities the peer trusts, and that the certificate configured here is in force and made for this use"
-            }
-            Self::PeerAlert => {
-                "the reason is in the peer's log; most often no cipher suite, group or signature algorithm in common (AES-GCM; P-256, P-384, X25519MLKEM768), or extended master secret missing"
-            }
-            Self::NotTls => {
-                "plain HTTP, or another protocol: check address, port and proxy; the peer has to speak TLS"
-            }
-            Self::ProtocolViolation => {
-                "check what lies between both sides, and the peer's TLS software"
-            }
-            Self::Closed => {
-                "the peer gave up, or what lies between both sides: see the peer's log; a probe of the port alone does so, too"
-            }
-            Self::Timeout => "check the network, or what connects here without a word",
-            Self::Ours => "see the log of this side",
-        }
-    }
-
     /// Whether somebody has to act before it can work, so that trying again does not help.
     #[must_use]
     pub const fn is_refusal(self) -> bool {
@@ -263,6 +197,7 @@ impl PeerProblem {
             | Self::NoCommonSignature
             | Self::CertificateMissing
             | Self::CertificateUnknownIssuer
+            | Self::CertificateBadSignature
             | Self::CertificateNotInForce
             | Self::CertificateWrongName
             | Self::CertificateUnusable
@@ -272,34 +207,6 @@ impl PeerProblem {
                 false
             }
         }
-    }
-}
-
-impl std::fmt::Display for PeerProblem {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.write_str(match self {
-            Self::NoExtendedMasterSecret => "the peer has no extended master secret",
-            Self::NoCommonVersion => "no TLS version in common",
-            Self::NoCommonCipherSuite => "no cipher suite in common",
-            Self::NoCommonGroup => "no key exchange group in common",
-            Self::NoCommonSignature => "no signature algorithm in common",
-            Self::CertificateMissing => "the peer shows no certificate",
-            Self::CertificateUnknownIssuer => "the peer's certificate is of an unknown issuer",
-            Self::CertificateNotInForce => "the peer's certificate has expired or is not valid yet",
-            Self::CertificateWrongName => {
-                "the peer's certificate does not name the host that was asked for"
-            }
-            Self::CertificateUnusable => "the peer's certificate cannot be used",
-            Self::CertificateRefused => {
-                "the peer does not accept the certificate of this side, or demands one"
-            }
-            Self::PeerAlert => "the peer ended the handshake with an alert",
-            Self::NotTls => "what the peer sent is not TLS",
-            Self::ProtocolViolation => "the peer does not keep to the TLS protocol",
-            Self::Closed => "the connection ended before the handshake did",
-            Self::Timeout => "the handshake took too long",
-            Self::Ours => "TLS failed on this side",
-        })
     }
 }
 
@@ -345,5 +252,21 @@ mod tests {
         assert_eq!(of(Alert::InsufficientSecurity), PeerProblem::PeerAlert);
         assert_eq!(of(Alert::ProtocolVersion), PeerProblem::NoCommonVersion);
         assert_eq!(of(Alert::UnknownCA), PeerProblem::CertificateRefused);
+    }
+
+    #[test]
+    fn certificates_are_told_apart_by_what_has_to_be_done() {
+        use CertificateError as C;
+        let of = |problem| PeerProblem::of(&rustls::Error::InvalidCertificate(problem));
+        assert_eq!(of(C::Expired), PeerProblem::CertificateNotInForce);
+        assert_eq!(of(C::NotValidYet), PeerProblem::CertificateNotInForce);
+        let unknown = PeerProblem::CertificateUnknownIssuer;
+        assert_eq!(of(C::UnknownIssuer), unknown);
+        let name = PeerProblem::CertificateWrongName;
+        assert_eq!(of(C::NotValidForName), name);
+        assert_eq!(of(C::BadSignature), PeerProblem::CertificateBadSignature);
+        assert_eq!(of(C::BadEncoding), PeerProblem::CertificateUnusable);
+        let missing = PeerProblem::of(&rustls::Error::NoCertificatesPresented);
+        assert_eq!(missing, PeerProblem::CertificateMissing);
     }
 }

@@ -2,6 +2,7 @@
 
 use super::configuration::{REQUIRE_EMS, VERSIONS, provider};
 use super::problem::PeerProblem;
+use crate::policy::{self, Service};
 use crate::{Error, Result};
 use rustls::{HandshakeKind, NamedGroup, ProtocolVersion, ServerConnection};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -133,6 +134,7 @@ fn read_at(counters: &[AtomicU64], place: usize) -> u64 {
 
 /// Counts whether a configuration passed, and hands on what was said.
 pub(super) fn count_configuration(side: Side, asserted: Result<()>) -> Result<()> {
+    let asserted = policy::perform(Service::Tls, |_| asserted);
     add(match (&asserted, side) {
         (Ok(()), Side::Client) => &COUNTERS.client_configurations,
         (Ok(()), Side::Server) => &COUNTERS.server_configurations,
@@ -154,9 +156,16 @@ pub fn record_served(connection: &ServerConnection) -> Result<()> {
     let is_fips = connection.fips()
         && suite.is_some_and(|suite| suite.fips())
         && group.is_none_or(|group| group.fips());
-    if !is_fips {
+    let judged: Result<()> = policy::perform(Service::Tls, |_| {
+        if is_fips {
+            Ok(())
+        } else {
+            Err(Error::TlsNotFips { side: "server" })
+        }
+    });
+    if judged.is_err() {
         record_refused(PeerProblem::Ours);
-        return Err(Error::TlsNotFips { side: "server" });
+        return judged;
     }
     add(match connection.handshake_kind() {
         Some(HandshakeKind::Resumed) => &COUNTERS.resumed,

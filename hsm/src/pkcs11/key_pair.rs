@@ -5,6 +5,8 @@ use cryptoki::mechanism::Mechanism;
 use cryptoki::object::{Attribute, KeyType, ObjectClass, ObjectHandle};
 use cryptoki::session::Session;
 
+use fips::policy::Service;
+
 use super::module::Module;
 use crate::Error;
 use crate::error::Refusal;
@@ -69,8 +71,19 @@ pub(super) fn label_is_free(module: &Module, session: &Session, label: &str) -> 
 /// Generates the pair.
 ///
 /// # Errors
-/// [`Error::MechanismNotSupported`] or [`Error::Generation`] if the token will not, [`Error::Token`] if it cannot at the moment.
+/// [`Error::MechanismNotSupported`] or [`Error::Generation`] if the token will not, [`Error::Token`] if it cannot at the moment;
+/// [`Error::Policy`].
 pub(super) fn generate(
+    module: &Module,
+    session: &Session,
+    template: &Template,
+) -> Result<Pair, Error> {
+    fips::policy::perform(Service::TokenKeyGeneration, |_| {
+        generate_permitted(module, session, template)
+    })
+}
+
+fn generate_permitted(
     module: &Module,
     session: &Session,
     template: &Template,

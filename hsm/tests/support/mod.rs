@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use fips::policy::Policy;
 use hsm::SecretBytes;
 use hsm::pin::{Pin, PinSource};
 use hsm::pkcs11::{GenerateKey, Pkcs11Custody, TokenConfig, init_token};
@@ -176,7 +177,13 @@ pub fn write_pin(path: &Path, pin: &str) {
 }
 
 impl TestToken {
+    /// Under the FIPS mode off, so that everything that custody can do can be tried; one process has one mode.
     pub fn new(module: &'static Module) -> Self {
+        Self::under(Policy::OFF, module)
+    }
+
+    pub fn under(policy: Policy, module: &'static Module) -> Self {
+        fips::start(policy).unwrap();
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let label = format!("test-{}", NEXT.fetch_add(1, Ordering::Relaxed));
         let info = init_token(&module.path, None, &label, &pin(SO_PIN), &pin(USER_PIN)).unwrap();

@@ -8,6 +8,7 @@
 
 mod deliveries;
 mod error;
+mod figures;
 mod mdm;
 mod pfx;
 mod pki;
@@ -30,7 +31,9 @@ pub use verify::verify;
 
 use super::Context;
 use super::output::{Exit, Failure, Report};
+use crate::connector::control::protocol::Status;
 use clap::{Args, ValueEnum};
+use figures::FipsFigures;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
@@ -71,6 +74,14 @@ pub enum DeviceMix {
 }
 
 impl DeviceMix {
+    /// What the engine's `[fips]` has to name for these devices.
+    fn fips(self) -> &'static str {
+        match self {
+            Self::Rsa => "",
+            Self::Mixed => "exceptions = [\"cms-ecdh-static\"]",
+        }
+    }
+
     fn kind(self, index: usize) -> DeviceKind {
         match (self, index % 4) {
             (Self::Rsa, _) | (Self::Mixed, 0) => DeviceKind::Rsa(2048),
@@ -156,6 +167,7 @@ fn run_in(
         lease_ms: 60_000,
         connector_extra: String::new(),
         engine_extra: String::new(),
+        engine_fips: args.devices.fips().to_owned(),
     })?;
     step.finish();
 
@@ -181,8 +193,9 @@ fn run_in(
     step.finish();
 
     let step = progress.steps("Importing (passwords encrypted on the token)", users);
+    let mut fips = FipsFigures::default();
     for person in &plan.people {
-        stack.import(&person.user, &person.pfx, &person.password_file)?;
+        fips.add_report(&stack.import(person)?);
         step.done_one()?;
     }
     step.finish();
@@ -218,6 +231,11 @@ fn run_in(
         ],
         &[],
     )?;
+    let said: Status = serde_json::from_value(status.clone())
+        .map_err(|error| DemoError::step("status", error.to_string()))?;
+    for evidence in said.engine.iter().flat_map(|engine| &engine.fips) {
+        fips.add_process(evidence);
+    }
     connector.stop()?;
     gateway.stop()?;
     engine.stop()?;
@@ -228,6 +246,7 @@ fn run_in(
         &deliveries,
         &events,
         status,
+        fips,
         problems,
         delivering,
         started.elapsed(),

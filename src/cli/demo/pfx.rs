@@ -13,6 +13,8 @@ pub struct Person {
     pub user: String,
     /// The PFX file.
     pub pfx: PathBuf,
+    /// The certificate in it (PEM), as the authority issued it.
+    pub certificate: PathBuf,
     /// File with its password.
     pub password_file: PathBuf,
     /// How the PFX was made, for people.
@@ -52,7 +54,7 @@ impl Person {
     /// What OpenSSL or GnuTLS said.
     pub fn make(pki: &Pki, folder: &Path, index: usize) -> Result<Self, DemoError> {
         let user = format!("person{index}@demo.example");
-        let (key, certificate) = pki.person(index, &user)?;
+        let (key, certificate_file) = pki.person(index, &user)?;
         let pfx = folder.join(format!("person-{index}.pfx"));
         let password_file = folder.join(format!("person-{index}.password"));
         let password = fips::random::alphanumeric(24)
@@ -64,7 +66,7 @@ impl Person {
         };
         let (key, certificate, out) = (
             key.display().to_string(),
-            certificate.display().to_string(),
+            certificate_file.display().to_string(),
             pfx.display().to_string(),
         );
         match maker {
@@ -120,6 +122,7 @@ impl Person {
         Ok(Self {
             user,
             pfx,
+            certificate: certificate_file,
             password_file,
             made_by,
         })

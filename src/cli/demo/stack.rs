@@ -4,6 +4,7 @@
 //! program's own sub-commands, with configuration files like anybody's.
 
 use super::error::DemoError;
+use super::pfx::Person;
 use super::pki::Pki;
 use super::process::Running;
 use super::token::{DemoToken, TokenKind};
@@ -41,6 +42,8 @@ pub struct StackOptions {
     pub connector_extra: String,
     /// Lines added to `[engine]`.
     pub engine_extra: String,
+    /// Lines of the engine's `[fips]`; the other processes have none, so that they are strict without exceptions.
+    pub engine_fips: String,
 }
 
 /// Everything that was set up.
@@ -151,6 +154,7 @@ impl Stack {
 
     fn write_engine_config(&self) -> Result<(), DemoError> {
         let mut text = String::new();
+        let _ = writeln!(text, "[fips]\n{}", self.options.engine_fips);
         let _ = writeln!(text, "[engine]");
         let _ = writeln!(text, "socket = {}", quoted(&self.path("run/engine.sock")));
         let _ = writeln!(text, "device_anchors = [{}]", quoted(&self.pki.device_ca()));
@@ -370,11 +374,12 @@ impl Stack {
         write_private(&self.connector_config(index), text.as_bytes())
     }
 
-    /// Imports one PFX with `import add`, as a person would.
+    /// Imports one PFX with `import add`, as a person would in strict FIPS mode: with the certificate beside the PFX, which is passed on
+    /// unopened. Returns the command's report.
     ///
     /// # Errors
     /// What the command said.
-    pub fn import(&self, user: &str, pfx: &Path, password_file: &Path) -> Result<(), DemoError> {
+    pub fn import(&self, person: &Person) -> Result<serde_json::Value, DemoError> {
         super::process::run_json(
             &self.options.program,
             &[
@@ -383,16 +388,17 @@ impl Stack {
                 "--config",
                 &self.path("import.toml").display().to_string(),
                 "--user",
-                user,
+                &person.user,
                 "--pfx",
-                &pfx.display().to_string(),
+                &person.pfx.display().to_string(),
+                "--certificate",
+                &person.certificate.display().to_string(),
                 "--password-file",
-                &password_file.display().to_string(),
+                &person.password_file.display().to_string(),
                 "--json",
             ],
             &self.token.environment(),
-        )?;
-        Ok(())
+        )
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the demo says at its end.
 
 use super::deliveries::{Deliveries, Plan};
+use super::figures::FipsFigures;
 use super::stack::Stack;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +21,7 @@ pub struct Summary {
     pub duplicated: usize,
     asked: usize,
     status: Value,
+    fips: FipsFigures,
     padding: String,
     token_name: &'static str,
     makers: BTreeSet<&'static str>,
@@ -39,6 +41,7 @@ impl Summary {
         deliveries: &Deliveries,
         events: &BTreeMap<String, usize>,
         status: Value,
+        fips: FipsFigures,
         problems: Vec<String>,
         delivering: Duration,
         elapsed: Duration,
@@ -51,6 +54,7 @@ impl Summary {
             duplicated: deliveries.completed_twice().max(reported_twice),
             asked: deliveries.asked.len(),
             status,
+            fips,
             padding: stack.padding.clone(),
             token_name: stack.token.name(),
             makers: plan.people.iter().map(|person| person.made_by).collect(),
@@ -67,6 +71,7 @@ impl Summary {
             && self.verified == self.asked
             && self.lost == 0
             && self.duplicated == 0
+            && self.fips.faults().is_empty()
     }
 
     fn status_text(&self, pointer: &str) -> &str {
@@ -86,9 +91,7 @@ impl Summary {
             "duplicated": self.duplicated,
             "token": self.status.pointer("/engine/token").cloned().unwrap_or(Value::Null),
             "padding": self.padding,
-            "fips": {
-                "module_version": self.status_text("/engine/moduleVersion"),
-            },
+            "fips": self.fips.json(self.status_text("/engine/moduleVersion")),
             "problems": self.problems,
             "elapsed_s": (self.elapsed.as_secs_f64() * 1000.0).round() / 1000.0,
         })
@@ -130,6 +133,10 @@ impl fmt::Display for Summary {
             "  module      {}",
             self.status_text("/engine/moduleVersion")
         )?;
+        writeln!(f, "  FIPS mode   {}", self.fips.line())?;
+        for fault in self.fips.faults() {
+            writeln!(f, "  FAULT       {fault}")?;
+        }
         for (index, maker) in self.makers.iter().enumerate() {
             writeln!(
                 f,

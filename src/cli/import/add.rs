@@ -15,7 +15,10 @@ use crate::record::Record;
 use fips::secret::SecretBytes;
 use hsm::Padding;
 use serde_json::json;
+use std::path::Path;
 
+/// The largest file with a certificate, in bytes.
+const MAX_CERTIFICATE_BYTES: usize = 256 * 1024;
 /// Shorter passwords than this are mentioned: the PFX is stored as it is, and only its password protects it there.
 const SHORT_PASSWORD: usize = 14;
 
@@ -34,15 +37,21 @@ pub(super) fn run(args: &AddArgs, context: &Context) -> Result<Report, Failure> 
     let password = password::read(args.password_file.as_deref())?;
     let seal = Seal::open(&config, &custody_key)?;
     password::check(&password, seal.padding(), custody_key.key.modulus_bits())?;
-    let facts = examine(&pfx, &password, &limits)
-        .map_err(|error| from_pfx(&error).doing(args.pfx.display()))?;
-    if !facts.key_matches {
+    let facts = match &args.certificate {
+        Some(certificate) => unopened(&pfx, certificate, &limits)?,
+        None => examine(&pfx, &password, &limits)
+            .map_err(|error| from_pfx(&error).doing(args.pfx.display()))?,
+    };
+    if facts.key_matches == Some(false) {
         return Err(Failure::failed(
             "key_mismatch",
             "the private key in the PFX is not that of its certificate",
         ));
     }
     let mut notes = notes(&facts, &password);
+    if facts.key_matches.is_none() {
+        notes.push("the PFX was not opened: whether the password opens it and holds this certificate's key was not tried".to_owned());
+    }
     let sealed = (seal.padding(), seal.seal(&custody_key, &password)?);
     drop(password);
     let sealer = seal.sealer();
@@ -50,12 +59,7 @@ pub(super) fn run(args: &AddArgs, context: &Context) -> Result<Report, Failure> 
     if record.importer_signature.is_none() {
         notes.push("the record is not signed (no `signing_key`): engines refuse it without the exception `unsigned-records`".to_owned());
     }
-    if sealer == Sealer::Module {
-        notes.push(
-            "the password was encrypted in the cryptographic module: RSA key transport is no approved service of it (a token does it under [import.token])"
-                .to_owned(),
-        );
-    }
+    notes.extend(crate::evidence::process::note());
     let upload = certificate(&record, &facts, pfx, args);
     let client = service::client(&config)?;
     let stored = service::block_on(store(&client, &upload, args.replace))?;
@@ -83,6 +87,36 @@ fn examine(
     limits: &PfxLimits,
 ) -> Result<CertificateFacts, PfxError> {
     pfx::read(pfx, password, limits)?.identity()?.facts()
+}
+
+/// What the certificate beside the PFX says; of the PFX itself only its outside is looked at.
+fn unopened(
+    pfx: &[u8],
+    certificate: &Path,
+    limits: &PfxLimits,
+) -> Result<CertificateFacts, Failure> {
+    match pfx::look_at(pfx, limits) {
+        // Devices may read what this reader does not.
+        Ok(()) | Err(PfxError::UnsupportedAlgorithm { .. }) => {}
+        Err(error) => return Err(from_pfx(&error)),
+    }
+    let bytes = files::read(certificate, MAX_CERTIFICATE_BYTES, "the certificate")?;
+    let unusable = |reason: String| {
+        Failure::failed(
+            "certificate_malformed",
+            format!("{}: {reason}", certificate.display()),
+        )
+    };
+    let mut der = files::certificates(&bytes).map_err(unusable)?.into_iter();
+    match (der.next(), der.next()) {
+        (Some(der), None) => {
+            CertificateFacts::of_certificate(&der).map_err(|error| unusable(error.to_string()))
+        }
+        (Some(_), Some(_)) => Err(unusable(
+            "holds several certificates: give the person's alone".to_owned(),
+        )),
+        (None, _) => Err(unusable("holds no certificate".to_owned())),
+    }
 }
 
 fn from_pfx(error: &PfxError) -> Failure {
@@ -209,6 +243,8 @@ fn report(
         "padding": record.padding,
         "encryptedBy": by,
         "signed": record.importer_signature.is_some(),
+        "opened": facts.key_matches.is_some(),
+        "fips": crate::evidence::process::summary(),
         "notes": notes,
     });
     let mut text = format!(

@@ -46,6 +46,10 @@ struct AddArgs {
     /// File with its password that only its owner can read; without it you are asked for the password
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
+    /// The certificate in the PFX (PEM or DER): the PFX is passed on unopened then, and neither password nor key are tried. What strict
+    /// FIPS mode needs for files that take algorithms which are not approved (nearly all do)
+    #[arg(long, value_name = "FILE")]
+    certificate: Option<PathBuf>,
     /// What the certificate is for
     #[arg(long, value_enum, default_value_t = Purpose::SmimeEncryption)]
     purpose: Purpose,

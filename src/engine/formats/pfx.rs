@@ -27,6 +27,26 @@ use encoding::Password;
 use fips::secret::SecretBytes;
 use limits::Budget;
 
+/// Whether the bytes are a PFX from the outside: what can be said of it without its password and without any cryptography.
+///
+/// # Errors
+/// [`PfxError::Malformed`] when it is none, [`PfxError::LimitExceeded`], and [`PfxError::UnsupportedAlgorithm`] for a form that [`read`]
+/// would not open.
+pub fn look_at(pfx: &[u8], limits: &PfxLimits) -> Result<(), PfxError> {
+    bounded(pfx, limits)?;
+    safe::open_outer(pfx).map(drop)
+}
+
+fn bounded(pfx: &[u8], limits: &PfxLimits) -> Result<(), PfxError> {
+    if pfx.len() > limits.max_bytes {
+        return Err(PfxError::LimitExceeded {
+            what: "size in bytes",
+            limit: u64::try_from(limits.max_bytes).unwrap_or(u64::MAX),
+        });
+    }
+    Ok(())
+}
+
 /// Opens a PFX with its password (UTF-8, without any terminator).
 ///
 /// An empty password is tried as both that PKCS#12 knows: the empty string and none at all.
@@ -35,12 +55,7 @@ use limits::Budget;
 /// [`PfxError`], whose codes are stable: `wrong_password` only when the integrity check fails, `unsupported_algorithm` with the
 /// name of what is not supported, `malformed`, `limit_exceeded`.
 pub fn read(pfx: &[u8], password: &SecretBytes, limits: &PfxLimits) -> Result<OpenedPfx, PfxError> {
-    if pfx.len() > limits.max_bytes {
-        return Err(PfxError::LimitExceeded {
-            what: "size in bytes",
-            limit: u64::try_from(limits.max_bytes).unwrap_or(u64::MAX),
-        });
-    }
+    bounded(pfx, limits)?;
     let mut budget = Budget::new(limits);
     let outer = safe::open_outer(pfx)?;
     let password = Password::new(password)?;

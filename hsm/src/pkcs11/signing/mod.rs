@@ -12,6 +12,7 @@ use cryptoki::error::Error as CryptokiError;
 use cryptoki::mechanism::rsa::{PkcsMgfType, PkcsPssParams};
 use cryptoki::mechanism::{Mechanism, MechanismType};
 use cryptoki::session::Session;
+use fips::policy::Service;
 use fips::sign::SignatureAlgorithm;
 
 pub use generate::GenerateSigningKey;
@@ -119,16 +120,18 @@ fn sign(
     let algorithm = key.info.algorithm;
     let (mechanism, mechanism_name) = mechanism(algorithm);
     let digest = fips::digest::digest(algorithm.hash(), message);
-    let raw = match session.sign(&mechanism, key.handle, digest.as_ref()) {
-        Ok(raw) => raw,
-        Err(CryptokiError::Pkcs11(rv, Function::SignInit)) if means_unsupported(rv) => {
-            return Err(Error::MechanismNotSupported {
-                mechanism: mechanism_name,
-                refusal: Refusal::new(Function::SignInit, rv),
-            });
+    let raw = fips::policy::perform(Service::TokenSignature, |_| {
+        match session.sign(&mechanism, key.handle, digest.as_ref()) {
+            Ok(raw) => Ok(raw),
+            Err(CryptokiError::Pkcs11(rv, Function::SignInit)) if means_unsupported(rv) => {
+                Err(Error::MechanismNotSupported {
+                    mechanism: mechanism_name,
+                    refusal: Refusal::new(Function::SignInit, rv),
+                })
+            }
+            Err(other) => Err(module.error(other)),
         }
-        Err(other) => return Err(module.error(other)),
-    };
+    })?;
     let wrong = || Error::WrongSignature(key.info.fingerprint);
     let signature = match algorithm.curve() {
         Some(curve) => ec::signature_der(curve, &raw).ok_or_else(wrong)?,
@@ -148,7 +151,7 @@ fn sign(
             | fips::Error::KeySize { .. }
             | fips::Error::UnsupportedKey { .. },
         ) => Err(wrong()),
-        Err(_) => Err(Error::Internal("the module could not verify a signature")),
+        Err(other) => Err(other.into()),
     }
 }
 

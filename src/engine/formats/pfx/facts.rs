@@ -17,6 +17,10 @@ use x509_cert::ext::pkix::name::GeneralName;
 /// emailAddress (RFC 2985 section 5.2.1).
 const EMAIL_ADDRESS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.1");
 
+const BROKEN: PfxError = PfxError::Malformed {
+    what: "a certificate does not parse",
+};
+
 /// Facts of a certificate, as an importing person and a record need them.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -31,29 +35,40 @@ pub struct CertificateFacts {
     pub subject: String,
     /// E-mail addresses: rfc822Name of subjectAltName, then emailAddress of the subject; none twice.
     pub email_addresses: Vec<String>,
-    /// Whether the private key belongs to it.
-    pub key_matches: bool,
+    /// Whether the private key belongs to it; `null` when no key was looked at.
+    pub key_matches: Option<bool>,
 }
 
 pub(super) fn of(der: &[u8], pkcs8: &SecretBytes) -> Result<CertificateFacts, PfxError> {
-    const BROKEN: PfxError = PfxError::Malformed {
-        what: "a certificate does not parse",
-    };
+    let mut facts = CertificateFacts::of_certificate(der)?;
     let certificate = Certificate::from_der(der).map_err(|_| BROKEN)?;
     let tbs = certificate.tbs_certificate();
-    let date = |time: x509_cert::time::Time| {
-        i64::try_from(time.to_unix_duration().as_millis())
-            .map(rfc3339)
-            .map_err(|_| BROKEN)
-    };
-    Ok(CertificateFacts {
-        thumbprint: hex(digest(Hash::Sha1, der).as_ref()),
-        not_before: date(tbs.validity().not_before)?,
-        not_after: date(tbs.validity().not_after)?,
-        subject: words::name(tbs.subject()),
-        email_addresses: email_addresses(&certificate),
-        key_matches: public_bits(tbs) == Some(public_key_bits(pkcs8)?),
-    })
+    facts.key_matches = Some(public_bits(tbs) == Some(public_key_bits(pkcs8)?));
+    Ok(facts)
+}
+
+impl CertificateFacts {
+    /// Of a certificate alone (DER), without its key.
+    ///
+    /// # Errors
+    /// [`PfxError::Malformed`] when it does not parse or its dates have no calendar form.
+    pub fn of_certificate(der: &[u8]) -> Result<Self, PfxError> {
+        let certificate = Certificate::from_der(der).map_err(|_| BROKEN)?;
+        let tbs = certificate.tbs_certificate();
+        let date = |time: x509_cert::time::Time| {
+            i64::try_from(time.to_unix_duration().as_millis())
+                .map(rfc3339)
+                .map_err(|_| BROKEN)
+        };
+        Ok(CertificateFacts {
+            thumbprint: hex(digest(Hash::Sha1, der).as_ref()),
+            not_before: date(tbs.validity().not_before)?,
+            not_after: date(tbs.validity().not_after)?,
+            subject: words::name(tbs.subject()),
+            email_addresses: email_addresses(&certificate),
+            key_matches: None,
+        })
+    }
 }
 
 /// The public key of a certificate (subjectPublicKey). The algorithm beside it is left out: the same RSA key may be named for PSS

@@ -1,0 +1,87 @@
+//! Custody in strict mode without exceptions: what a token does itself works and is counted, everything else is refused by name.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    missing_docs
+)]
+
+use crate::support::{Module, TestToken};
+use fips::policy::{Policy, Service, counts, not_approved};
+use fips::secret::SecretBytes;
+use hsm::{Custody, Error, Padding};
+
+fn performed(service: Service) -> u64 {
+    counts()
+        .into_iter()
+        .find(|count| count.service == service)
+        .unwrap()
+        .performed()
+}
+
+/// One test for each token, since the counters are the process'.
+pub(crate) fn the_token_does_everything_or_it_is_refused(module: &'static Module) {
+    let token = TestToken::under(Policy::STRICT, module);
+    let (custody, key) = token.open_with_key();
+    let capabilities = custody.capabilities();
+    assert_eq!(capabilities.native, module.native);
+    assert_eq!(capabilities.software_unpadding, []);
+    let message = SecretBytes::from_slice(b"a password");
+    for padding in Padding::ALL {
+        let before = performed(Service::TokenOaepDecrypt);
+        let encrypted = custody.encrypt(&key.spki_der, padding, &message);
+        if module.native.contains(&padding) {
+            let decrypted = custody
+                .decrypt(&key.fingerprint, padding, &encrypted.unwrap())
+                .unwrap();
+            assert!(decrypted.ct_eq(message.expose()));
+            assert_eq!(
+                performed(Service::TokenOaepDecrypt),
+                before + 1,
+                "{padding}"
+            );
+            continue;
+        }
+        assert!(matches!(encrypted, Err(Error::PaddingNotSupported(p)) if p == padding));
+        let ciphertext = vec![1; 256];
+        let error = custody
+            .decrypt(&key.fingerprint, padding, &ciphertext)
+            .err()
+            .expect("removed in software");
+        assert_eq!(error.code(), "not_approved", "{error}");
+        for word in ["CKM_RSA_X_509", "oaep-unpadding-in-software", "key show"] {
+            assert!(error.to_string().contains(word), "{error}");
+        }
+        assert_eq!(performed(Service::TokenOaepDecrypt), before);
+    }
+    assert!(performed(Service::TokenOaepEncrypt) > 0);
+    assert!(performed(Service::TokenKeyGeneration) > 0);
+    assert_eq!(not_approved(), 0);
+    for count in counts() {
+        assert_eq!(count.disagreed, 0, "{}", count.service.name());
+    }
+}
+
+/// Under the one exception the padding is removed in software, as it is counted; the known ciphertext is the token's.
+pub(crate) fn under_its_exception_the_padding_is_removed_in_software(module: &'static Module) {
+    let exception = fips::policy::Exception::OaepUnpaddingInSoftware;
+    let token = TestToken::under(Policy::strict_except([exception]), module);
+    let (custody, key) = token.open_with_key();
+    let capabilities = custody.capabilities();
+    let in_software: Vec<_> = Padding::ALL
+        .into_iter()
+        .filter(|padding| !module.native.contains(padding))
+        .collect();
+    assert_eq!(capabilities.software_unpadding, in_software);
+    let before = not_approved();
+    assert!(before > 0, "probing is counted too");
+    // A ciphertext of no meaning: the raw operation is done, and its result is no padding.
+    let error = custody
+        .decrypt(&key.fingerprint, in_software[0], &[1; 256])
+        .err()
+        .expect("no padding");
+    assert_eq!(error.code(), "decryption_failed");
+    assert!(not_approved() > before);
+    assert_eq!(performed(Service::RsaOaepEncrypt), 0);
+}
