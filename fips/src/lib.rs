@@ -51,10 +51,13 @@
 //! # }
 //! ```
 
+pub mod advisories;
 pub mod aes;
 mod cbc;
+pub mod claim;
 pub mod digest;
 pub mod ec;
+pub mod environment;
 mod error;
 pub mod hmac;
 pub mod indicator;

@@ -1,14 +1,30 @@
-//! What the program can say about itself so that somebody else can check it: what it was built from and with ([`build`]),
-//! what is linked into it ([`sbom`], [`symbols`]), what each of its processes did ([`process`]), and all of it in a folder to hand
-//! to an auditor ([`bundle`]).
+//! What the program can say about itself so that somebody else can check it.
+//!
+//! ```text
+//!   of the program                            of each process, by itself
+//!   build, lock, sbom, symbols                process: mode, module, self-tests, counters, tls, environment
+//!        |                                         |
+//!        |                                         v  gathered from the running service
+//!        |                                    status: who said it, totals, tokens, keys, advisories
+//!        |                                         |
+//!        |                                         v  the lowest of all parts
+//!        |------------------------------------ claim: what can be claimed, and what stands against more
+//!        |                                         |
+//!        v                                         v
+//!   bundle: all of it in a folder to hand to an auditor, with the digest of every file and a signature
+//! ```
 //!
 //! What is about the program is deterministic: the same program says the same on every machine and at every time.
 
 pub mod build;
 pub mod bundle;
+pub mod claim;
+pub mod environment;
 pub mod lock;
 mod mangling;
 mod markers;
 pub mod process;
 pub mod sbom;
+pub mod status;
 pub mod symbols;
+pub mod tls;

@@ -4,8 +4,11 @@
 //! `fips status` gather what the others say; the formats process parses what strangers made, so its word is a claim of a part that
 //! may be in a stranger's hand.
 
+use super::environment::EnvironmentEvidence;
+use super::tls::TlsEvidence;
 use crate::clock::rfc3339;
 use fips::policy::{self, Standing};
+use fips::provenance;
 use serde::{Deserialize, Serialize};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -15,6 +18,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub struct ProcessEvidence {
     /// `supervisor`, `custody`, `formats`, `connector`, `gateway` or the name of a command.
     pub process: String,
+    /// Version of the program that runs in it.
+    #[serde(default)]
+    pub version: String,
+    /// Since when its counters count: when its module had passed the tests of the start (RFC 3339); empty when it did not.
+    #[serde(default)]
+    pub since: String,
     /// `strict` or `off`.
     pub mode: String,
     /// Names of the exceptions in force.
@@ -29,6 +38,12 @@ pub struct ProcessEvidence {
     pub services: Vec<ServiceEvidence>,
     /// How often something that is not approved was performed.
     pub not_approved: u64,
+    /// TLS of the process; null from a release that did not tell.
+    #[serde(default)]
+    pub tls: Option<TlsEvidence>,
+    /// Where it runs; null from a release that did not tell.
+    #[serde(default)]
+    pub environment: Option<EnvironmentEvidence>,
     /// Why the process does no more cryptography.
     pub fault: Option<FaultEvidence>,
 }
@@ -43,6 +58,12 @@ pub struct ModuleEvidence {
     pub certificate: String,
     /// Whether it is part of the executable.
     pub static_build: bool,
+    /// SHA-256 over its source as it was compiled; null where the build could not compute it.
+    #[serde(default)]
+    pub source_sha256: Option<String>,
+    /// Whether all of what it was compiled from is the pinned source. What is not known is not.
+    #[serde(default)]
+    pub source_matches_pinned: bool,
     /// The last run of its tests.
     pub self_test: Option<SelfTestEvidence>,
 }
@@ -100,6 +121,10 @@ impl ProcessEvidence {
         let in_force = policy::in_force();
         Self {
             process: process.to_owned(),
+            version: crate::VERSION.to_owned(),
+            since: fips::start(in_force)
+                .map(|module| time(module.started_at()))
+                .unwrap_or_default(),
             mode: in_force.mode().name().to_owned(),
             exceptions: in_force
                 .exceptions()
@@ -111,6 +136,8 @@ impl ProcessEvidence {
             policy_table: policy::TABLE_VERSION,
             services: policy::counts().iter().map(ServiceEvidence::of).collect(),
             not_approved: policy::not_approved(),
+            tls: Some(TlsEvidence::of_this_process()),
+            environment: Some(EnvironmentEvidence::of_this_process()),
             fault: policy::fault().map(|fault| FaultEvidence {
                 code: fault.code().to_owned(),
                 message: fault.to_string(),
@@ -136,6 +163,9 @@ impl ModuleEvidence {
             version: module.map_or("", fips::Module::version).to_owned(),
             certificate: module.map_or("", fips::Module::certificate).to_owned(),
             static_build: module.is_some_and(fips::Module::static_build),
+            source_sha256: provenance::MODULE_SOURCE.sha256.map(str::to_owned),
+            source_matches_pinned: provenance::MODULE_SOURCE.matches_pinned()
+                && provenance::LIBRARY_SOURCE.matches_pinned(),
             self_test: fips::last_self_test().map(|test| SelfTestEvidence {
                 integrity_passed: test.integrity_passed,
                 known_answers_passed: test.known_answers_passed,
