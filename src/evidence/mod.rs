@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   of the program                            of each process, by itself
-//!   build, lock, sbom, symbols                process: mode, module, self-tests, counters, tls, environment
+//!   build, lock, program, sbom, symbols       process: mode, module, self-tests, counters, tls, environment
 //!        |                                         |
 //!        |                                         v  gathered from the running service
 //!        |                                    status: who said it, totals, tokens, keys, advisories
@@ -18,12 +18,14 @@
 
 pub mod build;
 pub mod bundle;
+pub mod cbom;
 pub mod claim;
 pub mod environment;
 pub mod lock;
 mod mangling;
 mod markers;
 pub mod process;
+pub mod program;
 pub mod sbom;
 pub mod status;
 pub mod symbols;

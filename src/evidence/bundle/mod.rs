@@ -11,8 +11,10 @@
 //! What a signature proves depends on the key: the public key in the bundle shows that the bundle is whole; that the right key
 //! signed is known only to who compares it with one from elsewhere.
 
+mod documents;
 mod error;
 mod folder;
+mod html;
 mod manifest;
 mod signature;
 mod signer;
@@ -21,9 +23,10 @@ mod tests;
 mod verify;
 mod write;
 
+pub use documents::{Evidence, EvidenceError, SelfTestRun};
 pub use error::BundleError;
 pub use manifest::{Manifest, SignedBy};
-pub use signer::Signer;
+pub use signer::{ReportKey, Signer};
 pub use verify::{Verified, VerifiedSignature, verify};
 pub use write::{Documents, Written, check_place, write};
 
