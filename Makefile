@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help bootstrap demo kryoptic test check format-check lint doc deny bench advisories clean
+.PHONY: help bootstrap demo kryoptic test check format-check lint doc deny bench advisories reproducible clean
 
 CARGO := scripts/with-rust.sh cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
@@ -58,6 +58,10 @@ advisories: $(BOOTSTRAPPED)-check $(CARGO_DENY) ## known vulnerabilities in the 
 # Both packages, so that the bare loop, which is built by the first, shares the dependencies.
 bench: $(BOOTSTRAPPED)-test ## measure against a bare loop (ARGS='--bits 3072 --json'); docs/performance.md explains the figures
 	@$(CARGO) bench --locked -p pfx-connector -p hsm --bench side_by_side -- $(ARGS)
+
+# Too long for `make check`: each build takes all the time that two cores need for a release.
+reproducible: $(BOOTSTRAPPED)-demo ## build HEAD twice in different places and compare (PROGRAM=file: once, with that one)
+	@scripts/reproducible.sh $(PROGRAM)
 
 clean: ## remove all that was built, but not the tools in target/tools
 	@rm -rf tests/kryoptic/target $(BOOTSTRAPPED)-*

@@ -161,15 +161,23 @@ fn c_flags(cache: &BTreeMap<String, String>) -> Option<String> {
     let of_kind = cache
         .get(&format!("CMAKE_C_FLAGS_{kind}"))
         .map_or("", String::as_str);
-    let flags: Vec<_> = general
-        .split_whitespace()
-        .chain(of_kind.split_whitespace())
-        .filter(|flag| {
-            let flag = flag.trim_matches('"');
-            !FLAGS_WITH_PATHS.iter().any(|path| flag.starts_with(path))
-        })
+    let flags: Vec<_> = words(general)
+        .chain(words(of_kind))
+        .filter(|flag| !FLAGS_WITH_PATHS.iter().any(|path| flag.starts_with(path)))
         .collect();
     Some(flags.join(" "))
+}
+
+/// The words of a command line; what is in double quotes is one.
+fn words(line: &str) -> impl Iterator<Item = &str> {
+    line.split('"').enumerate().flat_map(|(at, piece)| {
+        let quoted = at % 2 == 1;
+        let words = (!quoted).then(|| piece.split_whitespace());
+        quoted
+            .then_some(piece)
+            .into_iter()
+            .chain(words.into_iter().flatten())
+    })
 }
 
 fn package_version(source: &Path) -> Option<String> {

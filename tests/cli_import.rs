@@ -19,6 +19,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 const USER: &str = "ada@example.com";
+/// Files of other programs are opened, and the module encrypts where there is no token.
+const FIPS: &str = "[fips]|exceptions = [\"pkcs12-legacy-read\", \"rsa-key-transport-in-module\"]|";
 const PASSWORD: &str = "Xy7-long-enough-password";
 
 /// A token with a custody key, a gateway that runs, and an importer's configuration.
@@ -103,8 +105,9 @@ impl Bench {
             String::new()
         };
         let config = format!(
-            "[import]\ngateway = \"https://{}\"\ngateway_ca = \"tls.pem\"\ntoken_file = \"bearer\"\ncustody_public_key = \"custody.pem\"\n\
+            "{}[import]\ngateway = \"https://{}\"\ngateway_ca = \"tls.pem\"\ntoken_file = \"bearer\"\ncustody_public_key = \"custody.pem\"\n\
              custody_fingerprint = \"{fingerprint}\"\nkey_name = \"custody\"\npadding = \"{}\"\nsigning_key = \"signer.key\"\n{token}",
+            FIPS.replace('|', "\n"),
             address.trim(),
             self.padding
         );
@@ -246,7 +249,13 @@ fn a_pfx_is_imported_listed_replaced_and_removed() {
     assert_eq!(said["encryptedBy"], "token");
     assert_eq!(said["signed"], true);
     assert_eq!(said["custodyKey"], bench.fingerprint.as_str());
-    assert_eq!(said["notes"].as_array().unwrap().len(), 0, "{said}");
+    let notes = said["notes"].as_array().unwrap();
+    assert_eq!(notes.len(), 1, "{said}");
+    // OpenSSL's PFX has a salt of 8 bytes and the classic MAC.
+    assert!(
+        notes[0].as_str().unwrap().contains("pkcs12-kdf-read"),
+        "{said}"
+    );
     let thumbprint = openssl(&[
         "x509",
         "-in",
@@ -319,7 +328,90 @@ fn without_a_token_the_module_encrypts_and_that_is_said() {
     let said = bench.add(&pfx, &password, &[]).json();
     assert_eq!(said["encryptedBy"], "module");
     let note = said["notes"][0].as_str().unwrap();
-    assert!(note.contains("no approved service"), "{note}");
+    assert!(note.contains("rsa-oaep-encrypt"), "{note}");
+    assert!(said["fips"]["notApproved"].as_u64().unwrap() > 0);
+}
+
+/// The importer's configuration in strict mode without exceptions.
+fn strictly(bench: &Bench) {
+    let path = bench.path("import.toml");
+    let config = fs::read_to_string(&path).unwrap();
+    let (_, rest) = config.split_once("[import]").unwrap();
+    write(&path, format!("[import]{rest}"), 0o600);
+}
+
+#[test]
+fn in_strict_mode_a_pfx_is_passed_on_unopened_with_its_certificate_beside_it() {
+    let bench = Bench::new();
+    strictly(&bench);
+    let (pfx, password) = bench.pfx(PASSWORD);
+    let refused = bench.add(&pfx, &password, &[]);
+    let error = refused.error();
+    assert_eq!((refused.code, &error["code"]), (1, &"not_approved".into()));
+    for part in [
+        "PKCS#12",
+        "pkcs12-kdf-read",
+        "--certificate",
+        "pkcs12-legacy-read",
+    ] {
+        assert!(error["message"].as_str().unwrap().contains(part), "{error}");
+    }
+    assert_eq!(bench.list().len(), 0);
+
+    let certificate = bench.path("user.pem");
+    let said = bench
+        .add(&pfx, &password, &["--certificate", text(&certificate)])
+        .json();
+    assert_eq!(
+        (&said["opened"], &said["encryptedBy"]),
+        (&false.into(), &"token".into())
+    );
+    assert_eq!(said["fips"]["mode"], "strict");
+    assert_eq!(said["fips"]["exceptions"], serde_json::json!([]));
+    assert_eq!(said["fips"]["notApproved"], 0, "{said}");
+    assert!(said["notes"][0].as_str().unwrap().contains("not opened"));
+    assert_eq!(bench.list()[0]["thumbprint"], said["thumbprint"]);
+
+    for (content, why) in [
+        (&b"nonsense"[..], "certificate_malformed"),
+        (b"", "certificate_malformed"),
+        (
+            b"-----BEGIN CERTIFICATE-----\nAAAA\n",
+            "certificate_malformed",
+        ),
+    ] {
+        let broken = bench.path("broken.pem");
+        fs::write(&broken, content).unwrap();
+        let ran = bench.add(&pfx, &password, &["--certificate", text(&broken)]);
+        assert_eq!((ran.code, &ran.error()["code"]), (1, &why.into()));
+    }
+    fs::write(&pfx, b"no PFX at all").unwrap();
+    let ran = bench.add(
+        &pfx,
+        &password,
+        &["--certificate", text(&certificate), "--replace"],
+    );
+    assert_eq!((ran.code, &ran.error()["code"]), (1, &"malformed".into()));
+}
+
+#[test]
+fn in_strict_mode_without_a_token_nothing_is_encrypted_in_the_module() {
+    let bench = Bench::new();
+    bench.configure(&bench.fingerprint, false);
+    strictly(&bench);
+    let (pfx, password) = bench.pfx(PASSWORD);
+    let certificate = bench.path("user.pem");
+    let refused = bench.add(&pfx, &password, &["--certificate", text(&certificate)]);
+    let error = refused.error();
+    assert_eq!((refused.code, &error["code"]), (1, &"not_approved".into()));
+    for part in [
+        "rsa-oaep-encrypt",
+        "[import.token]",
+        "rsa-key-transport-in-module",
+    ] {
+        assert!(error["message"].as_str().unwrap().contains(part), "{error}");
+    }
+    assert_eq!(bench.list().len(), 0);
 }
 
 #[test]

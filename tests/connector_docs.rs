@@ -70,8 +70,12 @@ fn the_page_of_metrics_is_the_registry() {
          <!-- Made from src/telemetry/metrics.rs: `UPDATE_DOCS=1 cargo test --test connector_docs` -->\n\n\
          With `connector.metrics_listen` (a loopback address; others are refused, because there is no authentication) the connector\n\
          serves `/metrics` in the OpenMetrics text format and `/healthz`: 200 while everything needed to finish requests works, else\n\
-         503, with the reasons in JSON: `{\"healthy\":false,\"reasons\":[{\"code\":\"token\",\"message\":\"...\"}]}`. Codes: `engine`, `token`,\n\
-         `service`, `journal`, `log`, `draining`.\n\n\
+         503, with the reasons in JSON: `{\"healthy\":false,\"reasons\":[{\"code\":\"token\",\"message\":\"...\"}],\"fips\":{...}}`.\n\
+         Codes: `engine`, `token`, `module` (the cryptographic module failed, or its indicator contradicts the policy table),\n\
+         `service`, `journal`, `log`, `draining`. `fips` is what `fips status` says, in brief and as of the engine's last answer:\n\
+         `mode` (`strict`, `off`, `mixed`, `unknown`), `exceptions`, `level` (`unvalidated`, `pending`,\n\
+         `certified-source-untested-environment`, `certified`), `notApproved` (uses of what is not approved), `silent` (processes that\n\
+         do not report) and `fault` (a code, or null).\n\n\
          | metric | type | meaning |\n|---|---|---|\n",
     );
     let text = Metrics::new().encode();

@@ -15,6 +15,7 @@ mod pki;
 use gateway::Running;
 use pfx_connector::encoding::Base64Bytes;
 use pfx_connector::engine::api::{CmsFormat, DeviceTarget};
+use pfx_connector::evidence::process::{FaultEvidence, ModuleEvidence, ProcessEvidence};
 use pfx_connector::gateway::admin_api::*;
 use pfx_connector::gateway::api::*;
 use pfx_connector::gateway::routes::ROUTES;
@@ -323,6 +324,22 @@ fn examples() -> BTreeMap<&'static str, Vec<Value>> {
         last_contact: time(),
         revoked: Some(time()),
     };
+    let evidence = ProcessEvidence::of_this("gateway");
+    let bare_evidence = ProcessEvidence {
+        tls: None,
+        environment: None,
+        fault: Some(FaultEvidence {
+            code: "c".to_owned(),
+            message: "m".to_owned(),
+            at: time(),
+        }),
+        module: ModuleEvidence {
+            source_sha256: None,
+            self_test: None,
+            ..evidence.module.clone()
+        },
+        ..evidence.clone()
+    };
     let token = TokenStatus {
         id: "i".to_owned(),
         role: "mdm".to_owned(),
@@ -469,7 +486,12 @@ fn examples() -> BTreeMap<&'static str, Vec<Value>> {
                 completed: 0,
                 failed: 0,
                 records: 0,
+                fips: evidence.clone(),
             })],
+        ),
+        (
+            "ProcessEvidence",
+            vec![to_value(&bare_evidence), to_value(&evidence)],
         ),
         (
             "ConnectorStatus",

@@ -29,21 +29,21 @@ pub struct Advisory {
 pub const ADVISORIES: [Advisory; 2] = [
     Advisory {
         id: "CVE-2026-3337",
-        problem: "AES-CCM: timing of the authentication tag",
+        problem: "timing of the authentication tag of AES-CCM",
         from: Some((3, 0, 0)),
         repaired: (3, 2, 0),
         in_module: true,
         used: false,
-        why: "the program has no AES-CCM: no service of the policy table, no cipher suite of TLS and no line of code names it",
+        why: "no service of the policy table, no cipher suite of TLS and no line of code names AES-CCM",
     },
     Advisory {
-        id: "CRL distribution points (repaired in 3.3.0)",
-        problem: "CRL distribution points in the library's X.509 code",
+        id: "CRL distribution points",
+        problem: "reading of CRL distribution points in X.509 code",
         from: None,
         repaired: (3, 3, 0),
         in_module: false,
         used: false,
-        why: "the code is outside of the module, and nothing calls it: rustls and this program have certificates parsed in Rust",
+        why: "nothing calls the X.509 code of the library: rustls and this program read certificates in Rust",
     },
 ];
 

@@ -31,6 +31,7 @@ mod counters;
 mod exception;
 mod fault;
 mod permit;
+mod rows;
 mod service;
 pub mod system;
 mod table;

@@ -5,6 +5,7 @@ pub mod demo;
 pub mod engine;
 pub mod events;
 pub mod files;
+pub mod fips;
 pub mod gateway;
 pub mod import;
 pub mod key;
@@ -80,6 +81,8 @@ enum Command {
     Status(status::StatusArgs),
     /// What the running connector did
     Events(events::EventsArgs),
+    /// What can be claimed of the cryptography in FIPS mode, and the evidence
+    Fips(fips::FipsArgs),
     /// The configuration file: print an example, check one
     Config(config::ConfigArgs),
     /// Versions of the program and of the cryptographic module
@@ -159,6 +162,7 @@ fn dispatch(command: &Command, context: &Context) -> ExitCode {
         Command::Status(args) => status::run(args),
         // Prints while it reads.
         Command::Events(args) => return events::run(args, json),
+        Command::Fips(args) => fips::run(args),
         Command::Config(args) => config::run(args),
         Command::Version => version::run(),
     };

@@ -301,6 +301,7 @@ fn pages_of(shared: &Arc<Shared>) -> Pages {
                 .metrics
                 .engine_up
                 .set(i64::from(shared.engine.is_up()));
+            shared.metrics.take_fips_status(&shared.fips_status());
             shared.metrics.encode()
         }),
     }

@@ -6,6 +6,8 @@ use super::gateway_client::GatewayClient;
 use super::journal::{Journal, JournalError};
 use crate::clock::Clock;
 use crate::config::ConnectorConfig;
+use crate::evidence::process::ProcessEvidence;
+use crate::evidence::status::FipsStatus;
 use crate::telemetry::catalogue::EventKind;
 use crate::telemetry::health::{Health, Reason};
 use crate::telemetry::metrics::{Metrics, Outcome as Counted};
@@ -330,6 +332,12 @@ impl Shared {
         }
     }
 
+    /// What is known of the cryptography here and, as of its last answer, in the engine.
+    pub(super) fn fips_status(&self) -> FipsStatus {
+        let own = ProcessEvidence::of_this("connector");
+        FipsStatus::of_connector(Some(&own), self.engine.last_status().as_ref())
+    }
+
     /// How the service fares, for `/healthz` and `status`.
     pub(super) fn health(&self) -> Health {
         let mut reasons = Vec::new();
@@ -362,7 +370,12 @@ impl Shared {
         if self.phase() != Phase::Running {
             reasons.push(Reason::new("draining", "the connector is about to stop"));
         }
-        Health::of(reasons)
+        let fips = self.fips_status();
+        if !reasons.iter().any(|reason| reason.code == "module") {
+            let problems = fips.module_problems.iter();
+            reasons.extend(problems.map(|problem| Reason::new("module", problem.clone())));
+        }
+        Health::of(reasons).with_fips(fips.summary())
     }
 
     pub(super) fn count(&self, outcome: Counted) {

@@ -148,3 +148,6 @@ pub mod level {
             .map_err(de::Error::custom)
     }
 }
+
+#[cfg(test)]
+mod tests;

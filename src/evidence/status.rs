@@ -5,9 +5,11 @@
 
 mod gather;
 mod service;
+mod summary;
 mod token;
 
 pub use service::{ExceptionStatus, ServiceTotal};
+pub use summary::FipsSummary;
 pub use token::TokenEvidence;
 
 use super::claim::{Claim, Part};
@@ -55,8 +57,8 @@ pub struct FipsStatus {
     pub claim: Claim,
     /// Whether nothing is wrong: no fault, no disagreement, nobody who does not report.
     pub healthy: bool,
-    /// What is wrong, in words.
-    pub problems: Vec<String>,
+    /// What is wrong with the module in a process, in words: faults, and an indicator that contradicts the policy table.
+    pub module_problems: Vec<String>,
     /// The validated module.
     pub module: ModuleStatus,
     /// What it was built from.
@@ -160,3 +162,6 @@ pub(super) struct Facts {
     pub(super) trust_exceptions: Vec<String>,
     pub(super) faults: Vec<FaultStatus>,
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,6 @@
 //! The messages of the administrators' paths (`/admin/v1/...`).
 
+use crate::evidence::process::ProcessEvidence;
 use serde::{Deserialize, Serialize};
 
 /// The state of the service.
@@ -20,6 +21,8 @@ pub struct ServiceStatus {
     pub failed: u64,
     /// Records.
     pub records: u64,
+    /// What its process says of its cryptography.
+    pub fips: ProcessEvidence,
 }
 
 /// One connector.

@@ -1,5 +1,7 @@
 //! JSON schemas (draft 2020-12) of the messages, one for each type of `api`; a test holds them against the types.
 
+mod evidence;
+
 use super::validate::{PADDINGS, PURPOSES};
 use serde_json::{Map, Value, json};
 
@@ -272,8 +274,10 @@ fn admin_schemas(add: &mut impl FnMut(&str, Value)) {
             ("completed", true, number()),
             ("failed", true, number()),
             ("records", true, number()),
+            ("fips", true, reference("ProcessEvidence")),
         ]),
     );
+    add("ProcessEvidence", evidence::process());
     add(
         "ConnectorStatus",
         object(&[

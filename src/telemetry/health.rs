@@ -1,5 +1,6 @@
 //! Whether the running service is healthy, and if not, why.
 
+use crate::evidence::status::FipsSummary;
 use serde::{Deserialize, Serialize};
 
 /// What `/healthz` and `status` say.
@@ -10,6 +11,9 @@ pub struct Health {
     pub healthy: bool,
     /// Why not; empty when healthy.
     pub reasons: Vec<Reason>,
+    /// FIPS mode in brief, as of the engine's last answer; null from who has none.
+    #[serde(default)]
+    pub fips: Option<FipsSummary>,
 }
 
 /// One thing that does not work.
@@ -29,6 +33,16 @@ impl Health {
         Self {
             healthy: reasons.is_empty(),
             reasons,
+            fips: None,
+        }
+    }
+
+    /// The same with what is known of FIPS mode.
+    #[must_use]
+    pub fn with_fips(self, fips: FipsSummary) -> Self {
+        Self {
+            fips: Some(fips),
+            ..self
         }
     }
 }

@@ -1,5 +1,9 @@
 //! Figures for Prometheus (OpenMetrics text); `status` shows the same counters.
 
+mod fips;
+
+use self::fips::FipsMetrics;
+use crate::evidence::status::FipsStatus;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
 use prometheus_client::metrics::counter::Counter;
@@ -67,6 +71,7 @@ pub struct Metrics {
     requests: Family<OutcomeLabel, Counter>,
     attempts: Family<AttemptLabel, Counter>,
     log_bytes: Family<LogLabel, Gauge>,
+    fips: FipsMetrics,
     /// Requests in flight.
     pub in_flight: Gauge,
     /// Seconds from the lease to the first call of the engine.
@@ -98,6 +103,7 @@ impl Metrics {
             requests: Family::default(),
             attempts: Family::default(),
             log_bytes: Family::default(),
+            fips: FipsMetrics::default(),
             in_flight: Gauge::default(),
             queue_seconds: Histogram::new(BOUNDS),
             engine_seconds: Histogram::new(BOUNDS),
@@ -176,6 +182,7 @@ impl Metrics {
             "When the gateway last answered, in seconds since 1970; 0 when it has not",
             self.last_contact_seconds.clone(),
         );
+        self.fips.register(to);
         // Series that exist from the start make rates and alerts simple.
         for outcome in [
             Outcome::Delivered,
@@ -229,6 +236,11 @@ impl Metrics {
             .set(as_gauge(figures.archived_bytes));
         self.log_ok.set(i64::from(figures.ok));
         self.log_lost.set(as_gauge(figures.lost));
+    }
+
+    /// Takes over the figures of FIPS mode.
+    pub fn take_fips_status(&self, status: &FipsStatus) {
+        self.fips.take(status);
     }
 
     /// The page that Prometheus reads (`application/openmetrics-text; version=1.0.0`).

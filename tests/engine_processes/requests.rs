@@ -1,6 +1,6 @@
 //! What comes of a request.
 
-use super::engine::{Engine, Options, PASSWORD, part};
+use super::engine::{Engine, Options, PASSWORD, exceptions_with, part};
 use super::openssl::{KeyAlgorithm, Workshop};
 use super::softhsm::SoftHsm;
 use hsm::Padding;
@@ -57,7 +57,7 @@ async fn a_password_reaches_the_device_in_every_format_and_padding() {
     assert_eq!(status.key_uses, 4);
     assert_eq!(status.answered, 4);
     assert_eq!(status.in_flight, 0);
-    assert_eq!(status.exceptions, ["cms-des-ede3"]);
+    assert_eq!(status.exceptions, exceptions_with(&["cms-des-ede3"]));
     assert_eq!(status.module_version, fips::EXPECTED_VERSION);
     assert_eq!(status.keys.len(), 1);
     assert_eq!(status.keys[0].fingerprint, token.fingerprint());
@@ -211,7 +211,10 @@ async fn under_the_exceptions_records_from_intune_find_their_key_by_its_name() {
     request.record.key_name = "another".to_owned();
     assert_eq!(refused(&client, request).await.0, FailureCode::KeyNotFound);
     let status = client.status().await.unwrap();
-    assert_eq!(status.exceptions, ["no-device-anchors", "unsigned-records"]);
+    assert_eq!(
+        status.exceptions,
+        exceptions_with(&["no-device-anchors", "unsigned-records"])
+    );
 }
 
 #[tokio::test]

@@ -1,7 +1,8 @@
 //! Files that no one here wrote: every one opens or is refused for what it is.
 
+use super::read;
 use fips::secret::SecretBytes;
-use pfx_connector::engine::formats::pfx::{PfxLimits, read};
+use pfx_connector::engine::formats::pfx::PfxLimits;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 

@@ -1,9 +1,10 @@
 //! Broken and hostile files: a clean refusal, no panic, no long run.
 
 use super::openssl::{KeyAlgorithm, Workshop};
+use super::read;
 use super::{open, refusal};
 use fips::secret::SecretBytes;
-use pfx_connector::engine::formats::pfx::{PfxLimits, read};
+use pfx_connector::engine::formats::pfx::PfxLimits;
 
 const PASSWORD: &str = "Passw0rd!";
 

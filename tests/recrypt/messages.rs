@@ -10,6 +10,7 @@ use pfx_connector::engine::recrypt::cms::{KeyTransport, check_format, envelop};
 const PASSWORD: &[u8] = b"correct horse battery staple";
 
 fn identity(device: &Device<'_>, root: &super::Authority<'_>) -> DeviceIdentity {
+    fips::start(fips::policy::Policy::OFF).unwrap();
     let target = target(device, &[]);
     let checked = check(&target, &[root]).unwrap();
     verify(&target, &checked, &trust(&[root]), NOW_MS).unwrap()

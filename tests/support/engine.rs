@@ -34,9 +34,34 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 pub const PFX: &[u8] = b"a PFX as stored; the engine passes it by";
 pub const PASSWORD: &[u8] = b"correct horse battery staple";
 
+/// What the usual engine names in strict mode, so that every format and padding can be asked for.
+pub const FIPS_EXCEPTIONS: [&str; 4] = [
+    "cms-ecdh-static",
+    "cms-rsa-pkcs1v15",
+    "oaep-unpadding-in-software",
+    "triple-des-encryption",
+];
+
+/// Every exception in force, as a status shows them: these, and the usual ones of FIPS mode.
+pub fn exceptions_with(named: &[&str]) -> Vec<String> {
+    let mut all: Vec<_> = FIPS_EXCEPTIONS
+        .iter()
+        .chain(named)
+        .map(ToString::to_string)
+        .collect();
+    all.sort();
+    all
+}
+
 /// What differs from the usual engine.
 #[derive(Default)]
 pub struct Options {
+    /// Lines of `[fips]`; the usual exceptions where there are none.
+    pub fips: Option<String>,
+    /// Another program file than the one that was built.
+    pub program: Option<PathBuf>,
+    /// Lines added to the token's environment.
+    pub environment: String,
     /// Lines of `[engine]`.
     pub engine: String,
     /// Lines of `[engine.restart]`.
@@ -51,6 +76,7 @@ pub struct Options {
 pub struct Engine {
     dir: TempDir,
     importer: SigningKey,
+    program: PathBuf,
     running: Option<Child>,
 }
 
@@ -82,17 +108,26 @@ impl Engine {
             }
         };
         let text = format!(
-            "[engine]\nsocket = {:?}\nexceptions = {:?}\n{anchors}{}\n[engine.restart]\n{}\n{}{importers}",
+            "[fips]\n{}\n[engine]\nsocket = {:?}\nexceptions = {:?}\n{anchors}{}\n[engine.restart]\n{}\n{}{}\n{importers}",
+            options
+                .fips
+                .clone()
+                .unwrap_or_else(|| format!("exceptions = {FIPS_EXCEPTIONS:?}")),
             dir.path().join("engine.sock"),
             options.exceptions,
             options.engine,
             options.restart,
             token.token_section(),
+            options.environment,
         );
         std::fs::write(dir.path().join("config.toml"), text).unwrap();
         Self {
             dir,
             importer,
+            program: options
+                .program
+                .clone()
+                .unwrap_or_else(|| env!("CARGO_BIN_EXE_pfx-connector").into()),
             running: None,
         }
     }
@@ -105,7 +140,7 @@ impl Engine {
             .append(true)
             .open(self.log_path())
             .unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_pfx-connector"))
+        let child = Command::new(&self.program)
             .args(["engine", "--config"])
             .arg(self.dir.path().join("config.toml"))
             .stdin(Stdio::null())

@@ -16,7 +16,7 @@ const LIMIT: usize = (c_int::MAX - 64) as usize;
 struct Schedule(lc::AES_KEY);
 
 impl Schedule {
-    fn new(kek: &SecretBytes, unwrap: bool) -> Result<Self> {
+    fn new(_: &Permit, kek: &SecretBytes, unwrap: bool) -> Result<Self> {
         let bits: c_uint = match kek.len() {
             16 => 128,
             24 => 192,
@@ -69,9 +69,9 @@ pub fn key_wrap(kek: &SecretBytes, key: &SecretBytes) -> Result<Vec<u8>> {
     perform(Service::AesKeyWrap, |permit| wrap(permit, kek, key))
 }
 
-fn wrap(_: &Permit, kek: &SecretBytes, key: &SecretBytes) -> Result<Vec<u8>> {
+fn wrap(permit: &Permit, kek: &SecretBytes, key: &SecretBytes) -> Result<Vec<u8>> {
     const OPERATION: &str = "AES key wrap";
-    let schedule = Schedule::new(kek, false)?;
+    let schedule = Schedule::new(permit, kek, false)?;
     let len = key.len();
     if len < 16 || !len.is_multiple_of(8) || len > LIMIT {
         return Err(Error::MessageLength {
@@ -107,8 +107,8 @@ pub fn key_unwrap(kek: &SecretBytes, wrapped: &[u8]) -> Result<SecretBytes> {
     perform(Service::AesKeyWrap, |permit| unwrap(permit, kek, wrapped))
 }
 
-fn unwrap(_: &Permit, kek: &SecretBytes, wrapped: &[u8]) -> Result<SecretBytes> {
-    let schedule = Schedule::new(kek, true)?;
+fn unwrap(permit: &Permit, kek: &SecretBytes, wrapped: &[u8]) -> Result<SecretBytes> {
+    let schedule = Schedule::new(permit, kek, true)?;
     let len = wrapped.len();
     if len < 16 + OVERHEAD || !len.is_multiple_of(8) || len > LIMIT {
         return Err(Error::Decryption);

@@ -1,7 +1,8 @@
 //! The names of the services: one for each row of the table.
 
 use super::bounds;
-use super::table::{Entry, row};
+use super::rows::row;
+use super::table::Entry;
 
 macro_rules! services {
     ($($(#[$doc:meta])* $name:ident,)+) => {

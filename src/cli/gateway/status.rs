@@ -2,6 +2,7 @@
 
 use crate::cli::output::{Failure, Report};
 use crate::config::secret_file;
+use crate::evidence::process::ProcessEvidence;
 use crate::gateway::admin_api::{ConnectorStatus, ServiceStatus};
 use crate::gateway::api::Collection;
 use crate::tls::CallFailure;
@@ -63,6 +64,7 @@ pub(super) fn run(args: &StatusArgs) -> Result<Report, Failure> {
         status.failed,
         status.records
     )];
+    lines.push(fips_words(&status.fips));
     for connector in &connectors {
         let engine = match (&connector.revoked, connector.engine_healthy) {
             (Some(at), _) => format!("refused since {at}"),
@@ -79,6 +81,20 @@ pub(super) fn run(args: &StatusArgs) -> Result<Report, Failure> {
         json!({"service": status, "connectors": connectors}),
         lines.join("\n"),
     ))
+}
+
+fn fips_words(evidence: &ProcessEvidence) -> String {
+    let fault = match &evidence.fault {
+        Some(fault) => format!("; FAULT: {}", fault.message),
+        None => String::new(),
+    };
+    let served = evidence.tls.as_ref().map_or(0, |tls| {
+        tls.full_handshakes.saturating_add(tls.resumed_handshakes)
+    });
+    format!(
+        "FIPS mode {}, {}: {} uses of anything not approved, {served} TLS connections served{fault}",
+        evidence.mode, evidence.module.version, evidence.not_approved
+    )
 }
 
 fn unreachable(args: &StatusArgs, error: reqwest::Error) -> Failure {

@@ -2,6 +2,7 @@
 
 use crate::connector::journal::JournalFigures;
 use crate::engine::api::EngineStatus;
+use crate::evidence::process::ProcessEvidence;
 use crate::telemetry::Event;
 use crate::telemetry::health::Health;
 use crate::telemetry::log::{Filter, LogFigures};
@@ -111,6 +112,9 @@ pub struct Status {
     pub counters: Counters,
     /// Whether everything works, and if not, what.
     pub health: Health,
+    /// What the connector's own process says of its cryptography; null from a release that did not tell.
+    #[serde(default)]
+    pub fips: Option<ProcessEvidence>,
     /// What the engine says of itself; null when it does not answer.
     pub engine: Option<EngineStatus>,
     /// Names of the exceptions in force.

@@ -4,6 +4,7 @@ use super::protocol::{Counters, Greeting, MAX_LINE_BYTES, Reply, Request, Status
 use crate::clock::rfc3339;
 use crate::connector::error::StartError;
 use crate::connector::shared::{Phase, Shared};
+use crate::evidence::process::ProcessEvidence;
 use crate::telemetry::Event;
 use crate::telemetry::log::Filter;
 use crate::telemetry::metrics::{Attempt, Outcome};
@@ -187,6 +188,7 @@ async fn status(shared: &Arc<Shared>) -> Status {
             attempts_permanent: metrics.attempts(Attempt::Permanent),
         },
         health: shared.health(),
+        fips: Some(ProcessEvidence::of_this("connector")),
         exceptions: engine
             .as_ref()
             .map(|engine| engine.exceptions.clone())

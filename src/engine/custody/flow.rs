@@ -191,6 +191,7 @@ fn was_refused_before_use(error: &hsm::Error) -> bool {
             | hsm::Error::KeyRefused { .. }
             | hsm::Error::CiphertextLength { .. }
             | hsm::Error::PaddingNotSupported(_)
+            | hsm::Error::Policy(_)
     )
 }
 

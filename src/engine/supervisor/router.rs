@@ -13,7 +13,7 @@ use crate::config::EngineConfig;
 use crate::engine::api::{EngineReply, FailureCode};
 use crate::engine::custody::{CustodyReport, request_threads};
 use crate::engine::ipc::{Frame, Kind};
-use crate::evidence::process::{FaultEvidence, ProcessEvidence};
+use crate::evidence::process::FaultEvidence;
 use std::collections::HashMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
@@ -55,7 +55,6 @@ pub(super) struct Router<'a> {
     stop: Option<Instant>,
     /// Why no cryptography is done any more; only a restart of the engine ends it.
     module_fault: Option<FaultEvidence>,
-    formats_evidence: Option<ProcessEvidence>,
     failed: Option<SupervisorError>,
 }
 
@@ -80,7 +79,6 @@ impl<'a> Router<'a> {
             answered: 0,
             stop: None,
             module_fault: None,
-            formats_evidence: None,
             failed: None,
         }
     }
@@ -169,7 +167,7 @@ impl<'a> Router<'a> {
     fn take_from_caller(&mut self, caller: u64, frame: Frame, now: Instant) {
         match frame.kind {
             Kind::Ping => self.callers.send(caller, Frame::bare(Kind::Pong, frame.id)),
-            Kind::Status => self.ask_custody(caller, frame.id, now),
+            Kind::Status => self.ask_parts(caller, frame.id, now),
             Kind::Request if self.module_fault.is_some() => self.callers.send_failure(
                 caller,
                 frame.id,
@@ -198,14 +196,12 @@ impl<'a> Router<'a> {
         }
     }
 
-    fn ask_custody(&mut self, caller: u64, frame_id: u64, now: Instant) {
-        let first = self.reports.ask(caller, frame_id, now);
-        if first {
-            // What formats says is taken as of its last answer: nobody waits for it.
-            self.formats.send(Frame::bare(Kind::Status, 0));
-            if !self.custody.send(Frame::bare(Kind::Status, 0)) {
-                self.report(None);
-            }
+    fn ask_parts(&mut self, caller: u64, frame_id: u64, now: Instant) {
+        if self.reports.ask(caller, frame_id, now) {
+            let formats = self.formats.send(Frame::bare(Kind::Status, 0));
+            let custody = self.custody.send(Frame::bare(Kind::Status, 0));
+            self.reports.asked(custody, formats);
+            self.report_if_complete();
         }
     }
 
@@ -247,7 +243,8 @@ impl<'a> Router<'a> {
                     if let Some(fault) = report.fips.as_ref().and_then(|fips| fips.fault.clone()) {
                         self.module_failed(fault);
                     }
-                    self.report(Some(report));
+                    self.reports.take_custody(report);
+                    self.report_if_complete();
                 }
                 Err(error) => tracing::error!(%error, "custody's report is none of this release"),
             },
@@ -257,12 +254,8 @@ impl<'a> Router<'a> {
 
     fn take_from_formats(&mut self, frame: Frame) {
         if frame.kind == Kind::Status {
-            match serde_json::from_slice(&frame.payload) {
-                Ok(evidence) => self.formats_evidence = Some(evidence),
-                Err(error) => {
-                    tracing::error!(%error, "the report of formats is none of this release")
-                }
-            }
+            self.reports.take_formats(&frame.payload);
+            self.report_if_complete();
             return;
         }
         if frame.kind == Kind::Return
@@ -445,7 +438,7 @@ impl<'a> Router<'a> {
             );
         }
         if self.reports.until().is_some_and(|until| until <= now) {
-            self.report(None);
+            self.report();
         }
         self.hand_out(now);
     }
@@ -501,20 +494,27 @@ impl<'a> Router<'a> {
         .unwrap_or(now + LONGEST_WAIT)
     }
 
-    fn report(&mut self, custody: Option<CustodyReport>) {
-        let waiting = self.reports.take();
-        if waiting.is_empty() {
+    fn report_if_complete(&mut self) {
+        if self.reports.is_complete() {
+            self.report();
+        }
+    }
+
+    /// Answers everybody who waits for a report, with what has come.
+    fn report(&mut self) {
+        let due = self.reports.take();
+        if due.waiting.is_empty() {
             return;
         }
         let counters = Counters {
             answered: self.answered,
             in_flight: u64::try_from(self.requests.len()).unwrap_or(u64::MAX),
         };
-        let mut status = compose(self.config, &self.custody, &self.formats, counters, custody);
-        status.fips.extend(self.formats_evidence.clone());
+        let said = (due.custody, due.formats);
+        let mut status = compose(self.config, &self.custody, &self.formats, counters, said);
         status.module_fault.clone_from(&self.module_fault);
         let reply = EngineReply::Status(Box::new(status));
-        for (caller, frame_id) in waiting {
+        for (caller, frame_id) in due.waiting {
             match Frame::json(Kind::Reply, frame_id, &reply) {
                 Ok(frame) => self.callers.send(caller, frame),
                 Err(error) => tracing::error!(%error, "the report cannot be told"),
@@ -527,7 +527,7 @@ impl<'a> Router<'a> {
         for id in self.requests.ids(|_| true) {
             self.fail(id, FailureCode::Busy, STOPPING);
         }
-        self.report(None);
+        self.report();
         self.custody.close();
         self.formats.close();
         let until = Instant::now() + FAREWELL_LIMIT;

@@ -1,4 +1,4 @@
-//! The engine's report: what the supervisor knows itself, and what custody says if it says it in time.
+//! The engine's report: what the supervisor knows itself, and what its parts say if they say it in time.
 
 use super::part::Part;
 use crate::config::EngineConfig;
@@ -7,35 +7,119 @@ use crate::engine::custody::CustodyReport;
 use crate::evidence::process::ProcessEvidence;
 use std::time::{Duration, Instant};
 
-/// How long custody may take to report before the report goes out without its part.
-pub(super) const CUSTODY_LIMIT: Duration = Duration::from_secs(1);
+/// How long a part may take to report before the report goes out without what it says.
+const PART_LIMIT: Duration = Duration::from_secs(1);
+/// The longest report of formats, in bytes: many times what an honest one has. It parses what strangers made.
+const MOST_FORMATS_BYTES: usize = 64 * 1024;
 
-/// Those who wait for a report.
+/// Those who wait for a report, and what has come for it.
 #[derive(Debug, Default)]
 pub(super) struct Reports {
     waiting: Vec<(u64, u64)>,
     until: Option<Instant>,
+    custody: Awaited<CustodyReport>,
+    formats: Awaited<ProcessEvidence>,
+}
+
+/// What a part says.
+#[derive(Debug)]
+enum Awaited<T> {
+    /// It was asked.
+    Yet,
+    /// It said so.
+    Come(Box<T>),
+    /// It was not asked, or will not answer.
+    Never,
+}
+
+impl<T> Default for Awaited<T> {
+    fn default() -> Self {
+        Self::Never
+    }
+}
+
+impl<T> Awaited<T> {
+    fn asked(asked: bool) -> Self {
+        if asked { Self::Yet } else { Self::Never }
+    }
+
+    fn take(&mut self) -> Option<T> {
+        match std::mem::take(self) {
+            Self::Come(said) => Some(*said),
+            Self::Yet | Self::Never => None,
+        }
+    }
+}
+
+/// Everybody who waited for a report, and what the parts said.
+#[derive(Debug)]
+pub(super) struct Due {
+    pub(super) waiting: Vec<(u64, u64)>,
+    pub(super) custody: Option<CustodyReport>,
+    pub(super) formats: Option<ProcessEvidence>,
 }
 
 impl Reports {
-    /// Somebody asks; whether custody has to be asked (it has been already when others wait).
+    /// Somebody asks; whether the parts have to be asked (they have been already when others wait).
     pub(super) fn ask(&mut self, caller: u64, frame_id: u64, now: Instant) -> bool {
         self.waiting.push((caller, frame_id));
         if self.until.is_some() {
             return false;
         }
-        self.until = Some(now + CUSTODY_LIMIT);
+        self.until = Some(now + PART_LIMIT);
         true
+    }
+
+    /// Which parts could be asked.
+    pub(super) fn asked(&mut self, custody: bool, formats: bool) {
+        self.custody = Awaited::asked(custody);
+        self.formats = Awaited::asked(formats);
+    }
+
+    /// What custody says; what comes too late is forgotten.
+    pub(super) fn take_custody(&mut self, report: CustodyReport) {
+        if self.until.is_some() {
+            self.custody = Awaited::Come(Box::new(report));
+        }
+    }
+
+    /// What formats says. It speaks for itself only, whatever it calls itself, and may be in a stranger's hand.
+    pub(super) fn take_formats(&mut self, payload: &[u8]) {
+        if self.until.is_none() {
+            return;
+        }
+        let evidence = Some(payload)
+            .filter(|payload| payload.len() <= MOST_FORMATS_BYTES)
+            .and_then(|payload| serde_json::from_slice::<ProcessEvidence>(payload).ok());
+        self.formats = match evidence {
+            Some(evidence) => Awaited::Come(Box::new(ProcessEvidence {
+                process: "formats".to_owned(),
+                ..evidence
+            })),
+            None => {
+                tracing::error!("the report of formats is none of this release");
+                Awaited::Never
+            }
+        };
+    }
+
+    /// Whether everything has come that will.
+    pub(super) fn is_complete(&self) -> bool {
+        !matches!(self.custody, Awaited::Yet) && !matches!(self.formats, Awaited::Yet)
     }
 
     pub(super) fn until(&self) -> Option<Instant> {
         self.until
     }
 
-    /// Everybody who waits; nobody does any more.
-    pub(super) fn take(&mut self) -> Vec<(u64, u64)> {
+    /// Everybody who waits, with what has come; nobody waits any more.
+    pub(super) fn take(&mut self) -> Due {
         self.until = None;
-        std::mem::take(&mut self.waiting)
+        Due {
+            waiting: std::mem::take(&mut self.waiting),
+            custody: self.custody.take(),
+            formats: self.formats.take(),
+        }
     }
 
     pub(super) fn forget(&mut self, caller: u64) {
@@ -56,8 +140,9 @@ pub(super) fn compose(
     custody: &Part,
     formats: &Part,
     counters: Counters,
-    report: Option<CustodyReport>,
+    due: (Option<CustodyReport>, Option<ProcessEvidence>),
 ) -> EngineStatus {
+    let (report, said_by_formats) = due;
     let report = report.unwrap_or_else(CustodyReport::silent);
     let mut exceptions: Vec<String> = config
         .exceptions
@@ -77,6 +162,7 @@ pub(super) fn compose(
         module_fault: None,
         fips: std::iter::once(ProcessEvidence::of_this("supervisor"))
             .chain(report.fips)
+            .chain(said_by_formats)
             .collect(),
         token: report.token,
         token_certificate: config.token.fips_certificate.clone(),

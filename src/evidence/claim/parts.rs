@@ -155,7 +155,9 @@ fn use_of(service: &ServiceTotal) -> String {
         Some(exception) => format!(" ({exception})"),
         None => String::new(),
     };
-    format!("{} {} times{exception}", service.name, service.performed)
+    let count = service.performed;
+    let times = if count == 1 { "time" } else { "times" };
+    format!("{} {count} {times}{exception}", service.name)
 }
 
 pub(super) fn tokens(facts: &Facts) -> Part {
@@ -221,8 +223,8 @@ pub(super) fn tls(facts: &Facts) -> Part {
         .map(|(_, tls)| tls.configurations())
         .fold(0, u64::saturating_add);
     own(format!(
-        "by the module: {asserted} configurations asserted, AES-GCM with ephemeral keys only, extended master secret required; \
-         X25519 within X25519MLKEM768 is declared"
+        "by the module, {asserted} configurations asserted: AES-GCM with ephemeral keys and extended master secret only; X25519 in \
+         X25519MLKEM768 is declared"
     ))
 }
 

@@ -52,11 +52,6 @@ impl FipsStatus {
     fn of(facts: Facts) -> Self {
         let claim = Claim::of(&facts);
         let module_problems = facts.module_problems();
-        let silent = facts
-            .silent
-            .iter()
-            .map(|process| format!("{process} does not report: it is not known to be well"));
-        let problems: Vec<String> = module_problems.into_iter().chain(silent).collect();
         let faults = facts.all_faults();
         let module = facts.module();
         let services = facts.services();
@@ -71,8 +66,8 @@ impl FipsStatus {
             source: facts.source,
             overall: claim.overall(),
             claim,
-            healthy: problems.is_empty(),
-            problems,
+            healthy: module_problems.is_empty() && facts.silent.is_empty(),
+            module_problems,
             build: facts.build(),
             environment: facts
                 .environment()
@@ -171,14 +166,19 @@ impl Facts {
             .all_faults()
             .into_iter()
             .map(|found| format!("{}: {}", found.process, found.fault.message));
-        let disagreements = self.processes.iter().flat_map(|process| {
+        // A fault is the word for it where there is one.
+        let without_fault = self
+            .processes
+            .iter()
+            .filter(|process| process.fault.is_none());
+        let disagreements = without_fault.flat_map(|process| {
             let contradicted = process
                 .services
                 .iter()
                 .filter(|service| service.disagreed > 0);
             contradicted.map(|service| {
                 format!(
-                    "{}: the module's indicator contradicted the policy table for {} ({} times)",
+                    "{}: the module's indicator contradicted the policy table for {}, uses: {}",
                     process.process, service.name, service.disagreed
                 )
             })

@@ -1,6 +1,7 @@
 //! The administrators' side: what there is, who did what, and ending tokens and connectors.
 
 use crate::clock::rfc3339;
+use crate::evidence::process::ProcessEvidence;
 use crate::gateway::admin_api::{AuditRecord, ConnectorStatus, ServiceStatus, TokenStatus};
 use crate::gateway::api::Collection;
 use crate::gateway::error::ApiError;
@@ -25,6 +26,7 @@ pub(crate) async fn status(call: Call) -> Result<Reply, ApiError> {
         completed: counts.completed,
         failed: counts.failed,
         records: counts.records,
+        fips: ProcessEvidence::of_this("gateway"),
     })
 }
 
