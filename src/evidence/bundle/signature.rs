@@ -10,13 +10,9 @@
 //! And `SIGNER.pem`: the public key, as RFC 7468 section 13 has it.
 
 use super::{BundleError, FORMAT, SIGNATURE, SIGNER, SignedBy};
-use crate::encoding::Base64Bytes;
-use der::pem::LineEnding;
+use crate::encoding::{Base64Bytes, public_key_from_pem, public_key_pem};
 use fips::sign::SignatureAlgorithm;
 use hsm::KeyFingerprint;
-
-/// Label of a SubjectPublicKeyInfo.
-const PUBLIC_KEY: &str = "PUBLIC KEY";
 
 /// How a manifest can be signed: what keys in files and on tokens do here.
 const ALGORITHMS: [SignatureAlgorithm; 4] = [
@@ -87,7 +83,7 @@ fn read(bytes: &[u8]) -> Option<Signature> {
 /// # Errors
 /// [`BundleError::Malformed`] for a key that is larger than PEM can hold.
 pub(super) fn signer_pem(spki_der: &[u8]) -> Result<String, BundleError> {
-    der::pem::encode_string(PUBLIC_KEY, LineEnding::LF, spki_der).map_err(|_| malformed_signer())
+    public_key_pem(spki_der).map_err(|_| malformed_signer())
 }
 
 /// The public key in `SIGNER.pem`, which has to be in its one form and the key that is named.
@@ -95,7 +91,7 @@ pub(super) fn signer_pem(spki_der: &[u8]) -> Result<String, BundleError> {
 /// # Errors
 /// [`BundleError::Malformed`] for everything else.
 pub(super) fn signer_spki(pem: &[u8], named: KeyFingerprint) -> Result<Vec<u8>, BundleError> {
-    let spki = public_key(pem).ok_or_else(malformed_signer)?;
+    let spki = public_key_from_pem(pem).ok_or_else(malformed_signer)?;
     if signer_pem(&spki)?.as_bytes() != pem || KeyFingerprint::of_spki(&spki) != named {
         return Err(malformed_signer());
     }
@@ -106,13 +102,5 @@ fn malformed_signer() -> BundleError {
     BundleError::Malformed {
         name: SIGNER,
         reason: "not the public key that MANIFEST names",
-    }
-}
-
-/// The DER SubjectPublicKeyInfo of a PEM text with nothing else in it.
-pub(super) fn public_key(pem: &[u8]) -> Option<Vec<u8>> {
-    match der::pem::decode_vec(pem) {
-        Ok((PUBLIC_KEY, spki)) => Some(spki),
-        _ => None,
     }
 }

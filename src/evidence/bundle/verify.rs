@@ -2,9 +2,9 @@
 
 use super::folder::Folder;
 use super::manifest::{Entry, Manifest, SignedBy};
-use super::signature::{Signature, public_key, signer_spki};
+use super::signature::{Signature, signer_spki};
 use super::{BundleError, MANIFEST, SIGNATURE, SIGNER};
-use crate::encoding::hex;
+use crate::encoding::{hex, public_key_from_pem};
 use fips::digest::{Hash, digest};
 use hsm::KeyFingerprint;
 use std::collections::BTreeSet;
@@ -47,7 +47,7 @@ pub struct VerifiedSignature {
 pub fn verify(folder: &Path, expected: Option<&[u8]>) -> Result<Verified, BundleError> {
     let expected = expected
         .map(|pem| {
-            public_key(pem).ok_or(BundleError::Malformed {
+            public_key_from_pem(pem).ok_or(BundleError::Malformed {
                 name: "the given key",
                 reason: "not a public key in PEM (-----BEGIN PUBLIC KEY-----)",
             })

@@ -31,9 +31,9 @@ pub(super) fn overall(html: &mut Html, status: &FipsStatus) {
             format!("{} operations", status.not_approved),
         ),
     ]);
-    if !status.problems.is_empty() {
+    if !status.module_problems.is_empty() {
         html.element("p class=\"warning\"", "Something is wrong:");
-        html.list(status.problems.iter().cloned());
+        html.list(status.module_problems.iter().cloned());
     }
     html.end_section();
 }
