@@ -32,7 +32,7 @@ pub(super) struct ReportArgs {
     #[arg(long, value_name = "DIR", conflicts_with = "out")]
     verify: Option<PathBuf>,
     /// Public key (PEM) that has to have signed it, from another source than the bundle
-    #[arg(long, value_name = "FILE", requires = "verify")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["out", "config"])]
     public_key: Option<PathBuf>,
 }
 
