@@ -16,7 +16,7 @@ pub(super) fn overall(html: &mut Html, status: &FipsStatus) {
         "p class=\"level\"",
         &sentence_case(&status.overall.level.to_string()),
     );
-    html.element("p class=\"says\"", &sentence_case(&status.overall.says));
+    html.element("p class=\"says\"", &sentence_case(&because(status)));
     html.raw("</div>\n");
     html.element(
         "p",
@@ -25,7 +25,13 @@ pub(super) fn overall(html: &mut Html, status: &FipsStatus) {
     );
     html.facts([
         ("Mode", mode(status)),
-        ("Approved", format!("{} operations", status.approved)),
+        (
+            "Approved",
+            format!(
+                "{} operations, in all processes since they started",
+                status.approved
+            ),
+        ),
         (
             "Not approved",
             format!("{} operations", status.not_approved),
@@ -36,6 +42,14 @@ pub(super) fn overall(html: &mut Html, status: &FipsStatus) {
         html.list(status.module_problems.iter().cloned());
     }
     html.end_section();
+}
+
+/// The reason without the level, which stands above it.
+fn because(status: &FipsStatus) -> String {
+    let says = &status.overall.says;
+    let level = status.overall.level.to_string();
+    let rest = says.strip_prefix(&level).unwrap_or(says);
+    format!("{}.", rest.trim_start_matches([',', ':', ' ']))
 }
 
 fn mode(status: &FipsStatus) -> String {
@@ -160,7 +174,7 @@ pub(super) fn parts(html: &mut Html, status: &FipsStatus) {
             vec![
                 Cell::text(sentence_case(name)),
                 Cell::judged(part.level != Level::Unvalidated, part.level.to_string()),
-                Cell::text(sentence_case(&part.says)),
+                Cell::text(part.says.as_str()),
                 Cell::code(file(name)),
             ]
         })
