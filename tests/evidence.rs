@@ -7,6 +7,8 @@
     clippy::panic
 )]
 
+#[path = "evidence/advisories.rs"]
+mod advisories;
 #[path = "evidence/build.rs"]
 mod build;
 #[path = "evidence/sbom.rs"]

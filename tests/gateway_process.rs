@@ -93,6 +93,14 @@ async fn status_asks_the_running_service_as_an_administrator() {
     assert_eq!(told["connectors"][0]["instance"], "one");
     assert_eq!(told["connectors"][0]["inFlight"], 2);
     assert_eq!(told["service"]["queued"], 0);
+    let fips = &told["service"]["fips"];
+    assert_eq!(fips["process"], "gateway");
+    assert_eq!(
+        (&fips["mode"], &fips["notApproved"]),
+        (&json!("strict"), &json!(0))
+    );
+    assert_eq!(fips["tls"]["serverConfigurations"], 1);
+    assert!(fips["tls"]["fullHandshakes"].as_u64().unwrap() > 0);
     let refused = ask(&mdm);
     assert_eq!(refused.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&refused.stderr).contains("administrator"));

@@ -89,8 +89,8 @@ mod tests {
 
     #[test]
     fn the_linked_version_has_both_and_repaired_ones_do_not() {
-        let [ccm, crl] = ADVISORIES;
-        for (version, has_ccm, has_crl) in [
+        let [tags, points] = ADVISORIES;
+        for (version, has_tags, has_points) in [
             (crate::EXPECTED_VERSION, true, true),
             ("AWS-LC FIPS 2.0.17", false, true),
             ("AWS-LC FIPS 3.0.0", true, true),
@@ -102,15 +102,15 @@ mod tests {
             ("AWS-LC FIPS 3.1", true, true),
             ("", true, true),
         ] {
-            assert_eq!(ccm.affects(version), has_ccm, "{version}");
-            assert_eq!(crl.affects(version), has_crl, "{version}");
+            assert_eq!(tags.affects(version), has_tags, "{version}");
+            assert_eq!(points.affects(version), has_points, "{version}");
         }
-        assert_eq!(ccm.versions(), "3.0.0 to before 3.2.0");
-        assert_eq!(crl.versions(), "before 3.3.0");
+        assert_eq!(tags.versions(), "3.0.0 to before 3.2.0");
+        assert_eq!(points.versions(), "before 3.3.0");
     }
 
     #[test]
-    fn neither_the_table_nor_tls_has_ccm() {
+    fn neither_the_table_nor_tls_has_the_mode_of_cve_2026_3337() {
         for service in Service::ALL {
             let row = format!("{:?}", service.entry());
             assert!(!row.contains("CCM") && !row.contains("ccm"), "{row}");

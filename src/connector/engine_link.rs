@@ -230,7 +230,14 @@ impl Outage {
         let told = std::mem::take(&mut self.told);
         let was = |kind: fn(&EngineHealth) -> bool| told.iter().any(kind);
         let mut drafts = Vec::new();
-        if !self.connected || was(|told| matches!(told, EngineHealth::EngineDown(_))) {
+        if !self.connected
+            || was(|told| {
+                matches!(
+                    told,
+                    EngineHealth::EngineDown(_) | EngineHealth::ModuleFailed(_)
+                )
+            })
+        {
             self.connected = true;
             drafts.push(Draft::new(EventKind::EngineConnected, "the engine answers"));
         }
@@ -277,6 +284,10 @@ mod tests {
         assert_eq!(told(&mut outage, EngineHealth::Up), [20, 23]);
         assert_eq!(told(&mut outage, token("wrong PIN")), [22]);
         assert_eq!(told(&mut outage, EngineHealth::Up), [23]);
+        let module = || EngineHealth::ModuleFailed("integrity_failed".to_owned());
+        assert_eq!(told(&mut outage, module()), [24]);
+        assert_eq!(told(&mut outage, module()), NOTHING);
+        assert_eq!(told(&mut outage, EngineHealth::Up), [20]);
     }
 
     #[test]

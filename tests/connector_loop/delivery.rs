@@ -64,10 +64,7 @@ async fn every_request_is_delivered_once_and_reported_once() {
     .unwrap();
     assert_eq!(count, 5);
 
-    let address = bench.events("admin")[0].fields["metrics"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let address = bench.metrics_address();
     assert!(
         http_get(&address, "/healthz")
             .await
@@ -98,7 +95,7 @@ async fn every_request_is_delivered_once_and_reported_once() {
     assert!(bench.reports().values().all(|ids| ids == &[2000]));
 }
 
-async fn http_get(address: &str, path: &str) -> String {
+pub(crate) async fn http_get(address: &str, path: &str) -> String {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
     let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");

@@ -5,6 +5,7 @@ use pfx_connector::engine::api::{
 };
 use pfx_connector::engine::ipc::asynchronous::{read_frame, write_frame};
 use pfx_connector::engine::ipc::{Frame, Kind};
+use pfx_connector::evidence::process::FaultEvidence;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -32,6 +33,7 @@ struct Shared {
     calls: Mutex<HashMap<String, u32>>,
     script: Mutex<Arc<Script>>,
     token: Mutex<bool>,
+    module_fails: Mutex<bool>,
 }
 
 impl FakeEngine {
@@ -48,6 +50,7 @@ impl FakeEngine {
                 calls: Mutex::new(HashMap::new()),
                 script: Mutex::new(Arc::new(script)),
                 token: Mutex::new(true),
+                module_fails: Mutex::new(false),
             }),
         };
         let shared = Arc::clone(&engine.shared);
@@ -75,6 +78,10 @@ impl FakeEngine {
 
     pub(crate) fn set_script(&self, script: impl Fn(&str, u32) -> Answer + Send + Sync + 'static) {
         *self.shared.script.lock().unwrap() = Arc::new(script);
+    }
+
+    pub(crate) fn set_module_fails(&self, fails: bool) {
+        *self.shared.module_fails.lock().unwrap() = fails;
     }
 
     pub(crate) fn set_token(&self, there: bool) {
@@ -108,7 +115,15 @@ async fn speak(stream: UnixStream, shared: Arc<Shared>) {
 async fn reply(frame: &Frame, shared: &Shared) -> Option<EngineReply> {
     if frame.kind == Kind::Status {
         let token = *shared.token.lock().unwrap();
-        return Some(EngineReply::Status(Box::new(status(token))));
+        let mut status = status(token);
+        if *shared.module_fails.lock().unwrap() {
+            status.module_fault = Some(FaultEvidence {
+                code: "integrity_failed".to_owned(),
+                message: "as the test wants".to_owned(),
+                at: "2026-01-01T00:00:00Z".to_owned(),
+            });
+        }
+        return Some(EngineReply::Status(Box::new(status)));
     }
     assert_eq!(frame.kind, Kind::Request);
     let EngineRequest::Recrypt(request) = serde_json::from_slice(&frame.payload).unwrap() else {
@@ -120,6 +135,9 @@ async fn reply(frame: &Frame, shared: &Shared) -> Option<EngineReply> {
         *count += 1;
         *count - 1
     };
+    if *shared.module_fails.lock().unwrap() {
+        return Some(failed(FailureCode::ModuleOutOfService));
+    }
     if !*shared.token.lock().unwrap() {
         return Some(failed(FailureCode::TokenUnavailable));
     }

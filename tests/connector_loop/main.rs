@@ -12,6 +12,7 @@ mod delivery;
 mod engine;
 mod journal_full;
 mod kills;
+mod module_fault;
 mod offered_again;
 mod pki;
 mod process;

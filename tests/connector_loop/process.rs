@@ -127,6 +127,12 @@ impl Bench {
             .count()
     }
 
+    /// Where /healthz and /metrics are, as the event of the start says.
+    pub(crate) fn metrics_address(&self) -> String {
+        let started = &self.events("admin")[0];
+        started.fields["metrics"].as_str().unwrap().to_owned()
+    }
+
     /// Admin events 2000 and 2001 for each request.
     pub(crate) fn reports(&self) -> HashMap<String, Vec<u16>> {
         let mut reports: HashMap<String, Vec<u16>> = HashMap::new();

@@ -43,8 +43,16 @@ impl Site {
         Self::with("")
     }
 
-    /// The same with further lines of `[connector]`.
+    /// The same with further lines of `[connector]`. Every form of a result may be asked for.
     pub fn with(connector: &str) -> Self {
+        Self::with_fips(
+            connector,
+            "exceptions = [\"cms-ecdh-static\", \"cms-rsa-pkcs1v15\", \"oaep-unpadding-in-software\", \"triple-des-encryption\"]",
+        )
+    }
+
+    /// The same with these lines of the engine's `[fips]`.
+    pub fn with_fips(connector: &str, fips: &str) -> Self {
         let stack = Stack::prepare(StackOptions {
             program: PathBuf::from(env!("CARGO_BIN_EXE_pfx-connector")),
             folder: temporary_folder().unwrap(),
@@ -56,9 +64,8 @@ impl Site {
             connector_extra: format!(
                 "concurrency = 4\nwait_ms = 500\nretry = {{ base_ms = 20, max_ms = 300, max_attempts = 8 }}\n{connector}\n"
             ),
+            engine_fips: fips.to_owned(),
             // A part that a test stops is to be left as it is.
-            // Every form of a result may be asked for.
-            engine_fips: "exceptions = [\"cms-ecdh-static\", \"cms-rsa-pkcs1v15\", \"oaep-unpadding-in-software\", \"triple-des-encryption\"]".to_owned(),
             engine_extra:
                 "restart = { backoff_ms = 10, backoff_max_ms = 100, unresponsive_ms = 120000 }\n"
                     .to_owned(),

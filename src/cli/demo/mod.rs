@@ -32,6 +32,7 @@ pub use verify::verify;
 use super::Context;
 use super::output::{Exit, Failure, Report};
 use crate::connector::control::protocol::Status;
+use crate::evidence::process::ProcessEvidence;
 use clap::{Args, ValueEnum};
 use figures::FipsFigures;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -233,8 +234,23 @@ fn run_in(
     )?;
     let said: Status = serde_json::from_value(status.clone())
         .map_err(|error| DemoError::step("status", error.to_string()))?;
-    for evidence in said.engine.iter().flat_map(|engine| &engine.fips) {
+    let engine_processes = said.engine.iter().flat_map(|engine| &engine.fips);
+    for evidence in engine_processes.chain(&said.fips) {
         fips.add_process(evidence);
+    }
+    let gateway_says = stack.gateway_status()?;
+    let evidence = gateway_says
+        .pointer("/service/fips")
+        .cloned()
+        .map(serde_json::from_value::<ProcessEvidence>);
+    match evidence {
+        Some(Ok(evidence)) => fips.add_process(&evidence),
+        _ => {
+            return Err(DemoError::step(
+                "gateway status",
+                "it says nothing of its cryptography",
+            ));
+        }
     }
     connector.stop()?;
     gateway.stop()?;

@@ -250,12 +250,12 @@ impl Stack {
         write_private(&self.path("gateway.toml"), text.as_bytes())
     }
 
-    /// Makes bearer tokens for the importer and the device side, and the importer's configuration. The gateway must have been started once.
+    /// Makes bearer tokens for the importer, the device side and an administrator, and the importer's configuration. The gateway must have been started once.
     ///
     /// # Errors
     /// When the gateway's `token create` fails.
     pub fn enrol(&self) -> Result<(), DemoError> {
-        for role in ["importer", "mdm"] {
+        for role in ["importer", "mdm", "administrator"] {
             let config = self.path("gateway.toml").display().to_string();
             let out = self
                 .path(&format!("import/{role}.token"))
@@ -298,6 +298,31 @@ impl Stack {
         let _ = writeln!(text, "[import.token]");
         text.push_str(&self.token.section());
         write_private(&self.path("import.toml"), text.as_bytes())
+    }
+
+    /// What the running gateway says of itself (`gateway status`).
+    ///
+    /// # Errors
+    /// What the command said.
+    pub fn gateway_status(&self) -> Result<serde_json::Value, DemoError> {
+        super::process::run_json(
+            &self.options.program,
+            &[
+                "gateway",
+                "status",
+                "--gateway",
+                &self.gateway_url()?,
+                "--gateway-ca",
+                &self.pki.tls_ca().display().to_string(),
+                "--token-file",
+                &self
+                    .path("import/administrator.token")
+                    .display()
+                    .to_string(),
+                "--json",
+            ],
+            &[],
+        )
     }
 
     /// Starts connector number `index` (from 0) and waits until its control socket answers.
