@@ -23,7 +23,8 @@ use std::collections::BTreeMap;
 pub fn cbom(status: &FipsStatus, report_key: Option<&ReportKey>) -> Value {
     let mut assets: BTreeMap<String, (Reference, Value)> = BTreeMap::new();
     let mut add = |provider: Reference, component: Value| {
-        let reference = component["bom-ref"].as_str().unwrap_or_default().to_owned();
+        let reference = component.get("bom-ref").and_then(Value::as_str);
+        let reference = reference.unwrap_or_default().to_owned();
         assets.insert(reference, (provider, component));
     };
     for service in Service::ALL {

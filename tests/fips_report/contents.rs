@@ -4,6 +4,7 @@ use super::softhsm::{KEY_LABEL, TOKEN_LABEL};
 use super::world::{PASSWORD, PIN_OF_TOKEN, World, names, report};
 use fips::policy::Service;
 use pfx_connector::encoding::{Base64Bytes, hex};
+use pfx_connector::evidence::bundle;
 use pfx_connector::evidence::status::{FipsStatus, Source};
 use serde_json::{Value, json};
 use std::fs;
@@ -15,7 +16,7 @@ fn json(bundle: &Path, name: &str) -> Value {
     serde_json::from_slice(&fs::read(bundle.join(name)).unwrap()).unwrap()
 }
 
-fn service<'a>(policy: &'a Value, service: Service) -> &'a Value {
+fn service(policy: &Value, service: Service) -> &Value {
     policy["services"]
         .as_array()
         .unwrap()
@@ -209,7 +210,12 @@ async fn the_page_says_the_claim_first_and_refers_to_nothing_outside() {
     assert!(place("What can be claimed") < place("What is not claimed"));
     assert!(place("What is not claimed") < place("Part by part"));
     let claim = said["overall"]["says"].as_str().unwrap();
-    assert!(page.contains(&claim[1..]), "{claim}");
+    assert!(
+        claim.starts_with("unvalidated, because of tokens"),
+        "{claim}"
+    );
+    assert!(page.contains("<p class=\"level\">Unvalidated</p>"));
+    assert!(page.contains("Because of tokens: nothing may be claimed of the whole."));
     assert!(page.contains("not a validated token"));
     for service in Service::ALL {
         assert!(page.contains(&format!("<code>{}</code>", service.name())));
@@ -245,6 +251,28 @@ async fn two_bundles_differ_in_times_and_counts_alone() {
     ] {
         assert!(same.contains(&expected.to_owned()), "{expected} differs");
     }
+}
+
+/// As for `fips status`: a report of what is not well is a report nevertheless.
+#[tokio::test]
+async fn an_engine_whose_module_failed_is_reported_about_with_exit_code_3() {
+    let (world, delivered) = World::delivering("PFX_FIPS_TEST_FAULT = \"aes-cbc\"").await;
+    delivered.unwrap_err();
+    let client = world.engine.client().await;
+    world
+        .engine
+        .wait_for(&client, "fault", |status| status.module_fault.is_some())
+        .await;
+    let out = world.path("bundle");
+    let ran = report(&world.configuration("c.toml", ""), &out);
+    assert_eq!(ran.code, 3, "{}", ran.stderr);
+    let said: Value = serde_json::from_slice(&ran.stdout).unwrap();
+    assert_eq!(said["healthy"], false);
+    bundle::verify(&out, None).unwrap();
+    let faults = &json(&out, "status.json")["faults"];
+    assert_eq!(faults[0]["code"], "indicator_disagrees", "{faults}");
+    let page = fs::read_to_string(out.join("report.html")).unwrap();
+    assert!(page.contains("Something is wrong"));
 }
 
 #[tokio::test]

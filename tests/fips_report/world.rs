@@ -6,6 +6,8 @@ use super::openssl::{KeyAlgorithm, Workshop, openssl};
 use super::softhsm::{PIN, SoftHsm, TOKEN_LABEL, module};
 use hsm::Padding;
 use pfx_connector::encoding::Base64Bytes;
+use pfx_connector::engine::api::Recrypted;
+use pfx_connector::engine::client::RecryptError;
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -24,11 +26,19 @@ pub(crate) struct World {
 impl World {
     /// An engine in strict mode without exceptions, one delivery later.
     pub(crate) async fn new() -> Self {
+        let (world, delivered) = Self::delivering("").await;
+        delivered.unwrap();
+        world
+    }
+
+    /// The same, with these lines in the token's environment, and how the delivery ended.
+    pub(crate) async fn delivering(environment: &str) -> (Self, Result<Recrypted, RecryptError>) {
         let workshop = Workshop::new();
         let authority = workshop.authority("Devices", KeyAlgorithm::P256);
         let token = SoftHsm::new();
         let strict = Options {
             fips: Some(String::new()),
+            environment: environment.to_owned(),
             ..Options::default()
         };
         let engine = Engine::start(&token, &authority, &strict);
@@ -38,15 +48,13 @@ impl World {
         request.record.padding = Padding::OaepSha1;
         request.record.encrypted_password = Base64Bytes(token.encrypt(Padding::OaepSha1, PASSWORD));
         engine.sign(&mut request);
-        client
-            .recrypt(request, Duration::from_secs(30))
-            .await
-            .unwrap();
-        Self {
+        let delivered = client.recrypt(request, Duration::from_secs(30)).await;
+        let world = Self {
             token,
             engine,
             folder: tempfile::tempdir().unwrap(),
-        }
+        };
+        (world, delivered)
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {

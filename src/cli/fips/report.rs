@@ -6,14 +6,14 @@ use crate::cli::token::{self, TokenArgs, absolute};
 use crate::cli::{Context, files, process, signing_key};
 use crate::config::{self, Config};
 use crate::evidence::bundle::{
-    BundleError, Evidence, EvidenceError, SelfTestRun, SignedBy, Signer, Verified, Written,
-    check_place, verify, write,
+    BundleError, Evidence, EvidenceError, SelfTestRun, Signer, Verified, Written, check_place,
+    verify, write,
 };
 use crate::evidence::process::summary;
 use crate::evidence::status::FipsStatus;
 use clap::Args;
 use fips::policy::Policy;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::path::{Path, PathBuf};
 
 /// The largest public key file.
@@ -123,7 +123,10 @@ fn made(written: &Written, status: &FipsStatus) -> Report {
         "folder": written.folder,
         "files": written.files,
         "manifestSha256": written.manifest_sha256,
-        "signature": written.signed_by.map(signature),
+        "signature": written.signed_by.map(|by| json!({
+            "fingerprint": by.fingerprint,
+            "algorithm": by.algorithm.name(),
+        })),
         "overall": status.overall,
         "healthy": status.healthy,
         "fips": summary(),
@@ -147,19 +150,18 @@ fn verify_in(folder: &Path, public_key: Option<&Path>) -> Result<Report, Failure
         .transpose()?;
     let verified = verify(folder, key.as_deref())?;
     let says = says(&verified);
-    let mut json = json!({
+    let json = json!({
         "folder": folder,
         "files": verified.files,
         "bytes": verified.bytes,
         "manifestSha256": verified.manifest_sha256,
-        "signature": Value::Null,
+        "signature": verified.signature.map(|found| json!({
+            "fingerprint": found.by.fingerprint,
+            "algorithm": found.by.algorithm.name(),
+            "expectedKey": found.expected,
+        })),
         "says": says,
     });
-    if let Some(found) = verified.signature {
-        let mut value = signature(found.by);
-        value["expectedKey"] = json!(found.expected);
-        json["signature"] = value;
-    }
     let text = format!(
         "The bundle is whole: {} files with {} bytes are what MANIFEST says (SHA-256 of MANIFEST: {}).\n{says}",
         verified.files, verified.bytes, verified.manifest_sha256
@@ -180,10 +182,6 @@ fn says(verified: &Verified) -> String {
             found.by.algorithm.name()
         ),
     }
-}
-
-fn signature(by: SignedBy) -> Value {
-    json!({ "fingerprint": by.fingerprint, "algorithm": by.algorithm.name() })
 }
 
 impl From<BundleError> for Failure {
