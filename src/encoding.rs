@@ -1,7 +1,12 @@
-//! Bytes as text: base64 (RFC 4648 section 4) in every protocol and file of ours, lower-case hexadecimal for fingerprints.
+//! Bytes as text: base64 (RFC 4648 section 4) in every protocol and file of ours, lower-case hexadecimal for fingerprints, PEM
+//! (RFC 7468) for public keys.
 
 use base64ct::{Base64, Encoding};
+use der::pem::LineEnding;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Label of a SubjectPublicKeyInfo (RFC 7468 section 13).
+const PUBLIC_KEY: &str = "PUBLIC KEY";
 
 /// Bytes that travel as one line of padded base64 (RFC 4648 section 4). Not for secrets: it is printable and cloneable.
 #[derive(Clone, Default, PartialEq, Eq, Hash)]
@@ -64,6 +69,23 @@ pub struct NotBase64;
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
     base16ct::lower::encode_string(bytes)
+}
+
+/// A public key (DER SubjectPublicKeyInfo) as PEM.
+///
+/// # Errors
+/// [`der::pem::Error`] for more bytes than PEM can hold.
+pub fn public_key_pem(spki_der: &[u8]) -> Result<String, der::pem::Error> {
+    der::pem::encode_string(PUBLIC_KEY, LineEnding::LF, spki_der)
+}
+
+/// The DER SubjectPublicKeyInfo of a PEM text with nothing else in it, not checked further; `None` when it is none.
+#[must_use]
+pub fn public_key_from_pem(pem: &[u8]) -> Option<Vec<u8>> {
+    match der::pem::decode_vec(pem) {
+        Ok((PUBLIC_KEY, spki)) => Some(spki),
+        _ => None,
+    }
 }
 
 /// Bytes of a hexadecimal text of either case; `None` when it is not one.

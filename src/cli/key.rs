@@ -4,10 +4,12 @@ use super::Context;
 use super::output::{Exit, Failure, Report};
 use super::token::{KeyChoice, TokenArgs, absolute, best_padding, open};
 use super::{files, key_report, process};
+use crate::encoding::public_key_pem;
 use clap::{Args, Subcommand, ValueEnum};
+use fips::sign::KeyKind;
 use hsm::Custody;
 use hsm::pin::PinSource;
-use hsm::pkcs11::{GenerateKey, init_token};
+use hsm::pkcs11::{GenerateKey, GenerateSigningKey, init_token};
 use hsm::public_key::PublicKey;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -32,6 +34,8 @@ enum KeyCommand {
         #[arg(long, value_name = "BITS", default_value_t = 3072, value_parser = parse_bits)]
         bits: u32,
     },
+    /// Make a key on the token that signs evidence reports and does nothing else (`report_token_key` of [fips])
+    GenerateSigning(GenerateSigning),
     /// List the private RSA keys of the token
     List {
         #[command(flatten)]
@@ -61,6 +65,42 @@ enum KeyCommand {
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
     },
+}
+
+#[derive(Debug, Args)]
+struct GenerateSigning {
+    #[command(flatten)]
+    token: TokenArgs,
+    /// Label of the new key
+    #[arg(long, value_name = "LABEL")]
+    key_label: String,
+    /// Kind of the key
+    #[arg(long, value_enum, default_value_t = SigningKind::P256)]
+    kind: SigningKind,
+    /// Write the public half to a file (PEM), for those who verify reports; one that exists is not overwritten
+    #[arg(long, value_name = "FILE")]
+    out_public: Option<PathBuf>,
+}
+
+/// Kinds of signing keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum SigningKind {
+    /// ECDSA on P-256 with SHA-256
+    P256,
+    /// ECDSA on P-384 with SHA-384
+    P384,
+    /// RSASSA-PSS with SHA-256 and 3072 bits
+    Rsa3072,
+}
+
+impl From<SigningKind> for KeyKind {
+    fn from(kind: SigningKind) -> Self {
+        match kind {
+            SigningKind::P256 => Self::EcP256,
+            SigningKind::P384 => Self::EcP384,
+            SigningKind::Rsa3072 => Self::Rsa(3072),
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -117,6 +157,7 @@ pub fn run(args: &KeyArgs, context: &Context) -> Result<Report, Failure> {
             key_label,
             bits,
         } => generate(token, key_label, *bits, context),
+        KeyCommand::GenerateSigning(args) => generate_signing(args, context),
         KeyCommand::InitToken(args) => initialise(args),
         KeyCommand::List { token, choice } => {
             let custody = open(token.settings("key list", &context.args)?)?;
@@ -152,12 +193,7 @@ fn generate(
     bits: u32,
     context: &Context,
 ) -> Result<Report, Failure> {
-    if label.is_empty() || label.chars().any(char::is_control) {
-        return Err(Failure::usage(
-            "key_label",
-            "the label of a key is printable text",
-        ));
-    }
+    printable_label(label)?;
     let custody = open(token.settings("key generate", &context.args)?)?;
     let request = GenerateKey {
         label: label.to_owned(),
@@ -172,6 +208,35 @@ fn generate(
         report.exit = Exit::Failed;
     }
     Ok(report)
+}
+
+fn printable_label(label: &str) -> Result<(), Failure> {
+    if label.is_empty() || label.chars().any(char::is_control) {
+        return Err(Failure::usage(
+            "key_label",
+            "the label of a key is printable text",
+        ));
+    }
+    Ok(())
+}
+
+fn generate_signing(args: &GenerateSigning, context: &Context) -> Result<Report, Failure> {
+    printable_label(&args.key_label)?;
+    let out = args.out_public.as_deref().map(absolute).transpose()?;
+    if let Some(out) = &out {
+        files::must_be_new(out)?;
+    }
+    let custody = open(args.token.settings("key generate-signing", &context.args)?)?;
+    let key = custody.generate_signing_key(&GenerateSigningKey {
+        label: args.key_label.clone(),
+        kind: args.kind.into(),
+    })?;
+    if let Some(out) = &out {
+        let pem = public_key_pem(&key.spki_der)
+            .map_err(|error| Failure::failed("encoding", error.to_string()))?;
+        files::write_new(out, pem.as_bytes(), 0o644)?;
+    }
+    Ok(key_report::signing(&custody.token(), &key, out.as_deref()))
 }
 
 fn initialise(args: &InitToken) -> Result<Report, Failure> {

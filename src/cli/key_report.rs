@@ -3,9 +3,10 @@
 use super::key::padding_name;
 use super::output::Report;
 use super::token::best_padding;
-use hsm::{Capabilities, KeyAttributes, KeyInfo, Padding, TokenInfo};
+use hsm::{Capabilities, KeyAttributes, KeyInfo, Padding, SigningKeyInfo, TokenInfo};
 use serde_json::{Value, json};
 use std::fmt::Write;
+use std::path::Path;
 
 /// The keys of a token.
 pub(super) fn list(token: &TokenInfo, keys: &[KeyInfo]) -> Report {
@@ -80,15 +81,51 @@ pub(super) fn show(token: &TokenInfo, key: &KeyInfo, capabilities: &Capabilities
     Report::done(json, text)
 }
 
+/// A key that signs reports.
+pub(super) fn signing(token: &TokenInfo, key: &SigningKeyInfo, file: Option<&Path>) -> Report {
+    let mut text = String::from("Made a signing key.\n");
+    let _ = writeln!(
+        text,
+        "Key          {} ({})",
+        key.label,
+        key.algorithm.name()
+    );
+    let _ = writeln!(text, "Fingerprint  {}", key.fingerprint);
+    let _ = writeln!(text, "Identifier   {}", crate::encoding::hex(&key.id));
+    let _ = writeln!(text, "{}", token_line(token));
+    for (name, value) in attributes(&key.attributes) {
+        let _ = writeln!(text, "  {name:<24} {}", word(value));
+    }
+    if let Some(file) = file {
+        let _ = writeln!(text, "Public half  {}", file.display());
+    }
+    let _ = write!(
+        text,
+        "`report_token_key = \"{}\"` in [fips] has it sign evidence reports. Give the public half, or its fingerprint, to those who \
+         verify them by another way than the reports.",
+        key.label
+    );
+    let mut json = json!(key);
+    if let Value::Object(fields) = &mut json {
+        fields.insert("id".to_owned(), json!(crate::encoding::hex(&key.id)));
+        fields.remove("spkiDer");
+        fields.insert("problems".to_owned(), json!(texts(&key.problems)));
+        fields.insert("token".to_owned(), json!(token));
+        fields.insert("publicKey".to_owned(), json!(file));
+    }
+    Report::done(json, text)
+}
+
+fn texts(problems: &[hsm::KeyProblem]) -> Vec<String> {
+    problems.iter().map(ToString::to_string).collect()
+}
+
 fn key_json(key: &KeyInfo) -> Value {
     let mut json = json!(key);
     if let Value::Object(fields) = &mut json {
         // Bytes as lists of numbers are of use to nobody.
         fields.insert("id".to_owned(), json!(crate::encoding::hex(&key.id)));
         fields.remove("spkiDer");
-        let texts = |problems: &[hsm::KeyProblem]| -> Vec<String> {
-            problems.iter().map(ToString::to_string).collect()
-        };
         fields.insert("problems".to_owned(), json!(texts(&key.problems)));
         fields.insert("waived".to_owned(), json!(texts(&key.waived)));
         fields.insert("usable".to_owned(), json!(key.is_usable()));

@@ -16,6 +16,7 @@ pub mod process;
 pub mod prompt;
 pub mod recrypt;
 pub mod run;
+mod signing_key;
 pub mod status;
 pub mod token;
 pub mod version;
@@ -162,7 +163,7 @@ fn dispatch(command: &Command, context: &Context) -> ExitCode {
         Command::Status(args) => status::run(args),
         // Prints while it reads.
         Command::Events(args) => return events::run(args, json),
-        Command::Fips(args) => fips::run(args),
+        Command::Fips(args) => fips::run(args, context),
         Command::Config(args) => config::run(args),
         Command::Version => version::run(),
     };

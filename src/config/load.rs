@@ -2,7 +2,7 @@
 
 use super::error::{ConfigError, Problem};
 use super::schema::{Key, Kind, ROOT};
-use super::{Config, validate};
+use super::{Config, redacted, validate};
 use serde::Deserialize;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
@@ -18,13 +18,27 @@ const MAX_BYTES: u64 = 1024 * 1024;
 /// [`ConfigError`] with every problem of the file: unknown keys with the nearest valid one, wrong types, numbers out of their range,
 /// what is missing. The files that it names are looked at later, by `Config::checked_*`, by the process that needs them.
 pub fn load(path: &Path) -> Result<Config, ConfigError> {
+    load_text(path).map(|(config, _)| config)
+}
+
+/// The same, and what of the file can be handed to somebody else (TOML): no comments, and nothing that could be a secret.
+///
+/// # Errors
+/// Those of [`load`].
+pub fn load_redacted(path: &Path) -> Result<(Config, String), ConfigError> {
+    let (config, text) = load_text(path)?;
+    let table = toml::from_str(&text).map_err(|error| invalid(path, error.message().to_owned()))?;
+    Ok((config, redacted::render(table)))
+}
+
+fn load_text(path: &Path) -> Result<(Config, String), ConfigError> {
     let text = read(path)?;
     let absolute = std::path::absolute(path).map_err(|source| ConfigError::Unreadable {
         path: path.to_owned(),
         source,
     })?;
     let folder = absolute.parent().unwrap_or(Path::new("/"));
-    parse(&text, path, folder)
+    Ok((parse(&text, path, folder)?, text))
 }
 
 fn read(path: &Path) -> Result<String, ConfigError> {

@@ -12,6 +12,7 @@ mod fips;
 mod gateway;
 mod import;
 mod load;
+mod redacted;
 mod schema;
 pub mod secret_file;
 #[cfg(test)]
@@ -27,7 +28,7 @@ pub use error::{ConfigError, Problem};
 pub use example::example;
 pub use gateway::{GatewayConfig, GatewayLimits, RetentionConfig};
 pub use import::ImportConfig;
-pub use load::load;
+pub use load::{load, load_redacted};
 
 use serde::Deserialize;
 use std::path::PathBuf;

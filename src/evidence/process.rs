@@ -157,7 +157,7 @@ impl ProcessEvidence {
 }
 
 impl ModuleEvidence {
-    fn of_this_process() -> Self {
+    pub(super) fn of_this_process() -> Self {
         let module = fips::start(policy::in_force()).ok();
         Self {
             version: module.map_or("", fips::Module::version).to_owned(),

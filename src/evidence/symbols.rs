@@ -7,6 +7,7 @@
 
 use super::mangling;
 use super::markers::{self, FAMILIES, MODULE_PREFIX};
+use super::program;
 use object::elf;
 use object::read::elf::{DynamicTable, FileHeader};
 use object::{File, Object, ObjectSection, ObjectSymbol, SymbolKind};
@@ -128,14 +129,10 @@ impl SymbolReport {
     /// # Errors
     /// [`SymbolsError`]; on systems without ELF files, [`SymbolsError::NotElf`].
     pub fn of_this_program() -> Result<Self, SymbolsError> {
-        let path = if cfg!(target_os = "linux") {
-            PathBuf::from("/proc/self/exe")
-        } else {
-            std::env::current_exe().map_err(|source| SymbolsError::Read {
-                path: PathBuf::new(),
-                source,
-            })?
-        };
+        let path = program::path().map_err(|source| SymbolsError::Read {
+            path: PathBuf::new(),
+            source,
+        })?;
         Self::of(&path)
     }
 

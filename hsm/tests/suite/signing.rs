@@ -119,6 +119,7 @@ pub fn a_signing_key_signs_and_does_nothing_else(token: &TestToken) {
             label(&key.label),
             SigningKeyName::Fingerprint(key.fingerprint),
         ] {
+            assert_eq!(custody.signing_key(&name).unwrap(), *key);
             assert_verifies(&custody.sign(&name, MESSAGE).unwrap(), key);
         }
     }

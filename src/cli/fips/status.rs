@@ -20,7 +20,8 @@ pub(super) struct StatusArgs {
 }
 
 pub(super) fn run(args: &StatusArgs) -> Result<Report, Failure> {
-    let status = gather(args.config.as_deref())?;
+    let config = args.config.as_deref().map(config::load).transpose()?;
+    let status = gather(config.as_ref())?;
     let json = serde_json::to_value(&status)
         .map_err(|error| Failure::failed("fips_status", error.to_string()))?;
     Ok(Report {
@@ -38,12 +39,11 @@ pub(super) fn run(args: &StatusArgs) -> Result<Report, Failure> {
 /// what this program knows of itself.
 ///
 /// # Errors
-/// [`Failure`] when the configuration cannot be used, or its service does not answer.
-pub(super) fn gather(config: Option<&Path>) -> Result<FipsStatus, Failure> {
-    let Some(path) = config else {
+/// [`Failure`] when the service does not answer.
+pub(super) fn gather(config: Option<&Config>) -> Result<FipsStatus, Failure> {
+    let Some(config) = config else {
         return own(Policy::STRICT);
     };
-    let config = config::load(path)?;
     if let Some(connector) = &config.connector {
         let status = client::status(&connector.control_socket).map_err(unanswered)?;
         return Ok(FipsStatus::of_connector(
@@ -53,7 +53,7 @@ pub(super) fn gather(config: Option<&Path>) -> Result<FipsStatus, Failure> {
     }
     match &config.engine {
         Some(engine) => ask_engine(&engine.socket),
-        None => own_of(&config),
+        None => own_of(config),
     }
 }
 

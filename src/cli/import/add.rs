@@ -1,9 +1,9 @@
 //! `import add`: one PFX with its password becomes one record.
 
 use super::seal::{CustodyKey, Seal, Sealer};
-use super::{AddArgs, password, service, signer};
+use super::{AddArgs, password, service};
 use crate::cli::output::{Failure, Report};
-use crate::cli::{Context, files, process};
+use crate::cli::{Context, files, process, signing_key};
 use crate::clock::{Clock, SystemClock, parse_rfc3339};
 use crate::config::{self, ImportConfig};
 use crate::encoding::Base64Bytes;
@@ -163,7 +163,7 @@ fn sign(
         importer_signature: None,
     };
     if let Some(file) = &config.signing_key {
-        let signing_key = signer::load(file)?;
+        let signing_key = signing_key::load(file, "import.signing_key")?;
         record.importer_signature = Some(importers::sign(&signing_key, &record, pfx)?);
     }
     Ok(record)

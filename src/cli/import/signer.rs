@@ -2,20 +2,14 @@
 
 use super::SignerArgs;
 use crate::cli::output::{Failure, Report};
+use crate::cli::signing_key::PRIVATE_KEY;
 use crate::cli::{files, process};
-use crate::config::secret_file;
-use crate::encoding::hex;
+use crate::encoding::{hex, public_key_pem};
 use der::pem::LineEnding;
 use fips::digest::{Hash, digest};
 use fips::sign::{KeyKind, SigningKey};
 use pkcs8::SecretDocument;
 use serde_json::json;
-use std::path::Path;
-
-/// Label of a PKCS#8 key (RFC 7468 section 10).
-const PRIVATE_KEY: &str = "PRIVATE KEY";
-/// Label of a SubjectPublicKeyInfo (RFC 7468 section 13).
-const PUBLIC_KEY: &str = "PUBLIC KEY";
 
 /// Makes a signing key.
 pub(super) fn run(args: &SignerArgs) -> Result<Report, Failure> {
@@ -28,8 +22,7 @@ pub(super) fn run(args: &SignerArgs) -> Result<Report, Failure> {
     let private = SecretDocument::try_from(pkcs8.expose())
         .and_then(|document| document.to_pem(PRIVATE_KEY, LineEnding::LF))
         .map_err(not_encoded)?;
-    let public = der::pem::encode_string(PUBLIC_KEY, LineEnding::LF, key.spki_der())
-        .map_err(|error| not_encoded(error.into()))?;
+    let public = public_key_pem(key.spki_der()).map_err(|error| not_encoded(error.into()))?;
     files::write_new(&args.out_key, private.as_bytes(), 0o600)?;
     files::write_new(&args.out_public, public.as_bytes(), 0o644)?;
     let fingerprint = hex(digest(Hash::Sha256, key.spki_der()).as_ref());
@@ -51,22 +44,4 @@ pub(super) fn run(args: &SignerArgs) -> Result<Report, Failure> {
 
 fn not_encoded(error: der::Error) -> Failure {
     Failure::failed("encoding", format!("the key cannot be encoded: {error}"))
-}
-
-/// Reads a signing key from its file.
-pub(super) fn load(path: &Path) -> Result<SigningKey, Failure> {
-    let unusable = |reason: &str| {
-        Failure::usage(
-            "signing_key",
-            format!("`import.signing_key`: {}: {reason}", path.display()),
-        )
-        .hint("`import signer` makes one; an encrypted key is not read")
-    };
-    let pem = secret_file::read(path)?;
-    let text = std::str::from_utf8(pem.expose()).map_err(|_| unusable("not PEM"))?;
-    let (label, document) = SecretDocument::from_pem(text).map_err(|_| unusable("not PEM"))?;
-    if label != PRIVATE_KEY {
-        return Err(unusable("not a PKCS#8 key (`BEGIN PRIVATE KEY`)"));
-    }
-    SigningKey::from_pkcs8(document.as_bytes()).map_err(|error| unusable(&error.to_string()))
 }

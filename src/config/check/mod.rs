@@ -10,7 +10,7 @@ mod gateway;
 mod import;
 
 use super::error::{ConfigError, Problem};
-use super::{Config, ConnectorConfig, EngineConfig, GatewayConfig, ImportConfig};
+use super::{Config, ConnectorConfig, EngineConfig, FipsConfig, GatewayConfig, ImportConfig};
 use std::ops::Deref;
 use std::path::Path;
 
@@ -71,6 +71,14 @@ impl Findings {
 }
 
 impl Config {
+    /// `[fips]`, whose values fit together.
+    ///
+    /// # Errors
+    /// [`ConfigError`] when they do not.
+    pub fn checked_fips(&self) -> Result<Checked<FipsConfig>, ConfigError> {
+        self.findings().finish(&self.file, &self.fips)
+    }
+
     /// `[engine]` for `command`, held against its files.
     ///
     /// # Errors

@@ -56,6 +56,18 @@ impl Pkcs11Custody {
         })
     }
 
+    /// The key that is meant and that [`sign`](Self::sign) would use now: for those who have to name it in what is signed.
+    ///
+    /// # Errors
+    /// [`Error::SigningKeyNotFound`], [`Error::SigningKeyAmbiguous`], [`Error::KeyRefused`]: for the operator. [`Error::Token`] if
+    /// the token does not answer.
+    pub fn signing_key(&self, key: &SigningKeyName) -> Result<SigningKeyInfo, Error> {
+        let key = key.clone();
+        self.submit(Operation::ListKeys, move |worker| {
+            worker.with_recovery(|worker| Ok(worker.usable_signing_key(&key)?.info))
+        })
+    }
+
     /// Signs `message` on the token: ECDSA with the hash that fits the curve, RSASSA-PSS with SHA-256 for RSA keys. The
     /// message is hashed by the module, and the signature verified by it before it is given out.
     ///
@@ -89,8 +101,8 @@ impl Worker {
         }
     }
 
-    /// Signs with the key that is meant.
-    fn sign(&mut self, name: &SigningKeyName, message: &[u8]) -> Result<TokenSignature, Error> {
+    /// The key that is meant, if it may sign.
+    fn usable_signing_key(&mut self, name: &SigningKeyName) -> Result<FoundSigningKey, Error> {
         let (found, missing) = self.scan_signing()?;
         let key = match (keys::choose(found, name), missing) {
             // A name that was never right is the operator's mistake, but only if the token shows everything that it had.
@@ -99,12 +111,19 @@ impl Worker {
             }
             (key, _) => key?,
         };
-        if !key.info.is_usable() {
-            return Err(Error::KeyRefused {
+        if key.info.is_usable() {
+            Ok(key)
+        } else {
+            Err(Error::KeyRefused {
                 fingerprint: key.info.fingerprint,
                 problems: key.info.problems,
-            });
+            })
         }
+    }
+
+    /// Signs with the key that is meant.
+    fn sign(&mut self, name: &SigningKeyName, message: &[u8]) -> Result<TokenSignature, Error> {
+        let key = self.usable_signing_key(name)?;
         let (shared, open) = self.parts()?;
         sign(&shared.module, &open.session, &key, message)
     }
