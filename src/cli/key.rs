@@ -151,6 +151,10 @@ fn parse_bits(text: &str) -> Result<u32, String> {
 pub fn run(args: &KeyArgs, context: &Context) -> Result<Report, Failure> {
     // All of them read a PIN.
     process::protect_memory()?;
+    report(args, context).map(Report::with_fips)
+}
+
+fn report(args: &KeyArgs, context: &Context) -> Result<Report, Failure> {
     match &args.command {
         KeyCommand::Generate {
             token,
