@@ -22,20 +22,15 @@ pub(super) struct Reports {
 }
 
 /// What a part says.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 enum Awaited<T> {
     /// It was asked.
     Yet,
     /// It said so.
     Come(Box<T>),
     /// It was not asked, or will not answer.
+    #[default]
     Never,
-}
-
-impl<T> Default for Awaited<T> {
-    fn default() -> Self {
-        Self::Never
-    }
 }
 
 impl<T> Awaited<T> {
