@@ -1,7 +1,7 @@
 //! What strict mode does and refuses.
 
 use super::engine::{Engine, Options, PASSWORD, part, send_signal};
-use super::openssl::{KeyAlgorithm, Workshop, openssl, text};
+use super::openssl::{KeyAlgorithm, Workshop};
 use super::softhsm::SoftHsm;
 use super::{DEADLINE, evidence, padded, refusals, refused, request};
 use fips::policy::{Exception, Service};
