@@ -17,6 +17,8 @@ mod softhsm;
 
 #[path = "fips_engine/faults.rs"]
 mod faults;
+#[path = "fips_engine/formats.rs"]
+mod formats;
 #[path = "fips_engine/hostile.rs"]
 mod hostile;
 #[path = "fips_engine/integrity.rs"]
