@@ -36,10 +36,8 @@ fn health(address: &str) -> Value {
 /// The figure of one series.
 fn figure(address: &str, series: &str) -> Option<u64> {
     let page = get(address, "/metrics");
-    let value = page
-        .lines()
-        .find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok());
-    value
+    page.lines()
+        .find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok())
 }
 
 fn process<'a>(status: &'a FipsStatus, name: &str) -> &'a ProcessEvidence {
