@@ -252,6 +252,55 @@ fn no_function_calls_cryptography_of_the_module_without_a_permit() {
     assert!(unused.is_empty(), "not used any more: {unused:?}");
 }
 
+/// The calls by which `hsm` has a token do cryptography, and those that would be new ways to it.
+const OF_THE_TOKEN: [&str; 4] = [
+    "functions.encrypt(",
+    "functions.decrypt(",
+    "session.sign(",
+    "session.generate_key_pair(",
+];
+const NOT_USED_OF_THE_TOKEN: [&str; 10] = [
+    "session.encrypt",
+    "session.decrypt",
+    "session.sign_",
+    "session.verify",
+    "session.digest",
+    "session.generate_key(",
+    "session.generate_random",
+    "session.wrap_key",
+    "session.unwrap_key",
+    "session.derive_key",
+];
+
+#[test]
+fn no_function_has_the_token_do_cryptography_without_a_decision() {
+    let mut called = BTreeSet::new();
+    for file in rust_files(&root().join("hsm/src")) {
+        for function in functions(&file) {
+            let text: String = function.text.split_whitespace().collect();
+            for call in OF_THE_TOKEN.iter().filter(|call| text.contains(**call)) {
+                called.insert(*call);
+                // Its only caller is the function of the name without the ending, which performs it.
+                assert!(
+                    text.contains("perform(") || function.name.ends_with("_permitted"),
+                    "{}: {} calls {call}..) without a decision",
+                    file.display(),
+                    function.name
+                );
+            }
+            for call in NOT_USED_OF_THE_TOKEN {
+                assert!(
+                    !text.contains(call),
+                    "{}: {} calls {call}: decide and perform it, and name it here",
+                    file.display(),
+                    function.name
+                );
+            }
+        }
+    }
+    assert_eq!(called.len(), OF_THE_TOKEN.len(), "{called:?}");
+}
+
 #[test]
 fn a_permit_is_made_in_one_place() {
     for file in performing_files() {

@@ -1,7 +1,7 @@
 //! What strict mode does and refuses.
 
 use super::engine::{Engine, Options, PASSWORD, part, send_signal};
-use super::openssl::{KeyAlgorithm, Workshop};
+use super::openssl::{Issuance, KeyAlgorithm, Workshop, openssl, text};
 use super::softhsm::SoftHsm;
 use super::{DEADLINE, evidence, padded, refusals, refused, request};
 use fips::policy::{Exception, Service};
@@ -219,4 +219,36 @@ async fn a_mode_that_was_changed_in_the_file_is_not_taken_up_by_a_custody_that_s
     let ec = authority.device("tablet", KeyAlgorithm::P256);
     let failure = refused(&client, request(&engine, "ec", &token, ec.der())).await;
     assert_eq!(failure.code, FailureCode::FormatRefused, "{failure:?}");
+}
+
+/// The token would encrypt to it, and what the token does is counted as approved.
+#[tokio::test]
+async fn a_device_key_with_a_small_exponent_is_refused_before_the_key_is_used() {
+    let workshop = Workshop::new();
+    let authority = workshop.authority("Devices", KeyAlgorithm::P256);
+    let token = SoftHsm::new();
+    let engine = Engine::start(&token, &authority, &strict());
+    let client = engine.ready_client().await;
+    let key = workshop.fresh(".key.pem");
+    openssl(&[
+        "genpkey",
+        "-quiet",
+        "-algorithm",
+        "RSA",
+        "-pkeyopt",
+        "rsa_keygen_bits:2048",
+        "-pkeyopt",
+        "rsa_keygen_pubexp:3",
+        "-out",
+        text(&key),
+    ]);
+    let device = authority.device_with_key("old", key, &Issuance::default());
+    let failure = refused(&client, request(&engine, "old", &token, device.der())).await;
+    assert_eq!(
+        failure.code,
+        FailureCode::DeviceCertificateRefused,
+        "{failure:?}"
+    );
+    assert!(failure.message.contains("65537"), "{failure:?}");
+    assert_eq!(client.status().await.unwrap().key_uses, 0);
 }

@@ -330,7 +330,11 @@ impl<'a> Authority<'a> {
         algorithm: KeyAlgorithm,
         issuance: &Issuance,
     ) -> Device<'a> {
-        let key = self.workshop.key(algorithm);
+        self.device_with_key(name, self.workshop.key(algorithm), issuance)
+    }
+
+    /// A device whose key (PKCS#8 PEM) is there.
+    pub fn device_with_key(&self, name: &str, key: PathBuf, issuance: &Issuance) -> Device<'a> {
         let issuer = Some((self.certificate.as_path(), self.key.as_path()));
         Device {
             certificate: self.workshop.issue(name, &key, issuer, issuance),

@@ -452,7 +452,7 @@ pub(super) const fn row(service: Service) -> Entry {
         Service::TokenOaepEncrypt => token(
             "token-oaep-encrypt",
             "RSA key transport by the token (RSAES-OAEP, C_Encrypt with the public key as a session object)",
-            "the hashes that the token was seen to do",
+            "2048 bits or more, exponent of 65537 or more; the hashes that the token was seen to do",
             "SP 800-56B revision 2 (KTS-OAEP); the token's own certificate, which the operator states",
             &["hsm::Custody::encrypt"],
         ),

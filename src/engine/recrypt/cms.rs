@@ -15,7 +15,7 @@ use const_oid::ObjectIdentifier;
 use const_oid::db::rfc5911;
 use der::asn1::{OctetString, SetOfVec};
 use der::{Any, Decode, Encode};
-use fips::policy::{Service, decide};
+use fips::policy::{Mode, Service, decide, in_force};
 use fips::secret::SecretBytes;
 use spki::AlgorithmIdentifierOwned;
 use x509_cert::name::Name;
@@ -40,6 +40,11 @@ pub enum CmsError {
         /// The format that was asked for.
         format: &'static str,
     },
+    /// The device's RSA key has a public exponent for which key transport is not approved.
+    #[error(
+        "the device's RSA key has a public exponent below 65537, for which key transport is not approved (SP 800-56B revision 2, section 6.2): in strict FIPS mode the device needs another key"
+    )]
+    SmallExponent,
     /// The device's key or name cannot be used, although the certificate is in order.
     #[error("the device certificate's {what} cannot be put into a CMS recipient")]
     Device {
@@ -63,6 +68,7 @@ impl CmsError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::FormatNotForEc { .. } => "format_not_for_ec",
+            Self::SmallExponent => "device_exponent",
             Self::Device { .. } => "device_not_encodable",
             Self::Module(fips::Error::NotApproved { .. }) => "not_approved",
             Self::Module(_) => "module",
@@ -76,7 +82,7 @@ impl CmsError {
     pub fn failure_code(&self) -> FailureCode {
         match self {
             Self::FormatNotForEc { .. } => FailureCode::FormatRefused,
-            Self::Device { .. } => FailureCode::DeviceCertificateRefused,
+            Self::SmallExponent | Self::Device { .. } => FailureCode::DeviceCertificateRefused,
             Self::Module(fips::Error::NotApproved { .. }) => FailureCode::FormatRefused,
             Self::Token(error) => match error.class() {
                 // The token encrypts to other keys, but not to this one.
@@ -108,7 +114,8 @@ pub fn check_format(format: CmsFormat, device: &DeviceIdentity) -> Result<(), Cm
 /// custody key is used.
 ///
 /// # Errors
-/// [`CmsError::Module`] with [`fips::Error::NotApproved`], which names algorithm, service and remedy.
+/// [`CmsError::Module`] with [`fips::Error::NotApproved`], which names algorithm, service and remedy; [`CmsError::SmallExponent`] where
+/// the token would do it for a key that is not approved for it.
 pub fn check_policy(
     format: CmsFormat,
     device: &DeviceIdentity,
@@ -127,6 +134,13 @@ pub fn check_policy(
     };
     for service in by_kind {
         decide(*service).map(drop)?;
+    }
+    // What the token does counts as approved, and no token looks at this.
+    if by_kind == [Service::TokenOaepEncrypt]
+        && in_force().mode() == Mode::Strict
+        && transport::has_small_exponent(device.spki_der())?
+    {
+        return Err(CmsError::SmallExponent);
     }
     Ok(())
 }

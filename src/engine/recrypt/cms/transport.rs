@@ -124,6 +124,15 @@ pub(super) fn pkcs1v15(
     recipient(rid, rfc5912::RSA_ENCRYPTION, Any::from(Null), encrypted)
 }
 
+/// Whether the public exponent is below 65537, the smallest that SP 800-56B revision 2 allows (section 6.2).
+pub(super) fn has_small_exponent(spki: &[u8]) -> Result<bool, CmsError> {
+    const SMALLEST: &[u8] = &[1, 0, 1];
+    let key = public_key(spki)?;
+    // Without leading zeros the longer number is the larger one.
+    let exponent = key.exponent_be();
+    Ok((exponent.len(), exponent) < (SMALLEST.len(), SMALLEST))
+}
+
 fn public_key(spki: &[u8]) -> Result<PublicKey, CmsError> {
     PublicKey::from_spki(spki).map_err(|_| CmsError::Device { what: "RSA key" })
 }
