@@ -40,6 +40,21 @@ fn a_generated_key_cannot_leave_and_names_its_best_padding() {
     assert_eq!(list["keys"].as_array().unwrap().len(), 1);
 }
 
+/// Opening a token tries it out, with RSA encryption by the module where the mode is off.
+#[test]
+fn every_report_about_keys_says_the_fips_mode_and_what_was_not_approved() {
+    let token = Token::new();
+    token.generate("custody", "2048");
+    let fips = token.run(&["key", "show", "--json"]).json()["fips"].clone();
+    assert_eq!(fips["mode"], "off");
+    assert!(fips["notApproved"].as_u64().unwrap() > 0, "{fips}");
+    let text = token.run(&["key", "list"]).text();
+    assert!(
+        text.contains("FIPS mode is off here; not approved: rsa-oaep-encrypt"),
+        "{text}"
+    );
+}
+
 #[test]
 fn a_label_that_is_in_use_is_refused() {
     let token = Token::new();

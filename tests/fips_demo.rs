@@ -46,8 +46,8 @@ fn strict_and_whole(said: &Value, padding: &str) {
     assert_eq!(fips["exceptions"], json!([]), "{said}");
     assert_eq!(fips["not_approved"], 0, "{said}");
     assert_eq!(fips["module_version"], fips::EXPECTED_VERSION);
-    // Supervisor, custody, formats, connector, gateway, and each import.
-    assert_eq!(fips["processes"], 5 + USERS, "{said}");
+    // The two commands that made and exported the key, supervisor, custody, formats, connector, gateway, and each import.
+    assert_eq!(fips["processes"], 7 + USERS, "{said}");
     assert_eq!(fips["key_transport"]["module"], 0, "{said}");
     let by_token = fips["key_transport"]["token"].as_u64().unwrap();
     assert!(by_token >= USERS, "{said}");

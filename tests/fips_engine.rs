@@ -17,6 +17,10 @@ mod softhsm;
 
 #[path = "fips_engine/faults.rs"]
 mod faults;
+#[path = "fips_engine/formats.rs"]
+mod formats;
+#[path = "fips_engine/hostile.rs"]
+mod hostile;
 #[path = "fips_engine/integrity.rs"]
 mod integrity;
 #[path = "fips_engine/strict.rs"]

@@ -16,8 +16,6 @@ use std::fs;
 use std::path::PathBuf;
 
 /// A line of the connector's configuration that the measurements replace.
-/// The FIPS mode of the engine that is measured.
-pub(crate) const FIPS: &str = "";
 pub(crate) const CONCURRENCY: &str = "concurrency = 16";
 
 pub(crate) struct Ground {
@@ -45,7 +43,7 @@ impl Ground {
             lease_ms: 60_000,
             connector_extra: CONCURRENCY.to_owned(),
             engine_extra: String::new(),
-            engine_fips: FIPS.to_owned(),
+            engine_fips: format!("mode = {:?}", args.fips),
         })?;
         if stack.padding != "oaepSha1" {
             return Err(format!(

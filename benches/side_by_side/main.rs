@@ -50,6 +50,9 @@ pub(crate) struct Args {
     /// Rounds at most; fewer when the time is up
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u8).range(1..=20))]
     rounds: u8,
+    /// FIPS mode of the engine: in strict mode the token encrypts to the device, else the module does
+    #[arg(long, default_value = "strict", value_parser = ["strict", "off"])]
+    fips: String,
     /// What `cargo bench` says to every program that it starts
     #[arg(long, hide = true)]
     bench: bool,
@@ -158,6 +161,7 @@ fn measure(args: &Args, folder: &Folder) -> Fallible<Figures> {
     let loaded = memory(&started)?;
     let figures = Figures {
         version: pfx_connector::VERSION,
+        fips_mode: args.fips.clone(),
         module_version: fips::start(fips::policy::Policy::OFF)?.version().to_owned(),
         token: ground.stack.token.name(),
         key_bits: args.bits,

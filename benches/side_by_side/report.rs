@@ -11,6 +11,8 @@ use std::fmt;
 pub(crate) struct Figures {
     pub(crate) version: &'static str,
     pub(crate) module_version: String,
+    /// Of the engine.
+    pub(crate) fips_mode: String,
     pub(crate) token: &'static str,
     pub(crate) key_bits: u32,
     pub(crate) processors: usize,
@@ -69,9 +71,10 @@ impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "pfx-connector {}, {}; {} with an RSA-{} key; {} processors, load {:.1} before; medians of {} rounds\n",
+            "pfx-connector {}, {}, FIPS mode {}; {} with an RSA-{} key; {} processors, load {:.1} before; medians of {} rounds\n",
             self.version,
             self.module_version,
+            self.fips_mode,
             self.token,
             self.key_bits,
             self.processors,

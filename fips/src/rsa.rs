@@ -30,6 +30,20 @@ pub(crate) fn check_size(bits: usize) -> Result<()> {
     })
 }
 
+/// The size of a key that signs. FIPS 186-5 section 5.1 wants an even number of bits, and the module's indicator stands still for any
+/// other: refused here, a stranger's key cannot be taken for a failure of the module.
+pub(crate) fn check_signing_size(bits: usize) -> Result<()> {
+    check_size(bits)?;
+    if bits.is_multiple_of(2) {
+        return Ok(());
+    }
+    Err(Error::KeySize {
+        algorithm: "RSA",
+        bits,
+        accepted: "for signatures an even number of 2048 to 8192",
+    })
+}
+
 fn check_kind(kind: Kind) -> Result<()> {
     match kind {
         Kind::Rsa { bits } => check_size(bits),

@@ -13,7 +13,7 @@ use crate::{Error, Result, rsa};
 
 /// Checks `signature` over `message` with the public key in a DER `SubjectPublicKeyInfo`. Approved service.
 ///
-/// RSA keys have 2048 to 8192 bits. For PSS the salt is as long as the digest and MGF1 has the same hash.
+/// RSA keys have 2048 to 8192 bits, an even number of them. For PSS the salt is as long as the digest and MGF1 has the same hash.
 ///
 /// # Errors
 /// [`Error::Verification`] if the signature is wrong; [`Error::MalformedKey`], [`Error::UnsupportedKey`],
@@ -26,7 +26,7 @@ pub fn verify(
 ) -> Result<()> {
     let key = Pkey::from_spki(spki_der)?;
     match (key.kind(), algorithm.curve()) {
-        (Kind::Rsa { bits }, None) => rsa::check_size(bits)?,
+        (Kind::Rsa { bits }, None) => rsa::check_signing_size(bits)?,
         (Kind::Ec(curve), Some(expected)) if curve == expected => {}
         (Kind::Other, _) => {
             return Err(Error::UnsupportedKey {

@@ -10,7 +10,7 @@ use clap::Args;
 use fips::policy::{Exception, Mode, Policy};
 use std::path::{Path, PathBuf};
 
-/// Arguments of `engine` and of its custody part.
+/// Arguments of `engine`.
 #[derive(Debug, Clone, Args)]
 pub struct EngineArgs {
     /// Configuration file with [engine]
@@ -18,13 +18,33 @@ pub struct EngineArgs {
     config: PathBuf,
 }
 
-/// Arguments of the engine's formats part, which reads no file: its policy is the supervisor's.
+/// Arguments of the engine's custody part.
 #[derive(Debug, Clone, Args)]
-pub struct FormatsArgs {
+pub struct CustodyArgs {
+    /// Configuration file with [engine]; its [fips] is not asked
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    #[command(flatten)]
+    policy: PolicyArgs,
+}
+
+/// The policy of the engine's parts, which is the supervisor's.
+#[derive(Debug, Clone, Args)]
+pub struct PolicyArgs {
     #[arg(long, value_name = "MODE", value_parser = ["strict", "off"], default_value = "strict")]
     fips_mode: String,
     #[arg(long, value_name = "NAME")]
     fips_exception: Vec<Exception>,
+}
+
+impl PolicyArgs {
+    fn policy(&self) -> Policy {
+        if self.fips_mode == Mode::Off.name() {
+            Policy::OFF
+        } else {
+            Policy::strict_except(self.fips_exception.iter().copied())
+        }
+    }
 }
 
 /// `engine`: runs until SIGTERM or SIGINT.
@@ -49,9 +69,10 @@ pub fn run(args: &EngineArgs, context: &Context) -> Result<Report, Failure> {
 }
 
 /// `engine-custody`: started by `engine` alone, which is on the other end of standard input and understands the exit code.
-pub fn custody(args: &EngineArgs) -> ! {
+pub fn custody(args: &CustodyArgs) -> ! {
+    let policy = args.policy.policy();
     let code = match load(&args.config) {
-        Ok((whole, config)) => match run_custody(&whole, config.into_inner()) {
+        Ok((whole, config)) => match run_custody(&whole, policy, config.into_inner()) {
             Ok(()) => 0,
             Err(error) => {
                 tracing::error!("{error}");
@@ -67,8 +88,13 @@ pub fn custody(args: &EngineArgs) -> ! {
     hardening::exit(code)
 }
 
-fn run_custody(whole: &Config, config: EngineConfig) -> Result<(), CustodyError> {
-    whole.start_module()?;
+fn run_custody(whole: &Config, policy: Policy, config: EngineConfig) -> Result<(), CustodyError> {
+    if whole.fips.policy() != policy {
+        tracing::warn!(
+            "[fips] of the configuration was changed; what the engine was started with stays in force until it is restarted"
+        );
+    }
+    fips::start(policy)?;
     custody::run(config)
 }
 
@@ -86,15 +112,15 @@ fn custody_code(error: &CustodyError) -> i32 {
 ///
 /// # Errors
 /// [`Failure`] when it cannot start or the connection to the supervisor breaks.
-pub fn formats(args: &FormatsArgs) -> Result<Report, Failure> {
-    let exceptions = args.fips_exception.iter().copied();
-    let policy = if args.fips_mode == Mode::Off.name() {
-        Policy::OFF
-    } else {
-        Policy::strict_except(exceptions)
-    };
-    formats_process::run(policy).map_err(|error| Failure::failed("formats", error.to_string()))?;
-    Ok(Report::silent())
+pub fn formats(args: &PolicyArgs) -> Result<Report, Failure> {
+    match formats_process::run(args.policy()) {
+        Ok(()) => Ok(Report::silent()),
+        Err(error) if error.is_module() => {
+            tracing::error!("{error}");
+            hardening::exit(supervisor::EXIT_MODULE)
+        }
+        Err(error) => Err(Failure::failed("formats", error.to_string())),
+    }
 }
 
 fn load(path: &Path) -> Result<(Config, Checked<EngineConfig>), Failure> {

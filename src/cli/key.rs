@@ -11,7 +11,7 @@ use hsm::Custody;
 use hsm::pin::PinSource;
 use hsm::pkcs11::{GenerateKey, GenerateSigningKey, init_token};
 use hsm::public_key::PublicKey;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
 /// `key`.
@@ -151,6 +151,10 @@ fn parse_bits(text: &str) -> Result<u32, String> {
 pub fn run(args: &KeyArgs, context: &Context) -> Result<Report, Failure> {
     // All of them read a PIN.
     process::protect_memory()?;
+    report(args, context).map(Report::with_fips)
+}
+
+fn report(args: &KeyArgs, context: &Context) -> Result<Report, Failure> {
     match &args.command {
         KeyCommand::Generate {
             token,
@@ -162,16 +166,16 @@ pub fn run(args: &KeyArgs, context: &Context) -> Result<Report, Failure> {
         KeyCommand::List { token, choice } => {
             let custody = open(token.settings("key list", &context.args)?)?;
             let keys = choice.all(&custody)?;
-            Ok(key_report::list(&custody.token(), &keys))
+            Ok(with_fips(key_report::list(&custody.token(), &keys)))
         }
         KeyCommand::Show { token, choice } => {
             let custody = open(token.settings("key show", &context.args)?)?;
             let key = choice.one(&custody)?;
-            Ok(key_report::show(
+            Ok(with_fips(key_report::show(
                 &custody.token(),
                 &key,
                 &custody.capabilities(),
-            ))
+            )))
         }
         KeyCommand::ExportPublic {
             token,
@@ -182,7 +186,7 @@ pub fn run(args: &KeyArgs, context: &Context) -> Result<Report, Failure> {
             files::must_be_new(out)?;
             let custody = open(token.settings("key export-public", &context.args)?)?;
             let key = choice.one(&custody)?;
-            export(&key.spki_der, *format, &absolute(out)?)
+            export(&key.spki_der, *format, &absolute(out)?).map(with_fips)
         }
     }
 }
@@ -207,7 +211,19 @@ fn generate(
     } else {
         report.exit = Exit::Failed;
     }
-    Ok(report)
+    Ok(with_fips(report))
+}
+
+/// Opening a token tries what it can do: which takes RSA encryption by the module where the FIPS mode is off. So what was done is said.
+fn with_fips(mut report: Report) -> Report {
+    if let Value::Object(fields) = &mut report.json {
+        fields.insert("fips".to_owned(), crate::evidence::process::summary());
+    }
+    if let Some(note) = crate::evidence::process::note() {
+        report.text.push_str("\nNote: ");
+        report.text.push_str(&note);
+    }
+    report
 }
 
 fn printable_label(label: &str) -> Result<(), Failure> {
@@ -270,6 +286,6 @@ fn export(spki: &[u8], format: PublicFormat, out: &Path) -> Result<Report, Failu
 }
 
 /// The best padding as its name in a configuration.
-pub(super) fn padding_name(native: &[hsm::Padding]) -> serde_json::Value {
+pub(super) fn padding_name(native: &[hsm::Padding]) -> Value {
     json!(best_padding(native))
 }

@@ -24,7 +24,7 @@ pub mod version;
 use clap::error::ErrorKind;
 use clap::{ArgAction, Args, Parser, Subcommand};
 use logging::Usual;
-use output::Failure;
+use output::{Failure, Report};
 use std::ffi::OsString;
 use std::process::ExitCode;
 
@@ -65,9 +65,9 @@ enum Command {
     /// The engine: the only processes that use the custody key and see a clear password
     Engine(engine::EngineArgs),
     #[command(hide = true)]
-    EngineCustody(engine::EngineArgs),
+    EngineCustody(engine::CustodyArgs),
     #[command(hide = true)]
-    EngineFormats(engine::FormatsArgs),
+    EngineFormats(engine::PolicyArgs),
     /// Custody keys: made on a token, never leaving it
     Key(key::KeyArgs),
     /// One re-encryption by hand: encrypted password and device certificate in, CMS message out
@@ -167,7 +167,22 @@ fn dispatch(command: &Command, context: &Context) -> ExitCode {
         Command::Config(args) => config::run(args),
         Command::Version => version::run(),
     };
-    output::finish(result, json)
+    output::finish(unless_module_failed(result), json)
+}
+
+/// What fails after the module did says nothing about certificate, record or password: the module is what is told then.
+fn unless_module_failed(result: Result<Report, Failure>) -> Result<Report, Failure> {
+    match (result, ::fips::policy::fault()) {
+        (Err(failure), Some(fault))
+            if failure.exit == output::Exit::Failed && !failure.code.starts_with("fips_") =>
+        {
+            Err(::fips::Error::ModuleFault {
+                fault: fault.code(),
+            }
+            .into())
+        }
+        (result, _) => result,
+    }
 }
 
 /// Help and version are answers; everything else that the parser says is wrong usage.

@@ -2,6 +2,7 @@
 
 use crate::config::secret_file::SecretFileError;
 use crate::config::{ConfigError, Problem};
+use crate::evidence::process as evidence;
 use crate::tls::TlsError;
 use serde_json::{Value, json};
 use std::fmt;
@@ -56,6 +57,19 @@ impl Report {
     #[must_use]
     pub fn silent() -> Self {
         Self::done(Value::Null, "")
+    }
+
+    /// The same with what was done in FIPS terms: mode, exceptions, and uses of what is not approved.
+    #[must_use]
+    pub fn with_fips(mut self) -> Self {
+        if let Value::Object(fields) = &mut self.json {
+            fields.insert("fips".to_owned(), evidence::summary());
+        }
+        if let Some(note) = evidence::note() {
+            self.text.push_str("\nFIPS         ");
+            self.text.push_str(&note);
+        }
+        self
     }
 
     /// A report of success.

@@ -149,6 +149,15 @@ pub fn human(status: &Status) -> String {
             }
         }
     }
+    if let Some(fips) = &status.health.fips {
+        rows.push((
+            "FIPS mode",
+            format!(
+                "{}, {}; not approved: {} uses (`fips status` says more)",
+                fips.mode, fips.level, fips.not_approved
+            ),
+        ));
+    }
     let exceptions = if status.exceptions.is_empty() {
         "none".to_owned()
     } else {

@@ -84,6 +84,7 @@ fn the_schema_has_exactly_the_keys_of_the_structures() {
     let mut top: Vec<_> = ROOT.iter().map(|key| key.name).collect();
     top.sort_unstable();
     assert_eq!(top, fields_of::<Config>());
+    same::<FipsConfig>("fips");
     same::<EngineConfig>("engine");
     same::<RestartConfig>("engine.restart");
     same::<TokenSection>("engine.token");
@@ -106,7 +107,7 @@ fn the_schema_has_exactly_the_keys_of_the_structures() {
             })
             .sum()
     }
-    assert_eq!(tables(ROOT), 13);
+    assert_eq!(tables(ROOT), 14);
 }
 
 fn read(text: &str) -> Result<Config, ConfigError> {

@@ -7,6 +7,7 @@ use super::hardening::{self, Limits};
 use super::ipc::blocking::{Incoming, read_frame};
 use super::ipc::{Duplex, Frame, FrameError, Kind};
 use super::recrypt::chain::CheckedDevice;
+use super::supervisor::EXIT_MODULE;
 use crate::evidence::process::ProcessEvidence;
 use fips::policy::Policy;
 use serde::{Deserialize, Serialize};
@@ -62,6 +63,18 @@ pub enum FormatsError {
     /// The system gave no thread or descriptor.
     #[error("{0}")]
     Io(#[from] std::io::Error),
+}
+
+impl FormatsError {
+    /// Whether the cryptographic module itself failed.
+    #[must_use]
+    pub fn is_module(&self) -> bool {
+        matches!(
+            self,
+            Self::Module(error)
+                if !matches!(error, fips::Error::SystemRequiresFips | fips::Error::PolicyTaken)
+        )
+    }
 }
 
 /// Works for the supervisor on the other end of standard input until it closes.
@@ -132,6 +145,11 @@ fn work(calls: &Mutex<Receiver<Frame>>, link: &Duplex) {
             return;
         };
         let answer = answer(&call.payload);
+        if let Some(fault) = fips::policy::fault() {
+            // The answer says nothing: a signature that "does not verify" now is not a bad certificate. Another process is asked.
+            tracing::error!(part = "formats", code = fault.code(), "{fault}");
+            hardening::exit(EXIT_MODULE);
+        }
         match Frame::json(Kind::Return, call.id, &answer) {
             Ok(frame) => link.send(frame),
             Err(_) => link.send(Frame::with_payload(Kind::Return, call.id, Vec::new())),

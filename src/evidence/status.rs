@@ -17,6 +17,7 @@ use super::environment::EnvironmentEvidence;
 use super::process::{FaultEvidence, ProcessEvidence};
 use crate::engine::api::KeyStatus;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// Who was asked.
@@ -83,6 +84,9 @@ pub struct FipsStatus {
     pub processes: Vec<ProcessEvidence>,
     /// Processes that say nothing.
     pub silent: Vec<String>,
+    /// Processes of the engine that died and were started again, with how often: what they did before is not counted.
+    #[serde(default)]
+    pub restarts: BTreeMap<String, u64>,
     /// Every service of the policy table, over all processes.
     pub services: Vec<ServiceTotal>,
     /// How often something that is approved was performed.
@@ -156,6 +160,7 @@ pub(super) struct Facts {
     pub(super) source: Source,
     pub(super) processes: Vec<ProcessEvidence>,
     pub(super) silent: Vec<String>,
+    pub(super) restarts: BTreeMap<String, u64>,
     pub(super) tokens: Vec<TokenEvidence>,
     pub(super) token_problem: Option<String>,
     pub(super) keys: Vec<KeyStatus>,

@@ -1,12 +1,13 @@
 //! What strict mode does and refuses.
 
-use super::engine::{Engine, Options, PASSWORD};
+use super::engine::{Engine, Options, PASSWORD, part, send_signal};
 use super::openssl::{KeyAlgorithm, Workshop, openssl, text};
 use super::softhsm::SoftHsm;
 use super::{DEADLINE, evidence, padded, refusals, refused, request};
 use fips::policy::{Exception, Service};
 use hsm::Padding;
 use pfx_connector::engine::api::{CmsFormat, FailureCode};
+use rustix::process::Signal;
 
 fn strict() -> Options {
     Options {
@@ -194,4 +195,39 @@ async fn each_works_under_its_exception_and_is_counted_by_name() {
             );
         }
     }
+}
+
+/// Custody reads the configuration at each of its starts. A mode that was changed in the file must wait for the engine's restart, and not
+/// come into force with a crash.
+#[tokio::test]
+async fn a_mode_that_was_changed_in_the_file_is_not_taken_up_by_a_custody_that_starts_again() {
+    let workshop = Workshop::new();
+    let authority = workshop.authority("Devices", KeyAlgorithm::P256);
+    let token = SoftHsm::new();
+    let engine = Engine::start(&token, &authority, &strict());
+    let client = engine.ready_client().await;
+    let first = part(&client.status().await.unwrap(), "custody")
+        .pid
+        .unwrap();
+
+    let file = engine.path().join("config.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let changed = text.replacen("[fips]\n", "[fips]\nmode = \"off\"\n", 1);
+    assert_ne!(text, changed);
+    std::fs::write(&file, changed).unwrap();
+    send_signal(first, Signal::KILL);
+    let status = engine
+        .wait_for(&client, "another custody", |status| {
+            status.token.is_some() && part(status, "custody").pid != Some(first)
+        })
+        .await;
+    assert_eq!(evidence(&status, "custody").mode, "strict");
+    assert!(
+        engine
+            .log()
+            .contains("[fips] of the configuration was changed")
+    );
+    let ec = authority.device("tablet", KeyAlgorithm::P256);
+    let failure = refused(&client, request(&engine, "ec", &token, ec.der())).await;
+    assert_eq!(failure.code, FailureCode::FormatRefused, "{failure:?}");
 }

@@ -36,8 +36,8 @@ fn health(address: &str) -> Value {
 /// The figure of one series.
 fn figure(address: &str, series: &str) -> Option<u64> {
     let page = get(address, "/metrics");
-    page.lines()
-        .find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok())
+    let mut lines = page.lines();
+    lines.find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok())
 }
 
 fn process<'a>(status: &'a FipsStatus, name: &str) -> &'a ProcessEvidence {

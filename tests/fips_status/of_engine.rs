@@ -233,3 +233,27 @@ async fn a_part_that_hangs_is_named_and_what_only_it_knows_is_unknown() {
         assert_eq!(ask(&config(&engine)).1, 0);
     }
 }
+
+#[tokio::test]
+async fn a_part_that_died_and_was_started_again_is_told_since_its_counters_are_lost() {
+    let workshop = Workshop::new();
+    let authority = workshop.authority("Devices", KeyAlgorithm::P256);
+    let token = SoftHsm::new();
+    let mut engine = strict(&token, &authority, "");
+    engine.launch();
+    let client = engine.ready_client().await;
+    let said = client.status().await.unwrap();
+    send_signal(part(&said, "custody").pid.unwrap(), Signal::KILL);
+    engine
+        .wait_for(&client, "custody that is back", |status| {
+            part(status, "custody").restarts == 1 && status.token.is_some()
+        })
+        .await;
+    let (status, code) = ask(&config(&engine));
+    assert_eq!(code, 0);
+    assert_eq!(status.restarts.get("custody"), Some(&1));
+    let part = &status.claim.exceptions_used;
+    assert_eq!(part.level, Level::CertifiedSource);
+    assert!(part.says.contains("custody was started again"), "{part:?}");
+    assert!(page(&config(&engine)).contains("died and was started again once"));
+}

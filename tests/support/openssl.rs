@@ -105,16 +105,20 @@ impl Workshop {
 
     /// A self-signed authority, valid from 2020 to 2049.
     pub fn authority(&self, name: &str, algorithm: KeyAlgorithm) -> Authority<'_> {
-        let key = self.key(algorithm);
+        self.authority_with_key(name, &self.key(algorithm))
+    }
+
+    /// As [`Self::authority`], with a key (PKCS#8 PEM) that is there.
+    pub fn authority_with_key(&self, name: &str, key: &Path) -> Authority<'_> {
         let issuance = Issuance {
             extensions: AUTHORITY.to_owned(),
             ..Issuance::default()
         };
-        let certificate = self.issue(name, &key, None, &issuance);
+        let certificate = self.issue(name, key, None, &issuance);
         Authority {
             workshop: self,
             certificate,
-            key,
+            key: key.to_owned(),
         }
     }
 

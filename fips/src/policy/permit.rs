@@ -57,13 +57,21 @@ impl Permit {
     /// Performs the one use that was decided about, on this thread, and counts it.
     ///
     /// # Errors
-    /// Those of `work`; [`Error::ModuleFault`] when the indicator contradicts the table in strict mode: the result is
-    /// thrown away then, and nothing more is done in this process.
+    /// Those of `work`; [`Error::ModuleFault`] when the indicator contradicts the table in strict mode, or when another thread
+    /// found the module at fault meanwhile: the result, a failure among them, says nothing then and is thrown away, and nothing
+    /// more is done in this process.
     pub fn perform<T, E: From<Error>>(
         self,
         work: impl FnOnce(&Self) -> std::result::Result<T, E>,
     ) -> std::result::Result<T, E> {
         let (result, moved) = indicator::observe(|| work(&self));
+        if let Some(fault) = fault() {
+            count(self.service, Outcome::Failed);
+            return Err(Error::ModuleFault {
+                fault: fault.code(),
+            }
+            .into());
+        }
         if result.is_err() {
             count(self.service, Outcome::Failed);
             return result;

@@ -213,7 +213,7 @@ pub(super) const fn row(service: Service) -> Entry {
         Service::SignatureGeneration => approved(
             "signature-generation",
             "digital signature generation",
-            "ECDSA on P-256, P-384, P-521; RSA PKCS#1 v1.5 and PSS of 2048 bits or more; SHA-256, SHA-384, SHA-512",
+            "ECDSA on P-256, P-384, P-521; RSA PKCS#1 v1.5 and PSS of 2048 bits or more, an even number of them; SHA-256, SHA-384, SHA-512",
             "security policy, approved algorithms: ECDSA SigGen, RSA SigGen, FIPS 186-5",
             &[
                 "fips::sign::SigningKey::sign",

@@ -23,7 +23,7 @@ enum Inner {
     Rsa(lc_rsa::KeyPair),
 }
 
-/// A private key that signs: ECDSA on P-256, P-384 or P-521, or RSA of 2048 to 8192 bits.
+/// A private key that signs: ECDSA on P-256, P-384 or P-521, or RSA of 2048 to 8192 bits, an even number of them.
 pub struct SigningKey {
     inner: Inner,
     spki: Vec<u8>,
@@ -86,7 +86,7 @@ impl SigningKey {
                 Inner::Ec(curve, key.map_err(|_| malformed())?)
             }
             Kind::Rsa { bits } => {
-                rsa::check_size(bits)?;
+                rsa::check_signing_size(bits)?;
                 Inner::Rsa(lc_rsa::KeyPair::from_pkcs8(der).map_err(|_| malformed())?)
             }
             Kind::Other => {

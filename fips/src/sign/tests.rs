@@ -97,3 +97,25 @@ fn cut_and_changed_keys_never_panic() {
         assert!(verify(algorithm, &changed, b"message", &signature).is_err());
     }
 }
+
+/// FIPS 186-5 knows moduli of an even number of bits only, and the module's indicator stands still for others. Whoever can have a
+/// signature verified must not be able to make that look like a failure of the module.
+#[test]
+fn rsa_keys_of_an_odd_number_of_bits_neither_sign_nor_verify_and_are_no_fault() {
+    let pkcs8 = include_bytes!("../../../tests/data/rsa-2049-bits.pkcs8.der");
+    let size = |error: Error| matches!(error, Error::KeySize { bits: 2049, .. });
+    assert!(SigningKey::from_pkcs8(pkcs8).is_err_and(size));
+    let spki = crate::pkcs8_public(pkcs8).unwrap();
+    let signature = base16ct::lower::decode_vec(SIGNED_WITH_2049_BITS).unwrap();
+    let verified = verify(
+        SignatureAlgorithm::RsaPkcs1Sha256,
+        &spki,
+        b"message",
+        &signature,
+    );
+    assert_eq!(crate::policy::fault(), None);
+    assert!(verified.is_err_and(size));
+}
+
+/// `printf message | openssl dgst -sha256 -keyform DER -sign tests/data/rsa-2049-bits.pkcs8.der`
+const SIGNED_WITH_2049_BITS: &str = "001b561bfa103d4970fcea98ccddbf6afeba76f06da250c5ad596f2edf548c5049745bddbaa366ecc0051390239705ea57ff728acdfeebe16a1fb9f2a7cb9650f7bebf3bba23320a16b53b0c72a9e94c0c74421fab080daf75abd9990b37c6dcd49370b8d86cee2f7dcf315b37fe069facd7e00fc3105112d3792d0718759c433ac50d4b65d381c7e10dfd227f84202205dd576e33df110f6f29bf7e144c5d3d9606233d8a6fe2e619d51c52c760bd962daa2a549f13ac5bf49d78bc064b063323ef40264f138acc525d3226525fb231cd80213740c8d7d9c886e2d846a2cf50aec95e3a71178be44d41dd2cf5e066ae2039e5b351fda1b771fbe26cf30d5779cc";

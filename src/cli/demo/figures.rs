@@ -5,7 +5,7 @@ use fips::policy::Service;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
-/// FIPS mode and counts over every process of a run: engine, connector, gateway, and each import.
+/// FIPS mode and counts over every process of a run: the commands that made the key, engine, connector, gateway, and each import.
 #[derive(Debug, Clone, Default)]
 pub(super) struct FipsFigures {
     modes: BTreeSet<String>,

@@ -195,6 +195,9 @@ fn run_in(
 
     let step = progress.steps("Importing (passwords encrypted on the token)", users);
     let mut fips = FipsFigures::default();
+    for report in stack.key_reports() {
+        fips.add_report(report);
+    }
     for person in &plan.people {
         fips.add_report(&stack.import(person)?);
         step.done_one()?;

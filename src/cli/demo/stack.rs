@@ -57,6 +57,8 @@ pub struct Stack {
     pub custody_fingerprint: String,
     /// Name of the padding that passwords are encrypted with: the best that the token does natively.
     pub padding: String,
+    /// What the commands said that made and exported the key.
+    key_reports: [serde_json::Value; 2],
     gateway_url: std::sync::Mutex<Option<String>>,
 }
 
@@ -77,7 +79,7 @@ impl Stack {
         let padding = text_at(&generated, "/bestPadding", "key generate")?;
         let public = options.folder.join("import/custody-public.pem");
         let public_text = public.display().to_string();
-        token.run_key_command(
+        let exported = token.run_key_command(
             &options.program,
             &[
                 "key",
@@ -96,6 +98,7 @@ impl Stack {
             token,
             custody_fingerprint,
             padding,
+            key_reports: [generated, exported],
             gateway_url: std::sync::Mutex::new(None),
         };
         stack.make_importer_key()?;
@@ -107,6 +110,12 @@ impl Stack {
     #[must_use]
     pub fn folder(&self) -> &Path {
         &self.options.folder
+    }
+
+    /// What the commands said that made and exported the custody key.
+    #[must_use]
+    pub fn key_reports(&self) -> &[serde_json::Value] {
+        &self.key_reports
     }
 
     /// A file below the folder.

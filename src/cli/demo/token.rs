@@ -34,6 +34,8 @@ pub struct DemoToken {
     module: PathBuf,
     pin_file: PathBuf,
     environment: (String, String),
+    /// For `key` commands: a configuration without `[fips]`, so that they are strict without exceptions.
+    key_config: PathBuf,
 }
 
 impl DemoToken {
@@ -72,7 +74,12 @@ impl DemoToken {
             module,
             pin_file: folder.join("user.pin"),
             environment: (variable.to_owned(), configuration.display().to_string()),
+            key_config: options.folder.join("key.toml"),
         };
+        let socket = quoted(&options.folder.join("run/engine.sock"));
+        let section = token.section();
+        let key_config = format!("[engine]\nsocket = {socket}\n[engine.token]\n{section}");
+        write_private(&token.key_config, key_config.as_bytes())?;
         let so_pin_file = folder.join("so.pin");
         for file in [&token.pin_file, &so_pin_file] {
             let pin = fips::random::alphanumeric(16)
@@ -148,19 +155,9 @@ impl DemoToken {
         program: &Path,
         arguments: &[&str],
     ) -> Result<serde_json::Value, DemoError> {
-        let module = self.module.display().to_string();
-        let pin_file = self.pin_file.display().to_string();
+        let config = self.key_config.display().to_string();
         let mut all = arguments.to_vec();
-        all.extend([
-            "--module",
-            &module,
-            "--token-label",
-            TOKEN_LABEL,
-            "--pin-file",
-            &pin_file,
-            "--key-label",
-            KEY_LABEL,
-        ]);
+        all.extend(["--config", &config, "--key-label", KEY_LABEL]);
         run_json(program, &all, &self.environment())
     }
 }

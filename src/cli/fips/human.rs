@@ -265,14 +265,15 @@ fn processes(page: &mut Page, status: &FipsStatus) {
     for process in &status.processes {
         let name = format!("  {}", process.process);
         let mut name = name.as_str();
-        for text in process_words(process) {
+        let restarts = status.restarts.get(&process.process).copied();
+        for text in process_words(process, restarts.unwrap_or(0)) {
             page.row(&[(name, NAME + 2)], &text);
             name = "";
         }
     }
 }
 
-fn process_words(process: &ProcessEvidence) -> Vec<String> {
+fn process_words(process: &ProcessEvidence, restarts: u64) -> Vec<String> {
     let test = match &process.module.self_test {
         None => "no self-test is known".to_owned(),
         Some(test) => format!(
@@ -293,6 +294,12 @@ fn process_words(process: &ProcessEvidence) -> Vec<String> {
         ),
         test,
     ];
+    if restarts > 0 {
+        words.push(format!(
+            "died and was started again {}: what it did before is not counted",
+            times(restarts)
+        ));
+    }
     if let Some(tls) = &process.tls {
         words.push(tls_words(tls));
     }

@@ -94,7 +94,7 @@ impl Shared {
         if self.fault_told.swap(true, Ordering::Relaxed) {
             return;
         }
-        if let Ok(frame) = Frame::json(Kind::Status, 0, &report::make(self)) {
+        if let Ok(frame) = Frame::json(Kind::Status, 0, &report::of_fault(self)) {
             self.link.send(frame);
         }
     }

@@ -64,21 +64,22 @@ fn evidence() -> ProcessEvidence {
     ProcessEvidence::of_this("custody")
 }
 
+/// The report of a module that has failed, made at once: the token is not asked, because it may hang, and this process be replaced for
+/// that before anybody knew.
+pub(super) fn of_fault(shared: &Shared) -> CustodyReport {
+    CustodyReport {
+        fips: Some(ProcessEvidence::of_this("custody")),
+        token_problem: Some(
+            "the token was not asked: the cryptographic module has failed".to_owned(),
+        ),
+        ..without_token(shared)
+    }
+}
+
 pub(super) fn make(shared: &Shared) -> CustodyReport {
     let mut report = CustodyReport {
         fips: Some(evidence()),
-        token: None,
-        token_problem: None,
-        capabilities: None,
-        keys: Vec::new(),
-        key_uses: shared.key_uses.load(Ordering::Relaxed),
-        notes: shared.notes.clone(),
-        exceptions: shared
-            .config
-            .exceptions
-            .iter()
-            .map(|exception| exception.name().to_owned())
-            .collect(),
+        ..without_token(shared)
     };
     let custody = match shared.token.get() {
         Ok(custody) => custody,
@@ -105,4 +106,20 @@ pub(super) fn make(shared: &Shared) -> CustodyReport {
         Err(error) => report.token_problem = Some(describe(&error)),
     }
     report
+}
+
+/// What is known without anybody being asked.
+fn without_token(shared: &Shared) -> CustodyReport {
+    CustodyReport {
+        token_problem: None,
+        key_uses: shared.key_uses.load(Ordering::Relaxed),
+        notes: shared.notes.clone(),
+        exceptions: shared
+            .config
+            .exceptions
+            .iter()
+            .map(|exception| exception.name().to_owned())
+            .collect(),
+        ..CustodyReport::silent()
+    }
 }

@@ -3,6 +3,9 @@
 //! A failed integrity test or self-test ends a process from inside the module: by SIGABRT, before `main` or in the middle of something.
 //! No code of that process can say why. So a part that aborts is followed by a question to the same program file, whose start runs the
 //! module's tests again: does it abort as well, and what does the module write then?
+//!
+//! A part says by [`EXIT_MODULE`] that its module failed. It is believed as long as it has not greeted, for then it has seen nothing of
+//! a stranger's. Afterwards it may be in a stranger's hand, who must not be able to put the engine out of service: the question decides.
 
 use crate::clock::{Clock, SystemClock, rfc3339};
 use crate::evidence::process::FaultEvidence;
@@ -12,7 +15,7 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-/// Exit code by which a part says that the module did not start.
+/// Exit code by which a part says that the module did not start, or failed.
 pub(crate) const EXIT_MODULE: i32 = 77;
 /// SIGABRT.
 const ABORTED: i32 = 6;
@@ -33,15 +36,15 @@ pub(super) struct Ending {
 }
 
 impl Ending {
-    /// Takes note of how `program` ended. May take some seconds.
-    pub(super) fn of(status: Option<ExitStatus>, program: &Path) -> Self {
+    /// Takes note of how `program` ended, which had `greeted` or not. May take some seconds.
+    pub(super) fn of(status: Option<ExitStatus>, program: &Path, greeted: bool) -> Self {
         let code = status.and_then(|status| status.code());
         let fault = match (code, status.and_then(|status| status.signal())) {
-            (Some(EXIT_MODULE), _) => Some(fault(
+            (Some(EXIT_MODULE), _) if !greeted => Some(fault(
                 "self_test_failed",
                 "the cryptographic module did not start: its self-test failed, or it is not the expected one",
             )),
-            (_, Some(ABORTED)) => ask(program),
+            (Some(EXIT_MODULE), _) | (_, Some(ABORTED)) => ask(program),
             _ => None,
         };
         Self { code, fault }
@@ -59,7 +62,7 @@ pub(super) fn fault(code: &str, message: &str) -> FaultEvidence {
 /// Starts the program once more, only to have the module's tests run. Nothing when it starts well: then the abort had another reason.
 fn ask(program: &Path) -> Option<FaultEvidence> {
     let mut child = Command::new(program)
-        .arg("version")
+        .args(["version", "--json"])
         .env_clear()
         .current_dir("/")
         .stdin(Stdio::null())
@@ -73,11 +76,13 @@ fn ask(program: &Path) -> Option<FaultEvidence> {
         let _ = stderr.take(MOST_WORDS).read_to_end(&mut words);
     }
     let status = wait(&mut child)?;
-    if status.signal() != Some(ABORTED) {
+    let words = String::from_utf8_lossy(&words);
+    let aborted = status.signal() == Some(ABORTED);
+    let refused = !status.success() && words.contains(fips::Error::SelfTestFailed.code());
+    if !aborted && !refused {
         return None;
     }
-    let integrity = String::from_utf8_lossy(&words).contains(INTEGRITY_WORDS);
-    Some(if integrity {
+    Some(if aborted && words.contains(INTEGRITY_WORDS) {
         fault(
             "integrity_failed",
             "the integrity test of the cryptographic module failed: the program file is damaged or was changed; replace it and restart",
@@ -85,7 +90,7 @@ fn ask(program: &Path) -> Option<FaultEvidence> {
     } else {
         fault(
             "self_test_failed",
-            "the cryptographic module aborts the program at its start; replace the program file or the machine, and restart",
+            "the cryptographic module fails its tests when the program starts; replace the program file or the machine, and restart",
         )
     })
 }
@@ -117,10 +122,19 @@ mod tests {
     #[test]
     fn only_an_abort_that_happens_again_is_the_modules() {
         let well = Path::new("/bin/true");
-        assert_eq!(Ending::of(ended("kill -ABRT $$"), well).fault, None);
-        assert_eq!(Ending::of(ended("kill -KILL $$"), well).fault, None);
-        assert_eq!(Ending::of(ended("exit 1"), well).code, Some(1));
-        let said = Ending::of(ended("exit 77"), well).fault.unwrap();
+        for greeted in [false, true] {
+            let of = |script| Ending::of(ended(script), well, greeted);
+            assert_eq!(of("kill -ABRT $$").fault, None);
+            assert_eq!(of("kill -KILL $$").fault, None);
+            assert_eq!(of("exit 1").code, Some(1));
+        }
+    }
+
+    #[test]
+    fn a_part_that_has_seen_what_strangers_made_is_not_believed_that_its_module_failed() {
+        let well = Path::new("/bin/true");
+        let said = Ending::of(ended("exit 77"), well, false).fault.unwrap();
         assert_eq!(said.code, "self_test_failed");
+        assert_eq!(Ending::of(ended("exit 77"), well, true).fault, None);
     }
 }

@@ -73,17 +73,16 @@ impl Launch {
                         .map(|(name, value)| (name.into(), value.into())),
                 );
             }
-            PartKind::Formats => {
-                arguments.push("engine-formats".into());
-                // It reads no file: the policy of this process is its policy.
-                let policy = fips::policy::in_force();
-                arguments.push("--fips-mode".into());
-                arguments.push(policy.mode().name().into());
-                for exception in policy.exceptions().iter() {
-                    arguments.push("--fips-exception".into());
-                    arguments.push(exception.name().into());
-                }
-            }
+            PartKind::Formats => arguments.push("engine-formats".into()),
+        }
+        // The policy of this process is that of its parts: formats reads no file, and custody must not take up another mode from a file
+        // that was changed, only because it was started again.
+        let policy = fips::policy::in_force();
+        arguments.push("--fips-mode".into());
+        arguments.push(policy.mode().name().into());
+        for exception in policy.exceptions().iter() {
+            arguments.push("--fips-exception".into());
+            arguments.push(exception.name().into());
         }
         arguments.extend(log.iter().cloned());
         for name in passed {
@@ -284,16 +283,17 @@ impl Part {
         }
     }
 
-    /// When [`Part::tick`] has something to do next.
-    pub(super) fn next_tick(&self) -> Instant {
+    /// When [`Part::tick`] has something to do next; never for one that is down and not started again.
+    pub(super) fn next_tick(&self, stopping: bool) -> Option<Instant> {
         let unresponsive = Duration::from_millis(self.limits.unresponsive_ms);
         match &self.state {
-            State::Down { until } => *until,
-            State::Dying { since, .. } => *since + REAP_LIMIT,
+            State::Down { .. } if stopping => None,
+            State::Down { until } => Some(*until),
+            State::Dying { since, .. } => Some(*since + REAP_LIMIT),
             State::Up(process) if process.greeted => {
-                (process.pinged + unresponsive / 4).min(process.heard + unresponsive)
+                Some((process.pinged + unresponsive / 4).min(process.heard + unresponsive))
             }
-            State::Up(process) => process.started + unresponsive.max(START_LIMIT),
+            State::Up(process) => Some(process.started + unresponsive.max(START_LIMIT)),
         }
     }
 
@@ -315,13 +315,13 @@ impl Part {
         process.link.close();
         let (kind, generation, events) = (self.kind, self.generation, self.events.clone());
         let mut child = process.child;
-        let program = self.launch.program.clone();
+        let (program, greeted) = (self.launch.program.clone(), process.greeted);
         let reaper = std::thread::Builder::new()
             .name(format!("{} reaper", kind.name()))
             .spawn(move || {
                 // One that has ended by itself keeps its exit code; the others are killed, also while they are stopped.
                 let _ = child.kill();
-                let ending = Ending::of(child.wait().ok(), &program);
+                let ending = Ending::of(child.wait().ok(), &program, greeted);
                 let _ = events.send(Event::PartReaped(kind, generation, ending));
             });
         if let Err(error) = reaper {

@@ -412,9 +412,13 @@ impl<'a> Router<'a> {
         }
     }
 
+    /// Whether a part that is down stays down.
+    fn is_stopping(&self) -> bool {
+        (self.stop.is_some() && self.requests.len() == 0) || self.module_fault.is_some()
+    }
+
     fn tick(&mut self, now: Instant) {
-        let stopping =
-            (self.stop.is_some() && self.requests.len() == 0) || self.module_fault.is_some();
+        let stopping = self.is_stopping();
         let unresponsive = Duration::from_millis(self.config.restart.unresponsive_ms);
         if self.custody.tick(now, stopping) {
             self.lost(PartKind::Custody);
@@ -480,9 +484,10 @@ impl<'a> Router<'a> {
 
     fn next_tick(&self, now: Instant) -> Instant {
         let unresponsive = Duration::from_millis(self.config.restart.unresponsive_ms);
+        let stopping = self.is_stopping();
         [
-            Some(self.custody.next_tick()),
-            Some(self.formats.next_tick()),
+            self.custody.next_tick(stopping),
+            self.formats.next_tick(stopping),
             self.formats_lane.oldest().map(|since| since + unresponsive),
             self.requests.next_deadline(),
             self.reports.until(),

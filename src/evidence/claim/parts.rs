@@ -143,10 +143,30 @@ pub(super) fn exceptions_used(facts: &Facts) -> Part {
         return unvalidated(format!("done although not approved: {}", used.join("; ")));
     }
     match facts.not_approved() {
-        0 => own("nothing that is not approved was done since the processes started"),
+        0 => nothing_used(facts),
         count => unvalidated(format!(
             "{count} uses that are not approved and that no process names"
         )),
+    }
+}
+
+/// Counters die with their process. Where something that is not approved was permitted, nobody knows whether the dead one did it.
+fn nothing_used(facts: &Facts) -> Part {
+    const NOTHING: &str = "nothing that is not approved was done since the processes started";
+    if facts.restarts.is_empty() {
+        return own(NOTHING);
+    }
+    let restarted: Vec<&str> = facts.restarts.keys().map(String::as_str).collect();
+    let restarted = restarted.join(", ");
+    let permitted = |process: &ProcessEvidence| !process.exceptions.is_empty();
+    if facts.processes.iter().any(permitted) {
+        unvalidated(format!(
+            "unknown: {restarted} died and was started again, and what it did before under the exceptions is not counted"
+        ))
+    } else {
+        own(format!(
+            "{NOTHING} ({restarted} was started again); no exception is in force"
+        ))
     }
 }
 

@@ -235,6 +235,24 @@ fn what_was_done_without_being_approved_is_named_and_unvalidated() {
 }
 
 #[test]
+fn what_a_process_did_before_it_died_is_unknown_where_something_was_permitted() {
+    let mut facts = good();
+    facts.restarts.insert("custody".to_owned(), 2);
+    let part = Claim::of(&facts).exceptions_used;
+    assert_eq!(part.level, Level::CertifiedSource);
+    assert!(part.says.contains("custody was started again"), "{part:?}");
+    lowers(
+        |facts| {
+            facts.restarts.insert("custody".to_owned(), 2);
+            facts.processes[1].exceptions = vec!["cms-ecdh-static".to_owned()];
+        },
+        |claim| &claim.exceptions_used,
+        Level::Unvalidated,
+        "unknown: custody died",
+    );
+}
+
+#[test]
 fn a_token_is_validated_by_the_operators_statement_only_and_the_status_says_so() {
     let claim = Claim::of(&good());
     assert!(

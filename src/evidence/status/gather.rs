@@ -12,6 +12,7 @@ use crate::evidence::process::ProcessEvidence;
 use fips::advisories::ADVISORIES;
 use fips::policy::Exception;
 use fips::provenance::MODULE_SOURCE;
+use std::collections::BTreeMap;
 
 /// The processes of an engine, in the order of its report.
 const ENGINE_PROCESSES: [&str; 3] = ["supervisor", "custody", "formats"];
@@ -87,6 +88,7 @@ impl FipsStatus {
             keys: facts.keys,
             processes: facts.processes,
             silent: facts.silent,
+            restarts: facts.restarts,
             faults,
         }
     }
@@ -113,6 +115,7 @@ impl Facts {
             source,
             processes: Vec::new(),
             silent: Vec::new(),
+            restarts: BTreeMap::new(),
             tokens: Vec::new(),
             token_problem: None,
             keys: Vec::new(),
@@ -128,6 +131,12 @@ impl Facts {
                 None => self.silent.push(name.to_owned()),
             }
         }
+        self.restarts = engine
+            .parts
+            .iter()
+            .filter(|part| part.restarts > 0)
+            .map(|part| (part.name.clone(), part.restarts))
+            .collect();
         self.tokens = TokenEvidence::of_engine(engine).into_iter().collect();
         self.token_problem.clone_from(&engine.token_problem);
         self.keys.clone_from(&engine.keys);

@@ -71,7 +71,11 @@ pub(super) fn recipient(
         ),
     };
     let (ephemeral_point, shared_secret) =
-        fips::ec::agree_ephemeral(curve, point).map_err(|_| CmsError::Device { what: "EC key" })?;
+        fips::ec::agree_ephemeral(curve, point).map_err(|error| match error {
+            fips::Error::Agreement => CmsError::Device { what: "EC key" },
+            // The policy's refusal, or the module's failure: nothing about the device.
+            other => CmsError::Module(other),
+        })?;
 
     let wrap = AlgorithmIdentifierOwned {
         oid: AES_256_WRAP,

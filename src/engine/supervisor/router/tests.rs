@@ -255,3 +255,24 @@ fn a_caller_that_goes_away_takes_its_requests_with_it() {
     }
     assert!(scene.router.custody_lane.in_hand().is_empty());
 }
+
+/// A supervisor that has nothing to do any more must not turn round and round until somebody restarts it.
+#[test]
+fn after_a_failure_of_the_module_nobody_waits_for_a_part_that_is_not_started_again() {
+    let config = config(3);
+    let mut scene = Scene::new(&config);
+    scene
+        .router
+        .module_failed(super::super::module_fault::fault("test", "a test"));
+    for kind in [PartKind::Custody, PartKind::Formats] {
+        let generation = scene.generation[usize::from(kind == PartKind::Formats)];
+        scene
+            .router
+            .handle(Event::PartGone(kind, generation), Instant::now());
+    }
+    // Reaped, and the pauses after which they would have been started are over.
+    scene.until(|router| router.next_tick(Instant::now()) > Instant::now());
+    assert_eq!(scene.router.custody.restarts(), 0);
+    assert_eq!(scene.part(PartKind::Custody).pid(), None);
+    assert_eq!(scene.part(PartKind::Formats).pid(), None);
+}
