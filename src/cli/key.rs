@@ -166,16 +166,16 @@ fn report(args: &KeyArgs, context: &Context) -> Result<Report, Failure> {
         KeyCommand::List { token, choice } => {
             let custody = open(token.settings("key list", &context.args)?)?;
             let keys = choice.all(&custody)?;
-            Ok(with_fips(key_report::list(&custody.token(), &keys)))
+            Ok(key_report::list(&custody.token(), &keys))
         }
         KeyCommand::Show { token, choice } => {
             let custody = open(token.settings("key show", &context.args)?)?;
             let key = choice.one(&custody)?;
-            Ok(with_fips(key_report::show(
+            Ok(key_report::show(
                 &custody.token(),
                 &key,
                 &custody.capabilities(),
-            )))
+            ))
         }
         KeyCommand::ExportPublic {
             token,
@@ -186,7 +186,7 @@ fn report(args: &KeyArgs, context: &Context) -> Result<Report, Failure> {
             files::must_be_new(out)?;
             let custody = open(token.settings("key export-public", &context.args)?)?;
             let key = choice.one(&custody)?;
-            export(&key.spki_der, *format, &absolute(out)?).map(with_fips)
+            export(&key.spki_der, *format, &absolute(out)?)
         }
     }
 }
@@ -211,19 +211,7 @@ fn generate(
     } else {
         report.exit = Exit::Failed;
     }
-    Ok(with_fips(report))
-}
-
-/// Opening a token tries what it can do: which takes RSA encryption by the module where the FIPS mode is off. So what was done is said.
-fn with_fips(mut report: Report) -> Report {
-    if let Value::Object(fields) = &mut report.json {
-        fields.insert("fips".to_owned(), crate::evidence::process::summary());
-    }
-    if let Some(note) = crate::evidence::process::note() {
-        report.text.push_str("\nNote: ");
-        report.text.push_str(&note);
-    }
-    report
+    Ok(report)
 }
 
 fn printable_label(label: &str) -> Result<(), Failure> {

@@ -116,6 +116,7 @@ mod tests {
             capabilities: hostile.into(),
         });
         status.silent.push(hostile.to_owned());
+        status.restarts.insert(hostile.to_owned(), 2);
         for process in &mut status.processes {
             process.process = hostile.to_owned();
             process.version = hostile.to_owned();
@@ -130,6 +131,7 @@ mod tests {
         .unwrap();
         let page = page(&evidence, &PolicyDocument::of(&evidence.status));
         assert!(page.contains("&lt;script&gt;alert(1)&lt;/script&gt;\u{fffd}[2J"));
+        assert!(page.contains("died and was started again (2)"));
         assert!(!page.contains("<script") && !page.contains('\u{1b}'));
         // The texts for terminals do not move the cursor either.
         for (name, content) in evidence.documents().unwrap() {
