@@ -1,8 +1,8 @@
 #!/bin/bash
 # Builds the program as it is released: the same bytes wherever it is built with the same tools (docs/fips/reproducible.md).
 #   scripts/build-release.sh     prints the SHA-256 and the path of the program
-# An ordinary `cargo build --release` differs in one thing: it names the folder in which cargo keeps the sources of other
-# packages (CARGO_HOME), in the texts of their panics.
+# An ordinary `cargo build --release` differs in one thing: the texts of panics and of the module's errors name the folder
+# in which cargo keeps the sources of other packages (CARGO_HOME). Here it is called /cargo.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -24,7 +24,15 @@ sources=${CARGO_HOME:-$HOME/.cargo}
 sources=$(mkdir -p "$sources" && cd "$sources" && pwd)
 target=${CARGO_TARGET_DIR:-target}
 
-# As the variable that keeps a space in a folder's name one argument.
-CARGO_ENCODED_RUSTFLAGS="--remap-path-prefix=$sources=/cargo" \
+case $sources in
+    *[[:space:]]*)
+        echo "CARGO_HOME must have no space in its name for this: $sources" >&2
+        exit 2
+        ;;
+esac
+
+# The first is for the C code of the module and of SQLite: their build scripts pass it on.
+CFLAGS="-ffile-prefix-map=$sources=/cargo" \
+    RUSTFLAGS="--remap-path-prefix=$sources=/cargo" \
     cargo build --release --locked ${PFX_BUILD_OFFLINE:+--offline} --bin pfx-connector >&2
 sha256sum "$target/release/pfx-connector"

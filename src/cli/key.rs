@@ -151,6 +151,7 @@ fn parse_bits(text: &str) -> Result<u32, String> {
 pub fn run(args: &KeyArgs, context: &Context) -> Result<Report, Failure> {
     // All of them read a PIN.
     process::protect_memory()?;
+    // Opening a token tries what it can do, which takes RSA encryption by the module where the mode is off.
     report(args, context).map(Report::with_fips)
 }
 

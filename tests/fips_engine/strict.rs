@@ -1,7 +1,7 @@
 //! What strict mode does and refuses.
 
 use super::engine::{Engine, Options, PASSWORD, part, send_signal};
-use super::openssl::{KeyAlgorithm, Workshop, openssl, text};
+use super::openssl::{KeyAlgorithm, Workshop};
 use super::softhsm::SoftHsm;
 use super::{DEADLINE, evidence, padded, refusals, refused, request};
 use fips::policy::{Exception, Service};
@@ -33,18 +33,7 @@ async fn without_any_exception_the_token_does_both_ends_and_nothing_is_not_appro
         let done = client.recrypt(request, DEADLINE).await.unwrap();
         assert_eq!(device.decrypt_cms(done.cms.as_slice()), PASSWORD);
         // SoftHSM encrypts with SHA-1 alone, which is the default that DER leaves out; the module would have taken SHA-256.
-        let file = workshop.file(done.cms.as_slice());
-        let printed = openssl(&[
-            "cms",
-            "-cmsout",
-            "-print",
-            "-noout",
-            "-inform",
-            "DER",
-            "-in",
-            text(&file),
-        ]);
-        let printed = String::from_utf8(printed).unwrap();
+        let printed = workshop.print_cms(done.cms.as_slice());
         assert!(printed.contains("rsaesOaep"), "{printed}");
         assert!(!printed.contains("sha256"), "{printed}");
     }

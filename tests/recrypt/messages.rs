@@ -1,6 +1,6 @@
 //! CMS messages, read by OpenSSL.
 
-use super::openssl::{Device, KeyAlgorithm, Workshop, openssl, text};
+use super::openssl::{Device, KeyAlgorithm, Workshop};
 use super::{NOW_MS, check, target, trust};
 use fips::secret::SecretBytes;
 use pfx_connector::engine::api::{CmsFormat, FailureCode};
@@ -14,22 +14,6 @@ fn identity(device: &Device<'_>, root: &super::Authority<'_>) -> DeviceIdentity 
     let target = target(device, &[]);
     let checked = check(&target, &[root]).unwrap();
     verify(&target, &checked, &trust(&[root]), NOW_MS).unwrap()
-}
-
-/// How OpenSSL prints the message.
-fn printed(workshop: &Workshop, cms: &[u8]) -> String {
-    let file = workshop.file(cms);
-    let arguments = [
-        "cms",
-        "-cmsout",
-        "-print",
-        "-noout",
-        "-inform",
-        "DER",
-        "-in",
-        text(&file),
-    ];
-    String::from_utf8(openssl(&arguments)).unwrap()
 }
 
 #[test]
@@ -56,7 +40,7 @@ fn rsa_devices_of_every_size_read_every_format() {
             )
             .unwrap();
             assert_eq!(device.decrypt_cms(&cms), PASSWORD, "{bits} {format:?}");
-            let printed = printed(&workshop, &cms);
+            let printed = workshop.print_cms(&cms);
             assert!(printed.contains(key_transport), "{printed}");
             assert!(printed.contains(cipher), "{printed}");
             assert!(printed.contains("issuerAndSerialNumber"), "{printed}");
@@ -87,7 +71,7 @@ fn ec_devices_on_every_curve_read_the_modern_format() {
         )
         .unwrap();
         assert_eq!(device.decrypt_cms(&cms), PASSWORD, "{algorithm:?}");
-        let printed = printed(&workshop, &cms);
+        let printed = workshop.print_cms(&cms);
         assert!(printed.contains(scheme), "{printed}");
         assert!(printed.contains("version: 2"), "{printed}");
         for format in [CmsFormat::Compatible, CmsFormat::CompatibleDesEde3] {

@@ -83,6 +83,16 @@ impl Workshop {
         path
     }
 
+    /// How OpenSSL prints a CMS message.
+    pub fn print_cms(&self, cms: &[u8]) -> String {
+        let file = self.file(cms);
+        let arguments = [
+            "cms", "-cmsout", "-print", "-noout", "-inform", "DER", "-in",
+        ];
+        let printed = openssl(&[&arguments[..], &[text(&file)]].concat());
+        String::from_utf8(printed).unwrap()
+    }
+
     /// A private key (PKCS#8 PEM).
     pub fn key(&self, algorithm: KeyAlgorithm) -> PathBuf {
         let path = self.fresh(".key.pem");
