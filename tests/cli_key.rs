@@ -115,6 +115,64 @@ fn the_exported_public_key_is_the_same_in_both_forms_and_openssl_reads_it() {
 }
 
 #[test]
+fn a_signing_key_signs_alone_and_openssl_reads_its_public_half() {
+    let token = Token::new();
+    let public = token.path("report.pem");
+    let made = token
+        .run(&[
+            "key",
+            "generate-signing",
+            "--key-label",
+            "report",
+            "--out-public",
+            text(&public),
+            "--json",
+        ])
+        .json();
+    assert_eq!(made["algorithm"], "ecdsa-p256-sha256");
+    assert_eq!(made["attributes"]["sign"], true);
+    assert_eq!(made["attributes"]["decrypt"], false);
+    assert_eq!(made["attributes"]["neverExtractable"], true);
+    let der = openssl(&["pkey", "-pubin", "-in", text(&public), "-outform", "DER"]);
+    let der_file = token.path("report.der");
+    fs::write(&der_file, der).unwrap();
+    let digest = openssl(&["dgst", "-sha256", "-r", text(&der_file)]);
+    let fingerprint = made["fingerprint"].as_str().unwrap();
+    assert!(String::from_utf8(digest).unwrap().starts_with(fingerprint));
+
+    let again = token.run(&["key", "generate-signing", "--key-label", "report", "--json"]);
+    assert_eq!(
+        (again.code, &again.error()["code"]),
+        (1, &"label_in_use".into())
+    );
+    let other = [
+        "--key-label",
+        "other",
+        "--out-public",
+        text(&public),
+        "--json",
+    ];
+    let taken = token.run(&[&["key", "generate-signing"][..], &other].concat());
+    assert_eq!(
+        (taken.code, &taken.error()["code"]),
+        (2, &"file_exists".into())
+    );
+    let said = token.run(&[
+        "key",
+        "generate-signing",
+        "--key-label",
+        "rsa",
+        "--kind",
+        "rsa3072",
+    ]);
+    let said = said.text();
+    assert!(said.contains("report_token_key = \"rsa\""), "{said}");
+    // It is no custody key.
+    let list = token.run(&["key", "list", "--json"]).json();
+    assert_eq!(list["keys"][0]["usable"], false);
+}
+
+#[test]
 fn several_keys_need_a_name() {
     let token = Token::new();
     token.generate("one", "2048");

@@ -18,11 +18,14 @@ use fips::policy::{Performer, Service};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
+/// Every asset by its reference, with who provides it.
+type Assets = BTreeMap<String, (Option<Reference>, Value)>;
+
 /// The bill of a running service: a CycloneDX 1.6 document. The same service has the same bill at every time; counts are not in it.
 #[must_use]
 pub fn cbom(status: &FipsStatus, report_key: Option<&ReportKey>) -> Value {
-    let mut assets: BTreeMap<String, (Reference, Value)> = BTreeMap::new();
-    let mut add = |provider: Reference, component: Value| {
+    let mut assets: Assets = BTreeMap::new();
+    let mut add = |provider: Option<Reference>, component: Value| {
         let reference = component.get("bom-ref").and_then(Value::as_str);
         let reference = reference.unwrap_or_default().to_owned();
         assets.insert(reference, (provider, component));
@@ -38,7 +41,7 @@ pub fn cbom(status: &FipsStatus, report_key: Option<&ReportKey>) -> Value {
     }
     let tls = TlsEvidence::of_this_process();
     for component in tls_protocols(&tls).into_iter().chain(tls_groups(&tls)) {
-        add(module_reference(), component);
+        add(Some(module_reference()), component);
     }
     let on_token = token_reference_of(status);
     for custody in &status.keys {
@@ -48,7 +51,7 @@ pub fn cbom(status: &FipsStatus, report_key: Option<&ReportKey>) -> Value {
         let provider = if report_key.place == "token" {
             on_token
         } else {
-            program_reference()
+            Some(program_reference())
         };
         add(provider, component::report_key(report_key));
     }
@@ -67,29 +70,26 @@ pub fn cbom(status: &FipsStatus, report_key: Option<&ReportKey>) -> Value {
     })
 }
 
-/// Who performs a service: the module, the token, or the program itself.
-fn provider_of(service: Service, status: &FipsStatus) -> Reference {
+/// Who performs a service: the module, the token that is open, or the program itself.
+fn provider_of(service: Service, status: &FipsStatus) -> Option<Reference> {
     match service.entry().performer {
-        Performer::Module => module_reference(),
+        Performer::Module => Some(module_reference()),
         Performer::Token => token_reference_of(status),
-        Performer::Program => program_reference(),
+        Performer::Program => Some(program_reference()),
     }
 }
 
-/// The token that is open, or the program where none is: then nobody is known to provide it.
-fn token_reference_of(status: &FipsStatus) -> Reference {
-    status
-        .tokens
-        .first()
-        .map_or_else(program_reference, token_reference)
+/// The token that is open; where none is, nobody is known to provide what a token does.
+fn token_reference_of(status: &FipsStatus) -> Option<Reference> {
+    status.tokens.first().map(token_reference)
 }
 
 /// The program uses everything; each provider implements its part.
-fn dependencies(status: &FipsStatus, assets: &BTreeMap<String, (Reference, Value)>) -> Vec<Value> {
+fn dependencies(status: &FipsStatus, assets: &Assets) -> Vec<Value> {
     let provided_by = |provider: &Reference| -> Vec<&String> {
         assets
             .iter()
-            .filter(|(_, (by, _))| by == provider)
+            .filter(|(_, (by, _))| by.as_ref() == Some(provider))
             .map(|(reference, _)| reference)
             .collect()
     };

@@ -253,6 +253,16 @@ async fn two_bundles_differ_in_times_and_counts_alone() {
     }
 }
 
+#[test]
+fn the_documentation_names_every_file_in_the_words_of_the_bundle() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/fips/report.md");
+    let page = fs::read_to_string(path).unwrap();
+    for document in bundle::DOCUMENTS {
+        let row = format!("| `{}` | {} |", document.name, document.holds);
+        assert!(page.contains(&row), "docs/fips/report.md lacks: {row}");
+    }
+}
+
 /// As for `fips status`: a report of what is not well is a report nevertheless.
 #[tokio::test]
 async fn an_engine_whose_module_failed_is_reported_about_with_exit_code_3() {

@@ -9,7 +9,6 @@ use crate::evidence::bundle::{
     BundleError, Evidence, EvidenceError, SelfTestRun, Signer, Verified, Written, check_place,
     verify, write,
 };
-use crate::evidence::process::summary;
 use crate::evidence::status::FipsStatus;
 use clap::Args;
 use fips::policy::Policy;
@@ -68,7 +67,7 @@ fn make(folder: &Path, config: Option<&Path>, context: &Context) -> Result<Repor
     let report_key = signer.as_ref().map(Signer::describe);
     let evidence = Evidence::gather(status, text, self_test, report_key)?;
     let written = write(&folder, evidence.documents()?, signer.as_ref())?;
-    Ok(made(&written, &evidence.status))
+    Ok(made(&written, &evidence.status).with_fips())
 }
 
 /// The key that the configuration names. One on a token is found before anything is done.
@@ -129,7 +128,6 @@ fn made(written: &Written, status: &FipsStatus) -> Report {
         })),
         "overall": status.overall,
         "healthy": status.healthy,
-        "fips": summary(),
     });
     Report {
         json,

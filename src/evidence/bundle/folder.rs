@@ -1,6 +1,6 @@
 //! The folder of a bundle, read as what a stranger made: nothing is followed, nothing is read without a bound.
 
-use super::BundleError;
+use super::{BundleError, printable};
 use rustix::fs::{Dir, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use std::collections::BTreeSet;
@@ -94,11 +94,4 @@ fn unreadable(path: &Path, errno: Errno) -> BundleError {
         path: path.to_owned(),
         source: errno.into(),
     }
-}
-
-/// What a stranger calls a file must not move the cursor.
-fn printable(name: &str) -> String {
-    name.chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .collect()
 }

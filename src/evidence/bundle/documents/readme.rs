@@ -1,7 +1,7 @@
 //! README.txt: what each file is, and how the bundle is verified by this program or without it.
 
 use super::Evidence;
-use crate::evidence::bundle::{DOCUMENTS, MANIFEST, ReportKey, SIGNATURE, SIGNER};
+use crate::evidence::bundle::{DOCUMENTS, MANIFEST, ReportKey, SIGNATURE, SIGNER, printable};
 use std::fmt::Write;
 
 /// The document. Lines that are indented by four spaces are commands for a shell in the folder of the bundle.
@@ -13,8 +13,12 @@ pub(super) fn text(evidence: &Evidence) -> String {
     let _ = writeln!(text, "Made      {}", status.made_at);
     let _ = writeln!(text, "By        pfx-connector {}", status.version);
     let _ = writeln!(text, "Asked     {}", status.source);
-    let _ = writeln!(text, "Claim     {}", status.overall.says);
-    let _ = writeln!(text, "This bundle is {}.\n", evidence.signed_by());
+    let _ = writeln!(text, "Claim     {}", printable(&status.overall.says));
+    let _ = writeln!(
+        text,
+        "This bundle is {}.\n",
+        printable(&evidence.signed_by())
+    );
 
     let _ = writeln!(text, "Files\n-----");
     for document in DOCUMENTS {

@@ -1,8 +1,8 @@
 //! self-test.txt: what the module's own tests said, now and in each process.
 
 use super::Evidence;
+use crate::evidence::bundle::printable;
 use crate::evidence::process::{ModuleEvidence, SelfTestEvidence};
-use std::fmt::Write;
 
 /// A run of the module's own tests in this process, for the bundle.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,70 +41,75 @@ How to repeat it
 
 /// The document.
 pub(super) fn text(evidence: &Evidence) -> String {
-    let mut text = String::from(
-        "Self-tests of the cryptographic module\n======================================\n\n",
-    );
-    let _ = writeln!(
-        text,
-        "Run for this bundle, by the command that wrote it\n-------------------------------------------------"
-    );
-    module(&mut text, &evidence.self_test.module);
-    let _ = writeln!(
-        text,
-        "\nThe last run in each running process\n------------------------------------"
-    );
+    let mut lines = Lines(String::from(
+        "Self-tests of the cryptographic module\n======================================\n\n\
+         Run for this bundle, by the command that wrote it\n-------------------------------------------------\n",
+    ));
+    lines.module(&evidence.self_test.module);
+    lines.add("");
+    lines.add("The last run in each running process");
+    lines.add("------------------------------------");
     if evidence.status.processes.is_empty() {
-        let _ = writeln!(text, "No process reports.");
+        lines.add("No process reports.");
     }
     for process in &evidence.status.processes {
-        let _ = writeln!(text, "{} (version {})", process.process, process.version);
-        module(&mut text, &process.module);
+        lines.add(&format!(
+            "{} (version {})",
+            process.process, process.version
+        ));
+        lines.module(&process.module);
         if let Some(fault) = &process.fault {
-            let _ = writeln!(
-                text,
-                "  FAULT               {} at {}",
-                fault.message, fault.at
-            );
+            lines.fact("FAULT", &format!("{} at {}", fault.message, fault.at));
         }
     }
     for silent in &evidence.status.silent {
-        let _ = writeln!(text, "{silent}: does not report");
+        lines.add(&format!("{silent}: does not report"));
     }
-    let _ = write!(text, "\n{WHAT_IT_IS}");
-    text
+    lines.add("");
+    lines.0 + WHAT_IT_IS
 }
 
-fn module(text: &mut String, module: &ModuleEvidence) {
-    let version = match module.version.as_str() {
-        "" => "did not start",
-        version => version,
-    };
-    let linkage = if module.static_build {
-        "static"
-    } else {
-        "dynamic"
-    };
-    let _ = writeln!(
-        text,
-        "  module              {version} ({linkage}; its source is that of certificate {})",
-        module.certificate
-    );
-    match &module.self_test {
-        Some(run) => tests(text, run),
-        None => {
-            let _ = writeln!(text, "  self-tests          not run, or not told");
+/// Lines of a text: what a process says of itself stays in its line.
+struct Lines(String);
+
+impl Lines {
+    fn add(&mut self, line: &str) {
+        self.0.push_str(&printable(line));
+        self.0.push('\n');
+    }
+
+    fn fact(&mut self, name: &str, value: &str) {
+        self.add(&format!("  {name:<19} {value}"));
+    }
+
+    fn module(&mut self, module: &ModuleEvidence) {
+        let version = match module.version.as_str() {
+            "" => "did not start",
+            version => version,
+        };
+        let linkage = if module.static_build {
+            "static"
+        } else {
+            "dynamic"
+        };
+        self.fact(
+            "module",
+            &format!(
+                "{version} ({linkage}; its source is that of certificate {})",
+                module.certificate
+            ),
+        );
+        match &module.self_test {
+            Some(run) => self.tests(run),
+            None => self.fact("self-tests", "not run, or not told"),
         }
     }
-}
 
-fn tests(text: &mut String, run: &SelfTestEvidence) {
-    let word = |passed| if passed { "passed" } else { "FAILED" };
-    let _ = writeln!(text, "  integrity test      {}", word(run.integrity_passed));
-    let _ = writeln!(
-        text,
-        "  known-answer tests  {}",
-        word(run.known_answers_passed)
-    );
-    let _ = writeln!(text, "  ended               {}", run.at);
-    let _ = writeln!(text, "  took                {} microseconds", run.took_us);
+    fn tests(&mut self, run: &SelfTestEvidence) {
+        let word = |passed| if passed { "passed" } else { "FAILED" };
+        self.fact("integrity test", word(run.integrity_passed));
+        self.fact("known-answer tests", word(run.known_answers_passed));
+        self.fact("ended", &run.at);
+        self.fact("took", &format!("{} microseconds", run.took_us));
+    }
 }

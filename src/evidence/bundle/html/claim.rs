@@ -125,6 +125,13 @@ fn reservations(status: &FipsStatus) -> Vec<String> {
             status.not_approved
         ));
     }
+    if !status.restarts.is_empty() {
+        let names: Vec<&str> = status.restarts.keys().map(String::as_str).collect();
+        list.push(format!(
+            "What {} did before it died and was started again: counters die with their process.",
+            names.join(", ")
+        ));
+    }
     if !status.silent.is_empty() {
         list.push(format!(
             "Anything about {}, which did not report.",

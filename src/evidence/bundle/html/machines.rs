@@ -17,7 +17,11 @@ pub(super) fn processes(html: &mut Html, status: &FipsStatus) {
         ("Linked", status.module.linkage.clone()),
         ("Environment", status.environment.says.clone()),
     ]);
-    let rows = status.processes.iter().map(process).collect();
+    let rows = status
+        .processes
+        .iter()
+        .map(|found| process(found, status.restarts.get(&found.process).copied()))
+        .collect();
     html.table(
         &[
             "Process",
@@ -46,12 +50,20 @@ pub(super) fn processes(html: &mut Html, status: &FipsStatus) {
     html.end_section();
 }
 
-fn process(process: &ProcessEvidence) -> Vec<Cell> {
+fn process(process: &ProcessEvidence, restarts: Option<u64>) -> Vec<Cell> {
     let mode = Cell::judged(process.mode == "strict", process.mode.as_str());
     vec![
         Cell::code(process.process.as_str())
             .small(format!("version {}", process.version))
-            .small(format!("since {}", process.since)),
+            .small(format!("since {}", process.since))
+            .small(match restarts {
+                None | Some(0) => String::new(),
+                Some(count) => {
+                    format!(
+                        "died and was started again ({count}): what it did before is not counted"
+                    )
+                }
+            }),
         mode.small(process.exceptions.join(", ")),
         Cell::text(process.module.version.as_str()).small(
             if process.module.source_matches_pinned {

@@ -89,3 +89,56 @@ fn files(html: &mut Html, evidence: &Evidence) {
     );
     html.end_section();
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, missing_docs)]
+    use super::super::SelfTestRun;
+    use super::*;
+    use crate::evidence::status::{FipsStatus, TokenEvidence};
+
+    /// A token names itself, and processes of another release say what they like.
+    #[test]
+    fn what_tokens_and_processes_say_stays_text() {
+        let hostile = "<script>alert(1)</script>\u{1b}[2J";
+        fips::start(fips::policy::Policy::STRICT).unwrap();
+        let mut status = FipsStatus::of_this_command();
+        status.tokens.push(TokenEvidence {
+            label: hostile.to_owned(),
+            manufacturer: hostile.to_owned(),
+            model: hostile.to_owned(),
+            serial: hostile.to_owned(),
+            hardware_version: hostile.to_owned(),
+            firmware_version: hostile.to_owned(),
+            library: hostile.to_owned(),
+            library_version: hostile.to_owned(),
+            stated_certificate: Some(hostile.to_owned()),
+            capabilities: hostile.into(),
+        });
+        status.silent.push(hostile.to_owned());
+        status.restarts.insert(hostile.to_owned(), 2);
+        for process in &mut status.processes {
+            process.process = hostile.to_owned();
+            process.version = hostile.to_owned();
+            process.mode = hostile.to_owned();
+        }
+        let evidence = Evidence::gather(
+            status,
+            Some(hostile.to_owned()),
+            SelfTestRun::now().unwrap(),
+            None,
+        )
+        .unwrap();
+        let page = page(&evidence, &PolicyDocument::of(&evidence.status));
+        assert!(page.contains("&lt;script&gt;alert(1)&lt;/script&gt;\u{fffd}[2J"));
+        assert!(page.contains("died and was started again (2)"));
+        assert!(!page.contains("<script") && !page.contains('\u{1b}'));
+        // The texts for terminals do not move the cursor either.
+        for (name, content) in evidence.documents().unwrap() {
+            assert!(
+                !content.contains(&0x1b) || name == "configuration.toml",
+                "{name}"
+            );
+        }
+    }
+}
