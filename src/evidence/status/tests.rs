@@ -154,7 +154,8 @@ fn the_known_problems_of_this_version_are_told_with_whether_they_matter() {
         told,
         [
             ("CVE-2026-3337", true, false),
-            ("CRL distribution points", true, false)
+            ("CVE-2026-4428", true, false),
+            ("CVE-2026-134056", true, false)
         ]
     );
 }
