@@ -40,6 +40,25 @@ fn an_unknown_key_ends_with_code_2_and_the_nearest_key() {
 }
 
 #[test]
+fn a_mode_or_an_exception_that_does_not_exist_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("fips.toml");
+    for (fips, expected) in [
+        (
+            "exceptions = [\"cms-ecdh\"]",
+            "`fips.exceptions`: unknown value: did you mean `cms-ecdh-static`?",
+        ),
+        ("mode = \"permissive\"", "`fips.mode`: unknown value"),
+        ("allow_md5 = true", "unknown key `fips.allow_md5`"),
+    ] {
+        write(&file, format!("[fips]\n{fips}\n"), 0o644);
+        let ran = program(&["config", "check", "--config", text(&file)], &[]);
+        assert_eq!(ran.code, 2, "{fips}");
+        assert!(ran.stderr.contains(expected), "{}", ran.stderr);
+    }
+}
+
+#[test]
 fn a_file_that_is_not_there_is_a_configuration_error() {
     let ran = program(
         &["config", "check", "--config", "/nonexistent", "--json"],

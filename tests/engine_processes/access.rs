@@ -247,3 +247,31 @@ async fn there_is_one_engine_on_a_socket_and_a_dead_ones_socket_is_replaced() {
             .is_ok()
     );
 }
+
+#[tokio::test]
+async fn what_holds_secrets_or_parses_leaves_no_core_and_gains_no_rights() {
+    let workshop = Workshop::new();
+    let authority = workshop.authority("Devices", KeyAlgorithm::P256);
+    let token = SoftHsm::new();
+    let engine = Engine::start(&token, &authority, &Options::default());
+    let client = engine.ready_client().await;
+    let status = client.status().await.unwrap();
+    let parts = status.parts.iter().filter(|part| part.name != "supervisor");
+    let mut seen = 0;
+    for part in parts {
+        let folder = format!("/proc/{}", part.pid.unwrap());
+        let read = |name: &str| std::fs::read_to_string(format!("{folder}/{name}")).unwrap();
+        let words = |text: &str, start: &str| -> Vec<String> {
+            let line = text.lines().find(|line| line.starts_with(start)).unwrap();
+            line[start.len()..]
+                .split_whitespace()
+                .map(str::to_owned)
+                .collect()
+        };
+        assert_eq!(words(&read("status"), "NoNewPrivs:"), ["1"], "{part:?}");
+        let core = words(&read("limits"), "Max core file size");
+        assert_eq!(core[..2], ["0", "0"], "{part:?}");
+        seen += 1;
+    }
+    assert_eq!(seen, 2);
+}

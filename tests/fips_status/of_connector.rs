@@ -137,3 +137,49 @@ fn command_health_and_metrics_tell_the_same_of_every_process() {
     connector.stop().unwrap();
     gateway.stop().unwrap();
 }
+
+#[test]
+fn a_module_that_fails_is_event_24_and_a_reason_of_the_health_page_and_requests_wait() {
+    let site = Site::with_fips("metrics_listen = \"127.0.0.1:0\"", "");
+    let stack = &site.stack;
+    let gateway = stack.start_gateway().unwrap();
+    stack.enrol().unwrap();
+    let plan = site.plan(1, 1);
+    let configuration = stack.path("engine.toml");
+    let whole = std::fs::read_to_string(&configuration).unwrap();
+    let faulty = whole.replacen(
+        "environment = {",
+        "environment = { PFX_FIPS_TEST_FAULT = \"aes-cbc\",",
+        1,
+    );
+    assert_ne!(faulty, whole);
+    std::fs::write(&configuration, faulty).unwrap();
+    let engine = stack.start_engine().unwrap();
+    let connector = stack.start_connector(0).unwrap();
+    let address = site.wait_for_event(1).fields["metrics"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+
+    let mut deliveries = Deliveries::new(stack).unwrap();
+    deliveries.ask(&plan.people[0], &plan.devices[0]).unwrap();
+    let event = site.wait_for_event(24);
+    let reason = event.fields["reason"].as_str().unwrap();
+    assert!(reason.contains("indicator_disagrees"), "{reason}");
+    let health = health(&address);
+    assert_eq!(health["healthy"], false);
+    assert_eq!(health["reasons"][0]["code"], "module");
+    assert_eq!(health["fips"]["fault"], "indicator_disagrees");
+    assert_eq!(figure(&address, "pfx_connector_fips_fault"), Some(1));
+    assert!(get(&address, "/healthz").starts_with("HTTP/1.1 503"));
+
+    // The request was not failed: with a module that is well it is delivered.
+    assert_eq!(site.count(2001), 0);
+    drop(engine);
+    std::fs::write(&configuration, whole).unwrap();
+    let engine = stack.start_engine().unwrap();
+    site.assert_all_delivered_once(&mut deliveries);
+    connector.stop().unwrap();
+    engine.stop().unwrap();
+    gateway.stop().unwrap();
+}
