@@ -192,7 +192,17 @@ impl Facts {
                 )
             })
         });
-        faults.chain(disagreements).collect()
+        let not_started = self
+            .processes
+            .iter()
+            .filter(|process| process.fault.is_none() && process.module.version.is_empty())
+            .map(|process| {
+                format!(
+                    "{}: the cryptographic module did not start: it is not the one that this program expects, or not in FIPS mode",
+                    process.process
+                )
+            });
+        faults.chain(disagreements).chain(not_started).collect()
     }
 
     pub(in crate::evidence) fn services(&self) -> Vec<ServiceTotal> {

@@ -109,6 +109,18 @@ fn uses_are_added_up_over_the_processes_and_led_to_their_exceptions() {
 }
 
 #[test]
+fn a_module_that_did_not_start_is_a_problem() {
+    let mut said = whole();
+    said.fips[1].module.version.clear();
+    let status = FipsStatus::of_engine(&said);
+    let [problem] = status.module_problems.as_slice() else {
+        panic!("{:?}", status.module_problems);
+    };
+    assert!(problem.starts_with("custody: ") && problem.contains("did not start"));
+    assert!(!status.healthy);
+}
+
+#[test]
 fn a_fault_is_told_once_with_the_process_that_has_it() {
     let mut said = whole();
     said.module_fault = Some(fault("custody's"));
