@@ -29,6 +29,8 @@ pub struct Environment {
     pub architecture: String,
     /// What the firmware calls the machine: `product_name` of DMI, which at Amazon is the type of the instance.
     pub machine: String,
+    /// The release of the kernel. os-release is a file of the container, if there is one, and the kernel is the host's.
+    pub kernel: String,
 }
 
 /// An environment that the laboratory tested.
@@ -37,6 +39,8 @@ pub struct TestedEnvironment {
     /// As the certificates name it.
     pub name: &'static str,
     system: (&'static str, &'static str),
+    /// What the release of the system's kernel holds.
+    kernel: &'static str,
     architecture: &'static str,
     /// What the name of the processor holds.
     processor: &'static str,
@@ -49,6 +53,7 @@ pub const TESTED: [TestedEnvironment; 2] = [
     TestedEnvironment {
         name: "Amazon Linux 2023 on Graviton4 (r8g.metal)",
         system: ("amzn", "2023"),
+        kernel: ".amzn2023.",
         architecture: "aarch64",
         // Arm Neoverse V2. Others build this core as well, so that the machine's name decides.
         processor: "implementer 0x41, part 0xd4f",
@@ -57,6 +62,7 @@ pub const TESTED: [TestedEnvironment; 2] = [
     TestedEnvironment {
         name: "Amazon Linux 2023 on Intel Xeon 8375C (c6i.metal)",
         system: ("amzn", "2023"),
+        kernel: ".amzn2023.",
         architecture: "x86_64",
         processor: "8375C",
         machine: "c6i.metal",
@@ -66,7 +72,13 @@ pub const TESTED: [TestedEnvironment; 2] = [
 impl Environment {
     /// Makes it of what the files hold.
     #[must_use]
-    pub fn parse(os_release: &str, cpuinfo: &str, machine: &str, architecture: &str) -> Self {
+    pub fn parse(
+        os_release: &str,
+        kernel: &str,
+        cpuinfo: &str,
+        machine: &str,
+        architecture: &str,
+    ) -> Self {
         Self {
             system: os_release_value(os_release, "ID"),
             system_version: os_release_value(os_release, "VERSION_ID"),
@@ -74,6 +86,7 @@ impl Environment {
             processor: processor(cpuinfo),
             architecture: plain(architecture),
             machine: plain(machine),
+            kernel: plain(kernel),
         }
     }
 
@@ -88,6 +101,7 @@ impl Environment {
                 .find(|text| !text.is_empty());
             Self::parse(
                 &os_release.unwrap_or_default(),
+                &beginning_of("/proc/sys/kernel/osrelease"),
                 &beginning_of("/proc/cpuinfo"),
                 &beginning_of("/sys/class/dmi/id/product_name"),
                 std::env::consts::ARCH,
@@ -139,6 +153,7 @@ impl TestedEnvironment {
             .strip_prefix(self.machine)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
         (found.system.as_str(), found.system_version.as_str()) == self.system
+            && found.kernel.contains(self.kernel)
             && found.architecture == self.architecture
             && found.processor.contains(self.processor)
             && machine
@@ -210,6 +225,7 @@ mod tests {
 
     const AMAZON: &str = "NAME=\"Amazon Linux\"\nVERSION=\"2023\"\nID=\"amzn\"\nID_LIKE=\"fedora\"\nVERSION_ID=\"2023\"\n\
                           PRETTY_NAME=\"Amazon Linux 2023.8.20250707\"\n";
+    const AMAZON_KERNEL: &str = "6.1.141-155.222.amzn2023.x86_64\n";
     const DEBIAN: &str =
         "PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nVERSION_ID=\"12\"\nID=debian\n";
     const XEON: &str = "processor\t: 0\nvendor_id\t: GenuineIntel\nmodel\t\t: 106\n\
@@ -218,7 +234,17 @@ mod tests {
                             CPU variant\t: 0x0\nCPU part\t: 0xd4f\nCPU revision\t: 1\n";
 
     fn tested(os_release: &str, cpuinfo: &str, machine: &str, architecture: &str) -> bool {
-        let found = Environment::parse(os_release, cpuinfo, machine, architecture);
+        tested_with(AMAZON_KERNEL, os_release, cpuinfo, machine, architecture)
+    }
+
+    fn tested_with(
+        kernel: &str,
+        os_release: &str,
+        cpuinfo: &str,
+        machine: &str,
+        architecture: &str,
+    ) -> bool {
+        let found = Environment::parse(os_release, kernel, cpuinfo, machine, architecture);
         let says = found.says();
         assert_eq!(
             found.tested().is_none(),
@@ -257,9 +283,22 @@ mod tests {
         assert!(!tested(AMAZON, XEON, "", "x86_64"));
     }
 
+    /// A container brings its own os-release to whatever kernel it is started on.
+    #[test]
+    fn a_container_of_the_tested_system_on_another_kernel_is_untested() {
+        for kernel in [
+            "6.8.0-1031-aws\n",
+            "6.1.0-37-amd64",
+            "5.10.1.amzn2.x86_64",
+            "",
+        ] {
+            assert!(!tested_with(kernel, AMAZON, XEON, "c6i.metal", "x86_64"));
+        }
+    }
+
     #[test]
     fn an_ordinary_machine_is_described_and_said_to_be_untested() {
-        let found = Environment::parse(DEBIAN, XEON, "Standard PC", "x86_64");
+        let found = Environment::parse(DEBIAN, "6.1.0", XEON, "Standard PC", "x86_64");
         assert_eq!(
             (found.system.as_str(), found.system_version.as_str()),
             ("debian", "12")
@@ -280,17 +319,17 @@ mod tests {
             ("=\n==\nID=\"", ":\n: :\nmodel name :\n"),
             ("\u{1b}[2J\0", "CPU part\t:"),
         ] {
-            let found = Environment::parse(os_release, cpuinfo, "\u{7}", "x86_64");
+            let found = Environment::parse(os_release, "\u{7}", cpuinfo, "\u{7}", "x86_64");
             assert!(found.tested().is_none());
             assert!(!found.says().contains(char::is_control), "{found:?}");
         }
-        let nothing = Environment::parse("", "", "", "riscv64");
+        let nothing = Environment::parse("", "", "", "", "riscv64");
         assert_eq!(
             nothing.describe(),
             "an unknown system on an unknown processor (riscv64)"
         );
         let long = format!("PRETTY_NAME=\"{}\"\nID='a\\'b'", "x".repeat(10_000));
-        let found = Environment::parse(&long, "", "", "x86_64");
+        let found = Environment::parse(&long, "", "", "", "x86_64");
         assert_eq!(found.system_name.len(), MOST_CHARACTERS);
         assert_eq!(found.system, "a'b");
     }

@@ -10,6 +10,7 @@ use crate::evidence::claim::Claim;
 use crate::evidence::environment::EnvironmentEvidence;
 use crate::evidence::process::ProcessEvidence;
 use fips::advisories::ADVISORIES;
+use fips::environment::Environment;
 use fips::policy::Exception;
 use fips::provenance::MODULE_SOURCE;
 use std::collections::BTreeMap;
@@ -73,7 +74,7 @@ impl FipsStatus {
             environment: facts
                 .environment()
                 .cloned()
-                .unwrap_or_else(EnvironmentEvidence::of_this_process),
+                .unwrap_or_else(|| EnvironmentEvidence::from(&Environment::default())),
             system_setting: facts.system_setting(),
             mode: facts.mode(),
             exceptions: ExceptionStatus::over(&facts.processes, &services),
