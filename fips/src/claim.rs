@@ -64,6 +64,14 @@ impl Level {
     }
 }
 
+/// Whether a text can be the number of a CMVP certificate: up to six digits. `none`, `pending` or a name is no statement of one.
+#[must_use]
+pub fn is_certificate_number(text: &str) -> bool {
+    (1..=6).contains(&text.len())
+        && !text.starts_with('0')
+        && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 impl fmt::Display for Level {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -119,6 +127,18 @@ mod tests {
             ("", Level::Unvalidated),
         ] {
             assert_eq!(Level::of_module(version), level, "{version}");
+        }
+    }
+
+    #[test]
+    fn only_digits_are_the_number_of_a_certificate() {
+        for number in ["1", "4703", "5314", "123456"] {
+            assert!(is_certificate_number(number), "{number}");
+        }
+        for other in [
+            "", " ", "0", "none", "pending", "#4703", "4703 ", "4703a", "1234567",
+        ] {
+            assert!(!is_certificate_number(other), "{other}");
         }
     }
 

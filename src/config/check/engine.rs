@@ -2,6 +2,7 @@
 
 use super::{Findings, PinPolicy, files};
 use crate::config::{EngineConfig, EngineException, TokenSection};
+use fips::claim::is_certificate_number;
 use std::collections::BTreeSet;
 
 /// Rules between keys.
@@ -16,6 +17,13 @@ pub(super) fn consistent(section: &EngineConfig, findings: &mut Findings) {
     if section.importers.is_empty() && !excepted(EngineException::UnsignedRecords) {
         findings.add(
             "`engine.importers` is empty: name the importers' public keys, or the exception `unsigned-records`",
+        );
+    }
+    if let Some(stated) = &section.token.fips_certificate
+        && !is_certificate_number(stated)
+    {
+        findings.add(
+            "`engine.token.fips_certificate` is no number of a CMVP certificate, such as \"4703\": leave it out where the token has none",
         );
     }
     let mut names = BTreeSet::new();

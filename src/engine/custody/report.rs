@@ -17,6 +17,8 @@ pub struct CustodyReport {
     pub fips: Option<ProcessEvidence>,
     /// The token.
     pub token: Option<serde_json::Value>,
+    /// The CMVP certificate that the operator states, in the very configuration that the token was opened with.
+    pub token_certificate: Option<String>,
     /// Why there is none.
     pub token_problem: Option<String>,
     /// What the token was seen to do.
@@ -38,6 +40,7 @@ impl CustodyReport {
         Self {
             fips: None,
             token: None,
+            token_certificate: None,
             token_problem: Some(
                 "the custody process does not report: it is being restarted or hangs".to_owned(),
             ),
@@ -111,6 +114,7 @@ pub(super) fn make(shared: &Shared) -> CustodyReport {
 /// What is known without anybody being asked.
 fn without_token(shared: &Shared) -> CustodyReport {
     CustodyReport {
+        token_certificate: shared.config.token.fips_certificate.clone(),
         token_problem: None,
         key_uses: shared.key_uses.load(Ordering::Relaxed),
         notes: shared.notes.clone(),

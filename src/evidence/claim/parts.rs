@@ -3,7 +3,8 @@
 use super::Part;
 use crate::evidence::process::ProcessEvidence;
 use crate::evidence::status::{Facts, ServiceTotal, Source, TokenEvidence};
-use fips::claim::Level;
+use fips::claim::{Level, is_certificate_number};
+use fips::policy::Service;
 
 const NOBODY_ASKED: &str = "unknown: no running service was asked";
 
@@ -102,8 +103,15 @@ pub(super) fn build(facts: &Facts) -> Part {
 }
 
 pub(super) fn environment(facts: &Facts) -> Part {
+    let untold = names(
+        facts
+            .processes
+            .iter()
+            .filter(|process| process.environment.is_none()),
+    );
     match facts.environment() {
         None => unvalidated("unknown: no process tells where it runs"),
+        Some(_) if !untold.is_empty() => unvalidated(format!("unknown of {untold}")),
         Some(environment) => {
             let level = match environment.tested {
                 Some(_) => Level::Certified,
@@ -153,6 +161,17 @@ pub(super) fn exceptions_used(facts: &Facts) -> Part {
 /// Counters die with their process. Where something that is not approved was permitted, nobody knows whether the dead one did it.
 fn nothing_used(facts: &Facts) -> Part {
     const NOTHING: &str = "nothing that is not approved was done since the processes started";
+    let uncounted = names(
+        facts
+            .processes
+            .iter()
+            .filter(|process| !counts_all(process)),
+    );
+    if !uncounted.is_empty() {
+        return unvalidated(format!(
+            "unknown of {uncounted}: not every service of the policy table is counted there"
+        ));
+    }
     if facts.restarts.is_empty() {
         return own(NOTHING);
     }
@@ -168,6 +187,14 @@ fn nothing_used(facts: &Facts) -> Part {
             "{NOTHING} ({restarted} was started again); no exception is in force"
         ))
     }
+}
+
+/// Whether a process counts every service that this release knows. What it does not count it may have done.
+fn counts_all(process: &ProcessEvidence) -> bool {
+    Service::ALL.iter().all(|service| {
+        let mut counted = process.services.iter();
+        counted.any(|counted| counted.name == service.name())
+    })
 }
 
 fn use_of(service: &ServiceTotal) -> String {
@@ -196,13 +223,17 @@ pub(super) fn tokens(facts: &Facts) -> Part {
 
 fn token(token: &TokenEvidence) -> Part {
     match &token.stated_certificate {
-        Some(number) => Part::new(
+        Some(number) if is_certificate_number(number) => Part::new(
             Level::Certified,
             format!(
                 "{}: certified, as the operator states (certificate {number}, not verified here)",
                 token.describe()
             ),
         ),
+        Some(other) => unvalidated(format!(
+            "{}: not a validated token; the operator states \"{other}\", which is no number of a certificate",
+            token.describe()
+        )),
         None => unvalidated(format!(
             "{}: not a validated token; the operator states no certificate",
             token.describe()
@@ -263,7 +294,7 @@ pub(super) fn self_tests(facts: &Facts) -> Part {
     let others = names(facts.processes.iter().filter(|process| !passed(process)));
     if others.is_empty() {
         own(format!(
-            "integrity and known-answer tests passed in {}; the indicator agreed with the policy table",
+            "integrity and known-answer tests passed in {}; the indicator did not contradict the policy table",
             names(&facts.processes)
         ))
     } else {

@@ -235,6 +235,28 @@ fn what_was_done_without_being_approved_is_named_and_unvalidated() {
 }
 
 #[test]
+fn a_process_that_does_not_count_a_service_may_have_done_it() {
+    lowers(
+        |facts| {
+            facts.processes[3].services.remove(Service::Ecdh as usize);
+        },
+        |claim| &claim.exceptions_used,
+        Level::Unvalidated,
+        "unknown of formats",
+    );
+}
+
+#[test]
+fn a_process_that_does_not_tell_where_it_runs_leaves_the_environment_unknown() {
+    lowers(
+        |facts| facts.processes[2].environment = None,
+        |claim| &claim.environment,
+        Level::Unvalidated,
+        "unknown of custody",
+    );
+}
+
+#[test]
 fn what_a_process_did_before_it_died_is_unknown_where_something_was_permitted() {
     let mut facts = good();
     facts.restarts.insert("custody".to_owned(), 2);
@@ -269,6 +291,14 @@ fn a_token_is_validated_by_the_operators_statement_only_and_the_status_says_so()
         Level::Unvalidated,
         "not a validated token",
     );
+    for stated in ["", "none", "pending", "#4703"] {
+        lowers(
+            |facts| facts.tokens = vec![token(Some(stated))],
+            |claim| &claim.tokens,
+            Level::Unvalidated,
+            "which is no number of a certificate",
+        );
+    }
     lowers(
         |facts| {
             facts.tokens.clear();
