@@ -5,6 +5,7 @@ use crate::config::EngineConfig;
 use crate::engine::api::{EngineStatus, PartStatus};
 use crate::engine::custody::CustodyReport;
 use crate::evidence::process::ProcessEvidence;
+use fips::policy::{Exception, Service};
 use std::time::{Duration, Instant};
 
 /// How long a part may take to report before the report goes out without what it says.
@@ -85,7 +86,10 @@ impl Reports {
         }
         let evidence = Some(payload)
             .filter(|payload| payload.len() <= MOST_FORMATS_BYTES)
-            .and_then(|payload| serde_json::from_slice::<ProcessEvidence>(payload).ok());
+            .and_then(|payload| serde_json::from_slice::<ProcessEvidence>(payload).ok())
+            // It is the same program: more than the tables hold would only cost whoever puts it together.
+            .filter(|said| said.services.len() <= Service::ALL.len())
+            .filter(|said| said.exceptions.len() <= Exception::ALL.len());
         self.formats = match evidence {
             Some(evidence) => Awaited::Come(Box::new(ProcessEvidence {
                 process: "formats".to_owned(),
@@ -160,7 +164,8 @@ pub(super) fn compose(
             .chain(said_by_formats)
             .collect(),
         token: report.token,
-        token_certificate: config.token.fips_certificate.clone(),
+        // Of the token that custody has opened: it may have read a file that was changed since this process started.
+        token_certificate: report.token_certificate,
         token_problem: report.token_problem,
         capabilities: report.capabilities,
         keys: report.keys,
