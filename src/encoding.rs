@@ -71,6 +71,31 @@ pub fn hex(bytes: &[u8]) -> String {
     base16ct::lower::encode_string(bytes)
 }
 
+/// Text of others as it may be shown, on a page or a terminal: what could move the cursor, begin another line, hide or turn the direction
+/// of writing is replaced.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    text.chars()
+        .map(|c| if is_printable(c) { c } else { '\u{fffd}' })
+        .collect()
+}
+
+/// Whether a character shows itself, where it stands: no control character, and no invisible one such as those that turn the direction of
+/// writing (Unicode Standard Annex 9).
+#[must_use]
+pub fn is_printable(c: char) -> bool {
+    !c.is_control()
+        && !matches!(
+            c,
+            '\u{61c}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{feff}'
+                | '\u{e0000}'..='\u{e007f}'
+        )
+}
+
 /// A public key (DER SubjectPublicKeyInfo) as PEM.
 ///
 /// # Errors

@@ -3,6 +3,7 @@
 use super::output::{Exit, Failure, Report};
 use crate::connector::control::client::{self, ControlError};
 use crate::connector::control::protocol::Status;
+use crate::encoding::printable;
 use clap::Args;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -190,10 +191,7 @@ pub fn human(status: &Status) -> String {
     let mut table = String::new();
     for (name, value) in rows {
         // What the service and the token are called must not move the cursor.
-        let value: String = value
-            .chars()
-            .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-            .collect();
+        let value = printable(&value);
         let _ = writeln!(table, "{name:<11} {value}");
     }
     table

@@ -5,6 +5,7 @@ use crate::cli::output::{Exit, Failure, Report};
 use crate::cli::token::{self, TokenArgs, absolute};
 use crate::cli::{Context, files, process, signing_key};
 use crate::config::{self, Config};
+use crate::encoding::printable;
 use crate::evidence::bundle::{
     BundleError, Evidence, EvidenceError, SelfTestRun, Signer, Verified, Written, check_place,
     verify, write,
@@ -100,7 +101,7 @@ fn made(written: &Written, status: &FipsStatus) -> Report {
         "Wrote an evidence bundle of {} files to {}: begin with report.html.\n{}.\n",
         written.files.len(),
         written.folder.display(),
-        status.overall.says
+        printable(&status.overall.says)
     );
     text.push_str(&match written.signed_by {
         Some(by) => format!(
@@ -113,7 +114,8 @@ fn made(written: &Written, status: &FipsStatus) -> Report {
             .to_owned(),
     });
     for problem in &status.module_problems {
-        text.push_str(&format!("\nNot healthy: {problem}"));
+        // Formats parses what strangers made, and tells its fault in words of its own.
+        text.push_str(&format!("\nNot healthy: {}", printable(problem)));
     }
     for silent in &status.silent {
         text.push_str(&format!("\nNot healthy: {silent} does not report"));

@@ -1,5 +1,7 @@
 //! A page of plain text of a fixed width: rows of columns, the last of which goes on below itself.
 
+use crate::encoding::printable;
+
 /// The width of a page, in columns.
 const WIDTH: usize = 100;
 
@@ -26,7 +28,7 @@ impl Page {
         let mut indent = 0;
         for (column, width) in columns {
             indent += width;
-            line.push_str(&plain(column));
+            line.push_str(&printable(column));
             let length = line.chars().count();
             if length >= indent {
                 self.line(&line);
@@ -36,7 +38,7 @@ impl Page {
             }
         }
         let mut fresh = true;
-        for word in plain(text).split_whitespace() {
+        for word in printable(text).split_whitespace() {
             let length = line.chars().count() + word.chars().count() + usize::from(!fresh);
             if length > WIDTH && !fresh {
                 self.line(&line);
@@ -61,13 +63,6 @@ impl Page {
     pub(super) fn finish(self) -> String {
         self.0.trim_end().to_owned()
     }
-}
-
-/// What tokens and processes say of themselves must not move the cursor.
-fn plain(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .collect()
 }
 
 #[cfg(test)]
@@ -103,7 +98,7 @@ mod tests {
     #[test]
     fn control_characters_stay_visible() {
         let mut page = Page::default();
-        page.text("a\u{1b}[2Jb");
-        assert_eq!(page.finish(), "a\u{fffd}[2Jb");
+        page.text("a\u{1b}[2Jb\u{202e}c");
+        assert_eq!(page.finish(), "a\u{fffd}[2Jb\u{fffd}c");
     }
 }

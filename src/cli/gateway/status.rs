@@ -2,6 +2,7 @@
 
 use crate::cli::output::{Failure, Report};
 use crate::config::secret_file;
+use crate::encoding::printable;
 use crate::evidence::process::ProcessEvidence;
 use crate::gateway::admin_api::{ConnectorStatus, ServiceStatus};
 use crate::gateway::api::Collection;
@@ -91,10 +92,10 @@ fn fips_words(evidence: &ProcessEvidence) -> String {
     let served = evidence.tls.as_ref().map_or(0, |tls| {
         tls.full_handshakes.saturating_add(tls.resumed_handshakes)
     });
-    format!(
+    printable(&format!(
         "FIPS mode {}, {}: {} uses of anything not approved, {served} TLS connections served{fault}",
         evidence.mode, evidence.module.version, evidence.not_approved
-    )
+    ))
 }
 
 fn unreachable(args: &StatusArgs, error: reqwest::Error) -> Failure {

@@ -1,6 +1,7 @@
 //! The folder of a bundle, read as what a stranger made: nothing is followed, nothing is read without a bound.
 
-use super::{BundleError, printable};
+use super::BundleError;
+use crate::encoding::printable;
 use rustix::fs::{Dir, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use std::collections::BTreeSet;

@@ -96,10 +96,3 @@ pub const DOCUMENTS: [Document; 11] = [
         holds: "integrity and known-answer tests of the module: run for this bundle, and the last run of each process",
     },
 ];
-
-/// What others call a file, a token or a process must not move the cursor, nor begin another line.
-fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .collect()
-}

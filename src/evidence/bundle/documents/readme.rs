@@ -1,7 +1,8 @@
 //! README.txt: what each file is, and how the bundle is verified by this program or without it.
 
 use super::Evidence;
-use crate::evidence::bundle::{DOCUMENTS, MANIFEST, ReportKey, SIGNATURE, SIGNER, printable};
+use crate::encoding::printable;
+use crate::evidence::bundle::{DOCUMENTS, MANIFEST, ReportKey, SIGNATURE, SIGNER};
 use std::fmt::Write;
 
 /// The document. Lines that are indented by four spaces are commands for a shell in the folder of the bundle.

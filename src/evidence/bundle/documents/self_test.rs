@@ -1,7 +1,7 @@
 //! self-test.txt: what the module's own tests said, now and in each process.
 
 use super::Evidence;
-use crate::evidence::bundle::printable;
+use crate::encoding::printable;
 use crate::evidence::process::{ModuleEvidence, SelfTestEvidence};
 
 /// A run of the module's own tests in this process, for the bundle.
@@ -92,12 +92,14 @@ impl Lines {
         } else {
             "dynamic"
         };
+        self.fact("module", &format!("{version} ({linkage})"));
         self.fact(
-            "module",
-            &format!(
-                "{version} ({linkage}; its source is that of certificate {})",
-                module.certificate
-            ),
+            "source",
+            &if module.source_matches_pinned {
+                format!("the one that certificate {} names", module.certificate)
+            } else {
+                "not known to be the one that a certificate names".to_owned()
+            },
         );
         match &module.self_test {
             Some(run) => self.tests(run),

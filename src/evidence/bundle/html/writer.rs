@@ -1,5 +1,7 @@
 //! Writes HTML. Whatever is not written in this program's source is escaped.
 
+use crate::encoding::is_printable;
+
 /// A page in the making.
 pub(super) struct Html(String);
 
@@ -66,8 +68,8 @@ impl Html {
                 '"' => self.0.push_str("&quot;"),
                 '\'' => self.0.push_str("&#39;"),
                 '\n' => self.0.push('\n'),
-                c if c.is_control() => self.0.push('\u{fffd}'),
-                c => self.0.push(c),
+                c if is_printable(c) => self.0.push(c),
+                _ => self.0.push('\u{fffd}'),
             }
         }
     }
@@ -163,11 +165,11 @@ mod tests {
         let mut html = Html::new();
         html.element(
             "td class=\"x\"",
-            "<script>alert(\"a\" & 'b')</script>\u{1b}[2J",
+            "<script>alert(\"a\" & 'b')</script>\u{1b}[2J\u{202e}",
         );
         assert_eq!(
             html.finish(),
-            "<td class=\"x\">&lt;script&gt;alert(&quot;a&quot; &amp; &#39;b&#39;)&lt;/script&gt;\u{fffd}[2J</td>\n"
+            "<td class=\"x\">&lt;script&gt;alert(&quot;a&quot; &amp; &#39;b&#39;)&lt;/script&gt;\u{fffd}[2J\u{fffd}</td>\n"
         );
     }
 }
