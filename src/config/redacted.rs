@@ -14,7 +14,8 @@ const REMOVED: &str = "(removed)";
 const PERSONAL: [&str; 1] = ["username"];
 
 const HEADER: &str = "\
-# The configuration, without its comments. Relative paths start at the folder that it was in.
+# The configuration, without its comments, as its file is now: a running process has what was in it when it started.
+# Relative paths start at the folder that it was in.
 # Removed: values of environment variables (their names stay), user names, and everything in an address but scheme, host and path.
 # Files and credentials that hold a secret are named; nothing of their content is here.
 

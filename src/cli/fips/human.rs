@@ -117,7 +117,7 @@ fn module(status: &FipsStatus) -> String {
     match status.module.version.as_str() {
         "" => "did not start".to_owned(),
         version => format!(
-            "{version}, {}; CMVP certificate {}",
+            "{version}, {}; the version that CMVP certificate {} names",
             status.module.linkage, status.module.certificate
         ),
     }

@@ -78,8 +78,15 @@ pub(super) fn not_claimed(html: &mut Html, status: &FipsStatus) {
 
 fn reservations(status: &FipsStatus) -> Vec<String> {
     let mut list = vec![format!(
-        "That this build of the module was validated. CMVP certificate {} names its source; the build is our own, and no laboratory tested it.",
-        or_unknown(&status.module.certificate)
+        "That this build of the module was validated. {}; the build is our own, and no laboratory tested it.",
+        if status.build.matches_pinned {
+            format!(
+                "CMVP certificate {} names its source",
+                or_unknown(&status.module.certificate)
+            )
+        } else {
+            "Its source is not known to be one that a certificate names".to_owned()
+        }
     )];
     list.push(match status.environment.tested {
         None => format!(
@@ -115,7 +122,8 @@ fn reservations(status: &FipsStatus) -> Vec<String> {
             "Anything about a running service: none was asked. Counts are those of the command that wrote this report.".to_owned()
         }
         Source::RunningConnector | Source::RunningEngine => {
-            "Anything before the processes started, which each of them says below, and anything on other machines. Counts begin at zero with each process."
+            "Anything before the processes started, which each of them says below, and anything of processes that were not asked: the gateway, \
+             importing tools and other commands, on this machine or others. Counts begin at zero with each process."
                 .to_owned()
         }
     });
