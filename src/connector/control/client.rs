@@ -1,6 +1,6 @@
 //! The commands' side of the control socket (blocking).
 
-use super::protocol::{CONTROL_VERSION, Greeting, MAX_LINE_BYTES, Reply, Request, Status};
+use super::protocol::{CONTROL_VERSION, Greeting, MAX_ANSWER_BYTES, Reply, Request, Status};
 use crate::telemetry::Event;
 use crate::telemetry::log::Filter;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -152,7 +152,7 @@ fn line<T: serde::de::DeserializeOwned>(
     let mut text = Vec::new();
     let protocol = |error: &dyn std::fmt::Display| ControlError::Protocol(error.to_string());
     let read = lines
-        .take(MAX_LINE_BYTES)
+        .take(MAX_ANSWER_BYTES)
         .read_until(b'\n', &mut text)
         .map_err(|error| protocol(&error))?;
     if read == 0 {

@@ -11,8 +11,11 @@ use serde::{Deserialize, Serialize};
 /// Version of these messages.
 pub const CONTROL_VERSION: u16 = 1;
 
-/// The longest line in either direction, in bytes.
-pub const MAX_LINE_BYTES: u64 = 1024 * 1024;
+/// The longest request, in bytes.
+pub const MAX_REQUEST_BYTES: u64 = 1024 * 1024;
+
+/// The longest line of an answer, in bytes: what the engine says of itself fits into one of its frames, and the rest is small beside it.
+pub const MAX_ANSWER_BYTES: u64 = 2 * crate::engine::ipc::MAX_PAYLOAD_BYTES as u64;
 
 /// First line of the service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

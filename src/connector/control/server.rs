@@ -1,6 +1,6 @@
 //! The service's side of the control socket.
 
-use super::protocol::{Counters, Greeting, MAX_LINE_BYTES, Reply, Request, Status};
+use super::protocol::{Counters, Greeting, MAX_REQUEST_BYTES, Reply, Request, Status};
 use crate::clock::rfc3339;
 use crate::connector::error::StartError;
 use crate::connector::shared::{Phase, Shared};
@@ -76,7 +76,7 @@ async fn answer(stream: UnixStream, shared: &Arc<Shared>) -> std::io::Result<()>
     let mut stream = BufReader::new(stream);
     send(&mut stream, &Greeting::ours()).await?;
     let mut line = Vec::new();
-    let mut bounded = (&mut stream).take(MAX_LINE_BYTES);
+    let mut bounded = (&mut stream).take(MAX_REQUEST_BYTES);
     tokio::time::timeout(PATIENCE, bounded.read_until(b'\n', &mut line)).await??;
     match serde_json::from_slice(&line) {
         Ok(Request::Status) => {
