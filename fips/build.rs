@@ -86,13 +86,16 @@ fn toolchain() {
 }
 
 /// The folder in which CMake built the module. Cargo hands it on, in a variable that is named by the module's version,
-/// to the packages that depend on the module directly.
+/// to the packages that depend on the module directly. Where whoever builds has set another one, nothing is known.
 fn module_build() -> Option<PathBuf> {
-    let (_, root) = env::vars_os().find(|(name, _)| {
+    let mut roots = env::vars_os().filter(|(name, _)| {
         let name = name.to_string_lossy();
         name.starts_with("DEP_AWS_LC_FIPS_") && name.ends_with("_ROOT")
-    })?;
-    Some(Path::new(&root).join("build"))
+    });
+    match (roots.next(), roots.next()) {
+        (Some((_, root)), None) => Some(Path::new(&root).join("build")),
+        _ => None,
+    }
 }
 
 /// The settings that CMake keeps: `NAME:TYPE=VALUE`, one a line.
