@@ -11,7 +11,7 @@ for name in $(compgen -e); do
     case $name in
         RUSTFLAGS | RUSTC | RUSTC_* | CARGO_ENCODED_RUSTFLAGS | CARGO_BUILD_* | CARGO_PROFILE_* | CARGO_TARGET_*_*) ;;
         CC | CC_* | CXX | CXX_* | AR | AR_* | AS | LD | LDFLAGS | *CFLAGS | *CFLAGS_* | CXXFLAGS* | CPPFLAGS | CPATH | C_INCLUDE_PATH) ;;
-        CMAKE* | AWS_LC_* | LIBSQLITE3_* | SQLITE* | GOFLAGS | SOURCE_DATE_EPOCH) ;;
+        PERL5OPT | PERL5LIB | CMAKE* | AWS_LC_* | LIBSQLITE3_* | SQLITE* | GOFLAGS | SOURCE_DATE_EPOCH) ;;
         *) continue ;;
     esac
     echo "Not used for this build: $name=${!name}" >&2
