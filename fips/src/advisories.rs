@@ -23,8 +23,8 @@ pub struct Advisory {
     pub why: &'static str,
 }
 
-/// What is known of the versions of AWS-LC FIPS from 3.0.0 on, from the public records of these numbers (last read in November 2026). What
-/// was found later is in none of these lines: `make advisories` asks again.
+/// What is known of the versions of AWS-LC FIPS from 3.0.0 on, from published descriptions of these numbers (copies last read in November 2026; the
+/// vendor's own bulletins are the authority). What was found later is in none of these lines: `make advisories` asks again.
 pub const ADVISORIES: [Advisory; 3] = [
     Advisory {
         id: "CVE-2026-3337",
