@@ -35,6 +35,7 @@
 //! # fn main() -> Result<(), hsm::Error> {
 //! let custody = Pkcs11Custody::open(TokenConfig {
 //!     module: "/usr/lib/softhsm/libsofthsm2.so".into(),
+//!     init_parameters: None,
 //!     token_label: Some("custody".into()),
 //!     token_serial: None,
 //!     pin: PinSource::File("/etc/pfx-connector/pin".into()),

@@ -20,9 +20,10 @@ use super::module::Module;
 use crate::Error;
 use crate::error::{PinProblem, Refusal};
 use crate::pin::{Pin, PinSource};
+use crate::token::TokenInfo;
 
-/// Module path and serial number of the token.
-type TokenId = (PathBuf, String);
+/// Module path, serial number and label of the token: some modules give all their tokens the same serial number.
+type TokenId = (PathBuf, String, String);
 
 /// Hashes of the PINs that tokens refused in this process.
 static REFUSED: Mutex<Option<HashMap<TokenId, [u8; 32]>>> = Mutex::new(None);
@@ -96,7 +97,7 @@ fn is_user(session: &Session, module: &Module) -> Result<bool, Error> {
 pub(super) fn ensure(
     module: &Module,
     slot: Slot,
-    serial: &str,
+    token: &TokenInfo,
     session: &Session,
     credentials: &Credentials,
 ) -> Result<(), Error> {
@@ -124,7 +125,11 @@ pub(super) fn ensure(
     if let Some(problem) = problem {
         return Err(Error::Pin(problem));
     }
-    let token: TokenId = (module.path().to_owned(), serial.to_owned());
+    let token: TokenId = (
+        module.path().to_owned(),
+        token.serial.clone(),
+        token.label.clone(),
+    );
     credentials.with_pin(|pin| attempt(module, slot, session, token, pin))
 }
 

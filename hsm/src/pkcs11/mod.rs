@@ -11,10 +11,12 @@ mod keys;
 mod login;
 mod mechanisms;
 mod module;
+mod parameters;
 mod policy;
 mod probe;
 mod public_objects;
 mod queue;
+pub mod quirks;
 mod raw;
 mod setup;
 mod signing;
@@ -26,10 +28,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use fips::secret::SecretBytes;
 
 pub use generate::GenerateKey;
+pub use parameters::check_init_parameters;
 pub use setup::{init_token, list_tokens};
 pub use signing::GenerateSigningKey;
 
@@ -63,13 +67,16 @@ pub const CRYPTOKI_LOG_TARGET: &str = "cryptoki";
 pub struct TokenConfig {
     /// Absolute path of the PKCS#11 library. It must belong to root or to the caller and not be writable by group or others.
     pub module: PathBuf,
+    /// What the library is told at C_Initialize (`pReserved`): at most 8192 bytes without NUL. NSS softoken needs it, the others
+    /// have their configuration elsewhere. All users of one module in one process have to give the same.
+    pub init_parameters: Option<String>,
     /// The token's label, if more than one token is there.
     pub token_label: Option<String>,
     /// The token's serial number.
     pub token_serial: Option<String>,
     /// Where the user PIN is read from.
     pub pin: PinSource,
-    /// Worker threads, each with one session: 1 to 64.
+    /// Worker threads, each with one session: 1 to 64. Fewer are opened where the token is known to have fewer sessions.
     pub threads: usize,
     /// Development switch: keys that are extractable or not sensitive are used as well. They carry
     /// [`KeyInfo::waived`] so that every status can show it.
@@ -116,24 +123,38 @@ impl Pkcs11Custody {
         if !(1..=MAX_THREADS).contains(&config.threads) {
             return Err(Error::Threads(config.threads));
         }
-        let module = Module::acquire(&config.module)?;
+        let module = Module::acquire(&config.module, config.init_parameters.as_deref())?;
         let (slot, token) = discovery::find(
             &module,
             config.token_label.as_deref(),
             config.token_serial.as_deref(),
         )?;
+        let quirks = quirks::of(&token);
+        let threads = quirks.threads(config.threads);
+        if threads < config.threads {
+            tracing::warn!(
+                asked = config.threads,
+                threads,
+                token = quirks.name,
+                "the token has not so many sessions; custody works with fewer threads"
+            );
+        }
         let shared = Arc::new(Shared {
+            quirks,
             token,
             slot,
             credentials: Credentials::new(config.pin)?,
             allow_extractable: config.allow_extractable_keys,
             module_may_encrypt,
             cache: cache::Cache::default(),
-            counters: Counters::new(config.threads),
+            counters: Counters::new(threads),
             module,
         });
-        let mut workers = Vec::with_capacity(config.threads);
-        for _ in 0..config.threads {
+        let mut workers = Vec::with_capacity(threads);
+        for opened in 0..threads {
+            if opened > 0 {
+                std::thread::sleep(Duration::from_millis(quirks.session_pacing_ms.into()));
+            }
             workers.push(Worker::open(Arc::clone(&shared))?);
         }
         if let Some(first) = workers.first_mut() {
@@ -149,8 +170,8 @@ impl Pkcs11Custody {
             }
         }
         let mut custody = Self {
-            queue: Arc::new(Queue::new(config.threads * QUEUED_PER_THREAD)),
-            threads: Vec::with_capacity(config.threads),
+            queue: Arc::new(Queue::new(threads * QUEUED_PER_THREAD)),
+            threads: Vec::with_capacity(threads),
             shared,
         };
         for (index, worker) in workers.into_iter().enumerate() {
@@ -167,7 +188,7 @@ impl Pkcs11Custody {
     /// Generates a custody key: sensitive, not extractable, private, for decryption only, exponent 65537.
     ///
     /// # Errors
-    /// [`Error::ModulusBits`], [`Error::LabelInUse`], [`Error::Generation`] if the token refuses,
+    /// [`Error::ModulusBits`], [`Error::LabelInUse`], [`Error::IdInUse`], [`Error::Generation`] if the token refuses,
     /// [`Error::GeneratedKeyRefused`] if it generated something else (which was destroyed), [`Error::Token`].
     pub fn generate(&self, key: &GenerateKey) -> Result<KeyInfo, Error> {
         let request = key.clone();

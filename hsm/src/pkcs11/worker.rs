@@ -23,6 +23,7 @@ use super::module::Module;
 use super::policy;
 use super::probe::{self, FoundKeyRef, Outcome};
 use super::public_objects::Open;
+use super::quirks::Quirks;
 use super::raw::{RsaMechanism, Stage};
 use crate::error::ErrorClass;
 use crate::key::KeyFingerprint;
@@ -33,6 +34,8 @@ use crate::{Error, KeyInfo};
 /// What all workers of a custody share.
 pub(super) struct Shared {
     pub(super) token: TokenInfo,
+    /// What is known about this kind of token.
+    pub(super) quirks: &'static Quirks,
     pub(super) slot: Slot,
     pub(super) credentials: Credentials,
     pub(super) allow_extractable: bool,
@@ -101,7 +104,7 @@ impl Worker {
             });
         }
         let context = module.context();
-        let session = if read_write {
+        let session = if read_write || !shared.quirks.read_only_sessions {
             context.open_rw_session(shared.slot)
         } else {
             context.open_ro_session(shared.slot)
@@ -110,7 +113,7 @@ impl Worker {
         login::ensure(
             module,
             shared.slot,
-            &shared.token.serial,
+            &shared.token,
             &session,
             &shared.credentials,
         )?;

@@ -43,6 +43,7 @@ impl TokenHolder {
             pin_file: section.pin_file.clone(),
             config: TokenConfig {
                 module: section.module.clone(),
+                init_parameters: section.init_parameters.clone(),
                 token_label: Some(section.label.clone()),
                 token_serial: None,
                 pin,
