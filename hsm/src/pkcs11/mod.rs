@@ -76,7 +76,8 @@ pub struct TokenConfig {
     pub token_serial: Option<String>,
     /// Where the user PIN is read from.
     pub pin: PinSource,
-    /// Worker threads, each with one session: 1 to 64. Fewer are opened where the token is known to have fewer sessions.
+    /// Worker threads, each with one session: 1 to 64. Fewer are opened where the token is known to have fewer
+    /// sessions, or its library not to be safe for threads.
     pub threads: usize,
     /// Development switch: keys that are extractable or not sensitive are used as well. They carry
     /// [`KeyInfo::waived`] so that every status can show it.
@@ -136,7 +137,7 @@ impl Pkcs11Custody {
                 asked = config.threads,
                 threads,
                 token = quirks.name,
-                "the token has not so many sessions; custody works with fewer threads"
+                "the token is not for so many threads; custody works with fewer"
             );
         }
         let shared = Arc::new(Shared {

@@ -10,17 +10,21 @@
     clippy::panic
 )]
 
+mod children;
 mod kryoptic;
 mod nss;
+pub mod opencryptoki;
 mod softhsm;
 mod tools;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
+use fips::ec::Curve;
 use fips::policy::Policy;
+use fips::sign::KeyKind;
 use hsm::SecretBytes;
 use hsm::pin::{Pin, PinSource};
 use hsm::pkcs11::quirks::{self, Quirks};
@@ -52,7 +56,12 @@ enum Source {
     Initialise,
     /// There are some, made by the tool of the module, with labels `test-0`, `test-1` ...
     Ready,
+    /// There is one, `test-0`, and each test has it in turn and leaves it empty.
+    Shared,
 }
+
+/// Whose turn it is with the one token of [`Source::Shared`].
+static TURN: Mutex<()> = Mutex::new(());
 
 static MODULE: OnceLock<Module> = OnceLock::new();
 
@@ -158,11 +167,26 @@ pub fn nss() -> &'static Module {
     })
 }
 
+/// openCryptoki's soft token. The program begins anew, in a namespace of its own.
+pub fn opencryptoki() -> &'static Module {
+    MODULE.get_or_init(|| {
+        opencryptoki::enter();
+        let opencryptoki = opencryptoki::set_up(SO_PIN, USER_PIN);
+        Module {
+            path: opencryptoki.module,
+            folder: opencryptoki.token,
+            init_parameters: None,
+            source: Source::Shared,
+        }
+    })
+}
+
 /// A token of its own for one test.
 pub struct TestToken {
     pub module: &'static Module,
     pub info: TokenInfo,
     pub pin_file: PathBuf,
+    turn: Option<MutexGuard<'static, ()>>,
 }
 
 pub fn pin(text: &str) -> Pin {
@@ -183,14 +207,21 @@ impl TestToken {
     pub fn under(policy: Policy, module: &'static Module) -> Self {
         fips::start(policy).unwrap();
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        let label = format!("test-{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        // A test that failed has left the token empty as well.
+        let turn = matches!(module.source, Source::Shared)
+            .then(|| TURN.lock().unwrap_or_else(PoisonError::into_inner));
+        let number = match module.source {
+            Source::Shared => 0,
+            _ => NEXT.fetch_add(1, Ordering::Relaxed),
+        };
+        let label = format!("test-{number}");
         let parameters = module.init_parameters.as_deref();
         let info = match module.source {
             Source::Initialise => {
                 let (so_pin, user_pin) = (pin(SO_PIN), pin(USER_PIN));
                 init_token(&module.path, parameters, None, &label, &so_pin, &user_pin).unwrap()
             }
-            Source::Ready => list_tokens(&module.path, parameters)
+            Source::Ready | Source::Shared => list_tokens(&module.path, parameters)
                 .unwrap()
                 .into_iter()
                 .find(|token| token.label == label)
@@ -205,6 +236,7 @@ impl TestToken {
             module,
             info,
             pin_file,
+            turn,
         }
     }
 
@@ -225,6 +257,16 @@ impl TestToken {
             .expect("a token that is known")
     }
 
+    /// The kind of signing key that is generated fastest.
+    pub fn small_signing_key(&self) -> KeyKind {
+        let curves = self.quirks().curves.expect("a token that is known");
+        if curves.contains(&Curve::P256) {
+            KeyKind::EcP256
+        } else {
+            KeyKind::Rsa(2048)
+        }
+    }
+
     pub fn config(&self) -> TokenConfig {
         TokenConfig {
             module: self.module.path.clone(),
@@ -234,6 +276,15 @@ impl TestToken {
             pin: PinSource::File(self.pin_file.clone()),
             threads: 2,
             allow_extractable_keys: false,
+        }
+    }
+
+    fn destroy_everything(&self) {
+        write_pin(&self.pin_file, USER_PIN);
+        let custody = self.open();
+        let session = session_beside(self, &custody);
+        for object in session.find_objects(&[]).unwrap() {
+            session.destroy_object(object).unwrap();
         }
     }
 
@@ -257,6 +308,9 @@ impl TestToken {
 
 impl Drop for TestToken {
     fn drop(&mut self) {
+        if self.turn.is_some() {
+            self.destroy_everything();
+        }
         let _ = std::fs::remove_file(&self.pin_file);
     }
 }
