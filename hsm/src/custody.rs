@@ -3,7 +3,10 @@
 use fips::secret::SecretBytes;
 use serde::Serialize;
 
-use crate::{Error, KeyFingerprint, KeyInfo, Padding, TokenInfo};
+use crate::{Error, KeyFingerprint, KeyInfo, Padding, Terms, TokenInfo};
+
+/// Takes the result of a decryption, on whichever thread has it. Must not block: it keeps the token's thread from its work.
+pub type Answer = Box<dyn FnOnce(Result<SecretBytes, Error>) + Send>;
 
 /// A key that never leaves: what the engine may ask of it.
 ///
@@ -23,17 +26,56 @@ pub trait Custody: Send + Sync {
     /// [`Error::Token`] if the token does not answer.
     fn keys(&self) -> Result<Vec<KeyInfo>, Error>;
 
-    /// Decrypts an RSAES-OAEP ciphertext of the modulus's length.
+    /// Begins to decrypt an RSAES-OAEP ciphertext of the modulus's length, and returns; `answer` is called exactly once.
     ///
     /// # Errors
     /// [`Error::Decryption`] and [`Error::CiphertextLength`] mean that the input is bad and the token is well: that was
     /// tried. A class of [`ErrorClass::Token`](crate::ErrorClass::Token) means that nothing is known about the input.
+    /// Besides: [`Error::Deadline`] for a request that could not begin in time, [`Error::Overloaded`] for one that would have to
+    /// wait too long; the token was not asked.
+    fn begin_decrypt(
+        &self,
+        key: &KeyFingerprint,
+        padding: Padding,
+        ciphertext: &[u8],
+        terms: Terms,
+        answer: Answer,
+    );
+
+    /// As [`begin_decrypt`](Self::begin_decrypt), and waits for the answer.
+    ///
+    /// # Errors
+    /// As told there.
+    fn decrypt_on(
+        &self,
+        key: &KeyFingerprint,
+        padding: Padding,
+        ciphertext: &[u8],
+        terms: Terms,
+    ) -> Result<SecretBytes, Error> {
+        let (sender, receiver) = std::sync::mpsc::sync_channel(1);
+        let answer = Box::new(move |result| {
+            // The receiver is gone only if this very function panicked.
+            let _ = sender.send(result);
+        });
+        self.begin_decrypt(key, padding, ciphertext, terms, answer);
+        receiver
+            .recv()
+            .unwrap_or(Err(Error::Internal("a request was never answered")))
+    }
+
+    /// As [`decrypt_on`](Self::decrypt_on): interactive, without a deadline.
+    ///
+    /// # Errors
+    /// As told there.
     fn decrypt(
         &self,
         key: &KeyFingerprint,
         padding: Padding,
         ciphertext: &[u8],
-    ) -> Result<SecretBytes, Error>;
+    ) -> Result<SecretBytes, Error> {
+        self.decrypt_on(key, padding, ciphertext, Terms::default())
+    }
 
     /// Encrypts to a public RSA key (DER SubjectPublicKeyInfo) inside of the token. The key becomes a session object, which
     /// is kept for the next time: 64 in each session, the least recently used one is destroyed for a new one.

@@ -12,6 +12,8 @@ pub enum ErrorClass {
     BadInput,
     /// Nobody yet: the token or the way to it is in trouble. Retry later, elsewhere, or in a new process.
     Token,
+    /// Nobody: there was no time for it. The token is well, as far as is known, and was not asked. Retry later or elsewhere.
+    Busy,
     /// The operator: nothing works until the configuration, a file or the token is changed. Do not retry by yourself.
     Configuration,
     /// The authors.
@@ -189,6 +191,12 @@ pub enum Error {
     /// The token is there and has failed its self-test (CKF_ERROR_STATE).
     #[error("the token reports that its self-test failed")]
     TokenErrorState,
+    /// The request could not begin before its deadline. The token was not asked.
+    #[error("the request could not begin before its deadline")]
+    Deadline,
+    /// More waits for the token than it can do in the time that the request has. The token was not asked.
+    #[error("too much waits for the token")]
+    Overloaded,
 
     /// More than one token fits.
     #[error("{count} tokens fit {wanted}")]
@@ -295,6 +303,8 @@ impl Error {
             Self::KeyVanished(_) => "key_vanished",
             Self::TokenNotFound { .. } => "token_not_found",
             Self::TokenErrorState => "token_error_state",
+            Self::Deadline => "deadline",
+            Self::Overloaded => "overloaded",
             Self::TokenAmbiguous { .. } => "token_ambiguous",
             Self::KeyRefused { .. } => "key_refused",
             Self::PaddingNotSupported(_) => "padding_not_supported",
@@ -334,6 +344,7 @@ impl Error {
             | Self::KeyVanished(_)
             | Self::TokenNotFound { .. }
             | Self::TokenErrorState => ErrorClass::Token,
+            Self::Deadline | Self::Overloaded => ErrorClass::Busy,
             Self::TokenAmbiguous { .. }
             | Self::KeyRefused { .. }
             | Self::PaddingNotSupported(_)
@@ -367,6 +378,9 @@ impl Error {
                  module's own configuration is the one this process sees"
             }
             Self::TokenErrorState => "have the token's self-test looked at by whoever supports it",
+            Self::Deadline | Self::Overloaded => {
+                "ask again later; if it stays so, use a faster token, more tokens with the same key, or fewer callers"
+            }
             Self::TokenAmbiguous { .. } => "name the token by its serial number",
             Self::UnknownKey(_) => {
                 "the record was made for another custody key: import that key's token, or import the record again"

@@ -49,6 +49,7 @@
 //! # }
 //! ```
 
+pub mod clock;
 mod custody;
 mod error;
 mod files;
@@ -59,12 +60,14 @@ pub mod pin;
 pub mod pkcs11;
 pub mod public_key;
 mod signing;
+mod terms;
 mod token;
 
-pub use custody::{Capabilities, Custody, Health, Operation};
+pub use custody::{Answer, Capabilities, Custody, Health, Operation};
 pub use error::{Error, ErrorClass, FileProblem, PinProblem, Refusal};
 pub use fips::secret::SecretBytes;
 pub use key::{InvalidFingerprint, KeyAttributes, KeyFingerprint, KeyInfo, KeyProblem};
 pub use padding::{Padding, UnknownPadding};
 pub use signing::{SigningKeyInfo, SigningKeyName, TokenSignature};
+pub use terms::{Lane, Terms};
 pub use token::{TokenFlags, TokenInfo, Version};

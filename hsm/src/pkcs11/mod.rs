@@ -33,12 +33,12 @@ pub use generate::GenerateKey;
 pub use setup::{init_token, list_tokens};
 pub use signing::GenerateSigningKey;
 
-use crate::custody::{Capabilities, Custody, Health, Operation};
+use crate::custody::{Answer, Capabilities, Custody, Health, Operation};
 use crate::padding::Padding;
 use crate::pin::PinSource;
 use crate::public_key::PublicKey;
 use crate::token::TokenInfo;
-use crate::{Error, KeyFingerprint, KeyInfo};
+use crate::{Error, KeyFingerprint, KeyInfo, Terms};
 use counters::{Counters, count};
 use login::Credentials;
 use module::Module;
@@ -232,21 +232,24 @@ impl Custody for Pkcs11Custody {
         })
     }
 
-    fn decrypt(
+    fn begin_decrypt(
         &self,
         key: &KeyFingerprint,
         padding: Padding,
         ciphertext: &[u8],
-    ) -> Result<SecretBytes, Error> {
+        _terms: Terms,
+        answer: Answer,
+    ) {
         let (key, ciphertext) = (*key, ciphertext.to_vec());
-        self.submit(Operation::Decrypt, move |worker| {
+        let result = self.submit(Operation::Decrypt, move |worker| {
             let message =
                 worker.with_recovery(|worker| worker.decrypt(&key, padding, &ciphertext))?;
             let counters = &worker.shared().counters;
             count(&counters.decrypts);
             counters.set_needs_restart(false);
             Ok(message)
-        })
+        });
+        answer(result);
     }
 
     fn encrypt(

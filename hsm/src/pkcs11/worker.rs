@@ -159,7 +159,7 @@ impl Worker {
                     shared.cache.invalidate(shared.cache.generation());
                 }
                 ErrorClass::BadInput => count(&shared.counters.bad_inputs),
-                ErrorClass::Configuration | ErrorClass::Bug => {}
+                ErrorClass::Busy | ErrorClass::Configuration | ErrorClass::Bug => {}
             }
         }
         result

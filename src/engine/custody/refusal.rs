@@ -107,6 +107,8 @@ impl From<hsm::Error> for Refusal {
                 reason,
                 detail,
             ),
+            hsm::Error::Deadline => Self::deadline(),
+            hsm::Error::Overloaded => Self::open(FailureCode::Busy, reason, detail),
             // Follows from the record's padding and the mode alone.
             hsm::Error::Policy(fips::Error::NotApproved { .. }) => {
                 Self::new(FailureCode::BadRequest, error.to_string(), reason, detail)
