@@ -52,7 +52,7 @@
 pub mod clock;
 mod custody;
 mod error;
-mod files;
+pub mod files;
 mod key;
 mod oaep;
 mod padding;

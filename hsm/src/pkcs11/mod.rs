@@ -6,6 +6,7 @@ mod counters;
 mod discovery;
 mod encryption;
 mod generate;
+mod inspect;
 mod key_pair;
 mod keys;
 mod login;
@@ -30,6 +31,7 @@ use std::thread::JoinHandle;
 use fips::secret::SecretBytes;
 
 pub use generate::GenerateKey;
+pub use inspect::{Inspection, MechanismInfo, Slot, inspect};
 pub use setup::{init_token, list_tokens};
 pub use signing::GenerateSigningKey;
 
