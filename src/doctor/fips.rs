@@ -1,0 +1,134 @@
+//! The cryptographic module, the mode, and what can be claimed.
+
+use super::catalogue::{FIPS_ADVISORY, FIPS_CLAIM, FIPS_EXCEPTION, FIPS_MODE, FIPS_MODULE};
+use super::finding::Finding;
+use super::service::Running;
+use crate::config::Config;
+use crate::evidence::status::FipsStatus;
+use fips::claim::Level;
+use fips::policy::Mode;
+use fips::policy::system::{self, Setting};
+use serde_json::json;
+
+/// Looks at the module of this program and the mode of the configuration, and says what can be claimed of what runs. `started` is how
+/// the module's start ended in this process.
+#[must_use]
+pub fn examine(
+    config: &Config,
+    started: &Result<(), fips::Error>,
+    running: &Running,
+) -> Vec<Finding> {
+    let own = FipsStatus::of_this_command();
+    let mut findings = vec![module(&own, started), mode(config, system::setting())];
+    if config.fips.policy().mode() == Mode::Strict {
+        for exception in &config.fips.exceptions {
+            findings.push(FIPS_EXCEPTION.note(exception.0.name(), exception.0.permits()));
+        }
+    }
+    findings.push(claim(running.fips().as_ref().unwrap_or(&own)));
+    findings.extend(advisories(&own));
+    findings
+}
+
+fn module(own: &FipsStatus, started: &Result<(), fips::Error>) -> Finding {
+    if let Err(error) = started {
+        return FIPS_MODULE.error("", error.to_string()).code(error.code());
+    }
+    if let Some(problem) = own.module_problems.first() {
+        return FIPS_MODULE.error("", problem);
+    }
+    let text = format!(
+        "{}, {}; self-tests passed; certificate {} names this version",
+        own.module.version, own.module.linkage, own.module.certificate
+    );
+    let facts = json!({
+        "version": own.module.version,
+        "certificate": own.module.certificate,
+        "sourceMatches": own.build.matches_pinned,
+    });
+    if own.build.matches_pinned {
+        FIPS_MODULE.ok("", text).facts(facts)
+    } else {
+        FIPS_MODULE
+            .warning(
+                "",
+                format!("{text}, but its sources are not known to be the pinned ones"),
+            )
+            .remedy("build from the pinned sources (README), or nothing can be claimed")
+            .facts(facts)
+    }
+}
+
+fn mode(config: &Config, setting: Setting) -> Finding {
+    let mode = config.fips.policy().mode();
+    let facts = json!({"mode": mode.name(), "system": setting.name()});
+    let system = match setting {
+        Setting::Required => "the system demands FIPS mode",
+        Setting::NotRequired => "the system does not demand FIPS mode",
+        Setting::Unknown => "the system does not tell whether it demands FIPS mode",
+    };
+    match (mode, setting) {
+        (Mode::Off, Setting::Required) => {
+            FIPS_MODE.error("", format!("off, but {system}: nothing starts"))
+        }
+        (Mode::Off, _) => FIPS_MODE
+            .note(
+                "",
+                format!("off: what is not approved is done and counted; {system}"),
+            )
+            .remedy(FIPS_MODE.remedy),
+        (Mode::Strict, _) => FIPS_MODE.ok("", format!("strict; {system}")),
+    }
+    .facts(facts)
+}
+
+fn claim(status: &FipsStatus) -> Finding {
+    let facts = json!({"level": status.overall.level.name(), "source": status.source});
+    let text = format!("{} (said by {})", status.overall.says, status.source);
+    let found = if status.healthy {
+        match status.overall.level {
+            Level::CertifiedSource | Level::Certified => FIPS_CLAIM.ok("", text),
+            _ => FIPS_CLAIM.note("", text).remedy(FIPS_CLAIM.remedy),
+        }
+    } else {
+        let problems: Vec<String> = status
+            .module_problems
+            .iter()
+            .cloned()
+            .chain(
+                status
+                    .silent
+                    .iter()
+                    .map(|who| format!("{who} does not report")),
+            )
+            .collect();
+        // A module that failed stops everything; who does not report may only be being restarted.
+        if status.module_problems.is_empty() {
+            FIPS_CLAIM.warning("", format!("{text}; {}", problems.join("; ")))
+        } else {
+            FIPS_CLAIM.error("", format!("{text}; {}", problems.join("; ")))
+        }
+    };
+    found.facts(facts)
+}
+
+/// Only those of this version; one in what this program uses is worth more than a note.
+fn advisories(own: &FipsStatus) -> Vec<Finding> {
+    let affecting: Vec<_> = own
+        .advisories
+        .iter()
+        .filter(|advisory| advisory.affected)
+        .map(|advisory| {
+            let text = format!("{}: {}", advisory.problem, advisory.why);
+            if advisory.used {
+                FIPS_ADVISORY.warning(&advisory.id, text)
+            } else {
+                FIPS_ADVISORY.note(&advisory.id, format!("not used here. {text}"))
+            }
+        })
+        .collect();
+    if affecting.is_empty() {
+        return vec![FIPS_ADVISORY.ok("", "none is known for this version")];
+    }
+    affecting
+}
