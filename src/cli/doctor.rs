@@ -228,40 +228,72 @@ fn request(args: &ProbeArgs) -> Result<ProbeRequest, Failure> {
 #[must_use]
 pub fn human(examination: &Examination) -> String {
     let mut page = Page::default();
-    let mut group = None;
-    for found in &examination.findings {
-        if group != Some(found.id.group) {
-            let title = found.id.group.title();
-            if group.is_none() {
-                page.text(title);
-            } else {
-                page.heading(title);
-            }
-            group = Some(found.id.group);
+    for (place, group) in examination
+        .findings
+        .chunk_by(|one, next| one.id.group == next.id.group)
+        .enumerate()
+    {
+        let common = common_subject(group);
+        let title = group.first().map_or("", |found| found.id.group.title());
+        let title = match common {
+            Some(subject) => format!("{title} ({subject})"),
+            None => title.to_owned(),
+        };
+        if place == 0 {
+            page.text(&title);
+        } else {
+            page.heading(&title);
         }
-        line(&mut page, found);
+        for found in group {
+            line(&mut page, found, common.unwrap_or_default());
+        }
     }
-    let count = |severity| examination.count(severity);
+    let counts: Vec<String> = [
+        (Severity::Error, "error"),
+        (Severity::Warning, "warning"),
+        (Severity::Note, "note"),
+    ]
+    .into_iter()
+    .map(|(severity, name)| match examination.count(severity) {
+        1 => format!("1 {name}"),
+        count => format!("{count} {name}s"),
+    })
+    .collect();
     page.heading(&format!(
-        "{}: {} errors, {} warnings, {} notes, {} checks are ok.",
+        "{}: {}, {} ok.",
         match examination.worst() {
             Severity::Error => "Something would fail",
             Severity::Warning => "Nothing would fail now",
             Severity::Note | Severity::Ok => "Nothing would fail",
         },
-        count(Severity::Error),
-        count(Severity::Warning),
-        count(Severity::Note),
-        count(Severity::Ok)
+        counts.join(", "),
+        examination.count(Severity::Ok)
     ));
     page.finish()
 }
 
-fn line(page: &mut Page, found: &Finding) {
-    let text = if found.subject.is_empty() {
+/// What the subjects of all findings begin with, where that is one token section: said once, in the heading.
+fn common_subject(group: &[Finding]) -> Option<&str> {
+    let first = group.first()?;
+    let section = first.subject.split(' ').next()?;
+    let is_one = first.id.group == Group::Token
+        && group
+            .iter()
+            .all(|found| found.subject.split(' ').next() == Some(section));
+    is_one.then_some(section)
+}
+
+fn line(page: &mut Page, found: &Finding, common: &str) {
+    let subject = found.subject.strip_prefix(common).unwrap_or(&found.subject);
+    // A key stands in brackets behind its section.
+    let subject = match subject.trim_start() {
+        rest if common.is_empty() => rest,
+        rest => rest.trim_start_matches('(').trim_end_matches(')'),
+    };
+    let text = if subject.is_empty() {
         found.found.clone()
     } else {
-        format!("{}: {}", found.subject, found.found)
+        format!("{subject}: {}", found.found)
     };
     let severity = format!("  {}", found.severity);
     page.row(&[(&severity, SEVERITY), (found.id.name(), CHECK)], &text);
@@ -335,10 +367,10 @@ mod tests {
             at("  ok       room             connector.journal: 4 GiB are free"),
             Some(1)
         );
-        assert_eq!(at("Token"), Some(3));
+        assert_eq!(at("Token (engine.token)"), Some(3));
         assert_eq!(at("-> put the right PIN into its source"), Some(5));
         assert!(
-            page.ends_with("1 errors, 0 warnings, 0 notes, 1 checks are ok."),
+            page.ends_with("1 error, 0 warnings, 0 notes, 1 ok."),
             "{page}"
         );
     }

@@ -18,8 +18,10 @@ pub enum Purpose {
     Secret,
     /// A PKCS#11 module, which is loaded.
     Module,
-    /// A file, folder or socket that will be made or written: its folder must be there.
+    /// A file or socket that will be made or written: its folder must be there.
     Written,
+    /// A folder that will be made or written into: the one that it is in must be there.
+    Folder,
 }
 
 /// A path of the configuration.
@@ -61,7 +63,10 @@ impl NamedPath {
             }
             Purpose::Secret => secret_file::check(path)
                 .map_err(|error| format!("`{key}`: {error} (remedy: {})", error.hint())),
-            Purpose::Written => match path.parent() {
+            Purpose::Folder if path.exists() && !path.is_dir() => {
+                Err(format!("`{key}`: {} is not a folder", path.display()))
+            }
+            Purpose::Written | Purpose::Folder => match path.parent() {
                 None => Err(format!("`{key}`: {} is no file name", path.display())),
                 Some(folder) if !folder.is_dir() => Err(format!(
                     "`{key}`: the folder {} does not exist",
@@ -141,7 +146,7 @@ pub(super) fn connector(section: &ConnectorConfig) -> Vec<NamedPath> {
         named("private_key", &section.private_key, Purpose::Secret),
         named("journal", &section.journal, Purpose::Written),
         named("control_socket", &section.control_socket, Purpose::Written),
-        named("log.directory", &section.log.directory, Purpose::Written),
+        named("log.directory", &section.log.directory, Purpose::Folder),
     ];
     if let Some(file) = section
         .proxy

@@ -110,6 +110,9 @@ checks! {
     FIPS_CLAIM, Fips, "fips.claim",
         "What can be claimed of the whole: the running service where it answers, else this command.",
         "`pfx-connector fips status --config F` says what each part leaves possible, and why";
+    FIPS_TOKEN, Fips, "fips.token",
+        "Whether the operator states a CMVP certificate of the token.",
+        "`fips_certificate` in [engine.token], if the token has one";
     FIPS_ADVISORY, Fips, "fips.advisory",
         "Known problems of this version of the module.",
         "`pfx-connector fips status` names them, with the reason why this program does or does not use what they are in";

@@ -161,16 +161,16 @@ pub fn examine(config: &Config, now_ms: i64) -> Vec<Finding> {
     findings
 }
 
-/// The certificates of a file, or the finding that there are none.
-fn read(key: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>, Finding> {
-    tls::certificates(path).map_err(|error| CERTIFICATES_FILE.error(key, error.to_string()))
+/// The certificates of a file, or why there are none.
+fn read(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    tls::certificates(path).map_err(|error| error.to_string())
 }
 
 /// A chain of our own: every certificate of it must be in force, and be issued by the next.
 fn chain(key: &str, path: &Path, now_ms: i64) -> Vec<Finding> {
-    let certificates = match read(key, path) {
+    let certificates = match read(path) {
         Ok(certificates) => certificates,
-        Err(found) => return vec![found],
+        Err(problem) => return vec![CERTIFICATES_FILE.error(key, problem)],
     };
     let mut findings = Vec::new();
     for der in &certificates {
@@ -205,9 +205,9 @@ fn chain(key: &str, path: &Path, now_ms: i64) -> Vec<Finding> {
 
 /// Certificates that others have to chain to: one that has expired matters as much as it is the only one.
 fn trusted(key: &str, path: &Path, now_ms: i64) -> Vec<Finding> {
-    let certificates = match read(key, path) {
+    let certificates = match read(path) {
         Ok(certificates) => certificates,
-        Err(found) => return vec![found],
+        Err(problem) => return vec![CERTIFICATES_FILE.error(key, problem)],
     };
     if let Err(error) = tls::roots(path) {
         return vec![CERTIFICATES_FILE.error(key, error.to_string())];

@@ -162,7 +162,14 @@ async fn look_at(endpoint: Endpoint, now_ms: i64) -> Vec<Finding> {
     shown.dedup();
     findings.push(
         ENDPOINTS_NAME
-            .ok(key, format!("{host} is {}", shown.join(", ")))
+            .ok(
+                key,
+                if host.parse::<std::net::IpAddr>().is_ok() {
+                    format!("{host}, an address")
+                } else {
+                    format!("{host} is {}", shown.join(", "))
+                },
+            )
             .facts(json!({"host": host, "addresses": shown, "neededBy": who})),
     );
     let begin = Instant::now();
@@ -335,6 +342,13 @@ fn listeners(config: &Config) -> Vec<(&'static str, SocketAddr)> {
 /// Binds and does not listen: a service that starts meanwhile is not in the way, nor is this in its way.
 fn listen(key: &'static str, address: SocketAddr) -> Finding {
     match try_bind(address) {
+        Ok(()) if address.port() == 0 => ENDPOINTS_LISTEN.ok(
+            key,
+            format!(
+                "{} is an address of this machine; the port will be any free one",
+                address.ip()
+            ),
+        ),
         Ok(()) => ENDPOINTS_LISTEN.ok(key, format!("{address} is free")),
         Err(Errno::ADDRINUSE) => ENDPOINTS_LISTEN
             .note(

@@ -25,19 +25,14 @@ const LOGS: u64 = 3;
 pub fn examine(config: &Config) -> Vec<Finding> {
     let mut findings = Vec::new();
     for named in config.named_paths() {
-        match named.purpose {
-            Purpose::Secret => findings.push(secret(&named)),
-            Purpose::Content | Purpose::Module => findings.push(readable(&named)),
-            Purpose::Trust => {
-                let found = readable(&named);
-                let there = found.severity == Severity::Ok;
-                findings.push(found);
-                if there {
-                    findings.extend(changeable(&named));
-                }
-            }
-            Purpose::Written => findings.push(folder(&named)),
-        }
+        let path = json!({"path": named.path});
+        let found = match named.purpose {
+            Purpose::Secret => secret(&named),
+            Purpose::Content | Purpose::Module => readable(&named),
+            Purpose::Trust => trusted(&named),
+            Purpose::Written | Purpose::Folder => folder(&named),
+        };
+        findings.push(found.facts(path));
     }
     findings.extend(room(config));
     findings
@@ -45,10 +40,7 @@ pub fn examine(config: &Config) -> Vec<Finding> {
 
 fn secret(named: &NamedPath) -> Finding {
     match secret_file::check(&named.path) {
-        Ok(()) => FILES_SECRET.ok(
-            &named.key,
-            format!("{}: only its owner may use it", named.path.display()),
-        ),
+        Ok(()) => FILES_SECRET.ok(&named.key, "only its owner may use it"),
         Err(error) => {
             let found = FILES_SECRET
                 .error(&named.key, error.to_string())
@@ -67,7 +59,7 @@ fn secret(named: &NamedPath) -> Finding {
 
 fn readable(named: &NamedPath) -> Finding {
     match named.check() {
-        Ok(()) => FILES_READABLE.ok(&named.key, format!("{}: readable", named.path.display())),
+        Ok(()) => FILES_READABLE.ok(&named.key, "readable"),
         Err(problem) => FILES_READABLE.error(&named.key, without_key(&problem, &named.key)),
     }
 }
@@ -80,9 +72,12 @@ fn without_key(problem: &str, key: &str) -> String {
         .to_owned()
 }
 
-/// Who else may change a file that says who is trusted.
-fn changeable(named: &NamedPath) -> Option<Finding> {
-    let metadata = std::fs::metadata(&named.path).ok()?;
+/// A file that says who is trusted: readable, and who else may change it.
+fn trusted(named: &NamedPath) -> Finding {
+    let found = readable(named);
+    let (Severity::Ok, Ok(metadata)) = (found.severity, std::fs::metadata(&named.path)) else {
+        return found;
+    };
     let mode = metadata.mode() & 0o7777;
     let path = named.path.display();
     let ours = [0, rustix::process::geteuid().as_raw()].contains(&metadata.uid());
@@ -92,12 +87,13 @@ fn changeable(named: &NamedPath) -> Option<Finding> {
         } else {
             "its group"
         };
-        return Some(FILES_TRUSTED.warning(
+        FILES_TRUSTED.warning(
             &named.key,
             format!("{path}: {others} may change who is trusted (mode {mode:04o})"),
-        ));
-    }
-    (!ours).then(|| {
+        )
+    } else if ours {
+        FILES_TRUSTED.ok(&named.key, "readable, and nobody else may change it")
+    } else {
         FILES_TRUSTED.warning(
             &named.key,
             format!(
@@ -105,7 +101,7 @@ fn changeable(named: &NamedPath) -> Option<Finding> {
                 metadata.uid()
             ),
         )
-    })
+    }
 }
 
 /// The folder that something is made in: the path itself where it is one already.
@@ -143,7 +139,7 @@ fn folder(named: &NamedPath) -> Finding {
             )
             .remedy("have the file owned by the user who runs the process");
     }
-    FILES_FOLDER.ok(&named.key, format!("{}: writable", folder.display()))
+    FILES_FOLDER.ok(&named.key, format!("{} is writable", folder.display()))
 }
 
 /// What grows, where, and how large the configuration lets it become, in bytes.

@@ -1,9 +1,11 @@
 //! The cryptographic module, the mode, and what can be claimed.
 
-use super::catalogue::{FIPS_ADVISORY, FIPS_CLAIM, FIPS_EXCEPTION, FIPS_MODE, FIPS_MODULE};
+use super::catalogue::{
+    FIPS_ADVISORY, FIPS_CLAIM, FIPS_EXCEPTION, FIPS_MODE, FIPS_MODULE, FIPS_TOKEN,
+};
 use super::finding::Finding;
 use super::service::Running;
-use crate::config::Config;
+use crate::config::{Config, EngineConfig};
 use crate::evidence::status::FipsStatus;
 use fips::claim::Level;
 use fips::policy::Mode;
@@ -25,7 +27,11 @@ pub fn examine(
             findings.push(FIPS_EXCEPTION.note(exception.0.name(), exception.0.permits()));
         }
     }
-    findings.push(claim(running.fips().as_ref().unwrap_or(&own)));
+    findings.push(match running.fips() {
+        Some(status) => claim(&status),
+        None => claim_of_nobody(&own),
+    });
+    findings.extend(config.engine.as_ref().map(token));
     findings.extend(advisories(&own));
     findings
 }
@@ -112,23 +118,67 @@ fn claim(status: &FipsStatus) -> Finding {
     found.facts(facts)
 }
 
-/// Only those of this version; one in what this program uses is worth more than a note.
+/// Nothing is running: what this program is says nothing of what a service does.
+fn claim_of_nobody(own: &FipsStatus) -> Finding {
+    FIPS_CLAIM
+        .note(
+            "",
+            format!(
+                "no service runs that could be asked. This program: {}; {}",
+                own.claim.build.says, own.claim.environment.says
+            ),
+        )
+        .facts(json!({"level": null, "source": own.source}))
+}
+
+fn token(engine: &EngineConfig) -> Finding {
+    match &engine.token.fips_certificate {
+        Some(number) => FIPS_TOKEN.ok(
+            "engine.token",
+            format!("certificate {number}, by the operator's statement"),
+        ),
+        None => FIPS_TOKEN
+            .note(
+                "engine.token",
+                "no certificate is stated: every report calls the token not validated",
+            )
+            .remedy(FIPS_TOKEN.remedy),
+    }
+    .facts(json!({"certificate": engine.token.fips_certificate}))
+}
+
+/// Those of this version: one in what this program uses is a warning; of the others it is enough that they are known.
 fn advisories(own: &FipsStatus) -> Vec<Finding> {
-    let affecting: Vec<_> = own
-        .advisories
-        .iter()
-        .filter(|advisory| advisory.affected)
+    let affecting = || own.advisories.iter().filter(|advisory| advisory.affected);
+    let mut findings: Vec<Finding> = affecting()
+        .filter(|advisory| advisory.used)
         .map(|advisory| {
-            let text = format!("{}: {}", advisory.problem, advisory.why);
-            if advisory.used {
-                FIPS_ADVISORY.warning(&advisory.id, text)
-            } else {
-                FIPS_ADVISORY.note(&advisory.id, format!("not used here. {text}"))
-            }
+            FIPS_ADVISORY.warning(
+                &advisory.id,
+                format!("{}: {}", advisory.problem, advisory.why),
+            )
         })
         .collect();
-    if affecting.is_empty() {
-        return vec![FIPS_ADVISORY.ok("", "none is known for this version")];
+    let unused: Vec<&str> = affecting()
+        .filter(|advisory| !advisory.used)
+        .map(|advisory| advisory.id.as_str())
+        .collect();
+    if !unused.is_empty() {
+        findings.push(
+            FIPS_ADVISORY
+                .note(
+                    "",
+                    format!(
+                        "known for this version, none of it in what this program uses: {}",
+                        unused.join(", ")
+                    ),
+                )
+                .remedy(FIPS_ADVISORY.remedy)
+                .facts(json!({"unused": unused})),
+        );
     }
-    affecting
+    if findings.is_empty() {
+        findings.push(FIPS_ADVISORY.ok("", "none is known for this version"));
+    }
+    findings
 }

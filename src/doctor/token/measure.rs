@@ -177,10 +177,10 @@ fn percentile(sorted: &[Duration], percent: usize) -> Duration {
 fn judge_times(section: &str, padding: Padding, times: &[Duration]) -> Finding {
     let (median, p99) = (percentile(times, 50), percentile(times, 99));
     let text = format!(
-        "{} for half of {} decryptions ({padding}), {} for 99 %",
+        "median {}, 99th percentile {} (decryptions: {}, {padding})",
         milliseconds(median),
-        times.len(),
-        milliseconds(p99)
+        milliseconds(p99),
+        times.len()
     );
     let found = if median > SLOW {
         TOKEN_ROUND_TRIP.warning(section, text)

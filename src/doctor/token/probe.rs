@@ -116,7 +116,7 @@ fn look_at<W: Write>(
             .ok(
                 key,
                 format!(
-                    "the PIN opens the token; {} sessions are open",
+                    "the PIN opens the token; sessions opened: {}",
                     request.token.threads
                 ),
             )
