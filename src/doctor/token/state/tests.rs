@@ -87,9 +87,11 @@ fn of<'a>(findings: &'a [Finding], id: &str) -> &'a Finding {
 
 #[test]
 fn a_token_is_found_by_its_label_and_the_others_are_named() {
-    let (found, slot) = find("t", &inspection(vec![token("a"), token("b")]), "b");
+    let both = inspection(vec![token("a"), token("b")]);
+    let (found, slot) = find("t", &both, "b");
     assert_eq!((found.severity, slot.is_some()), (Severity::Ok, true));
-    let (found, slot) = find("t", &inspection(vec![token("a")]), "b");
+    let other = inspection(vec![token("a")]);
+    let (found, slot) = find("t", &other, "b");
     assert_eq!(found.code.as_deref(), Some("token_not_found"));
     assert!(found.found.contains("\"a\" in slot 7") && slot.is_none());
     let (found, _) = find("t", &inspection(vec![token("a"), token("a")]), "a");
