@@ -320,7 +320,13 @@ mod tests {
     fn the_smallest_number_that_reaches_the_best_rate_is_recommended() {
         let judged = |rates: &[(usize, f64)]| {
             let found = judge_rates("", rates);
-            (found.severity, found.facts["recommended"].as_u64())
+            (
+                found.severity,
+                found
+                    .facts
+                    .pointer("/recommended")
+                    .and_then(serde_json::Value::as_u64),
+            )
         };
         assert_eq!(
             judged(&[(1, 100.0), (2, 190.0), (4, 192.0)]),
