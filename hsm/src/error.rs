@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::{KeyFingerprint, KeyProblem, Padding, SigningKeyName};
+use crate::{KeyFingerprint, KeyLifeProblem, KeyProblem, Padding, SigningKeyName};
 
 /// Who has to act on an [`Error`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -274,6 +274,9 @@ pub enum Error {
     #[error("{0} threads; 1 to 64 are possible")]
     Threads(usize),
 
+    /// A key cannot be copied, sealed or destroyed as asked.
+    #[error(transparent)]
+    Life(#[from] KeyLifeProblem),
     /// The FIPS policy of this process refuses it, or the module is out of service.
     #[error(transparent)]
     Policy(#[from] fips::Error),
@@ -325,6 +328,7 @@ impl Error {
             Self::Pin(PinProblem::Expired) => "pin_expired",
             Self::Module { .. } => "module_refused",
             Self::Threads(_) => "threads",
+            Self::Life(problem) => problem.code(),
             Self::Policy(error) => error.code(),
             Self::Internal(_) => "internal",
         }
@@ -359,6 +363,7 @@ impl Error {
             | Self::File { .. }
             | Self::Pin(_)
             | Self::Module { .. }
+            | Self::Life(_)
             | Self::Policy(_)
             | Self::Threads(_) => ErrorClass::Configuration,
             Self::Internal(_) => ErrorClass::Bug,
@@ -434,6 +439,7 @@ impl Error {
                 PinProblem::NotInitialized => "have the security officer set the user PIN",
                 PinProblem::Expired => "set a new PIN by the vendor's tool",
             },
+            Self::Life(problem) => problem.hint(),
             Self::Module { .. } => "give the absolute path of the vendor's PKCS#11 library",
             Self::Decryption
             | Self::CiphertextLength { .. }

@@ -54,6 +54,7 @@ mod custody;
 mod error;
 mod files;
 mod key;
+mod life;
 mod oaep;
 mod padding;
 pub mod pin;
@@ -67,6 +68,10 @@ pub use custody::{Answer, Capabilities, Custody, Health, Operation};
 pub use error::{Error, ErrorClass, FileProblem, PinProblem, Refusal};
 pub use fips::secret::SecretBytes;
 pub use key::{InvalidFingerprint, KeyAttributes, KeyFingerprint, KeyInfo, KeyProblem};
+pub use life::{
+    AuditValue, AuditedAttribute, Destroyed, KeyAudit, KeyLifeProblem, KeyOrigin, Sealed,
+    TransportKey, WrappedKey,
+};
 pub use padding::{Padding, UnknownPadding};
 pub use signing::{SigningKeyInfo, SigningKeyName, TokenSignature};
 pub use terms::{Lane, Terms};

@@ -8,6 +8,7 @@ mod encryption;
 mod generate;
 mod key_pair;
 mod keys;
+mod life;
 mod login;
 mod mechanisms;
 mod module;
