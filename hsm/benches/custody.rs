@@ -81,15 +81,18 @@ struct Rate {
     processor_us: f64,
 }
 
-/// Processor time of this process' threads, in nanoseconds (Linux: the first number of each schedstat).
+/// Processor time of a thread (Linux: the first number of schedstat, in nanoseconds).
+fn time_of(thread: &Path) -> Fallible<Duration> {
+    let text = fs::read_to_string(thread.join("schedstat"))?;
+    let first = text.split_whitespace().next().ok_or("schedstat is empty")?;
+    Ok(Duration::from_nanos(first.parse()?))
+}
+
+/// Processor time of the threads that this process has.
 fn processor_time() -> Fallible<Duration> {
-    let mut nanoseconds = 0;
-    for task in fs::read_dir("/proc/self/task")? {
-        let text = fs::read_to_string(task?.path().join("schedstat")).unwrap_or_default();
-        let first = text.split_whitespace().next().unwrap_or("0");
-        nanoseconds += first.parse::<u64>()?;
-    }
-    Ok(Duration::from_nanos(nanoseconds))
+    fs::read_dir("/proc/self/task")?
+        .map(|task| time_of(&task?.path()))
+        .sum()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "some thousands of requests")]
@@ -117,25 +120,21 @@ fn null_token() -> Fallible<Vec<Rate>> {
             let running: Vec<_> = (0..callers)
                 .map(|_| {
                     let custody = Arc::clone(&custody);
-                    std::thread::spawn(move || -> Fallible<()> {
+                    std::thread::spawn(move || -> Fallible<Duration> {
                         for _ in 0..each {
                             custody.decrypt(&key, Padding::OaepSha256, &[1; 256])?;
                         }
-                        // Before the thread ends and takes its share of the time along.
-                        std::thread::park();
-                        Ok(())
+                        // A thread that has ended is not among those of the process any more.
+                        time_of(Path::new("/proc/thread-self"))
                     })
                 })
                 .collect();
-            while custody.health().decrypts % (each * callers) as u64 != 0 {
-                std::thread::sleep(Duration::from_millis(1));
+            let mut spent = Duration::ZERO;
+            for thread in running {
+                spent += thread.join().map_err(|_| "a caller ended by a fault")??;
             }
             let elapsed = started.elapsed();
-            let spent = processor_time()?.saturating_sub(processor);
-            for thread in running {
-                thread.thread().unpark();
-                thread.join().map_err(|_| "a caller ended by a fault")??;
-            }
+            spent += processor_time()?.saturating_sub(processor);
             let requests = (each * callers) as f64;
             Ok(Rate {
                 callers,
