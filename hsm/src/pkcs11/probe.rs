@@ -12,7 +12,7 @@ use fips::secret::SecretBytes;
 
 use super::canary::{self, Canary};
 use super::keys::FoundKey;
-use super::mechanisms::{is_listed, means_unsupported};
+use super::mechanisms::is_listed;
 use super::policy;
 use super::raw::{RsaMechanism, Stage};
 use super::worker::Worker;
@@ -114,7 +114,9 @@ fn may_decrypt(worker: &Worker, mechanism: MechanismType) -> bool {
         .get_mechanism_info(worker.slot(), mechanism)
     {
         Ok(info) => info.decrypt(),
-        Err(cryptoki::error::Error::Pkcs11(RvError::MechanismInvalid, _)) => false,
+        Err(cryptoki::error::Error::Pkcs11(rv, function)) => {
+            !Refusal::new(function, rv).means_unsupported()
+        }
         Err(_) => true,
     }
 }
@@ -224,7 +226,7 @@ pub(super) fn run(
                     break;
                 }
                 Outcome::Plain(_) | Outcome::BadPadding => {}
-                Outcome::NotStarted(refusal) if means_unsupported(refusal.rv()) => {}
+                Outcome::NotStarted(refusal) if refusal.means_unsupported() => {}
                 Outcome::NotStarted(refusal) => return Err(Error::Token(refusal)),
                 Outcome::Failed(refusal) => {
                     trouble = Some(refusal);
