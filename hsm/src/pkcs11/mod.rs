@@ -7,6 +7,7 @@ mod counters;
 mod decryption;
 mod discovery;
 mod encryption;
+mod evidence;
 mod gate;
 mod generate;
 mod key_pair;
@@ -28,6 +29,7 @@ mod worker;
 
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -47,6 +49,7 @@ use crate::public_key::PublicKey;
 use crate::token::TokenInfo;
 use crate::{Error, KeyFingerprint, KeyInfo, Terms};
 use counters::{Counters, Known, count};
+use evidence::Budget;
 use login::Credentials;
 use module::Module;
 use queue::Queue;
@@ -161,6 +164,9 @@ impl Pkcs11Custody {
             cache: cache::Cache::default(),
             counters: Counters::new(config.threads),
             recovery: Recovery::default(),
+            numbers: AtomicU64::new(0),
+            canaries: Budget::new(evidence::CANARIES),
+            second_tries: Budget::new(evidence::SECOND_TRIES),
             clock: config.clock,
             module,
         });

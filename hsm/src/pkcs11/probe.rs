@@ -11,6 +11,7 @@ use cryptoki::mechanism::MechanismType;
 use fips::secret::SecretBytes;
 
 use super::canary::{self, Canary};
+use super::evidence::Evidence;
 use super::keys::FoundKey;
 use super::mechanisms::is_listed;
 use super::policy;
@@ -46,6 +47,7 @@ struct Tried {
     way: Way,
     canary: Vec<u8>,
     encrypts: bool,
+    evidence: Evidence,
 }
 
 /// What probing one key showed.
@@ -61,10 +63,10 @@ impl Probe {
         self.tried.iter().find(|tried| tried.padding == padding)
     }
 
-    /// How to remove `padding`, and a ciphertext to which the answer is known.
-    pub(super) fn way(&self, padding: Padding) -> Option<(Way, &[u8])> {
+    /// How to remove `padding`, a ciphertext to which the answer is known, and what is known of later uses.
+    pub(super) fn way(&self, padding: Padding) -> Option<(Way, &[u8], &Evidence)> {
         self.get(padding)
-            .map(|tried| (tried.way, tried.canary.as_slice()))
+            .map(|tried| (tried.way, tried.canary.as_slice(), &tried.evidence))
     }
 
     pub(super) fn is_native(&self, padding: Padding) -> bool {
@@ -222,6 +224,7 @@ pub(super) fn run(
                         way: *way,
                         canary,
                         encrypts: false,
+                        evidence: Evidence::default(),
                     });
                     break;
                 }

@@ -2,6 +2,7 @@
 //!
 //! What it does when the token is in trouble is in [`super::recovery`]; how a bad input is told from that in [`super::decryption`].
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use cryptoki::object::ObjectHandle;
@@ -11,6 +12,7 @@ use fips::secret::SecretBytes;
 use super::cache::{Cache, LoadedKey};
 use super::counters::{Counters, count};
 use super::discovery;
+use super::evidence::Budget;
 use super::keys::{self, FoundKey};
 use super::login::{self, Credentials};
 use super::module::{Module, Pass};
@@ -45,6 +47,10 @@ pub(super) struct Shared {
     pub(super) cache: Cache,
     pub(super) counters: Counters,
     pub(super) recovery: Recovery,
+    /// Numbers the uses of keys in the order in which they begin.
+    pub(super) numbers: AtomicU64,
+    pub(super) canaries: Budget,
+    pub(super) second_tries: Budget,
     pub(super) clock: Arc<dyn Clock>,
     /// Last, so that it is finalised after everything else is gone.
     pub(super) module: Module,
@@ -62,6 +68,11 @@ impl Shared {
         self.place().token
     }
 
+    /// The next number, in the order in which uses of keys begin.
+    pub(super) fn next_number(&self) -> u64 {
+        self.numbers.fetch_add(1, Ordering::SeqCst)
+    }
+
     /// The token did what it was asked to.
     pub(super) fn well(&self) {
         self.recovery.well();
@@ -77,6 +88,8 @@ pub(super) struct Worker {
     pass: Option<Pass>,
     /// The next session is to be logged in anew, whatever the token says of the present login.
     log_in_anew: bool,
+    /// Failures on this session since it was last seen to work.
+    pub(super) unproven: u32,
     shared: Arc<Shared>,
 }
 
@@ -87,6 +100,7 @@ impl Worker {
             open: None,
             pass: None,
             log_in_anew: false,
+            unproven: 0,
             shared,
         };
         worker.inside(|worker| worker.parts().map(drop))?;
@@ -132,6 +146,7 @@ impl Worker {
 
     /// Closes the session, which destroys its objects; the next use opens another one.
     pub(super) fn drop_session(&mut self) {
+        self.unproven = 0;
         self.open = None;
     }
 
