@@ -33,13 +33,11 @@
 //! use hsm::{Custody, Padding};
 //!
 //! # fn main() -> Result<(), hsm::Error> {
+//! let pin = PinSource::File("/etc/pfx-connector/pin".into());
 //! let custody = Pkcs11Custody::open(TokenConfig {
-//!     module: "/usr/lib/softhsm/libsofthsm2.so".into(),
 //!     token_label: Some("custody".into()),
-//!     token_serial: None,
-//!     pin: PinSource::File("/etc/pfx-connector/pin".into()),
 //!     threads: 4,
-//!     allow_extractable_keys: false,
+//!     ..TokenConfig::new("/usr/lib/softhsm/libsofthsm2.so".into(), pin)
 //! })?;
 //! let key = custody.keys()?.remove(0);
 //! let ciphertext = std::fs::read("password.bin").unwrap_or_default();

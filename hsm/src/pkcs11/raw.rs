@@ -144,6 +144,17 @@ impl Functions {
         })
     }
 
+    /// C_CloseSession.
+    pub(super) fn close_session(
+        &self,
+        session: cryptoki_sys::CK_SESSION_HANDLE,
+    ) -> Result<(), Refusal> {
+        const FUNCTION: Function = Function::CloseSession;
+        let call = self.table.C_CloseSession.ok_or(missing(FUNCTION))?;
+        // SAFETY: PKCS#11, C_CloseSession: takes a number; one that is no session is reported by a return value.
+        check(unsafe { call(session) }, FUNCTION)
+    }
+
     /// C_GetTokenInfo.
     pub(super) fn token_info(&self, slot: u64) -> Result<CK_TOKEN_INFO, Refusal> {
         const FUNCTION: Function = Function::GetTokenInfo;
