@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
+use crate::Load;
 use crate::custody::{Health, Operation};
 
 /// More than there are operations.
@@ -24,7 +25,6 @@ pub(super) struct Counters {
     pub(super) bad_inputs: AtomicU64,
     pub(super) token_failures: AtomicU64,
     pub(super) reconnects: AtomicU64,
-    in_flight: AtomicU64,
     needs_restart: AtomicBool,
 }
 
@@ -45,7 +45,6 @@ impl Counters {
             bad_inputs: AtomicU64::new(0),
             token_failures: AtomicU64::new(0),
             reconnects: AtomicU64::new(0),
-            in_flight: AtomicU64::new(0),
             needs_restart: AtomicBool::new(false),
         }
     }
@@ -76,18 +75,6 @@ impl Counters {
         End(busy)
     }
 
-    /// A request was accepted; it is answered when the guard is dropped.
-    pub(super) fn accept(&self) -> impl Drop + use<'_> {
-        struct Answered<'a>(&'a AtomicU64);
-        impl Drop for Answered<'_> {
-            fn drop(&mut self) {
-                self.0.fetch_sub(1, Ordering::Relaxed);
-            }
-        }
-        self.in_flight.fetch_add(1, Ordering::Relaxed);
-        Answered(&self.in_flight)
-    }
-
     pub(super) fn set_needs_restart(&self, needs_restart: bool) {
         self.needs_restart.store(needs_restart, Ordering::Relaxed);
     }
@@ -111,7 +98,9 @@ impl Counters {
             token_failures: get(&self.token_failures),
             reconnects: get(&self.reconnects),
             generation,
-            in_flight: get(&self.in_flight),
+            // The queue knows.
+            in_flight: 0,
+            load: Load::default(),
             oldest_call_ms: oldest.map(|busy| (self.now_ms() + 1).saturating_sub(busy / CODES)),
             oldest_call: oldest.and_then(|busy| {
                 let code = usize::try_from(busy % CODES).ok()?;
@@ -150,14 +139,5 @@ mod tests {
             assert_eq!(counters.health(0).oldest_call, Some(operation));
             drop(call);
         }
-    }
-
-    #[test]
-    fn accepted_requests_are_in_flight_until_answered() {
-        let counters = Counters::new(1);
-        let request = counters.accept();
-        assert_eq!(counters.health(0).in_flight, 1);
-        drop(request);
-        assert_eq!(counters.health(0).in_flight, 0);
     }
 }

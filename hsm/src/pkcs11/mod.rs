@@ -8,6 +8,8 @@ mod encryption;
 mod generate;
 mod key_pair;
 mod keys;
+mod lanes;
+mod limiter;
 mod login;
 mod mechanisms;
 mod module;
@@ -16,15 +18,14 @@ mod probe;
 mod public_objects;
 mod queue;
 mod raw;
+mod requests;
 mod setup;
 mod signing;
 mod softhsm;
 mod worker;
 
-use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::sync_channel;
 use std::thread::JoinHandle;
 
 use fips::secret::SecretBytes;
@@ -33,7 +34,8 @@ pub use generate::GenerateKey;
 pub use setup::{init_token, list_tokens};
 pub use signing::GenerateSigningKey;
 
-use crate::custody::{Answer, Capabilities, Custody, Health, Operation};
+use crate::clock::MonotonicClock;
+use crate::custody::{self, Answer, Capabilities, Custody, Health, Operation};
 use crate::padding::Padding;
 use crate::pin::PinSource;
 use crate::public_key::PublicKey;
@@ -43,12 +45,13 @@ use counters::{Counters, count};
 use login::Credentials;
 use module::Module;
 use queue::Queue;
+use requests::Job;
 use worker::{Shared, Worker};
 
 /// Most threads, and so sessions, of one custody.
 const MAX_THREADS: usize = 64;
 
-/// Requests that wait per thread before a caller has to wait for a place.
+/// Requests that wait in each lane, per thread, before a caller has to wait for a place or is told to come later.
 const QUEUED_PER_THREAD: usize = 16;
 
 /// Keys that are looked up and probed when custody is opened; others at their first use.
@@ -75,9 +78,6 @@ pub struct TokenConfig {
     /// [`KeyInfo::waived`] so that every status can show it.
     pub allow_extractable_keys: bool,
 }
-
-/// What a worker is to do; the number is the worker's.
-type Job = Box<dyn FnOnce(&mut Worker, usize) + Send>;
 
 /// Custody of the keys on one PKCS#11 token.
 ///
@@ -149,7 +149,11 @@ impl Pkcs11Custody {
             }
         }
         let mut custody = Self {
-            queue: Arc::new(Queue::new(config.threads * QUEUED_PER_THREAD)),
+            queue: Arc::new(Queue::new(
+                config.threads,
+                config.threads * QUEUED_PER_THREAD,
+                MonotonicClock::start(),
+            )),
             threads: Vec::with_capacity(config.threads),
             shared,
         };
@@ -157,7 +161,7 @@ impl Pkcs11Custody {
             let queue = Arc::clone(&custody.queue);
             let thread = std::thread::Builder::new()
                 .name(format!("hsm-{index}"))
-                .spawn(move || serve(index, worker, &queue))
+                .spawn(move || requests::serve(index, worker, &queue))
                 .map_err(|_| Error::Internal("a thread could not be started"))?;
             custody.threads.push(thread);
         }
@@ -186,34 +190,23 @@ impl Pkcs11Custody {
         operation: Operation,
         action: impl FnOnce(&mut Worker) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let _accepted = self.shared.counters.accept();
-        let (answer, wait) = sync_channel(1);
-        let job: Job = Box::new(move |worker, index| {
-            let shared = Arc::clone(worker.shared());
-            let busy = shared.counters.begin(index, operation);
-            let result = action(worker);
-            // Before the answer: whoever has it must not see the worker busy with it.
-            drop(busy);
-            // The caller waits; only a panic of its thread could make this fail.
-            let _ = answer.send(result);
-        });
-        if self.queue.push(job).is_err() {
-            return Err(Error::Internal("custody is closed"));
-        }
-        // The sender is dropped without an answer only if the worker panicked.
-        wait.recv()
-            .unwrap_or(Err(Error::Internal("a worker panicked")))
+        self.queue.run(operation, action)
     }
 }
 
-/// The life of a worker thread.
-fn serve(index: usize, mut worker: Worker, queue: &Queue<Job>) {
-    while let Some(job) = queue.pop() {
-        let run = std::panic::catch_unwind(AssertUnwindSafe(|| job(&mut worker, index)));
-        if run.is_err() {
-            tracing::error!(index, "a worker panicked; its session is thrown away");
-            worker.drop_session();
-        }
+/// What a worker does for a decryption.
+fn decryption(
+    key: &KeyFingerprint,
+    padding: Padding,
+    ciphertext: &[u8],
+) -> impl FnOnce(&mut Worker) -> Result<SecretBytes, Error> + Send + 'static {
+    let (key, ciphertext) = (*key, ciphertext.to_vec());
+    move |worker| {
+        let message = worker.with_recovery(|worker| worker.decrypt(&key, padding, &ciphertext))?;
+        let counters = &worker.shared().counters;
+        count(&counters.decrypts);
+        counters.set_needs_restart(false);
+        Ok(message)
     }
 }
 
@@ -237,19 +230,26 @@ impl Custody for Pkcs11Custody {
         key: &KeyFingerprint,
         padding: Padding,
         ciphertext: &[u8],
-        _terms: Terms,
+        terms: Terms,
         answer: Answer,
     ) {
-        let (key, ciphertext) = (*key, ciphertext.to_vec());
-        let result = self.submit(Operation::Decrypt, move |worker| {
-            let message =
-                worker.with_recovery(|worker| worker.decrypt(&key, padding, &ciphertext))?;
-            let counters = &worker.shared().counters;
-            count(&counters.decrypts);
-            counters.set_needs_restart(false);
-            Ok(message)
-        });
-        answer(result);
+        let action = decryption(key, padding, ciphertext);
+        self.queue.begin(Operation::Decrypt, terms, action, answer);
+    }
+
+    /// Without a deadline it waits for a place too.
+    fn decrypt_on(
+        &self,
+        key: &KeyFingerprint,
+        padding: Padding,
+        ciphertext: &[u8],
+        terms: Terms,
+    ) -> Result<SecretBytes, Error> {
+        if terms.within.is_some() {
+            return custody::wait_for_decryption(self, key, padding, ciphertext, terms);
+        }
+        let action = decryption(key, padding, ciphertext);
+        self.queue.run_in(terms.lane, Operation::Decrypt, action)
     }
 
     fn encrypt(
@@ -282,7 +282,13 @@ impl Custody for Pkcs11Custody {
     }
 
     fn health(&self) -> Health {
-        self.shared.counters.health(self.shared.cache.generation())
+        let load = self.queue.load();
+        Health {
+            in_flight: u64::try_from(load.running + load.waiting_interactive + load.waiting_batch)
+                .unwrap_or(u64::MAX),
+            load,
+            ..self.shared.counters.health(self.shared.cache.generation())
+        }
     }
 }
 
