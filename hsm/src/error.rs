@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::{KeyFingerprint, KeyProblem, Padding, SigningKeyName};
+use crate::{KeyFingerprint, KeyLifeProblem, KeyProblem, Padding, SigningKeyName};
 
 /// Who has to act on an [`Error`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -35,6 +35,10 @@ impl Refusal {
         Self { function, rv }
     }
 
+    pub(crate) const fn raw_function(&self) -> cryptoki::context::Function {
+        self.function
+    }
+
     /// The return value.
     #[must_use]
     pub const fn rv(&self) -> cryptoki::error::RvError {
@@ -53,7 +57,9 @@ impl Refusal {
         use cryptoki::error::RvError;
         match self.rv {
             RvError::VendorDefined(code) => format!("CKR_VENDOR_DEFINED({code:#x})"),
-            RvError::UnknownErrorCode(code) => format!("CKR({code:#x})"),
+            RvError::UnknownErrorCode(code) => {
+                later_name(code).map_or_else(|| format!("CKR({code:#x})"), str::to_owned)
+            }
             known => format!("{known:?}")
                 .chars()
                 .fold(String::from("CKR"), |mut name, letter| {
@@ -77,6 +83,24 @@ impl fmt::Debug for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Refusal({self})")
     }
+}
+
+/// The names of return values that cryptoki 0.12 does not know: those of PKCS#11 3.0 to 3.2.
+pub(crate) const fn later_name(code: cryptoki_sys::CK_RV) -> Option<&'static str> {
+    use cryptoki_sys as sys;
+    Some(match code {
+        sys::CKR_AEAD_DECRYPT_FAILED => "CKR_AEAD_DECRYPT_FAILED",
+        sys::CKR_TOKEN_RESOURCE_EXCEEDED => "CKR_TOKEN_RESOURCE_EXCEEDED",
+        sys::CKR_OPERATION_CANCEL_FAILED => "CKR_OPERATION_CANCEL_FAILED",
+        sys::CKR_KEY_EXHAUSTED => "CKR_KEY_EXHAUSTED",
+        sys::CKR_PENDING => "CKR_PENDING",
+        sys::CKR_SESSION_ASYNC_NOT_SUPPORTED => "CKR_SESSION_ASYNC_NOT_SUPPORTED",
+        sys::CKR_SEED_RANDOM_REQUIRED => "CKR_SEED_RANDOM_REQUIRED",
+        sys::CKR_OPERATION_NOT_VALIDATED => "CKR_OPERATION_NOT_VALIDATED",
+        sys::CKR_TOKEN_NOT_INITIALIZED => "CKR_TOKEN_NOT_INITIALIZED",
+        sys::CKR_PARAMETER_SET_NOT_SUPPORTED => "CKR_PARAMETER_SET_NOT_SUPPORTED",
+        _ => return None,
+    })
 }
 
 /// What is wrong with a file that custody relies on.
@@ -119,7 +143,7 @@ pub enum FileProblem {
 }
 
 /// Why a token's PIN was not even tried, or why it failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum PinProblem {
     /// The token says it is wrong. It will not be tried again.
@@ -140,6 +164,20 @@ pub enum PinProblem {
     /// The PIN has expired (CKR_PIN_EXPIRED).
     #[error("it has expired")]
     Expired,
+}
+
+impl PinProblem {
+    /// The stable name, as in [`Error::code`].
+    pub(crate) const fn code(self) -> &'static str {
+        match self {
+            Self::Incorrect => "pin_incorrect",
+            Self::RefusedBefore => "pin_refused_before",
+            Self::FinalTry => "pin_final_try",
+            Self::Locked => "pin_locked",
+            Self::NotInitialized => "pin_not_initialized",
+            Self::Expired => "pin_expired",
+        }
+    }
 }
 
 /// Everything that can go wrong in this crate. No variant holds a secret.
@@ -191,8 +229,8 @@ pub enum Error {
     /// The token is there and has failed its self-test (CKF_ERROR_STATE).
     #[error("the token reports that its self-test failed")]
     TokenErrorState,
-    /// The request could not begin before its deadline. The token was not asked.
-    #[error("the request could not begin before its deadline")]
+    /// There was no answer before the request's deadline. The token was not asked, unless a call to it was running by then.
+    #[error("there was no answer before the deadline")]
     Deadline,
     /// More waits for the token than it can do in the time that the request has. The token was not asked.
     #[error("too much waits for the token")]
@@ -242,6 +280,9 @@ pub enum Error {
     /// The token has a key of this label.
     #[error("the token has a key with the label {0:?} already")]
     LabelInUse(String),
+    /// The token has a private key of this CKA_ID: a second one would take its place on some tokens.
+    #[error("the token has a private key with the identifier {0} already")]
+    IdInUse(String),
     /// The token refuses to generate a key as custody needs it.
     #[error("the token refuses to generate such a key: {0}")]
     Generation(Refusal),
@@ -270,10 +311,16 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// The parameters for C_Initialize cannot be given to the module.
+    #[error("the parameters for C_Initialize {0}")]
+    InitParameters(&'static str),
     /// The configuration asks for no or too many threads.
     #[error("{0} threads; 1 to 64 are possible")]
     Threads(usize),
 
+    /// A key cannot be copied, sealed or destroyed as asked.
+    #[error(transparent)]
+    Life(#[from] KeyLifeProblem),
     /// The FIPS policy of this process refuses it, or the module is out of service.
     #[error(transparent)]
     Policy(#[from] fips::Error),
@@ -313,18 +360,16 @@ impl Error {
             Self::MechanismNotSupported { .. } => "mechanism_not_supported",
             Self::WrongSignature(_) => "wrong_signature",
             Self::LabelInUse(_) => "label_in_use",
+            Self::IdInUse(_) => "id_in_use",
             Self::Generation(_) => "generation_refused",
             Self::GeneratedKeyRefused(_) => "generated_key_refused",
             Self::Initialization(_) => "initialization_refused",
             Self::File { .. } => "file_refused",
-            Self::Pin(PinProblem::Incorrect) => "pin_incorrect",
-            Self::Pin(PinProblem::RefusedBefore) => "pin_refused_before",
-            Self::Pin(PinProblem::FinalTry) => "pin_final_try",
-            Self::Pin(PinProblem::Locked) => "pin_locked",
-            Self::Pin(PinProblem::NotInitialized) => "pin_not_initialized",
-            Self::Pin(PinProblem::Expired) => "pin_expired",
+            Self::Pin(problem) => problem.code(),
             Self::Module { .. } => "module_refused",
+            Self::InitParameters(_) => "init_parameters",
             Self::Threads(_) => "threads",
+            Self::Life(problem) => problem.code(),
             Self::Policy(error) => error.code(),
             Self::Internal(_) => "internal",
         }
@@ -353,13 +398,16 @@ impl Error {
             | Self::MechanismNotSupported { .. }
             | Self::WrongSignature(_)
             | Self::LabelInUse(_)
+            | Self::IdInUse(_)
             | Self::Generation(_)
             | Self::GeneratedKeyRefused(_)
             | Self::Initialization(_)
             | Self::File { .. }
             | Self::Pin(_)
             | Self::Module { .. }
+            | Self::Life(_)
             | Self::Policy(_)
+            | Self::InitParameters(_)
             | Self::Threads(_) => ErrorClass::Configuration,
             Self::Internal(_) => ErrorClass::Bug,
         }
@@ -404,6 +452,7 @@ impl Error {
                  signing key, and have the token looked at if that fails too"
             }
             Self::LabelInUse(_) => "choose another label, or destroy the old key first",
+            Self::IdInUse(_) => "leave the identifier out, or choose one that no key has",
             Self::Generation(_) | Self::GeneratedKeyRefused(_) => {
                 "check what the token allows: modulus length, key attributes, free space, write protection"
             }
@@ -434,7 +483,11 @@ impl Error {
                 PinProblem::NotInitialized => "have the security officer set the user PIN",
                 PinProblem::Expired => "set a new PIN by the vendor's tool",
             },
+            Self::Life(problem) => problem.hint(),
             Self::Module { .. } => "give the absolute path of the vendor's PKCS#11 library",
+            Self::InitParameters(_) => {
+                "give every use of one module in one process the same parameters, as the module's documentation writes them"
+            }
             Self::Decryption
             | Self::CiphertextLength { .. }
             | Self::PlaintextTooLong { .. }

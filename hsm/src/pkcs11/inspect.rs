@@ -75,12 +75,14 @@ pub struct MechanismInfo {
     pub max_key_size: Option<usize>,
 }
 
-/// Loads and initialises the module and asks it what there is. Nobody logs in.
+/// Loads and initialises the module and asks it what there is. Nobody logs in. `init_parameters`: see
+/// [`TokenConfig::init_parameters`](super::TokenConfig::init_parameters).
 ///
 /// # Errors
-/// [`Error::File`] or [`Error::Module`] for the module, [`Error::Token`] if it does not answer.
-pub fn inspect(module: &Path) -> Result<Inspection, Error> {
-    let module = Module::acquire(module)?;
+/// [`Error::File`], [`Error::Module`] or [`Error::InitParameters`] for the module, [`Error::Token`] if it does not answer.
+pub fn inspect(module: &Path, init_parameters: Option<&str>) -> Result<Inspection, Error> {
+    let module = Module::acquire(module, init_parameters)?;
+    let _pass = module.enter();
     let context = module.context();
     let library = context
         .get_library_info()

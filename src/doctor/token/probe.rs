@@ -82,7 +82,10 @@ fn look_at<W: Write>(
     let readable = pin.is_readable();
     teller.tell(pin.found)?;
     teller.step(Step::Load)?;
-    let inspection = match hsm::pkcs11::inspect(&request.token.module) {
+    let inspection = match hsm::pkcs11::inspect(
+        &request.token.module,
+        request.token.init_parameters.as_deref(),
+    ) {
         Ok(inspection) => inspection,
         Err(error) => {
             teller.tell(words::of_error(TOKEN_MODULE_LOADS, key, &error))?;
@@ -99,6 +102,7 @@ fn look_at<W: Write>(
     let flags = token.flags;
     teller.tell(state::mechanisms(key, slot, request.for_custody))?;
     teller.tell_all(state::flags(key, token))?;
+    teller.tell(state::quirks(key, token, request.token.threads))?;
     if let Some(why) = why_no_login(request, readable, flags) {
         teller.tell(TOKEN_LOGIN.note(key, why))?;
         return Ok(None);
@@ -238,14 +242,7 @@ mod tests {
     fn request(login: bool, pin: PinSource) -> ProbeRequest {
         ProbeRequest {
             key: "engine.token".to_owned(),
-            token: TokenConfig {
-                module: "/none".into(),
-                token_label: None,
-                token_serial: None,
-                pin,
-                threads: 1,
-                allow_extractable_keys: false,
-            },
+            token: TokenConfig::new("/none".into(), pin),
             for_custody: true,
             login,
             measure: true,

@@ -204,3 +204,24 @@ fn a_token_that_decrypts_nothing_is_an_error_and_one_that_does_little_a_note() {
     // Without a key nothing was tried.
     assert_eq!(capabilities("t", &[], &seen(&[]), true), []);
 }
+
+#[test]
+fn what_is_known_about_a_token_is_told_with_its_basis() {
+    let mut known = token("a");
+    known.model = "SoftHSM v2".to_owned();
+    known.manufacturer = "SoftHSM project".to_owned();
+    known.library_description = "Implementation of PKCS11".to_owned();
+    known.library_manufacturer = "SoftHSM".to_owned();
+    assert_eq!(quirks("t", &known, 4).severity, Severity::Ok);
+    let unknown = quirks("t", &token("a"), 4);
+    assert_eq!(unknown.severity, Severity::Note);
+    assert!(unknown.found.contains("nothing is known"));
+    let mut few = token("a");
+    few.manufacturer = "Yubico (www.yubico.com)".to_owned();
+    few.model = "YubiHSM".to_owned();
+    few.library_description = "YubiHSM PKCS#11 Library".to_owned();
+    let found = quirks("t", &few, 64);
+    assert_eq!(found.severity, Severity::Warning, "{}", found.found);
+    assert!(found.found.contains("documentation"));
+    assert_eq!(quirks("t", &few, 2).severity, Severity::Note);
+}
