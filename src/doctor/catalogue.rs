@@ -192,6 +192,9 @@ checks! {
     TOKEN_MECHANISMS, Token, "token.mechanisms",
         "The mechanisms that the token lists. What really works is tried with the key: see `token.decryption` and `token.encryption`.",
         "have CKM_RSA_PKCS_OAEP (or CKM_RSA_X_509) switched on at the token";
+    TOKEN_QUIRKS, Token, "token.quirks",
+        "What is known about this kind of token before it is tried, and how: by trying it, or from its documentation alone.",
+        "`--json` shows all of it in `facts`; what is found by trying wins over it";
     TOKEN_PIN_SOURCE, Token, "token.pin-source",
         "Where the PIN comes from, and whether it can be read there.",
         "put the PIN into a file that only its owner can read (mode 0600 or 0400), or into a systemd credential";

@@ -88,6 +88,7 @@ fn of_a_healthy_configuration_nothing_fails_and_everything_was_looked_at() {
         "token.module-loads",
         "token.found",
         "token.state",
+        "token.quirks",
         "token.mechanisms",
         "token.pin-source",
         "token.pin-tries",

@@ -102,6 +102,7 @@ fn look_at<W: Write>(
     let flags = token.flags;
     teller.tell(state::mechanisms(key, slot, request.for_custody))?;
     teller.tell_all(state::flags(key, token))?;
+    teller.tell(state::quirks(key, token, request.token.threads))?;
     if let Some(why) = why_no_login(request, readable, flags) {
         teller.tell(TOKEN_LOGIN.note(key, why))?;
         return Ok(None);

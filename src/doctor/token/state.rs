@@ -3,10 +3,11 @@
 use super::words::key_name;
 use crate::doctor::catalogue::{
     TOKEN_DECRYPTION, TOKEN_ENCRYPTION, TOKEN_FOUND, TOKEN_KEY, TOKEN_KEY_COPIES, TOKEN_KEY_ORIGIN,
-    TOKEN_MECHANISMS, TOKEN_MODULE_LOADS, TOKEN_PIN_TRIES, TOKEN_STATE,
+    TOKEN_MECHANISMS, TOKEN_MODULE_LOADS, TOKEN_PIN_TRIES, TOKEN_QUIRKS, TOKEN_STATE,
 };
 use crate::doctor::finding::Finding;
 use fips::policy::{Exception, Mode};
+use hsm::pkcs11::quirks::{self, Basis};
 use hsm::pkcs11::{Inspection, Slot};
 use hsm::{Capabilities, KeyInfo, KeyProblem, Padding, TokenFlags, TokenInfo};
 use serde_json::json;
@@ -205,6 +206,48 @@ pub(super) fn flags(key: &str, token: &TokenInfo) -> Vec<Finding> {
         TOKEN_PIN_TRIES.ok(key, "the PIN is set, and has all its tries")
     };
     vec![state, tries.facts(json!({"flags": flags}))]
+}
+
+/// What is known about this kind of token.
+pub(super) fn quirks(key: &str, token: &TokenInfo, threads: usize) -> Finding {
+    let known = quirks::of(token);
+    let mut text = match known.basis {
+        Basis::Tried(version) => format!("{}, tried in version {version}", known.name),
+        Basis::Documentation(_) => {
+            format!(
+                "{}, from its documentation: nothing of it was tried",
+                known.name
+            )
+        }
+        Basis::Unknown => {
+            "nothing is known about this kind of token: what it does is found by trying".to_owned()
+        }
+    };
+    for note in known.notes {
+        text.push_str("; ");
+        text.push_str(note);
+    }
+    let most = known
+        .sessions_max
+        .and_then(|most| usize::try_from(most).ok());
+    let found = match (most, known.basis) {
+        // One more is opened while a key is generated.
+        (Some(most), _) if threads >= most => TOKEN_QUIRKS
+            .warning(
+                key,
+                format!(
+                    "{text}; {threads} threads are configured, and it has {most} sessions in all"
+                ),
+            )
+            .remedy(format!(
+                "`threads = {}` at most",
+                most.saturating_sub(1).max(1)
+            )),
+        (_, Basis::Tried(_)) => TOKEN_QUIRKS.ok(key, text),
+        (_, Basis::Documentation(_)) => TOKEN_QUIRKS.note(key, text).remedy(TOKEN_QUIRKS.remedy),
+        (_, Basis::Unknown) => TOKEN_QUIRKS.note(key, text),
+    };
+    found.facts(json!({"quirks": known}))
 }
 
 /// The keys, what they may do, where they are from, and where else they are.

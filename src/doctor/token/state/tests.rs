@@ -102,37 +102,25 @@ fn a_token_is_found_by_its_label_and_the_others_are_named() {
 
 #[test]
 fn every_flag_of_the_pin_has_its_finding() {
-    let cases: [(fn(&mut TokenFlags), Severity, Option<&str>); 6] = [
-        (|_| {}, Severity::Ok, None),
-        (
-            |f| f.user_pin_count_low = true,
-            Severity::Warning,
-            Some("pin_count_low"),
-        ),
-        (
-            |f| f.user_pin_final_try = true,
-            Severity::Error,
-            Some("pin_final_try"),
-        ),
-        (
-            |f| f.user_pin_locked = true,
-            Severity::Error,
-            Some("pin_locked"),
-        ),
-        (
-            |f| f.user_pin_initialized = false,
-            Severity::Error,
-            Some("pin_not_initialized"),
-        ),
-        (|f| f.login_required = false, Severity::Warning, None),
-    ];
-    for (change, severity, code) in cases {
+    fn judged(change: impl FnOnce(&mut TokenFlags)) -> (Severity, Option<String>) {
         let mut token = token("a");
         change(&mut token.flags);
         let found = flags("t", &token);
         let tries = of(&found, "token.pin-tries");
-        assert_eq!((tries.severity, tries.code.as_deref()), (severity, code));
+        (tries.severity, tries.code.clone())
     }
+    let is = |severity, code: &str| (severity, Some(code.to_owned()));
+    assert_eq!(judged(|_| {}), (Severity::Ok, None));
+    let count_low = judged(|flags| flags.user_pin_count_low = true);
+    assert_eq!(count_low, is(Severity::Warning, "pin_count_low"));
+    let final_try = judged(|flags| flags.user_pin_final_try = true);
+    assert_eq!(final_try, is(Severity::Error, "pin_final_try"));
+    let locked = judged(|flags| flags.user_pin_locked = true);
+    assert_eq!(locked, is(Severity::Error, "pin_locked"));
+    let no_pin = judged(|flags| flags.user_pin_initialized = false);
+    assert_eq!(no_pin, is(Severity::Error, "pin_not_initialized"));
+    let no_login = judged(|flags| flags.login_required = false);
+    assert_eq!(no_login, (Severity::Warning, None));
     let mut broken = token("a");
     broken.flags.error_state = true;
     assert_eq!(
@@ -215,4 +203,25 @@ fn a_token_that_decrypts_nothing_is_an_error_and_one_that_does_little_a_note() {
     assert_eq!(severity(&seen(&Padding::ALL)), Severity::Ok);
     // Without a key nothing was tried.
     assert_eq!(capabilities("t", &[], &seen(&[]), true), []);
+}
+
+#[test]
+fn what_is_known_about_a_token_is_told_with_its_basis() {
+    let mut known = token("a");
+    known.model = "SoftHSM v2".to_owned();
+    known.manufacturer = "SoftHSM project".to_owned();
+    known.library_description = "Implementation of PKCS11".to_owned();
+    known.library_manufacturer = "SoftHSM".to_owned();
+    assert_eq!(quirks("t", &known, 4).severity, Severity::Ok);
+    let unknown = quirks("t", &token("a"), 4);
+    assert_eq!(unknown.severity, Severity::Note);
+    assert!(unknown.found.contains("nothing is known"));
+    let mut few = token("a");
+    few.manufacturer = "Yubico (www.yubico.com)".to_owned();
+    few.model = "YubiHSM".to_owned();
+    few.library_description = "YubiHSM PKCS#11 Library".to_owned();
+    let found = quirks("t", &few, 64);
+    assert_eq!(found.severity, Severity::Warning, "{}", found.found);
+    assert!(found.found.contains("documentation"));
+    assert_eq!(quirks("t", &few, 2).severity, Severity::Note);
 }
