@@ -320,11 +320,13 @@ impl Worker {
         matching.sort_by_key(|key| key.info.problems.len());
         let Some(key) = matching.into_iter().next() else {
             // A key that was never here is the caller's mistake, but only if the token shows everything else it had.
-            return Err(missing
-                .first()
-                .map_or(Error::UnknownKey(*fingerprint), |missing| {
-                    Error::KeyVanished(*missing)
-                }));
+            return Err(match missing.first() {
+                _ if missing.contains(fingerprint) || shared.cache.is_gone(fingerprint) => {
+                    Error::KeyVanished(*fingerprint)
+                }
+                Some(missing) => Error::KeyVanished(*missing),
+                None => Error::UnknownKey(*fingerprint),
+            });
         };
         if !key.info.is_usable() {
             return Err(Error::KeyRefused {
