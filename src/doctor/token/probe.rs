@@ -239,6 +239,12 @@ fn pin_source(key: &str, source: &PinSource) -> Pin {
                 is_readable: false,
             };
         }
+        PinSource::AtTheToken => {
+            return Pin {
+                found: TOKEN_PIN_SOURCE.ok(key, "the token asks for it itself"),
+                is_readable: false,
+            };
+        }
     };
     match source.read() {
         Ok(_) => Pin {
