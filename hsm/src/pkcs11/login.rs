@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
 
 use cryptoki::context::Function;
@@ -56,6 +57,8 @@ pub(super) struct Credentials {
     source: PinSource,
     /// Kept only if the source cannot be asked twice.
     kept: Option<Pin>,
+    /// Logins that were needed.
+    logins: AtomicU64,
 }
 
 impl Credentials {
@@ -67,7 +70,16 @@ impl Credentials {
         } else {
             Some(source.read()?)
         };
-        Ok(Self { source, kept })
+        Ok(Self {
+            source,
+            kept,
+            logins: AtomicU64::new(0),
+        })
+    }
+
+    /// How often somebody had to log in: when it has changed, the login was gone in between.
+    pub(super) fn logins(&self) -> u64 {
+        self.logins.load(Ordering::SeqCst)
     }
 
     fn with_pin<T>(&self, action: impl FnOnce(&Pin) -> Result<T, Error>) -> Result<T, Error> {
@@ -86,6 +98,28 @@ fn is_user(session: &Session, module: &Module) -> Result<bool, Error> {
         info.session_state(),
         SessionState::RoUser | SessionState::RwUser
     ))
+}
+
+/// Checks, after objects were looked for, that the user was logged in all the time since [`Credentials::logins`] was `before`: a
+/// token shows private keys to nobody else, and says CKR_OK all the same. Where it wants no login there is nothing to check.
+///
+/// # Errors
+/// [`Error::Token`] if the login is gone, or the token does not answer.
+pub(super) fn still_there(
+    module: &Module,
+    session: &Session,
+    credentials: &Credentials,
+    before: u64,
+    login_required: bool,
+) -> Result<(), Error> {
+    // In this order: the other one misses a login that was lost and renewed in between.
+    if !login_required || (is_user(session, module)? && credentials.logins() == before) {
+        return Ok(());
+    }
+    Err(Error::Token(Refusal::new(
+        Function::FindObjects,
+        RvError::UserNotLoggedIn,
+    )))
 }
 
 /// Makes sure that the user is logged in to the token of `session`.
@@ -125,6 +159,8 @@ pub(super) fn ensure(
         return Err(Error::Pin(problem));
     }
     let token: TokenId = (module.path().to_owned(), serial.to_owned());
+    // Before the attempt, so that nobody can see the login without its having been counted.
+    credentials.logins.fetch_add(1, Ordering::SeqCst);
     credentials.with_pin(|pin| attempt(module, slot, session, token, pin))
 }
 
@@ -163,7 +199,10 @@ fn attempt(
                 }
                 other => return Err(Error::Token(Refusal::new(Function::Login, other))),
             };
-            refused(|map| map.insert(token, hash));
+            // A token that is locked or has no PIN has not judged this one; its flags keep the next attempt back.
+            if !matches!(problem, PinProblem::Locked | PinProblem::NotInitialized) {
+                refused(|map| map.insert(token, hash));
+            }
             Err(Error::Pin(problem))
         }
         Err(other) => Err(module.error(other)),

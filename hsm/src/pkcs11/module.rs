@@ -7,9 +7,9 @@
 //! A process must not fork after this: children of an initialised library share or break its state. Start other programs
 //! before, or by spawning them (exec).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Function, Pkcs11};
 use cryptoki::error::RvError;
@@ -20,6 +20,13 @@ use crate::error::Refusal;
 use crate::{Error, files};
 
 static MODULES: Mutex<BTreeMap<PathBuf, Entry>> = Mutex::new(BTreeMap::new());
+
+/// Modules whose C_Finalize failed: they are still initialised, and that is ours to end.
+static UNFINISHED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+
+fn unfinished() -> MutexGuard<'static, BTreeSet<PathBuf>> {
+    UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 struct Entry {
     loaded: Arc<Loaded>,
@@ -90,6 +97,12 @@ impl Loaded {
         let context = Pkcs11::new(path).map_err(|error| into_error(error, path))?;
         let functions = Functions::load(path)?;
         let arguments = CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK);
+        if unfinished().remove(path)
+            && let Err(error) = context.clone().finalize()
+        {
+            // Whether it is initialised shows in a moment.
+            tracing::warn!(module = %path.display(), %error, "C_Finalize failed again");
+        }
         let initialised_here = match context.initialize(arguments) {
             Ok(()) => true,
             Err(cryptoki::error::Error::Pkcs11(
@@ -122,6 +135,7 @@ impl Drop for Module {
             && let Err(error) = self.loaded.context.clone().finalize()
         {
             tracing::warn!(module = %self.path.display(), %error, "C_Finalize failed");
+            unfinished().insert(self.path.clone());
         }
     }
 }

@@ -167,8 +167,27 @@ impl Worker {
 
     /// Every private RSA key on the token.
     pub(super) fn scan(&mut self) -> Result<Vec<FoundKey>, Error> {
+        self.while_logged_in(|shared, session| {
+            keys::scan(&shared.module, session, shared.allow_extractable)
+        })
+    }
+
+    /// Looks for objects on the token; fails if the user was not logged in all the time, because the token hides them then.
+    pub(super) fn while_logged_in<T>(
+        &mut self,
+        look: impl FnOnce(&Shared, &Session) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         let (shared, open) = self.parts()?;
-        keys::scan(&shared.module, &open.session, shared.allow_extractable)
+        let logins = shared.credentials.logins();
+        let found = look(shared, &open.session)?;
+        login::still_there(
+            &shared.module,
+            &open.session,
+            &shared.credentials,
+            logins,
+            shared.token.flags.login_required,
+        )?;
+        Ok(found)
     }
 
     /// What is known about every key. A token that had keys and shows none is in trouble, not empty.
@@ -266,7 +285,16 @@ impl Worker {
             Outcome::Failed(refusal) => refusal,
         };
         if self.canary_decrypts(&key, padding) {
-            return Err(Error::Decryption);
+            // The token is well now, but was it then? One more try: trouble that lasts for one call is no bad ciphertext.
+            return match probe::decrypt(self, &reference, padding, way, ciphertext)? {
+                Outcome::Plain(message) => Ok(message),
+                Outcome::BadPadding => Err(Error::Decryption),
+                // A module says the same of the same bad ciphertext.
+                Outcome::Failed(again) if again.rv() == refusal.rv() => Err(Error::Decryption),
+                Outcome::Failed(refusal) | Outcome::NotStarted(refusal) => {
+                    Err(Error::Token(refusal))
+                }
+            };
         }
         // The session itself may be what is broken: some modules leave it in an operation that nothing ends. If a new one
         // works, the request gets a second chance there, and one more canary judges it.
