@@ -28,7 +28,7 @@ pub struct ChaosModule {
     advance: extern "C" fn(u64) -> u64,
     end_faults: extern "C" fn(),
     wait_for_hang: extern "C" fn(u64) -> u8,
-    end_hangs: extern "C" fn(),
+    replace_process: extern "C" fn(),
 }
 
 /// What the module says of itself.
@@ -80,8 +80,8 @@ impl ChaosModule {
                 wait_for_hang: std::mem::transmute::<*mut c_void, extern "C" fn(u64) -> u8>(
                     symbol("chaos_wait_for_hang"),
                 ),
-                end_hangs: std::mem::transmute::<*mut c_void, extern "C" fn()>(symbol(
-                    "chaos_end_hangs",
+                replace_process: std::mem::transmute::<*mut c_void, extern "C" fn()>(symbol(
+                    "chaos_replace_process",
                 )),
             }
         }
@@ -126,7 +126,7 @@ impl ChaosModule {
         (self.wait_for_hang)(real_ms) == 1
     }
 
-    pub fn end_hangs(&self) {
-        (self.end_hangs)();
+    pub fn replace_process(&self) {
+        (self.replace_process)();
     }
 }
