@@ -220,13 +220,12 @@ impl TestToken {
     }
 
     pub fn config(&self) -> TokenConfig {
+        let pin = PinSource::File(self.pin_file.clone());
         TokenConfig {
-            module: self.module.path.clone(),
             token_label: Some(self.info.label.clone()),
             token_serial: Some(self.info.serial.clone()),
-            pin: PinSource::File(self.pin_file.clone()),
             threads: 2,
-            allow_extractable_keys: false,
+            ..TokenConfig::new(self.module.path.clone(), pin)
         }
     }
 
