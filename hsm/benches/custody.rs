@@ -103,12 +103,9 @@ fn null_token() -> Fallible<Vec<Rate>> {
     let pin = folder.path().join("pin");
     write_pin(&pin, "any");
     let custody = Arc::new(Pkcs11Custody::open_probed_by_token(TokenConfig {
-        module: example("null_pkcs11"),
         token_label: Some("null".into()),
-        token_serial: None,
-        pin: PinSource::File(pin),
         threads: THREADS,
-        allow_extractable_keys: false,
+        ..TokenConfig::new(example("null_pkcs11"), PinSource::File(pin))
     })?);
     let key = custody.keys()?.first().ok_or("no key")?.fingerprint;
     CALLERS

@@ -229,8 +229,8 @@ pub enum Error {
     /// The token is there and has failed its self-test (CKF_ERROR_STATE).
     #[error("the token reports that its self-test failed")]
     TokenErrorState,
-    /// The request could not begin before its deadline. The token was not asked.
-    #[error("the request could not begin before its deadline")]
+    /// There was no answer before the request's deadline. The token was not asked, unless a call to it was running by then.
+    #[error("there was no answer before the deadline")]
     Deadline,
     /// More waits for the token than it can do in the time that the request has. The token was not asked.
     #[error("too much waits for the token")]

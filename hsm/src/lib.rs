@@ -53,6 +53,7 @@ mod error;
 mod files;
 mod key;
 mod life;
+mod load;
 mod oaep;
 mod padding;
 pub mod pin;
@@ -70,6 +71,7 @@ pub use life::{
     AuditValue, AuditedAttribute, Destroyed, KeyAudit, KeyLifeProblem, KeyOrigin, Sealed,
     TransportKey, WrappedKey,
 };
+pub use load::{Load, Times};
 pub use padding::{Padding, UnknownPadding};
 pub use signing::{SigningKeyInfo, SigningKeyName, TokenSignature};
 pub use terms::{Lane, Terms};

@@ -12,7 +12,9 @@ mod gate;
 mod generate;
 mod key_pair;
 mod keys;
+mod lanes;
 mod life;
+mod limiter;
 mod login;
 mod mechanisms;
 mod module;
@@ -22,18 +24,18 @@ mod public_objects;
 mod queue;
 mod raw;
 mod recovery;
+mod requests;
 mod session;
 mod setup;
 mod signing;
 mod softhsm;
 mod worker;
 
-use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
-use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use fips::secret::SecretBytes;
 
@@ -43,7 +45,7 @@ pub use setup::{init_token, list_tokens};
 pub use signing::GenerateSigningKey;
 
 use crate::clock::{Clock, MonotonicClock};
-use crate::custody::{Answer, Capabilities, Custody, Health, Operation};
+use crate::custody::{self, Answer, Capabilities, Custody, Health, Operation};
 use crate::padding::Padding;
 use crate::pin::PinSource;
 use crate::public_key::PublicKey;
@@ -55,12 +57,13 @@ use login::Credentials;
 use module::Module;
 use queue::Queue;
 use recovery::Recovery;
+use requests::Job;
 use worker::{Place, Shared, Worker};
 
 /// Most threads, and so sessions, of one custody.
 const MAX_THREADS: usize = 64;
 
-/// Requests that wait per thread before a caller has to wait for a place.
+/// Requests that wait in each lane, per thread, before a caller has to wait for a place or is told to come later.
 const QUEUED_PER_THREAD: usize = 16;
 
 /// Keys that are looked up and probed when custody is opened; others at their first use.
@@ -105,9 +108,6 @@ impl TokenConfig {
         }
     }
 }
-
-/// What a worker is to do; the number is the worker's.
-type Job = Box<dyn FnOnce(&mut Worker, usize) + Send>;
 
 /// Custody of the keys on one PKCS#11 token.
 ///
@@ -190,7 +190,11 @@ impl Pkcs11Custody {
             })?;
         }
         let mut custody = Self {
-            queue: Arc::new(Queue::new(config.threads * QUEUED_PER_THREAD)),
+            queue: Arc::new(Queue::new(
+                config.threads,
+                config.threads * QUEUED_PER_THREAD,
+                Arc::clone(&shared.clock),
+            )),
             threads: Vec::with_capacity(config.threads),
             shared,
         };
@@ -198,7 +202,7 @@ impl Pkcs11Custody {
             let queue = Arc::clone(&custody.queue);
             let thread = std::thread::Builder::new()
                 .name(format!("hsm-{index}"))
-                .spawn(move || serve(index, worker, &queue))
+                .spawn(move || requests::serve(index, worker, &queue))
                 .map_err(|_| Error::Internal("a thread could not be started"))?;
             custody.threads.push(thread);
         }
@@ -221,41 +225,37 @@ impl Pkcs11Custody {
         })
     }
 
+    /// When a request on these terms has to be answered, by custody's clock.
+    fn deadline(&self, terms: Terms) -> Option<Duration> {
+        let within = terms.within?;
+        Some(self.shared.clock.now().saturating_add(within))
+    }
+
     /// Hands `action` to a worker and waits for its answer.
     fn submit<T: Send + 'static>(
         &self,
         operation: Operation,
         action: impl FnOnce(&mut Worker) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let _accepted = self.shared.counters.accept();
-        let (answer, wait) = sync_channel(1);
-        let job: Job = Box::new(move |worker, index| {
-            let shared = Arc::clone(worker.shared());
-            let busy = shared.counters.begin(index, operation);
-            let result = action(worker);
-            // Before the answer: whoever has it must not see the worker busy with it.
-            drop(busy);
-            // The caller waits; only a panic of its thread could make this fail.
-            let _ = answer.send(result);
-        });
-        if self.queue.push(job).is_err() {
-            return Err(Error::Internal("custody is closed"));
-        }
-        // The sender is dropped without an answer only if the worker panicked.
-        wait.recv()
-            .unwrap_or(Err(Error::Internal("a worker panicked")))
+        self.queue.run(operation, action)
     }
 }
 
-/// The life of a worker thread.
-fn serve(index: usize, mut worker: Worker, queue: &Queue<Job>) {
-    while let Some(job) = queue.pop() {
-        let run = std::panic::catch_unwind(AssertUnwindSafe(|| job(&mut worker, index)));
-        if run.is_err() {
-            tracing::error!(index, "a worker panicked; its session is thrown away");
-            worker.leave();
-            worker.drop_session();
-        }
+/// What a worker does for a decryption.
+fn decryption(
+    key: &KeyFingerprint,
+    padding: Padding,
+    ciphertext: &[u8],
+    deadline: Option<Duration>,
+) -> impl FnOnce(&mut Worker) -> Result<SecretBytes, Error> + Send + 'static {
+    let (key, ciphertext) = (*key, ciphertext.to_vec());
+    move |worker| {
+        let message = worker.with_recovery(deadline, |worker| {
+            worker.decrypt(&key, padding, &ciphertext)
+        })?;
+        count(&worker.shared().counters.decrypts);
+        worker.shared().well();
+        Ok(message)
     }
 }
 
@@ -282,18 +282,23 @@ impl Custody for Pkcs11Custody {
         terms: Terms,
         answer: Answer,
     ) {
-        let (key, ciphertext) = (*key, ciphertext.to_vec());
-        let now = self.shared.clock.now();
-        let deadline = terms.within.map(|within| now.saturating_add(within));
-        let result = self.submit(Operation::Decrypt, move |worker| {
-            let message = worker.with_recovery(deadline, |worker| {
-                worker.decrypt(&key, padding, &ciphertext)
-            })?;
-            count(&worker.shared().counters.decrypts);
-            worker.shared().well();
-            Ok(message)
-        });
-        answer(result);
+        let action = decryption(key, padding, ciphertext, self.deadline(terms));
+        self.queue.begin(Operation::Decrypt, terms, action, answer);
+    }
+
+    /// Without a deadline it waits for a place too.
+    fn decrypt_on(
+        &self,
+        key: &KeyFingerprint,
+        padding: Padding,
+        ciphertext: &[u8],
+        terms: Terms,
+    ) -> Result<SecretBytes, Error> {
+        if terms.within.is_some() {
+            return custody::wait_for_decryption(self, key, padding, ciphertext, terms);
+        }
+        let action = decryption(key, padding, ciphertext, None);
+        self.queue.run_in(terms.lane, Operation::Decrypt, action)
     }
 
     fn encrypt(
@@ -328,11 +333,18 @@ impl Custody for Pkcs11Custody {
     }
 
     fn health(&self) -> Health {
-        self.shared.counters.health(Known {
+        let load = self.queue.load();
+        let known = Known {
             handles: self.shared.cache.generation(),
             module: self.shared.module.generation(),
             pin_kept: self.shared.credentials.keeps_pin(),
-        })
+        };
+        Health {
+            in_flight: u64::try_from(load.running + load.waiting_interactive + load.waiting_batch)
+                .unwrap_or(u64::MAX),
+            load,
+            ..self.shared.counters.health(known)
+        }
     }
 }
 
