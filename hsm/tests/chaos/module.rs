@@ -9,6 +9,9 @@
 
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::path::Path;
+use std::time::Duration;
+
+use hsm::clock::Clock;
 
 use super::script::Script;
 
@@ -21,7 +24,7 @@ unsafe extern "C" {
 const RTLD_NOW: c_int = 2;
 
 /// The exported functions of hsm/examples/chaos_pkcs11/control.rs.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct ChaosModule {
     set_script: unsafe extern "C" fn(*const u8, usize) -> u8,
     report: unsafe extern "C" fn(*mut u8, usize) -> usize,
@@ -29,6 +32,22 @@ pub struct ChaosModule {
     end_faults: extern "C" fn(),
     wait_for_hang: extern "C" fn(u64) -> u8,
     replace_process: extern "C" fn(),
+}
+
+/// The module's simulated time as custody's clock.
+#[derive(Debug)]
+pub struct SimulatedClock(pub ChaosModule);
+
+impl Clock for SimulatedClock {
+    fn now(&self) -> Duration {
+        Duration::from_millis(self.0.now_ms())
+    }
+
+    fn pause(&self, pause: Duration) {
+        // At least a bit: whoever waits for something looks again.
+        self.0
+            .advance(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX).max(1));
+    }
 }
 
 /// What the module says of itself.

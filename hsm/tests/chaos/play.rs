@@ -1,17 +1,19 @@
 //! One script, from its beginning to the rest after it, and what has to be true of it.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use fips::rsa::PrivateKey;
 use fips::sign::{KeyKind, verify};
 use hsm::pkcs11::GenerateSigningKey;
 use hsm::{
     Custody, Error, ErrorClass, KeyInfo, Padding, SecretBytes, SigningKeyInfo, SigningKeyName,
+    Terms,
 };
 
 use super::generate::Random;
-use super::module::ChaosModule;
-use super::script::Script;
+use super::module::{ChaosModule, SimulatedClock};
+use super::script::{Fault, Script};
 use super::service::{Counts, Service, pin_of, put_pin};
 use super::support::{TestToken, chaos_softhsm, encrypt};
 
@@ -19,6 +21,8 @@ const CALLERS: u64 = 3;
 const REQUESTS_EACH: u64 = 4;
 /// What SoftHSM does by itself, and what needs raw RSA.
 const PADDINGS: [Padding; 2] = [Padding::OaepSha1, Padding::OaepSha512];
+/// As the engine gives a request to custody.
+const TERMS: Terms = Terms::within(Duration::from_secs(10));
 const MESSAGE: &[u8] = b"a password";
 
 /// A token and what is asked of it, for all scripts of a process.
@@ -83,6 +87,7 @@ impl Table {
         self.chaos.begin(script);
         let mut config = self.token.config();
         config.threads = 1 + usize::try_from(script.seed % 3).unwrap_or_default();
+        config.clock = Arc::new(SimulatedClock(self.chaos));
         let service = Service::new(self.chaos, &self.token, config, script, &self.counts);
 
         let problems: Vec<String> = std::thread::scope(|scope| {
@@ -111,6 +116,10 @@ impl Table {
         }
         self.rest(&service)?;
         service.close();
+        let hangs = script.events.iter().any(|event| event.fault == Fault::Hang);
+        if !hangs && service.restarts() > 0 {
+            return Err("another process was asked for, although no call hung".to_owned());
+        }
         let report = self.chaos.report();
         if !report.violations.is_empty() {
             return Err(format!("the module was misused: {:?}", report.violations));
@@ -160,8 +169,9 @@ impl Table {
         match kind {
             Kind::Decrypt(index) => {
                 let (padding, ciphertext) = &self.good[index];
+                let key = &self.key.fingerprint;
                 let plain = service
-                    .request(|custody| custody.decrypt(&self.key.fingerprint, *padding, ciphertext))
+                    .request(|custody| custody.decrypt_on(key, *padding, ciphertext, TERMS))
                     .map_err(wrong)?;
                 if plain.expose() != MESSAGE {
                     return Err(wrong("a wrong plaintext".to_owned()));
@@ -175,7 +185,8 @@ impl Table {
                 }
                 service
                     .request(|custody| {
-                        match custody.decrypt(&self.key.fingerprint, *padding, &bad) {
+                        let key = &self.key.fingerprint;
+                        match custody.decrypt_on(key, *padding, &bad, TERMS) {
                             Err(Error::Decryption) => Ok(()),
                             Ok(_) => Err(Error::Internal("a bad ciphertext was decrypted")),
                             Err(error) if error.class() == ErrorClass::BadInput => {

@@ -51,6 +51,8 @@ pub struct Service<'a> {
     /// Whether the script gives the operator something to do.
     has_pin_faults: bool,
     pin: String,
+    /// How often custody asked for another process.
+    restarts: AtomicU64,
     pub counts: &'a Counts,
 }
 
@@ -103,6 +105,7 @@ impl<'a> Service<'a> {
             open: RwLock::new(None),
             has_pin_faults,
             pin: pin_of(script),
+            restarts: AtomicU64::new(0),
             counts,
         }
     }
@@ -126,6 +129,7 @@ impl<'a> Service<'a> {
         if let Some(old) = open.take() {
             if old.hangs_before == HANGS.load(Ordering::SeqCst) {
                 add(&self.counts.restarts_asked);
+                add(&self.restarts);
                 // The engine replaces its custody process then.
                 self.chaos.replace_process();
             } else {
@@ -193,6 +197,11 @@ impl<'a> Service<'a> {
             let suffix = if rotated { ROTATED } else { "" };
             put_pin(self.token, &format!("{}{suffix}", self.pin));
         }
+    }
+
+    /// How often custody asked for another process.
+    pub fn restarts(&self) -> u64 {
+        self.restarts.load(Ordering::Relaxed)
     }
 
     /// Counters of the custody that is open.
