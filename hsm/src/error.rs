@@ -280,6 +280,9 @@ pub enum Error {
     /// The token has a key of this label.
     #[error("the token has a key with the label {0:?} already")]
     LabelInUse(String),
+    /// The token has a private key of this CKA_ID: a second one would take its place on some tokens.
+    #[error("the token has a private key with the identifier {0} already")]
+    IdInUse(String),
     /// The token refuses to generate a key as custody needs it.
     #[error("the token refuses to generate such a key: {0}")]
     Generation(Refusal),
@@ -308,6 +311,9 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// The parameters for C_Initialize cannot be given to the module.
+    #[error("the parameters for C_Initialize {0}")]
+    InitParameters(&'static str),
     /// The configuration asks for no or too many threads.
     #[error("{0} threads; 1 to 64 are possible")]
     Threads(usize),
@@ -354,12 +360,14 @@ impl Error {
             Self::MechanismNotSupported { .. } => "mechanism_not_supported",
             Self::WrongSignature(_) => "wrong_signature",
             Self::LabelInUse(_) => "label_in_use",
+            Self::IdInUse(_) => "id_in_use",
             Self::Generation(_) => "generation_refused",
             Self::GeneratedKeyRefused(_) => "generated_key_refused",
             Self::Initialization(_) => "initialization_refused",
             Self::File { .. } => "file_refused",
             Self::Pin(problem) => problem.code(),
             Self::Module { .. } => "module_refused",
+            Self::InitParameters(_) => "init_parameters",
             Self::Threads(_) => "threads",
             Self::Life(problem) => problem.code(),
             Self::Policy(error) => error.code(),
@@ -390,6 +398,7 @@ impl Error {
             | Self::MechanismNotSupported { .. }
             | Self::WrongSignature(_)
             | Self::LabelInUse(_)
+            | Self::IdInUse(_)
             | Self::Generation(_)
             | Self::GeneratedKeyRefused(_)
             | Self::Initialization(_)
@@ -398,6 +407,7 @@ impl Error {
             | Self::Module { .. }
             | Self::Life(_)
             | Self::Policy(_)
+            | Self::InitParameters(_)
             | Self::Threads(_) => ErrorClass::Configuration,
             Self::Internal(_) => ErrorClass::Bug,
         }
@@ -442,6 +452,7 @@ impl Error {
                  signing key, and have the token looked at if that fails too"
             }
             Self::LabelInUse(_) => "choose another label, or destroy the old key first",
+            Self::IdInUse(_) => "leave the identifier out, or choose one that no key has",
             Self::Generation(_) | Self::GeneratedKeyRefused(_) => {
                 "check what the token allows: modulus length, key attributes, free space, write protection"
             }
@@ -474,6 +485,9 @@ impl Error {
             },
             Self::Life(problem) => problem.hint(),
             Self::Module { .. } => "give the absolute path of the vendor's PKCS#11 library",
+            Self::InitParameters(_) => {
+                "give every use of one module in one process the same parameters, as the module's documentation writes them"
+            }
             Self::Decryption
             | Self::CiphertextLength { .. }
             | Self::PlaintextTooLong { .. }

@@ -1,7 +1,7 @@
 //! `[engine]` and token sections.
 
 use super::{Findings, PinPolicy, files};
-use crate::config::{EngineConfig, EngineException, TokenSection};
+use crate::config::{EngineConfig, EngineException, TokenSection, named};
 use fips::claim::is_certificate_number;
 use std::collections::BTreeSet;
 
@@ -40,21 +40,6 @@ pub(super) fn consistent(section: &EngineConfig, findings: &mut Findings) {
     }
 }
 
-/// The files of the section, its token's aside.
-pub(super) fn files(section: &EngineConfig, findings: &mut Findings) {
-    files::folder_of(&section.socket, "engine.socket", findings);
-    for anchor in &section.device_anchors {
-        files::readable(anchor, "engine.device_anchors", findings);
-    }
-    for importer in &section.importers {
-        files::readable(
-            &importer.public_key,
-            "engine.importers.public_key",
-            findings,
-        );
-    }
-}
-
 /// A token section and its files.
 pub(super) fn token(
     section: &TokenSection,
@@ -63,10 +48,12 @@ pub(super) fn token(
     findings: &mut Findings,
 ) {
     pin(section, path, policy, findings);
-    files::readable(&section.module, &format!("{path}.module"), findings);
-    if let Some(file) = &section.pin_file {
-        files::secret(file, &format!("{path}.pin_file"), findings);
+    if let Some(parameters) = &section.init_parameters
+        && let Err(error) = hsm::pkcs11::check_init_parameters(parameters)
+    {
+        findings.add(format!("`{path}.init_parameters`: {error}"));
     }
+    files::all(&named::token(section, path), findings);
 }
 
 /// Where the PIN comes from.
