@@ -133,7 +133,11 @@ pub fn script(seed: u64, stage: Stage) -> Script {
     let mut random = Random::new(seed);
     let mut script = Script {
         seed,
-        tries: if random.below(3) == 0 { 3 } else { 10 },
+        // A process that was replaced does not know which PIN was refused, and may use up one more of three.
+        tries: match random.below(3) {
+            0 if stage == Stage::InProcess => 3,
+            _ => 10,
+        },
         // Another for each script: custody remembers for the life of the process which one was refused.
         pin: (stage == Stage::InProcess).then(|| format!("pin-of-{seed}")),
         events: Vec::new(),
@@ -162,14 +166,14 @@ pub fn script(seed: u64, stage: Stage) -> Script {
             _ => Fault::Hang,
         };
         script.events.push(Event {
-            when: on_call(&mut random, stage),
+            when: on_call(&mut random),
             fault,
         });
     }
     script
 }
 
-fn on_call(random: &mut Random, stage: Stage) -> When {
+fn on_call(random: &mut Random) -> When {
     let (function, upto, _) = if random.below(2) == 0 {
         let name = *random.of(HOT);
         FUNCTIONS
@@ -179,7 +183,6 @@ fn on_call(random: &mut Random, stage: Stage) -> When {
     } else {
         random.of(FUNCTIONS)
     };
-    let _ = stage;
     When::Call {
         number: 1 + random.below(*upto),
         function: (*function).to_owned(),
@@ -198,7 +201,7 @@ fn event(random: &mut Random, stage: Stage, used: &mut Vec<String>) -> Option<Ev
         if random.below(2) == 0 {
             at(random, stage)
         } else {
-            on_call(random, stage)
+            on_call(random)
         }
     };
     let for_ms = |random: &mut Random| match stage {
@@ -207,7 +210,7 @@ fn event(random: &mut Random, stage: Stage, used: &mut Vec<String>) -> Option<Ev
     };
     let (when, fault) = match random.below(24) {
         0..=8 => {
-            let when = on_call(random, stage);
+            let when = on_call(random);
             let When::Call { function, .. } = &when else {
                 return None;
             };
@@ -258,9 +261,9 @@ fn event(random: &mut Random, stage: Stage, used: &mut Vec<String>) -> Option<Ev
             } else {
                 ms
             };
-            (on_call(random, stage), Fault::Delay { ms })
+            (on_call(random), Fault::Delay { ms })
         }
-        10 => (on_call(random, stage), Fault::Hang),
+        10 => (on_call(random), Fault::Hang),
         11 => {
             let function = *random.of(&["C_Decrypt", "C_Encrypt"]);
             if used.iter().any(|other| other == function) {
