@@ -39,7 +39,6 @@ fn bench(script: &str) -> Bench {
     static TOKEN: OnceLock<TestToken> = OnceLock::new();
     let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let module = chaos_softhsm();
-    // Before custody: it stays loaded from now on.
     let chaos = ChaosModule::load(&module.path);
     let token = TOKEN.get_or_init(|| {
         let token = TestToken::new(module);

@@ -123,10 +123,8 @@ pub(super) fn still_there(
     if !login_required || (is_user(session, module)? && credentials.logins() == before) {
         return Ok(());
     }
-    Err(Error::Token(Refusal::new(
-        Function::FindObjects,
-        RvError::UserNotLoggedIn,
-    )))
+    let refusal = Refusal::new(Function::FindObjects, RvError::UserNotLoggedIn);
+    Err(Error::Token(refusal))
 }
 
 /// A login that may be needed.

@@ -51,7 +51,6 @@ enum Kind {
 impl Table {
     pub fn new() -> Self {
         let module = chaos_softhsm();
-        // Before custody: it stays loaded from now on.
         let chaos = ChaosModule::load(&module.path);
         let token = TestToken::new(module);
         let (custody, key) = token.open_with_key();
