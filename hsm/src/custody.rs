@@ -1,18 +1,21 @@
 //! The seam between the engine and whatever keeps the key.
 
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+
 use fips::secret::SecretBytes;
 use serde::Serialize;
 
-use crate::{Error, KeyFingerprint, KeyInfo, Padding, Terms, TokenInfo};
+use crate::{Error, KeyFingerprint, KeyInfo, Load, Padding, Terms, TokenInfo};
 
-/// Takes the result of a decryption, on whichever thread has it. Must not block: it keeps the token's thread from its work.
+/// Takes the result of a decryption, on whichever thread has it. Must not block: it keeps the token's thread from its work. No lock of
+/// this crate is held meanwhile, so it may begin another request.
 pub type Answer = Box<dyn FnOnce(Result<SecretBytes, Error>) + Send>;
 
 /// A key that never leaves: what the engine may ask of it.
 ///
-/// Every call blocks until the token has answered, and may be made from any number of threads. None of them has a
-/// deadline, because a PKCS#11 call cannot be interrupted: [`Health::oldest_call_ms`] is there for a watchdog that
-/// replaces the whole process.
+/// Every call may be made from any number of threads. All but [`begin_decrypt`](Self::begin_decrypt) block until the token has
+/// answered. A deadline ends the waiting, not the call, because a PKCS#11 call cannot be interrupted:
+/// [`Health::oldest_call_ms`] is there for a watchdog that replaces the whole process.
 pub trait Custody: Send + Sync {
     /// The token, as it described itself when custody was opened.
     fn token(&self) -> TokenInfo;
@@ -26,7 +29,8 @@ pub trait Custody: Send + Sync {
     /// [`Error::Token`] if the token does not answer.
     fn keys(&self) -> Result<Vec<KeyInfo>, Error>;
 
-    /// Begins to decrypt an RSAES-OAEP ciphertext of the modulus's length, and returns; `answer` is called exactly once.
+    /// Begins to decrypt an RSAES-OAEP ciphertext of the modulus's length, and returns without waiting for anything; `answer` is
+    /// called exactly once, on another thread or on this one.
     ///
     /// # Errors
     /// [`Error::Decryption`] and [`Error::CiphertextLength`] mean that the input is bad and the token is well: that was
@@ -42,7 +46,8 @@ pub trait Custody: Send + Sync {
         answer: Answer,
     );
 
-    /// As [`begin_decrypt`](Self::begin_decrypt), and waits for the answer.
+    /// As [`begin_decrypt`](Self::begin_decrypt), and waits for the answer: until the deadline, if there is one. A call that has
+    /// begun by then goes on, and its answer is dropped.
     ///
     /// # Errors
     /// As told there.
@@ -53,15 +58,7 @@ pub trait Custody: Send + Sync {
         ciphertext: &[u8],
         terms: Terms,
     ) -> Result<SecretBytes, Error> {
-        let (sender, receiver) = std::sync::mpsc::sync_channel(1);
-        let answer = Box::new(move |result| {
-            // The receiver is gone only if this very function panicked.
-            let _ = sender.send(result);
-        });
-        self.begin_decrypt(key, padding, ciphertext, terms, answer);
-        receiver
-            .recv()
-            .unwrap_or(Err(Error::Internal("a request was never answered")))
+        wait_for_decryption(self, key, padding, ciphertext, terms)
     }
 
     /// As [`decrypt_on`](Self::decrypt_on): interactive, without a deadline.
@@ -92,6 +89,31 @@ pub trait Custody: Send + Sync {
 
     /// Counters and the state of the sessions. Never calls the token, so it answers even while the token hangs.
     fn health(&self) -> Health;
+}
+
+/// [`Custody::decrypt_on`] by [`Custody::begin_decrypt`].
+pub(crate) fn wait_for_decryption(
+    custody: &(impl Custody + ?Sized),
+    key: &KeyFingerprint,
+    padding: Padding,
+    ciphertext: &[u8],
+    terms: Terms,
+) -> Result<SecretBytes, Error> {
+    let (sender, receiver) = sync_channel(1);
+    let answer = Box::new(move |result| {
+        // Nobody waits any more if the deadline is over.
+        let _ = sender.send(result);
+    });
+    custody.begin_decrypt(key, padding, ciphertext, terms, answer);
+    let received = match terms.within {
+        Some(within) => receiver.recv_timeout(within),
+        None => receiver.recv().map_err(|_| RecvTimeoutError::Disconnected),
+    };
+    match received {
+        Ok(result) => result,
+        Err(RecvTimeoutError::Timeout) => Err(Error::Deadline),
+        Err(RecvTimeoutError::Disconnected) => Err(Error::Internal("a request was never answered")),
+    }
 }
 
 /// What a token was seen to do with one of its keys. Empty lists: no usable key was there to try it with.
@@ -206,6 +228,8 @@ pub struct Health {
     /// Only a new process can help: a call hangs inside of the module, or the module was initialised again several times in vain for
     /// more than ten seconds, or cannot be. Cleared by the next operation that works.
     pub needs_restart: bool,
+    /// What waits and runs, and how long that takes.
+    pub load: Load,
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::{KeyFingerprint, KeyProblem, Padding, SigningKeyName};
+use crate::{KeyFingerprint, KeyLifeProblem, KeyProblem, Padding, SigningKeyName};
 
 /// Who has to act on an [`Error`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -230,8 +230,8 @@ pub enum Error {
     /// The token is there and has failed its self-test (CKF_ERROR_STATE).
     #[error("the token reports that its self-test failed")]
     TokenErrorState,
-    /// The request could not begin before its deadline. The token was not asked.
-    #[error("the request could not begin before its deadline")]
+    /// There was no answer before the request's deadline. The token was not asked, unless a call to it was running by then.
+    #[error("there was no answer before the deadline")]
     Deadline,
     /// More waits for the token than it can do in the time that the request has. The token was not asked.
     #[error("too much waits for the token")]
@@ -281,6 +281,9 @@ pub enum Error {
     /// The token has a key of this label.
     #[error("the token has a key with the label {0:?} already")]
     LabelInUse(String),
+    /// The token has a private key of this CKA_ID: a second one would take its place on some tokens.
+    #[error("the token has a private key with the identifier {0} already")]
+    IdInUse(String),
     /// The token refuses to generate a key as custody needs it.
     #[error("the token refuses to generate such a key: {0}")]
     Generation(Refusal),
@@ -309,10 +312,16 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// The parameters for C_Initialize cannot be given to the module.
+    #[error("the parameters for C_Initialize {0}")]
+    InitParameters(&'static str),
     /// The configuration asks for no or too many threads.
     #[error("{0} threads; 1 to 64 are possible")]
     Threads(usize),
 
+    /// A key cannot be copied, sealed or destroyed as asked.
+    #[error(transparent)]
+    Life(#[from] KeyLifeProblem),
     /// The FIPS policy of this process refuses it, or the module is out of service.
     #[error(transparent)]
     Policy(#[from] fips::Error),
@@ -352,13 +361,16 @@ impl Error {
             Self::MechanismNotSupported { .. } => "mechanism_not_supported",
             Self::WrongSignature(_) => "wrong_signature",
             Self::LabelInUse(_) => "label_in_use",
+            Self::IdInUse(_) => "id_in_use",
             Self::Generation(_) => "generation_refused",
             Self::GeneratedKeyRefused(_) => "generated_key_refused",
             Self::Initialization(_) => "initialization_refused",
             Self::File { .. } => "file_refused",
             Self::Pin(problem) => problem.code(),
             Self::Module { .. } => "module_refused",
+            Self::InitParameters(_) => "init_parameters",
             Self::Threads(_) => "threads",
+            Self::Life(problem) => problem.code(),
             Self::Policy(error) => error.code(),
             Self::Internal(_) => "internal",
         }
@@ -387,13 +399,16 @@ impl Error {
             | Self::MechanismNotSupported { .. }
             | Self::WrongSignature(_)
             | Self::LabelInUse(_)
+            | Self::IdInUse(_)
             | Self::Generation(_)
             | Self::GeneratedKeyRefused(_)
             | Self::Initialization(_)
             | Self::File { .. }
             | Self::Pin(_)
             | Self::Module { .. }
+            | Self::Life(_)
             | Self::Policy(_)
+            | Self::InitParameters(_)
             | Self::Threads(_) => ErrorClass::Configuration,
             Self::Internal(_) => ErrorClass::Bug,
         }
@@ -438,6 +453,7 @@ impl Error {
                  signing key, and have the token looked at if that fails too"
             }
             Self::LabelInUse(_) => "choose another label, or destroy the old key first",
+            Self::IdInUse(_) => "leave the identifier out, or choose one that no key has",
             Self::Generation(_) | Self::GeneratedKeyRefused(_) => {
                 "check what the token allows: modulus length, key attributes, free space, write protection"
             }
@@ -468,7 +484,11 @@ impl Error {
                 PinProblem::NotInitialized => "have the security officer set the user PIN",
                 PinProblem::Expired => "set a new PIN by the vendor's tool",
             },
+            Self::Life(problem) => problem.hint(),
             Self::Module { .. } => "give the absolute path of the vendor's PKCS#11 library",
+            Self::InitParameters(_) => {
+                "give every use of one module in one process the same parameters, as the module's documentation writes them"
+            }
             Self::Decryption
             | Self::CiphertextLength { .. }
             | Self::PlaintextTooLong { .. }

@@ -52,6 +52,8 @@ mod custody;
 mod error;
 mod files;
 mod key;
+mod life;
+mod load;
 mod oaep;
 mod padding;
 pub mod pin;
@@ -65,6 +67,11 @@ pub use custody::{Answer, Capabilities, Custody, Health, Operation};
 pub use error::{Error, ErrorClass, FileProblem, PinProblem, Refusal};
 pub use fips::secret::SecretBytes;
 pub use key::{InvalidFingerprint, KeyAttributes, KeyFingerprint, KeyInfo, KeyProblem};
+pub use life::{
+    AuditValue, AuditedAttribute, Destroyed, KeyAudit, KeyLifeProblem, KeyOrigin, Sealed,
+    TransportKey, WrappedKey,
+};
+pub use load::{Load, Times};
 pub use padding::{Padding, UnknownPadding};
 pub use signing::{SigningKeyInfo, SigningKeyName, TokenSignature};
 pub use terms::{Lane, Terms};

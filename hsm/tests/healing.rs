@@ -80,7 +80,7 @@ fn many_threads_initialise_once(path: &Path) {
         for _ in 0..8 {
             scope.spawn(|| {
                 for _ in 0..20 {
-                    list_tokens(path).unwrap();
+                    list_tokens(path, None).unwrap();
                 }
             });
         }

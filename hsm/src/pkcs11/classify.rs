@@ -220,6 +220,11 @@ impl Refusal {
         self.class() == Class::Unsupported
     }
 
+    /// True if, whatever the function, the session, the login, a handle, the library or a token that is not there is what is wrong.
+    pub(crate) fn is_never_about_data(&self) -> bool {
+        class_of(Group::Decrypt, self.rv()) != Class::AskCanary
+    }
+
     /// True if the token does not do this or does not take it, as opposed to "not at the moment". For data and keys of our own: what is
     /// ambiguous with those of others is not with them.
     pub(crate) fn refuses(&self) -> bool {

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
+use crate::Load;
 use crate::custody::{Health, Operation};
 
 /// More than there are operations.
@@ -38,7 +39,6 @@ pub(super) struct Counters {
     pub(super) logins: AtomicU64,
     pub(super) canaries_run: AtomicU64,
     pub(super) canaries_shared: AtomicU64,
-    in_flight: AtomicU64,
     needs_restart: AtomicBool,
 }
 
@@ -63,7 +63,6 @@ impl Counters {
             logins: AtomicU64::new(0),
             canaries_run: AtomicU64::new(0),
             canaries_shared: AtomicU64::new(0),
-            in_flight: AtomicU64::new(0),
             needs_restart: AtomicBool::new(false),
         }
     }
@@ -92,18 +91,6 @@ impl Counters {
             busy.0.store(started + code, Ordering::Relaxed);
         }
         End(busy)
-    }
-
-    /// A request was accepted; it is answered when the guard is dropped.
-    pub(super) fn accept(&self) -> impl Drop + use<'_> {
-        struct Answered<'a>(&'a AtomicU64);
-        impl Drop for Answered<'_> {
-            fn drop(&mut self) {
-                self.0.fetch_sub(1, Ordering::Relaxed);
-            }
-        }
-        self.in_flight.fetch_add(1, Ordering::Relaxed);
-        Answered(&self.in_flight)
     }
 
     pub(super) fn set_needs_restart(&self, needs_restart: bool) {
@@ -147,7 +134,9 @@ impl Counters {
             canaries_run: get(&self.canaries_run),
             canaries_shared: get(&self.canaries_shared),
             pin_kept: known.pin_kept,
-            in_flight: get(&self.in_flight),
+            // The queue knows.
+            in_flight: 0,
+            load: Load::default(),
             oldest_call_ms: oldest.map(|busy| (self.now_ms() + 1).saturating_sub(busy / CODES)),
             oldest_call: oldest.and_then(|busy| {
                 let code = usize::try_from(busy % CODES).ok()?;
@@ -191,14 +180,5 @@ mod tests {
             assert_eq!(counters.is_generating(), operation == Operation::Generate);
             drop(call);
         }
-    }
-
-    #[test]
-    fn accepted_requests_are_in_flight_until_answered() {
-        let counters = Counters::new(1);
-        let request = counters.accept();
-        assert_eq!(counters.health(Known::default()).in_flight, 1);
-        drop(request);
-        assert_eq!(counters.health(Known::default()).in_flight, 0);
     }
 }

@@ -16,8 +16,8 @@ use crate::error::PinProblem;
 use crate::pin::{Pin, PinSource, PinStamp};
 use crate::token::TokenFlags;
 
-/// Module path and serial number of the token.
-pub(super) type TokenId = (PathBuf, String);
+/// Module path, serial number and label of the token: some modules give all their tokens the same serial number.
+pub(super) type TokenId = (PathBuf, String, String);
 
 /// Hashes of the PINs that tokens took or refused last in this process.
 static LAST: Mutex<Option<HashMap<TokenId, Last>>> = Mutex::new(None);
@@ -200,7 +200,7 @@ impl Outcome {
 /// A file that outlives the process: one line for each token whose last login failed or did not end.
 ///
 /// ```text
-/// sha256(module path, 0, serial number) begun|refused device:inode:length:modified
+/// sha256(module path, 0, serial number, 0, label) begun|refused device:inode:length:modified
 /// ```
 ///
 /// That a file cannot be read or written is logged and stops no login: within the process nothing is tried twice anyway.
@@ -261,9 +261,15 @@ impl Memory {
     }
 }
 
-fn name((module, serial): &TokenId) -> String {
+fn name((module, serial, label): &TokenId) -> String {
     use std::os::unix::ffi::OsStrExt;
-    let hash = sha256(&[module.as_os_str().as_bytes(), &[0], serial.as_bytes()]);
+    let hash = sha256(&[
+        module.as_os_str().as_bytes(),
+        &[0],
+        serial.as_bytes(),
+        &[0],
+        label.as_bytes(),
+    ]);
     hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
@@ -303,7 +309,7 @@ mod tests {
         fn new(serial: &str) -> Self {
             Self {
                 folder: tempfile::tempdir().unwrap(),
-                token: ("/module".into(), serial.to_owned()),
+                token: ("/module".into(), serial.to_owned(), "label".to_owned()),
             }
         }
 

@@ -18,6 +18,7 @@ use super::discovery;
 use super::module::Module;
 use crate::Error;
 use crate::error::{PinProblem, Refusal};
+use crate::token::TokenInfo;
 
 /// True while some thread logs in. Not a lock that is held: waiting happens on the condition, outside of any call.
 static BUSY: Mutex<bool> = Mutex::new(false);
@@ -57,8 +58,7 @@ fn is_user(session: &Session, module: &Module) -> Result<bool, Error> {
 pub(super) struct Login<'a> {
     pub(super) module: &'a Module,
     pub(super) slot: Slot,
-    /// The token's serial number.
-    pub(super) serial: &'a str,
+    pub(super) token: &'a TokenInfo,
     pub(super) session: &'a Session,
     pub(super) credentials: &'a Credentials,
     /// Log out first, also if the token says that the user is logged in.
@@ -115,7 +115,11 @@ fn try_pin(login: &Login<'_>, user: UserType) -> Result<bool, Error> {
     if let Some(problem) = problem {
         return Err(Error::Pin(problem));
     }
-    let token: TokenId = (login.module.path().to_owned(), login.serial.to_owned());
+    let token: TokenId = (
+        login.module.path().to_owned(),
+        login.token.serial.clone(),
+        login.token.label.clone(),
+    );
     login
         .credentials
         .try_once(&token, flags, |entry| attempt(login, user, entry))

@@ -355,6 +355,8 @@ fn nobody_else_decides_by_a_return_value() {
 const MAKE_REFUSALS: &[(&str, &str)] = &[
     ("probe.rs", "RvError::DataLenRange,"),
     ("raw.rs", "RvError::BufferTooSmall,"),
+    ("wrap.rs", "RvError::BufferTooSmall,"),
+    ("attributes.rs", "RvError::AttributeTypeInvalid,"),
     ("raw.rs", "RvError::EncryptedDataLenRange,"),
     ("setup.rs", "RvError::PinInvalid,"),
 ];
