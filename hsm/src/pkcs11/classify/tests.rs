@@ -180,7 +180,7 @@ fn what_the_measured_modules_say_in_trouble_begins_where_it_heals() {
             sys::CKR_ARGUMENTS_BAD,
             Class::Unsupported,
         ),
-        (Function::Initialize, sys::CKR_HOST_MEMORY, Class::Device),
+        (Function::Initialize, sys::CKR_HOST_MEMORY, Class::Library),
         (
             Function::Initialize,
             sys::CKR_CRYPTOKI_ALREADY_INITIALIZED,
