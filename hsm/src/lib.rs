@@ -50,7 +50,7 @@
 pub mod clock;
 mod custody;
 mod error;
-mod files;
+pub mod files;
 mod key;
 mod life;
 mod load;

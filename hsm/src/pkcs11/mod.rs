@@ -11,6 +11,7 @@ mod encryption;
 mod evidence;
 mod gate;
 mod generate;
+mod inspect;
 mod key_pair;
 mod keys;
 mod lanes;
@@ -44,6 +45,7 @@ use fips::secret::SecretBytes;
 
 pub use classify::{Actor, Class, Classified, Healing, Level, Retry, classification};
 pub use generate::GenerateKey;
+pub use inspect::{Inspection, MechanismInfo, Slot, inspect};
 pub use parameters::check_init_parameters;
 pub use setup::{init_token, list_tokens};
 pub use signing::GenerateSigningKey;

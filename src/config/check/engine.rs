@@ -1,7 +1,7 @@
 //! `[engine]` and token sections.
 
 use super::{Findings, PinPolicy, files};
-use crate::config::{EngineConfig, EngineException, TokenSection};
+use crate::config::{EngineConfig, EngineException, TokenSection, named};
 use fips::claim::is_certificate_number;
 use std::collections::BTreeSet;
 
@@ -40,21 +40,6 @@ pub(super) fn consistent(section: &EngineConfig, findings: &mut Findings) {
     }
 }
 
-/// The files of the section, its token's aside.
-pub(super) fn files(section: &EngineConfig, findings: &mut Findings) {
-    files::folder_of(&section.socket, "engine.socket", findings);
-    for anchor in &section.device_anchors {
-        files::readable(anchor, "engine.device_anchors", findings);
-    }
-    for importer in &section.importers {
-        files::readable(
-            &importer.public_key,
-            "engine.importers.public_key",
-            findings,
-        );
-    }
-}
-
 /// A token section and its files.
 pub(super) fn token(
     section: &TokenSection,
@@ -68,10 +53,7 @@ pub(super) fn token(
     {
         findings.add(format!("`{path}.init_parameters`: {error}"));
     }
-    files::readable(&section.module, &format!("{path}.module"), findings);
-    if let Some(file) = &section.pin_file {
-        files::secret(file, &format!("{path}.pin_file"), findings);
-    }
+    files::all(&named::token(section, path), findings);
 }
 
 /// Where the PIN comes from.
