@@ -219,7 +219,7 @@ impl Outcome {
 /// A file that outlives the process: one line for each token whose last login failed or did not end.
 ///
 /// ```text
-/// sha256(module path, 0, serial number) begun|refused device:inode:length:modified
+/// sha256(module path, 0, serial number, 0, label) begun|refused device:inode:length:modified
 /// ```
 ///
 /// That a file cannot be read or written is logged and stops no login: within the process nothing is tried twice anyway.
