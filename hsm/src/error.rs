@@ -191,6 +191,9 @@ pub enum Error {
     /// The token is there and has failed its self-test (CKF_ERROR_STATE).
     #[error("the token reports that its self-test failed")]
     TokenErrorState,
+    /// No token that could do it is open and takes requests.
+    #[error("none of the tokens serves")]
+    NoTokenServes,
     /// There was no answer before the request's deadline. The token was not asked, unless a call to it was running by then.
     #[error("there was no answer before the deadline")]
     Deadline,
@@ -270,6 +273,9 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// A group of no tokens, of too many, or of two with one name; or it has none of this name.
+    #[error("no group of tokens: 1 to 16, each with a name of its own")]
+    Members,
     /// The configuration asks for no or too many threads.
     #[error("{0} threads; 1 to 64 are possible")]
     Threads(usize),
@@ -303,6 +309,7 @@ impl Error {
             Self::KeyVanished(_) => "key_vanished",
             Self::TokenNotFound { .. } => "token_not_found",
             Self::TokenErrorState => "token_error_state",
+            Self::NoTokenServes => "no_token_serves",
             Self::Deadline => "deadline",
             Self::Overloaded => "overloaded",
             Self::TokenAmbiguous { .. } => "token_ambiguous",
@@ -324,6 +331,7 @@ impl Error {
             Self::Pin(PinProblem::NotInitialized) => "pin_not_initialized",
             Self::Pin(PinProblem::Expired) => "pin_expired",
             Self::Module { .. } => "module_refused",
+            Self::Members => "members",
             Self::Threads(_) => "threads",
             Self::Policy(error) => error.code(),
             Self::Internal(_) => "internal",
@@ -343,7 +351,8 @@ impl Error {
             Self::Token(_)
             | Self::KeyVanished(_)
             | Self::TokenNotFound { .. }
-            | Self::TokenErrorState => ErrorClass::Token,
+            | Self::TokenErrorState
+            | Self::NoTokenServes => ErrorClass::Token,
             Self::Deadline | Self::Overloaded => ErrorClass::Busy,
             Self::TokenAmbiguous { .. }
             | Self::KeyRefused { .. }
@@ -360,6 +369,7 @@ impl Error {
             | Self::Pin(_)
             | Self::Module { .. }
             | Self::Policy(_)
+            | Self::Members
             | Self::Threads(_) => ErrorClass::Configuration,
             Self::Internal(_) => ErrorClass::Bug,
         }
@@ -376,6 +386,9 @@ impl Error {
             Self::TokenNotFound { .. } => {
                 "compare label and serial number with the list of tokens; check that the token is connected and that the \
                  module's own configuration is the one this process sees"
+            }
+            Self::NoTokenServes => {
+                "look at the state of each token: one that failed says why, one that is drained waits to be taken into service again"
             }
             Self::TokenErrorState => "have the token's self-test looked at by whoever supports it",
             Self::Deadline | Self::Overloaded => {
@@ -441,6 +454,7 @@ impl Error {
             | Self::InvalidPublicKey(_)
             | Self::ModulusBits(_)
             | Self::Threads(_)
+            | Self::Members
             | Self::Policy(_)
             | Self::Internal(_) => return None,
         })

@@ -53,6 +53,7 @@ pub mod clock;
 mod custody;
 mod error;
 mod files;
+pub mod group;
 mod key;
 mod load;
 mod oaep;
