@@ -58,6 +58,8 @@ advisories: $(BOOTSTRAPPED)-check $(CARGO_DENY) ## known vulnerabilities in the 
 # Both packages, so that the bare loop, which is built by the first, shares the dependencies.
 bench: $(BOOTSTRAPPED)-test ## measure against a bare loop (ARGS='--bits 3072 --json'); docs/performance.md explains the figures
 	@$(CARGO) bench --locked -p pfx-connector -p hsm --bench side_by_side -- $(ARGS)
+	@$(CARGO) build --release --locked -p hsm --example null_pkcs11
+	@$(CARGO) bench --locked -p hsm --bench custody -- $(if $(findstring --json,$(ARGS)),--json)
 
 # Too long for `make check`: each build takes all the time that two cores need for a release.
 reproducible: $(BOOTSTRAPPED)-demo ## build HEAD twice in different places and compare (PROGRAM=file: once, with that one)

@@ -199,20 +199,34 @@ pub struct Health {
     pub signatures: u64,
     /// Requests refused because of their input.
     pub bad_inputs: u64,
-    /// Requests that failed because of the token, after the recovery of the session did not help.
+    /// Requests that failed because of the token, after everything that could be done about it in their time did not help.
     pub token_failures: u64,
-    /// Sessions opened again after trouble.
+    /// Sessions opened again after trouble: the generation of the sessions.
     pub reconnects: u64,
+    /// Sessions replaced because they were stuck in an operation, as bad ciphertexts leave them on some tokens. No sign of trouble.
+    pub sessions_replaced: u64,
+    /// Logins (C_Login as CKU_USER) that opened the token: the generation of the login.
+    pub logins: u64,
+    /// How often the module was initialised in this process: the generation of the module's state. More than one: it was
+    /// finalised and initialised again because of trouble.
+    pub module_generation: u64,
     /// Generation of the key handles: grows each time the handles were thrown away.
     pub generation: u64,
+    /// Known ciphertexts decrypted to tell a bad ciphertext from a bad token.
+    pub canaries_run: u64,
+    /// Failures that were judged by what had shown already that the token was well after them.
+    pub canaries_shared: u64,
+    /// True if the PIN is kept in memory, because its source cannot be read again (a prompt). Otherwise it is in memory only
+    /// during a login.
+    pub pin_kept: bool,
     /// Requests accepted and not answered: waiting or running.
     pub in_flight: u64,
     /// Age in milliseconds (monotonic clock) of the oldest request that a worker is busy with.
     pub oldest_call_ms: Option<u64>,
     /// What that request is for.
     pub oldest_call: Option<Operation>,
-    /// A new session did not bring the key back: only a new process (or closing and opening custody) can. Cleared by the
-    /// next decryption that works.
+    /// Only a new process can help: a call hangs inside of the module, or the module was initialised again several times in vain for
+    /// more than ten seconds, or cannot be. Cleared by the next operation that works.
     pub needs_restart: bool,
     /// What waits and runs, and how long that takes.
     pub load: Load,

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::{KeyFingerprint, KeyProblem, Padding, SigningKeyName};
+use crate::{KeyFingerprint, KeyLifeProblem, KeyProblem, Padding, SigningKeyName};
 
 /// Who has to act on an [`Error`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -35,6 +35,10 @@ impl Refusal {
         Self { function, rv }
     }
 
+    pub(crate) const fn raw_function(&self) -> cryptoki::context::Function {
+        self.function
+    }
+
     /// The return value.
     #[must_use]
     pub const fn rv(&self) -> cryptoki::error::RvError {
@@ -53,7 +57,9 @@ impl Refusal {
         use cryptoki::error::RvError;
         match self.rv {
             RvError::VendorDefined(code) => format!("CKR_VENDOR_DEFINED({code:#x})"),
-            RvError::UnknownErrorCode(code) => format!("CKR({code:#x})"),
+            RvError::UnknownErrorCode(code) => {
+                later_name(code).map_or_else(|| format!("CKR({code:#x})"), str::to_owned)
+            }
             known => format!("{known:?}")
                 .chars()
                 .fold(String::from("CKR"), |mut name, letter| {
@@ -77,6 +83,24 @@ impl fmt::Debug for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Refusal({self})")
     }
+}
+
+/// The names of return values that cryptoki 0.12 does not know: those of PKCS#11 3.0 to 3.2.
+pub(crate) const fn later_name(code: cryptoki_sys::CK_RV) -> Option<&'static str> {
+    use cryptoki_sys as sys;
+    Some(match code {
+        sys::CKR_AEAD_DECRYPT_FAILED => "CKR_AEAD_DECRYPT_FAILED",
+        sys::CKR_TOKEN_RESOURCE_EXCEEDED => "CKR_TOKEN_RESOURCE_EXCEEDED",
+        sys::CKR_OPERATION_CANCEL_FAILED => "CKR_OPERATION_CANCEL_FAILED",
+        sys::CKR_KEY_EXHAUSTED => "CKR_KEY_EXHAUSTED",
+        sys::CKR_PENDING => "CKR_PENDING",
+        sys::CKR_SESSION_ASYNC_NOT_SUPPORTED => "CKR_SESSION_ASYNC_NOT_SUPPORTED",
+        sys::CKR_SEED_RANDOM_REQUIRED => "CKR_SEED_RANDOM_REQUIRED",
+        sys::CKR_OPERATION_NOT_VALIDATED => "CKR_OPERATION_NOT_VALIDATED",
+        sys::CKR_TOKEN_NOT_INITIALIZED => "CKR_TOKEN_NOT_INITIALIZED",
+        sys::CKR_PARAMETER_SET_NOT_SUPPORTED => "CKR_PARAMETER_SET_NOT_SUPPORTED",
+        _ => return None,
+    })
 }
 
 /// What is wrong with a file that custody relies on.
@@ -119,7 +143,7 @@ pub enum FileProblem {
 }
 
 /// Why a token's PIN was not even tried, or why it failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum PinProblem {
     /// The token says it is wrong. It will not be tried again.
@@ -140,6 +164,20 @@ pub enum PinProblem {
     /// The PIN has expired (CKR_PIN_EXPIRED).
     #[error("it has expired")]
     Expired,
+}
+
+impl PinProblem {
+    /// The stable name, as in [`Error::code`].
+    pub(crate) const fn code(self) -> &'static str {
+        match self {
+            Self::Incorrect => "pin_incorrect",
+            Self::RefusedBefore => "pin_refused_before",
+            Self::FinalTry => "pin_final_try",
+            Self::Locked => "pin_locked",
+            Self::NotInitialized => "pin_not_initialized",
+            Self::Expired => "pin_expired",
+        }
+    }
 }
 
 /// Everything that can go wrong in this crate. No variant holds a secret.
@@ -280,6 +318,9 @@ pub enum Error {
     #[error("{0} threads; 1 to 64 are possible")]
     Threads(usize),
 
+    /// A key cannot be copied, sealed or destroyed as asked.
+    #[error(transparent)]
+    Life(#[from] KeyLifeProblem),
     /// The FIPS policy of this process refuses it, or the module is out of service.
     #[error(transparent)]
     Policy(#[from] fips::Error),
@@ -324,15 +365,11 @@ impl Error {
             Self::GeneratedKeyRefused(_) => "generated_key_refused",
             Self::Initialization(_) => "initialization_refused",
             Self::File { .. } => "file_refused",
-            Self::Pin(PinProblem::Incorrect) => "pin_incorrect",
-            Self::Pin(PinProblem::RefusedBefore) => "pin_refused_before",
-            Self::Pin(PinProblem::FinalTry) => "pin_final_try",
-            Self::Pin(PinProblem::Locked) => "pin_locked",
-            Self::Pin(PinProblem::NotInitialized) => "pin_not_initialized",
-            Self::Pin(PinProblem::Expired) => "pin_expired",
+            Self::Pin(problem) => problem.code(),
             Self::Module { .. } => "module_refused",
             Self::Members => "members",
             Self::Threads(_) => "threads",
+            Self::Life(problem) => problem.code(),
             Self::Policy(error) => error.code(),
             Self::Internal(_) => "internal",
         }
@@ -368,6 +405,7 @@ impl Error {
             | Self::File { .. }
             | Self::Pin(_)
             | Self::Module { .. }
+            | Self::Life(_)
             | Self::Policy(_)
             | Self::Members
             | Self::Threads(_) => ErrorClass::Configuration,
@@ -447,6 +485,7 @@ impl Error {
                 PinProblem::NotInitialized => "have the security officer set the user PIN",
                 PinProblem::Expired => "set a new PIN by the vendor's tool",
             },
+            Self::Life(problem) => problem.hint(),
             Self::Module { .. } => "give the absolute path of the vendor's PKCS#11 library",
             Self::Decryption
             | Self::CiphertextLength { .. }

@@ -77,12 +77,8 @@ impl TokenArgs {
             None => PinSource::Prompt,
         };
         Ok(TokenConfig {
-            module,
             token_label: self.token_label.clone(),
-            token_serial: None,
-            pin,
-            threads: 1,
-            allow_extractable_keys: false,
+            ..TokenConfig::new(module, pin)
         })
     }
 }
@@ -96,12 +92,9 @@ pub fn from_section(section: &TokenSection, allow_extractable_keys: bool) -> Tok
         (None, None) => PinSource::Prompt,
     };
     TokenConfig {
-        module: section.module.clone(),
         token_label: Some(section.label.clone()),
-        token_serial: None,
-        pin,
-        threads: 1,
         allow_extractable_keys,
+        ..TokenConfig::new(section.module.clone(), pin)
     }
 }
 

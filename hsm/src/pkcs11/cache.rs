@@ -27,6 +27,8 @@ pub(super) struct LoadedKey {
 #[derive(Default)]
 struct State {
     generation: u64,
+    /// The generation of the library's state that the handles are of.
+    module: u64,
     keys: HashMap<KeyFingerprint, Arc<LoadedKey>>,
     /// Every key that was ever seen on the token, with what probing showed.
     known: HashMap<KeyFingerprint, Option<Arc<Probe>>>,
@@ -114,6 +116,26 @@ impl Cache {
             state.generation += 1;
             state.keys.clear();
         }
+    }
+
+    /// Forgets every handle unless they are of this generation of the library's state.
+    pub(super) fn belongs_to(&self, module: u64) {
+        let mut state = self.lock();
+        if state.module != module {
+            state.module = module;
+            // Nothing was there to be forgotten the first time.
+            if !state.keys.is_empty() {
+                state.generation += 1;
+                state.keys.clear();
+            }
+        }
+    }
+
+    /// True if one of these keys was seen on the token before, or none ever was.
+    pub(super) fn has_one_of(&self, seen: &[KeyFingerprint]) -> bool {
+        let state = self.lock();
+        let mut before = state.known.keys().chain(&state.signing).peekable();
+        before.peek().is_none() || before.any(|known| seen.contains(known))
     }
 
     /// What every probed key can do.

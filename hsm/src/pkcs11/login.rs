@@ -8,13 +8,13 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
 
-use cryptoki::context::Function;
-use cryptoki::error::{Error as CryptokiError, RvError};
+use cryptoki::error::Error as CryptokiError;
 use cryptoki::session::{Session, SessionState, UserType};
 use cryptoki::slot::Slot;
 use fips::digest::{Hash, Hasher};
 use secrecy::SecretBox;
 
+use super::classify::Class;
 use super::discovery;
 use super::module::Module;
 use crate::Error;
@@ -70,6 +70,11 @@ impl Credentials {
         Ok(Self { source, kept })
     }
 
+    /// True if the PIN stays in memory between logins.
+    pub(super) const fn keeps_pin(&self) -> bool {
+        self.kept.is_some()
+    }
+
     fn with_pin<T>(&self, action: impl FnOnce(&Pin) -> Result<T, Error>) -> Result<T, Error> {
         match &self.kept {
             Some(pin) => action(pin),
@@ -88,29 +93,40 @@ fn is_user(session: &Session, module: &Module) -> Result<bool, Error> {
     ))
 }
 
-/// Makes sure that the user is logged in to the token of `session`.
+/// A login that may be needed.
+pub(super) struct Login<'a> {
+    pub(super) module: &'a Module,
+    pub(super) slot: Slot,
+    /// The token's serial number.
+    pub(super) serial: &'a str,
+    pub(super) session: &'a Session,
+    pub(super) credentials: &'a Credentials,
+    /// Log out first, also if the token says that the user is logged in.
+    pub(super) anew: bool,
+}
+
+/// Makes sure that the user is logged in to the token of the session. True if it had to log in.
 ///
 /// # Errors
 /// [`Error::Pin`] if the PIN is not to be tried or is wrong, [`Error::File`] if it cannot be read, [`Error::Token`] for
 /// anything else.
-pub(super) fn ensure(
-    module: &Module,
-    slot: Slot,
-    serial: &str,
-    session: &Session,
-    credentials: &Credentials,
-) -> Result<(), Error> {
-    if is_user(session, module)? {
-        return Ok(());
+pub(super) fn ensure(login: &Login<'_>) -> Result<bool, Error> {
+    if !login.anew && is_user(login.session, login.module)? {
+        return Ok(false);
     }
     let _turn = Turn::wait();
     // Somebody else may have logged in while this thread waited.
-    if is_user(session, module)? {
-        return Ok(());
+    if is_user(login.session, login.module)? {
+        if !login.anew {
+            return Ok(false);
+        }
+        if let Err(error) = login.session.logout() {
+            tracing::debug!(%error, "there was nobody to log out");
+        }
     }
-    let flags = discovery::current_flags(module, slot).map_err(Error::Token)?;
+    let flags = discovery::current_flags(login.module, login.slot).map_err(Error::Token)?;
     if !flags.login_required {
-        return Ok(());
+        return Ok(false);
     }
     let problem = if flags.user_pin_locked {
         Some(PinProblem::Locked)
@@ -124,50 +140,39 @@ pub(super) fn ensure(
     if let Some(problem) = problem {
         return Err(Error::Pin(problem));
     }
-    let token: TokenId = (module.path().to_owned(), serial.to_owned());
-    credentials.with_pin(|pin| attempt(module, slot, session, token, pin))
+    let token: TokenId = (login.module.path().to_owned(), login.serial.to_owned());
+    login
+        .credentials
+        .with_pin(|pin| attempt(login, token, pin))
+        .map(|()| true)
 }
 
-fn attempt(
-    module: &Module,
-    slot: Slot,
-    session: &Session,
-    token: TokenId,
-    pin: &Pin,
-) -> Result<(), Error> {
+fn attempt(login: &Login<'_>, token: TokenId, pin: &Pin) -> Result<(), Error> {
     let hash = salted_hash(pin)?;
     if refused(|map| map.get(&token) == Some(&hash)) {
         return Err(Error::Pin(PinProblem::RefusedBefore));
     }
     let raw = SecretBox::new(Box::new(pin.expose().to_vec()));
-    match session.login_with_raw(UserType::User, &raw) {
-        Ok(()) | Err(CryptokiError::Pkcs11(RvError::UserAlreadyLoggedIn, Function::Login)) => {
+    let refusal = match login.session.login_with_raw(UserType::User, &raw) {
+        Ok(()) => None,
+        Err(CryptokiError::Pkcs11(rv, function)) => Some(Refusal::new(function, rv)),
+        Err(other) => return Err(login.module.error(other)),
+    };
+    let problem = match refusal.map(|refusal| (refusal, refusal.class())) {
+        None | Some((_, Class::Done)) => {
             refused(|map| map.remove(&token));
-            Ok(())
+            return Ok(());
         }
-        Err(CryptokiError::Pkcs11(rv, Function::Login)) => {
-            let problem = match rv {
-                RvError::PinIncorrect | RvError::PinInvalid | RvError::PinLenRange => {
-                    PinProblem::Incorrect
-                }
-                RvError::PinLocked => PinProblem::Locked,
-                RvError::PinExpired => PinProblem::Expired,
-                RvError::UserPinNotInitialized => PinProblem::NotInitialized,
-                // Some modules have other names for a wrong PIN. If the token counts a failed try now, this one is not repeated.
-                other if tries_are_used_up(module, slot) => {
-                    tracing::warn!(
-                        refusal = %Refusal::new(Function::Login, other),
-                        "the token counts a failed login: the PIN is taken for wrong"
-                    );
-                    PinProblem::Incorrect
-                }
-                other => return Err(Error::Token(Refusal::new(Function::Login, other))),
-            };
-            refused(|map| map.insert(token, hash));
-            Err(Error::Pin(problem))
+        Some((_, Class::Pin(problem))) => problem,
+        // Some modules have other names for a wrong PIN. If the token counts a failed try now, this one is not repeated.
+        Some((refusal, _)) if tries_are_used_up(login.module, login.slot) => {
+            tracing::warn!(%refusal, "the token counts a failed login: the PIN is taken for wrong");
+            PinProblem::Incorrect
         }
-        Err(other) => Err(module.error(other)),
-    }
+        Some((refusal, _)) => return Err(Error::Token(refusal)),
+    };
+    refused(|map| map.insert(token, hash));
+    Err(Error::Pin(problem))
 }
 
 /// Whether the token says that tries of its PIN are gone. A token that does not answer says nothing.

@@ -2,13 +2,18 @@
 
 mod cache;
 mod canary;
+mod classify;
 mod counters;
+mod decryption;
 mod discovery;
 mod encryption;
+mod evidence;
+mod gate;
 mod generate;
 mod key_pair;
 mod keys;
 mod lanes;
+mod life;
 mod limiter;
 mod login;
 mod mechanisms;
@@ -18,35 +23,42 @@ mod probe;
 mod public_objects;
 mod queue;
 mod raw;
+mod recovery;
 mod requests;
+mod session;
 mod setup;
 mod signing;
 mod softhsm;
 mod worker;
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use fips::secret::SecretBytes;
 
+pub use classify::{Actor, Class, Classified, Healing, Level, Retry, classification};
 pub use generate::GenerateKey;
 pub use setup::{init_token, list_tokens};
 pub use signing::GenerateSigningKey;
 
-use crate::clock::MonotonicClock;
+use crate::clock::{Clock, MonotonicClock};
 use crate::custody::{self, Answer, Capabilities, Custody, Health, Operation};
 use crate::padding::Padding;
 use crate::pin::PinSource;
 use crate::public_key::PublicKey;
 use crate::token::TokenInfo;
 use crate::{Error, KeyFingerprint, KeyInfo, Terms};
-use counters::{Counters, count};
+use counters::{Counters, Known, count};
+use evidence::Budget;
 use login::Credentials;
 use module::Module;
 use queue::Queue;
+use recovery::Recovery;
 use requests::Job;
-use worker::{Shared, Worker};
+use worker::{Place, Shared, Worker};
 
 /// Most threads, and so sessions, of one custody.
 const MAX_THREADS: usize = 64;
@@ -77,6 +89,24 @@ pub struct TokenConfig {
     /// Development switch: keys that are extractable or not sensitive are used as well. They carry
     /// [`KeyInfo::waived`] so that every status can show it.
     pub allow_extractable_keys: bool,
+    /// What deadlines and pauses are measured by.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl TokenConfig {
+    /// The only token of `module`, with one thread, no development switch and the system's clock.
+    #[must_use]
+    pub fn new(module: PathBuf, pin: PinSource) -> Self {
+        Self {
+            module,
+            token_label: None,
+            token_serial: None,
+            pin,
+            threads: 1,
+            allow_extractable_keys: false,
+            clock: MonotonicClock::start(),
+        }
+    }
 }
 
 /// Custody of the keys on one PKCS#11 token.
@@ -117,19 +147,28 @@ impl Pkcs11Custody {
             return Err(Error::Threads(config.threads));
         }
         let module = Module::acquire(&config.module)?;
-        let (slot, token) = discovery::find(
-            &module,
-            config.token_label.as_deref(),
-            config.token_serial.as_deref(),
-        )?;
+        let place = {
+            let _pass = module.enter();
+            let (slot, token) = discovery::find(
+                &module,
+                config.token_label.as_deref(),
+                config.token_serial.as_deref(),
+            )?;
+            Place { slot, token }
+        };
         let shared = Arc::new(Shared {
-            token,
-            slot,
+            place: Mutex::new(place),
+            wanted_serial: config.token_serial,
             credentials: Credentials::new(config.pin)?,
             allow_extractable: config.allow_extractable_keys,
             module_may_encrypt,
             cache: cache::Cache::default(),
             counters: Counters::new(config.threads),
+            recovery: Recovery::default(),
+            numbers: AtomicU64::new(0),
+            canaries: Budget::new(evidence::CANARIES),
+            second_tries: Budget::new(evidence::SECOND_TRIES),
+            clock: config.clock,
             module,
         });
         let mut workers = Vec::with_capacity(config.threads);
@@ -137,22 +176,24 @@ impl Pkcs11Custody {
             workers.push(Worker::open(Arc::clone(&shared))?);
         }
         if let Some(first) = workers.first_mut() {
-            let usable: Vec<_> = first
-                .list()?
-                .into_iter()
-                .filter(KeyInfo::is_usable)
-                .map(|key| key.fingerprint)
-                .take(KEYS_AT_OPEN)
-                .collect();
-            for fingerprint in usable {
-                first.load(&fingerprint)?;
-            }
+            first.inside(|first| {
+                let usable: Vec<_> = first
+                    .list()?
+                    .into_iter()
+                    .filter(KeyInfo::is_usable)
+                    .map(|key| key.fingerprint)
+                    .take(KEYS_AT_OPEN)
+                    .collect();
+                usable
+                    .iter()
+                    .try_for_each(|fingerprint| first.load(fingerprint).map(drop))
+            })?;
         }
         let mut custody = Self {
             queue: Arc::new(Queue::new(
                 config.threads,
                 config.threads * QUEUED_PER_THREAD,
-                MonotonicClock::start(),
+                Arc::clone(&shared.clock),
             )),
             threads: Vec::with_capacity(config.threads),
             shared,
@@ -177,11 +218,17 @@ impl Pkcs11Custody {
         let request = key.clone();
         self.submit(Operation::Generate, move |worker| {
             // Not tried again: a generation of which nobody knows how far it went must not be repeated.
-            let info = generate::generate(worker, &request)?;
+            let info = worker.inside(|worker| generate::generate(worker, &request))?;
             let fingerprint = info.fingerprint;
-            worker.with_recovery(|worker| worker.load(&fingerprint).map(drop))?;
+            worker.with_recovery(None, |worker| worker.load(&fingerprint).map(drop))?;
             Ok(info)
         })
+    }
+
+    /// When a request on these terms has to be answered, by custody's clock.
+    fn deadline(&self, terms: Terms) -> Option<Duration> {
+        let within = terms.within?;
+        Some(self.shared.clock.now().saturating_add(within))
     }
 
     /// Hands `action` to a worker and waits for its answer.
@@ -199,20 +246,22 @@ fn decryption(
     key: &KeyFingerprint,
     padding: Padding,
     ciphertext: &[u8],
+    deadline: Option<Duration>,
 ) -> impl FnOnce(&mut Worker) -> Result<SecretBytes, Error> + Send + 'static {
     let (key, ciphertext) = (*key, ciphertext.to_vec());
     move |worker| {
-        let message = worker.with_recovery(|worker| worker.decrypt(&key, padding, &ciphertext))?;
-        let counters = &worker.shared().counters;
-        count(&counters.decrypts);
-        counters.set_needs_restart(false);
+        let message = worker.with_recovery(deadline, |worker| {
+            worker.decrypt(&key, padding, &ciphertext)
+        })?;
+        count(&worker.shared().counters.decrypts);
+        worker.shared().well();
         Ok(message)
     }
 }
 
 impl Custody for Pkcs11Custody {
     fn token(&self) -> TokenInfo {
-        self.shared.token.clone()
+        self.shared.token()
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -221,7 +270,7 @@ impl Custody for Pkcs11Custody {
 
     fn keys(&self) -> Result<Vec<KeyInfo>, Error> {
         self.submit(Operation::ListKeys, |worker| {
-            worker.with_recovery(Worker::list)
+            worker.with_recovery(None, Worker::list)
         })
     }
 
@@ -233,7 +282,7 @@ impl Custody for Pkcs11Custody {
         terms: Terms,
         answer: Answer,
     ) {
-        let action = decryption(key, padding, ciphertext);
+        let action = decryption(key, padding, ciphertext, self.deadline(terms));
         self.queue.begin(Operation::Decrypt, terms, action, answer);
     }
 
@@ -248,7 +297,7 @@ impl Custody for Pkcs11Custody {
         if terms.within.is_some() {
             return custody::wait_for_decryption(self, key, padding, ciphertext, terms);
         }
-        let action = decryption(key, padding, ciphertext);
+        let action = decryption(key, padding, ciphertext, None);
         self.queue.run_in(terms.lane, Operation::Decrypt, action)
     }
 
@@ -274,20 +323,27 @@ impl Custody for Pkcs11Custody {
         }
         let message = SecretBytes::from_slice(plaintext.expose());
         self.submit(Operation::Encrypt, move |worker| {
-            let ciphertext = worker
-                .with_recovery(|worker| worker.encrypt(&public, padding, message.expose()))?;
+            let ciphertext = worker.with_recovery(None, |worker| {
+                worker.encrypt(&public, padding, message.expose())
+            })?;
             count(&worker.shared().counters.encrypts);
+            worker.shared().well();
             Ok(ciphertext)
         })
     }
 
     fn health(&self) -> Health {
         let load = self.queue.load();
+        let known = Known {
+            handles: self.shared.cache.generation(),
+            module: self.shared.module.generation(),
+            pin_kept: self.shared.credentials.keeps_pin(),
+        };
         Health {
             in_flight: u64::try_from(load.running + load.waiting_interactive + load.waiting_batch)
                 .unwrap_or(u64::MAX),
             load,
-            ..self.shared.counters.health(self.shared.cache.generation())
+            ..self.shared.counters.health(known)
         }
     }
 }

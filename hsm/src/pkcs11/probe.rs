@@ -11,8 +11,9 @@ use cryptoki::mechanism::MechanismType;
 use fips::secret::SecretBytes;
 
 use super::canary::{self, Canary};
+use super::evidence::Evidence;
 use super::keys::FoundKey;
-use super::mechanisms::{is_listed, means_unsupported};
+use super::mechanisms::is_listed;
 use super::policy;
 use super::raw::{RsaMechanism, Stage};
 use super::worker::Worker;
@@ -46,6 +47,7 @@ struct Tried {
     way: Way,
     canary: Vec<u8>,
     encrypts: bool,
+    evidence: Evidence,
 }
 
 /// What probing one key showed.
@@ -61,10 +63,10 @@ impl Probe {
         self.tried.iter().find(|tried| tried.padding == padding)
     }
 
-    /// How to remove `padding`, and a ciphertext to which the answer is known.
-    pub(super) fn way(&self, padding: Padding) -> Option<(Way, &[u8])> {
+    /// How to remove `padding`, a ciphertext to which the answer is known, and what is known of later uses.
+    pub(super) fn way(&self, padding: Padding) -> Option<(Way, &[u8], &Evidence)> {
         self.get(padding)
-            .map(|tried| (tried.way, tried.canary.as_slice()))
+            .map(|tried| (tried.way, tried.canary.as_slice(), &tried.evidence))
     }
 
     pub(super) fn is_native(&self, padding: Padding) -> bool {
@@ -114,7 +116,9 @@ fn may_decrypt(worker: &Worker, mechanism: MechanismType) -> bool {
         .get_mechanism_info(worker.slot(), mechanism)
     {
         Ok(info) => info.decrypt(),
-        Err(cryptoki::error::Error::Pkcs11(RvError::MechanismInvalid, _)) => false,
+        Err(cryptoki::error::Error::Pkcs11(rv, function)) => {
+            !Refusal::new(function, rv).means_unsupported()
+        }
         Err(_) => true,
     }
 }
@@ -220,11 +224,12 @@ pub(super) fn run(
                         way: *way,
                         canary,
                         encrypts: false,
+                        evidence: Evidence::default(),
                     });
                     break;
                 }
                 Outcome::Plain(_) | Outcome::BadPadding => {}
-                Outcome::NotStarted(refusal) if means_unsupported(refusal.rv()) => {}
+                Outcome::NotStarted(refusal) if refusal.means_unsupported() => {}
                 Outcome::NotStarted(refusal) => return Err(Error::Token(refusal)),
                 Outcome::Failed(refusal) => {
                     trouble = Some(refusal);

@@ -4,6 +4,9 @@
 //! operation on some tokens and an error on others, so decryption and encryption are one Init and one call here, into a
 //! buffer of the modulus's length. Token information is here because cryptoki refuses tokens whose clock is odd.
 
+mod attributes;
+mod wrap;
+
 use std::path::Path;
 
 use cryptoki::context::Function;
@@ -20,6 +23,8 @@ use fips::secret::SecretBytes;
 
 use crate::error::Refusal;
 use crate::{Error, Padding};
+
+pub(super) use wrap::WrapMechanism;
 
 /// More mechanisms than any version of the standard names.
 const MAX_MECHANISMS: usize = 2048;
@@ -137,6 +142,17 @@ impl Functions {
             table,
             _library: library,
         })
+    }
+
+    /// C_CloseSession.
+    pub(super) fn close_session(
+        &self,
+        session: cryptoki_sys::CK_SESSION_HANDLE,
+    ) -> Result<(), Refusal> {
+        const FUNCTION: Function = Function::CloseSession;
+        let call = self.table.C_CloseSession.ok_or(missing(FUNCTION))?;
+        // SAFETY: PKCS#11, C_CloseSession: takes a number; one that is no session is reported by a return value.
+        check(unsafe { call(session) }, FUNCTION)
     }
 
     /// C_GetTokenInfo.

@@ -172,6 +172,7 @@ pub(super) fn serve(index: usize, mut worker: Worker, queue: &Queue<Job>) {
                     }
                     Err(_) => {
                         tracing::error!(index, "a worker panicked; its session is thrown away");
+                        worker.leave();
                         worker.drop_session();
                         queue.finished(turn, Measure::Other);
                     }

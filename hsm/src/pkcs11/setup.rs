@@ -9,6 +9,7 @@ use cryptoki::types::AuthPin;
 
 use super::discovery;
 use super::module::Module;
+use super::session::OwnSession;
 use crate::Error;
 use crate::error::Refusal;
 use crate::pin::Pin;
@@ -20,6 +21,7 @@ use crate::token::TokenInfo;
 /// [`Error::File`] or [`Error::Module`] for the module, [`Error::Token`] if it does not answer.
 pub fn list_tokens(module: &Path) -> Result<Vec<TokenInfo>, Error> {
     let module = Module::acquire(module)?;
+    let _pass = module.enter();
     Ok(discovery::tokens(&module)?
         .into_iter()
         .map(|(_, token)| token)
@@ -45,6 +47,7 @@ pub fn init_token(
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
 
     let module = Module::acquire(module)?;
+    let pass = module.enter();
     let tokens = discovery::tokens(&module)?;
     if tokens.iter().any(|(_, token)| token.label == label) {
         return Err(Error::LabelInUse(label.to_owned()));
@@ -71,7 +74,10 @@ pub fn init_token(
         .map_err(refused)?;
     // The token may be in another slot now (SoftHSM numbers them by the serial number).
     let (slot, _) = discovery::find(&module, Some(label), None)?;
-    let session = module.context().open_rw_session(slot).map_err(refused)?;
+    let session = OwnSession::open(&module, &pass, slot, true).map_err(|error| match error {
+        Error::Token(refusal) => Error::Initialization(refusal),
+        other => other,
+    })?;
     session
         .login(UserType::So, Some(&so_pin))
         .map_err(refused)?;

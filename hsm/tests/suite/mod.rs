@@ -8,10 +8,12 @@
 )]
 
 mod encryption;
+mod hostile;
 mod probing;
 mod signing;
 
 pub use encryption::*;
+pub use hostile::*;
 pub use probing::*;
 pub use signing::*;
 
@@ -468,6 +470,7 @@ macro_rules! custody_suite {
             the_wrong_padding_is_bad_input
             garbage_is_bad_input_and_leaves_the_token_well
             a_ciphertext_of_another_length_is_bad_input
+            no_stranger_causes_a_reconnect_or_has_good_requests_fail
             many_threads_get_their_own_answers
             a_key_that_could_leave_is_refused
             a_key_for_other_purposes_is_refused

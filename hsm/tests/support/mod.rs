@@ -98,27 +98,47 @@ pub fn softhsm() -> &'static Module {
     softhsm_with("ALL", &[Padding::OaepSha1])
 }
 
+/// One of our own PKCS#11 modules. Cargo builds the examples of a package for its tests, next to their programs' folder.
+pub fn example(name: &str) -> PathBuf {
+    let programs = std::env::current_exe().unwrap();
+    let path = programs
+        .ancestors()
+        .nth(2)
+        .unwrap()
+        .join(format!("examples/lib{name}.so"));
+    assert!(
+        path.exists(),
+        "{} is missing: run `cargo build -p hsm --examples`",
+        path.display()
+    );
+    path
+}
+
 /// SoftHSM behind the module that fails on command, and the file that commands it.
 pub fn faulty_softhsm() -> (&'static Module, PathBuf) {
     let module = MODULE.get_or_init(|| {
         let real = softhsm_module("ALL", &[Padding::OaepSha1]);
-        // Cargo builds the examples of a package for its tests, next to their programs' folder.
-        let programs = std::env::current_exe().unwrap();
-        let path = programs
-            .ancestors()
-            .nth(2)
-            .unwrap()
-            .join("examples/libfaulty_pkcs11.so");
-        assert!(
-            path.exists(),
-            "{} is missing: run `cargo build -p hsm --examples`",
-            path.display()
-        );
         set_environment("FAULTY_MODULE", &real.path);
         set_environment("FAULTY_CONTROL", &real.folder.with_file_name("fault"));
-        Module { path, ..real }
+        Module {
+            path: example("faulty_pkcs11"),
+            ..real
+        }
     });
     (module, module.folder.with_file_name("fault"))
+}
+
+/// SoftHSM behind the module that fails as a script says.
+pub fn chaos_softhsm() -> &'static Module {
+    MODULE.get_or_init(|| {
+        let real = softhsm_module("ALL", &[Padding::OaepSha1]);
+        set_environment("CHAOS_MODULE", &real.path);
+        set_environment("CHAOS_PIN", Path::new(USER_PIN));
+        Module {
+            path: example("chaos_pkcs11"),
+            ..real
+        }
+    })
 }
 
 /// Tells the module of [`faulty_softhsm`] what goes wrong from now on.
@@ -200,13 +220,12 @@ impl TestToken {
     }
 
     pub fn config(&self) -> TokenConfig {
+        let pin = PinSource::File(self.pin_file.clone());
         TokenConfig {
-            module: self.module.path.clone(),
             token_label: Some(self.info.label.clone()),
             token_serial: Some(self.info.serial.clone()),
-            pin: PinSource::File(self.pin_file.clone()),
             threads: 2,
-            allow_extractable_keys: false,
+            ..TokenConfig::new(self.module.path.clone(), pin)
         }
     }
 

@@ -15,7 +15,7 @@ use crate::engine::api::{
 use crate::engine::formats::device::DevicePolicy;
 use crate::engine::formats_process::{FormatsCall, FormatsReturn};
 use crate::engine::ipc::{Frame, Kind};
-use crate::engine::recrypt::chain::{self, CheckedDevice, DeviceTrust};
+use crate::engine::recrypt::chain::{CheckedDevice, DeviceTrust};
 use crate::engine::recrypt::cms::KeyTransport;
 use crate::engine::recrypt::{cms, importers};
 use crate::record::Record;
@@ -152,9 +152,11 @@ fn recrypt(shared: &Shared, job: &Job, request: &RecryptRequest) -> Result<Recry
     }
 
     let now_ms = SystemClock.now_ms();
-    let checked = describe_device(shared, job, &request.device, now_ms)?;
-    let device = chain::verify(&request.device, &checked, &policy.devices, now_ms)
-        .map_err(|error| Refusal::open(error.failure_code(), error.code(), error.to_string()))?;
+    let device = shared
+        .known_devices
+        .verify(&request.device, &policy.devices, now_ms, || {
+            describe_device(shared, job, &request.device, now_ms)
+        })?;
     let cms_refusal = |error: cms::CmsError| match error {
         cms::CmsError::Token(error) if error.class() != hsm::ErrorClass::BadInput => error.into(),
         error => Refusal::open(error.failure_code(), error.code(), error.to_string()),

@@ -17,6 +17,7 @@ use super::hardening::{self, Limits};
 use super::ipc::blocking::{Incoming, read_frame};
 use super::ipc::{Duplex, Frame, FrameError, Kind};
 use super::policy::{EnginePolicy, PolicyError};
+use super::recrypt::known::KnownDevices;
 use crate::config::{EngineConfig, TokenSection};
 use queue::{Calls, Job, Queue};
 use std::os::unix::net::UnixStream;
@@ -84,6 +85,7 @@ struct Shared {
     queue: Queue,
     calls: Calls,
     token: TokenHolder,
+    known_devices: KnownDevices,
     key_uses: AtomicU64,
     fault_told: AtomicBool,
 }
@@ -127,6 +129,7 @@ pub fn run(config: EngineConfig) -> Result<(), CustodyError> {
         queue: Queue::default(),
         calls: Calls::default(),
         token,
+        known_devices: KnownDevices::default(),
         key_uses: AtomicU64::new(0),
         fault_told: AtomicBool::new(false),
         policy,

@@ -1,6 +1,7 @@
 //! The one place where a reason becomes what the caller may know of it.
 
 use crate::engine::api::{Failure, FailureCode};
+use crate::engine::recrypt::chain::ChainError;
 use hsm::ErrorClass;
 
 /// The only sentence for everything that goes wrong in a decryption.
@@ -88,6 +89,12 @@ impl Refusal {
             reason,
             detail,
         )
+    }
+}
+
+impl From<ChainError> for Refusal {
+    fn from(error: ChainError) -> Self {
+        Self::open(error.failure_code(), error.code(), error.to_string())
     }
 }
 

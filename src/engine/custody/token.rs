@@ -42,12 +42,10 @@ impl TokenHolder {
         Some(Self {
             pin_file: section.pin_file.clone(),
             config: TokenConfig {
-                module: section.module.clone(),
                 token_label: Some(section.label.clone()),
-                token_serial: None,
-                pin,
                 threads: section.threads,
                 allow_extractable_keys: extractable_keys,
+                ..TokenConfig::new(section.module.clone(), pin)
             },
             state: Mutex::new(State::Opening {
                 since: Instant::now(),

@@ -19,7 +19,6 @@ pub use generate::GenerateSigningKey;
 
 use super::Pkcs11Custody;
 use super::counters::count;
-use super::mechanisms::means_unsupported;
 use super::module::Module;
 use super::worker::Worker;
 use crate::custody::Operation;
@@ -40,7 +39,7 @@ impl Pkcs11Custody {
         let request = key.clone();
         self.submit(Operation::Generate, move |worker| {
             // Not tried again, like the generation of a custody key.
-            generate::generate(worker, &request)
+            worker.inside(|worker| generate::generate(worker, &request))
         })
     }
 
@@ -52,7 +51,7 @@ impl Pkcs11Custody {
     /// [`Error::Token`] if the token does not answer.
     pub fn signing_keys(&self) -> Result<Vec<SigningKeyInfo>, Error> {
         self.submit(Operation::ListKeys, |worker| {
-            worker.with_recovery(Worker::list_signing_keys)
+            worker.with_recovery(None, Worker::list_signing_keys)
         })
     }
 
@@ -64,7 +63,7 @@ impl Pkcs11Custody {
     pub fn signing_key(&self, key: &SigningKeyName) -> Result<SigningKeyInfo, Error> {
         let key = key.clone();
         self.submit(Operation::ListKeys, move |worker| {
-            worker.with_recovery(|worker| Ok(worker.usable_signing_key(&key)?.info))
+            worker.with_recovery(None, |worker| Ok(worker.usable_signing_key(&key)?.info))
         })
     }
 
@@ -77,8 +76,9 @@ impl Pkcs11Custody {
     pub fn sign(&self, key: &SigningKeyName, message: &[u8]) -> Result<TokenSignature, Error> {
         let (key, message) = (key.clone(), message.to_vec());
         self.submit(Operation::Sign, move |worker| {
-            let signature = worker.with_recovery(|worker| worker.sign(&key, &message))?;
+            let signature = worker.with_recovery(None, |worker| worker.sign(&key, &message))?;
             count(&worker.shared().counters.signatures);
+            worker.shared().well();
             Ok(signature)
         })
     }
@@ -142,10 +142,12 @@ fn sign(
     let raw = fips::policy::perform(Service::TokenSignature, |_| {
         match session.sign(&mechanism, key.handle, digest.as_ref()) {
             Ok(raw) => Ok(raw),
-            Err(CryptokiError::Pkcs11(rv, Function::SignInit)) if means_unsupported(rv) => {
+            Err(CryptokiError::Pkcs11(rv, function @ Function::SignInit))
+                if Refusal::new(function, rv).means_unsupported() =>
+            {
                 Err(Error::MechanismNotSupported {
                     mechanism: mechanism_name,
-                    refusal: Refusal::new(Function::SignInit, rv),
+                    refusal: Refusal::new(function, rv),
                 })
             }
             Err(other) => Err(module.error(other)),
