@@ -25,6 +25,8 @@ struct State {
     hedged: Option<usize>,
     /// What to answer if nobody has anything better.
     error: Option<Error>,
+    /// Every token was asked once in vain: now one is asked to go on trying until the deadline.
+    persisting: bool,
     alarm: Option<alarm::Set>,
 }
 
@@ -110,6 +112,9 @@ impl Course {
                 inner.choose(&self.key, self.padding, &tried, now)
             };
             let Some(place) = chosen else {
+                if self.persists(now) {
+                    continue;
+                }
                 return self.end_if_nobody_works(inner);
             };
             {
@@ -128,6 +133,25 @@ impl Course {
         }
     }
 
+    /// Whether to begin again from the first token: all were in trouble, and there is time for one of them to come out of it.
+    fn persists(&self, now: Duration) -> bool {
+        let mut state = self.lock();
+        let in_trouble = state
+            .error
+            .as_ref()
+            .is_some_and(|error| error.class() == ErrorClass::Token);
+        let again = in_trouble
+            && !state.persisting
+            && state.tried.len() > 1
+            && state.running.is_empty()
+            && self.until.is_some_and(|until| now < until);
+        if again {
+            state.persisting = true;
+            state.tried.clear();
+        }
+        again
+    }
+
     fn give_to(self: &Arc<Self>, inner: &Arc<Inner>, place: usize, now: Duration) -> bool {
         let Some(attempt) = inner
             .members
@@ -137,9 +161,15 @@ impl Course {
             return false;
         };
         let custody = Arc::clone(&attempt.custody);
+        let (tried, persisting) = {
+            let state = self.lock();
+            (state.tried.clone(), state.persisting)
+        };
         let terms = Terms {
             within: self.until.map(|until| until.saturating_sub(now)),
             lane: self.lane,
+            elsewhere: !persisting
+                && inner.has_another_holder(&self.key, self.padding, &tried, now),
         };
         let (course, group) = (Arc::clone(self), Arc::clone(inner));
         let answer = Box::new(move |result: Result<SecretBytes, Error>| {

@@ -260,18 +260,28 @@ fn a_token_without_time_is_passed_over_and_not_taken_for_sick() {
 }
 
 #[test]
-fn when_all_are_sick_the_error_is_that_of_a_token_and_the_only_one_left_is_still_asked() {
+fn when_all_were_sick_one_goes_on_trying_as_long_as_there_is_time() {
     let world = World::two();
     for token in &world.tokens {
         token.will(Act::Fail(sick()));
     }
-    assert!(matches!(world.decrypt(1), Err(Error::TokenErrorState)));
     // Both pause, and both are well again: nobody is refused for the pause's sake.
     world.decrypt(1).unwrap();
+    assert_eq!(world.asked().iter().sum::<u64>(), 3);
+    // Each is asked twice at most.
+    for token in &world.tokens {
+        (0..9).for_each(|_| token.will(Act::Fail(sick())));
+    }
+    assert!(matches!(world.decrypt(1), Err(Error::TokenErrorState)));
+    assert_eq!(world.asked().iter().sum::<u64>(), 7);
+    for token in &world.tokens {
+        token.script.lock().unwrap().clear();
+    }
+    // The only one left is asked although it pauses.
     world.group.failed("a", "gone".to_owned());
     world.tokens[1].will(Act::Fail(sick()));
     assert!(matches!(world.decrypt(1), Err(Error::TokenErrorState)));
-    world.decrypt(1).unwrap();
+    assert_eq!(world.decrypt(1).unwrap(), "b");
 }
 
 #[test]

@@ -225,9 +225,9 @@ impl Pkcs11Custody {
         })
     }
 
-    /// When a request on these terms has to be answered, by custody's clock.
+    /// Until when a token in trouble is waited for, by custody's clock. `None`: everything is tried once.
     fn deadline(&self, terms: Terms) -> Option<Duration> {
-        let within = terms.within?;
+        let within = terms.within.filter(|_| !terms.elsewhere)?;
         Some(self.shared.clock.now().saturating_add(within))
     }
 
