@@ -283,6 +283,9 @@ pub enum Error {
     /// The token has a key of this label.
     #[error("the token has a key with the label {0:?} already")]
     LabelInUse(String),
+    /// The token has a private key of this CKA_ID: a second one would take its place on some tokens.
+    #[error("the token has a private key with the identifier {0} already")]
+    IdInUse(String),
     /// The token refuses to generate a key as custody needs it.
     #[error("the token refuses to generate such a key: {0}")]
     Generation(Refusal),
@@ -314,6 +317,9 @@ pub enum Error {
     /// A group of no tokens, of too many, or of two with one name; or it has none of this name.
     #[error("no group of tokens: 1 to 16, each with a name of its own")]
     Members,
+    /// The parameters for C_Initialize cannot be given to the module.
+    #[error("the parameters for C_Initialize {0}")]
+    InitParameters(&'static str),
     /// The configuration asks for no or too many threads.
     #[error("{0} threads; 1 to 64 are possible")]
     Threads(usize),
@@ -361,6 +367,7 @@ impl Error {
             Self::MechanismNotSupported { .. } => "mechanism_not_supported",
             Self::WrongSignature(_) => "wrong_signature",
             Self::LabelInUse(_) => "label_in_use",
+            Self::IdInUse(_) => "id_in_use",
             Self::Generation(_) => "generation_refused",
             Self::GeneratedKeyRefused(_) => "generated_key_refused",
             Self::Initialization(_) => "initialization_refused",
@@ -368,6 +375,7 @@ impl Error {
             Self::Pin(problem) => problem.code(),
             Self::Module { .. } => "module_refused",
             Self::Members => "members",
+            Self::InitParameters(_) => "init_parameters",
             Self::Threads(_) => "threads",
             Self::Life(problem) => problem.code(),
             Self::Policy(error) => error.code(),
@@ -399,6 +407,7 @@ impl Error {
             | Self::MechanismNotSupported { .. }
             | Self::WrongSignature(_)
             | Self::LabelInUse(_)
+            | Self::IdInUse(_)
             | Self::Generation(_)
             | Self::GeneratedKeyRefused(_)
             | Self::Initialization(_)
@@ -408,6 +417,7 @@ impl Error {
             | Self::Life(_)
             | Self::Policy(_)
             | Self::Members
+            | Self::InitParameters(_)
             | Self::Threads(_) => ErrorClass::Configuration,
             Self::Internal(_) => ErrorClass::Bug,
         }
@@ -455,6 +465,7 @@ impl Error {
                  signing key, and have the token looked at if that fails too"
             }
             Self::LabelInUse(_) => "choose another label, or destroy the old key first",
+            Self::IdInUse(_) => "leave the identifier out, or choose one that no key has",
             Self::Generation(_) | Self::GeneratedKeyRefused(_) => {
                 "check what the token allows: modulus length, key attributes, free space, write protection"
             }
@@ -487,6 +498,9 @@ impl Error {
             },
             Self::Life(problem) => problem.hint(),
             Self::Module { .. } => "give the absolute path of the vendor's PKCS#11 library",
+            Self::InitParameters(_) => {
+                "give every use of one module in one process the same parameters, as the module's documentation writes them"
+            }
             Self::Decryption
             | Self::CiphertextLength { .. }
             | Self::PlaintextTooLong { .. }

@@ -16,12 +16,9 @@ fn custody_in_strict_mode_works_on_the_module_that_answers_at_once() {
     let pin = folder.path().join("pin");
     write_pin(&pin, "any");
     let custody = Pkcs11Custody::open(TokenConfig {
-        module: example("null_pkcs11"),
         token_label: Some("null".into()),
-        token_serial: None,
-        pin: PinSource::File(pin),
         threads: 4,
-        allow_extractable_keys: false,
+        ..TokenConfig::new(example("null_pkcs11"), PinSource::File(pin))
     })
     .unwrap();
     let key = custody.keys().unwrap().remove(0);

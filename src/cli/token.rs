@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Clone, Args)]
 pub struct TokenArgs {
     /// Configuration file whose [engine.token] is meant
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["module", "token_label", "pin_file"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["module", "init_parameters", "token_label", "pin_file"])]
     pub config: Option<PathBuf>,
     /// PKCS#11 module (absolute path)
     #[arg(
@@ -24,6 +24,9 @@ pub struct TokenArgs {
         requires = "token_label"
     )]
     pub module: Option<PathBuf>,
+    /// What the module is told at C_Initialize, where it needs that (NSS softoken)
+    #[arg(long, value_name = "TEXT", requires = "module")]
+    pub init_parameters: Option<String>,
     /// Label of the token
     #[arg(long, value_name = "LABEL", requires = "module")]
     pub token_label: Option<String>,
@@ -77,6 +80,7 @@ impl TokenArgs {
             None => PinSource::Prompt,
         };
         Ok(TokenConfig {
+            init_parameters: self.init_parameters.clone(),
             token_label: self.token_label.clone(),
             ..TokenConfig::new(module, pin)
         })
@@ -92,6 +96,7 @@ pub fn from_section(section: &TokenSection, allow_extractable_keys: bool) -> Tok
         (None, None) => PinSource::Prompt,
     };
     TokenConfig {
+        init_parameters: section.init_parameters.clone(),
         token_label: Some(section.label.clone()),
         allow_extractable_keys,
         ..TokenConfig::new(section.module.clone(), pin)

@@ -98,6 +98,8 @@ impl Default for RestartConfig {
 pub struct TokenSection {
     /// The PKCS#11 module, by absolute path.
     pub module: PathBuf,
+    /// What the module is told at C_Initialize.
+    pub init_parameters: Option<String>,
     /// The token's label.
     pub label: String,
     /// File that holds the user PIN; only its owner may read it.

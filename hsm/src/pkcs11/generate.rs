@@ -57,7 +57,10 @@ fn generate_with(
     let module = worker.module();
     key_pair::label_is_free(module, &session, &request.label)?;
     let id = match &request.id {
-        Some(id) => id.clone(),
+        Some(id) => {
+            key_pair::id_is_free(module, &session, id)?;
+            id.clone()
+        }
         None => key_pair::random_id()?,
     };
     let pair = key_pair::generate(module, &session, &template(request, &id, replicable))?;

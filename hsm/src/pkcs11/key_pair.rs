@@ -33,6 +33,24 @@ pub(super) struct Template {
     pub(super) private_if_known: Vec<Attribute>,
 }
 
+/// # Errors
+/// [`Error::IdInUse`] if a private key has this identifier. The standard lets several keys share one; NSS softoken replaces the old
+/// key by the new one then.
+pub(super) fn id_is_free(module: &Module, session: &Session, id: &[u8]) -> Result<(), Error> {
+    let template = [
+        Attribute::Class(ObjectClass::PRIVATE_KEY),
+        Attribute::Id(id.to_vec()),
+    ];
+    let same = session
+        .find_objects(&template)
+        .map_err(|error| module.error(error))?;
+    if same.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::IdInUse(base16ct::lower::encode_string(id)))
+    }
+}
+
 /// The attributes that both halves of every pair have.
 pub(super) fn common(key_type: KeyType, label: &str, id: &[u8]) -> Vec<Attribute> {
     vec![

@@ -20,9 +20,10 @@ use super::module::Module;
 use crate::Error;
 use crate::error::{PinProblem, Refusal};
 use crate::pin::{Pin, PinSource};
+use crate::token::TokenInfo;
 
-/// Module path and serial number of the token.
-type TokenId = (PathBuf, String);
+/// Module path, serial number and label of the token: some modules give all their tokens the same serial number.
+type TokenId = (PathBuf, String, String);
 
 /// Hashes of the PINs that tokens refused in this process.
 static REFUSED: Mutex<Option<HashMap<TokenId, [u8; 32]>>> = Mutex::new(None);
@@ -97,8 +98,7 @@ fn is_user(session: &Session, module: &Module) -> Result<bool, Error> {
 pub(super) struct Login<'a> {
     pub(super) module: &'a Module,
     pub(super) slot: Slot,
-    /// The token's serial number.
-    pub(super) serial: &'a str,
+    pub(super) token: &'a TokenInfo,
     pub(super) session: &'a Session,
     pub(super) credentials: &'a Credentials,
     /// Log out first, also if the token says that the user is logged in.
@@ -140,7 +140,11 @@ pub(super) fn ensure(login: &Login<'_>) -> Result<bool, Error> {
     if let Some(problem) = problem {
         return Err(Error::Pin(problem));
     }
-    let token: TokenId = (login.module.path().to_owned(), login.serial.to_owned());
+    let token: TokenId = (
+        login.module.path().to_owned(),
+        login.token.serial.clone(),
+        login.token.label.clone(),
+    );
     login
         .credentials
         .with_pin(|pin| attempt(login, token, pin))

@@ -18,10 +18,12 @@ mod limiter;
 mod login;
 mod mechanisms;
 mod module;
+mod parameters;
 mod policy;
 mod probe;
 mod public_objects;
 mod queue;
+pub mod quirks;
 mod raw;
 mod recovery;
 mod requests;
@@ -41,6 +43,7 @@ use fips::secret::SecretBytes;
 
 pub use classify::{Actor, Class, Classified, Healing, Level, Retry, classification};
 pub use generate::GenerateKey;
+pub use parameters::check_init_parameters;
 pub use setup::{init_token, list_tokens};
 pub use signing::GenerateSigningKey;
 
@@ -78,13 +81,16 @@ pub const CRYPTOKI_LOG_TARGET: &str = "cryptoki";
 pub struct TokenConfig {
     /// Absolute path of the PKCS#11 library. It must belong to root or to the caller and not be writable by group or others.
     pub module: PathBuf,
+    /// What the library is told at C_Initialize (`pReserved`): at most 8192 bytes without NUL. NSS softoken needs it, the others
+    /// have their configuration elsewhere. All users of one module in one process have to give the same.
+    pub init_parameters: Option<String>,
     /// The token's label, if more than one token is there.
     pub token_label: Option<String>,
     /// The token's serial number.
     pub token_serial: Option<String>,
     /// Where the user PIN is read from.
     pub pin: PinSource,
-    /// Worker threads, each with one session: 1 to 64.
+    /// Worker threads, each with one session: 1 to 64. Fewer are opened where the token is known to have fewer sessions.
     pub threads: usize,
     /// Development switch: keys that are extractable or not sensitive are used as well. They carry
     /// [`KeyInfo::waived`] so that every status can show it.
@@ -99,6 +105,7 @@ impl TokenConfig {
     pub fn new(module: PathBuf, pin: PinSource) -> Self {
         Self {
             module,
+            init_parameters: None,
             token_label: None,
             token_serial: None,
             pin,
@@ -146,7 +153,7 @@ impl Pkcs11Custody {
         if !(1..=MAX_THREADS).contains(&config.threads) {
             return Err(Error::Threads(config.threads));
         }
-        let module = Module::acquire(&config.module)?;
+        let module = Module::acquire(&config.module, config.init_parameters.as_deref())?;
         let place = {
             let _pass = module.enter();
             let (slot, token) = discovery::find(
@@ -156,14 +163,25 @@ impl Pkcs11Custody {
             )?;
             Place { slot, token }
         };
+        let quirks = quirks::of(&place.token);
+        let threads = quirks.threads(config.threads);
+        if threads < config.threads {
+            tracing::warn!(
+                asked = config.threads,
+                threads,
+                token = quirks.name,
+                "the token has not so many sessions; custody works with fewer threads"
+            );
+        }
         let shared = Arc::new(Shared {
+            quirks,
             place: Mutex::new(place),
             wanted_serial: config.token_serial,
             credentials: Credentials::new(config.pin)?,
             allow_extractable: config.allow_extractable_keys,
             module_may_encrypt,
             cache: cache::Cache::default(),
-            counters: Counters::new(config.threads),
+            counters: Counters::new(threads),
             recovery: Recovery::default(),
             numbers: AtomicU64::new(0),
             canaries: Budget::new(evidence::CANARIES),
@@ -171,8 +189,12 @@ impl Pkcs11Custody {
             clock: config.clock,
             module,
         });
-        let mut workers = Vec::with_capacity(config.threads);
-        for _ in 0..config.threads {
+        let mut workers = Vec::with_capacity(threads);
+        for opened in 0..threads {
+            if opened > 0 {
+                let pacing = Duration::from_millis(quirks.session_pacing_ms.into());
+                shared.clock.pause(pacing);
+            }
             workers.push(Worker::open(Arc::clone(&shared))?);
         }
         if let Some(first) = workers.first_mut() {
@@ -191,11 +213,11 @@ impl Pkcs11Custody {
         }
         let mut custody = Self {
             queue: Arc::new(Queue::new(
-                config.threads,
-                config.threads * QUEUED_PER_THREAD,
+                threads,
+                threads * QUEUED_PER_THREAD,
                 Arc::clone(&shared.clock),
             )),
-            threads: Vec::with_capacity(config.threads),
+            threads: Vec::with_capacity(threads),
             shared,
         };
         for (index, worker) in workers.into_iter().enumerate() {
@@ -212,7 +234,7 @@ impl Pkcs11Custody {
     /// Generates a custody key: sensitive, not extractable, private, for decryption only, exponent 65537.
     ///
     /// # Errors
-    /// [`Error::ModulusBits`], [`Error::LabelInUse`], [`Error::Generation`] if the token refuses,
+    /// [`Error::ModulusBits`], [`Error::LabelInUse`], [`Error::IdInUse`], [`Error::Generation`] if the token refuses,
     /// [`Error::GeneratedKeyRefused`] if it generated something else (which was destroyed), [`Error::Token`].
     pub fn generate(&self, key: &GenerateKey) -> Result<KeyInfo, Error> {
         let request = key.clone();

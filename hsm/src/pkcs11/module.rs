@@ -18,6 +18,7 @@ use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
 
 use super::classify::{Class, classify};
 use super::gate::{Denied, Gate};
+use super::parameters::InitParameters;
 use super::raw::Functions;
 use super::softhsm;
 use crate::clock::Clock;
@@ -36,6 +37,8 @@ pub(super) struct Loaded {
     path: PathBuf,
     context: Pkcs11,
     functions: Functions,
+    /// Alive as long as the library is initialised, should it keep the pointer.
+    parameters: Option<InitParameters>,
     /// False if something else in this process had initialised the library: then it is not ours to finalise.
     initialised_here: bool,
     gate: Gate,
@@ -80,22 +83,28 @@ pub(super) enum Renewal {
 }
 
 impl Module {
-    /// Loads and initialises the module at `path`, or joins those that use it already.
+    /// Loads and initialises the module at `path`, or joins those that use it already. `parameters`: what C_Initialize is told.
     ///
     /// # Errors
-    /// [`Error::File`] if the file is not safe to load, [`Error::Module`] if it is no PKCS#11 module, [`Error::Token`] if
-    /// C_Initialize fails.
-    pub(super) fn acquire(path: &Path) -> Result<Self, Error> {
+    /// [`Error::File`] if the file is not safe to load, [`Error::Module`] if it is no PKCS#11 module, [`Error::InitParameters`]
+    /// if they are unusable or the module is in use here with others, [`Error::Token`] if C_Initialize fails.
+    pub(super) fn acquire(path: &Path, parameters: Option<&str>) -> Result<Self, Error> {
         let path = files::check_module(path)?;
+        let parameters = parameters.map(InitParameters::new).transpose()?;
         let mut modules = MODULES.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(entry) = modules.get_mut(&path) {
+            if entry.loaded.parameters != parameters {
+                return Err(Error::InitParameters(
+                    "are others than those with which this process uses the module already",
+                ));
+            }
             entry.users += 1;
             return Ok(Self {
                 loaded: Arc::clone(&entry.loaded),
                 path,
             });
         }
-        let loaded = Arc::new(Loaded::new(&path)?);
+        let loaded = Arc::new(Loaded::new(&path, parameters)?);
         modules.insert(
             path.clone(),
             Entry {
@@ -160,12 +169,13 @@ impl Module {
 }
 
 impl Loaded {
-    fn new(path: &Path) -> Result<Self, Error> {
+    fn new(path: &Path, parameters: Option<InitParameters>) -> Result<Self, Error> {
         let context = Pkcs11::new(path).map_err(|error| into_error(error, path))?;
         let mut loaded = Self {
             path: path.to_owned(),
             functions: Functions::load(path)?,
             context,
+            parameters,
             initialised_here: true,
             gate: Gate::new(),
         };
@@ -176,7 +186,11 @@ impl Loaded {
     /// C_Initialize. False: the library was initialised already.
     fn initialise(&self) -> Result<bool, Error> {
         softhsm::guard(&self.path);
-        let arguments = CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK);
+        let flags = CInitializeFlags::OS_LOCKING_OK;
+        let arguments = self.parameters.as_ref().map_or_else(
+            || CInitializeArgs::new(flags),
+            |parameters| parameters.arguments(flags),
+        );
         match self.context.initialize(arguments) {
             Ok(()) => Ok(true),
             Err(cryptoki::error::Error::Pkcs11(rv, function)) => {

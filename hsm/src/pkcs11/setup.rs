@@ -15,12 +15,13 @@ use crate::error::Refusal;
 use crate::pin::Pin;
 use crate::token::TokenInfo;
 
-/// Every token that the module shows, initialised or not.
+/// Every token that the module shows, initialised or not. `init_parameters`: see
+/// [`TokenConfig::init_parameters`](super::TokenConfig::init_parameters).
 ///
 /// # Errors
-/// [`Error::File`] or [`Error::Module`] for the module, [`Error::Token`] if it does not answer.
-pub fn list_tokens(module: &Path) -> Result<Vec<TokenInfo>, Error> {
-    let module = Module::acquire(module)?;
+/// [`Error::File`], [`Error::Module`] or [`Error::InitParameters`] for the module, [`Error::Token`] if it does not answer.
+pub fn list_tokens(module: &Path, init_parameters: Option<&str>) -> Result<Vec<TokenInfo>, Error> {
+    let module = Module::acquire(module, init_parameters)?;
     let _pass = module.enter();
     Ok(discovery::tokens(&module)?
         .into_iter()
@@ -30,13 +31,14 @@ pub fn list_tokens(module: &Path) -> Result<Vec<TokenInfo>, Error> {
 
 /// Initialises an empty token and sets its user PIN: for the demonstration and for tests, on software tokens.
 ///
-/// `slot`: the slot to use; `None` takes the first whose token is not initialised. A token that is initialised is never
+/// `init_parameters`: see [`TokenConfig::init_parameters`](super::TokenConfig::init_parameters). `slot`: the slot to use; `None` takes the first whose token is not initialised. A token that is initialised is never
 /// touched.
 ///
 /// # Errors
 /// [`Error::LabelInUse`], [`Error::TokenNotFound`] if there is no empty token, [`Error::Initialization`] if the token refuses.
 pub fn init_token(
     module: &Path,
+    init_parameters: Option<&str>,
     slot: Option<u64>,
     label: &str,
     so_pin: &Pin,
@@ -46,7 +48,7 @@ pub fn init_token(
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
 
-    let module = Module::acquire(module)?;
+    let module = Module::acquire(module, init_parameters)?;
     let pass = module.enter();
     let tokens = discovery::tokens(&module)?;
     if tokens.iter().any(|(_, token)| token.label == label) {

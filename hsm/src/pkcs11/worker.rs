@@ -19,6 +19,7 @@ use super::module::{Module, Pass};
 use super::policy;
 use super::probe;
 use super::public_objects::Open;
+use super::quirks::Quirks;
 use super::raw::{RsaMechanism, Stage};
 use super::recovery::Recovery;
 use super::session::OwnSession;
@@ -38,6 +39,8 @@ pub(super) struct Place {
 pub(super) struct Shared {
     /// Never locked during a call to the token.
     pub(super) place: Mutex<Place>,
+    /// What is known about this kind of token.
+    pub(super) quirks: &'static Quirks,
     /// The serial number that the configuration asks for.
     pub(super) wanted_serial: Option<String>,
     pub(super) credentials: Credentials,
@@ -193,11 +196,13 @@ impl Worker {
         let pass = self.pass()?;
         let before = shared.place();
         let place = locate(shared, &before)?;
+        // Some tokens refuse the one kind of session (see the quirks).
+        let read_write = read_write || !shared.quirks.read_only_sessions;
         let session = OwnSession::open(&shared.module, pass, place.slot, read_write)?;
         let login = login::ensure(&login::Login {
             module: &shared.module,
             slot: place.slot,
-            serial: &place.token.serial,
+            token: &place.token,
             session: &session,
             credentials: &shared.credentials,
             anew: self.log_in_anew,

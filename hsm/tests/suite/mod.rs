@@ -71,7 +71,7 @@ pub fn a_generated_key_cannot_leave_and_only_decrypts(token: &TestToken) {
             ("always_sensitive", attributes.always_sensitive, true),
             ("extractable", attributes.extractable, false),
             ("never_extractable", attributes.never_extractable, true),
-            ("local", attributes.local, true),
+            ("local", attributes.local, token.says_local()),
             ("decrypt", attributes.decrypt, true),
             ("sign", attributes.sign, false),
             ("unwrap", attributes.unwrap, false),
@@ -109,16 +109,21 @@ pub fn a_label_is_used_once_and_only_sensible_sizes_are_generated(token: &TestTo
         ..again
     };
     assert_eq!(custody.generate(&own_id).unwrap().id, [1, 2, 3]);
+    let same_id = GenerateKey {
+        label: "same id".into(),
+        ..own_id
+    };
+    assert_eq!(error(custody.generate(&same_id)).code(), "id_in_use");
     assert_eq!(custody.keys().unwrap().len(), 2);
 }
 
 pub fn every_padding_decrypts_and_the_capabilities_say_how(token: &TestToken) {
     let (custody, key) = token.open_with_key();
     let capabilities = custody.capabilities();
-    assert_eq!(capabilities.native, token.module.native);
+    assert_eq!(capabilities.native, token.native());
     let software: Vec<_> = Padding::ALL
         .into_iter()
-        .filter(|padding| !token.module.native.contains(padding))
+        .filter(|padding| !token.native().contains(padding))
         .collect();
     assert_eq!(capabilities.software_unpadding, software);
     for padding in Padding::ALL {
@@ -364,7 +369,7 @@ pub fn a_key_that_asks_for_the_pin_each_time_is_refused(token: &TestToken) {
 pub fn what_the_token_encrypts_it_decrypts(token: &TestToken) {
     let (custody, key) = token.open_with_key();
     let native = custody.capabilities().encrypt_native;
-    assert_eq!(native, token.module.native);
+    assert_eq!(native, token.native());
     for padding in Padding::ALL {
         let limit = padding.max_message_len(2048);
         for len in [0, 8, limit] {
@@ -391,7 +396,7 @@ pub fn what_the_token_encrypts_it_decrypts(token: &TestToken) {
 }
 
 pub fn a_wrong_pin_is_tried_once(token: &TestToken) {
-    write_pin(&token.pin_file, "not the PIN");
+    write_pin(&token.pin_file, crate::support::WRONG_PIN);
     let problem = |result| match error(result) {
         Error::Pin(problem) => problem,
         other => panic!("{other}"),
@@ -408,7 +413,7 @@ pub fn a_wrong_pin_is_tried_once(token: &TestToken) {
     }
     write_pin(&token.pin_file, crate::support::USER_PIN);
     assert!(token.open().keys().unwrap().is_empty());
-    write_pin(&token.pin_file, "not the PIN");
+    write_pin(&token.pin_file, crate::support::WRONG_PIN);
     assert_eq!(
         problem(Pkcs11Custody::open(token.config())),
         PinProblem::Incorrect,
@@ -427,7 +432,9 @@ pub fn a_token_that_is_not_there_is_named(token: &TestToken) {
     config.threads = 0;
     assert_eq!(error(Pkcs11Custody::open(config)).code(), "threads");
 
-    let listed = hsm::pkcs11::list_tokens(&token.module.path).unwrap();
+    let listed =
+        hsm::pkcs11::list_tokens(&token.module.path, token.module.init_parameters.as_deref())
+            .unwrap();
     let own = listed
         .iter()
         .find(|listed| listed.serial == token.info.serial && listed.label == token.info.label)

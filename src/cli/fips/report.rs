@@ -87,6 +87,7 @@ fn signer(config: &Config, context: &Context) -> Result<Option<Signer>, Failure>
     let token = TokenArgs {
         config: Some(config.file.clone()),
         module: None,
+        init_parameters: None,
         token_label: None,
         pin_file: None,
     };

@@ -63,6 +63,11 @@ pub(super) fn token(
     findings: &mut Findings,
 ) {
     pin(section, path, policy, findings);
+    if let Some(parameters) = &section.init_parameters
+        && let Err(error) = hsm::pkcs11::check_init_parameters(parameters)
+    {
+        findings.add(format!("`{path}.init_parameters`: {error}"));
+    }
     files::readable(&section.module, &format!("{path}.module"), findings);
     if let Some(file) = &section.pin_file {
         files::secret(file, &format!("{path}.pin_file"), findings);

@@ -129,6 +129,14 @@ pub(super) const TOKEN: &[Key] = &[
         doc: "The PKCS#11 module, by absolute path.",
     },
     Key {
+        name: "init_parameters",
+        kind: Kind::Text,
+        need: Need::Optional(
+            "\"configdir='sql:/var/lib/pfx-connector/nss' tokenDescription='pfx-custody'\"",
+        ),
+        doc: "What the module is told at C_Initialize, where its documentation asks for it (NSS softoken does): at most 8192 bytes.",
+    },
+    Key {
         name: "label",
         kind: Kind::Text,
         need: Need::Required("\"pfx-custody\""),

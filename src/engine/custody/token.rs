@@ -42,6 +42,7 @@ impl TokenHolder {
         Some(Self {
             pin_file: section.pin_file.clone(),
             config: TokenConfig {
+                init_parameters: section.init_parameters.clone(),
                 token_label: Some(section.label.clone()),
                 threads: section.threads,
                 allow_extractable_keys: extractable_keys,
