@@ -1,8 +1,9 @@
-//! docs/events.md, docs/metrics.md and docs/tls.md say what the code says. `UPDATE_DOCS=1 cargo test --test connector_docs` writes them anew.
+//! docs/doctor.md, docs/events.md, docs/metrics.md and docs/tls.md say what the code says. `UPDATE_DOCS=1 cargo test --test connector_docs` writes them anew.
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 use fips::tls::{Algorithm, PeerProblem};
+use pfx_connector::doctor::{Group, catalogue};
 use pfx_connector::telemetry::catalogue::{EventKind, Level, Log};
 use pfx_connector::telemetry::metrics::Metrics;
 use std::fmt::Write;
@@ -144,4 +145,40 @@ fn the_page_of_tls_is_what_is_offered_and_told() {
         writeln!(page, "| `{code}` | {problem} | {hint} |").unwrap();
     }
     hold("tls.md", &page);
+}
+
+#[test]
+fn the_page_of_doctor_is_its_catalogue() {
+    let mut page = String::from(
+        "# doctor\n\n\
+         <!-- Made from src/doctor/catalogue.rs: `UPDATE_DOCS=1 cargo test --test connector_docs` -->\n\n\
+         `pfx-connector doctor --config F` looks at everything that the configuration file names, whichever sections it has: before\n\
+         the first start, and beside what runs. It starts nothing and changes nothing. Run it as the user who runs the process: it sees\n\
+         files, limits and the token as that user does.\n\n\
+         - `--only GROUP` looks at one group of checks, and may be given several times.\n\
+         - `--no-login` does not log in to the token. Without it the PIN is tried once, and only while the token has all its tries: a\n  \
+         PIN that is wrong costs one try, once. Then the token counts it, and nobody logs in here until somebody else did.\n\
+         - The PKCS#11 module is loaded by a process of its own, with the environment of the token's section alone, so that a\n  \
+         library that crashes or hangs is a finding. A step that takes longer than `engine.restart.call_limit_ms` is taken for hanging.\n\
+         - Decryptions are measured for a few seconds, with the custody key; not while an engine answers, whose token it is.\n\n\
+         Exit code 0: nothing would fail (there may be notes and warnings). 3: something would. 2: the configuration cannot be read.\n\n\
+         | severity | meaning |\n|---|---|\n\
+         | `ok` | as it should be |\n\
+         | `note` | to know: a choice, or what could not be looked at; nothing fails of it |\n\
+         | `warning` | works, but is weak, or will fail one day |\n\
+         | `error` | something would fail |\n\n\
+         With `--json`: `healthy` (no error), `errors`, `warnings`, `notes`, `ok` (how many), and `findings`, each with `id` (as below),\n\
+         `group`, `severity`, `subject` (the configuration key, or a name), `found`, `remedy`, `code` (the stable code of the cause, where\n\
+         there is one, such as `pin_incorrect` or those of docs/tls.md) and `facts` (figures and names). A finding may know a better\n\
+         remedy than the one below, and then says it.\n",
+    );
+    for group in Group::ALL {
+        writeln!(page, "\n## {}\n", group.title()).unwrap();
+        page.push_str("| id | what is looked at | what to do when it is not ok |\n|---|---|---|\n");
+        for check in catalogue::ALL.iter().filter(|check| check.group == group) {
+            let (id, asks, remedy) = (check.id, check.asks, check.remedy);
+            writeln!(page, "| `{id}` | {asks} | {remedy} |").unwrap();
+        }
+    }
+    hold("doctor.md", &page);
 }

@@ -50,7 +50,7 @@
 pub mod clock;
 mod custody;
 mod error;
-mod files;
+pub mod files;
 pub mod group;
 mod key;
 mod life;

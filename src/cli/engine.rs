@@ -38,7 +38,9 @@ pub struct PolicyArgs {
 }
 
 impl PolicyArgs {
-    fn policy(&self) -> Policy {
+    /// The policy itself.
+    #[must_use]
+    pub(super) fn policy(&self) -> Policy {
         if self.fips_mode == Mode::Off.name() {
             Policy::OFF
         } else {

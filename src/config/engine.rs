@@ -62,6 +62,19 @@ impl EngineConfig {
         }
     }
 
+    /// Every token with its place in the file, such as `engine.token` or `engine.tokens.rack-1`.
+    pub fn token_paths(&self) -> impl Iterator<Item = (String, &TokenSection)> {
+        let one = self
+            .token
+            .iter()
+            .map(|token| ("engine.token".to_owned(), token));
+        let several = self.tokens.iter().enumerate().map(|(number, token)| {
+            let name = token.name.clone().unwrap_or_else(|| number.to_string());
+            (format!("engine.tokens.{name}"), token)
+        });
+        one.chain(several)
+    }
+
     /// Worker threads of all tokens.
     #[must_use]
     pub fn token_threads(&self) -> usize {

@@ -50,7 +50,7 @@ pub fn no_stranger_causes_a_reconnect_or_has_good_requests_fail(token: &TestToke
                     let ciphertext = hostile(number, padding);
                     let refused = custody.decrypt(&key.fingerprint, padding, &ciphertext);
                     assert!(matches!(refused, Err(Error::Decryption)), "{number}");
-                    if number % 8 == 0 {
+                    if number.is_multiple_of(8) {
                         let plain = custody.decrypt(&key.fingerprint, Padding::OaepSha1, &good);
                         assert_eq!(plain.unwrap().expose(), b"good");
                     }

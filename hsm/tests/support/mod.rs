@@ -268,6 +268,7 @@ impl TestToken {
                 label: "custody".into(),
                 id: None,
                 modulus_bits: 2048,
+                always_authenticate: false,
             })
             .unwrap();
         (custody, key)

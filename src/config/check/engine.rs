@@ -1,7 +1,7 @@
 //! `[engine]` and token sections.
 
 use super::{Findings, PinPolicy, files};
-use crate::config::{EngineConfig, EngineException, TokenSection};
+use crate::config::{EngineConfig, EngineException, TokenSection, named};
 use fips::claim::is_certificate_number;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -41,7 +41,7 @@ const MAX_THREADS: usize = 128;
 pub(super) fn tokens(section: &EngineConfig, findings: &mut Findings) {
     let mut names = BTreeSet::new();
     let mut environment: BTreeMap<&str, &str> = BTreeMap::new();
-    for (path, token) in token_paths(section) {
+    for (path, token) in section.token_paths() {
         if let Some(stated) = &token.fips_certificate
             && !is_certificate_number(stated)
         {
@@ -102,34 +102,6 @@ fn is_name(name: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
 }
 
-/// Every token with its place in the file.
-pub(super) fn token_paths(section: &EngineConfig) -> impl Iterator<Item = (String, &TokenSection)> {
-    let one = section
-        .token
-        .iter()
-        .map(|token| ("engine.token".to_owned(), token));
-    let several = section.tokens.iter().enumerate().map(|(number, token)| {
-        let name = token.name.clone().unwrap_or_else(|| number.to_string());
-        (format!("engine.tokens.{name}"), token)
-    });
-    one.chain(several)
-}
-
-/// The files of the section, its token's aside.
-pub(super) fn files(section: &EngineConfig, findings: &mut Findings) {
-    files::folder_of(&section.socket, "engine.socket", findings);
-    for anchor in &section.device_anchors {
-        files::readable(anchor, "engine.device_anchors", findings);
-    }
-    for importer in &section.importers {
-        files::readable(
-            &importer.public_key,
-            "engine.importers.public_key",
-            findings,
-        );
-    }
-}
-
 /// A token section and its files.
 pub(super) fn token(
     section: &TokenSection,
@@ -143,10 +115,7 @@ pub(super) fn token(
     {
         findings.add(format!("`{path}.init_parameters`: {error}"));
     }
-    files::readable(&section.module, &format!("{path}.module"), findings);
-    if let Some(file) = &section.pin_file {
-        files::secret(file, &format!("{path}.pin_file"), findings);
-    }
+    files::all(&named::token(section, path), findings);
 }
 
 /// Where the PIN comes from.

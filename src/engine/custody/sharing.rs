@@ -253,7 +253,7 @@ mod tests {
         let sharing = Sharing::default();
         let same = ciphertext(b"one");
         let outcome = sharing.decrypt(&same, soon(), || {
-            let late = sharing.decrypt(&same, Instant::now(), || unreachable());
+            let late = sharing.decrypt(&same, Instant::now(), unreachable);
             assert_eq!(late.err().unwrap().told.code, FailureCode::DeadlineExceeded);
             Ok(SecretBytes::from_slice(b"secret"))
         });
