@@ -4,7 +4,7 @@ mod gcm;
 mod key_wrap;
 
 pub use gcm::{GCM_OVERHEAD_BYTES, gcm_open, gcm_seal};
-pub use key_wrap::{key_unwrap, key_wrap};
+pub use key_wrap::{key_unwrap, key_unwrap_padded, key_wrap, key_wrap_padded};
 
 use crate::cbc::{self, Cipher};
 use crate::policy::{Service, perform};

@@ -105,9 +105,12 @@ fn readings(service: Service) -> Vec<bool> {
             .flat_map(|len| {
                 let (kek, key) = (key_of(len), key_of(32));
                 let wrapped = aes::key_wrap(&kek, &key).unwrap();
+                let padded = aes::key_wrap_padded(&kek, &key).unwrap();
                 [
                     moved(|| aes::key_wrap(&kek, &key)),
                     moved(|| aes::key_unwrap(&kek, &wrapped)),
+                    moved(|| aes::key_wrap_padded(&kek, &key)),
+                    moved(|| aes::key_unwrap_padded(&kek, &padded)),
                 ]
             })
             .collect(),
@@ -198,6 +201,8 @@ fn readings(service: Service) -> Vec<bool> {
         | Service::TokenOaepEncrypt
         | Service::TokenKeyGeneration
         | Service::TokenSignature
+        | Service::TokenKeyWrap
+        | Service::TokenKeyUnwrap
         | Service::TokenRawRsaOaep => Vec::new(),
     }
 }

@@ -1,4 +1,4 @@
-//! AES key wrap (RFC 3394, SP 800-38F section 6.2) with the default initial value.
+//! AES key wrap (RFC 3394, SP 800-38F section 6.2), and with padding (RFC 5649, SP 800-38F section 6.3), with the default initial values.
 
 use crate::policy::{Permit, Service, perform};
 use crate::{Error, Result, secret::SecretBytes};
@@ -131,6 +131,89 @@ fn unwrap(permit: &Permit, kek: &SecretBytes, wrapped: &[u8]) -> Result<SecretBy
     Ok(out)
 }
 
+/// Longest key that is wrapped with padding here, in bytes: an RSA-16384 private key has 9.3 KB.
+const LIMIT_PADDED: usize = 16 * 1024;
+
+/// Wraps `key` (1 byte to 16 KiB) under `kek` (16, 24 or 32 bytes) with padding (RFC 5649). The result is 9 to 16 bytes longer.
+///
+/// Approved service (SP 800-38F, KWP).
+///
+/// # Errors
+/// [`Error::KeyLength`] for the length of `kek`, [`Error::MessageLength`] for that of `key`.
+pub fn key_wrap_padded(kek: &SecretBytes, key: &SecretBytes) -> Result<Vec<u8>> {
+    perform(Service::AesKeyWrap, |permit| wrap_padded(permit, kek, key))
+}
+
+fn wrap_padded(permit: &Permit, kek: &SecretBytes, key: &SecretBytes) -> Result<Vec<u8>> {
+    const OPERATION: &str = "AES key wrap with padding";
+    let schedule = Schedule::new(permit, kek, false)?;
+    let len = key.len();
+    if len == 0 || len > LIMIT_PADDED {
+        return Err(Error::MessageLength {
+            operation: OPERATION,
+            bytes: len,
+        });
+    }
+    let expected = len.next_multiple_of(8) + OVERHEAD;
+    let mut out = vec![0; expected];
+    let mut written = 0;
+    // SAFETY: aes.h, AES_wrap_key_padded: reads `in_len` bytes of `in`, writes at most `max_out` bytes to `out`, which has that many,
+    // and their number to `out_len`, a live local.
+    let done = unsafe {
+        lc::AES_wrap_key_padded(
+            &raw const schedule.0,
+            out.as_mut_ptr(),
+            &raw mut written,
+            out.len(),
+            key.expose().as_ptr(),
+            len,
+        )
+    };
+    if done != 1 || written != expected {
+        return Err(Error::Module {
+            operation: OPERATION,
+        });
+    }
+    Ok(out)
+}
+
+/// Unwraps what [`key_wrap_padded`] made. Approved service.
+///
+/// # Errors
+/// [`Error::KeyLength`] for the length of `kek`; [`Error::Decryption`] if `wrapped` was not made with it.
+pub fn key_unwrap_padded(kek: &SecretBytes, wrapped: &[u8]) -> Result<SecretBytes> {
+    perform(Service::AesKeyWrap, |permit| {
+        unwrap_padded(permit, kek, wrapped)
+    })
+}
+
+fn unwrap_padded(permit: &Permit, kek: &SecretBytes, wrapped: &[u8]) -> Result<SecretBytes> {
+    let schedule = Schedule::new(permit, kek, true)?;
+    let len = wrapped.len();
+    if len < 2 * OVERHEAD || !len.is_multiple_of(8) || len > LIMIT_PADDED + 2 * OVERHEAD {
+        return Err(Error::Decryption);
+    }
+    let mut out = SecretBytes::zeroed(len);
+    let mut written = 0;
+    // SAFETY: aes.h, AES_unwrap_key_padded: reads `in_len` bytes of `in`, writes at most `max_out` bytes to `out`, which has that many,
+    // and their number to `out_len`, a live local.
+    let done = unsafe {
+        lc::AES_unwrap_key_padded(
+            &raw const schedule.0,
+            out.expose_mut().as_mut_ptr(),
+            &raw mut written,
+            len,
+            wrapped.as_ptr(),
+            len,
+        )
+    };
+    if done != 1 || written > len {
+        return Err(Error::Decryption);
+    }
+    out.truncate(written);
+    Ok(out)
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
@@ -173,6 +256,34 @@ mod tests {
         assert!(key_unwrap(&SecretBytes::zeroed(16), &wrapped).is_err());
         wrapped[9] ^= 1;
         assert!(matches!(key_unwrap(&kek, &wrapped), Err(Error::Decryption)));
+    }
+
+    /// RFC 5649 section 6: 20 and 7 bytes under a key of 192 bits.
+    #[test]
+    fn the_vectors_of_rfc_5649_come_out() {
+        let kek = SecretBytes::from_vec(bytes("5840DF6E29B02AF1AB493B705BF16EA1AE8338F4DCC176A8"));
+        for (data, expected) in [
+            (
+                "C37B7E6492584340BED12207808941155068F738",
+                "138BDEAA9B8FA7FC61F97742E72248EE5AE6AE5360D1AE6A5F54F373FA543B6A",
+            ),
+            ("466F7250617369", "AFBEB0F07DFBF5419200F2CCB50BB24F"),
+        ] {
+            let data = SecretBytes::from_vec(bytes(data));
+            let wrapped = key_wrap_padded(&kek, &data).unwrap();
+            assert_eq!(wrapped, bytes(expected));
+            let back = key_unwrap_padded(&kek, &wrapped).unwrap();
+            assert!(back.ct_eq(data.expose()));
+            for cut in 0..wrapped.len() {
+                assert!(key_unwrap_padded(&kek, &wrapped[..cut]).is_err(), "{cut}");
+            }
+            let mut changed = wrapped.clone();
+            changed[3] ^= 1;
+            assert!(key_unwrap_padded(&kek, &changed).is_err());
+        }
+        for len in [0, LIMIT_PADDED + 1] {
+            assert!(key_wrap_padded(&kek, &SecretBytes::zeroed(len)).is_err());
+        }
     }
 
     #[test]

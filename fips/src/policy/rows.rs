@@ -184,10 +184,15 @@ pub(super) const fn row(service: Service) -> Entry {
         ),
         Service::AesKeyWrap => approved(
             "aes-key-wrap",
-            "key wrapping (AES-KW)",
+            "key wrapping (AES-KW, AES-KWP)",
             "128, 192, 256 bits; default initial value",
-            "security policy, approved algorithms: AES-KW, SP 800-38F",
-            &["fips::aes::key_wrap", "fips::aes::key_unwrap"],
+            "security policy, approved algorithms: AES-KW and AES-KWP, SP 800-38F",
+            &[
+                "fips::aes::key_wrap",
+                "fips::aes::key_unwrap",
+                "fips::aes::key_wrap_padded",
+                "fips::aes::key_unwrap_padded",
+            ],
         ),
         Service::RsaKeyGeneration => approved(
             "rsa-key-generation",
@@ -459,11 +464,36 @@ pub(super) const fn row(service: Service) -> Entry {
         Service::TokenKeyGeneration => token(
             "token-key-generation",
             "key generation on the token (C_GenerateKeyPair)",
-            "RSA of 2048, 3072, 4096 bits for custody; RSA and EC on P-256 and P-384 to sign reports",
-            "FIPS 186-5; the token's own certificate, which the operator states",
+            "RSA of 2048, 3072, 4096 bits for custody and for transport; RSA and EC on P-256 and P-384 to sign reports; AES of 256 bits for transport \
+             (C_GenerateKey)",
+            "FIPS 186-5, SP 800-133; the token's own certificate, which the operator states",
             &[
                 "hsm::pkcs11::Pkcs11Custody::generate",
+                "hsm::pkcs11::Pkcs11Custody::generate_replicable",
                 "hsm::pkcs11::Pkcs11Custody::generate_signing_key",
+                "hsm::pkcs11::Pkcs11Custody::make_transport_key",
+                "hsm::pkcs11::Pkcs11Custody::wrap_for",
+            ],
+        ),
+        Service::TokenKeyWrap => token(
+            "token-key-wrap",
+            "key wrapping by the token (C_WrapKey), to copy a custody key to another token",
+            "the private key under AES-256 with AES-KWP; the AES key under a transport key of the receiver with RSAES-OAEP, not shorter than the key that \
+             is copied; SHA-1 too, as a hash inside of OAEP",
+            "SP 800-38F (AES-KWP), SP 800-56B revision 2 (KTS-OAEP); the token's own certificate, which the operator states",
+            &[
+                "hsm::pkcs11::Pkcs11Custody::wrap_for",
+                "hsm::pkcs11::Pkcs11Custody::make_transport_key",
+            ],
+        ),
+        Service::TokenKeyUnwrap => token(
+            "token-key-unwrap",
+            "key unwrapping by the token (C_UnwrapKey), to receive a copy of a custody key",
+            "as for wrapping; what comes out is sensitive and not extractable from the first moment",
+            "SP 800-38F (AES-KWP), SP 800-56B revision 2 (KTS-OAEP); the token's own certificate, which the operator states",
+            &[
+                "hsm::pkcs11::Pkcs11Custody::unwrap",
+                "hsm::pkcs11::Pkcs11Custody::make_transport_key",
             ],
         ),
         Service::TokenSignature => token(

@@ -38,7 +38,7 @@ services! {
     AesCbc,
     /// [`crate::aes`]: GCM, both directions.
     AesGcm,
-    /// [`crate::aes`]: key wrap, both directions.
+    /// [`crate::aes`]: key wrap with and without padding, both directions.
     AesKeyWrap,
     /// RSA keys of 2048 bits or more.
     RsaKeyGeneration,
@@ -80,6 +80,10 @@ services! {
     TokenKeyGeneration,
     /// Signatures of evidence reports by the token.
     TokenSignature,
+    /// Keys wrapped by the token, to be copied to another one.
+    TokenKeyWrap,
+    /// Keys unwrapped into the token.
+    TokenKeyUnwrap,
     /// RSAES-OAEP by the token's raw RSA operation, with the padding handled by the program.
     TokenRawRsaOaep,
 }

@@ -6,7 +6,7 @@ use cryptoki::object::{Attribute, KeyType};
 use super::key_pair::{self, ID_BYTES, Template};
 use super::keys;
 use super::worker::Worker;
-use crate::{Error, KeyInfo};
+use crate::{Error, KeyInfo, KeyProblem};
 
 /// A custody key to be generated.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub struct GenerateKey {
     pub id: Option<Vec<u8>>,
     /// Length of the modulus: 2048, 3072 (the project's default) or 4096.
     pub modulus_bits: u32,
+    /// CKA_ALWAYS_AUTHENTICATE: the token wants the PIN for every use of the key. Some tokens store that and do not enforce it.
+    pub always_authenticate: bool,
 }
 
 /// # Errors
@@ -31,6 +33,27 @@ pub(super) fn check_modulus_bits(modulus_bits: u32) -> Result<(), Error> {
 
 /// Generates the key, checks what came out, and destroys it again if it is not what custody needs.
 pub(super) fn generate(worker: &mut Worker, request: &GenerateKey) -> Result<KeyInfo, Error> {
+    generate_with(worker, request, false)
+}
+
+/// The same with a key that can be wrapped until it is sealed: refused for that by custody, and for nothing else.
+pub(super) fn generate_replicable(
+    worker: &mut Worker,
+    request: &GenerateKey,
+) -> Result<KeyInfo, Error> {
+    generate_with(worker, request, true)
+}
+
+fn generate_with(
+    worker: &mut Worker,
+    request: &GenerateKey,
+    replicable: bool,
+) -> Result<KeyInfo, Error> {
+    let accepted: &[KeyProblem] = if replicable {
+        &[KeyProblem::Extractable]
+    } else {
+        &[]
+    };
     check_modulus_bits(request.modulus_bits)?;
     let session = worker.open_session(true)?;
     let module = worker.module();
@@ -42,11 +65,11 @@ pub(super) fn generate(worker: &mut Worker, request: &GenerateKey) -> Result<Key
         }
         None => key_pair::random_id()?,
     };
-    let pair = key_pair::generate(module, &session, &template(request, &id))?;
+    let pair = key_pair::generate(module, &session, &template(request, &id, replicable))?;
 
     // Never with the development switch: what is generated here has to be right.
     let key = keys::read(module, &session, pair.private, false)?;
-    if !key.info.problems.is_empty() {
+    if key.info.problems != accepted {
         key_pair::destroy(&session, pair);
         return Err(Error::GeneratedKeyRefused(key.info.problems));
     }
@@ -68,7 +91,7 @@ pub(super) fn generate(worker: &mut Worker, request: &GenerateKey) -> Result<Key
     Ok(keys::read(module, &session, pair.private, false)?.info)
 }
 
-fn template(request: &GenerateKey, id: &[u8]) -> Template {
+fn template(request: &GenerateKey, id: &[u8], replicable: bool) -> Template {
     let mut public = key_pair::common(KeyType::RSA, &request.label, id);
     public.extend([
         Attribute::Private(false),
@@ -82,18 +105,22 @@ fn template(request: &GenerateKey, id: &[u8]) -> Template {
     private.extend([
         Attribute::Private(true),
         Attribute::Sensitive(true),
-        Attribute::Extractable(false),
+        Attribute::Extractable(replicable),
         Attribute::Decrypt(true),
         Attribute::Sign(false),
         Attribute::Unwrap(false),
         Attribute::Derive(false),
     ]);
+    if request.always_authenticate {
+        private.push(Attribute::AlwaysAuthenticate(true));
+    }
     Template {
         mechanism: Mechanism::RsaPkcsKeyPairGen,
         mechanism_name: "CKM_RSA_PKCS_KEY_PAIR_GEN",
         public,
         private,
-        // A key that is not extractable loses nothing without it.
-        private_if_known: vec![Attribute::WrapWithTrusted(true)],
+        // A key that is not extractable loses nothing without it. One that is to be wrapped must not have it: who may make a key
+        // trusted (CKA_TRUSTED) is the security officer where there is such a way at all, and many modules have none.
+        private_if_known: vec![Attribute::WrapWithTrusted(!replicable)],
     }
 }

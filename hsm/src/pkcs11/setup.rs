@@ -9,6 +9,7 @@ use cryptoki::types::AuthPin;
 
 use super::discovery;
 use super::module::Module;
+use super::session::OwnSession;
 use crate::Error;
 use crate::error::Refusal;
 use crate::pin::Pin;
@@ -21,6 +22,7 @@ use crate::token::TokenInfo;
 /// [`Error::File`], [`Error::Module`] or [`Error::InitParameters`] for the module, [`Error::Token`] if it does not answer.
 pub fn list_tokens(module: &Path, init_parameters: Option<&str>) -> Result<Vec<TokenInfo>, Error> {
     let module = Module::acquire(module, init_parameters)?;
+    let _pass = module.enter();
     Ok(discovery::tokens(&module)?
         .into_iter()
         .map(|(_, token)| token)
@@ -47,6 +49,7 @@ pub fn init_token(
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
 
     let module = Module::acquire(module, init_parameters)?;
+    let pass = module.enter();
     let tokens = discovery::tokens(&module)?;
     if tokens.iter().any(|(_, token)| token.label == label) {
         return Err(Error::LabelInUse(label.to_owned()));
@@ -73,7 +76,10 @@ pub fn init_token(
         .map_err(refused)?;
     // The token may be in another slot now (SoftHSM numbers them by the serial number).
     let (slot, _) = discovery::find(&module, Some(label), None)?;
-    let session = module.context().open_rw_session(slot).map_err(refused)?;
+    let session = OwnSession::open(&module, &pass, slot, true).map_err(|error| match error {
+        Error::Token(refusal) => Error::Initialization(refusal),
+        other => other,
+    })?;
     session
         .login(UserType::So, Some(&so_pin))
         .map_err(refused)?;

@@ -20,7 +20,7 @@ mod tools;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
 
 use fips::ec::Curve;
 use fips::policy::Policy;
@@ -60,8 +60,28 @@ enum Source {
     Shared,
 }
 
-/// Whose turn it is with the one token of [`Source::Shared`].
-static TURN: Mutex<()> = Mutex::new(());
+/// Whose turn it is with the one token of [`Source::Shared`]. A test that failed gives it on as well.
+struct Turn;
+
+static TAKEN: Mutex<bool> = Mutex::new(false);
+static FREE: Condvar = Condvar::new();
+
+impl Turn {
+    fn wait() -> Self {
+        let taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
+        *FREE
+            .wait_while(taken, |taken| *taken)
+            .unwrap_or_else(PoisonError::into_inner) = true;
+        Self
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        *TAKEN.lock().unwrap_or_else(PoisonError::into_inner) = false;
+        FREE.notify_one();
+    }
+}
 
 static MODULE: OnceLock<Module> = OnceLock::new();
 
@@ -103,27 +123,51 @@ pub fn softhsm() -> &'static Module {
     softhsm_with("ALL")
 }
 
+/// One of our own PKCS#11 modules. Cargo builds the examples of a package for its tests, next to their programs' folder.
+pub fn example(name: &str) -> PathBuf {
+    let programs = std::env::current_exe().unwrap();
+    let path = programs
+        .ancestors()
+        .nth(2)
+        .unwrap()
+        .join(format!("examples/lib{name}.so"));
+    assert!(
+        path.exists(),
+        "{} is missing: run `cargo build -p hsm --examples`",
+        path.display()
+    );
+    path
+}
+
+/// Loads a module of ours for the rest of the process: what it holds in statics would be lost, and look like a leak, each time
+/// that nobody uses it.
+fn keep_loaded(path: &Path) {
+    std::mem::forget(cryptoki::context::Pkcs11::new(path).unwrap());
+}
+
 /// SoftHSM behind the module that fails on command, and the file that commands it.
 pub fn faulty_softhsm() -> (&'static Module, PathBuf) {
     let module = MODULE.get_or_init(|| {
         let real = softhsm_module("ALL");
-        // Cargo builds the examples of a package for its tests, next to their programs' folder.
-        let programs = std::env::current_exe().unwrap();
-        let path = programs
-            .ancestors()
-            .nth(2)
-            .unwrap()
-            .join("examples/libfaulty_pkcs11.so");
-        assert!(
-            path.exists(),
-            "{} is missing: run `cargo build -p hsm --examples`",
-            path.display()
-        );
         set_environment("FAULTY_MODULE", &real.path);
         set_environment("FAULTY_CONTROL", real.folder.with_file_name("fault"));
+        let path = example("faulty_pkcs11");
+        keep_loaded(&path);
         Module { path, ..real }
     });
     (module, module.folder.with_file_name("fault"))
+}
+
+/// SoftHSM behind the module that fails as a script says.
+pub fn chaos_softhsm() -> &'static Module {
+    MODULE.get_or_init(|| {
+        let real = softhsm_module("ALL");
+        set_environment("CHAOS_MODULE", &real.path);
+        set_environment("CHAOS_PIN", Path::new(USER_PIN));
+        let path = example("chaos_pkcs11");
+        keep_loaded(&path);
+        Module { path, ..real }
+    })
 }
 
 /// Tells the module of [`faulty_softhsm`] what goes wrong from now on.
@@ -186,7 +230,7 @@ pub struct TestToken {
     pub module: &'static Module,
     pub info: TokenInfo,
     pub pin_file: PathBuf,
-    turn: Option<MutexGuard<'static, ()>>,
+    turn: Option<Turn>,
 }
 
 pub fn pin(text: &str) -> Pin {
@@ -207,9 +251,7 @@ impl TestToken {
     pub fn under(policy: Policy, module: &'static Module) -> Self {
         fips::start(policy).unwrap();
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        // A test that failed has left the token empty as well.
-        let turn = matches!(module.source, Source::Shared)
-            .then(|| TURN.lock().unwrap_or_else(PoisonError::into_inner));
+        let turn = matches!(module.source, Source::Shared).then(Turn::wait);
         let number = match module.source {
             Source::Shared => 0,
             _ => NEXT.fetch_add(1, Ordering::Relaxed),
@@ -268,14 +310,13 @@ impl TestToken {
     }
 
     pub fn config(&self) -> TokenConfig {
+        let pin = PinSource::File(self.pin_file.clone());
         TokenConfig {
-            module: self.module.path.clone(),
             init_parameters: self.module.init_parameters.clone(),
             token_label: Some(self.info.label.clone()),
             token_serial: Some(self.info.serial.clone()),
-            pin: PinSource::File(self.pin_file.clone()),
             threads: 2,
-            allow_extractable_keys: false,
+            ..TokenConfig::new(self.module.path.clone(), pin)
         }
     }
 
@@ -300,6 +341,7 @@ impl TestToken {
                 label: "custody".into(),
                 id: None,
                 modulus_bits: 2048,
+                always_authenticate: false,
             })
             .unwrap();
         (custody, key)
@@ -308,7 +350,8 @@ impl TestToken {
 
 impl Drop for TestToken {
     fn drop(&mut self) {
-        if self.turn.is_some() {
+        // A second panic would hide the first one.
+        if self.turn.is_some() && !std::thread::panicking() {
             self.destroy_everything();
         }
         let _ = std::fs::remove_file(&self.pin_file);

@@ -45,7 +45,11 @@ const AES_KEY_WRAP: Algorithms = &[
     aes("AES-128-KW", "128", "other", "2.16.840.1.101.3.4.1.5"),
     aes("AES-192-KW", "192", "other", "2.16.840.1.101.3.4.1.25"),
     aes("AES-256-KW", "256", "other", "2.16.840.1.101.3.4.1.45"),
+    aes("AES-128-KWP", "128", "other", "2.16.840.1.101.3.4.1.8"),
+    aes("AES-192-KWP", "192", "other", "2.16.840.1.101.3.4.1.28"),
+    AES_256_KWP,
 ];
+const AES_256_KWP: Algorithm = aes("AES-256-KWP", "256", "other", "2.16.840.1.101.3.4.1.48");
 
 const RSA: &str = "1.2.840.113549.1.1.1";
 const RSA_KEY: Algorithm = rsa("RSA", "other", None, RSA, &["keygen"]);
@@ -183,6 +187,8 @@ pub(super) const fn of(service: Service) -> Algorithms {
         Service::TripleDesDecrypt => const { &[triple_des(DECRYPT)] },
         Service::Rc2Decrypt => RC2,
         Service::TokenKeyGeneration => TOKEN_KEYS,
+        Service::TokenKeyWrap => const { &[AES_256_KWP, oaep(ENCRYPT)] },
+        Service::TokenKeyUnwrap => const { &[AES_256_KWP, oaep(DECRYPT)] },
         Service::TokenSignature => const { &[pss(SIGN), p256(SIGN), p384(SIGN)] },
     }
 }
@@ -233,6 +239,9 @@ mod tests {
                 "AES-128-KW" => "id-aes128-wrap",
                 "AES-192-KW" => "id-aes192-wrap",
                 "AES-256-KW" => "id-aes256-wrap",
+                "AES-128-KWP" => "id-aes128-wrap-pad",
+                "AES-192-KWP" => "id-aes192-wrap-pad",
+                "AES-256-KWP" => "id-aes256-wrap-pad",
                 "DES-EDE3-CBC" => "des-ede3-cbc",
                 "RC2-CBC" => "rc2-cbc",
                 "RSA" | "RSAES-PKCS1-v1_5" | "RSASSA-PKCS1-v1_5" => "rsaEncryption",

@@ -1,0 +1,46 @@
+//! C_GetAttributeValue for one small attribute at a time.
+//!
+//! cryptoki gives up on all attributes of an object when one of them has a value that it does not know, such as an empty date or
+//! CK_UNAVAILABLE_INFORMATION for the mechanism that made a key.
+
+use cryptoki::context::Function;
+use cryptoki::error::RvError;
+use cryptoki::object::ObjectHandle;
+use cryptoki::session::Session;
+use cryptoki_sys::{CK_ATTRIBUTE, CK_ATTRIBUTE_TYPE};
+
+use super::{Functions, check, missing, ulong};
+use crate::error::Refusal;
+
+impl Functions {
+    /// The value of one attribute, if it has `limit` bytes at most. An error is the token's way to say that the object has no such
+    /// attribute, or that it does not tell.
+    pub(in crate::pkcs11) fn attribute(
+        &self,
+        session: &Session,
+        object: ObjectHandle,
+        attribute: CK_ATTRIBUTE_TYPE,
+        limit: usize,
+    ) -> Result<Vec<u8>, Refusal> {
+        const FUNCTION: Function = Function::GetAttributeValue;
+        let call = self.table.C_GetAttributeValue.ok_or(missing(FUNCTION))?;
+        let mut value = vec![0; limit];
+        let mut wanted = CK_ATTRIBUTE {
+            type_: attribute,
+            pValue: value.as_mut_ptr().cast(),
+            ulValueLen: ulong(limit, FUNCTION)?,
+        };
+        // SAFETY: PKCS#11, C_GetAttributeValue: one CK_ATTRIBUTE whose buffer is writable for `ulValueLen` bytes, which the library
+        // respects or answers CKR_BUFFER_TOO_SMALL; both are live locals. The session is this thread's alone.
+        let rv = unsafe { call(session.handle(), object.handle(), &raw mut wanted, 1) };
+        check(rv, FUNCTION)?;
+        // CK_UNAVAILABLE_INFORMATION, the largest number, stands for a length that is not known.
+        match usize::try_from(wanted.ulValueLen) {
+            Ok(len) if len <= limit => {
+                value.truncate(len);
+                Ok(value)
+            }
+            _ => Err(Refusal::new(FUNCTION, RvError::AttributeTypeInvalid)),
+        }
+    }
+}
