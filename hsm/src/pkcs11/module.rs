@@ -240,13 +240,19 @@ impl Loaded {
 
     /// Closes a session of `generation`, if it is there still.
     pub(super) fn close(&self, session: cryptoki_sys::CK_SESSION_HANDLE, generation: u64) {
-        if !self.gate.enter_to_close(generation) {
-            return;
+        self.at_the_end_of(generation, || {
+            if let Err(refusal) = self.functions.close_session(session) {
+                tracing::debug!(%refusal, "a session was not closed");
+            }
+        });
+    }
+
+    /// Does what belongs to the end of a session of `generation`, if that is there still.
+    pub(super) fn at_the_end_of(&self, generation: u64, action: impl FnOnce()) {
+        if self.gate.enter_to_close(generation) {
+            action();
+            self.gate.leave();
         }
-        if let Err(refusal) = self.functions.close_session(session) {
-            tracing::debug!(%refusal, "a session was not closed");
-        }
-        self.gate.leave();
     }
 }
 

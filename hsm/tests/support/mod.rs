@@ -16,6 +16,7 @@ mod nss;
 pub mod opencryptoki;
 mod softhsm;
 mod tools;
+pub mod tpm2;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -207,6 +208,25 @@ pub fn nss() -> &'static Module {
             folder: nss.tokens,
             init_parameters: Some(nss.init_parameters),
             source: Source::Ready,
+        }
+    })
+}
+
+/// tpm2-pkcs11 on a software TPM.
+pub fn tpm2() -> &'static Module {
+    MODULE.get_or_init(|| {
+        let tpm2 = tpm2::set_up(&folder());
+        for (name, value) in tpm2.environment {
+            set_environment(name, value);
+        }
+        // One, because each takes a connection to the resource manager at each start, of which there are few.
+        let pins = (pin(SO_PIN), pin(USER_PIN));
+        init_token(&tpm2.module, None, None, "test-0", &pins.0, &pins.1).unwrap();
+        Module {
+            path: tpm2.module,
+            folder: tpm2.store,
+            init_parameters: None,
+            source: Source::Shared,
         }
     })
 }
