@@ -102,6 +102,7 @@ pub(super) fn make(shared: &Shared) -> CustodyReport {
                     label: key.label,
                     modulus_bits: key.modulus_bits,
                     problems: key.problems.iter().map(ToString::to_string).collect(),
+                    origin: key.attributes.origin().words().to_owned(),
                     attributes: serde_json::to_value(&key.attributes).unwrap_or_default(),
                 })
                 .collect();
