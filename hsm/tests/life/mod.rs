@@ -103,6 +103,10 @@ pub fn a_replicable_key_is_copied_and_sealed_and_both_say_where_they_came_from(
     assert_eq!(copy.attributes.extractable, Some(false));
     // Kryoptic does not tell it of unwrapped keys at all.
     assert_ne!(copy.attributes.never_extractable, Some(true));
+    assert_eq!(
+        value(&audit_of(&to, &copy), "signRecover"),
+        Some(&AuditValue::Flag(false))
+    );
     decrypts(&to, &copy);
     let left: Vec<_> = to.audit().unwrap().into_iter().map(|a| a.label).collect();
     assert_eq!(left, ["copy"], "the transport key is gone");
@@ -318,6 +322,7 @@ pub fn the_audit_names_every_attribute_and_every_key(module: &'static Module) {
         ("local", true),
         ("decrypt", true),
         ("sign", false),
+        ("signRecover", false),
         ("unwrap", false),
         ("derive", false),
         ("wrapWithTrusted", true),
