@@ -1,7 +1,7 @@
 #!/bin/bash
 # Makes sure that what the build needs is on this machine, and installs what is not (Debian 12, as root or by sudo).
 #   scripts/bootstrap.sh demo     to build the program and run the demo
-#   scripts/bootstrap.sh test     and the tests with both software tokens
+#   scripts/bootstrap.sh test     and the tests, with every software token
 #   scripts/bootstrap.sh check    and formatting, lints and the supply-chain check
 # Says what is missing, and why it is needed, before anything is installed. Changes nothing where all is there.
 set -euo pipefail
@@ -41,6 +41,7 @@ has_softhsm() {
         any_file '/usr/lib*/softhsm/libsofthsm2.so' '/usr/lib*/*/softhsm/libsofthsm2.so' '/usr/lib*/pkcs11/libsofthsm2.so' \
             '/usr/local/lib/softhsm/libsofthsm2.so'
 }
+has_library() { any_file "/usr/lib*/$1" "/usr/lib*/*/$1"; }
 # Not libclang-cpp, which a graphics driver may have brought and which is another library.
 has_libclang() {
     [ -n "${LIBCLANG_PATH:-}" ] ||
@@ -76,6 +77,8 @@ need "gnutls-bin" "GnuTLS (certtool)" "makes PFX files of another kind" has_prog
 if [ "$level" != demo ]; then
     need "bzip2" "bzip2" "NIST's test vectors come compressed with it" has_program bzip2
     need "libclang-dev" "libclang" "the build of the Kryoptic token reads OpenSSL's headers with it" has_libclang
+    need "libnss3" "NSS (libsoftokn3.so)" "a software token of the tests" has_library libsoftokn3.so
+    need "libnss3-tools" "NSS's tools (certutil)" "makes the databases of that token" has_program certutil
 fi
 if [ "$level" = check ]; then
     need "rustfmt-web" "rustfmt" "formatting" has_rust_tool rustfmt

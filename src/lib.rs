@@ -16,6 +16,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod connector;
+pub mod doctor;
 pub mod encoding;
 pub mod engine;
 pub mod evidence;

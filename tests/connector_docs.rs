@@ -1,8 +1,9 @@
-//! docs/events.md, docs/metrics.md and docs/tls.md say what the code says. `UPDATE_DOCS=1 cargo test --test connector_docs` writes them anew.
+//! docs/doctor.md, docs/events.md, docs/metrics.md and docs/tls.md say what the code says. `UPDATE_DOCS=1 cargo test --test connector_docs` writes them anew.
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 use fips::tls::{Algorithm, PeerProblem};
+use pfx_connector::doctor::{Group, catalogue};
 use pfx_connector::telemetry::catalogue::{EventKind, Level, Log};
 use pfx_connector::telemetry::metrics::Metrics;
 use std::fmt::Write;
@@ -144,4 +145,140 @@ fn the_page_of_tls_is_what_is_offered_and_told() {
         writeln!(page, "| `{code}` | {problem} | {hint} |").unwrap();
     }
     hold("tls.md", &page);
+}
+
+#[test]
+
+fn the_page_of_return_values_is_the_table() {
+    use hsm::pkcs11::{Actor, Classified, Healing, Level, Retry, classification};
+    let mut page = String::from(
+        "# What return values of PKCS#11 mean here\n\n\
+         <!-- Made from hsm/src/pkcs11/classify/table.rs: `UPDATE_DOCS=1 cargo test --test connector_docs` -->\n\n\
+         For every function that is called, by this program or by the cryptoki crate for it, and every CK_RV: who has to act, what is\n\
+         done, and whether it is tried again. The rules and their reasons (clauses of the standard, modules on which something was\n\
+         measured) are in the source; this is what they come to. Functions that mean the same stand together. `CKR(0x3ff)` stands for\n\
+         values that no version of the standard names, `CKR_VENDOR_DEFINED` for those of a vendor.\n\n\
+         Healing begins at the level named, and goes on to the next when that did not help, as long as the request has time: look the\n\
+         keys up again, a new session, a new login, initialise the module again, a new process (or another token with the same key).\n",
+    );
+    // Functions by what their return values mean, in the order of the standard.
+    let mut sections: Vec<(Vec<String>, Vec<Classified>)> = Vec::new();
+    let mut cells: Vec<Classified> = classification().collect();
+    while let Some(first) = cells.first().map(|cell| cell.refusal.function()) {
+        let (of_first, rest): (Vec<_>, Vec<_>) = cells
+            .into_iter()
+            .partition(|cell| cell.refusal.function() == first);
+        cells = rest;
+        let same = |section: &[Classified]| {
+            section
+                .iter()
+                .zip(&of_first)
+                .all(|(one, other)| (one.class, one.code) == (other.class, other.code))
+        };
+        match sections.iter_mut().find(|(_, section)| same(section)) {
+            Some((functions, _)) => functions.push(first),
+            None => sections.push((vec![first], of_first)),
+        }
+    }
+    for (functions, section) in sections {
+        write!(
+            page,
+            "\n## {}\n\n| return values | meaning | who acts | what is done | tried again | error |\n|---|---|---|---|---|---|\n",
+            functions.join(", ")
+        )
+        .unwrap();
+        let mut classes: Vec<(Classified, Vec<String>)> = Vec::new();
+        for cell in section {
+            match classes
+                .iter_mut()
+                .find(|(known, _)| known.class == cell.class)
+            {
+                Some((_, values)) => values.push(cell.refusal.rv_name()),
+                None => classes.push((cell, vec![cell.refusal.rv_name()])),
+            }
+        }
+        let classes_len = classes.len();
+        for (cell, values) in classes {
+            let actor = match cell.class.actor() {
+                Actor::Nobody => "nobody",
+                Actor::Caller => "caller, if the canary is answered",
+                Actor::Operator => "operator",
+                Actor::Authors => "authors",
+            };
+            let healing = match cell.class.healing() {
+                Healing::Nothing => "nothing",
+                Healing::AskCanary => "ask the canary",
+                Healing::From(Level::Handles) => "look the keys up again",
+                Healing::From(Level::Session) => "a new session",
+                Healing::From(Level::Login) => "a new login",
+                Healing::From(Level::Module) => "initialise the module again",
+                Healing::From(Level::Process) => "a new process",
+            };
+            let retry = match cell.class.retry() {
+                Retry::NotNeeded => "it has not failed",
+                Retry::AfterHealing => "after healing",
+                Retry::AsTheCanarySays => "as the canary says",
+                Retry::AfterAChange => "after a change",
+            };
+            // The vendor's number is only an example.
+            let all = classes_len == 1;
+            let values: Vec<_> = values
+                .iter()
+                .map(|value| {
+                    value
+                        .split_once("DEFINED(")
+                        .map_or(value.as_str(), |_| "CKR_VENDOR_DEFINED")
+                })
+                .collect();
+            writeln!(
+                page,
+                "| {} | {} | {actor} | {healing} | {retry} | {} |",
+                if all {
+                    "every value".to_owned()
+                } else {
+                    values.join(", ")
+                },
+                cell.class.meaning(),
+                if cell.code.is_empty() { "-" } else { cell.code },
+            )
+            .unwrap();
+        }
+    }
+    hold("pkcs11-return-values.md", &page);
+}
+
+#[test]
+fn the_page_of_doctor_is_its_catalogue() {
+    let mut page = String::from(
+        "# doctor\n\n\
+         <!-- Made from src/doctor/catalogue.rs: `UPDATE_DOCS=1 cargo test --test connector_docs` -->\n\n\
+         `pfx-connector doctor --config F` looks at everything that the configuration file names, whichever sections it has: before\n\
+         the first start, and beside what runs. It starts nothing and changes nothing. Run it as the user who runs the process: it sees\n\
+         files, limits and the token as that user does.\n\n\
+         - `--only GROUP` looks at one group of checks, and may be given several times.\n\
+         - `--no-login` does not log in to the token. Without it the PIN is tried once, and only while the token has all its tries: a\n  \
+         PIN that is wrong costs one try, once. Then the token counts it, and nobody logs in here until somebody else did.\n\
+         - The PKCS#11 module is loaded by a process of its own, with the environment of the token's section alone, so that a\n  \
+         library that crashes or hangs is a finding. A step that takes longer than `engine.restart.call_limit_ms` is taken for hanging.\n\
+         - Decryptions are measured for a few seconds, with the custody key; not while an engine answers, whose token it is.\n\n\
+         Exit code 0: nothing would fail (there may be notes and warnings). 3: something would. 2: the configuration cannot be read.\n\n\
+         | severity | meaning |\n|---|---|\n\
+         | `ok` | as it should be |\n\
+         | `note` | to know: a choice, or what could not be looked at; nothing fails of it |\n\
+         | `warning` | works, but is weak, or will fail one day |\n\
+         | `error` | something would fail |\n\n\
+         With `--json`: `healthy` (no error), `errors`, `warnings`, `notes`, `ok` (how many), and `findings`, each with `id` (as below),\n\
+         `group`, `severity`, `subject` (the configuration key, or a name), `found`, `remedy`, `code` (the stable code of the cause, where\n\
+         there is one, such as `pin_incorrect` or those of docs/tls.md) and `facts` (figures and names). A finding may know a better\n\
+         remedy than the one below, and then says it.\n",
+    );
+    for group in Group::ALL {
+        writeln!(page, "\n## {}\n", group.title()).unwrap();
+        page.push_str("| id | what is looked at | what to do when it is not ok |\n|---|---|---|\n");
+        for check in catalogue::ALL.iter().filter(|check| check.group == group) {
+            let (id, asks, remedy) = (check.id, check.asks, check.remedy);
+            writeln!(page, "| `{id}` | {asks} | {remedy} |").unwrap();
+        }
+    }
+    hold("doctor.md", &page);
 }

@@ -3,7 +3,7 @@
 use super::Fallible;
 use super::ground::Ground;
 use serde::Deserialize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 /// The program.
@@ -59,26 +59,44 @@ impl BareLoop {
         operations: usize,
         per_second: Option<f64>,
     ) -> Fallible<BareFigures> {
-        let mut command = Command::new(&self.program);
-        let path = |path: &Path| path.display().to_string();
+        let mut command = self.on_token(ground);
         command
-            .args(["--module", &path(&ground.module)])
-            .args(["--token-label", &ground.token_label])
-            .args(["--pin-file", &path(&ground.pin_file)])
             .args(["--key-label", pfx_connector::cli::demo::KEY_LABEL])
-            .args(["--ciphertext", &path(&ground.ciphertext_file)])
+            .arg("--ciphertext")
+            .arg(&ground.ciphertext_file)
             .args(["--threads", &threads.to_string()])
-            .args(["--operations", &operations.to_string()])
-            .envs(ground.stack.token.environment())
-            .stdin(Stdio::null());
+            .args(["--operations", &operations.to_string()]);
         if let Some(rate) = per_second {
             command.args(["--per-second", &rate.to_string()]);
         }
-        let output = command.output()?;
-        if !output.status.success() {
-            let said = String::from_utf8_lossy(&output.stderr).into_owned();
-            return Err(format!("the bare loop failed: {said}").into());
-        }
-        Ok(serde_json::from_slice(&output.stdout)?)
+        Ok(serde_json::from_slice(&answer(command)?)?)
     }
+
+    /// Has it make data objects on the token.
+    pub(crate) fn add_objects(&self, ground: &Ground, count: u32) -> Fallible<()> {
+        let mut command = self.on_token(ground);
+        command.args(["--add-objects", &count.to_string()]);
+        answer(command).map(drop)
+    }
+
+    fn on_token(&self, ground: &Ground) -> Command {
+        let mut command = Command::new(&self.program);
+        command
+            .arg("--module")
+            .arg(&ground.module)
+            .args(["--token-label", &ground.token_label])
+            .arg("--pin-file")
+            .arg(&ground.pin_file)
+            .envs(ground.stack.token.environment());
+        command
+    }
+}
+
+fn answer(mut command: Command) -> Fallible<Vec<u8>> {
+    let output = command.stdin(Stdio::null()).output()?;
+    if output.status.success() {
+        return Ok(output.stdout);
+    }
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    Err(format!("the bare loop failed: {said}").into())
 }

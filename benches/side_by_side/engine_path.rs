@@ -21,7 +21,7 @@ const START_LIMIT: Duration = Duration::from_secs(60);
 
 pub(crate) struct EnginePath {
     socket: PathBuf,
-    request: RecryptRequest,
+    requests: Vec<RecryptRequest>,
     runtime: Runtime,
     client: EngineClient,
 }
@@ -34,19 +34,20 @@ impl EnginePath {
     /// Waits until the engine answers a request; that is also what its start-up time ends with.
     pub(crate) fn until_answered(ground: &Ground) -> Fallible<Self> {
         let socket = ground.stack.path("run/engine.sock");
+        let request = ground.requests.first().ok_or("no requests")?;
         let runtime = runtime()?;
         let until = Instant::now() + START_LIMIT;
         loop {
             let answer = runtime.block_on(async {
                 let client = EngineClient::connect(&socket).await?;
-                client.recrypt(ground.request.clone(), DEADLINE).await?;
+                client.recrypt(request.clone(), DEADLINE).await?;
                 Ok(client)
             });
             match answer {
                 Ok(client) => {
                     return Ok(Self {
                         socket,
-                        request: ground.request.clone(),
+                        requests: ground.requests.clone(),
                         runtime,
                         client,
                     });
@@ -78,8 +79,8 @@ impl EnginePath {
         self.runtime.block_on(async {
             let started = Instant::now();
             let mut tasks = JoinSet::new();
-            for _ in 0..in_flight {
-                let (client, request) = (self.client.clone(), self.request.clone());
+            for request in self.requests.iter().cycle().take(in_flight) {
+                let (client, request) = (self.client.clone(), request.clone());
                 tasks.spawn(async move {
                     for _ in 0..each {
                         client.recrypt(request.clone(), DEADLINE).await?;
@@ -109,9 +110,12 @@ impl EnginePath {
         let running: Vec<_> = (0..threads)
             .map(|number| {
                 let first = period.mul_f64(number as f64 / threads as f64);
-                let (socket, request) = (self.socket.clone(), self.request.clone());
+                let socket = self.socket.clone();
+                // One for each thread: no two ask for the same at the same time.
+                let request = self.requests.iter().cycle().nth(number).cloned();
                 let barrier = Arc::clone(&barrier);
                 std::thread::spawn(move || {
+                    let request = request.ok_or("no requests")?;
                     let prepared = prepare(&socket, &request);
                     // Even a thread that failed comes here: the others wait for it.
                     barrier.wait();

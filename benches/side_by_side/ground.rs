@@ -18,6 +18,9 @@ use std::path::PathBuf;
 /// A line of the connector's configuration that the measurements replace.
 pub(crate) const CONCURRENCY: &str = "concurrency = 16";
 
+/// More than are ever in flight.
+const REQUESTS: usize = 64;
+
 pub(crate) struct Ground {
     pub(crate) stack: Stack,
     pub(crate) module: PathBuf,
@@ -27,8 +30,9 @@ pub(crate) struct Ground {
     pub(crate) ciphertext_file: PathBuf,
     pub(crate) person: Person,
     pub(crate) device: Device,
-    /// The same work as the engine is asked for it.
-    pub(crate) request: RecryptRequest,
+    /// The same work as the engine is asked for it: records that differ in their ciphertexts alone. The engine decrypts a ciphertext once
+    /// for all who ask for it at the same time, so that two of the same would be less work.
+    pub(crate) requests: Vec<RecryptRequest>,
 }
 
 impl Ground {
@@ -59,12 +63,10 @@ impl Ground {
         };
         let person = Person::make(&stack.pki, &stack.path("import"), 0)?;
         let device = stack.pki.device(0, DeviceKind::Rsa(2048))?;
-        let request = request(&stack, &person, &device)?;
+        let requests = requests(&stack, &person, &device)?;
         let ciphertext_file = stack.path("import/ciphertext");
-        fs::write(
-            &ciphertext_file,
-            request.record.encrypted_password.as_slice(),
-        )?;
+        let first = requests.first().ok_or("no requests")?;
+        fs::write(&ciphertext_file, first.record.encrypted_password.as_slice())?;
         Ok(Self {
             module: text("module")?.into(),
             token_label: text("label")?,
@@ -72,14 +74,14 @@ impl Ground {
             ciphertext_file,
             person,
             device,
-            request,
+            requests,
             stack,
         })
     }
 }
 
-/// A record as `import add` makes it, signed by the importer that the engine knows.
-fn request(stack: &Stack, person: &Person, device: &Device) -> Fallible<RecryptRequest> {
+/// Records as `import add` makes them, signed by the importer that the engine knows.
+fn requests(stack: &Stack, person: &Person, device: &Device) -> Fallible<Vec<RecryptRequest>> {
     let pfx = fs::read(&person.pfx)?;
     let password = SecretBytes::from_vec(fs::read(&person.password_file)?);
     let facts = pfx::read(&pfx, &password, &PfxLimits::default())?
@@ -87,31 +89,35 @@ fn request(stack: &Stack, person: &Person, device: &Device) -> Fallible<RecryptR
         .facts()?;
     let public = fs::read_to_string(stack.path("import/custody-public.pem"))?;
     let spki = hsm::public_key::PublicKey::from_spki_pem(&public)?.to_spki_der()?;
-    let padding = hsm::Padding::OaepSha1;
-    let ciphertext =
-        fips::rsa::PublicKey::from_spki(&spki)?.encrypt_oaep(padding.hash(), password.expose())?;
-    let mut record = Record {
-        user_principal_name: person.user.clone(),
-        thumbprint: facts.thumbprint,
-        provider_name: "pfx-connector".to_owned(),
-        key_name: KEY_LABEL.to_owned(),
-        custody_key: Some(stack.custody_fingerprint.clone()),
-        padding,
-        encrypted_password: Base64Bytes(ciphertext),
-        importer_signature: None,
-    };
+    let custody_key = fips::rsa::PublicKey::from_spki(&spki)?;
     let pem = fs::read_to_string(stack.path("import/importer.key"))?;
-    let (_, key) = SecretDocument::from_pem(&pem).map_err(|error| error.to_string())?;
-    let key = SigningKey::from_pkcs8(key.as_bytes())?;
-    record.importer_signature = Some(importers::sign(&key, &record, &pfx)?);
-    Ok(RecryptRequest {
-        request_id: "bench".to_owned(),
-        record,
-        pfx: Base64Bytes(pfx),
-        device: DeviceTarget {
-            certificate: Base64Bytes(device.certificate_der.clone()),
-            intermediates: Vec::new(),
-        },
-        format: CmsFormat::Modern,
-    })
+    let (_, importer) = SecretDocument::from_pem(&pem).map_err(|error| error.to_string())?;
+    let importer = SigningKey::from_pkcs8(importer.as_bytes())?;
+    let padding = hsm::Padding::OaepSha1;
+    (0..REQUESTS)
+        .map(|number| {
+            let ciphertext = custody_key.encrypt_oaep(padding.hash(), password.expose())?;
+            let mut record = Record {
+                user_principal_name: person.user.clone(),
+                thumbprint: facts.thumbprint.clone(),
+                provider_name: "pfx-connector".to_owned(),
+                key_name: KEY_LABEL.to_owned(),
+                custody_key: Some(stack.custody_fingerprint.clone()),
+                padding,
+                encrypted_password: Base64Bytes(ciphertext),
+                importer_signature: None,
+            };
+            record.importer_signature = Some(importers::sign(&importer, &record, &pfx)?);
+            Ok(RecryptRequest {
+                request_id: format!("bench-{number}"),
+                record,
+                pfx: Base64Bytes(pfx.clone()),
+                device: DeviceTarget {
+                    certificate: Base64Bytes(device.certificate_der.clone()),
+                    intermediates: Vec::new(),
+                },
+                format: CmsFormat::Modern,
+            })
+        })
+        .collect()
 }

@@ -18,6 +18,8 @@
 mod bare;
 mod engine_path;
 mod ground;
+mod neighbours;
+mod objects;
 mod processes;
 mod report;
 mod start_up;
@@ -27,6 +29,8 @@ mod whole_way;
 use bare::{BareFigures, BareLoop};
 use clap::Parser;
 use ground::Ground;
+use neighbours::Neighbours;
+use objects::Flatness;
 use processes::Watched;
 use report::{Figures, Latency, Memory, Processor, Throughput};
 use start_up::Started;
@@ -53,6 +57,12 @@ pub(crate) struct Args {
     /// FIPS mode of the engine: in strict mode the token encrypts to the device, else the module does
     #[arg(long, default_value = "strict", value_parser = ["strict", "off"])]
     fips: String,
+    /// Also measure the same job in Python (python-pkcs11) and Java (SunPKCS11): needs python3, javac and the network once
+    #[arg(long)]
+    neighbours: bool,
+    /// Also measure with this many other objects on the token, against the token without them
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    objects: Option<u32>,
     /// What `cargo bench` says to every program that it starts
     #[arg(long, hide = true)]
     bench: bool,
@@ -60,7 +70,7 @@ pub(crate) struct Args {
 
 /// No round is begun after this time.
 const TIME_LIMIT: Duration = Duration::from_secs(120);
-const THREADS: [usize; 4] = [1, 2, 3, 4];
+const THREADS: [usize; 5] = [1, 2, 3, 4, 8];
 /// Threads of the measurement of latency.
 const LATENCY_THREADS: usize = 4;
 
@@ -135,6 +145,10 @@ fn measure(args: &Args, folder: &Folder) -> Fallible<Figures> {
     let idle = memory(&started)?;
 
     let amount = Amount::of(args.bits);
+    let mut neighbours = args
+        .neighbours
+        .then(|| Neighbours::prepare(&ground, amount.operations))
+        .transpose()?;
     let mut samples = Vec::new();
     let mut latencies = Vec::new();
     let until = Instant::now() + TIME_LIMIT;
@@ -155,10 +169,17 @@ fn measure(args: &Args, folder: &Folder) -> Fallible<Figures> {
             .path
             .latency(LATENCY_THREADS, amount.operations, rate)?;
         latencies.push((rate, raw, engine));
+        if let Some(neighbours) = &mut neighbours {
+            neighbours.round(&ground, best_of_round(&samples))?;
+        }
         rounds += 1;
     }
 
     let loaded = memory(&started)?;
+    let flatness = args
+        .objects
+        .map(|count| Flatness::measure(count, &bare, &ground, &started.path, &amount))
+        .transpose()?;
     let figures = Figures {
         version: pfx_connector::VERSION,
         fips_mode: args.fips.clone(),
@@ -172,6 +193,8 @@ fn measure(args: &Args, folder: &Folder) -> Fallible<Figures> {
         latency: latency(&latencies),
         processor: processor(&samples),
         memory: memories(&started, idle, &loaded, &samples),
+        neighbours: neighbours.map(|all| all.figures()).unwrap_or_default(),
+        flatness,
         start_up: started.figures,
     };
     drop(started.path);
@@ -229,6 +252,12 @@ fn spent(
             (name, each)
         })
         .collect())
+}
+
+/// What the engine did at best in the round that was measured last.
+fn best_of_round(samples: &[Sample]) -> f64 {
+    let last = samples.iter().rev().take(THREADS.len());
+    last.map(|one| one.engine).fold(0.0, f64::max)
 }
 
 /// Half of what the engine did at best so far.

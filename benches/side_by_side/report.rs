@@ -1,5 +1,7 @@
 //! The figures of one run, for programs and for people.
 
+use super::neighbours::Neighbour;
+use super::objects::Flatness;
 use super::start_up::StartUp;
 use super::statistics::{Percentiles, Spread};
 use serde::Serialize;
@@ -23,6 +25,8 @@ pub(crate) struct Figures {
     pub(crate) latency: Latency,
     pub(crate) processor: Vec<Processor>,
     pub(crate) memory: Vec<Memory>,
+    pub(crate) neighbours: Vec<Neighbour>,
+    pub(crate) flatness: Option<Flatness>,
     pub(crate) start_up: StartUp,
 }
 
@@ -133,6 +137,26 @@ impl fmt::Display for Figures {
                 mebibytes(row.idle_bytes),
                 mebibytes(row.loaded_bytes)
             )?;
+        }
+        if !self.neighbours.is_empty() {
+            writeln!(
+                f,
+                "\nThe same in others' programs  workers  per second  engine at its best is   MiB"
+            )?;
+        }
+        for row in &self.neighbours {
+            writeln!(
+                f,
+                "{:>30}{:>7}{:>12}  {:<22}{:>7}",
+                row.name,
+                row.workers,
+                row.per_second,
+                row.engine_to_it.percent(),
+                mebibytes(row.resident_bytes)
+            )?;
+        }
+        if let Some(flatness) = &self.flatness {
+            writeln!(f, "\n{flatness}")?;
         }
         let start = &self.start_up;
         writeln!(f, "\nStart-up, milliseconds")?;

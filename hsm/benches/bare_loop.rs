@@ -27,9 +27,11 @@ use cryptoki_sys::{
 };
 
 const USAGE: &str = "bare_loop --module FILE --token-label TEXT --pin-file FILE --key-label TEXT --ciphertext FILE \
-                     --threads 1..64 --operations 1..1000000 [--per-second RATE]";
+                     --threads 1..64 --operations 1..1000000 [--per-second RATE]
+bare_loop --module FILE --token-label TEXT --pin-file FILE --add-objects 1..10000";
 const MAX_THREADS: usize = 64;
 const MAX_OPERATIONS: usize = 1_000_000;
+const MAX_OBJECTS: usize = 10_000;
 /// Operations of each thread before the clock starts.
 const WARM_UP: usize = 20;
 
@@ -231,14 +233,27 @@ fn percentile(sorted: &[Duration], hundredths: usize) -> f64 {
     sorted.get(index).copied().map_or(0.0, micros)
 }
 
+/// Data objects on the token, as other programs keep theirs there.
+fn add_objects(context: &Pkcs11, slot: Slot, count: usize) -> Fallible<serde_json::Value> {
+    let session = context.open_rw_session(slot)?;
+    for number in 0..count {
+        session.create_object(&[
+            Attribute::Class(ObjectClass::DATA),
+            Attribute::Token(true),
+            Attribute::Private(false),
+            Attribute::Label(format!("other {number}").into_bytes()),
+            Attribute::Value(vec![0; 64]),
+        ])?;
+    }
+    Ok(serde_json::json!({ "added": count }))
+}
+
 #[expect(
     clippy::cast_precision_loss,
     reason = "counts of at most a million operations"
 )]
 fn run(options: &Options) -> Fallible<serde_json::Value> {
     let module = Path::new(options.text("--module")?);
-    let threads = options.number("--threads", MAX_THREADS)?;
-    let operations = options.number("--operations", MAX_OPERATIONS)?;
     let rate: f64 = match options.values.get("--per-second") {
         Some(rate) => rate.parse()?,
         None => 0.0,
@@ -249,6 +264,12 @@ fn run(options: &Options) -> Fallible<serde_json::Value> {
     let pin = std::fs::read_to_string(options.text("--pin-file")?)?;
     let login = context.open_ro_session(slot)?;
     login.login(UserType::User, Some(&AuthPin::new(pin.trim_end().into())))?;
+    if options.values.contains_key("--add-objects") {
+        let count = options.number("--add-objects", MAX_OBJECTS)?;
+        return add_objects(&context, slot, count);
+    }
+    let threads = options.number("--threads", MAX_THREADS)?;
+    let operations = options.number("--operations", MAX_OPERATIONS)?;
     let key = login
         .find_objects(&[
             Attribute::Class(ObjectClass::PRIVATE_KEY),

@@ -17,6 +17,9 @@
 //! | `odd-keys-stick` | C_Encrypt fails unless the modulus has 2048 bits, and the session is then as under `stuck-session` |
 //! | `wrong-signature` | C_Sign changes the last bit of its signature |
 
+#[path = "support/real.rs"]
+mod real;
+
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -29,13 +32,14 @@ use cryptoki_sys::{
     CKR_KEY_HANDLE_INVALID, CKR_OK, CKR_OPERATION_ACTIVE, CKR_PIN_INCORRECT,
     CKR_TEMPLATE_INCONSISTENT,
 };
+use real::RealModule;
 
 struct Real {
     table: CK_FUNCTION_LIST,
     /// What is handed out: the real table with some functions exchanged.
     faulty: CK_FUNCTION_LIST,
     control: PathBuf,
-    _library: cryptoki_sys::Pkcs11,
+    _module: RealModule,
 }
 
 static REAL: OnceLock<Option<Real>> = OnceLock::new();
@@ -44,19 +48,10 @@ static STUCK: Mutex<BTreeSet<CK_SESSION_HANDLE>> = Mutex::new(BTreeSet::new());
 static FRESH: Mutex<BTreeSet<CK_OBJECT_HANDLE>> = Mutex::new(BTreeSet::new());
 
 fn load() -> Option<Real> {
-    let path = std::env::var_os("FAULTY_MODULE")?;
+    let path = PathBuf::from(std::env::var_os("FAULTY_MODULE")?);
     let control = std::env::var_os("FAULTY_CONTROL")?.into();
-    // SAFETY: libloading, `Library::new`: the test names a PKCS#11 module, whose initialisers are to run.
-    let library = unsafe { cryptoki_sys::Pkcs11::new(path) }.ok()?;
-    let get = library.C_GetFunctionList.as_ref().ok()?;
-    let mut list = std::ptr::null_mut();
-    // SAFETY: PKCS#11, C_GetFunctionList: receives a pointer to a live pointer.
-    if unsafe { get(&raw mut list) } != CKR_OK || list.is_null() {
-        return None;
-    }
-    // SAFETY: PKCS#11, C_GetFunctionList: after CKR_OK the pointer leads to the library's table; it is copied.
-    let table = unsafe { *list };
-    let mut faulty = table;
+    let module = RealModule::load(&path)?;
+    let mut faulty = module.table;
     faulty.C_Login = Some(login);
     faulty.C_DecryptInit = Some(decrypt_init);
     faulty.C_Decrypt = Some(decrypt);
@@ -66,10 +61,10 @@ fn load() -> Option<Real> {
     faulty.C_DestroyObject = Some(destroy_object);
     faulty.C_Sign = Some(sign);
     Some(Real {
-        table,
+        table: module.table,
         faulty,
         control,
-        _library: library,
+        _module: module,
     })
 }
 

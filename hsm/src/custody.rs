@@ -1,15 +1,21 @@
 //! The seam between the engine and whatever keeps the key.
 
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+
 use fips::secret::SecretBytes;
 use serde::Serialize;
 
-use crate::{Error, KeyFingerprint, KeyInfo, Padding, TokenInfo};
+use crate::{Error, KeyFingerprint, KeyInfo, Load, Padding, Terms, TokenInfo};
+
+/// Takes the result of a decryption, on whichever thread has it. Must not block: it keeps the token's thread from its work. No lock of
+/// this crate is held meanwhile, so it may begin another request.
+pub type Answer = Box<dyn FnOnce(Result<SecretBytes, Error>) + Send>;
 
 /// A key that never leaves: what the engine may ask of it.
 ///
-/// Every call blocks until the token has answered, and may be made from any number of threads. None of them has a
-/// deadline, because a PKCS#11 call cannot be interrupted: [`Health::oldest_call_ms`] is there for a watchdog that
-/// replaces the whole process.
+/// Every call may be made from any number of threads. All but [`begin_decrypt`](Self::begin_decrypt) block until the token has
+/// answered. A deadline ends the waiting, not the call, because a PKCS#11 call cannot be interrupted:
+/// [`Health::oldest_call_ms`] is there for a watchdog that replaces the whole process.
 pub trait Custody: Send + Sync {
     /// The token, as it described itself when custody was opened.
     fn token(&self) -> TokenInfo;
@@ -23,17 +29,50 @@ pub trait Custody: Send + Sync {
     /// [`Error::Token`] if the token does not answer.
     fn keys(&self) -> Result<Vec<KeyInfo>, Error>;
 
-    /// Decrypts an RSAES-OAEP ciphertext of the modulus's length.
+    /// Begins to decrypt an RSAES-OAEP ciphertext of the modulus's length, and returns without waiting for anything; `answer` is
+    /// called exactly once, on another thread or on this one.
     ///
     /// # Errors
     /// [`Error::Decryption`] and [`Error::CiphertextLength`] mean that the input is bad and the token is well: that was
     /// tried. A class of [`ErrorClass::Token`](crate::ErrorClass::Token) means that nothing is known about the input.
+    /// Besides: [`Error::Deadline`] for a request that could not begin in time, [`Error::Overloaded`] for one that would have to
+    /// wait too long; the token was not asked.
+    fn begin_decrypt(
+        &self,
+        key: &KeyFingerprint,
+        padding: Padding,
+        ciphertext: &[u8],
+        terms: Terms,
+        answer: Answer,
+    );
+
+    /// As [`begin_decrypt`](Self::begin_decrypt), and waits for the answer: until the deadline, if there is one. A call that has
+    /// begun by then goes on, and its answer is dropped.
+    ///
+    /// # Errors
+    /// As told there.
+    fn decrypt_on(
+        &self,
+        key: &KeyFingerprint,
+        padding: Padding,
+        ciphertext: &[u8],
+        terms: Terms,
+    ) -> Result<SecretBytes, Error> {
+        wait_for_decryption(self, key, padding, ciphertext, terms)
+    }
+
+    /// As [`decrypt_on`](Self::decrypt_on): interactive, without a deadline.
+    ///
+    /// # Errors
+    /// As told there.
     fn decrypt(
         &self,
         key: &KeyFingerprint,
         padding: Padding,
         ciphertext: &[u8],
-    ) -> Result<SecretBytes, Error>;
+    ) -> Result<SecretBytes, Error> {
+        self.decrypt_on(key, padding, ciphertext, Terms::default())
+    }
 
     /// Encrypts to a public RSA key (DER SubjectPublicKeyInfo) inside of the token. The key becomes a session object, which
     /// is kept for the next time: 64 in each session, the least recently used one is destroyed for a new one.
@@ -50,6 +89,31 @@ pub trait Custody: Send + Sync {
 
     /// Counters and the state of the sessions. Never calls the token, so it answers even while the token hangs.
     fn health(&self) -> Health;
+}
+
+/// [`Custody::decrypt_on`] by [`Custody::begin_decrypt`].
+pub(crate) fn wait_for_decryption(
+    custody: &(impl Custody + ?Sized),
+    key: &KeyFingerprint,
+    padding: Padding,
+    ciphertext: &[u8],
+    terms: Terms,
+) -> Result<SecretBytes, Error> {
+    let (sender, receiver) = sync_channel(1);
+    let answer = Box::new(move |result| {
+        // Nobody waits any more if the deadline is over.
+        let _ = sender.send(result);
+    });
+    custody.begin_decrypt(key, padding, ciphertext, terms, answer);
+    let received = match terms.within {
+        Some(within) => receiver.recv_timeout(within),
+        None => receiver.recv().map_err(|_| RecvTimeoutError::Disconnected),
+    };
+    match received {
+        Ok(result) => result,
+        Err(RecvTimeoutError::Timeout) => Err(Error::Deadline),
+        Err(RecvTimeoutError::Disconnected) => Err(Error::Internal("a request was never answered")),
+    }
 }
 
 /// What a token was seen to do with one of its keys. Empty lists: no usable key was there to try it with.
@@ -117,7 +181,7 @@ impl Operation {
 }
 
 /// The state of a custody, for status and for a watchdog.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Health {
     /// Worker threads, each with one session.
@@ -135,21 +199,64 @@ pub struct Health {
     pub signatures: u64,
     /// Requests refused because of their input.
     pub bad_inputs: u64,
-    /// Requests that failed because of the token, after the recovery of the session did not help.
+    /// Requests that failed because of the token, after everything that could be done about it in their time did not help.
     pub token_failures: u64,
-    /// Sessions opened again after trouble.
+    /// Sessions opened again after trouble: the generation of the sessions.
     pub reconnects: u64,
+    /// Sessions replaced because they were stuck in an operation, as bad ciphertexts leave them on some tokens. No sign of trouble.
+    pub sessions_replaced: u64,
+    /// Logins (C_Login as CKU_USER) that opened the token: the generation of the login.
+    pub logins: u64,
+    /// How often the module was initialised in this process: the generation of the module's state. More than one: it was
+    /// finalised and initialised again because of trouble.
+    pub module_generation: u64,
     /// Generation of the key handles: grows each time the handles were thrown away.
     pub generation: u64,
+    /// Known ciphertexts decrypted to tell a bad ciphertext from a bad token.
+    pub canaries_run: u64,
+    /// Failures that were judged by what had shown already that the token was well after them.
+    pub canaries_shared: u64,
+    /// True if the PIN is kept in memory, because its source cannot be read again (a prompt). Otherwise it is in memory only
+    /// during a login.
+    pub pin_kept: bool,
     /// Requests accepted and not answered: waiting or running.
     pub in_flight: u64,
     /// Age in milliseconds (monotonic clock) of the oldest request that a worker is busy with.
     pub oldest_call_ms: Option<u64>,
     /// What that request is for.
     pub oldest_call: Option<Operation>,
-    /// A new session did not bring the key back: only a new process (or closing and opening custody) can. Cleared by the
-    /// next decryption that works.
+    /// Only a new process can help: a call hangs inside of the module, or the module was initialised again several times in vain for
+    /// more than ten seconds, or cannot be. Cleared by the next operation that works.
     pub needs_restart: bool,
+    /// What waits and runs, and how long that takes.
+    pub load: Load,
+}
+
+impl Health {
+    /// Adds the state of another token: sums, the oldest of the calls, the latest generation.
+    pub fn merge(&mut self, other: &Self) {
+        self.threads += other.threads;
+        for (sum, other) in [
+            (&mut self.decrypts, other.decrypts),
+            (&mut self.encrypts, other.encrypts),
+            (&mut self.public_keys_created, other.public_keys_created),
+            (&mut self.public_keys_reused, other.public_keys_reused),
+            (&mut self.signatures, other.signatures),
+            (&mut self.bad_inputs, other.bad_inputs),
+            (&mut self.token_failures, other.token_failures),
+            (&mut self.reconnects, other.reconnects),
+            (&mut self.in_flight, other.in_flight),
+        ] {
+            *sum = sum.saturating_add(other);
+        }
+        self.generation = self.generation.max(other.generation);
+        if other.oldest_call_ms > self.oldest_call_ms {
+            self.oldest_call_ms = other.oldest_call_ms;
+            self.oldest_call = other.oldest_call;
+        }
+        self.needs_restart |= other.needs_restart;
+        self.load.merge(&other.load);
+    }
 }
 
 #[cfg(test)]

@@ -12,6 +12,8 @@ pub enum ErrorClass {
     BadInput,
     /// Nobody yet: the token or the way to it is in trouble. Retry later, elsewhere, or in a new process.
     Token,
+    /// Nobody: there was no time for it. The token is well, as far as is known, and was not asked. Retry later or elsewhere.
+    Busy,
     /// The operator: nothing works until the configuration, a file or the token is changed. Do not retry by yourself.
     Configuration,
     /// The authors.
@@ -33,6 +35,10 @@ impl Refusal {
         Self { function, rv }
     }
 
+    pub(crate) const fn raw_function(&self) -> cryptoki::context::Function {
+        self.function
+    }
+
     /// The return value.
     #[must_use]
     pub const fn rv(&self) -> cryptoki::error::RvError {
@@ -51,7 +57,9 @@ impl Refusal {
         use cryptoki::error::RvError;
         match self.rv {
             RvError::VendorDefined(code) => format!("CKR_VENDOR_DEFINED({code:#x})"),
-            RvError::UnknownErrorCode(code) => format!("CKR({code:#x})"),
+            RvError::UnknownErrorCode(code) => {
+                later_name(code).map_or_else(|| format!("CKR({code:#x})"), str::to_owned)
+            }
             known => format!("{known:?}")
                 .chars()
                 .fold(String::from("CKR"), |mut name, letter| {
@@ -75,6 +83,24 @@ impl fmt::Debug for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Refusal({self})")
     }
+}
+
+/// The names of return values that cryptoki 0.12 does not know: those of PKCS#11 3.0 to 3.2.
+pub(crate) const fn later_name(code: cryptoki_sys::CK_RV) -> Option<&'static str> {
+    use cryptoki_sys as sys;
+    Some(match code {
+        sys::CKR_AEAD_DECRYPT_FAILED => "CKR_AEAD_DECRYPT_FAILED",
+        sys::CKR_TOKEN_RESOURCE_EXCEEDED => "CKR_TOKEN_RESOURCE_EXCEEDED",
+        sys::CKR_OPERATION_CANCEL_FAILED => "CKR_OPERATION_CANCEL_FAILED",
+        sys::CKR_KEY_EXHAUSTED => "CKR_KEY_EXHAUSTED",
+        sys::CKR_PENDING => "CKR_PENDING",
+        sys::CKR_SESSION_ASYNC_NOT_SUPPORTED => "CKR_SESSION_ASYNC_NOT_SUPPORTED",
+        sys::CKR_SEED_RANDOM_REQUIRED => "CKR_SEED_RANDOM_REQUIRED",
+        sys::CKR_OPERATION_NOT_VALIDATED => "CKR_OPERATION_NOT_VALIDATED",
+        sys::CKR_TOKEN_NOT_INITIALIZED => "CKR_TOKEN_NOT_INITIALIZED",
+        sys::CKR_PARAMETER_SET_NOT_SUPPORTED => "CKR_PARAMETER_SET_NOT_SUPPORTED",
+        _ => return None,
+    })
 }
 
 /// What is wrong with a file that custody relies on.
@@ -117,7 +143,7 @@ pub enum FileProblem {
 }
 
 /// Why a token's PIN was not even tried, or why it failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum PinProblem {
     /// The token says it is wrong. It will not be tried again.
@@ -138,6 +164,20 @@ pub enum PinProblem {
     /// The PIN has expired (CKR_PIN_EXPIRED).
     #[error("it has expired")]
     Expired,
+}
+
+impl PinProblem {
+    /// The stable name, as in [`Error::code`].
+    pub(crate) const fn code(self) -> &'static str {
+        match self {
+            Self::Incorrect => "pin_incorrect",
+            Self::RefusedBefore => "pin_refused_before",
+            Self::FinalTry => "pin_final_try",
+            Self::Locked => "pin_locked",
+            Self::NotInitialized => "pin_not_initialized",
+            Self::Expired => "pin_expired",
+        }
+    }
 }
 
 /// Everything that can go wrong in this crate. No variant holds a secret.
@@ -177,7 +217,8 @@ pub enum Error {
     /// A function of the module failed, and a new session did not help where one could have.
     #[error("the token failed: {0}")]
     Token(Refusal),
-    /// A key that was on the token is not there any more, although the token answers.
+    /// A key that was on the token is not there any more, although the token answers. Where the token shows other keys and the module
+    /// was initialised again in vain, it is answered at once: somebody has destroyed the key, or the token has yet to get it.
     #[error("the key {0} was on the token and is not found any more")]
     KeyVanished(KeyFingerprint),
     /// No token fits, or it is not there at the moment.
@@ -189,6 +230,15 @@ pub enum Error {
     /// The token is there and has failed its self-test (CKF_ERROR_STATE).
     #[error("the token reports that its self-test failed")]
     TokenErrorState,
+    /// No token that could do it is open and takes requests.
+    #[error("none of the tokens serves")]
+    NoTokenServes,
+    /// There was no answer before the request's deadline. The token was not asked, unless a call to it was running by then.
+    #[error("there was no answer before the deadline")]
+    Deadline,
+    /// More waits for the token than it can do in the time that the request has. The token was not asked.
+    #[error("too much waits for the token")]
+    Overloaded,
 
     /// More than one token fits.
     #[error("{count} tokens fit {wanted}")]
@@ -234,6 +284,9 @@ pub enum Error {
     /// The token has a key of this label.
     #[error("the token has a key with the label {0:?} already")]
     LabelInUse(String),
+    /// The token has a private key of this CKA_ID: a second one would take its place on some tokens.
+    #[error("the token has a private key with the identifier {0} already")]
+    IdInUse(String),
     /// The token refuses to generate a key as custody needs it.
     #[error("the token refuses to generate such a key: {0}")]
     Generation(Refusal),
@@ -262,6 +315,12 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// A group of no tokens, of too many, or of two with one name; or it has none of this name.
+    #[error("no group of tokens: 1 to 16, each with a name of its own")]
+    Members,
+    /// The parameters for C_Initialize cannot be given to the module.
+    #[error("the parameters for C_Initialize {0}")]
+    InitParameters(&'static str),
     /// The configuration asks for no or too many threads.
     #[error("{0} threads; 1 to 64 are possible")]
     Threads(usize),
@@ -298,6 +357,9 @@ impl Error {
             Self::KeyVanished(_) => "key_vanished",
             Self::TokenNotFound { .. } => "token_not_found",
             Self::TokenErrorState => "token_error_state",
+            Self::NoTokenServes => "no_token_serves",
+            Self::Deadline => "deadline",
+            Self::Overloaded => "overloaded",
             Self::TokenAmbiguous { .. } => "token_ambiguous",
             Self::KeyRefused { .. } => "key_refused",
             Self::PaddingNotSupported(_) => "padding_not_supported",
@@ -306,17 +368,15 @@ impl Error {
             Self::MechanismNotSupported { .. } => "mechanism_not_supported",
             Self::WrongSignature(_) => "wrong_signature",
             Self::LabelInUse(_) => "label_in_use",
+            Self::IdInUse(_) => "id_in_use",
             Self::Generation(_) => "generation_refused",
             Self::GeneratedKeyRefused(_) => "generated_key_refused",
             Self::Initialization(_) => "initialization_refused",
             Self::File { .. } => "file_refused",
-            Self::Pin(PinProblem::Incorrect) => "pin_incorrect",
-            Self::Pin(PinProblem::RefusedBefore) => "pin_refused_before",
-            Self::Pin(PinProblem::FinalTry) => "pin_final_try",
-            Self::Pin(PinProblem::Locked) => "pin_locked",
-            Self::Pin(PinProblem::NotInitialized) => "pin_not_initialized",
-            Self::Pin(PinProblem::Expired) => "pin_expired",
+            Self::Pin(problem) => problem.code(),
             Self::Module { .. } => "module_refused",
+            Self::Members => "members",
+            Self::InitParameters(_) => "init_parameters",
             Self::Threads(_) => "threads",
             Self::Life(problem) => problem.code(),
             Self::Policy(error) => error.code(),
@@ -337,7 +397,9 @@ impl Error {
             Self::Token(_)
             | Self::KeyVanished(_)
             | Self::TokenNotFound { .. }
-            | Self::TokenErrorState => ErrorClass::Token,
+            | Self::TokenErrorState
+            | Self::NoTokenServes => ErrorClass::Token,
+            Self::Deadline | Self::Overloaded => ErrorClass::Busy,
             Self::TokenAmbiguous { .. }
             | Self::KeyRefused { .. }
             | Self::PaddingNotSupported(_)
@@ -346,6 +408,7 @@ impl Error {
             | Self::MechanismNotSupported { .. }
             | Self::WrongSignature(_)
             | Self::LabelInUse(_)
+            | Self::IdInUse(_)
             | Self::Generation(_)
             | Self::GeneratedKeyRefused(_)
             | Self::Initialization(_)
@@ -354,6 +417,8 @@ impl Error {
             | Self::Module { .. }
             | Self::Life(_)
             | Self::Policy(_)
+            | Self::Members
+            | Self::InitParameters(_)
             | Self::Threads(_) => ErrorClass::Configuration,
             Self::Internal(_) => ErrorClass::Bug,
         }
@@ -371,7 +436,13 @@ impl Error {
                 "compare label and serial number with the list of tokens; check that the token is connected and that the \
                  module's own configuration is the one this process sees"
             }
+            Self::NoTokenServes => {
+                "look at the state of each token: one that failed says why, one that is drained waits to be taken into service again"
+            }
             Self::TokenErrorState => "have the token's self-test looked at by whoever supports it",
+            Self::Deadline | Self::Overloaded => {
+                "ask again later; if it stays so, use a faster token, more tokens with the same key, or fewer callers"
+            }
             Self::TokenAmbiguous { .. } => "name the token by its serial number",
             Self::UnknownKey(_) => {
                 "the record was made for another custody key: import that key's token, or import the record again"
@@ -395,6 +466,7 @@ impl Error {
                  signing key, and have the token looked at if that fails too"
             }
             Self::LabelInUse(_) => "choose another label, or destroy the old key first",
+            Self::IdInUse(_) => "leave the identifier out, or choose one that no key has",
             Self::Generation(_) | Self::GeneratedKeyRefused(_) => {
                 "check what the token allows: modulus length, key attributes, free space, write protection"
             }
@@ -427,12 +499,16 @@ impl Error {
             },
             Self::Life(problem) => problem.hint(),
             Self::Module { .. } => "give the absolute path of the vendor's PKCS#11 library",
+            Self::InitParameters(_) => {
+                "give every use of one module in one process the same parameters, as the module's documentation writes them"
+            }
             Self::Decryption
             | Self::CiphertextLength { .. }
             | Self::PlaintextTooLong { .. }
             | Self::InvalidPublicKey(_)
             | Self::ModulusBits(_)
             | Self::Threads(_)
+            | Self::Members
             | Self::Policy(_)
             | Self::Internal(_) => return None,
         })

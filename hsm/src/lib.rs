@@ -33,13 +33,11 @@
 //! use hsm::{Custody, Padding};
 //!
 //! # fn main() -> Result<(), hsm::Error> {
+//! let pin = PinSource::File("/etc/pfx-connector/pin".into());
 //! let custody = Pkcs11Custody::open(TokenConfig {
-//!     module: "/usr/lib/softhsm/libsofthsm2.so".into(),
 //!     token_label: Some("custody".into()),
-//!     token_serial: None,
-//!     pin: PinSource::File("/etc/pfx-connector/pin".into()),
 //!     threads: 4,
-//!     allow_extractable_keys: false,
+//!     ..TokenConfig::new("/usr/lib/softhsm/libsofthsm2.so".into(), pin)
 //! })?;
 //! let key = custody.keys()?.remove(0);
 //! let ciphertext = std::fs::read("password.bin").unwrap_or_default();
@@ -49,20 +47,24 @@
 //! # }
 //! ```
 
+pub mod clock;
 mod custody;
 mod error;
-mod files;
+pub mod files;
+pub mod group;
 mod key;
 mod life;
+mod load;
 mod oaep;
 mod padding;
 pub mod pin;
 pub mod pkcs11;
 pub mod public_key;
 mod signing;
+mod terms;
 mod token;
 
-pub use custody::{Capabilities, Custody, Health, Operation};
+pub use custody::{Answer, Capabilities, Custody, Health, Operation};
 pub use error::{Error, ErrorClass, FileProblem, PinProblem, Refusal};
 pub use fips::secret::SecretBytes;
 pub use key::{InvalidFingerprint, KeyAttributes, KeyFingerprint, KeyInfo, KeyProblem};
@@ -70,6 +72,8 @@ pub use life::{
     AuditValue, AuditedAttribute, Destroyed, KeyAudit, KeyLifeProblem, KeyOrigin, Sealed,
     TokenCertificate, TransportKey, WrappedKey,
 };
+pub use load::{Load, Times};
 pub use padding::{Padding, UnknownPadding};
 pub use signing::{SigningKeyInfo, SigningKeyName, TokenSignature};
+pub use terms::{Lane, Terms};
 pub use token::{TokenFlags, TokenInfo, Version};

@@ -106,6 +106,9 @@ struct GenerateArgs {
     /// meantime
     #[arg(long)]
     replicable: bool,
+    /// Have the token ask for the PIN at each use (CKA_ALWAYS_AUTHENTICATE): a login more for each delivery
+    #[arg(long)]
+    always_authenticate: bool,
 }
 
 #[derive(Debug, Args)]
@@ -149,6 +152,9 @@ struct InitToken {
     /// PKCS#11 module (absolute path)
     #[arg(long, value_name = "FILE")]
     module: PathBuf,
+    /// What the module is told at C_Initialize, where it needs that
+    #[arg(long, value_name = "TEXT")]
+    init_parameters: Option<String>,
     /// Label of the token, 32 bytes at most
     #[arg(long, value_name = "LABEL", value_parser = parse_token_label)]
     token_label: String,
@@ -261,6 +267,7 @@ fn generate(args: &GenerateArgs, context: &Context) -> Result<Report, Failure> {
         label: args.key_label.clone(),
         id: None,
         modulus_bits: args.bits,
+        always_authenticate: args.always_authenticate,
     };
     let key = if args.replicable {
         custody.generate_replicable(&request)?
@@ -327,7 +334,14 @@ fn initialise(args: &InitToken) -> Result<Report, Failure> {
     fips::start(fips::policy::Policy::STRICT)?;
     let so_pin = PinSource::File(absolute(&args.so_pin_file)?).read()?;
     let user_pin = PinSource::File(absolute(&args.pin_file)?).read()?;
-    let token = init_token(&args.module, None, &args.token_label, &so_pin, &user_pin)?;
+    let token = init_token(
+        &args.module,
+        args.init_parameters.as_deref(),
+        None,
+        &args.token_label,
+        &so_pin,
+        &user_pin,
+    )?;
     let text = format!(
         "The token {} (serial {}) is ready: `key generate` makes a custody key on it.",
         token.label, token.serial

@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod demo;
+pub mod doctor;
 pub mod engine;
 pub mod events;
 pub mod files;
@@ -12,6 +13,7 @@ pub mod key;
 mod key_report;
 pub mod logging;
 pub mod output;
+mod page;
 pub mod process;
 pub mod prompt;
 pub mod recrypt;
@@ -78,6 +80,10 @@ enum Command {
     Gateway(gateway::GatewayArgs),
     /// PFX records in Intune or in a gateway
     Import(import::ImportArgs),
+    /// Checks everything before and in operation, and says the remedy
+    Doctor(doctor::DoctorArgs),
+    #[command(hide = true)]
+    DoctorToken(doctor::ProbeArgs),
     /// What the running connector says of itself
     Status(status::StatusArgs),
     /// What the running connector did
@@ -160,6 +166,8 @@ fn dispatch(command: &Command, context: &Context) -> ExitCode {
         Command::Key(args) => key::run(args, context),
         Command::Recrypt(args) => recrypt::run(args, context),
         Command::Import(args) => import::run(args, context),
+        Command::Doctor(args) => doctor::run(args, context),
+        Command::DoctorToken(args) => doctor::probe(args),
         Command::Status(args) => status::run(args),
         // Prints while it reads.
         Command::Events(args) => return events::run(args, json),

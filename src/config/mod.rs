@@ -12,6 +12,7 @@ mod fips;
 mod gateway;
 mod import;
 mod load;
+mod named;
 mod redacted;
 mod schema;
 pub mod secret_file;
@@ -29,6 +30,7 @@ pub use example::example;
 pub use gateway::{GatewayConfig, GatewayLimits, RetentionConfig};
 pub use import::ImportConfig;
 pub use load::{load, load_redacted};
+pub use named::{NamedPath, Purpose};
 
 use serde::Deserialize;
 use std::path::PathBuf;

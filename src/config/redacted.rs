@@ -1,8 +1,8 @@
 //! A configuration as it can be handed to somebody else: its keys and values, without comments and without what could be a secret.
 //!
 //! There is none in it by design: secrets are in files that it names, and none of those is opened here. But people write where they
-//! may: so comments are dropped, values of free tables (`environment`) and user names are removed, and an address keeps its scheme,
-//! host and path.
+//! may: so comments are dropped, values of free tables (`environment`), a module's parameters and user names are removed, and an
+//! address keeps its scheme, host and path.
 
 use super::schema::{Key, Kind, ROOT};
 use toml::{Table, Value};
@@ -10,13 +10,13 @@ use toml::{Table, Value};
 /// What stands for a value that was removed.
 const REMOVED: &str = "(removed)";
 
-/// Keys that say who somebody is to a service of others.
-const PERSONAL: [&str; 1] = ["username"];
+/// Keys that say who somebody is to a service of others, and those whose text only the makers of a module understand.
+const WITHHELD: [&str; 2] = ["username", "init_parameters"];
 
 const HEADER: &str = "\
 # The configuration, without its comments, as its file is now: a running process has what was in it when it started.
 # Relative paths start at the folder that it was in.
-# Removed: values of environment variables (their names stay), user names, and everything in an address but scheme, host and path.
+# Removed: values of environment variables (their names stay), a module's parameters, user names, and everything in an address but scheme, host and path.
 # Files and credentials that hold a secret are named; nothing of their content is here.
 
 ";
@@ -33,7 +33,7 @@ pub(super) fn render(mut table: Table) -> String {
 fn redact_table(table: &mut Table, keys: &[Key]) {
     for (name, value) in table {
         match keys.iter().find(|key| key.name == name) {
-            Some(key) if !PERSONAL.contains(&key.name) => redact(value, key.kind),
+            Some(key) if !WITHHELD.contains(&key.name) => redact(value, key.kind),
             // The schema lets no other key pass; should one ever, nothing of it is told.
             _ => *value = removed(),
         }
@@ -117,6 +117,7 @@ mod tests {
             label = "custody"
             pin_file = "/etc/pin"
             environment = { TOKEN_PASSWORD = "variable-secret" }
+            init_parameters = "secret='parameter-secret'"
             [[engine.importers]]
             name = "pki"
             public_key = "importer.pem"
@@ -130,7 +131,14 @@ mod tests {
         let shown = rendered(text);
         assert!(!shown.contains("secret@"), "{shown}");
         for secret in [
-            "comment", "socket", "variable", "user", "url", "name", "unknown",
+            "comment",
+            "socket",
+            "variable",
+            "parameter",
+            "user",
+            "url",
+            "name",
+            "unknown",
         ] {
             assert!(!shown.contains(&format!("{secret}-secret")), "{shown}");
         }

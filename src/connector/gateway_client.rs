@@ -8,7 +8,7 @@ use crate::gateway::api::{
     LeaseRequest, PROTOCOL_VERSION, RequestFailure, Settled, WorkItem,
 };
 use crate::tls::CallFailure;
-use reqwest::{Client, StatusCode, Url};
+use reqwest::{Client, ClientBuilder, StatusCode, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
@@ -48,6 +48,51 @@ pub(super) struct Leased {
 /// An answer with both ids of the call, see [`CallError::correlation`].
 pub(super) type Answer<T> = Result<(T, Option<String>), CallError>;
 
+/// The HTTP client with the configured certificates, proxy and deadlines for connecting: the same for the loop and for `doctor`.
+///
+/// # Errors
+/// [`StartError`] naming what cannot be used.
+pub(crate) fn http_client(config: &ConnectorConfig) -> Result<ClientBuilder, StartError> {
+    let setting = |key, problem: &dyn ToString| StartError::Setting {
+        key,
+        problem: problem.to_string(),
+    };
+    let timeout = Duration::from_millis(config.http_timeout_ms.max(1));
+    let mut builder = Client::builder()
+        .tls_backend_preconfigured(tls::client_config(config)?)
+        .https_only(true)
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .referer(false)
+        .connect_timeout(timeout.min(Duration::from_secs(10)))
+        .http2_keep_alive_interval(Duration::from_secs(10))
+        .http2_keep_alive_timeout(Duration::from_secs(10))
+        .pool_idle_timeout(Duration::from_secs(60))
+        .user_agent(concat!("pfx-connector/", env!("CARGO_PKG_VERSION")));
+    if let Some(proxy) = &config.proxy {
+        let mut all = reqwest::Proxy::all(&proxy.url)
+            .map_err(|_| setting("proxy.url", &"not a proxy's address"))?;
+        if let Some(user) = &proxy.username {
+            let password = match &proxy.password_file {
+                None => String::new(),
+                Some(file) => {
+                    let secret = secret_file::read(file).map_err(|error| StartError::File {
+                        path: file.clone(),
+                        problem: error.to_string(),
+                    })?;
+                    std::str::from_utf8(secret.expose())
+                        .map_err(|_| setting("proxy.password_file", &"the password is not text"))?
+                        .to_owned()
+                }
+            };
+            all = all.basic_auth(user, &password);
+        }
+        builder = builder.proxy(all);
+    }
+    Ok(builder)
+}
+
 impl GatewayClient {
     /// A client with the configured certificates, proxy and deadlines. Nothing is sent yet.
     ///
@@ -69,44 +114,10 @@ impl GatewayClient {
                 &"the gateway is spoken to over https only",
             ));
         }
-        let timeout = Duration::from_millis(config.http_timeout_ms.max(1));
-        let mut builder = Client::builder()
-            .tls_backend_preconfigured(tls::client_config(config)?)
-            .https_only(true)
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .referer(false)
-            .connect_timeout(timeout.min(Duration::from_secs(10)))
-            .http2_keep_alive_interval(Duration::from_secs(10))
-            .http2_keep_alive_timeout(Duration::from_secs(10))
-            .pool_idle_timeout(Duration::from_secs(60))
-            .user_agent(concat!("pfx-connector/", env!("CARGO_PKG_VERSION")));
-        if let Some(proxy) = &config.proxy {
-            let mut all = reqwest::Proxy::all(&proxy.url)
-                .map_err(|_| setting("proxy.url", &"not a proxy's address"))?;
-            if let Some(user) = &proxy.username {
-                let password = match &proxy.password_file {
-                    None => String::new(),
-                    Some(file) => {
-                        let secret = secret_file::read(file).map_err(|error| StartError::File {
-                            path: file.clone(),
-                            problem: error.to_string(),
-                        })?;
-                        std::str::from_utf8(secret.expose())
-                            .map_err(|_| {
-                                setting("proxy.password_file", &"the password is not text")
-                            })?
-                            .to_owned()
-                    }
-                };
-                all = all.basic_auth(user, &password);
-            }
-            builder = builder.proxy(all);
-        }
-        let http = builder
+        let http = http_client(config)?
             .build()
             .map_err(|error| StartError::Module(error.to_string()))?;
+        let timeout = Duration::from_millis(config.http_timeout_ms.max(1));
         Ok(Self {
             http,
             base,

@@ -31,6 +31,7 @@ mod tls;
 mod worker;
 
 pub use error::StartError;
+pub(crate) use gateway_client::http_client;
 
 use std::path::Path;
 

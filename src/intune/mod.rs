@@ -6,4 +6,5 @@ mod user_pfx;
 
 pub use error::{GraphError, unwrap_message};
 pub use retry::{RetryBudget, retry_after};
+pub(crate) use user_pfx::http_client;
 pub use user_pfx::{Selection, UserPfxClient};

@@ -56,6 +56,17 @@ pub struct UserPfxClient {
     clock: Arc<dyn Clock>,
 }
 
+/// The HTTP client of imports: the same for them and for `doctor`.
+pub(crate) fn http_client(tls: rustls::ClientConfig) -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
+        .https_only(true)
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(Duration::from_secs(10))
+        .timeout(TIMEOUT)
+}
+
 impl UserPfxClient {
     /// A client of the service at `base` (`https://host[:port]`) that trusts what `tls` trusts and shows `bearer` (RFC 6750).
     /// The environment's proxy variables are not read.
@@ -79,13 +90,7 @@ impl UserPfxClient {
             .ok_or(GraphError::Settings(
                 "the service's address must be an https:// URL",
             ))?;
-        let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
-            .https_only(true)
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(Duration::from_secs(10))
-            .timeout(TIMEOUT)
+        let http = http_client(tls)
             .build()
             .map_err(|_| GraphError::Settings("the HTTP client refuses the TLS configuration"))?;
         let mut header = b"Bearer ".to_vec();

@@ -13,7 +13,6 @@
 
 use fips::secret::SecretBytes;
 
-use super::mechanisms::means_unsupported;
 use super::policy;
 use super::raw::{RsaMechanism, Stage};
 use super::worker::Worker;
@@ -73,7 +72,7 @@ pub(super) fn make(
         match worker.encrypt_with(public, mechanism, input.expose())? {
             Ok(ciphertext) => return Ok(Canary::Made(ciphertext)),
             Err(stage) => {
-                if !is_refusal(stage.refusal()) {
+                if !stage.refusal().refuses() {
                     trouble = Some(stage.refusal());
                 }
                 if matches!(stage, Stage::Operation(_)) {
@@ -84,20 +83,4 @@ pub(super) fn make(
         }
     }
     Ok(trouble.map_or(Canary::Unsupported, Canary::Trouble))
-}
-
-/// True if the token does not do this, as opposed to "not at the moment".
-fn is_refusal(refusal: Refusal) -> bool {
-    use cryptoki::error::RvError;
-    means_unsupported(refusal.rv())
-        // C_CreateObject: it takes no public keys of others.
-        || matches!(
-            refusal.rv(),
-            RvError::AttributeTypeInvalid
-                | RvError::AttributeValueInvalid
-                | RvError::TemplateInconsistent
-                | RvError::TemplateIncomplete
-                | RvError::SessionReadOnly
-                | RvError::TokenWriteProtected
-        )
 }

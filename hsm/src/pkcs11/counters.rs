@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
+use crate::Load;
 use crate::custody::{Health, Operation};
 
 /// More than there are operations.
@@ -11,6 +12,16 @@ const CODES: u64 = 8;
 /// What a worker is busy with: zero when idle, else (milliseconds since the start + 1) * [`CODES`] + operation.
 #[derive(Default)]
 struct Busy(AtomicU64);
+
+/// What [`Health`] shows and is not counted here.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Known {
+    /// Generation of the key handles.
+    pub(super) handles: u64,
+    /// Generation of the library's state.
+    pub(super) module: u64,
+    pub(super) pin_kept: bool,
+}
 
 /// All orderings are relaxed: each number stands for itself.
 pub(super) struct Counters {
@@ -24,7 +35,10 @@ pub(super) struct Counters {
     pub(super) bad_inputs: AtomicU64,
     pub(super) token_failures: AtomicU64,
     pub(super) reconnects: AtomicU64,
-    in_flight: AtomicU64,
+    pub(super) sessions_replaced: AtomicU64,
+    pub(super) logins: AtomicU64,
+    pub(super) canaries_run: AtomicU64,
+    pub(super) canaries_shared: AtomicU64,
     needs_restart: AtomicBool,
 }
 
@@ -45,7 +59,10 @@ impl Counters {
             bad_inputs: AtomicU64::new(0),
             token_failures: AtomicU64::new(0),
             reconnects: AtomicU64::new(0),
-            in_flight: AtomicU64::new(0),
+            sessions_replaced: AtomicU64::new(0),
+            logins: AtomicU64::new(0),
+            canaries_run: AtomicU64::new(0),
+            canaries_shared: AtomicU64::new(0),
             needs_restart: AtomicBool::new(false),
         }
     }
@@ -76,23 +93,23 @@ impl Counters {
         End(busy)
     }
 
-    /// A request was accepted; it is answered when the guard is dropped.
-    pub(super) fn accept(&self) -> impl Drop + use<'_> {
-        struct Answered<'a>(&'a AtomicU64);
-        impl Drop for Answered<'_> {
-            fn drop(&mut self) {
-                self.0.fetch_sub(1, Ordering::Relaxed);
-            }
-        }
-        self.in_flight.fetch_add(1, Ordering::Relaxed);
-        Answered(&self.in_flight)
-    }
-
     pub(super) fn set_needs_restart(&self, needs_restart: bool) {
         self.needs_restart.store(needs_restart, Ordering::Relaxed);
     }
 
-    pub(super) fn health(&self, generation: u64) -> Health {
+    /// True while a worker generates a key, which may take minutes and must not be cut off.
+    pub(super) fn is_generating(&self) -> bool {
+        let generate = (0..CODES)
+            .zip(Operation::ALL)
+            .find_map(|(code, known)| (known == Operation::Generate).then_some(code));
+        self.busy.iter().any(|busy| {
+            let busy = busy.0.load(Ordering::Relaxed);
+            busy != 0 && Some(busy % CODES) == generate
+        })
+    }
+
+    /// What is counted, together with what others know.
+    pub(super) fn health(&self, known: Known) -> Health {
         let oldest = self
             .busy
             .iter()
@@ -110,8 +127,16 @@ impl Counters {
             bad_inputs: get(&self.bad_inputs),
             token_failures: get(&self.token_failures),
             reconnects: get(&self.reconnects),
-            generation,
-            in_flight: get(&self.in_flight),
+            sessions_replaced: get(&self.sessions_replaced),
+            logins: get(&self.logins),
+            module_generation: known.module,
+            generation: known.handles,
+            canaries_run: get(&self.canaries_run),
+            canaries_shared: get(&self.canaries_shared),
+            pin_kept: known.pin_kept,
+            // The queue knows.
+            in_flight: 0,
+            load: Load::default(),
             oldest_call_ms: oldest.map(|busy| (self.now_ms() + 1).saturating_sub(busy / CODES)),
             oldest_call: oldest.and_then(|busy| {
                 let code = usize::try_from(busy % CODES).ok()?;
@@ -130,15 +155,16 @@ mod tests {
     #[test]
     fn the_oldest_of_the_running_calls_is_shown_until_it_ends() {
         let counters = Counters::new(3);
-        assert_eq!(counters.health(1).oldest_call_ms, None);
+        assert_eq!(counters.health(Known::default()).oldest_call_ms, None);
         let first = counters.begin(2, Operation::Generate);
         let second = counters.begin(0, Operation::Generate);
-        let health = counters.health(1);
+        assert!(counters.is_generating());
+        let health = counters.health(Known::default());
         assert_eq!(health.oldest_call, Some(Operation::Generate));
         assert!(health.oldest_call_ms.is_some());
         drop(first);
         drop(second);
-        assert_eq!(counters.health(1).oldest_call, None);
+        assert_eq!(counters.health(Known::default()).oldest_call, None);
     }
 
     #[test]
@@ -147,17 +173,12 @@ mod tests {
         assert!(u64::try_from(Operation::ALL.len()).is_ok_and(|len| len <= CODES));
         for operation in Operation::ALL {
             let call = counters.begin(0, operation);
-            assert_eq!(counters.health(0).oldest_call, Some(operation));
+            assert_eq!(
+                counters.health(Known::default()).oldest_call,
+                Some(operation)
+            );
+            assert_eq!(counters.is_generating(), operation == Operation::Generate);
             drop(call);
         }
-    }
-
-    #[test]
-    fn accepted_requests_are_in_flight_until_answered() {
-        let counters = Counters::new(1);
-        let request = counters.accept();
-        assert_eq!(counters.health(0).in_flight, 1);
-        drop(request);
-        assert_eq!(counters.health(0).in_flight, 0);
     }
 }

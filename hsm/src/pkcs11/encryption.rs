@@ -3,7 +3,6 @@
 use cryptoki::error::Error as CryptokiError;
 
 use super::counters::count;
-use super::mechanisms::means_unsupported;
 use super::policy;
 use super::probe::Probe;
 use super::public_objects::Open;
@@ -42,7 +41,7 @@ impl Worker {
                     return Ok(Ok(ciphertext));
                 }
                 // It worked before: the object may be what has gone bad. A fresh one decides.
-                Err(stage) => objects.discard(session, &fingerprint, stage.refusal().rv()),
+                Err(stage) => objects.discard(session, &fingerprint, stage.refusal()),
             }
         }
         let object = match objects.create(session, public, fingerprint) {
@@ -57,7 +56,7 @@ impl Worker {
             functions.encrypt(session, object, mechanism, message, modulus_len)
         })?;
         if let Err(stage) = &result {
-            objects.discard(session, &fingerprint, stage.refusal().rv());
+            objects.discard(session, &fingerprint, stage.refusal());
         }
         Ok(result)
     }
@@ -76,7 +75,7 @@ impl Worker {
         };
         // Encryption to a key with which it is known to work is the canary here.
         let Some(known) = self.shared().cache.any_that_encrypts(padding) else {
-            return Err(if means_unsupported(refusal.rv()) {
+            return Err(if refusal.means_unsupported() {
                 Error::PaddingNotSupported(padding)
             } else {
                 Error::Token(refusal)
@@ -84,7 +83,16 @@ impl Worker {
         };
         const BAD_KEY: Error = Error::InvalidPublicKey("the token cannot encrypt to it");
         if self.canary_encrypts(&known, padding) {
-            return Err(BAD_KEY);
+            // As for a decryption: one more try, for trouble that lasts for one call.
+            return self
+                .encrypt_with(public, mechanism, message)?
+                .map_err(|again| {
+                    if again.refusal().rv() == refusal.rv() {
+                        BAD_KEY
+                    } else {
+                        Error::Token(again.refusal())
+                    }
+                });
         }
         // As for a decryption: the session may be what is broken. If a new one works, the request gets a second chance there.
         self.drop_session();

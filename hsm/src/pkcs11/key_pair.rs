@@ -1,12 +1,13 @@
 //! Generation of a key pair on the token: what custody keys and signing keys have in common.
 
-use cryptoki::error::{Error as CryptokiError, RvError};
+use cryptoki::error::Error as CryptokiError;
 use cryptoki::mechanism::Mechanism;
 use cryptoki::object::{Attribute, KeyType, ObjectClass, ObjectHandle};
 use cryptoki::session::Session;
 
 use fips::policy::Service;
 
+use super::classify::Class;
 use super::module::Module;
 use crate::Error;
 use crate::error::Refusal;
@@ -30,6 +31,24 @@ pub(super) struct Template {
     pub(super) private: Vec<Attribute>,
     /// Attributes of the private half that tokens may not know. Nothing is lost without them.
     pub(super) private_if_known: Vec<Attribute>,
+}
+
+/// # Errors
+/// [`Error::IdInUse`] if a private key has this identifier. The standard lets several keys share one; NSS softoken replaces the old
+/// key by the new one then.
+pub(super) fn id_is_free(module: &Module, session: &Session, id: &[u8]) -> Result<(), Error> {
+    let template = [
+        Attribute::Class(ObjectClass::PRIVATE_KEY),
+        Attribute::Id(id.to_vec()),
+    ];
+    let same = session
+        .find_objects(&template)
+        .map_err(|error| module.error(error))?;
+    if same.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::IdInUse(base16ct::lower::encode_string(id)))
+    }
 }
 
 /// The attributes that both halves of every pair have.
@@ -93,38 +112,28 @@ fn generate_permitted(
     let generate = |private: &[Attribute]| {
         session.generate_key_pair(&template.mechanism, &template.public, private)
     };
+    let class = |error: &CryptokiError| match error {
+        CryptokiError::Pkcs11(rv, function) => Refusal::new(*function, *rv).class(),
+        _ => Class::Device,
+    };
     let result = match generate(&strict) {
-        Err(CryptokiError::Pkcs11(
-            RvError::AttributeTypeInvalid
-            | RvError::AttributeValueInvalid
-            | RvError::TemplateInconsistent,
-            _,
-        )) => generate(&template.private),
+        Err(error) if class(&error) == Class::Refused => generate(&template.private),
         other => other,
     };
     match result {
         Ok((public, private)) => Ok(Pair { public, private }),
-        Err(CryptokiError::Pkcs11(
-            rv @ (RvError::MechanismInvalid | RvError::FunctionNotSupported),
-            function,
-        )) => Err(Error::MechanismNotSupported {
-            mechanism: template.mechanism_name,
-            refusal: Refusal::new(function, rv),
-        }),
-        // Return values by which the token says that it will not, as opposed to cannot at the moment.
-        Err(CryptokiError::Pkcs11(
-            rv @ (RvError::AttributeTypeInvalid
-            | RvError::AttributeValueInvalid
-            | RvError::AttributeReadOnly
-            | RvError::TemplateInconsistent
-            | RvError::TemplateIncomplete
-            | RvError::KeySizeRange
-            | RvError::MechanismParamInvalid
-            | RvError::CurveNotSupported
-            | RvError::TokenWriteProtected
-            | RvError::DomainParamsInvalid),
-            function,
-        )) => Err(Error::Generation(Refusal::new(function, rv))),
+        Err(CryptokiError::Pkcs11(rv, function)) => {
+            let refusal = Refusal::new(function, rv);
+            Err(match refusal.class() {
+                Class::Unsupported => Error::MechanismNotSupported {
+                    mechanism: template.mechanism_name,
+                    refusal,
+                },
+                // The token says that it will not, as opposed to cannot at the moment.
+                Class::Refused => Error::Generation(refusal),
+                _ => Error::Token(refusal),
+            })
+        }
         Err(other) => Err(module.error(other)),
     }
 }

@@ -1,31 +1,25 @@
 //! Login, without ever locking a token.
 //!
-//! The login state belongs to the application, not to a session: the first login opens the token for every session. A wrong
-//! PIN is tried once per process: what was refused is remembered (as a salted hash) until the PIN's source says something
-//! else. Only one login runs at a time, so that eight threads do not use up eight tries.
+//! The login state belongs to the application, not to a session: the first login opens the token for every session. Keys with
+//! CKA_ALWAYS_AUTHENTICATE want another one for each use (CKU_CONTEXT_SPECIFIC). Before each of both the token's flags are read, a PIN
+//! that was refused is not tried again ([`super::credentials`]), and only one login runs at a time, so that eight threads do not use up
+//! eight tries.
 
-use std::collections::HashMap;
-use std::path::PathBuf;
-use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
+use std::sync::{Condvar, Mutex, PoisonError};
 
 use cryptoki::context::Function;
 use cryptoki::error::{Error as CryptokiError, RvError};
 use cryptoki::session::{Session, SessionState, UserType};
 use cryptoki::slot::Slot;
-use fips::digest::{Hash, Hasher};
 use secrecy::SecretBox;
 
+use super::classify::Class;
+use super::credentials::{Credentials, Entry, TokenId};
 use super::discovery;
 use super::module::Module;
 use crate::Error;
 use crate::error::{PinProblem, Refusal};
-use crate::pin::{Pin, PinSource};
-
-/// Module path and serial number of the token.
-type TokenId = (PathBuf, String);
-
-/// Hashes of the PINs that tokens refused in this process.
-static REFUSED: Mutex<Option<HashMap<TokenId, [u8; 32]>>> = Mutex::new(None);
+use crate::token::TokenInfo;
 
 /// True while some thread logs in. Not a lock that is held: waiting happens on the condition, outside of any call.
 static BUSY: Mutex<bool> = Mutex::new(false);
@@ -51,33 +45,6 @@ impl Drop for Turn {
     }
 }
 
-/// Where the PIN comes from at this moment.
-pub(super) struct Credentials {
-    source: PinSource,
-    /// Kept only if the source cannot be asked twice.
-    kept: Option<Pin>,
-}
-
-impl Credentials {
-    /// # Errors
-    /// [`Error::File`] if a source that can be asked only once has no PIN.
-    pub(super) fn new(source: PinSource) -> Result<Self, Error> {
-        let kept = if source.is_readable_again() {
-            None
-        } else {
-            Some(source.read()?)
-        };
-        Ok(Self { source, kept })
-    }
-
-    fn with_pin<T>(&self, action: impl FnOnce(&Pin) -> Result<T, Error>) -> Result<T, Error> {
-        match &self.kept {
-            Some(pin) => action(pin),
-            None => action(&self.source.read()?),
-        }
-    }
-}
-
 fn is_user(session: &Session, module: &Module) -> Result<bool, Error> {
     let info = session
         .get_session_info()
@@ -88,29 +55,74 @@ fn is_user(session: &Session, module: &Module) -> Result<bool, Error> {
     ))
 }
 
-/// Makes sure that the user is logged in to the token of `session`.
+/// Checks, after objects were looked for, that the user was logged in all the time since [`Credentials::logins`] was `before`: a
+/// token shows private keys to nobody else, and says CKR_OK all the same. Where it wants no login there is nothing to check.
+///
+/// # Errors
+/// [`Error::Token`] if the login is gone, or the token does not answer.
+pub(super) fn still_there(
+    module: &Module,
+    session: &Session,
+    credentials: &Credentials,
+    before: u64,
+    login_required: bool,
+) -> Result<(), Error> {
+    // In this order: the other one misses a login that was lost and renewed in between.
+    if !login_required || (is_user(session, module)? && credentials.logins() == before) {
+        return Ok(());
+    }
+    let refusal = Refusal::new(Function::FindObjects, RvError::UserNotLoggedIn);
+    Err(Error::Token(refusal))
+}
+
+/// A login that may be needed.
+pub(super) struct Login<'a> {
+    pub(super) module: &'a Module,
+    pub(super) slot: Slot,
+    pub(super) token: &'a TokenInfo,
+    pub(super) session: &'a Session,
+    pub(super) credentials: &'a Credentials,
+    /// Log out first, also if the token says that the user is logged in.
+    pub(super) anew: bool,
+}
+
+/// Makes sure that the user is logged in to the token of the session. True if it had to log in.
 ///
 /// # Errors
 /// [`Error::Pin`] if the PIN is not to be tried or is wrong, [`Error::File`] if it cannot be read, [`Error::Token`] for
 /// anything else.
-pub(super) fn ensure(
-    module: &Module,
-    slot: Slot,
-    serial: &str,
-    session: &Session,
-    credentials: &Credentials,
-) -> Result<(), Error> {
-    if is_user(session, module)? {
-        return Ok(());
+pub(super) fn ensure(login: &Login<'_>) -> Result<bool, Error> {
+    if !login.anew && is_user(login.session, login.module)? {
+        return Ok(false);
     }
     let _turn = Turn::wait();
     // Somebody else may have logged in while this thread waited.
-    if is_user(session, module)? {
-        return Ok(());
+    if is_user(login.session, login.module)? {
+        if !login.anew {
+            return Ok(false);
+        }
+        if let Err(error) = login.session.logout() {
+            tracing::debug!(%error, "there was nobody to log out");
+        }
     }
-    let flags = discovery::current_flags(module, slot).map_err(Error::Token)?;
+    try_pin(login, UserType::User)
+}
+
+/// The login for one use of a key with CKA_ALWAYS_AUTHENTICATE: after the Init of the operation, and before the operation. A module
+/// that does not ask for it says so, and that is well.
+///
+/// # Errors
+/// As [`ensure`]. The operation is still active then.
+pub(super) fn for_one_use(login: &Login<'_>) -> Result<(), Error> {
+    let _turn = Turn::wait();
+    try_pin(login, UserType::ContextSpecific).map(drop)
+}
+
+/// Reads the flags, and tries the PIN if they allow it. True if there was something to log in to.
+fn try_pin(login: &Login<'_>, user: UserType) -> Result<bool, Error> {
+    let flags = discovery::current_flags(login.module, login.slot).map_err(Error::Token)?;
     if !flags.login_required {
-        return Ok(());
+        return Ok(false);
     }
     let problem = if flags.user_pin_locked {
         Some(PinProblem::Locked)
@@ -124,49 +136,49 @@ pub(super) fn ensure(
     if let Some(problem) = problem {
         return Err(Error::Pin(problem));
     }
-    let token: TokenId = (module.path().to_owned(), serial.to_owned());
-    credentials.with_pin(|pin| attempt(module, slot, session, token, pin))
+    let token: TokenId = (
+        login.module.path().to_owned(),
+        login.token.serial.clone(),
+        login.token.label.clone(),
+    );
+    // Before the attempt, so that nobody can see the login without its having been counted.
+    if matches!(user, UserType::User) {
+        login.credentials.count_login();
+    }
+    login
+        .credentials
+        .try_once(&token, flags, |entry| attempt(login, user, entry))
+        .map(|()| true)
 }
 
+/// C_Login, once. The inner error is the token's opinion of the PIN.
 fn attempt(
-    module: &Module,
-    slot: Slot,
-    session: &Session,
-    token: TokenId,
-    pin: &Pin,
-) -> Result<(), Error> {
-    let hash = salted_hash(pin)?;
-    if refused(|map| map.get(&token) == Some(&hash)) {
-        return Err(Error::Pin(PinProblem::RefusedBefore));
-    }
-    let raw = SecretBox::new(Box::new(pin.expose().to_vec()));
-    match session.login_with_raw(UserType::User, &raw) {
-        Ok(()) | Err(CryptokiError::Pkcs11(RvError::UserAlreadyLoggedIn, Function::Login)) => {
-            refused(|map| map.remove(&token));
-            Ok(())
+    login: &Login<'_>,
+    user: UserType,
+    entry: Entry<'_>,
+) -> Result<Result<(), PinProblem>, Error> {
+    let answer = match entry {
+        Entry::Pin(pin) => {
+            let raw = SecretBox::new(Box::new(pin.expose().to_vec()));
+            login.session.login_with_raw(user, &raw)
         }
-        Err(CryptokiError::Pkcs11(rv, Function::Login)) => {
-            let problem = match rv {
-                RvError::PinIncorrect | RvError::PinInvalid | RvError::PinLenRange => {
-                    PinProblem::Incorrect
-                }
-                RvError::PinLocked => PinProblem::Locked,
-                RvError::PinExpired => PinProblem::Expired,
-                RvError::UserPinNotInitialized => PinProblem::NotInitialized,
-                // Some modules have other names for a wrong PIN. If the token counts a failed try now, this one is not repeated.
-                other if tries_are_used_up(module, slot) => {
-                    tracing::warn!(
-                        refusal = %Refusal::new(Function::Login, other),
-                        "the token counts a failed login: the PIN is taken for wrong"
-                    );
-                    PinProblem::Incorrect
-                }
-                other => return Err(Error::Token(Refusal::new(Function::Login, other))),
-            };
-            refused(|map| map.insert(token, hash));
-            Err(Error::Pin(problem))
+        // CKF_PROTECTED_AUTHENTICATION_PATH: no PIN is given.
+        Entry::AtTheToken => login.session.login(user, None),
+    };
+    let refusal = match answer {
+        Ok(()) => return Ok(Ok(())),
+        Err(CryptokiError::Pkcs11(rv, function)) => Refusal::new(function, rv),
+        Err(other) => return Err(login.module.error(other)),
+    };
+    match refusal.class() {
+        Class::Done => Ok(Ok(())),
+        Class::Pin(problem) => Ok(Err(problem)),
+        // Some modules have other names for a wrong PIN. If the token counts a failed try now, this one is not repeated.
+        _ if tries_are_used_up(login.module, login.slot) => {
+            tracing::warn!(%refusal, "the token counts a failed login: the PIN is taken for wrong");
+            Ok(Err(PinProblem::Incorrect))
         }
-        Err(other) => Err(module.error(other)),
+        _ => Err(Error::Token(refusal)),
     }
 }
 
@@ -175,31 +187,4 @@ fn tries_are_used_up(module: &Module, slot: Slot) -> bool {
     discovery::current_flags(module, slot).is_ok_and(|flags| {
         flags.user_pin_count_low || flags.user_pin_final_try || flags.user_pin_locked
     })
-}
-
-fn refused<T>(action: impl FnOnce(&mut HashMap<TokenId, [u8; 32]>) -> T) -> T {
-    let mut map = REFUSED.lock().unwrap_or_else(PoisonError::into_inner);
-    action(map.get_or_insert_default())
-}
-
-/// SHA-256 of a random salt of this process and the PIN: enough to see that a PIN has not changed, and gone with the process.
-fn salted_hash(pin: &Pin) -> Result<[u8; 32], Error> {
-    static SALT: OnceLock<[u8; 32]> = OnceLock::new();
-    let salt = match SALT.get() {
-        Some(salt) => salt,
-        None => {
-            let mut salt = [0; 32];
-            fips::random::fill(&mut salt).map_err(|_| Error::Internal("no random bytes"))?;
-            SALT.get_or_init(|| salt)
-        }
-    };
-    let mut hasher = Hasher::new(Hash::Sha256);
-    hasher.update(salt);
-    hasher.update(pin.expose());
-    let digest = hasher.finish();
-    let mut hash = [0; 32];
-    for (to, from) in hash.iter_mut().zip(digest.as_ref()) {
-        *to = *from;
-    }
-    Ok(hash)
 }

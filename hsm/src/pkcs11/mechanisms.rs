@@ -1,6 +1,5 @@
-//! What a token says about its mechanisms: by its list, and by refusing.
+//! What a token says about its mechanisms by its list.
 
-use cryptoki::error::RvError;
 use cryptoki::mechanism::MechanismType;
 
 use super::worker::Worker;
@@ -13,19 +12,4 @@ pub(super) fn is_listed(worker: &Worker, mechanism: MechanismType) -> bool {
         .functions()
         .mechanisms(worker.slot().id())
         .map_or(true, |list| list.contains(&mechanism.into()))
-}
-
-/// True for return values by which a token says that it does not do this with this key, now or ever.
-pub(super) fn means_unsupported(rv: RvError) -> bool {
-    matches!(
-        rv,
-        RvError::MechanismInvalid
-            | RvError::MechanismParamInvalid
-            | RvError::ArgumentsBad
-            | RvError::FunctionNotSupported
-            | RvError::KeyTypeInconsistent
-            | RvError::KeyFunctionNotPermitted
-            | RvError::KeySizeRange
-            | RvError::ActionProhibited
-    )
 }

@@ -2,54 +2,74 @@
 
 mod cache;
 mod canary;
+mod classify;
 mod counters;
+mod credentials;
+mod decryption;
 mod discovery;
 mod encryption;
+mod evidence;
+mod gate;
 mod generate;
+mod inspect;
 mod key_pair;
 mod keys;
+mod lanes;
 mod life;
+mod limiter;
 mod login;
 mod mechanisms;
 mod module;
+mod parameters;
 mod policy;
 mod probe;
 mod public_objects;
 mod queue;
+pub mod quirks;
 mod raw;
+mod recovery;
+mod requests;
+mod session;
 mod setup;
 mod signing;
 mod softhsm;
 mod worker;
 
-use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::mpsc::sync_channel;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use fips::secret::SecretBytes;
 
+pub use classify::{Actor, Class, Classified, Healing, Level, Retry, classification};
 pub use generate::GenerateKey;
+pub use inspect::{Inspection, MechanismInfo, Slot, inspect};
+pub use parameters::check_init_parameters;
 pub use setup::{init_token, list_tokens};
 pub use signing::GenerateSigningKey;
 
-use crate::custody::{Capabilities, Custody, Health, Operation};
+use crate::clock::{Clock, MonotonicClock};
+use crate::custody::{self, Answer, Capabilities, Custody, Health, Operation};
 use crate::padding::Padding;
 use crate::pin::PinSource;
 use crate::public_key::PublicKey;
 use crate::token::TokenInfo;
-use crate::{Error, KeyFingerprint, KeyInfo};
-use counters::{Counters, count};
-use login::Credentials;
+use crate::{Error, KeyFingerprint, KeyInfo, Terms};
+use counters::{Counters, Known, count};
+use credentials::Credentials;
+use evidence::Budget;
 use module::Module;
 use queue::Queue;
-use worker::{Shared, Worker};
+use recovery::Recovery;
+use requests::Job;
+use worker::{Place, Shared, Worker};
 
 /// Most threads, and so sessions, of one custody.
 const MAX_THREADS: usize = 64;
 
-/// Requests that wait per thread before a caller has to wait for a place.
+/// Requests that wait in each lane, per thread, before a caller has to wait for a place or is told to come later.
 const QUEUED_PER_THREAD: usize = 16;
 
 /// Keys that are looked up and probed when custody is opened; others at their first use.
@@ -64,21 +84,44 @@ pub const CRYPTOKI_LOG_TARGET: &str = "cryptoki";
 pub struct TokenConfig {
     /// Absolute path of the PKCS#11 library. It must belong to root or to the caller and not be writable by group or others.
     pub module: PathBuf,
+    /// What the library is told at C_Initialize (`pReserved`): at most 8192 bytes without NUL. NSS softoken needs it, the others
+    /// have their configuration elsewhere. All users of one module in one process have to give the same.
+    pub init_parameters: Option<String>,
     /// The token's label, if more than one token is there.
     pub token_label: Option<String>,
     /// The token's serial number.
     pub token_serial: Option<String>,
     /// Where the user PIN is read from.
     pub pin: PinSource,
-    /// Worker threads, each with one session: 1 to 64.
+    /// A file that outlives the process, in a folder that only this user writes to: for which state of its source a token refused the
+    /// PIN, or a process did not survive the attempt. Nothing of the PIN. `None`: each process tries a wrong PIN once.
+    pub pin_memory: Option<PathBuf>,
+    /// Worker threads, each with one session: 1 to 64. Fewer are opened where the token is known to have fewer sessions.
     pub threads: usize,
     /// Development switch: keys that are extractable or not sensitive are used as well. They carry
     /// [`KeyInfo::waived`] so that every status can show it.
     pub allow_extractable_keys: bool,
+    /// What deadlines and pauses are measured by.
+    pub clock: Arc<dyn Clock>,
 }
 
-/// What a worker is to do; the number is the worker's.
-type Job = Box<dyn FnOnce(&mut Worker, usize) + Send>;
+impl TokenConfig {
+    /// The only token of `module`, with one thread, no development switch and the system's clock.
+    #[must_use]
+    pub fn new(module: PathBuf, pin: PinSource) -> Self {
+        Self {
+            module,
+            init_parameters: None,
+            token_label: None,
+            token_serial: None,
+            pin,
+            pin_memory: None,
+            threads: 1,
+            allow_extractable_keys: false,
+            clock: MonotonicClock::start(),
+        }
+    }
+}
 
 /// Custody of the keys on one PKCS#11 token.
 ///
@@ -117,48 +160,78 @@ impl Pkcs11Custody {
         if !(1..=MAX_THREADS).contains(&config.threads) {
             return Err(Error::Threads(config.threads));
         }
-        let module = Module::acquire(&config.module)?;
-        let (slot, token) = discovery::find(
-            &module,
-            config.token_label.as_deref(),
-            config.token_serial.as_deref(),
-        )?;
+        let module = Module::acquire(&config.module, config.init_parameters.as_deref())?;
+        let place = {
+            let _pass = module.enter();
+            let (slot, token) = discovery::find(
+                &module,
+                config.token_label.as_deref(),
+                config.token_serial.as_deref(),
+            )?;
+            Place { slot, token }
+        };
+        let quirks = quirks::of(&place.token);
+        let threads = quirks.threads(config.threads);
+        if threads < config.threads {
+            tracing::warn!(
+                asked = config.threads,
+                threads,
+                token = quirks.name,
+                "the token has not so many sessions; custody works with fewer threads"
+            );
+        }
         let shared = Arc::new(Shared {
-            token,
-            slot,
-            credentials: Credentials::new(config.pin)?,
+            quirks,
+            place: Mutex::new(place),
+            wanted_serial: config.token_serial,
+            credentials: Credentials::new(config.pin, config.pin_memory)?,
             allow_extractable: config.allow_extractable_keys,
             module_may_encrypt,
             cache: cache::Cache::default(),
-            counters: Counters::new(config.threads),
+            counters: Counters::new(threads),
+            recovery: Recovery::default(),
+            numbers: AtomicU64::new(0),
+            canaries: Budget::new(evidence::CANARIES),
+            second_tries: Budget::new(evidence::SECOND_TRIES),
+            clock: config.clock,
             module,
         });
-        let mut workers = Vec::with_capacity(config.threads);
-        for _ in 0..config.threads {
+        let mut workers = Vec::with_capacity(threads);
+        for opened in 0..threads {
+            if opened > 0 {
+                let pacing = Duration::from_millis(quirks.session_pacing_ms.into());
+                shared.clock.pause(pacing);
+            }
             workers.push(Worker::open(Arc::clone(&shared))?);
         }
         if let Some(first) = workers.first_mut() {
-            let usable: Vec<_> = first
-                .list()?
-                .into_iter()
-                .filter(KeyInfo::is_usable)
-                .map(|key| key.fingerprint)
-                .take(KEYS_AT_OPEN)
-                .collect();
-            for fingerprint in usable {
-                first.load(&fingerprint)?;
-            }
+            first.inside(|first| {
+                let usable: Vec<_> = first
+                    .list()?
+                    .into_iter()
+                    .filter(KeyInfo::is_usable)
+                    .map(|key| key.fingerprint)
+                    .take(KEYS_AT_OPEN)
+                    .collect();
+                usable
+                    .iter()
+                    .try_for_each(|fingerprint| first.load(fingerprint).map(drop))
+            })?;
         }
         let mut custody = Self {
-            queue: Arc::new(Queue::new(config.threads * QUEUED_PER_THREAD)),
-            threads: Vec::with_capacity(config.threads),
+            queue: Arc::new(Queue::new(
+                threads,
+                threads * QUEUED_PER_THREAD,
+                Arc::clone(&shared.clock),
+            )),
+            threads: Vec::with_capacity(threads),
             shared,
         };
         for (index, worker) in workers.into_iter().enumerate() {
             let queue = Arc::clone(&custody.queue);
             let thread = std::thread::Builder::new()
                 .name(format!("hsm-{index}"))
-                .spawn(move || serve(index, worker, &queue))
+                .spawn(move || requests::serve(index, worker, &queue))
                 .map_err(|_| Error::Internal("a thread could not be started"))?;
             custody.threads.push(thread);
         }
@@ -168,7 +241,7 @@ impl Pkcs11Custody {
     /// Generates a custody key: sensitive, not extractable, private, for decryption only, exponent 65537.
     ///
     /// # Errors
-    /// [`Error::ModulusBits`], [`Error::LabelInUse`], [`Error::Generation`] if the token refuses,
+    /// [`Error::ModulusBits`], [`Error::LabelInUse`], [`Error::IdInUse`], [`Error::Generation`] if the token refuses,
     /// [`Error::GeneratedKeyRefused`] if it generated something else (which was destroyed), [`Error::Token`].
     pub fn generate(&self, key: &GenerateKey) -> Result<KeyInfo, Error> {
         let request = key.clone();
@@ -176,9 +249,15 @@ impl Pkcs11Custody {
             // Not tried again: a generation of which nobody knows how far it went must not be repeated.
             let info = generate::generate(worker, &request)?;
             let fingerprint = info.fingerprint;
-            worker.with_recovery(|worker| worker.load(&fingerprint).map(drop))?;
+            worker.with_recovery(None, |worker| worker.load(&fingerprint).map(drop))?;
             Ok(info)
         })
+    }
+
+    /// Until when a token in trouble is waited for, by custody's clock. `None`: everything is tried once.
+    fn deadline(&self, terms: Terms) -> Option<Duration> {
+        let within = terms.within.filter(|_| !terms.elsewhere)?;
+        Some(self.shared.clock.now().saturating_add(within))
     }
 
     /// Hands `action` to a worker and waits for its answer.
@@ -187,40 +266,31 @@ impl Pkcs11Custody {
         operation: Operation,
         action: impl FnOnce(&mut Worker) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let _accepted = self.shared.counters.accept();
-        let (answer, wait) = sync_channel(1);
-        let job: Job = Box::new(move |worker, index| {
-            let shared = Arc::clone(worker.shared());
-            let busy = shared.counters.begin(index, operation);
-            let result = action(worker);
-            // Before the answer: whoever has it must not see the worker busy with it.
-            drop(busy);
-            // The caller waits; only a panic of its thread could make this fail.
-            let _ = answer.send(result);
-        });
-        if self.queue.push(job).is_err() {
-            return Err(Error::Internal("custody is closed"));
-        }
-        // The sender is dropped without an answer only if the worker panicked.
-        wait.recv()
-            .unwrap_or(Err(Error::Internal("a worker panicked")))
+        self.queue.run(operation, action)
     }
 }
 
-/// The life of a worker thread.
-fn serve(index: usize, mut worker: Worker, queue: &Queue<Job>) {
-    while let Some(job) = queue.pop() {
-        let run = std::panic::catch_unwind(AssertUnwindSafe(|| job(&mut worker, index)));
-        if run.is_err() {
-            tracing::error!(index, "a worker panicked; its session is thrown away");
-            worker.drop_session();
-        }
+/// What a worker does for a decryption.
+fn decryption(
+    key: &KeyFingerprint,
+    padding: Padding,
+    ciphertext: &[u8],
+    deadline: Option<Duration>,
+) -> impl FnOnce(&mut Worker) -> Result<SecretBytes, Error> + Send + 'static {
+    let (key, ciphertext) = (*key, ciphertext.to_vec());
+    move |worker| {
+        let message = worker.with_recovery(deadline, |worker| {
+            worker.decrypt(&key, padding, &ciphertext)
+        })?;
+        count(&worker.shared().counters.decrypts);
+        worker.shared().well();
+        Ok(message)
     }
 }
 
 impl Custody for Pkcs11Custody {
     fn token(&self) -> TokenInfo {
-        self.shared.token.clone()
+        self.shared.token()
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -229,25 +299,35 @@ impl Custody for Pkcs11Custody {
 
     fn keys(&self) -> Result<Vec<KeyInfo>, Error> {
         self.submit(Operation::ListKeys, |worker| {
-            worker.with_recovery(Worker::list)
+            worker.with_recovery(None, Worker::list)
         })
     }
 
-    fn decrypt(
+    fn begin_decrypt(
         &self,
         key: &KeyFingerprint,
         padding: Padding,
         ciphertext: &[u8],
+        terms: Terms,
+        answer: Answer,
+    ) {
+        let action = decryption(key, padding, ciphertext, self.deadline(terms));
+        self.queue.begin(Operation::Decrypt, terms, action, answer);
+    }
+
+    /// Without a deadline it waits for a place too.
+    fn decrypt_on(
+        &self,
+        key: &KeyFingerprint,
+        padding: Padding,
+        ciphertext: &[u8],
+        terms: Terms,
     ) -> Result<SecretBytes, Error> {
-        let (key, ciphertext) = (*key, ciphertext.to_vec());
-        self.submit(Operation::Decrypt, move |worker| {
-            let message =
-                worker.with_recovery(|worker| worker.decrypt(&key, padding, &ciphertext))?;
-            let counters = &worker.shared().counters;
-            count(&counters.decrypts);
-            counters.set_needs_restart(false);
-            Ok(message)
-        })
+        if terms.within.is_some() {
+            return custody::wait_for_decryption(self, key, padding, ciphertext, terms);
+        }
+        let action = decryption(key, padding, ciphertext, None);
+        self.queue.run_in(terms.lane, Operation::Decrypt, action)
     }
 
     fn encrypt(
@@ -272,22 +352,40 @@ impl Custody for Pkcs11Custody {
         }
         let message = SecretBytes::from_slice(plaintext.expose());
         self.submit(Operation::Encrypt, move |worker| {
-            let ciphertext = worker
-                .with_recovery(|worker| worker.encrypt(&public, padding, message.expose()))?;
+            let ciphertext = worker.with_recovery(None, |worker| {
+                worker.encrypt(&public, padding, message.expose())
+            })?;
             count(&worker.shared().counters.encrypts);
+            worker.shared().well();
             Ok(ciphertext)
         })
     }
 
     fn health(&self) -> Health {
-        self.shared.counters.health(self.shared.cache.generation())
+        let load = self.queue.load();
+        let known = Known {
+            handles: self.shared.cache.generation(),
+            module: self.shared.module.generation(),
+            pin_kept: self.shared.credentials.keeps_pin(),
+        };
+        Health {
+            in_flight: u64::try_from(load.running + load.waiting_interactive + load.waiting_batch)
+                .unwrap_or(u64::MAX),
+            load,
+            ..self.shared.counters.health(known)
+        }
     }
 }
 
 impl Drop for Pkcs11Custody {
     fn drop(&mut self) {
         self.queue.close();
+        let own = std::thread::current().id();
         for thread in self.threads.drain(..) {
+            if thread.thread().id() == own {
+                // The last owner was an answer, given on one of the threads: it ends by itself.
+                continue;
+            }
             // Its panics are caught; there is nothing to learn from the join.
             let _ = thread.join();
         }

@@ -4,33 +4,51 @@
 //! C_Finalize ends everybody's sessions. Several libraries even have a race within C_Initialize. So every library is
 //! initialised here, under a lock, by its canonical path, and finalised when its last user is gone.
 //!
+//! Some libraries find a token that was away only after C_Finalize and C_Initialize (measured: SoftHSM, tpm2-pkcs11).
+//! [`Module::renew`] does that while nobody is inside of the library; see [`super::gate`].
+//!
 //! A process must not fork after this: children of an initialised library share or break its state. Start other programs
 //! before, or by spawning them (exec).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use cryptoki::context::{CInitializeArgs, CInitializeFlags, Function, Pkcs11};
-use cryptoki::error::RvError;
+use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
 
+use super::classify::{Class, classify};
+use super::gate::{Denied, Gate};
+use super::parameters::InitParameters;
 use super::raw::Functions;
 use super::softhsm;
+use crate::clock::Clock;
 use crate::error::Refusal;
 use crate::{Error, files};
 
 static MODULES: Mutex<BTreeMap<PathBuf, Entry>> = Mutex::new(BTreeMap::new());
+
+/// Modules whose last C_Finalize failed: they are initialised still, and to end that is ours.
+static UNFINISHED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+
+fn unfinished() -> MutexGuard<'static, BTreeSet<PathBuf>> {
+    UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 struct Entry {
     loaded: Arc<Loaded>,
     users: usize,
 }
 
-struct Loaded {
+/// A library, and what its state in this process is.
+pub(super) struct Loaded {
+    path: PathBuf,
     context: Pkcs11,
     functions: Functions,
+    /// Alive as long as the library is initialised, should it keep the pointer.
+    parameters: Option<InitParameters>,
     /// False if something else in this process had initialised the library: then it is not ours to finalise.
     initialised_here: bool,
+    gate: Gate,
 }
 
 /// The use of an initialised module. Everything made with it has to be dropped before it.
@@ -39,23 +57,61 @@ pub(super) struct Module {
     loaded: Arc<Loaded>,
 }
 
+/// The right to call the library; its state stays of one generation meanwhile. A thread has one at a time.
+pub(super) struct Pass {
+    loaded: Arc<Loaded>,
+    generation: u64,
+}
+
+impl Pass {
+    /// The generation of the library's state.
+    pub(super) const fn generation(&self) -> u64 {
+        self.generation
+    }
+}
+
+impl Drop for Pass {
+    fn drop(&mut self) {
+        self.loaded.gate.leave();
+    }
+}
+
+/// What became of a renewal.
+#[derive(Debug)]
+pub(super) enum Renewal {
+    /// The library's state is new: by this call, or by somebody else's.
+    Done,
+    /// C_Initialize failed; it has to be tried again before the library can be used.
+    Failed(Error),
+    /// A call inside of the library does not come back.
+    Occupied,
+    /// Something else in this process has initialised the library.
+    NotOurs,
+}
+
 impl Module {
-    /// Loads and initialises the module at `path`, or joins those that use it already.
+    /// Loads and initialises the module at `path`, or joins those that use it already. `parameters`: what C_Initialize is told.
     ///
     /// # Errors
-    /// [`Error::File`] if the file is not safe to load, [`Error::Module`] if it is no PKCS#11 module, [`Error::Token`] if
-    /// C_Initialize fails.
-    pub(super) fn acquire(path: &Path) -> Result<Self, Error> {
+    /// [`Error::File`] if the file is not safe to load, [`Error::Module`] if it is no PKCS#11 module, [`Error::InitParameters`]
+    /// if they are unusable or the module is in use here with others, [`Error::Token`] if C_Initialize fails.
+    pub(super) fn acquire(path: &Path, parameters: Option<&str>) -> Result<Self, Error> {
         let path = files::check_module(path)?;
+        let parameters = parameters.map(InitParameters::new).transpose()?;
         let mut modules = MODULES.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(entry) = modules.get_mut(&path) {
+            if entry.loaded.parameters != parameters {
+                return Err(Error::InitParameters(
+                    "are others than those with which this process uses the module already",
+                ));
+            }
             entry.users += 1;
             return Ok(Self {
                 loaded: Arc::clone(&entry.loaded),
                 path,
             });
         }
-        let loaded = Arc::new(Loaded::new(&path)?);
+        let loaded = Arc::new(Loaded::new(&path, parameters)?);
         modules.insert(
             path.clone(),
             Entry {
@@ -78,31 +134,119 @@ impl Module {
         &self.loaded.functions
     }
 
+    pub(super) const fn loaded(&self) -> &Arc<Loaded> {
+        &self.loaded
+    }
+
     /// What an error of cryptoki's means, where no other meaning is known.
     pub(super) fn error(&self, error: cryptoki::error::Error) -> Error {
         into_error(error, &self.path)
     }
+
+    /// Goes inside of the library; waits while its state is renewed.
+    pub(super) fn enter(&self) -> Pass {
+        Pass {
+            generation: self.loaded.gate.enter(),
+            loaded: Arc::clone(&self.loaded),
+        }
+    }
+
+    /// The generation of the library's state: how often it was initialised.
+    pub(super) fn generation(&self) -> u64 {
+        self.loaded.gate.generation()
+    }
+
+    /// C_Finalize and C_Initialize, unless the generation that was `seen` to be bad is not the present one any more. The caller has
+    /// no [`Pass`].
+    pub(super) fn renew(&self, seen: u64, clock: &dyn Clock) -> Renewal {
+        if !self.loaded.initialised_here {
+            return Renewal::NotOurs;
+        }
+        let mut failure = None;
+        let renewed = self.loaded.gate.renew(seen, clock, || {
+            failure = self.loaded.initialise_again().err();
+            failure.is_none()
+        });
+        match (renewed, failure) {
+            (Ok(()), Some(error)) => Renewal::Failed(error),
+            (Ok(()), None) | (Err(Denied::Newer), _) => Renewal::Done,
+            (Err(Denied::Occupied), _) => Renewal::Occupied,
+        }
+    }
 }
 
 impl Loaded {
-    fn new(path: &Path) -> Result<Self, Error> {
-        softhsm::guard(path);
+    fn new(path: &Path, parameters: Option<InitParameters>) -> Result<Self, Error> {
         let context = Pkcs11::new(path).map_err(|error| into_error(error, path))?;
-        let functions = Functions::load(path)?;
-        let arguments = CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK);
-        let initialised_here = match context.initialize(arguments) {
-            Ok(()) => true,
-            Err(cryptoki::error::Error::Pkcs11(
-                RvError::CryptokiAlreadyInitialized,
-                Function::Initialize,
-            )) => false,
-            Err(error) => return Err(into_error(error, path)),
-        };
-        Ok(Self {
+        let mut loaded = Self {
+            path: path.to_owned(),
+            functions: Functions::load(path)?,
             context,
-            functions,
-            initialised_here,
-        })
+            parameters,
+            initialised_here: true,
+            gate: Gate::new(),
+        };
+        if unfinished().remove(path)
+            && let Err(error) = loaded.context.clone().finalize()
+        {
+            // Whether it is initialised shows in a moment.
+            tracing::warn!(module = %path.display(), %error, "C_Finalize failed again");
+        }
+        loaded.initialised_here = loaded.initialise()?;
+        Ok(loaded)
+    }
+
+    /// C_Initialize. False: the library was initialised already.
+    fn initialise(&self) -> Result<bool, Error> {
+        softhsm::guard(&self.path);
+        let flags = CInitializeFlags::OS_LOCKING_OK;
+        let arguments = self.parameters.as_ref().map_or_else(
+            || CInitializeArgs::new(flags),
+            |parameters| parameters.arguments(flags),
+        );
+        match self.context.initialize(arguments) {
+            Ok(()) => Ok(true),
+            Err(cryptoki::error::Error::Pkcs11(rv, function)) => {
+                let refusal = Refusal::new(function, rv);
+                match classify(function, rv).class {
+                    Class::Done => Ok(false),
+                    Class::Unusable => Err(Error::Module {
+                        path: self.path.clone(),
+                        reason: refusal.to_string(),
+                    }),
+                    _ => Err(Error::Token(refusal)),
+                }
+            }
+            Err(other) => Err(into_error(other, &self.path)),
+        }
+    }
+
+    /// Alone inside of the gate.
+    fn initialise_again(&self) -> Result<(), Error> {
+        if self.gate.is_up()
+            && let Err(error) = self.context.clone().finalize()
+        {
+            tracing::warn!(module = %self.path.display(), %error, "C_Finalize failed");
+        }
+        match self.initialise()? {
+            true => Ok(()),
+            // C_Finalize has done nothing; then neither has this.
+            false => Err(Error::Module {
+                path: self.path.clone(),
+                reason: "it cannot be finalised".into(),
+            }),
+        }
+    }
+
+    /// Closes a session of `generation`, if it is there still.
+    pub(super) fn close(&self, session: cryptoki_sys::CK_SESSION_HANDLE, generation: u64) {
+        if !self.gate.enter_to_close(generation) {
+            return;
+        }
+        if let Err(refusal) = self.functions.close_session(session) {
+            tracing::debug!(%refusal, "a session was not closed");
+        }
+        self.gate.leave();
     }
 }
 
@@ -119,9 +263,11 @@ impl Drop for Module {
         }
         modules.remove(&self.path);
         if self.loaded.initialised_here
+            && self.loaded.gate.is_up()
             && let Err(error) = self.loaded.context.clone().finalize()
         {
             tracing::warn!(module = %self.path.display(), %error, "C_Finalize failed");
+            unfinished().insert(self.path.clone());
         }
     }
 }

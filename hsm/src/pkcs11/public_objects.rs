@@ -4,11 +4,15 @@
 //! delivery would cost two calls, on a network token two round trips. A session object is destroyed with its session (PKCS#11,
 //! C_CloseSession), so the handles live in the same structure as the session ([`Open`]): none of them can outlive it.
 
+use cryptoki::context::Function;
 use cryptoki::error::{Error as CryptokiError, RvError};
 use cryptoki::object::{Attribute, KeyType, ObjectClass, ObjectHandle};
 use cryptoki::session::Session;
 
+use super::classify::{Class, classify};
+use super::session::OwnSession;
 use crate::KeyFingerprint;
+use crate::error::Refusal;
 use crate::public_key::PublicKey;
 
 /// Most objects that are kept for one session.
@@ -16,12 +20,12 @@ pub(super) const MAX_OBJECTS: usize = 64;
 
 /// A session and what goes away with it.
 pub(super) struct Open {
-    pub(super) session: Session,
+    pub(super) session: OwnSession,
     pub(super) objects: PublicObjects,
 }
 
 impl Open {
-    pub(super) fn new(session: Session) -> Self {
+    pub(super) fn new(session: OwnSession) -> Self {
         Self {
             session,
             objects: PublicObjects::default(),
@@ -45,9 +49,9 @@ impl Default for PublicObjects {
     }
 }
 
-/// Return values by which a token says that it has no room for one more object.
-fn means_full(rv: RvError) -> bool {
-    matches!(rv, RvError::DeviceMemory | RvError::HostMemory)
+/// True if the token has no room for one more object, or the computer no memory.
+fn means_full(function: Function, rv: RvError) -> bool {
+    classify(function, rv).class == Class::Room
 }
 
 impl PublicObjects {
@@ -86,7 +90,7 @@ impl PublicObjects {
                     self.kept.insert(key, object);
                     return Ok(object);
                 }
-                Err(CryptokiError::Pkcs11(rv, function)) if means_full(rv) => {
+                Err(CryptokiError::Pkcs11(rv, function)) if means_full(function, rv) => {
                     let Some(oldest) = self.kept.take_oldest_and_shrink() else {
                         return Err(CryptokiError::Pkcs11(rv, function));
                     };
@@ -97,21 +101,23 @@ impl PublicObjects {
         }
     }
 
-    /// Forgets the object of `key`, with which the token answered `rv`.
-    pub(super) fn discard(&mut self, session: &Session, key: &KeyFingerprint, rv: RvError) {
+    /// Forgets the object of `key`, with which the token answered so.
+    pub(super) fn discard(&mut self, session: &Session, key: &KeyFingerprint, refusal: Refusal) {
         let Some(object) = self.kept.remove(key) else {
             return;
         };
-        match rv {
+        match refusal.class() {
             // The token says that this is no key of ours. Whatever it is by now must not be destroyed.
-            RvError::KeyHandleInvalid | RvError::ObjectHandleInvalid => self.abandoned += 1,
+            Class::Handles => self.abandoned += 1,
             _ => self.destroy(session, object),
         }
     }
 
     fn destroy(&mut self, session: &Session, object: ObjectHandle) {
         match session.destroy_object(object) {
-            Ok(()) | Err(CryptokiError::Pkcs11(RvError::ObjectHandleInvalid, _)) => {}
+            Ok(()) => {}
+            Err(CryptokiError::Pkcs11(rv, function))
+                if classify(function, rv).class == Class::Done => {}
             Err(error) => {
                 tracing::debug!(%error, "a session object was not destroyed; it goes away with the session");
                 self.abandoned += 1;

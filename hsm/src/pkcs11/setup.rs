@@ -9,17 +9,20 @@ use cryptoki::types::AuthPin;
 
 use super::discovery;
 use super::module::Module;
+use super::session::OwnSession;
 use crate::Error;
 use crate::error::Refusal;
 use crate::pin::Pin;
 use crate::token::TokenInfo;
 
-/// Every token that the module shows, initialised or not.
+/// Every token that the module shows, initialised or not. `init_parameters`: see
+/// [`TokenConfig::init_parameters`](super::TokenConfig::init_parameters).
 ///
 /// # Errors
-/// [`Error::File`] or [`Error::Module`] for the module, [`Error::Token`] if it does not answer.
-pub fn list_tokens(module: &Path) -> Result<Vec<TokenInfo>, Error> {
-    let module = Module::acquire(module)?;
+/// [`Error::File`], [`Error::Module`] or [`Error::InitParameters`] for the module, [`Error::Token`] if it does not answer.
+pub fn list_tokens(module: &Path, init_parameters: Option<&str>) -> Result<Vec<TokenInfo>, Error> {
+    let module = Module::acquire(module, init_parameters)?;
+    let _pass = module.enter();
     Ok(discovery::tokens(&module)?
         .into_iter()
         .map(|(_, token)| token)
@@ -28,13 +31,14 @@ pub fn list_tokens(module: &Path) -> Result<Vec<TokenInfo>, Error> {
 
 /// Initialises an empty token and sets its user PIN: for the demonstration and for tests, on software tokens.
 ///
-/// `slot`: the slot to use; `None` takes the first whose token is not initialised. A token that is initialised is never
+/// `init_parameters`: see [`TokenConfig::init_parameters`](super::TokenConfig::init_parameters). `slot`: the slot to use; `None` takes the first whose token is not initialised. A token that is initialised is never
 /// touched.
 ///
 /// # Errors
 /// [`Error::LabelInUse`], [`Error::TokenNotFound`] if there is no empty token, [`Error::Initialization`] if the token refuses.
 pub fn init_token(
     module: &Path,
+    init_parameters: Option<&str>,
     slot: Option<u64>,
     label: &str,
     so_pin: &Pin,
@@ -44,7 +48,8 @@ pub fn init_token(
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
 
-    let module = Module::acquire(module)?;
+    let module = Module::acquire(module, init_parameters)?;
+    let pass = module.enter();
     let tokens = discovery::tokens(&module)?;
     if tokens.iter().any(|(_, token)| token.label == label) {
         return Err(Error::LabelInUse(label.to_owned()));
@@ -71,7 +76,10 @@ pub fn init_token(
         .map_err(refused)?;
     // The token may be in another slot now (SoftHSM numbers them by the serial number).
     let (slot, _) = discovery::find(&module, Some(label), None)?;
-    let session = module.context().open_rw_session(slot).map_err(refused)?;
+    let session = OwnSession::open(&module, &pass, slot, true).map_err(|error| match error {
+        Error::Token(refusal) => Error::Initialization(refusal),
+        other => other,
+    })?;
     session
         .login(UserType::So, Some(&so_pin))
         .map_err(refused)?;

@@ -1,61 +1,126 @@
-//! A worker: one thread, one session, and the ladder by which it comes back from trouble.
+//! A worker: one thread, one session.
 //!
-//! 1. A bad input is told from a bad token by a canary on the same session (see `decrypt`).
-//! 2. Anything else that fails: the session and the handles are thrown away, a session is opened (with a login where the
-//!    token has forgotten it), the key is looked up again, and the request is tried once more.
-//! 3. If that fails too, custody says that it needs a restart. It does not finalise the module by itself: the other workers'
-//!    calls would be in the middle of it. Whoever supervises closes and opens custody, or better, starts a new process.
+//! What it does when the token is in trouble is in [`super::recovery`]; how a bad input is told from that in [`super::decryption`].
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use cryptoki::object::ObjectHandle;
 use cryptoki::session::Session;
 use cryptoki::slot::Slot;
-use fips::policy::{Service, decide};
 use fips::secret::SecretBytes;
 
 use super::cache::{Cache, LoadedKey};
 use super::counters::{Counters, count};
+use super::credentials::Credentials;
 use super::discovery;
+use super::evidence::Budget;
 use super::keys::{self, FoundKey};
-use super::login::{self, Credentials};
-use super::module::Module;
+use super::login;
+use super::module::{Module, Pass};
 use super::policy;
-use super::probe::{self, FoundKeyRef, Outcome};
+use super::probe::{self, FoundKeyRef};
 use super::public_objects::Open;
+use super::quirks::Quirks;
 use super::raw::{RsaMechanism, Stage};
-use crate::error::ErrorClass;
+use super::recovery::Recovery;
+use super::session::OwnSession;
+use crate::clock::Clock;
 use crate::key::KeyFingerprint;
-use crate::padding::Padding;
 use crate::token::TokenInfo;
 use crate::{Error, KeyInfo};
 
+/// Where the token is.
+#[derive(Clone)]
+pub(super) struct Place {
+    pub(super) slot: Slot,
+    pub(super) token: TokenInfo,
+}
+
 /// What all workers of a custody share.
 pub(super) struct Shared {
-    pub(super) token: TokenInfo,
-    pub(super) slot: Slot,
+    /// Never locked during a call to the token.
+    pub(super) place: Mutex<Place>,
+    /// What is known about this kind of token.
+    pub(super) quirks: &'static Quirks,
+    /// The serial number that the configuration asks for.
+    pub(super) wanted_serial: Option<String>,
     pub(super) credentials: Credentials,
     pub(super) allow_extractable: bool,
     /// Whether probing asks the module for known ciphertexts, before it asks the token.
     pub(super) module_may_encrypt: bool,
     pub(super) cache: Cache,
     pub(super) counters: Counters,
+    pub(super) recovery: Recovery,
+    /// Numbers the uses of keys in the order in which they begin.
+    pub(super) numbers: AtomicU64,
+    pub(super) canaries: Budget,
+    pub(super) second_tries: Budget,
+    pub(super) clock: Arc<dyn Clock>,
     /// Last, so that it is finalised after everything else is gone.
     pub(super) module: Module,
+}
+
+impl Shared {
+    pub(super) fn place(&self) -> Place {
+        self.place
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    pub(super) fn token(&self) -> TokenInfo {
+        self.place().token
+    }
+
+    /// The login for one use of a key with CKA_ALWAYS_AUTHENTICATE, between the Init of an operation and the operation.
+    pub(super) fn log_in_for_one_use(&self, session: &OwnSession) -> Result<(), Error> {
+        let place = self.place();
+        login::for_one_use(&login::Login {
+            module: &self.module,
+            slot: place.slot,
+            token: &place.token,
+            session,
+            credentials: &self.credentials,
+            anew: false,
+        })
+    }
+
+    /// The next number, in the order in which uses of keys begin.
+    pub(super) fn next_number(&self) -> u64 {
+        self.numbers.fetch_add(1, Ordering::SeqCst)
+    }
+
+    /// The token did what it was asked to.
+    pub(super) fn well(&self) {
+        self.recovery.well();
+        self.counters.set_needs_restart(false);
+    }
 }
 
 /// Owned by one thread at a time.
 pub(super) struct Worker {
     /// Before `shared`, so that it is closed before the module can be finalised.
     open: Option<Open>,
+    /// While the worker is inside of the library.
+    pass: Option<Pass>,
+    /// The next session is to be logged in anew, whatever the token says of the present login.
+    log_in_anew: bool,
+    /// Failures on this session since it was last seen to work.
+    pub(super) unproven: u32,
     shared: Arc<Shared>,
 }
 
 impl Worker {
     /// A worker with an open session.
     pub(super) fn open(shared: Arc<Shared>) -> Result<Self, Error> {
-        let mut worker = Self { open: None, shared };
-        worker.parts()?;
+        let mut worker = Self {
+            open: None,
+            pass: None,
+            log_in_anew: false,
+            unproven: 0,
+            shared,
+        };
+        worker.inside(|worker| worker.parts().map(drop))?;
         Ok(worker)
     }
 
@@ -68,18 +133,64 @@ impl Worker {
     }
 
     pub(super) fn slot(&self) -> Slot {
-        self.shared.slot
+        self.shared.place().slot
+    }
+
+    /// Goes inside of the library; waits while its state is renewed. Gives the generation of that state.
+    pub(super) fn enter(&mut self) -> u64 {
+        let shared = &self.shared;
+        let pass = self.pass.get_or_insert_with(|| shared.module.enter());
+        // Handles of an older generation are those of other objects now.
+        shared.cache.belongs_to(pass.generation());
+        pass.generation()
+    }
+
+    /// Goes out again. The session stays open.
+    pub(super) fn leave(&mut self) {
+        self.pass = None;
+    }
+
+    /// Runs `action` inside of the library, once.
+    pub(super) fn inside<T>(
+        &mut self,
+        action: impl FnOnce(&mut Self) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        self.enter();
+        let result = action(self);
+        self.leave();
+        result
     }
 
     /// Closes the session, which destroys its objects; the next use opens another one.
     pub(super) fn drop_session(&mut self) {
+        self.unproven = 0;
         self.open = None;
+    }
+
+    /// As [`drop_session`](Self::drop_session), where the session alone is what is bad. No sign of a token in trouble.
+    pub(super) fn replace_session(&mut self) {
+        self.drop_session();
+        count(&self.shared.counters.sessions_replaced);
+    }
+
+    /// The next session logs out, which ends the login of all sessions, and in again.
+    pub(super) fn log_in_anew(&mut self) {
+        self.log_in_anew = true;
     }
 
     /// What the workers share, and this one's session; opened, with the user logged in, if there is none.
     pub(super) fn parts(&mut self) -> Result<(&Shared, &mut Open), Error> {
+        let generation = self.pass()?.generation();
+        if self
+            .open
+            .as_ref()
+            .is_some_and(|open| open.session.generation() != generation)
+        {
+            self.drop_session();
+        }
         if self.open.is_none() {
             self.open = Some(Open::new(self.open_session(false)?));
+            self.log_in_anew = false;
         }
         match &mut self.open {
             Some(open) => Ok((&self.shared, open)),
@@ -87,88 +198,121 @@ impl Worker {
         }
     }
 
+    fn pass(&self) -> Result<&Pass, Error> {
+        self.pass
+            .as_ref()
+            .ok_or(Error::Internal("a worker is outside of the module"))
+    }
+
     /// A session of its own, with the user logged in.
-    pub(super) fn open_session(&self, read_write: bool) -> Result<Session, Error> {
+    pub(super) fn open_session(&self, read_write: bool) -> Result<OwnSession, Error> {
         let shared = &self.shared;
-        let module = &shared.module;
-        let present = discovery::token_info(module, shared.slot)?;
-        if (&present.serial, &present.label) != (&shared.token.serial, &shared.token.label) {
-            return Err(Error::TokenNotFound {
-                wanted: format!(
-                    "with label {:?} and serial {:?} (another one is in its slot)",
-                    shared.token.label, shared.token.serial
-                ),
-            });
+        let pass = self.pass()?;
+        let before = shared.place();
+        let place = locate(shared, &before)?;
+        // Some tokens refuse the one kind of session (see the quirks).
+        let read_write = read_write || !shared.quirks.read_only_sessions;
+        let session = OwnSession::open(&shared.module, pass, place.slot, read_write)?;
+        let login = login::ensure(&login::Login {
+            module: &shared.module,
+            slot: place.slot,
+            token: &place.token,
+            session: &session,
+            credentials: &shared.credentials,
+            anew: self.log_in_anew,
+        })?;
+        if login {
+            count(&shared.counters.logins);
         }
-        let context = module.context();
-        let session = if read_write {
-            context.open_rw_session(shared.slot)
-        } else {
-            context.open_ro_session(shared.slot)
+        if place.token.serial != before.token.serial {
+            self.is_the_same_token(&session, &before, &place)?;
         }
-        .map_err(|error| module.error(error))?;
-        login::ensure(
-            module,
-            shared.slot,
-            &shared.token.serial,
-            &session,
-            &shared.credentials,
-        )?;
+        *shared.place.lock().unwrap_or_else(PoisonError::into_inner) = place;
         Ok(session)
     }
 
-    /// One raw decryption. The outer error is about the session or the policy, the inner one is the token's answer.
-    pub(super) fn decrypt_raw(
-        &mut self,
-        key: ObjectHandle,
-        mechanism: RsaMechanism,
-        ciphertext: &[u8],
-        modulus_len: usize,
-    ) -> Result<Result<SecretBytes, Stage>, Error> {
-        let (shared, open) = self.parts()?;
-        let functions = shared.module.functions();
-        policy::perform(mechanism.decryption(), || {
-            functions.decrypt(&open.session, key, mechanism, ciphertext, modulus_len)
-        })
+    /// Another token of the same label is taken for the one that was there before (a cluster behind a balancer answers with the
+    /// serial number of one of its members) if it has one of the keys that were seen.
+    fn is_the_same_token(
+        &self,
+        session: &OwnSession,
+        before: &Place,
+        now: &Place,
+    ) -> Result<(), Error> {
+        let shared = &self.shared;
+        let found = keys::scan(&shared.module, session, shared.allow_extractable)?;
+        let seen: Vec<_> = found.iter().map(|key| key.info.fingerprint).collect();
+        if !shared.cache.has_one_of(&seen) {
+            return Err(not_found(&before.token));
+        }
+        tracing::warn!(
+            label = %now.token.label,
+            before = %before.token.serial,
+            now = %now.token.serial,
+            "the token has another serial number and the same keys: it goes on as the same token"
+        );
+        Ok(())
     }
 
-    /// Runs `action`, and once more on a new session with new handles if the token was in trouble.
-    pub(super) fn with_recovery<T>(
+    /// One raw decryption. The outer error is about the session, the login or the policy, the inner one is the token's answer.
+    pub(super) fn decrypt_raw(
         &mut self,
-        mut action: impl FnMut(&mut Self) -> Result<T, Error>,
-    ) -> Result<T, Error> {
-        let shared = Arc::clone(&self.shared);
-        let generation = shared.cache.generation();
-        let result = match action(self) {
-            Err(error) if error.class() == ErrorClass::Token => {
-                tracing::warn!(%error, token = %shared.token.label, "the token is in trouble; trying a new session");
-                self.drop_session();
-                shared.cache.invalidate(generation);
-                count(&shared.counters.reconnects);
-                action(self)
+        key: &FoundKeyRef<'_>,
+        mechanism: RsaMechanism,
+        ciphertext: &[u8],
+    ) -> Result<Result<SecretBytes, Stage>, Error> {
+        enum Ended {
+            Stage(Stage),
+            Login(Error),
+        }
+        let (shared, open) = self.parts()?;
+        let functions = shared.module.functions();
+        let session = &open.session;
+        let result = policy::perform(mechanism.decryption(), || {
+            functions
+                .decrypt_init(session, key.handle, mechanism)
+                .map_err(Ended::Stage)?;
+            if key.always_authenticate {
+                shared.log_in_for_one_use(session).map_err(Ended::Login)?;
             }
-            other => other,
-        };
-        if let Err(error) = &result {
-            match error.class() {
-                ErrorClass::Token => {
-                    tracing::error!(%error, token = %shared.token.label, "a new session did not help");
-                    count(&shared.counters.token_failures);
-                    shared.counters.set_needs_restart(true);
-                    self.drop_session();
-                    shared.cache.invalidate(shared.cache.generation());
-                }
-                ErrorClass::BadInput => count(&shared.counters.bad_inputs),
-                ErrorClass::Configuration | ErrorClass::Bug => {}
+            functions
+                .decrypt(session, ciphertext, key.modulus_len)
+                .map_err(Ended::Stage)
+        })?;
+        match result {
+            Ok(message) => Ok(Ok(message)),
+            Err(Ended::Stage(stage)) => Ok(Err(stage)),
+            Err(Ended::Login(error)) => {
+                // The operation that was begun ends with its session.
+                self.replace_session();
+                Err(error)
             }
         }
-        result
     }
 
     /// Every private RSA key on the token.
     pub(super) fn scan(&mut self) -> Result<Vec<FoundKey>, Error> {
+        self.while_logged_in(|shared, session| {
+            keys::scan(&shared.module, session, shared.allow_extractable)
+        })
+    }
+
+    /// Looks for objects on the token; fails if the user was not logged in all the time, because the token hides them then.
+    pub(super) fn while_logged_in<T>(
+        &mut self,
+        look: impl FnOnce(&Shared, &Session) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         let (shared, open) = self.parts()?;
-        keys::scan(&shared.module, &open.session, shared.allow_extractable)
+        let logins = shared.credentials.logins();
+        let found = look(shared, &open.session)?;
+        login::still_there(
+            &shared.module,
+            &open.session,
+            &shared.credentials,
+            logins,
+            shared.token().flags.login_required,
+        )?;
+        Ok(found)
     }
 
     /// What is known about every key. A token that had keys and shows none is in trouble, not empty.
@@ -201,11 +345,13 @@ impl Worker {
         matching.sort_by_key(|key| key.info.problems.len());
         let Some(key) = matching.into_iter().next() else {
             // A key that was never here is the caller's mistake, but only if the token shows everything else it had.
-            return Err(missing
-                .first()
-                .map_or(Error::UnknownKey(*fingerprint), |missing| {
-                    Error::KeyVanished(*missing)
-                }));
+            return Err(match missing.first() {
+                _ if missing.contains(fingerprint) || shared.cache.is_gone(fingerprint) => {
+                    Error::KeyVanished(*fingerprint)
+                }
+                Some(missing) => Error::KeyVanished(*missing),
+                None => Error::UnknownKey(*fingerprint),
+            });
         };
         if !key.info.is_usable() {
             return Err(Error::KeyRefused {
@@ -227,80 +373,36 @@ impl Worker {
         shared.cache.insert(Arc::clone(&loaded));
         Ok(loaded)
     }
+}
 
-    /// Decrypts, and tells a bad ciphertext from a bad token.
-    pub(super) fn decrypt(
-        &mut self,
-        fingerprint: &KeyFingerprint,
-        padding: Padding,
-        ciphertext: &[u8],
-    ) -> Result<SecretBytes, Error> {
-        let key = self.load(fingerprint)?;
-        let modulus_len = key.public.modulus().len();
-        if ciphertext.len() != modulus_len {
-            return Err(Error::CiphertextLength {
-                expected: modulus_len,
-                actual: ciphertext.len(),
-            });
-        }
-        // RFC 8017, section 5.1.2, step 1. Tokens answer this in many ways; both numbers are public.
-        if key.public.is_out_of_range(ciphertext) {
-            return Err(Error::Decryption);
-        }
-        let Some((way, _)) = key.probe.way(padding) else {
-            if key.probe.raw_was_not_allowed() {
-                // Named as what it is: the token could, the policy says no.
-                decide(Service::TokenRawRsaOaep).map(drop)?;
-            }
-            return Err(Error::PaddingNotSupported(padding));
-        };
-        let reference = FoundKeyRef {
-            handle: key.handle,
-            modulus_len,
-            public: &key.public,
-        };
-        let refusal = match probe::decrypt(self, &reference, padding, way, ciphertext)? {
-            Outcome::Plain(message) => return Ok(message),
-            Outcome::BadPadding => return Err(Error::Decryption),
-            Outcome::NotStarted(refusal) => return Err(Error::Token(refusal)),
-            Outcome::Failed(refusal) => refusal,
-        };
-        if self.canary_decrypts(&key, padding) {
-            return Err(Error::Decryption);
-        }
-        // The session itself may be what is broken: some modules leave it in an operation that nothing ends. If a new one
-        // works, the request gets a second chance there, and one more canary judges it.
-        self.drop_session();
-        if !self.canary_decrypts(&key, padding) {
-            return Err(Error::Token(refusal));
-        }
-        let refusal = match probe::decrypt(self, &reference, padding, way, ciphertext)? {
-            Outcome::Plain(message) => return Ok(message),
-            Outcome::BadPadding => return Err(Error::Decryption),
-            Outcome::NotStarted(refusal) => return Err(Error::Token(refusal)),
-            Outcome::Failed(refusal) => refusal,
-        };
-        self.drop_session();
-        if self.canary_decrypts(&key, padding) {
-            Err(Error::Decryption)
-        } else {
-            Err(Error::Token(refusal))
-        }
+fn not_found(token: &TokenInfo) -> Error {
+    Error::TokenNotFound {
+        wanted: format!("with label {:?} and serial {:?}", token.label, token.serial),
     }
+}
 
-    /// True if the token decrypts a ciphertext to which the answer is known, the same way, now.
-    fn canary_decrypts(&mut self, key: &LoadedKey, padding: Padding) -> bool {
-        let Some((way, canary)) = key.probe.way(padding) else {
-            return false;
-        };
-        let reference = FoundKeyRef {
-            handle: key.handle,
-            modulus_len: key.public.modulus().len(),
-            public: &key.public,
-        };
-        matches!(
-            probe::decrypt(self, &reference, padding, way, canary),
-            Ok(Outcome::Plain(message)) if key.probe.is_message(&message)
-        )
+/// Where the token is now: in the slot where it was, or where its serial number is, or else, unless the configuration insists on the
+/// serial number, where its label is.
+fn locate(shared: &Shared, before: &Place) -> Result<Place, Error> {
+    let known = &before.token;
+    let found = discovery::token_info(&shared.module, before.slot);
+    if let Ok(present) = &found
+        && (&present.serial, &present.label) == (&known.serial, &known.label)
+    {
+        return Ok(before.clone());
     }
+    let by_serial = discovery::find(&shared.module, Some(&known.label), Some(&known.serial));
+    let (slot, token) = match by_serial {
+        Err(Error::TokenNotFound { .. }) if shared.wanted_serial.is_none() => {
+            discovery::find(&shared.module, Some(&known.label), None)
+        }
+        other => other,
+    }
+    // What the token's own slot said tells more than that it is nowhere.
+    .map_err(|error| match (error, found) {
+        (Error::TokenNotFound { .. }, Err(refused)) => refused,
+        (Error::TokenNotFound { .. } | Error::TokenAmbiguous { .. }, Ok(_)) => not_found(known),
+        (error, _) => error,
+    })?;
+    Ok(Place { slot, token })
 }

@@ -23,6 +23,7 @@ fn request(label: &str) -> GenerateKey {
         label: label.into(),
         id: None,
         modulus_bits: 2048,
+        always_authenticate: false,
     }
 }
 
@@ -75,19 +76,19 @@ pub fn a_replicable_key_is_copied_and_sealed_and_both_say_where_they_came_from(
     let (from, to) = (source.open(), target.open());
     let key = from.generate_replicable(&request("custody")).unwrap();
     assert_eq!(key.problems, [KeyProblem::Extractable]);
-    let ciphertext = encrypt(&key.spki_der, module.native[0], b"x");
+    let ciphertext = encrypt(&key.spki_der, source.native()[0], b"x");
     assert!(
         matches!(
-            from.decrypt(&key.fingerprint, module.native[0], &ciphertext),
+            from.decrypt(&key.fingerprint, source.native()[0], &ciphertext),
             Err(Error::KeyRefused { .. })
         ),
         "custody does not use it before it is sealed"
     );
 
     let transport = to.make_transport_key(2048).unwrap();
-    assert_eq!(transport.paddings, module.native);
+    assert_eq!(transport.paddings, source.native());
     let wrapped = from.wrap_for(&key.fingerprint, &transport).unwrap();
-    let best = if module.native.contains(&Padding::OaepSha256) {
+    let best = if source.native().contains(&Padding::OaepSha256) {
         Padding::OaepSha256
     } else {
         Padding::OaepSha1

@@ -65,7 +65,7 @@ fn public_session_objects(session: &Session) -> usize {
 
 pub fn what_the_token_encrypts_the_devices_decrypt(token: &TestToken) {
     let (custody, preferred) = open_with_one_session(token);
-    let native = token.module.native;
+    let native = token.native();
     let expected = if native.contains(&Padding::OaepSha256) {
         Padding::OaepSha256
     } else {

@@ -4,14 +4,19 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::print_stdout,
     clippy::indexing_slicing
 )]
 
 mod encryption;
+mod hostile;
+mod pins;
 mod probing;
 mod signing;
 
 pub use encryption::*;
+pub use hostile::*;
+pub use pins::*;
 pub use probing::*;
 pub use signing::*;
 
@@ -57,6 +62,7 @@ pub fn a_generated_key_cannot_leave_and_only_decrypts(token: &TestToken) {
             label: label.clone(),
             id: None,
             modulus_bits,
+            always_authenticate: false,
         };
         let key = custody.generate(&request).unwrap();
         assert_eq!(key.modulus_bits, modulus_bits);
@@ -69,7 +75,7 @@ pub fn a_generated_key_cannot_leave_and_only_decrypts(token: &TestToken) {
             ("always_sensitive", attributes.always_sensitive, true),
             ("extractable", attributes.extractable, false),
             ("never_extractable", attributes.never_extractable, true),
-            ("local", attributes.local, true),
+            ("local", attributes.local, token.says_local()),
             ("decrypt", attributes.decrypt, true),
             ("sign", attributes.sign, false),
             ("unwrap", attributes.unwrap, false),
@@ -91,6 +97,7 @@ pub fn a_label_is_used_once_and_only_sensible_sizes_are_generated(token: &TestTo
         label: key.label.clone(),
         id: Some(vec![1, 2, 3]),
         modulus_bits: 2048,
+        always_authenticate: false,
     };
     assert_eq!(error(custody.generate(&again)).code(), "label_in_use");
     for modulus_bits in [0, 1024, 2047, 2049, 8192, u32::MAX] {
@@ -98,6 +105,7 @@ pub fn a_label_is_used_once_and_only_sensible_sizes_are_generated(token: &TestTo
             label: "odd".into(),
             id: None,
             modulus_bits,
+            always_authenticate: false,
         };
         let refused = error(custody.generate(&odd));
         assert_eq!(refused.class(), ErrorClass::BadInput);
@@ -107,16 +115,21 @@ pub fn a_label_is_used_once_and_only_sensible_sizes_are_generated(token: &TestTo
         ..again
     };
     assert_eq!(custody.generate(&own_id).unwrap().id, [1, 2, 3]);
+    let same_id = GenerateKey {
+        label: "same id".into(),
+        ..own_id
+    };
+    assert_eq!(error(custody.generate(&same_id)).code(), "id_in_use");
     assert_eq!(custody.keys().unwrap().len(), 2);
 }
 
 pub fn every_padding_decrypts_and_the_capabilities_say_how(token: &TestToken) {
     let (custody, key) = token.open_with_key();
     let capabilities = custody.capabilities();
-    assert_eq!(capabilities.native, token.module.native);
+    assert_eq!(capabilities.native, token.native());
     let software: Vec<_> = Padding::ALL
         .into_iter()
-        .filter(|padding| !token.module.native.contains(padding))
+        .filter(|padding| !token.native().contains(padding))
         .collect();
     assert_eq!(capabilities.software_unpadding, software);
     for padding in Padding::ALL {
@@ -141,6 +154,7 @@ pub fn a_ciphertext_for_another_key_is_bad_input(token: &TestToken) {
             label: "other".into(),
             id: None,
             modulus_bits: 2048,
+            always_authenticate: false,
         })
         .unwrap();
     for padding in Padding::ALL {
@@ -340,29 +354,10 @@ pub fn a_key_for_other_purposes_is_refused(token: &TestToken) {
     assert_eq!(refused.code(), "key_refused");
 }
 
-pub fn a_key_that_asks_for_the_pin_each_time_is_refused(token: &TestToken) {
-    let custody = token.open();
-    generate_beside(
-        token,
-        &custody,
-        "always",
-        &[
-            Attribute::Sensitive(true),
-            Attribute::Extractable(false),
-            Attribute::Decrypt(true),
-            Attribute::Sign(false),
-            Attribute::Unwrap(false),
-            Attribute::AlwaysAuthenticate(true),
-        ],
-    );
-    let key = custody.keys().unwrap().remove(0);
-    assert_eq!(key.problems, [KeyProblem::AlwaysAuthenticate]);
-}
-
 pub fn what_the_token_encrypts_it_decrypts(token: &TestToken) {
     let (custody, key) = token.open_with_key();
     let native = custody.capabilities().encrypt_native;
-    assert_eq!(native, token.module.native);
+    assert_eq!(native, token.native());
     for padding in Padding::ALL {
         let limit = padding.max_message_len(2048);
         for len in [0, 8, limit] {
@@ -389,7 +384,7 @@ pub fn what_the_token_encrypts_it_decrypts(token: &TestToken) {
 }
 
 pub fn a_wrong_pin_is_tried_once(token: &TestToken) {
-    write_pin(&token.pin_file, "not the PIN");
+    write_pin(&token.pin_file, crate::support::WRONG_PIN);
     let problem = |result| match error(result) {
         Error::Pin(problem) => problem,
         other => panic!("{other}"),
@@ -406,7 +401,7 @@ pub fn a_wrong_pin_is_tried_once(token: &TestToken) {
     }
     write_pin(&token.pin_file, crate::support::USER_PIN);
     assert!(token.open().keys().unwrap().is_empty());
-    write_pin(&token.pin_file, "not the PIN");
+    write_pin(&token.pin_file, crate::support::WRONG_PIN);
     assert_eq!(
         problem(Pkcs11Custody::open(token.config())),
         PinProblem::Incorrect,
@@ -425,7 +420,9 @@ pub fn a_token_that_is_not_there_is_named(token: &TestToken) {
     config.threads = 0;
     assert_eq!(error(Pkcs11Custody::open(config)).code(), "threads");
 
-    let listed = hsm::pkcs11::list_tokens(&token.module.path).unwrap();
+    let listed =
+        hsm::pkcs11::list_tokens(&token.module.path, token.module.init_parameters.as_deref())
+            .unwrap();
     let own = listed
         .iter()
         .find(|listed| listed.serial == token.info.serial && listed.label == token.info.label)
@@ -468,10 +465,14 @@ macro_rules! custody_suite {
             the_wrong_padding_is_bad_input
             garbage_is_bad_input_and_leaves_the_token_well
             a_ciphertext_of_another_length_is_bad_input
+            no_stranger_causes_a_reconnect_or_has_good_requests_fail
             many_threads_get_their_own_answers
             a_key_that_could_leave_is_refused
             a_key_for_other_purposes_is_refused
-            a_key_that_asks_for_the_pin_each_time_is_refused
+            a_key_that_asks_for_the_pin_each_time_gets_it
+            a_wrong_pin_at_one_use_is_tried_once_until_its_source_changes
+            a_signing_key_that_asks_for_the_pin_each_time_gets_it
+            a_pin_that_somebody_changes_is_read_again_at_the_next_login
             what_the_token_encrypts_it_decrypts
             what_the_token_encrypts_the_devices_decrypt
             a_public_key_is_made_an_object_once_and_reused

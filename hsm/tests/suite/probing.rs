@@ -12,8 +12,8 @@ pub fn the_token_shows_the_same_when_it_makes_the_known_ciphertexts_itself(token
     let custody = Pkcs11Custody::open_probed_by_token(token.config()).unwrap();
     let by_token = custody.capabilities();
     assert_eq!(by_token, by_module);
-    assert_eq!(by_token.native, token.module.native);
-    assert_eq!(by_token.encrypt_native, token.module.native);
+    assert_eq!(by_token.native, token.native());
+    assert_eq!(by_token.encrypt_native, token.native());
     assert_eq!(
         by_token.native.len() + by_token.software_unpadding.len(),
         Padding::ALL.len()

@@ -1,7 +1,7 @@
-//! Tokens for tests: each in a folder of its own, SoftHSM or Kryoptic.
+//! Tokens for tests: each in a folder of its own, of one of the kinds in the files beside this one.
 //!
-//! Both read their configuration from the environment when they are initialised, and a process has one environment: so
-//! every test program uses one of the two, and each test in it has a token of its own in there.
+//! All read their configuration from the environment when they are initialised, and a process has one environment: so every test
+//! program uses one of them, and each test in it has a token of its own in there.
 #![allow(
     dead_code,
     unreachable_pub,
@@ -10,7 +10,11 @@
     clippy::panic
 )]
 
-use std::fmt::Write as _;
+mod kryoptic;
+mod nss;
+mod softhsm;
+mod tools;
+
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -19,21 +23,35 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use fips::policy::Policy;
 use hsm::SecretBytes;
 use hsm::pin::{Pin, PinSource};
-use hsm::pkcs11::{GenerateKey, Pkcs11Custody, TokenConfig, init_token};
+use hsm::pkcs11::quirks::{self, Quirks};
+use hsm::pkcs11::{GenerateKey, Pkcs11Custody, TokenConfig, init_token, list_tokens};
 use hsm::{Custody, KeyInfo, Padding, TokenInfo};
 
-pub const USER_PIN: &str = "test-user-pin";
-const SO_PIN: &str = "test-so-pin";
+/// No token takes longer ones: openCryptoki's are 4 to 8 characters.
+pub const USER_PIN: &str = "test-pin";
+/// A PIN that is wrong, and that every token takes for a PIN.
+pub const WRONG_PIN: &str = "not-it";
+const SO_PIN: &str = "test-sop";
 
-/// More slots than one test program has tests.
-const KRYOPTIC_SLOTS: usize = 48;
+/// More tokens than one test program has tests.
+const TOKENS: usize = 48;
 
 /// A PKCS#11 module and the folder of its tokens.
 pub struct Module {
     pub path: PathBuf,
     pub folder: PathBuf,
-    /// What the module does by itself with a key.
-    pub native: &'static [Padding],
+    /// What it is told at C_Initialize.
+    pub init_parameters: Option<String>,
+    /// Where new tokens come from.
+    source: Source,
+}
+
+/// Where new tokens come from.
+enum Source {
+    /// C_InitToken makes one of an empty one.
+    Initialise,
+    /// There are some, made by the tool of the module, with labels `test-0`, `test-1` ...
+    Ready,
 }
 
 static MODULE: OnceLock<Module> = OnceLock::new();
@@ -49,76 +67,78 @@ fn folder() -> PathBuf {
     folder
 }
 
-fn set_environment(name: &str, value: &Path) {
+fn set_environment(name: &str, value: impl AsRef<std::ffi::OsStr>) {
     // SAFETY: `std::env::set_var`: no other thread may read the environment other than through `std::env` meanwhile. Only
     // PKCS#11 modules do that here, and none is loaded before `MODULE` is set, whose initialisation this is part of.
     unsafe { std::env::set_var(name, value) };
 }
 
-fn from_environment(name: &str, default: PathBuf, remedy: &str) -> PathBuf {
-    let path = std::env::var_os(name).map_or(default, PathBuf::from);
+/// SoftHSM 2: removes OAEP with SHA-1 by itself. `mechanisms` is its configuration `slots.mechanisms`.
+pub fn softhsm_with(mechanisms: &str) -> &'static Module {
+    MODULE.get_or_init(|| softhsm_module(mechanisms))
+}
+
+fn softhsm_module(mechanisms: &str) -> Module {
+    let folder = folder();
+    let softhsm = softhsm::set_up(&folder, mechanisms);
+    set_environment(softhsm::CONFIGURATION, &softhsm.configuration);
+    Module {
+        path: softhsm.module,
+        folder: softhsm.tokens,
+        init_parameters: None,
+        source: Source::Initialise,
+    }
+}
+
+pub fn softhsm() -> &'static Module {
+    softhsm_with("ALL")
+}
+
+/// One of our own PKCS#11 modules. Cargo builds the examples of a package for its tests, next to their programs' folder.
+pub fn example(name: &str) -> PathBuf {
+    let programs = std::env::current_exe().unwrap();
+    let path = programs
+        .ancestors()
+        .nth(2)
+        .unwrap()
+        .join(format!("examples/lib{name}.so"));
     assert!(
         path.exists(),
-        "{} is missing: {remedy}, or set {name}",
+        "{} is missing: run `cargo build -p hsm --examples`",
         path.display()
     );
     path
 }
 
-/// SoftHSM 2: removes OAEP with SHA-1 by itself. `mechanisms` is its configuration `slots.mechanisms`.
-pub fn softhsm_with(mechanisms: &str, native: &'static [Padding]) -> &'static Module {
-    MODULE.get_or_init(|| softhsm_module(mechanisms, native))
-}
-
-fn softhsm_module(mechanisms: &str, native: &'static [Padding]) -> Module {
-    let path = from_environment(
-        "SOFTHSM_MODULE",
-        "/usr/lib/softhsm/libsofthsm2.so".into(),
-        "install the package softhsm2",
-    );
-    let folder = folder();
-    let tokens = folder.join("tokens");
-    std::fs::create_dir(&tokens).unwrap();
-    let configuration = folder.join("softhsm2.conf");
-    let text = format!(
-        "directories.tokendir = {}\nobjectstore.backend = file\nlog.level = ERROR\n\
-             slots.removable = false\nslots.mechanisms = {mechanisms}\n",
-        tokens.display()
-    );
-    std::fs::write(&configuration, text).unwrap();
-    set_environment("SOFTHSM2_CONF", &configuration);
-    Module {
-        path,
-        folder: tokens,
-        native,
-    }
-}
-
-pub fn softhsm() -> &'static Module {
-    softhsm_with("ALL", &[Padding::OaepSha1])
+/// Loads a module of ours for the rest of the process: what it holds in statics would be lost, and look like a leak, each time
+/// that nobody uses it.
+fn keep_loaded(path: &Path) {
+    std::mem::forget(cryptoki::context::Pkcs11::new(path).unwrap());
 }
 
 /// SoftHSM behind the module that fails on command, and the file that commands it.
 pub fn faulty_softhsm() -> (&'static Module, PathBuf) {
     let module = MODULE.get_or_init(|| {
-        let real = softhsm_module("ALL", &[Padding::OaepSha1]);
-        // Cargo builds the examples of a package for its tests, next to their programs' folder.
-        let programs = std::env::current_exe().unwrap();
-        let path = programs
-            .ancestors()
-            .nth(2)
-            .unwrap()
-            .join("examples/libfaulty_pkcs11.so");
-        assert!(
-            path.exists(),
-            "{} is missing: run `cargo build -p hsm --examples`",
-            path.display()
-        );
+        let real = softhsm_module("ALL");
         set_environment("FAULTY_MODULE", &real.path);
-        set_environment("FAULTY_CONTROL", &real.folder.with_file_name("fault"));
+        set_environment("FAULTY_CONTROL", real.folder.with_file_name("fault"));
+        let path = example("faulty_pkcs11");
+        keep_loaded(&path);
         Module { path, ..real }
     });
     (module, module.folder.with_file_name("fault"))
+}
+
+/// SoftHSM behind the module that fails as a script says.
+pub fn chaos_softhsm() -> &'static Module {
+    MODULE.get_or_init(|| {
+        let real = softhsm_module("ALL");
+        set_environment("CHAOS_MODULE", &real.path);
+        set_environment("CHAOS_PIN", Path::new(USER_PIN));
+        let path = example("chaos_pkcs11");
+        keep_loaded(&path);
+        Module { path, ..real }
+    })
 }
 
 /// Tells the module of [`faulty_softhsm`] what goes wrong from now on.
@@ -132,30 +152,32 @@ pub fn command(control: &Path, fault: &str) {
 /// Kryoptic: removes OAEP with every hash by itself.
 pub fn kryoptic() -> &'static Module {
     MODULE.get_or_init(|| {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-        let path = from_environment(
-            "KRYOPTIC_MODULE",
-            root.join("tests/kryoptic/target/release/libkryoptic_pkcs11.so"),
-            "run `make kryoptic`",
-        );
         let folder = folder();
-        let mut text = String::new();
-        for slot in 0..KRYOPTIC_SLOTS {
-            let database = folder.join(format!("{slot}.sqlite"));
-            writeln!(
-                text,
-                "[[slots]]\nslot = {slot}\ndbtype = \"sqlite\"\ndbargs = {:?}\n",
-                database.display().to_string()
-            )
-            .unwrap();
-        }
-        let configuration = folder.join("kryoptic.toml");
-        std::fs::write(&configuration, text).unwrap();
-        set_environment("KRYOPTIC_CONF", &configuration);
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let kryoptic = kryoptic::set_up(&folder, root, TOKENS);
+        set_environment(kryoptic::CONFIGURATION, &kryoptic.configuration);
         Module {
-            path,
+            path: kryoptic.module,
             folder,
-            native: &Padding::ALL,
+            init_parameters: None,
+            source: Source::Initialise,
+        }
+    })
+}
+
+/// NSS softoken.
+pub fn nss() -> &'static Module {
+    MODULE.get_or_init(|| {
+        let folder = folder();
+        let nss = nss::set_up(&folder, TOKENS, USER_PIN);
+        for (name, value) in nss::ENVIRONMENT {
+            set_environment(name, value);
+        }
+        Module {
+            path: nss.module,
+            folder: nss.tokens,
+            init_parameters: Some(nss.init_parameters),
+            source: Source::Ready,
         }
     })
 }
@@ -186,7 +208,18 @@ impl TestToken {
         fips::start(policy).unwrap();
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let label = format!("test-{}", NEXT.fetch_add(1, Ordering::Relaxed));
-        let info = init_token(&module.path, None, &label, &pin(SO_PIN), &pin(USER_PIN)).unwrap();
+        let parameters = module.init_parameters.as_deref();
+        let info = match module.source {
+            Source::Initialise => {
+                let (so_pin, user_pin) = (pin(SO_PIN), pin(USER_PIN));
+                init_token(&module.path, parameters, None, &label, &so_pin, &user_pin).unwrap()
+            }
+            Source::Ready => list_tokens(&module.path, parameters)
+                .unwrap()
+                .into_iter()
+                .find(|token| token.label == label)
+                .expect("more tests than tokens"),
+        };
         let pin_file = module.folder.parent().unwrap().join(format!(
             "{}-{label}.pin",
             module.folder.file_name().unwrap().display()
@@ -199,14 +232,31 @@ impl TestToken {
         }
     }
 
+    /// What is known about this kind of token, and has to be seen when it is tried.
+    pub fn quirks(&self) -> &'static Quirks {
+        quirks::of(&self.info)
+    }
+
+    /// What the token does by itself with a key.
+    pub fn native(&self) -> &'static [Padding] {
+        self.quirks().oaep_native.expect("a token that is known")
+    }
+
+    /// Whether a key that was generated on the token says so (CKA_LOCAL).
+    pub fn says_local(&self) -> bool {
+        self.quirks()
+            .generated_is_local
+            .expect("a token that is known")
+    }
+
     pub fn config(&self) -> TokenConfig {
+        let pin = PinSource::File(self.pin_file.clone());
         TokenConfig {
-            module: self.module.path.clone(),
+            init_parameters: self.module.init_parameters.clone(),
             token_label: Some(self.info.label.clone()),
             token_serial: Some(self.info.serial.clone()),
-            pin: PinSource::File(self.pin_file.clone()),
             threads: 2,
-            allow_extractable_keys: false,
+            ..TokenConfig::new(self.module.path.clone(), pin)
         }
     }
 
@@ -222,6 +272,7 @@ impl TestToken {
                 label: "custody".into(),
                 id: None,
                 modulus_bits: 2048,
+                always_authenticate: false,
             })
             .unwrap();
         (custody, key)

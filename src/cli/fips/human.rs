@@ -1,6 +1,6 @@
 //! The status as a page for people: what can be claimed first, then what it is made of.
 
-use super::table::Page;
+use crate::cli::page::Page;
 use crate::engine::api::KeyStatus;
 use crate::evidence::process::ProcessEvidence;
 use crate::evidence::status::{FipsStatus, ServiceTotal, TokenEvidence};

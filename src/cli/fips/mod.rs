@@ -3,7 +3,6 @@
 mod human;
 mod report;
 mod status;
-mod table;
 
 use super::Context;
 use super::output::{Failure, Report};

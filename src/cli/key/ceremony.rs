@@ -275,6 +275,7 @@ fn steps(
         label: ceremony.key.label.clone(),
         id: None,
         modulus_bits: ceremony.key.bits,
+        always_authenticate: false,
     };
     let mut key = if ceremony.key.replicable {
         source.generate_replicable(&request)?

@@ -75,13 +75,10 @@ impl OtherToken {
                 format!("`module={}` is not an absolute path", self.module.display()),
             ));
         }
+        let pin = PinSource::File(absolute(&self.pin_file)?);
         open(TokenConfig {
-            module: self.module.clone(),
             token_label: Some(self.label.clone()),
-            token_serial: None,
-            pin: PinSource::File(absolute(&self.pin_file)?),
-            threads: 1,
-            allow_extractable_keys: false,
+            ..TokenConfig::new(self.module.clone(), pin)
         })
         .map_err(|failure| failure.doing(format!("the token {}", self.label)))
     }

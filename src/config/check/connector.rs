@@ -26,24 +26,3 @@ pub(super) fn consistent(section: &ConnectorConfig, findings: &mut Findings) {
         findings.add("`connector.proxy.password_file` is given without `username`");
     }
 }
-
-/// The files of the section.
-pub(super) fn files(section: &ConnectorConfig, findings: &mut Findings) {
-    files::readable(&section.gateway_ca, "connector.gateway_ca", findings);
-    files::readable(&section.certificate, "connector.certificate", findings);
-    files::secret(&section.private_key, "connector.private_key", findings);
-    files::folder_of(&section.journal, "connector.journal", findings);
-    files::folder_of(
-        &section.control_socket,
-        "connector.control_socket",
-        findings,
-    );
-    files::folder_of(&section.log.directory, "connector.log.directory", findings);
-    if let Some(file) = section
-        .proxy
-        .as_ref()
-        .and_then(|proxy| proxy.password_file.as_ref())
-    {
-        files::secret(file, "connector.proxy.password_file", findings);
-    }
-}

@@ -6,11 +6,11 @@ mod connector;
 mod engine;
 mod files;
 mod fips;
-mod gateway;
-mod import;
 
 use super::error::{ConfigError, Problem};
-use super::{Config, ConnectorConfig, EngineConfig, FipsConfig, GatewayConfig, ImportConfig};
+use super::{
+    Config, ConnectorConfig, EngineConfig, FipsConfig, GatewayConfig, ImportConfig, named,
+};
 use std::ops::Deref;
 use std::path::Path;
 
@@ -91,8 +91,10 @@ impl Config {
         let section = self.section(self.engine.as_ref(), "engine", command)?;
         let mut findings = self.findings();
         engine::consistent(section, &mut findings);
-        engine::token(&section.token, "engine.token", pin, &mut findings);
-        engine::files(section, &mut findings);
+        for (path, token) in section.token_paths() {
+            engine::token(token, &path, pin, &mut findings);
+        }
+        files::all(&named::engine(section), &mut findings);
         findings.finish(&self.file, section)
     }
 
@@ -106,12 +108,10 @@ impl Config {
     ) -> Result<Checked<EngineConfig>, ConfigError> {
         let section = self.section(self.engine.as_ref(), "engine", command)?;
         let mut findings = self.findings();
-        engine::token(
-            &section.token,
-            "engine.token",
-            PinPolicy::Person,
-            &mut findings,
-        );
+        engine::tokens(section, &mut findings);
+        for (path, token) in section.token_paths() {
+            engine::token(token, &path, PinPolicy::Person, &mut findings);
+        }
         findings.finish(&self.file, section)
     }
 
@@ -126,7 +126,7 @@ impl Config {
         let section = self.section(self.connector.as_ref(), "connector", command)?;
         let mut findings = self.findings();
         connector::consistent(section, &mut findings);
-        connector::files(section, &mut findings);
+        files::all(&named::connector(section), &mut findings);
         findings.finish(&self.file, section)
     }
 
@@ -151,7 +151,7 @@ impl Config {
     ) -> Result<Checked<GatewayConfig>, ConfigError> {
         let section = self.section(self.gateway.as_ref(), "gateway", command)?;
         let mut findings = self.findings();
-        gateway::files(section, &mut findings);
+        files::all(&named::gateway(section), &mut findings);
         findings.finish(&self.file, section)
     }
 
@@ -165,7 +165,10 @@ impl Config {
     ) -> Result<Checked<ImportConfig>, ConfigError> {
         let section = self.section(self.import.as_ref(), "import", command)?;
         let mut findings = self.findings();
-        import::files(section, &mut findings);
+        if let Some(token) = &section.token {
+            engine::pin(token, "import.token", PinPolicy::Person, &mut findings);
+        }
+        files::all(&named::import(section), &mut findings);
         findings.finish(&self.file, section)
     }
 
@@ -175,12 +178,9 @@ impl Config {
         let mut findings = self.findings();
         if let Some(section) = &self.engine {
             engine::consistent(section, &mut findings);
-            engine::pin(
-                &section.token,
-                "engine.token",
-                PinPolicy::Service,
-                &mut findings,
-            );
+            for (path, token) in section.token_paths() {
+                engine::pin(token, &path, PinPolicy::Service, &mut findings);
+            }
         }
         if let Some(section) = &self.connector {
             connector::consistent(section, &mut findings);

@@ -1,6 +1,7 @@
 //! The one place where a reason becomes what the caller may know of it.
 
 use crate::engine::api::{Failure, FailureCode};
+use crate::engine::recrypt::chain::ChainError;
 use hsm::ErrorClass;
 
 /// The only sentence for everything that goes wrong in a decryption.
@@ -11,7 +12,7 @@ const KEY_NOT_FOUND: &str =
     "the custody key of this record is not on the token or may not be used: see the engine's log";
 
 /// A request that is not answered with a password: what the caller is told, and what the operator's log says.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Refusal {
     pub(super) told: Failure,
     /// Stable name of the reason, for the log.
@@ -91,6 +92,12 @@ impl Refusal {
     }
 }
 
+impl From<ChainError> for Refusal {
+    fn from(error: ChainError) -> Self {
+        Self::open(error.failure_code(), error.code(), error.to_string())
+    }
+}
+
 impl From<hsm::Error> for Refusal {
     fn from(error: hsm::Error) -> Self {
         let (reason, detail) = (error.code(), super::token::describe(&error));
@@ -107,6 +114,8 @@ impl From<hsm::Error> for Refusal {
                 reason,
                 detail,
             ),
+            hsm::Error::Deadline => Self::deadline(),
+            hsm::Error::Overloaded => Self::open(FailureCode::Busy, reason, detail),
             // Follows from the record's padding and the mode alone.
             hsm::Error::Policy(fips::Error::NotApproved { .. }) => {
                 Self::new(FailureCode::BadRequest, error.to_string(), reason, detail)

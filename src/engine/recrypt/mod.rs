@@ -6,6 +6,7 @@
 //! a request    importers::verify(record, pfx)          is it what an importer signed?
 //!              formats process: check_device           full parsing, says what is wrong and where the parts lie
 //!              chain::verify(target, checked, trust)   believes none of that: checks each place, each signature, up to an anchor
+//!                known::KnownDevices::verify             the same, without formats and signatures for a path that was verified before
 //!              (token decrypts)
 //!              cms::envelop(format, device, password)  only to the identity that chain::verify gave out
 //! ```
@@ -18,6 +19,7 @@ pub mod anchors;
 pub mod chain;
 pub mod cms;
 pub mod importers;
+pub mod known;
 pub mod layout;
 mod pem;
 pub mod signatures;

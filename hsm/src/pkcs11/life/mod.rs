@@ -9,7 +9,7 @@ mod transport;
 mod unwrap;
 mod wrap;
 
-use cryptoki::error::{Error as CryptokiError, RvError};
+use cryptoki::error::Error as CryptokiError;
 use cryptoki::object::{Attribute, KeyType, ObjectClass, ObjectHandle};
 use cryptoki::session::Session;
 use fips::policy::Service;
@@ -38,7 +38,7 @@ impl Pkcs11Custody {
     pub fn generate_replicable(&self, key: &GenerateKey) -> Result<KeyInfo, Error> {
         let request = key.clone();
         self.submit(Operation::Generate, move |worker| {
-            generate::generate_replicable(worker, &request)
+            worker.inside(|worker| generate::generate_replicable(worker, &request))
         })
     }
 
@@ -50,7 +50,7 @@ impl Pkcs11Custody {
     pub fn examine(&self, key: &KeyFingerprint) -> Result<(), Error> {
         let key = *key;
         self.submit(Operation::ListKeys, move |worker| {
-            worker.with_recovery(|worker| worker.load(&key).map(drop))
+            worker.with_recovery(None, |worker| worker.load(&key).map(drop))
         })
     }
 
@@ -59,7 +59,7 @@ impl Pkcs11Custody {
     /// # Errors
     /// [`Error::Token`] if the token does not answer.
     pub fn audit(&self) -> Result<Vec<KeyAudit>, Error> {
-        self.submit(Operation::ListKeys, audit::audit)
+        self.submit(Operation::ListKeys, |worker| worker.inside(audit::audit))
     }
 
     /// The certificate objects of the token, of at most 16 KiB each.
@@ -77,7 +77,7 @@ impl Pkcs11Custody {
     /// [`KeyLifeProblem::NoMechanism`] where the token cannot receive keys.
     pub fn make_transport_key(&self, modulus_bits: u32) -> Result<TransportKey, Error> {
         self.submit(Operation::Generate, move |worker| {
-            transport::make(worker, modulus_bits)
+            worker.inside(|worker| transport::make(worker, modulus_bits))
         })
     }
 
@@ -93,7 +93,7 @@ impl Pkcs11Custody {
     ) -> Result<WrappedKey, Error> {
         let (key, transport) = (*key, transport.clone());
         self.submit(Operation::Generate, move |worker| {
-            wrap::wrap_for(worker, &key, &transport)
+            worker.inside(|worker| wrap::wrap_for(worker, &key, &transport))
         })
     }
 
@@ -112,7 +112,7 @@ impl Pkcs11Custody {
         let (transport, wrapped) = (*transport, wrapped.clone());
         let (expected, label) = (expected.clone(), label.to_owned());
         self.submit(Operation::Generate, move |worker| {
-            unwrap::unwrap(worker, &transport, &wrapped, &expected, &label)
+            worker.inside(|worker| unwrap::unwrap(worker, &transport, &wrapped, &expected, &label))
         })
     }
 
@@ -122,7 +122,9 @@ impl Pkcs11Custody {
     /// [`Error::UnknownKey`]; [`Error::Life`] if the token refuses, or says yes and does it not.
     pub fn seal(&self, key: &KeyFingerprint) -> Result<Sealed, Error> {
         let key = *key;
-        self.submit(Operation::Generate, move |worker| seal::seal(worker, &key))
+        self.submit(Operation::Generate, move |worker| {
+            worker.inside(|worker| seal::seal(worker, &key))
+        })
     }
 
     /// Destroys both halves of a key on this token, and looks whether they are gone. There is no way back.
@@ -133,7 +135,7 @@ impl Pkcs11Custody {
     pub fn destroy(&self, key: &KeyFingerprint) -> Result<Destroyed, Error> {
         let key = *key;
         self.submit(Operation::Generate, move |worker| {
-            destroy::destroy(worker, &key)
+            worker.inside(|worker| destroy::destroy(worker, &key))
         })
     }
 }
@@ -192,19 +194,14 @@ fn refused(step: &'static str, module: &Module) -> impl FnOnce(CryptokiError) ->
 
 /// A refusal is the token's last word on a step, unless the token or the session is what failed.
 fn step_refused(step: &'static str, refusal: Refusal) -> Error {
-    match refusal.rv() {
-        RvError::DeviceRemoved
-        | RvError::TokenNotPresent
-        | RvError::SessionHandleInvalid
-        | RvError::SessionClosed
-        | RvError::UserNotLoggedIn
-        | RvError::CryptokiNotInitialized => Error::Token(refusal),
-        _ => KeyLifeProblem::Refused {
-            step,
-            refusal: refusal.into(),
-        }
-        .into(),
+    if refusal.is_never_about_data() {
+        return Error::Token(refusal);
     }
+    KeyLifeProblem::Refused {
+        step,
+        refusal: refusal.into(),
+    }
+    .into()
 }
 
 /// The mechanism for AES key wrap with padding that the token lists, under its newer or its older number.

@@ -8,7 +8,6 @@ use crate::KeyFingerprint;
 use crate::error::Error;
 use crate::life::{KeyLifeProblem, TransportKey, WrappedKey};
 use crate::padding::Padding;
-use crate::pkcs11::mechanisms::means_unsupported;
 use crate::pkcs11::module::Module;
 use crate::pkcs11::raw::WrapMechanism;
 use crate::pkcs11::worker::Worker;
@@ -79,7 +78,7 @@ fn both(
         let mechanism = WrapMechanism::Oaep(padding);
         let wrapped_kek = match wrap_key(module, session, mechanism, public, secret)? {
             Ok(wrapped) => wrapped,
-            Err(refusal) if means_unsupported(refusal.rv()) => continue,
+            Err(refusal) if refusal.means_unsupported() => continue,
             Err(refusal) => {
                 return Err(step_refused(
                     "wrap an AES key to the transport key",

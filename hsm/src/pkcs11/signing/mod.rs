@@ -7,11 +7,9 @@ mod ec;
 mod generate;
 mod keys;
 
-use cryptoki::context::Function;
 use cryptoki::error::Error as CryptokiError;
 use cryptoki::mechanism::rsa::{PkcsMgfType, PkcsPssParams};
 use cryptoki::mechanism::{Mechanism, MechanismType};
-use cryptoki::session::Session;
 use fips::policy::Service;
 use fips::sign::SignatureAlgorithm;
 
@@ -19,9 +17,8 @@ pub use generate::GenerateSigningKey;
 
 use super::Pkcs11Custody;
 use super::counters::count;
-use super::mechanisms::means_unsupported;
-use super::module::Module;
-use super::worker::Worker;
+use super::session::OwnSession;
+use super::worker::{Shared, Worker};
 use crate::custody::Operation;
 use crate::error::Refusal;
 use crate::signing::{SigningKeyInfo, SigningKeyName, TokenSignature};
@@ -52,7 +49,7 @@ impl Pkcs11Custody {
     /// [`Error::Token`] if the token does not answer.
     pub fn signing_keys(&self) -> Result<Vec<SigningKeyInfo>, Error> {
         self.submit(Operation::ListKeys, |worker| {
-            worker.with_recovery(Worker::list_signing_keys)
+            worker.with_recovery(None, Worker::list_signing_keys)
         })
     }
 
@@ -64,7 +61,7 @@ impl Pkcs11Custody {
     pub fn signing_key(&self, key: &SigningKeyName) -> Result<SigningKeyInfo, Error> {
         let key = key.clone();
         self.submit(Operation::ListKeys, move |worker| {
-            worker.with_recovery(|worker| Ok(worker.usable_signing_key(&key)?.info))
+            worker.with_recovery(None, |worker| Ok(worker.usable_signing_key(&key)?.info))
         })
     }
 
@@ -77,8 +74,9 @@ impl Pkcs11Custody {
     pub fn sign(&self, key: &SigningKeyName, message: &[u8]) -> Result<TokenSignature, Error> {
         let (key, message) = (key.clone(), message.to_vec());
         self.submit(Operation::Sign, move |worker| {
-            let signature = worker.with_recovery(|worker| worker.sign(&key, &message))?;
+            let signature = worker.with_recovery(None, |worker| worker.sign(&key, &message))?;
             count(&worker.shared().counters.signatures);
+            worker.shared().well();
             Ok(signature)
         })
     }
@@ -87,10 +85,9 @@ impl Pkcs11Custody {
 impl Worker {
     /// Every key that may sign, and one that was there before and is not any more.
     fn scan_signing(&mut self) -> Result<(Vec<FoundSigningKey>, Option<KeyFingerprint>), Error> {
-        let (shared, open) = self.parts()?;
-        let found = keys::scan(&shared.module, &open.session)?;
+        let found = self.while_logged_in(|shared, session| keys::scan(&shared.module, session))?;
         let seen: Vec<_> = found.iter().map(|key| key.info.fingerprint).collect();
-        Ok((found, shared.cache.compare_signing(&seen)))
+        Ok((found, self.shared().cache.compare_signing(&seen)))
     }
 
     /// What is known about every key that may sign. A token that had some and shows none is in trouble, not empty.
@@ -109,6 +106,11 @@ impl Worker {
             (Err(Error::SigningKeyNotFound(_)), Some(missing)) => {
                 return Err(Error::KeyVanished(missing));
             }
+            (Err(error @ Error::SigningKeyNotFound(_)), None) => {
+                // Custody keys that have vanished say the same.
+                self.list()?;
+                return Err(error);
+            }
             (key, _) => key?,
         };
         if key.info.is_usable() {
@@ -125,14 +127,22 @@ impl Worker {
     fn sign(&mut self, name: &SigningKeyName, message: &[u8]) -> Result<TokenSignature, Error> {
         let key = self.usable_signing_key(name)?;
         let (shared, open) = self.parts()?;
-        sign(&shared.module, &open.session, &key, message)
+        let signature = sign(shared, &open.session, &key, message);
+        if let Err(Error::Pin(_) | Error::File { .. }) = &signature {
+            // The operation that was begun ends with its session.
+            self.replace_session();
+        }
+        signature
     }
 }
 
+/// The longest signature that is made here, in bytes: RSA with 4096 bits.
+const LONGEST: usize = 512;
+
 /// Signs, and verifies before anybody gets the signature.
 fn sign(
-    module: &Module,
-    session: &Session,
+    shared: &Shared,
+    session: &OwnSession,
     key: &FoundSigningKey,
     message: &[u8],
 ) -> Result<TokenSignature, Error> {
@@ -140,16 +150,27 @@ fn sign(
     let (mechanism, mechanism_name) = mechanism(algorithm);
     let digest = fips::digest::digest(algorithm.hash(), message);
     let raw = fips::policy::perform(Service::TokenSignature, |_| {
-        match session.sign(&mechanism, key.handle, digest.as_ref()) {
-            Ok(raw) => Ok(raw),
-            Err(CryptokiError::Pkcs11(rv, Function::SignInit)) if means_unsupported(rv) => {
-                Err(Error::MechanismNotSupported {
-                    mechanism: mechanism_name,
-                    refusal: Refusal::new(Function::SignInit, rv),
-                })
-            }
-            Err(other) => Err(module.error(other)),
+        session
+            .sign_init(&mechanism, key.handle)
+            .map_err(|error| match error {
+                CryptokiError::Pkcs11(rv, function)
+                    if Refusal::new(function, rv).means_unsupported() =>
+                {
+                    Error::MechanismNotSupported {
+                        mechanism: mechanism_name,
+                        refusal: Refusal::new(function, rv),
+                    }
+                }
+                other => shared.module.error(other),
+            })?;
+        if key.info.attributes.always_authenticate == Some(true) {
+            shared.log_in_for_one_use(session)?;
         }
+        shared
+            .module
+            .functions()
+            .sign(session, digest.as_ref(), LONGEST)
+            .map_err(Error::Token)
     })?;
     let wrong = || Error::WrongSignature(key.info.fingerprint);
     let signature = match algorithm.curve() {

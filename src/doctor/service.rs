@@ -1,0 +1,223 @@
+//! What runs: the connector by its control socket, the engine by its socket.
+
+use super::catalogue::{SERVICE_CONNECTOR, SERVICE_ENGINE, SERVICE_PROTECTION, SERVICE_RESTARTS};
+use super::finding::Finding;
+use crate::config::Config;
+use crate::connector::control::client::{self, ControlError};
+use crate::connector::control::protocol::Status;
+use crate::engine::api::{EngineStatus, TOKEN_OPENING};
+use crate::engine::client::{EngineClient, RecryptError};
+use crate::evidence::status::FipsStatus;
+use serde_json::json;
+use std::path::Path;
+
+/// What the running services answered; asked once for all groups.
+#[derive(Debug, Default)]
+pub struct Running {
+    connector: Option<Result<Box<Status>, ControlError>>,
+    engine: Option<Result<Box<EngineStatus>, RecryptError>>,
+}
+
+impl Running {
+    /// Asks the services whose sections the configuration has. Every question has a deadline.
+    #[must_use]
+    pub fn ask(config: &Config) -> Self {
+        let connector = config
+            .connector
+            .as_ref()
+            .map(|section| client::status(&section.control_socket).map(Box::new));
+        // The connector's section names the engine's socket too: a machine may have that section alone.
+        let socket = config
+            .engine
+            .as_ref()
+            .map(|section| &section.socket)
+            .or_else(|| {
+                config
+                    .connector
+                    .as_ref()
+                    .map(|section| &section.engine_socket)
+            });
+        let engine = socket.map(|socket| ask_engine(socket).map(Box::new));
+        Self { connector, engine }
+    }
+
+    /// What the running services say of their cryptography; `None` where none answers.
+    #[must_use]
+    pub fn fips(&self) -> Option<FipsStatus> {
+        if let Some(Ok(status)) = &self.connector {
+            return Some(FipsStatus::of_connector(
+                status.fips.as_ref(),
+                status.engine.as_ref(),
+            ));
+        }
+        match &self.engine {
+            Some(Ok(status)) => Some(FipsStatus::of_engine(status)),
+            _ => None,
+        }
+    }
+
+    /// Whether an engine answers, which then uses its token.
+    #[must_use]
+    pub fn has_engine(&self) -> bool {
+        matches!(self.engine, Some(Ok(_)))
+    }
+}
+
+impl Running {
+    /// Whether an engine answers and says that it cannot open its token.
+    #[must_use]
+    pub fn engine_lacks_token(&self) -> bool {
+        matches!(&self.engine, Some(Ok(status)) if status.token_problem.as_deref().is_some_and(|problem| problem != TOKEN_OPENING))
+    }
+}
+
+fn ask_engine(socket: &Path) -> Result<EngineStatus, RecryptError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| RecryptError::Unavailable(error.to_string()))?;
+    runtime.block_on(async { EngineClient::connect(socket).await?.status().await })
+}
+
+/// Judges what was answered.
+#[must_use]
+pub fn examine(running: &Running) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    match &running.connector {
+        None => {}
+        Some(Ok(status)) => findings.push(connector(status)),
+        Some(Err(error @ ControlError::NotRunning { .. })) => {
+            findings.push(not_running(
+                SERVICE_CONNECTOR.note("", error.to_string()),
+                "run",
+            ));
+        }
+        Some(Err(error)) => {
+            findings.push(
+                SERVICE_CONNECTOR
+                    .error("", error.to_string())
+                    .code(error.code()),
+            );
+        }
+    }
+    match &running.engine {
+        None => {}
+        Some(Ok(status)) => findings.extend(engine(status)),
+        Some(Err(RecryptError::Unavailable(problem))) => findings.push(not_running(
+            SERVICE_ENGINE.note("", format!("no engine answers: {problem}")),
+            "engine",
+        )),
+        Some(Err(error)) => findings.push(SERVICE_ENGINE.error("", error.to_string())),
+    }
+    findings
+}
+
+/// Before operation nothing runs yet: nothing fails of that.
+fn not_running(found: Finding, command: &str) -> Finding {
+    found.code("not_running").remedy(format!(
+        "if it should run: start it (`pfx-connector {command} --config F`), and ask as its own user or root"
+    ))
+}
+
+fn connector(status: &Status) -> Finding {
+    let who = format!(
+        "{}, version {}, process {}",
+        status.instance, status.version, status.pid
+    );
+    let facts = json!({"version": status.version, "pid": status.pid, "state": status.state});
+    if !status.health.healthy {
+        let reasons: Vec<String> = status
+            .health
+            .reasons
+            .iter()
+            .map(|reason| format!("{}: {}", reason.code, reason.message))
+            .collect();
+        let code = status.health.reasons.first();
+        return SERVICE_CONNECTOR
+            .error("", format!("{who}: not healthy: {}", reasons.join("; ")))
+            .code(code.map_or("unhealthy", |reason| reason.code.as_str()))
+            .facts(facts);
+    }
+    if status.version != crate::VERSION {
+        return SERVICE_CONNECTOR
+            .warning(
+                "",
+                format!("{who}: this program is version {}", crate::VERSION),
+            )
+            .remedy("restart it, so that what runs is what is installed")
+            .facts(facts);
+    }
+    SERVICE_CONNECTOR
+        .ok("", format!("{who}: healthy"))
+        .facts(facts)
+}
+
+fn engine(status: &EngineStatus) -> Vec<Finding> {
+    let who = format!("version {}, {}", status.version, status.module_version);
+    let facts = json!({
+        "version": status.version,
+        "answered": status.answered,
+        "inFlight": status.in_flight,
+    });
+    let usable = status.keys.iter().filter(|key| key.problems.is_empty());
+    let own = if let Some(fault) = &status.module_fault {
+        SERVICE_ENGINE
+            .error(
+                "",
+                format!("{who}: its cryptographic module failed: {}", fault.message),
+            )
+            .code("module")
+            .remedy("restart the engine; if it fails again, install the program again")
+    } else if let Some(problem) = &status.token_problem {
+        if problem == TOKEN_OPENING {
+            SERVICE_ENGINE.note("", format!("{who}: {problem}"))
+        } else {
+            SERVICE_ENGINE
+                .error("", format!("{who}: it has no token: {problem}"))
+                .code("token")
+        }
+    } else if usable.clone().next().is_none() {
+        SERVICE_ENGINE
+            .error("", format!("{who}: it has no custody key that it may use"))
+            .code("key")
+    } else if status.version != crate::VERSION {
+        SERVICE_ENGINE
+            .warning(
+                "",
+                format!("{who}: this program is version {}", crate::VERSION),
+            )
+            .remedy("restart it, so that what runs is what is installed")
+    } else {
+        SERVICE_ENGINE.ok(
+            "",
+            format!("{who}: has its token and {} usable keys", usable.count()),
+        )
+    };
+    let mut findings = vec![own.facts(facts)];
+    for part in &status.parts {
+        if part.restarts > 0 {
+            findings.push(
+                SERVICE_RESTARTS
+                    .warning(
+                        &part.name,
+                        format!(
+                            "was replaced {} times since the engine started",
+                            part.restarts
+                        ),
+                    )
+                    .facts(json!({"restarts": part.restarts})),
+            );
+        }
+        for note in &part.notes {
+            findings.push(
+                SERVICE_PROTECTION
+                    .note(&part.name, note)
+                    .remedy(SERVICE_PROTECTION.remedy),
+            );
+        }
+    }
+    if status.parts.iter().all(|part| part.restarts == 0) {
+        findings.push(SERVICE_RESTARTS.ok("", "no part of the engine was replaced"));
+    }
+    findings
+}
