@@ -70,7 +70,7 @@ pub use fips::secret::SecretBytes;
 pub use key::{InvalidFingerprint, KeyAttributes, KeyFingerprint, KeyInfo, KeyProblem};
 pub use life::{
     AuditValue, AuditedAttribute, Destroyed, KeyAudit, KeyLifeProblem, KeyOrigin, Sealed,
-    TransportKey, WrappedKey,
+    TokenCertificate, TransportKey, WrappedKey,
 };
 pub use load::{Load, Times};
 pub use padding::{Padding, UnknownPadding};

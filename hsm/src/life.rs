@@ -88,6 +88,17 @@ pub struct KeyAudit {
     pub attributes: Vec<AuditedAttribute>,
 }
 
+/// A certificate object of a token: some tokens keep their vendor's attestation of keys in such objects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenCertificate {
+    /// CKA_LABEL, with what is not UTF-8 replaced.
+    pub label: String,
+    /// CKA_ID.
+    pub id: Vec<u8>,
+    /// CKA_VALUE as it is: nothing of it is checked.
+    pub der: Vec<u8>,
+}
+
 /// A key pair that a token made to receive one key: it unwraps and does nothing else.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TransportKey {

@@ -1,5 +1,6 @@
 //! `key`: custody keys, which are made on a token and never leave it.
 
+mod attest;
 mod blob;
 mod ceremony;
 mod ceremony_file;
@@ -66,6 +67,8 @@ enum KeyCommand {
     Verify(verify::VerifyArgs),
     /// Copy a key to another token, wrapped by the one and unwrapped by the other
     Replicate(replicate::ReplicateArgs),
+    /// Collect what the token has of its vendor's attestation for a key; nothing of it is verified here
+    Attest(attest::AttestArgs),
     /// Destroy a key, in two steps, by its fingerprint only
     Destroy(destroy::DestroyArgs),
     /// Make an empty token ready: a label, a security officer's PIN and a user PIN (for software tokens; a token that is in use is never touched)
@@ -241,6 +244,7 @@ fn report(args: &KeyArgs, context: &Context) -> Result<Report, Failure> {
         KeyCommand::Ceremony(args) => ceremony::run(args),
         KeyCommand::Verify(args) => verify::run(args, context),
         KeyCommand::Replicate(args) => replicate::run(args, context),
+        KeyCommand::Attest(args) => attest::run(args, context),
         KeyCommand::Destroy(args) => destroy::run(args, context),
         KeyCommand::ExportPublic {
             token,

@@ -126,8 +126,10 @@ pub fn human(status: &Status) -> String {
             ));
             for key in &engine.keys {
                 let fingerprint: String = key.fingerprint.chars().take(16).collect();
-                let state = if key.problems.is_empty() {
+                let state = if key.problems.is_empty() && key.origin.is_empty() {
                     "in use".to_owned()
+                } else if key.problems.is_empty() {
+                    format!("in use ({})", key.origin)
                 } else {
                     format!("REFUSED: {}", key.problems.join("; "))
                 };

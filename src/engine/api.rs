@@ -197,6 +197,9 @@ pub struct KeyStatus {
     pub modulus_bits: u32,
     /// Why it is refused; empty when it is used.
     pub problems: Vec<String>,
+    /// Where it came from, in words: generated here, or a copy that was unwrapped here; empty from a release that did not tell.
+    #[serde(default)]
+    pub origin: String,
     /// The attributes that the token reports of it, by PKCS#11 name.
     #[serde(default)]
     pub attributes: serde_json::Value,

@@ -122,6 +122,7 @@ fn key_status((key, tokens): (KeyInfo, Vec<String>)) -> KeyStatus {
         label: key.label,
         modulus_bits: key.modulus_bits,
         problems: key.problems.iter().map(ToString::to_string).collect(),
+        origin: key.attributes.origin().words().to_owned(),
         attributes: serde_json::to_value(&key.attributes).unwrap_or_default(),
         tokens,
         warnings: is_single

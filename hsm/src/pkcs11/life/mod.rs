@@ -25,7 +25,8 @@ use crate::error::Refusal;
 use crate::life::KeyLifeProblem;
 use crate::public_key::PublicKey;
 use crate::{
-    Destroyed, Error, KeyAudit, KeyFingerprint, KeyInfo, Sealed, TransportKey, WrappedKey,
+    Destroyed, Error, KeyAudit, KeyFingerprint, KeyInfo, Sealed, TokenCertificate, TransportKey,
+    WrappedKey,
 };
 
 impl Pkcs11Custody {
@@ -59,6 +60,14 @@ impl Pkcs11Custody {
     /// [`Error::Token`] if the token does not answer.
     pub fn audit(&self) -> Result<Vec<KeyAudit>, Error> {
         self.submit(Operation::ListKeys, |worker| worker.inside(audit::audit))
+    }
+
+    /// The certificate objects of the token, of at most 16 KiB each.
+    ///
+    /// # Errors
+    /// [`Error::Token`] if the token does not answer.
+    pub fn certificates(&self) -> Result<Vec<TokenCertificate>, Error> {
+        self.submit(Operation::ListKeys, audit::certificates)
     }
 
     /// Makes a transport key on this token, to receive one key: RSA, for unwrapping only, and tries it.

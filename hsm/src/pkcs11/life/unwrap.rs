@@ -1,6 +1,7 @@
 //! A key enters a token: unwrapped with its protection from the first moment, compared, tried, and destroyed again if it is not what
 //! was expected.
 
+use cryptoki::error::RvError;
 use cryptoki::object::{Attribute, KeyType, ObjectClass, ObjectHandle};
 use cryptoki::session::Session;
 
@@ -8,7 +9,7 @@ use super::{
     aes_mechanism, find_one, public_halves, refused, remove, step_refused, transport, unwrap_key,
     unwrapping_secret,
 };
-use crate::error::Error;
+use crate::error::{Error, Refusal};
 use crate::life::{KeyLifeProblem, WrappedKey};
 use crate::padding::Padding;
 use crate::pkcs11::key_pair::{self, ID_BYTES};
@@ -55,13 +56,12 @@ pub(super) fn unwrap(
         &unwrapping_secret(),
     )?
     .map_err(|refusal| step_refused("unwrap the AES key", refusal))?;
-    let private = unwrap_key(
+    let private = enter(
         module,
         &session,
-        mechanism,
-        secret,
+        (mechanism, secret),
         &wrapped.wrapped_key,
-        &template(label, &fingerprint),
+        template(label, &fingerprint),
     );
     remove(&session, secret, "the AES key of a transport");
     let private = private?.map_err(|refusal| step_refused("unwrap the private key", refusal))?;
@@ -87,6 +87,32 @@ pub(super) fn unwrap(
     let public = public_halves(module, &session, &transport.public)?;
     transport::destroy(&session, transport.handle, public);
     tried
+}
+
+/// Unwraps the private key. Signing with recovery, which is the raw private-key operation, is switched off where the token knows it.
+fn enter(
+    module: &Module,
+    session: &Session,
+    (mechanism, secret): (WrapMechanism, ObjectHandle),
+    wrapped: &[u8],
+    template: Vec<Attribute>,
+) -> Result<Result<ObjectHandle, Refusal>, Error> {
+    let mut strict = template.clone();
+    strict.push(Attribute::SignRecover(false));
+    let first = unwrap_key(module, session, mechanism, secret, wrapped, &strict)?;
+    match first {
+        Err(refusal)
+            if matches!(
+                refusal.rv(),
+                RvError::AttributeTypeInvalid
+                    | RvError::AttributeValueInvalid
+                    | RvError::TemplateInconsistent
+            ) =>
+        {
+            unwrap_key(module, session, mechanism, secret, wrapped, &template)
+        }
+        other => Ok(other),
+    }
 }
 
 struct Halves {
@@ -160,8 +186,8 @@ fn identifier(fingerprint: &KeyFingerprint) -> Attribute {
     )
 }
 
-fn template(label: &str, fingerprint: &KeyFingerprint) -> [Attribute; 12] {
-    [
+fn template(label: &str, fingerprint: &KeyFingerprint) -> Vec<Attribute> {
+    vec![
         Attribute::Class(ObjectClass::PRIVATE_KEY),
         Attribute::KeyType(KeyType::RSA),
         Attribute::Label(label.as_bytes().to_vec()),
