@@ -247,7 +247,7 @@ impl Pkcs11Custody {
         let request = key.clone();
         self.submit(Operation::Generate, move |worker| {
             // Not tried again: a generation of which nobody knows how far it went must not be repeated.
-            let info = worker.inside(|worker| generate::generate(worker, &request))?;
+            let info = generate::generate(worker, &request)?;
             let fingerprint = info.fingerprint;
             worker.with_recovery(None, |worker| worker.load(&fingerprint).map(drop))?;
             Ok(info)

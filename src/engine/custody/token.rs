@@ -38,6 +38,8 @@ impl Keeper {
             config: TokenConfig {
                 init_parameters: section.init_parameters.clone(),
                 token_label: Some(section.label.clone()),
+                // Beside the socket, where only this user writes: a process that is replaced must not try a wrong PIN again.
+                pin_memory: Some(config.socket.with_extension("pin-refused")),
                 threads: section.threads,
                 allow_extractable_keys: extractable_keys,
                 ..TokenConfig::new(section.module.clone(), pin)
