@@ -6,6 +6,7 @@ use hsm::group::Group;
 use hsm::pin::{PinSource, PinStamp};
 use hsm::pkcs11::{Pkcs11Custody, TokenConfig};
 use hsm::{Custody, PinProblem};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -22,7 +23,7 @@ pub(super) struct Keeper {
 }
 
 impl Keeper {
-    /// `None` when the section names no source of the PIN, or two.
+    /// `pin_memory` is a file of this token's own. `None` when the section names no source of the PIN, or two.
     pub(super) fn new(
         name: &str,
         section: &TokenSection,
@@ -39,8 +40,7 @@ impl Keeper {
             config: TokenConfig {
                 init_parameters: section.init_parameters.clone(),
                 token_label: Some(section.label.clone()),
-                // Beside the socket, where only this user writes: a process that is replaced must not try a wrong PIN again.
-                pin_memory: Some(engine.socket.with_extension("pin-refused")),
+                pin_memory: Some(pin_memory(engine, name)),
                 threads: section.threads,
                 allow_extractable_keys: extractable_keys,
                 ..TokenConfig::new(section.module.clone(), pin)
@@ -120,6 +120,16 @@ impl Keeper {
             std::thread::sleep(FIRST_PAUSE);
         }
     }
+}
+
+/// Beside the socket, where only this user writes: a process that is replaced must not try a wrong PIN again.
+fn pin_memory(config: &EngineConfig, name: &str) -> PathBuf {
+    let extension = if config.tokens.is_empty() {
+        "pin-refused".to_owned()
+    } else {
+        format!("{name}.pin-refused")
+    };
+    config.socket.with_extension(extension)
 }
 
 /// The error and what to do about it, in one line.
