@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help bootstrap demo kryoptic test check format-check lint doc deny bench advisories reproducible clean
+.PHONY: help bootstrap demo kryoptic test soak sanitize check format-check lint doc deny bench advisories reproducible clean
 
 CARGO := scripts/with-rust.sh cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
@@ -34,6 +34,16 @@ kryoptic: $(BOOTSTRAPPED)-test ## build the Kryoptic token for the tests and the
 
 test: $(BOOTSTRAPPED)-test kryoptic ## all tests (ARGS='--test NAME' for some)
 	@$(CARGO) test --workspace --locked --no-fail-fast $(ARGS)
+
+# The tests that run on for as long as one lets them, with more of everything: an hour on two cores. CHAOS_FIRST=100000 plays other
+# scripts than the last time.
+soak: $(BOOTSTRAPPED)-test kryoptic ## 20,000 fault scripts in process and 500 with real processes (CHAOS_FIRST=N: other ones)
+	@$(CARGO) build -p hsm --locked --examples
+	@CHAOS_SCRIPTS=20000 $(CARGO) test -p hsm --locked --test chaos -- --nocapture
+	@CHAOS_PROCESS_SCRIPTS=500 $(CARGO) test -p pfx-connector --locked --test chaos_processes -- --nocapture
+
+sanitize: $(BOOTSTRAPPED)-test ## the tests of crate hsm under AddressSanitizer and LeakSanitizer (ARGS='--test NAME')
+	@scripts/sanitize.sh $(ARGS)
 
 check: $(BOOTSTRAPPED)-check format-check lint doc deny ## what the CI runs: formatting, lints, docs, supply chain, tests
 	@$(MAKE) --no-print-directory test

@@ -21,7 +21,7 @@ use cryptoki::session::{Session, SessionState, UserType};
 use cryptoki::slot::Slot;
 use cryptoki::types::AuthPin;
 use module::ChaosModule;
-use script::{ROTATED_PIN, parse};
+use script::{ROTATED, parse};
 use support::{TestToken, USER_PIN, chaos_softhsm};
 
 /// One script at a time: the module has one.
@@ -38,12 +38,13 @@ struct Bench {
 fn bench(script: &str) -> Bench {
     static TOKEN: OnceLock<TestToken> = OnceLock::new();
     let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let module = chaos_softhsm();
+    let chaos = ChaosModule::load(&module.path);
     let token = TOKEN.get_or_init(|| {
-        let token = TestToken::new(chaos_softhsm());
+        let token = TestToken::new(module);
         drop(token.open_with_key());
         token
     });
-    let chaos = ChaosModule::load(&token.module.path);
     let context = Pkcs11::new(&token.module.path).unwrap();
     chaos.begin(&parse("").unwrap());
     initialise(&context);
@@ -211,6 +212,7 @@ fn a_token_may_need_a_new_initialisation_before_its_keys_are_found() {
     let bench = bench(
         "on call 1 of C_GetInfo: token gone for 1000 ms saying CKR_DEVICE_REMOVED until reinitialised\n",
     );
+    assert_eq!(keys(&bench.logged_in()).unwrap(), 1);
     bench.context.get_library_info().unwrap();
     bench.chaos.advance(1000);
     assert_eq!(keys(&bench.logged_in()).unwrap(), 0);
@@ -322,10 +324,13 @@ fn a_locked_token_is_unlocked_after_its_time() {
 
 #[test]
 fn a_rotated_pin_is_the_only_right_one() {
-    let bench = bench("on call 1 of C_GetInfo: rotate the PIN\n");
-    bench.context.get_library_info().unwrap();
-    assert_eq!(rv(bench.try_pin(USER_PIN)), RvError::PinIncorrect);
-    bench.try_pin(ROTATED_PIN).unwrap();
+    for (script, pin) in [("", USER_PIN), ("pin another\n", "another")] {
+        let bench = bench(&format!("{script}on call 1 of C_GetInfo: rotate the PIN\n"));
+        bench.try_pin(pin).unwrap();
+        bench.context.get_library_info().unwrap();
+        assert_eq!(rv(bench.try_pin(pin)), RvError::PinIncorrect);
+        bench.try_pin(&format!("{pin}{ROTATED}")).unwrap();
+    }
 }
 
 #[test]
@@ -337,7 +342,7 @@ fn a_call_that_hangs_ends_when_it_is_told_and_a_finalisation_beside_it_is_a_viol
         bench.context.clone().finalize().unwrap();
         let violations = bench.chaos.report().violations;
         assert_eq!(violations, ["C_Finalize while 1 other calls run"]);
-        bench.chaos.end_hangs();
+        bench.chaos.replace_process();
         assert_eq!(rv(hanging.join().unwrap()), RvError::FunctionCanceled);
     });
     // As after the end of the process: nothing works before the next initialisation.

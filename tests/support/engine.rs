@@ -60,6 +60,8 @@ pub struct Options {
     pub fips: Option<String>,
     /// Another program file than the one that was built.
     pub program: Option<PathBuf>,
+    /// The lines of `[engine.token]` and of its environment; the usual ones where there are none.
+    pub token: Option<String>,
     /// Lines added to the token's environment.
     pub environment: String,
     /// Lines of `[engine]`.
@@ -117,7 +119,10 @@ impl Engine {
             options.exceptions,
             options.engine,
             options.restart,
-            token.token_section(),
+            options
+                .token
+                .clone()
+                .unwrap_or_else(|| token.token_section()),
             options.environment,
         );
         std::fs::write(dir.path().join("config.toml"), text).unwrap();

@@ -67,11 +67,10 @@ pub(crate) extern "C" fn chaos_wait_for_hang(real_ms: u64) -> u8 {
     u8::from(state.hanging > 0)
 }
 
-/// Ends the calls that hang: they give CKR_FUNCTION_CANCELED, and nothing works before the next C_Initialize. It stands for the end
-/// of the process.
+/// Stands for the end of the process: calls that hang give CKR_FUNCTION_CANCELED, and nothing works before the next C_Initialize.
 // SAFETY: a name of our own, defined once in this library.
 #[unsafe(no_mangle)]
-pub(crate) extern "C" fn chaos_end_hangs() {
-    state().end_hangs();
+pub(crate) extern "C" fn chaos_replace_process() {
+    state().replace_process();
     CHANGED.notify_all();
 }

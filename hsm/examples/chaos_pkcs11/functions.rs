@@ -276,6 +276,13 @@ macro_rules! pass {
 
 unsafe extern "C" fn initialize(arguments: *mut c_void) -> CK_RV {
     let (pass, call) = pass!(C_Initialize, Subject::Library);
+    if state().is_other_process()
+        && let Some(finalize) = loaded().and_then(|loaded| loaded.table.C_Finalize)
+    {
+        // What the process that was replaced has left behind went away with it.
+        // SAFETY: PKCS#11, C_Finalize: the argument is null, and no other call runs.
+        unsafe { finalize(std::ptr::null_mut()) };
+    }
     // SAFETY: the arguments are those of our caller, under the same contract.
     let rv = unsafe { call(arguments) };
     pass.finish_with(rv, |state| {
@@ -423,7 +430,9 @@ unsafe extern "C" fn login(
         }
         let at_final_try = state.is_at_final_try();
         let lockouts = state.pin.lockouts();
-        let right = state.pin.try_pin(tried, original, at_final_try);
+        let script_pin = state.script_pin();
+        let expected = script_pin.as_deref().unwrap_or(original);
+        let right = state.pin.try_pin(tried, expected, at_final_try);
         let locked = state.pin.lockouts() > lockouts;
         if let Some(journal) = state.journal() {
             journal.write(if right { "login right" } else { "login wrong" });

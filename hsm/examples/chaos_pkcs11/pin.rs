@@ -3,7 +3,7 @@
 use cryptoki_sys::{CK_FLAGS, CKF_USER_PIN_COUNT_LOW, CKF_USER_PIN_FINAL_TRY, CKF_USER_PIN_LOCKED};
 
 use crate::journal::Journal;
-use crate::script::ROTATED_PIN;
+use crate::script::ROTATED;
 
 pub(crate) struct PinCounter {
     tries: u32,
@@ -51,7 +51,7 @@ impl PinCounter {
     /// but one.
     pub(crate) fn try_pin(&mut self, pin: &[u8], original: &[u8], at_final_try: bool) -> bool {
         let right = if self.rotated {
-            pin == ROTATED_PIN.as_bytes()
+            pin.strip_suffix(ROTATED.as_bytes()) == Some(original)
         } else {
             pin == original
         };

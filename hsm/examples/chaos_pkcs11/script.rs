@@ -3,6 +3,7 @@
 //! ```text
 //! seed 42
 //! tries 10
+//! pin pin-of-42
 //! on call 3 of C_Decrypt: return CKR_DEVICE_ERROR for 2 calls
 //! on call 9 of C_Encrypt: afterwards return CKR_GENERAL_ERROR for 1 calls
 //! on call 2 of C_OpenSession: delay 200 ms
@@ -23,6 +24,8 @@ pub(crate) struct Script {
     pub(crate) seed: u64,
     /// How many wrong PINs lock the simulated token.
     pub(crate) tries: u32,
+    /// The simulated token's PIN at the start, if it is another than `CHAOS_PIN`.
+    pub(crate) pin: Option<String>,
     pub(crate) events: Vec<Event>,
 }
 
@@ -71,7 +74,7 @@ pub(crate) enum Fault {
     /// The token is in a slot with another number: at once, or after the next C_Initialize, before which its keys are not
     /// found.
     RenumberSlots { at_initialisation: bool },
-    /// The token has another PIN from now on, [`ROTATED_PIN`].
+    /// The token has another PIN from now on: with [`ROTATED`] behind it.
     RotatePin,
     /// There is no token. Its sessions are gone. `until_reinitialised`: when it is back, its keys are not found before the
     /// next C_Initialize (SoftHSM).
@@ -90,13 +93,16 @@ pub(crate) enum Fault {
     Locked { ms: u64 },
 }
 
-/// The PIN after [`Fault::RotatePin`].
-pub(crate) const ROTATED_PIN: &str = "rotated-pin";
+/// What is appended to the PIN by [`Fault::RotatePin`].
+pub(crate) const ROTATED: &str = "-rotated";
 
 impl fmt::Display for Script {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "seed {}", self.seed)?;
         writeln!(f, "tries {}", self.tries)?;
+        if let Some(pin) = &self.pin {
+            writeln!(f, "pin {pin}")?;
+        }
         for Event { when, fault } in &self.events {
             match when {
                 When::AtMs(ms) => writeln!(f, "at {ms} ms: {fault}")?,
@@ -175,6 +181,10 @@ fn parse_line(script: &mut Script, line: &str) -> Option<()> {
     }
     if let Some(tries) = line.strip_prefix("tries ") {
         script.tries = tries.parse().ok()?;
+        return Some(());
+    }
+    if let Some(pin) = line.strip_prefix("pin ") {
+        script.pin = Some(pin.to_owned());
         return Some(());
     }
     let (when, fault) = line.split_once(": ")?;
@@ -283,7 +293,7 @@ mod tests {
 
     #[test]
     fn a_script_is_read_as_it_is_written() {
-        let text = "seed 42\ntries 3\n\
+        let text = "seed 42\ntries 3\npin pin-of-42\n\
             on call 3 of C_Decrypt: return CKR_DEVICE_ERROR for 2 calls\n\
             on call 3 of C_Sign: afterwards return CKR(0x80000001) for 1 calls\n\
             on call 1 of C_OpenSession: delay 200 ms\n\

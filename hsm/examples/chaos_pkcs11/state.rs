@@ -104,6 +104,8 @@ pub(crate) struct State {
     running: u32,
     initialised_at_ms: u64,
     initialisations: u64,
+    /// Objects were found since the last C_Initialize: a library that needs a new one has read the token before.
+    has_shown_objects: bool,
     pub(crate) slot_mask: CK_SLOT_ID,
     next_slot_mask: Option<CK_SLOT_ID>,
     /// Handles that are known since they were made invalid; `None`: all are.
@@ -114,6 +116,8 @@ pub(crate) struct State {
     pub(crate) ended_hangs: u64,
     /// A hang was ended: as for a process that was replaced, nothing works before the next C_Initialize.
     dead: bool,
+    /// The next C_Initialize stands for that of another process.
+    other_process: bool,
     violations: Vec<String>,
     trace: VecDeque<Traced>,
     journal: Option<Journal>,
@@ -125,6 +129,7 @@ impl State {
             script: Script {
                 seed: 0,
                 tries: 10,
+                pin: None,
                 events: Vec::new(),
             },
             fired: Vec::new(),
@@ -137,6 +142,7 @@ impl State {
             running: 0,
             initialised_at_ms: 0,
             initialisations: 0,
+            has_shown_objects: false,
             slot_mask: 0,
             next_slot_mask: None,
             known: None,
@@ -144,6 +150,7 @@ impl State {
             hanging: 0,
             ended_hangs: 0,
             dead: false,
+            other_process: false,
             violations: Vec::new(),
             trace: VecDeque::new(),
             journal: None,
@@ -160,6 +167,8 @@ impl State {
             running: self.running,
             ended_hangs: self.ended_hangs,
             initialisations: self.initialisations,
+            has_shown_objects: self.has_shown_objects,
+            other_process: true,
             ..Self::new()
         };
     }
@@ -217,9 +226,20 @@ impl State {
         }
     }
 
-    pub(crate) fn end_hangs(&mut self) {
+    /// The PIN that the script gives the token.
+    pub(crate) fn script_pin(&self) -> Option<Vec<u8>> {
+        Some(self.script.pin.as_ref()?.clone().into_bytes())
+    }
+
+    /// Whether the next C_Initialize stands for that of another process.
+    pub(crate) const fn is_other_process(&self) -> bool {
+        self.other_process
+    }
+
+    pub(crate) fn replace_process(&mut self) {
         self.ended_hangs += 1;
         self.dead = true;
+        self.other_process = true;
     }
 
     /// Counts a call of `function`, lets everything happen that is due, and says what becomes of the call.
@@ -404,7 +424,7 @@ impl State {
     }
 
     pub(crate) fn hides_objects(&self) -> bool {
-        self.presence() == Presence::Stale
+        self.has_shown_objects && self.presence() == Presence::Stale
     }
 
     pub(crate) fn has_other_serial(&self) -> bool {
@@ -444,6 +464,7 @@ impl State {
 
     /// A handle that the real module has just given out.
     pub(crate) fn learn_object(&mut self, object: CK_OBJECT_HANDLE) {
+        self.has_shown_objects = true;
         if let Some(known) = &mut self.known {
             known.insert(object);
         }
@@ -490,9 +511,12 @@ impl State {
     }
 
     pub(crate) fn initialised(&mut self) {
+        self.sessions.clear();
         self.initialisations += 1;
         self.initialised_at_ms = self.now_ms();
+        self.has_shown_objects = false;
         self.dead = false;
+        self.other_process = false;
         if let Some(mask) = self.next_slot_mask.take() {
             self.slot_mask = mask;
         }

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use fips::digest::{Hash, Hasher};
@@ -34,6 +35,8 @@ pub(super) struct Credentials {
     /// Kept only if the source cannot be asked twice.
     kept: Option<Pin>,
     memory: Option<Memory>,
+    /// Logins that were needed.
+    logins: AtomicU64,
 }
 
 /// A PIN for one attempt, or that it is entered at the token.
@@ -59,12 +62,22 @@ impl Credentials {
             source,
             kept,
             memory: memory.map(Memory),
+            logins: AtomicU64::new(0),
         })
     }
 
     /// True if the PIN stays in memory between logins.
     pub(super) const fn keeps_pin(&self) -> bool {
         self.kept.is_some()
+    }
+
+    /// How often somebody had to log in: when it has changed, the login was gone in between.
+    pub(super) fn logins(&self) -> u64 {
+        self.logins.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn count_login(&self) {
+        self.logins.fetch_add(1, Ordering::SeqCst);
     }
 
     /// Has `attempt` try the PIN, unless that was refused before. The result of `attempt` says whether the token took it: an inner
@@ -128,6 +141,12 @@ impl Credentials {
         }
         let outcome = attempt();
         match &outcome {
+            // A token that is locked or has no PIN has not judged this one; its flags keep the next attempt back.
+            Ok(Err(PinProblem::Locked | PinProblem::NotInitialized)) => {
+                if let Some((memory, _)) = memory {
+                    memory.set(token, None);
+                }
+            }
             Ok(Err(_)) => {
                 self::last(|map| map.insert(token.clone(), Last::Refused(hash)));
                 if let Some((memory, stamp)) = memory {

@@ -83,7 +83,16 @@ impl Worker {
         };
         const BAD_KEY: Error = Error::InvalidPublicKey("the token cannot encrypt to it");
         if self.canary_encrypts(&known, padding) {
-            return Err(BAD_KEY);
+            // As for a decryption: one more try, for trouble that lasts for one call.
+            return self
+                .encrypt_with(public, mechanism, message)?
+                .map_err(|again| {
+                    if again.refusal().rv() == refusal.rv() {
+                        BAD_KEY
+                    } else {
+                        Error::Token(again.refusal())
+                    }
+                });
         }
         // As for a decryption: the session may be what is broken. If a new one works, the request gets a second chance there.
         self.drop_session();

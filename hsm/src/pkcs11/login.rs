@@ -7,7 +7,8 @@
 
 use std::sync::{Condvar, Mutex, PoisonError};
 
-use cryptoki::error::Error as CryptokiError;
+use cryptoki::context::Function;
+use cryptoki::error::{Error as CryptokiError, RvError};
 use cryptoki::session::{Session, SessionState, UserType};
 use cryptoki::slot::Slot;
 use secrecy::SecretBox;
@@ -52,6 +53,26 @@ fn is_user(session: &Session, module: &Module) -> Result<bool, Error> {
         info.session_state(),
         SessionState::RoUser | SessionState::RwUser
     ))
+}
+
+/// Checks, after objects were looked for, that the user was logged in all the time since [`Credentials::logins`] was `before`: a
+/// token shows private keys to nobody else, and says CKR_OK all the same. Where it wants no login there is nothing to check.
+///
+/// # Errors
+/// [`Error::Token`] if the login is gone, or the token does not answer.
+pub(super) fn still_there(
+    module: &Module,
+    session: &Session,
+    credentials: &Credentials,
+    before: u64,
+    login_required: bool,
+) -> Result<(), Error> {
+    // In this order: the other one misses a login that was lost and renewed in between.
+    if !login_required || (is_user(session, module)? && credentials.logins() == before) {
+        return Ok(());
+    }
+    let refusal = Refusal::new(Function::FindObjects, RvError::UserNotLoggedIn);
+    Err(Error::Token(refusal))
 }
 
 /// A login that may be needed.
@@ -120,6 +141,10 @@ fn try_pin(login: &Login<'_>, user: UserType) -> Result<bool, Error> {
         login.token.serial.clone(),
         login.token.label.clone(),
     );
+    if matches!(user, UserType::User) {
+        // Before the attempt, so that nobody can see the login without its having been counted.
+        login.credentials.count_login();
+    }
     login
         .credentials
         .try_once(&token, flags, |entry| attempt(login, user, entry))

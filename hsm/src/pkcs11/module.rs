@@ -10,9 +10,9 @@
 //! A process must not fork after this: children of an initialised library share or break its state. Start other programs
 //! before, or by spawning them (exec).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
 
@@ -26,6 +26,13 @@ use crate::error::Refusal;
 use crate::{Error, files};
 
 static MODULES: Mutex<BTreeMap<PathBuf, Entry>> = Mutex::new(BTreeMap::new());
+
+/// Modules whose last C_Finalize failed: they are initialised still, and to end that is ours.
+static UNFINISHED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+
+fn unfinished() -> MutexGuard<'static, BTreeSet<PathBuf>> {
+    UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 struct Entry {
     loaded: Arc<Loaded>,
@@ -179,6 +186,12 @@ impl Loaded {
             initialised_here: true,
             gate: Gate::new(),
         };
+        if unfinished().remove(path)
+            && let Err(error) = loaded.context.clone().finalize()
+        {
+            // Whether it is initialised shows in a moment.
+            tracing::warn!(module = %path.display(), %error, "C_Finalize failed again");
+        }
         loaded.initialised_here = loaded.initialise()?;
         Ok(loaded)
     }
@@ -254,6 +267,7 @@ impl Drop for Module {
             && let Err(error) = self.loaded.context.clone().finalize()
         {
             tracing::warn!(module = %self.path.display(), %error, "C_Finalize failed");
+            unfinished().insert(self.path.clone());
         }
     }
 }

@@ -206,70 +206,169 @@ pub(super) fn run(
         public: &key.public,
         always_authenticate: key.info.attributes.always_authenticate == Some(true),
     };
-    let mut trouble = None;
     let mut has_canary = false;
+    let mut troubled = Vec::new();
     for padding in Padding::ALL {
-        let canary = match canary::make(worker, &key.public, padding, &message, module_may_encrypt)?
-        {
-            Canary::Made(canary) => canary,
-            Canary::Unsupported => continue,
-            Canary::Trouble(refusal) => {
-                trouble = Some(refusal);
-                continue;
-            }
-        };
-        has_canary = true;
-        for way in &candidates {
-            match decrypt(worker, &reference, padding, *way, &canary)? {
-                Outcome::Plain(plain) if probe.is_message(&plain) => {
-                    probe.tried.push(Tried {
-                        padding,
-                        way: *way,
-                        canary,
-                        encrypts: false,
-                        evidence: Evidence::default(),
-                    });
-                    break;
-                }
-                Outcome::Plain(_) | Outcome::BadPadding => {}
-                Outcome::NotStarted(refusal) if refusal.means_unsupported() => {}
-                Outcome::NotStarted(refusal) => return Err(Error::Token(refusal)),
-                Outcome::Failed(refusal) => {
-                    trouble = Some(refusal);
-                    // Some modules leave the session in an operation that nothing ends.
-                    worker.drop_session();
-                }
-            }
+        match attempt(
+            worker,
+            &reference,
+            padding,
+            &candidates,
+            &message,
+            module_may_encrypt,
+        )? {
+            Attempt::Worked(tried) => probe.tried.push(tried),
+            Attempt::Refused => {}
+            Attempt::NoCanary => continue,
+            Attempt::Trouble(refusal) => troubled.push((padding, refusal)),
         }
+        has_canary = true;
     }
-    match trouble {
-        Some(refusal) if probe.tried.is_empty() => return Err(Error::Token(refusal)),
-        None if !has_canary => tracing::warn!(
+    if !has_canary {
+        tracing::warn!(
             key = %key.info.fingerprint,
             "neither the module nor the token encrypts to this key, so that it cannot be tried: no padding is used with it"
-        ),
-        _ => {}
+        );
+    }
+    // A padding that is left out now is left out for good. So it is tried again, and only if another one works before and
+    // afterwards it is this padding that the token does not do; else the token is in trouble.
+    for (padding, mut refusal) in troubled {
+        for _ in 0..2 {
+            require_one_that_works(worker, &reference, &probe, refusal)?;
+            match attempt(
+                worker,
+                &reference,
+                padding,
+                &candidates,
+                &message,
+                module_may_encrypt,
+            )? {
+                Attempt::Worked(tried) => {
+                    probe.tried.push(tried);
+                    break;
+                }
+                Attempt::Refused | Attempt::NoCanary => break,
+                Attempt::Trouble(again) => refusal = again,
+            }
+        }
+        require_one_that_works(worker, &reference, &probe, refusal)?;
     }
     probe_encryption(worker, &reference, &mut probe)?;
     Ok(probe)
 }
 
-/// Encrypts the message on the token, and decrypts it there again.
+/// What became of the attempt to decrypt a known ciphertext.
+enum Attempt {
+    Worked(Tried),
+    /// The token does it in no way that there is.
+    Refused,
+    /// Neither module nor token makes a known ciphertext.
+    NoCanary,
+    Trouble(Refusal),
+}
+
+fn attempt(
+    worker: &mut Worker,
+    key: &FoundKeyRef<'_>,
+    padding: Padding,
+    candidates: &[Way],
+    message: &[u8; MESSAGE_LEN],
+    module_may_encrypt: bool,
+) -> Result<Attempt, Error> {
+    let canary = match canary::make(worker, key.public, padding, message, module_may_encrypt)? {
+        Canary::Made(canary) => canary,
+        Canary::Unsupported => return Ok(Attempt::NoCanary),
+        Canary::Trouble(refusal) => return Ok(Attempt::Trouble(refusal)),
+    };
+    let mut trouble = None;
+    for way in candidates {
+        match decrypt(worker, key, padding, *way, &canary)? {
+            Outcome::Plain(plain) if plain.ct_eq(message) => {
+                return Ok(Attempt::Worked(Tried {
+                    padding,
+                    way: *way,
+                    canary,
+                    encrypts: false,
+                    evidence: Evidence::default(),
+                }));
+            }
+            Outcome::Plain(_) | Outcome::BadPadding => {}
+            Outcome::NotStarted(refusal) if refusal.means_unsupported() => {}
+            Outcome::NotStarted(refusal) => return Err(Error::Token(refusal)),
+            Outcome::Failed(refusal) => {
+                trouble = Some(refusal);
+                // Some modules leave the session in an operation that nothing ends.
+                worker.drop_session();
+            }
+        }
+    }
+    Ok(trouble.map_or(Attempt::Refused, Attempt::Trouble))
+}
+
+/// Fails with `refusal` unless a padding that worked still does.
+fn require_one_that_works(
+    worker: &mut Worker,
+    key: &FoundKeyRef<'_>,
+    probe: &Probe,
+    refusal: Refusal,
+) -> Result<(), Error> {
+    if let Some(tried) = probe.tried.first()
+        && let Outcome::Plain(plain) =
+            decrypt(worker, key, tried.padding, tried.way, &tried.canary)?
+        && probe.is_message(&plain)
+    {
+        return Ok(());
+    }
+    Err(Error::Token(refusal))
+}
+
+/// Encrypts the message on the token with every padding that it decrypts. What fails is tried again, as above.
 fn probe_encryption(
     worker: &mut Worker,
     key: &FoundKeyRef<'_>,
     probe: &mut Probe,
 ) -> Result<(), Error> {
-    let message = probe.message;
-    for tried in &mut probe.tried {
-        match worker.encrypt_with(key.public, RsaMechanism::Oaep(tried.padding), &message)? {
-            Ok(ciphertext) => {
-                let outcome = decrypt(worker, key, tried.padding, tried.way, &ciphertext)?;
-                tried.encrypts = matches!(outcome, Outcome::Plain(plain) if plain.ct_eq(&message));
+    for index in 0..probe.tried.len() {
+        for _ in 0..3 {
+            let Some(tried) = probe.tried.get(index) else {
+                break;
+            };
+            match encrypts(worker, key, tried, &probe.message)? {
+                Ok(encrypts) => {
+                    if let Some(tried) = probe.tried.get_mut(index) {
+                        tried.encrypts = encrypts;
+                    }
+                    break;
+                }
+                Err(refusal) => {
+                    // Some modules leave the session in an operation that nothing ends.
+                    worker.drop_session();
+                    require_one_that_works(worker, key, probe, refusal)?;
+                }
             }
-            Err(Stage::Init(_)) => {}
-            Err(Stage::Operation(_)) => worker.drop_session(),
         }
     }
     Ok(())
+}
+
+/// Whether the token encrypts so and decrypts it again, or why that cannot be said.
+fn encrypts(
+    worker: &mut Worker,
+    key: &FoundKeyRef<'_>,
+    tried: &Tried,
+    message: &[u8; MESSAGE_LEN],
+) -> Result<Result<bool, Refusal>, Error> {
+    let mechanism = RsaMechanism::Oaep(tried.padding);
+    let ciphertext = match worker.encrypt_with(key.public, mechanism, message)? {
+        Ok(ciphertext) => ciphertext,
+        Err(Stage::Init(refusal)) if refusal.means_unsupported() => return Ok(Ok(false)),
+        Err(stage) => return Ok(Err(stage.refusal())),
+    };
+    Ok(
+        match decrypt(worker, key, tried.padding, tried.way, &ciphertext)? {
+            Outcome::Plain(plain) => Ok(plain.ct_eq(message)),
+            Outcome::BadPadding => Ok(false),
+            Outcome::NotStarted(refusal) | Outcome::Failed(refusal) => Err(refusal),
+        },
+    )
 }

@@ -5,6 +5,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use cryptoki::session::Session;
 use cryptoki::slot::Slot;
 use fips::secret::SecretBytes;
 
@@ -291,8 +292,27 @@ impl Worker {
 
     /// Every private RSA key on the token.
     pub(super) fn scan(&mut self) -> Result<Vec<FoundKey>, Error> {
+        self.while_logged_in(|shared, session| {
+            keys::scan(&shared.module, session, shared.allow_extractable)
+        })
+    }
+
+    /// Looks for objects on the token; fails if the user was not logged in all the time, because the token hides them then.
+    pub(super) fn while_logged_in<T>(
+        &mut self,
+        look: impl FnOnce(&Shared, &Session) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         let (shared, open) = self.parts()?;
-        keys::scan(&shared.module, &open.session, shared.allow_extractable)
+        let logins = shared.credentials.logins();
+        let found = look(shared, &open.session)?;
+        login::still_there(
+            &shared.module,
+            &open.session,
+            &shared.credentials,
+            logins,
+            shared.token().flags.login_required,
+        )?;
+        Ok(found)
     }
 
     /// What is known about every key. A token that had keys and shows none is in trouble, not empty.

@@ -9,6 +9,9 @@
 
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::path::Path;
+use std::time::Duration;
+
+use hsm::clock::Clock;
 
 use super::script::Script;
 
@@ -21,14 +24,30 @@ unsafe extern "C" {
 const RTLD_NOW: c_int = 2;
 
 /// The exported functions of hsm/examples/chaos_pkcs11/control.rs.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct ChaosModule {
     set_script: unsafe extern "C" fn(*const u8, usize) -> u8,
     report: unsafe extern "C" fn(*mut u8, usize) -> usize,
     advance: extern "C" fn(u64) -> u64,
     end_faults: extern "C" fn(),
     wait_for_hang: extern "C" fn(u64) -> u8,
-    end_hangs: extern "C" fn(),
+    replace_process: extern "C" fn(),
+}
+
+/// The module's simulated time as custody's clock.
+#[derive(Debug)]
+pub struct SimulatedClock(pub ChaosModule);
+
+impl Clock for SimulatedClock {
+    fn now(&self) -> Duration {
+        Duration::from_millis(self.0.now_ms())
+    }
+
+    fn pause(&self, pause: Duration) {
+        // At least a bit: whoever waits for something looks again.
+        self.0
+            .advance(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX).max(1));
+    }
 }
 
 /// What the module says of itself.
@@ -80,8 +99,8 @@ impl ChaosModule {
                 wait_for_hang: std::mem::transmute::<*mut c_void, extern "C" fn(u64) -> u8>(
                     symbol("chaos_wait_for_hang"),
                 ),
-                end_hangs: std::mem::transmute::<*mut c_void, extern "C" fn()>(symbol(
-                    "chaos_end_hangs",
+                replace_process: std::mem::transmute::<*mut c_void, extern "C" fn()>(symbol(
+                    "chaos_replace_process",
                 )),
             }
         }
@@ -126,7 +145,7 @@ impl ChaosModule {
         (self.wait_for_hang)(real_ms) == 1
     }
 
-    pub fn end_hangs(&self) {
-        (self.end_hangs)();
+    pub fn replace_process(&self) {
+        (self.replace_process)();
     }
 }

@@ -2,41 +2,59 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use fips::rsa::PrivateKey;
 use hsm::pkcs11::Pkcs11Custody;
 use hsm::{Custody, Error, Padding};
 
 use crate::support::{TestToken, encrypt};
 
-/// How many: `HOSTILE_CIPHERTEXTS`, or enough to go through every budget.
-fn hostile_ciphertexts() -> usize {
-    std::env::var("HOSTILE_CIPHERTEXTS").map_or(1500, |number| number.parse().unwrap())
-}
+/// Enough to go through every budget of custody's.
+const IN_THE_SUITE: usize = 1500;
+
+/// What is bad about a ciphertext.
+const KINDS: usize = 9;
 
 pub fn no_stranger_causes_a_reconnect_or_has_good_requests_fail(token: &TestToken) {
+    strangers_change_nothing(token, IN_THE_SUITE);
+}
+
+/// Sends so many bad ciphertexts of every kind, with good ones among them.
+pub fn strangers_change_nothing(token: &TestToken, all: usize) {
     drop(token.open_with_key());
     let mut config = token.config();
     config.threads = 4;
     let custody = Pkcs11Custody::open(config).unwrap();
     let key = custody.keys().unwrap().remove(0);
-    let all = hostile_ciphertexts();
+    let other_key = PrivateKey::generate(2048).unwrap().public().unwrap();
+    let other_spki = other_key.spki_der();
+    let good: Vec<_> = Padding::ALL
+        .map(|padding| encrypt(&key.spki_der, padding, b"good"))
+        .into();
+    let foreign: Vec<_> = Padding::ALL
+        .map(|padding| encrypt(other_spki, padding, b"good"))
+        .into();
     let sent = AtomicUsize::new(0);
-    let hostile = |number: usize, padding| {
-        // Each of its own kind of bad: another message's bits, a byte changed, and the padding of another hash.
-        let mut ciphertext = encrypt(&key.spki_der, padding, b"message");
-        match number % 3 {
-            0 => ciphertext[20 + number % 200] ^= 0x55,
-            1 => *ciphertext.last_mut().unwrap() ^= 1,
-            _ => {
-                let other = match padding {
-                    Padding::OaepSha1 => Padding::OaepSha256,
-                    _ => Padding::OaepSha1,
-                };
-                ciphertext = encrypt(&key.spki_der, other, b"message");
+    let hostile = |number: usize, padding_index: usize| {
+        let mut bad = good[padding_index].clone();
+        match number % KINDS {
+            // One bit, anywhere; what is too large then is refused for that.
+            0 => bad[number / 8 % 256] ^= 1 << (number % 8),
+            1 => *bad.last_mut().unwrap() ^= 1,
+            // The padding of another hash.
+            2 => bad.clone_from(&good[(padding_index + 1) % good.len()]),
+            3 => bad.clone_from(&foreign[padding_index]),
+            // Random, and less than every modulus.
+            4 => {
+                fips::random::fill(&mut bad).unwrap();
+                bad[0] = 0;
             }
+            5 => bad = vec![0xff; 256],
+            6 => bad = [vec![0; 255], vec![u8::from(number % 2 == 1)]].concat(),
+            7 => bad.truncate(number % 256),
+            _ => bad.extend_from_slice(&[0; 1]),
         }
-        ciphertext
+        bad
     };
-    let good = encrypt(&key.spki_der, Padding::OaepSha1, b"good");
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
@@ -46,12 +64,18 @@ pub fn no_stranger_causes_a_reconnect_or_has_good_requests_fail(token: &TestToke
                         break;
                     }
                     // Native and in software, by turns that do not fit the kinds.
-                    let padding = Padding::ALL[number / 16 % 4];
-                    let ciphertext = hostile(number, padding);
-                    let refused = custody.decrypt(&key.fingerprint, padding, &ciphertext);
-                    assert!(matches!(refused, Err(Error::Decryption)), "{number}");
+                    let index = number / 16 % 4;
+                    let padding = Padding::ALL[index];
+                    let bad = hostile(number, index);
+                    let len = bad.len();
+                    match custody.decrypt(&key.fingerprint, padding, &bad) {
+                        Err(Error::Decryption) if len == 256 => {}
+                        Err(Error::CiphertextLength { actual, .. }) if actual == len => {}
+                        Err(error) => panic!("{number}: {error}"),
+                        Ok(_) => panic!("{number} decrypts"),
+                    }
                     if number.is_multiple_of(8) {
-                        let plain = custody.decrypt(&key.fingerprint, Padding::OaepSha1, &good);
+                        let plain = custody.decrypt(&key.fingerprint, padding, &good[index]);
                         assert_eq!(plain.unwrap().expose(), b"good");
                     }
                 }
@@ -64,4 +88,8 @@ pub fn no_stranger_causes_a_reconnect_or_has_good_requests_fail(token: &TestToke
     assert_eq!((health.module_generation, health.needs_restart), (1, false));
     // What it cost: known ciphertexts, few of them beyond the budget.
     assert!(health.canaries_run + health.canaries_shared <= 2 * health.bad_inputs);
+    println!(
+        "{all} bad ciphertexts: {} canaries run, {} shared, {} sessions replaced",
+        health.canaries_run, health.canaries_shared, health.sessions_replaced
+    );
 }

@@ -110,16 +110,21 @@ pub fn example(name: &str) -> PathBuf {
     path
 }
 
+/// Loads a module of ours for the rest of the process: what it holds in statics would be lost, and look like a leak, each time
+/// that nobody uses it.
+fn keep_loaded(path: &Path) {
+    std::mem::forget(cryptoki::context::Pkcs11::new(path).unwrap());
+}
+
 /// SoftHSM behind the module that fails on command, and the file that commands it.
 pub fn faulty_softhsm() -> (&'static Module, PathBuf) {
     let module = MODULE.get_or_init(|| {
         let real = softhsm_module("ALL");
         set_environment("FAULTY_MODULE", &real.path);
         set_environment("FAULTY_CONTROL", real.folder.with_file_name("fault"));
-        Module {
-            path: example("faulty_pkcs11"),
-            ..real
-        }
+        let path = example("faulty_pkcs11");
+        keep_loaded(&path);
+        Module { path, ..real }
     });
     (module, module.folder.with_file_name("fault"))
 }
@@ -130,10 +135,9 @@ pub fn chaos_softhsm() -> &'static Module {
         let real = softhsm_module("ALL");
         set_environment("CHAOS_MODULE", &real.path);
         set_environment("CHAOS_PIN", Path::new(USER_PIN));
-        Module {
-            path: example("chaos_pkcs11"),
-            ..real
-        }
+        let path = example("chaos_pkcs11");
+        keep_loaded(&path);
+        Module { path, ..real }
     })
 }
 

@@ -85,10 +85,9 @@ impl Pkcs11Custody {
 impl Worker {
     /// Every key that may sign, and one that was there before and is not any more.
     fn scan_signing(&mut self) -> Result<(Vec<FoundSigningKey>, Option<KeyFingerprint>), Error> {
-        let (shared, open) = self.parts()?;
-        let found = keys::scan(&shared.module, &open.session)?;
+        let found = self.while_logged_in(|shared, session| keys::scan(&shared.module, session))?;
         let seen: Vec<_> = found.iter().map(|key| key.info.fingerprint).collect();
-        Ok((found, shared.cache.compare_signing(&seen)))
+        Ok((found, self.shared().cache.compare_signing(&seen)))
     }
 
     /// What is known about every key that may sign. A token that had some and shows none is in trouble, not empty.
@@ -106,6 +105,11 @@ impl Worker {
             // A name that was never right is the operator's mistake, but only if the token shows everything that it had.
             (Err(Error::SigningKeyNotFound(_)), Some(missing)) => {
                 return Err(Error::KeyVanished(missing));
+            }
+            (Err(error @ Error::SigningKeyNotFound(_)), None) => {
+                // Custody keys that have vanished say the same.
+                self.list()?;
+                return Err(error);
             }
             (key, _) => key?,
         };
