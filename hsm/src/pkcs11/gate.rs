@@ -96,8 +96,12 @@ impl Gate {
     pub(super) fn leave(&self) {
         let mut state = self.lock();
         state.inside = state.inside.saturating_sub(1);
+        // Nobody waits at an open gate.
+        let is_awaited = state.closed;
         drop(state);
-        self.changed.notify_all();
+        if is_awaited {
+            self.changed.notify_all();
+        }
     }
 
     /// Waits until nobody is inside, and has `renew` make the next generation of the library's state; it says whether the library
