@@ -141,8 +141,8 @@ fn try_pin(login: &Login<'_>, user: UserType) -> Result<bool, Error> {
         login.token.serial.clone(),
         login.token.label.clone(),
     );
+    // Before the attempt, so that nobody can see the login without its having been counted.
     if matches!(user, UserType::User) {
-        // Before the attempt, so that nobody can see the login without its having been counted.
         login.credentials.count_login();
     }
     login
