@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
 
 use super::classify::{Class, classify};
-use super::gate::{Denied, Gate};
+use super::gate::{After, Denied, Gate};
 use super::parameters::InitParameters;
 use super::raw::Functions;
 use super::softhsm;
@@ -164,8 +164,9 @@ impl Module {
         }
         let mut failure = None;
         let renewed = self.loaded.gate.renew(seen, clock, || {
-            failure = self.loaded.initialise_again().err();
-            failure.is_none()
+            let (after, error) = self.loaded.initialise_again();
+            failure = error;
+            after
         });
         match (renewed, failure) {
             (Ok(()), Some(error)) => Renewal::Failed(error),
@@ -222,19 +223,23 @@ impl Loaded {
     }
 
     /// Alone inside of the gate.
-    fn initialise_again(&self) -> Result<(), Error> {
+    fn initialise_again(&self) -> (After, Option<Error>) {
         if self.gate.is_up()
             && let Err(error) = self.context.clone().finalize()
         {
             tracing::warn!(module = %self.path.display(), %error, "C_Finalize failed");
         }
-        match self.initialise()? {
-            true => Ok(()),
+        match self.initialise() {
+            Ok(true) => (After::Up, None),
             // C_Finalize has done nothing; then neither has this.
-            false => Err(Error::Module {
-                path: self.path.clone(),
-                reason: "it cannot be finalised".into(),
-            }),
+            Ok(false) => {
+                let error = Error::Module {
+                    path: self.path.clone(),
+                    reason: "it cannot be finalised".into(),
+                };
+                (After::Same, Some(error))
+            }
+            Err(error) => (After::Down, Some(error)),
         }
     }
 
