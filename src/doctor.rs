@@ -41,9 +41,13 @@ use serde_json::{Value, json};
 pub struct TokenPlan {
     /// `engine.token` or `import.token`.
     pub key: &'static str,
-    /// How the probe is started; called once it is known whether an engine uses the token.
+    /// How the probe is started, without the following arguments.
     pub launch: ProbeLaunch,
-    /// What is added to its arguments while no engine uses the token.
+    /// Whether to log in.
+    pub login: bool,
+    /// The argument that says not to log in.
+    pub no_login: &'static str,
+    /// The argument that says to measure.
     pub measuring: &'static str,
 }
 
@@ -132,6 +136,10 @@ impl Plan<'_> {
             };
             let Some(section) = section else { continue };
             let mut launch = plan.launch.clone();
+            // An engine that has no token has said why: its PIN may be wrong, and that is not tried a second time.
+            if !plan.login || running.engine_lacks_token() {
+                launch.arguments.push(plan.no_login.into());
+            }
             if !running.has_engine() {
                 launch.arguments.push(plan.measuring.into());
             }

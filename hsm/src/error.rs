@@ -217,7 +217,8 @@ pub enum Error {
     /// A function of the module failed, and a new session did not help where one could have.
     #[error("the token failed: {0}")]
     Token(Refusal),
-    /// A key that was on the token is not there any more, although the token answers.
+    /// A key that was on the token is not there any more, although the token answers. Where the token shows other keys and the module
+    /// was initialised again in vain, it is answered at once: somebody has destroyed the key, or the token has yet to get it.
     #[error("the key {0} was on the token and is not found any more")]
     KeyVanished(KeyFingerprint),
     /// No token fits, or it is not there at the moment.

@@ -107,7 +107,7 @@ pub struct KeyAttributes {
     pub token: Option<bool>,
     /// CKA_PRIVATE: a login is needed to see it.
     pub private: Option<bool>,
-    /// CKA_ALWAYS_AUTHENTICATE: the PIN is needed for every use.
+    /// CKA_ALWAYS_AUTHENTICATE: the token wants the PIN for every use. Custody reads it from its source each time.
     pub always_authenticate: Option<bool>,
 }
 
@@ -134,9 +134,6 @@ pub enum KeyProblem {
     /// CKA_DECRYPT, CKA_UNWRAP or CKA_DERIVE is true, of a key that is to sign.
     #[error("not for signing alone (CKA_DECRYPT, CKA_UNWRAP, CKA_DERIVE)")]
     NotForSigningAlone,
-    /// CKA_ALWAYS_AUTHENTICATE is true: a service has nobody to enter the PIN for every use.
-    #[error("needs the PIN for every use (CKA_ALWAYS_AUTHENTICATE)")]
-    AlwaysAuthenticate,
     /// The modulus is shorter than 2048 bits (SP 800-131A).
     #[error("modulus shorter than 2048 bits")]
     ModulusTooShort,

@@ -1,6 +1,7 @@
 //! Where the PIN of a token comes from. Never an argument, never the environment.
 
 use std::io::{Read, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use fips::secret::SecretBytes;
@@ -23,6 +24,14 @@ impl Pin {
         Self(pin)
     }
 
+    /// Keeps the PIN out of the swap space, for as long as the process lives: the page is not unlocked again, because other secrets may
+    /// lie on it.
+    pub(crate) fn lock_in_memory(&self) -> rustix::io::Result<()> {
+        let bytes = self.0.expose();
+        // SAFETY: mlock(2): takes any range; the one of a live buffer is mapped. It changes nothing about the bytes.
+        unsafe { rustix::mm::mlock(bytes.as_ptr().cast_mut().cast(), bytes.len()) }
+    }
+
     /// The PIN, for the one call that needs it.
     #[must_use]
     pub fn expose(&self) -> &[u8] {
@@ -41,20 +50,54 @@ pub enum PinSource {
     /// The terminal of the process, without echo. Asked once, when custody is opened; a later login would have nobody to
     /// ask, so the PIN is kept in memory.
     Prompt,
+    /// The token itself asks for it (CKF_PROTECTED_AUTHENTICATION_PATH), at a PIN pad of its own: C_Login without a PIN.
+    AtTheToken,
+}
+
+/// What changes when somebody writes the file that a PIN is read from. Nothing of its content but the length.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PinStamp {
+    device: u64,
+    inode: u64,
+    bytes: u64,
+    modified: (i64, i64),
+}
+
+impl std::fmt::Display for PinStamp {
+    /// One word.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (seconds, nanos) = self.modified;
+        write!(
+            f,
+            "{}:{}:{}:{seconds}.{nanos:09}",
+            self.device, self.inode, self.bytes
+        )
+    }
 }
 
 impl PinSource {
-    /// Reads the PIN. One line end behind it (LF or CR LF) is not part of it.
-    ///
-    /// # Errors
-    /// [`Error::File`] with what is wrong.
-    pub fn read(&self) -> Result<Pin, Error> {
+    /// The present state of the source, to see whether it has changed: of a file or a credential. `None` if there is none at the
+    /// moment, and for sources that are no files.
+    #[must_use]
+    pub fn stamp(&self) -> Option<PinStamp> {
+        let (path, _) = self.file().ok()??;
+        let found = std::fs::metadata(path).ok()?;
+        Some(PinStamp {
+            device: found.dev(),
+            inode: found.ino(),
+            bytes: found.len(),
+            modified: (found.mtime(), found.mtime_nsec()),
+        })
+    }
+
+    /// The file that the PIN is read from, and the rights that group and others must not have on it.
+    fn file(&self) -> Result<Option<(PathBuf, u32)>, Error> {
         match self {
             Self::File(path) => {
                 if !path.is_absolute() {
                     return Err(refused(path, FileProblem::NotAbsolute));
                 }
-                read_file(path, 0o077)
+                Ok(Some((path.clone(), 0o077)))
             }
             Self::Credential(name) => {
                 if name.is_empty() || name == "." || name == ".." || name.contains(['/', '\0']) {
@@ -62,9 +105,20 @@ impl PinSource {
                 }
                 let folder = std::env::var_os("CREDENTIALS_DIRECTORY")
                     .ok_or_else(|| refused(Path::new(name), FileProblem::NoCredentialsDirectory))?;
-                read_file(&Path::new(&folder).join(name), 0o037)
+                Ok(Some((Path::new(&folder).join(name), 0o037)))
             }
-            Self::Prompt => prompt(),
+            Self::Prompt | Self::AtTheToken => Ok(None),
+        }
+    }
+
+    /// Reads the PIN. One line end behind it (LF or CR LF) is not part of it. A source that is no file is asked for at the terminal.
+    ///
+    /// # Errors
+    /// [`Error::File`] with what is wrong.
+    pub fn read(&self) -> Result<Pin, Error> {
+        match self.file()? {
+            Some((path, forbidden)) => read_file(&path, forbidden),
+            None => prompt(),
         }
     }
 
@@ -218,6 +272,26 @@ mod tests {
                 _ => panic!("{name} accepted"),
             }
         }
+    }
+
+    #[test]
+    fn a_source_that_is_written_has_another_stamp() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pin");
+        let source = PinSource::File(path.clone());
+        assert_eq!(source.stamp(), None);
+        std::fs::write(&path, "1234").unwrap();
+        let first = source.stamp();
+        assert!(first.is_some());
+        assert_eq!(source.stamp(), first);
+        std::fs::write(&path, "12345").unwrap();
+        let second = source.stamp();
+        assert_ne!(second, first);
+        // Replaced by another file of the same length.
+        std::fs::write(folder.path().join("next"), "54321").unwrap();
+        std::fs::rename(folder.path().join("next"), &path).unwrap();
+        assert_ne!(source.stamp(), second);
+        assert_eq!(PinSource::Prompt.stamp(), None);
     }
 
     #[test]

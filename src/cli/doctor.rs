@@ -119,9 +119,6 @@ fn tokens(
         for exception in policy.exceptions().iter() {
             arguments.extend(["--fips-exception".into(), exception.name().into()]);
         }
-        if args.no_login {
-            arguments.push(NO_LOGIN.into());
-        }
         arguments.extend(context.log_arguments());
         launch.show_messages = context.global.verbose > 0 || context.global.log.is_some();
     }
@@ -130,6 +127,8 @@ fn tokens(
         .map(|(key, launch)| TokenPlan {
             key,
             launch,
+            login: !args.no_login,
+            no_login: NO_LOGIN,
             measuring: MEASURE,
         })
         .collect())
@@ -219,6 +218,7 @@ fn request(args: &ProbeArgs) -> Result<ProbeRequest, Failure> {
         key: args.section.clone(),
         token: settings,
         for_custody,
+        report_key: config.fips.report_token_key.clone().filter(|_| for_custody),
         login: !args.no_login,
         measure: args.measure,
     })

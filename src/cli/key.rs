@@ -207,6 +207,7 @@ fn generate(
         label: label.to_owned(),
         id: None,
         modulus_bits: bits,
+        always_authenticate: false,
     };
     let key = custody.generate(&request)?;
     let mut report = key_report::show(&custody.token(), &key, &custody.capabilities());

@@ -213,6 +213,9 @@ checks! {
     TOKEN_KEY_COPIES, Token, "token.key-copies",
         "On how many tokens a custody key is. Passwords in Intune's records cannot be read back: with the only token everything imported is lost.",
         "back the key up by the vendor's means, or replicate it to a second token, before anything is imported for it";
+    TOKEN_SIGNING_KEY, Token, "token.signing-key",
+        "The key of `fips.report_token_key` on the engine's token: there, and for signing alone.",
+        "`pfx-connector key generate-signing` makes one; `key list` shows those that are there";
     TOKEN_DECRYPTION, Token, "token.decryption",
         "Paddings that the token really removes, natively or with the help of this program, found by trying.",
         "use a token that does RSAES-OAEP itself; for one with CKM_RSA_X_509 alone name the exception `oaep-unpadding-in-software`";

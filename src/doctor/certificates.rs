@@ -269,7 +269,10 @@ fn anchor(path: &Path, now_ms: i64) -> Vec<Finding> {
     };
     let mut findings = vec![CERTIFICATES_ANCHOR.ok(
         key,
-        format!("{}: {} that may issue", path.display(), loaded.len()),
+        format!(
+            "authorities in it that may issue to devices: {}",
+            loaded.len()
+        ),
     )];
     let judged = loaded
         .iter()

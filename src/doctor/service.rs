@@ -63,6 +63,14 @@ impl Running {
     }
 }
 
+impl Running {
+    /// Whether an engine answers and says that it cannot open its token.
+    #[must_use]
+    pub fn engine_lacks_token(&self) -> bool {
+        matches!(&self.engine, Some(Ok(status)) if status.token_problem.as_deref().is_some_and(|problem| problem != TOKEN_OPENING))
+    }
+}
+
 fn ask_engine(socket: &Path) -> Result<EngineStatus, RecryptError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -57,5 +57,9 @@ async fn an_engine_without_its_token_is_an_error() {
     let examined = site.examine(&["--only", "service"]);
     examined.fails_of("service.engine");
     assert_eq!(examined.finding("service.engine")["code"], "token");
+    // It has tried; nobody tries again beside it.
+    let examined = site.examine(&["--only", "token"]);
+    examined.nothing_fails();
+    assert_eq!(examined.finding("token.login")["severity"], "note");
     site.token.write_pin(PIN);
 }

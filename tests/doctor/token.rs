@@ -269,6 +269,35 @@ fn a_key_that_came_from_a_file_is_refused_where_it_may_do_more_than_decrypt() {
 }
 
 #[test]
+fn the_key_that_signs_reports_is_looked_for() {
+    let site = Site::with(Options {
+        fips: Some("report_token_key = \"report\"".to_owned()),
+        ..Options::default()
+    });
+    let examined = site.examine_token();
+    examined.fails_of("token.signing-key");
+    assert_eq!(
+        examined.finding("token.signing-key")["code"],
+        "signing_key_not_found"
+    );
+    let made = Command::new(env!("CARGO_BIN_EXE_pfx-connector"))
+        .args([
+            "key",
+            "generate-signing",
+            "--key-label",
+            "report",
+            "--config",
+        ])
+        .arg(site.config())
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{made:?}");
+    let examined = site.examine_token();
+    examined.nothing_fails();
+    assert_eq!(examined.finding("token.signing-key")["severity"], "ok");
+}
+
+#[test]
 fn too_many_threads_are_measured_and_the_right_number_is_told() {
     let site = Site::new();
     site.change("threads = 2", "threads = 5");

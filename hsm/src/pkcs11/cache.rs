@@ -34,6 +34,37 @@ struct State {
     known: HashMap<KeyFingerprint, Option<Arc<Probe>>>,
     /// Every signing key that was ever seen on the token.
     signing: HashSet<KeyFingerprint>,
+    /// Keys that are known and were not seen the last time, and in which state of the library that was so first.
+    missing: HashMap<KeyFingerprint, u64>,
+    /// Whether the last look showed any keys.
+    shows_keys: bool,
+}
+
+impl State {
+    /// Notes which of the `known` keys are missing, and gives those back that may come back.
+    fn note(&mut self, known: Vec<KeyFingerprint>, seen: &[KeyFingerprint]) -> Vec<KeyFingerprint> {
+        self.shows_keys = !seen.is_empty();
+        let module = self.module;
+        for key in seen {
+            self.missing.remove(key);
+        }
+        known
+            .into_iter()
+            .filter(|key| !seen.contains(key))
+            .filter(|key| {
+                self.missing.entry(*key).or_insert(module);
+                !self.is_gone(key)
+            })
+            .collect()
+    }
+
+    fn is_gone(&self, key: &KeyFingerprint) -> bool {
+        self.shows_keys
+            && self
+                .missing
+                .get(key)
+                .is_some_and(|since| *since < self.module)
+    }
 }
 
 /// Shared by the workers. Never locked during a call to the token.
@@ -82,31 +113,31 @@ impl Cache {
         }
     }
 
-    /// Remembers the keys that a scan showed, and gives those back that were there before and are not any more.
+    /// Remembers the keys that a scan showed, and gives those back that were there before and may come back: see
+    /// [`is_gone`](Self::is_gone).
     pub(super) fn compare(&self, seen: &[KeyFingerprint]) -> Vec<KeyFingerprint> {
         let mut state = self.lock();
-        let missing = state
-            .known
-            .keys()
-            .filter(|known| !seen.contains(known))
-            .copied()
-            .collect();
+        let known = state.known.keys().copied().collect();
+        let missing = state.note(known, seen);
         for fingerprint in seen {
             state.known.entry(*fingerprint).or_default();
         }
         missing
     }
 
-    /// Remembers the signing keys that a scan showed, and gives one back that was there before and is not any more.
+    /// Remembers the signing keys that a scan showed, and gives one back that was there before and may come back.
     pub(super) fn compare_signing(&self, seen: &[KeyFingerprint]) -> Option<KeyFingerprint> {
         let mut state = self.lock();
-        let missing = state
-            .signing
-            .iter()
-            .find(|known| !seen.contains(known))
-            .copied();
+        let known = state.signing.iter().copied().collect();
+        let missing = state.note(known, seen).first().copied();
         state.signing.extend(seen);
         missing
+    }
+
+    /// True if a key was on the token, and is not any more although the module was initialised again since, and the token shows
+    /// others: somebody has destroyed it. Nothing that heals a token brings it back, and nobody who asks for it is to set that off.
+    pub(super) fn is_gone(&self, key: &KeyFingerprint) -> bool {
+        self.lock().is_gone(key)
     }
 
     /// Forgets every handle of `generation`. Handles of a newer one are not touched: somebody else has renewed them.
@@ -155,5 +186,33 @@ impl Cache {
             software_unpadding: all(&Probe::is_software),
             encrypt_native: all(&Probe::encrypts),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(missing_docs)]
+    use super::*;
+
+    fn key(number: u8) -> KeyFingerprint {
+        KeyFingerprint::from_bytes([number; 32])
+    }
+
+    #[test]
+    fn a_key_that_is_missing_among_others_is_gone_once_the_module_was_initialised_again() {
+        let cache = Cache::default();
+        cache.belongs_to(1);
+        assert_eq!(cache.compare(&[key(1), key(2)]), []);
+        assert_eq!(cache.compare(&[key(1)]), [key(2)]);
+        assert!(!cache.is_gone(&key(2)), "it may be found again");
+        cache.belongs_to(2);
+        assert_eq!(cache.compare(&[key(1)]), []);
+        assert!(cache.is_gone(&key(2)));
+        // A token that shows nothing says nothing.
+        assert_eq!(cache.compare(&[]).len(), 2);
+        assert!(!cache.is_gone(&key(2)));
+        assert_eq!(cache.compare(&[key(1), key(2)]), []);
+        assert!(!cache.is_gone(&key(2)));
+        assert!(!cache.is_gone(&key(9)), "it never was there");
     }
 }

@@ -70,6 +70,7 @@ impl Worker {
                 handle: key.handle,
                 modulus_len,
                 public: &key.public,
+                always_authenticate: key.info.attributes.always_authenticate == Some(true),
             },
             loaded: &key,
             padding,

@@ -18,6 +18,8 @@ pub struct GenerateKey {
     pub id: Option<Vec<u8>>,
     /// Length of the modulus: 2048, 3072 (the project's default) or 4096.
     pub modulus_bits: u32,
+    /// CKA_ALWAYS_AUTHENTICATE: the token wants the PIN for every use of the key. Some tokens store that and do not enforce it.
+    pub always_authenticate: bool,
 }
 
 /// # Errors
@@ -109,6 +111,9 @@ fn template(request: &GenerateKey, id: &[u8], replicable: bool) -> Template {
         Attribute::Unwrap(false),
         Attribute::Derive(false),
     ]);
+    if request.always_authenticate {
+        private.push(Attribute::AlwaysAuthenticate(true));
+    }
     Template {
         mechanism: Mechanism::RsaPkcsKeyPairGen,
         mechanism_name: "CKM_RSA_PKCS_KEY_PAIR_GEN",

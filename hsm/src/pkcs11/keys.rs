@@ -236,7 +236,6 @@ fn judge(
         (attributes.decrypt != Some(true)).then_some(KeyProblem::NotForDecryption),
         (attributes.sign == Some(true) || attributes.unwrap == Some(true))
             .then_some(KeyProblem::OtherUses),
-        (attributes.always_authenticate == Some(true)).then_some(KeyProblem::AlwaysAuthenticate),
         judge_modulus(modulus_bits),
     ]
     .into_iter()
@@ -300,17 +299,5 @@ mod tests {
             [KeyProblem::NotForDecryption, KeyProblem::ModulusTooShort]
         );
         assert_eq!(waived, [KeyProblem::NotSensitive, KeyProblem::Extractable]);
-    }
-
-    #[test]
-    fn a_key_that_needs_a_person_for_every_use_is_refused() {
-        let attributes = KeyAttributes {
-            always_authenticate: Some(true),
-            ..good()
-        };
-        assert_eq!(
-            judge(&attributes, 3072, false).0,
-            [KeyProblem::AlwaysAuthenticate]
-        );
     }
 }

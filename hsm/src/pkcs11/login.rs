@@ -1,34 +1,25 @@
 //! Login, without ever locking a token.
 //!
-//! The login state belongs to the application, not to a session: the first login opens the token for every session. A wrong
-//! PIN is tried once per process: what was refused is remembered (as a salted hash) until the PIN's source says something
-//! else. Only one login runs at a time, so that eight threads do not use up eight tries.
+//! The login state belongs to the application, not to a session: the first login opens the token for every session. Keys with
+//! CKA_ALWAYS_AUTHENTICATE want another one for each use (CKU_CONTEXT_SPECIFIC). Before each of both the token's flags are read, a PIN
+//! that was refused is not tried again ([`super::credentials`]), and only one login runs at a time, so that eight threads do not use up
+//! eight tries.
 
-use std::collections::HashMap;
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
+use std::sync::{Condvar, Mutex, PoisonError};
 
 use cryptoki::context::Function;
 use cryptoki::error::{Error as CryptokiError, RvError};
 use cryptoki::session::{Session, SessionState, UserType};
 use cryptoki::slot::Slot;
-use fips::digest::{Hash, Hasher};
 use secrecy::SecretBox;
 
 use super::classify::Class;
+use super::credentials::{Credentials, Entry, TokenId};
 use super::discovery;
 use super::module::Module;
 use crate::Error;
 use crate::error::{PinProblem, Refusal};
-use crate::pin::{Pin, PinSource};
 use crate::token::TokenInfo;
-
-/// Module path, serial number and label of the token: some modules give all their tokens the same serial number.
-type TokenId = (PathBuf, String, String);
-
-/// Hashes of the PINs that tokens refused in this process.
-static REFUSED: Mutex<Option<HashMap<TokenId, [u8; 32]>>> = Mutex::new(None);
 
 /// True while some thread logs in. Not a lock that is held: waiting happens on the condition, outside of any call.
 static BUSY: Mutex<bool> = Mutex::new(false);
@@ -51,49 +42,6 @@ impl Drop for Turn {
     fn drop(&mut self) {
         *BUSY.lock().unwrap_or_else(PoisonError::into_inner) = false;
         FREE.notify_one();
-    }
-}
-
-/// Where the PIN comes from at this moment.
-pub(super) struct Credentials {
-    source: PinSource,
-    /// Kept only if the source cannot be asked twice.
-    kept: Option<Pin>,
-    /// Logins that were needed.
-    logins: AtomicU64,
-}
-
-impl Credentials {
-    /// # Errors
-    /// [`Error::File`] if a source that can be asked only once has no PIN.
-    pub(super) fn new(source: PinSource) -> Result<Self, Error> {
-        let kept = if source.is_readable_again() {
-            None
-        } else {
-            Some(source.read()?)
-        };
-        Ok(Self {
-            source,
-            kept,
-            logins: AtomicU64::new(0),
-        })
-    }
-
-    /// True if the PIN stays in memory between logins.
-    pub(super) const fn keeps_pin(&self) -> bool {
-        self.kept.is_some()
-    }
-
-    /// How often somebody had to log in: when it has changed, the login was gone in between.
-    pub(super) fn logins(&self) -> u64 {
-        self.logins.load(Ordering::SeqCst)
-    }
-
-    fn with_pin<T>(&self, action: impl FnOnce(&Pin) -> Result<T, Error>) -> Result<T, Error> {
-        match &self.kept {
-            Some(pin) => action(pin),
-            None => action(&self.source.read()?),
-        }
     }
 }
 
@@ -157,6 +105,23 @@ pub(super) fn ensure(login: &Login<'_>) -> Result<bool, Error> {
             tracing::debug!(%error, "there was nobody to log out");
         }
     }
+    // Before the attempt, so that nobody can see the login without its having been counted.
+    login.credentials.count_login();
+    try_pin(login, UserType::User)
+}
+
+/// The login for one use of a key with CKA_ALWAYS_AUTHENTICATE: after the Init of the operation, and before the operation. A module
+/// that does not ask for it says so, and that is well.
+///
+/// # Errors
+/// As [`ensure`]. The operation is still active then.
+pub(super) fn for_one_use(login: &Login<'_>) -> Result<(), Error> {
+    let _turn = Turn::wait();
+    try_pin(login, UserType::ContextSpecific).map(drop)
+}
+
+/// Reads the flags, and tries the PIN if they allow it. True if there was something to log in to.
+fn try_pin(login: &Login<'_>, user: UserType) -> Result<bool, Error> {
     let flags = discovery::current_flags(login.module, login.slot).map_err(Error::Token)?;
     if !flags.login_required {
         return Ok(false);
@@ -178,43 +143,41 @@ pub(super) fn ensure(login: &Login<'_>) -> Result<bool, Error> {
         login.token.serial.clone(),
         login.token.label.clone(),
     );
-    // Before the attempt, so that nobody can see the login without its having been counted.
-    login.credentials.logins.fetch_add(1, Ordering::SeqCst);
     login
         .credentials
-        .with_pin(|pin| attempt(login, token, pin))
+        .try_once(&token, flags, |entry| attempt(login, user, entry))
         .map(|()| true)
 }
 
-fn attempt(login: &Login<'_>, token: TokenId, pin: &Pin) -> Result<(), Error> {
-    let hash = salted_hash(pin)?;
-    if refused(|map| map.get(&token) == Some(&hash)) {
-        return Err(Error::Pin(PinProblem::RefusedBefore));
-    }
-    let raw = SecretBox::new(Box::new(pin.expose().to_vec()));
-    let refusal = match login.session.login_with_raw(UserType::User, &raw) {
-        Ok(()) => None,
-        Err(CryptokiError::Pkcs11(rv, function)) => Some(Refusal::new(function, rv)),
+/// C_Login, once. The inner error is the token's opinion of the PIN.
+fn attempt(
+    login: &Login<'_>,
+    user: UserType,
+    entry: Entry<'_>,
+) -> Result<Result<(), PinProblem>, Error> {
+    let answer = match entry {
+        Entry::Pin(pin) => {
+            let raw = SecretBox::new(Box::new(pin.expose().to_vec()));
+            login.session.login_with_raw(user, &raw)
+        }
+        // CKF_PROTECTED_AUTHENTICATION_PATH: no PIN is given.
+        Entry::AtTheToken => login.session.login(user, None),
+    };
+    let refusal = match answer {
+        Ok(()) => return Ok(Ok(())),
+        Err(CryptokiError::Pkcs11(rv, function)) => Refusal::new(function, rv),
         Err(other) => return Err(login.module.error(other)),
     };
-    let problem = match refusal.map(|refusal| (refusal, refusal.class())) {
-        None | Some((_, Class::Done)) => {
-            refused(|map| map.remove(&token));
-            return Ok(());
-        }
-        Some((_, Class::Pin(problem))) => problem,
+    match refusal.class() {
+        Class::Done => Ok(Ok(())),
+        Class::Pin(problem) => Ok(Err(problem)),
         // Some modules have other names for a wrong PIN. If the token counts a failed try now, this one is not repeated.
-        Some((refusal, _)) if tries_are_used_up(login.module, login.slot) => {
+        _ if tries_are_used_up(login.module, login.slot) => {
             tracing::warn!(%refusal, "the token counts a failed login: the PIN is taken for wrong");
-            PinProblem::Incorrect
+            Ok(Err(PinProblem::Incorrect))
         }
-        Some((refusal, _)) => return Err(Error::Token(refusal)),
-    };
-    // A token that is locked or has no PIN has not judged this one; its flags keep the next attempt back.
-    if !matches!(problem, PinProblem::Locked | PinProblem::NotInitialized) {
-        refused(|map| map.insert(token, hash));
+        _ => Err(Error::Token(refusal)),
     }
-    Err(Error::Pin(problem))
 }
 
 /// Whether the token says that tries of its PIN are gone. A token that does not answer says nothing.
@@ -222,31 +185,4 @@ fn tries_are_used_up(module: &Module, slot: Slot) -> bool {
     discovery::current_flags(module, slot).is_ok_and(|flags| {
         flags.user_pin_count_low || flags.user_pin_final_try || flags.user_pin_locked
     })
-}
-
-fn refused<T>(action: impl FnOnce(&mut HashMap<TokenId, [u8; 32]>) -> T) -> T {
-    let mut map = REFUSED.lock().unwrap_or_else(PoisonError::into_inner);
-    action(map.get_or_insert_default())
-}
-
-/// SHA-256 of a random salt of this process and the PIN: enough to see that a PIN has not changed, and gone with the process.
-fn salted_hash(pin: &Pin) -> Result<[u8; 32], Error> {
-    static SALT: OnceLock<[u8; 32]> = OnceLock::new();
-    let salt = match SALT.get() {
-        Some(salt) => salt,
-        None => {
-            let mut salt = [0; 32];
-            fips::random::fill(&mut salt).map_err(|_| Error::Internal("no random bytes"))?;
-            SALT.get_or_init(|| salt)
-        }
-    };
-    let mut hasher = Hasher::new(Hash::Sha256);
-    hasher.update(salt);
-    hasher.update(pin.expose());
-    let digest = hasher.finish();
-    let mut hash = [0; 32];
-    for (to, from) in hash.iter_mut().zip(digest.as_ref()) {
-        *to = *from;
-    }
-    Ok(hash)
 }

@@ -4,6 +4,7 @@ mod cache;
 mod canary;
 mod classify;
 mod counters;
+mod credentials;
 mod decryption;
 mod discovery;
 mod encryption;
@@ -57,8 +58,8 @@ use crate::public_key::PublicKey;
 use crate::token::TokenInfo;
 use crate::{Error, KeyFingerprint, KeyInfo, Terms};
 use counters::{Counters, Known, count};
+use credentials::Credentials;
 use evidence::Budget;
-use login::Credentials;
 use module::Module;
 use queue::Queue;
 use recovery::Recovery;
@@ -92,6 +93,9 @@ pub struct TokenConfig {
     pub token_serial: Option<String>,
     /// Where the user PIN is read from.
     pub pin: PinSource,
+    /// A file that outlives the process, in a folder that only this user writes to: for which state of its source a token refused the
+    /// PIN, or a process did not survive the attempt. Nothing of the PIN. `None`: each process tries a wrong PIN once.
+    pub pin_memory: Option<PathBuf>,
     /// Worker threads, each with one session: 1 to 64. Fewer are opened where the token is known to have fewer sessions.
     pub threads: usize,
     /// Development switch: keys that are extractable or not sensitive are used as well. They carry
@@ -111,6 +115,7 @@ impl TokenConfig {
             token_label: None,
             token_serial: None,
             pin,
+            pin_memory: None,
             threads: 1,
             allow_extractable_keys: false,
             clock: MonotonicClock::start(),
@@ -179,7 +184,7 @@ impl Pkcs11Custody {
             quirks,
             place: Mutex::new(place),
             wanted_serial: config.token_serial,
-            credentials: Credentials::new(config.pin)?,
+            credentials: Credentials::new(config.pin, config.pin_memory)?,
             allow_extractable: config.allow_extractable_keys,
             module_may_encrypt,
             cache: cache::Cache::default(),

@@ -2,17 +2,17 @@
 //!
 //! The token has no indicator: that it performed an operation is its answer. Whether it is validated for it is the operator's statement.
 
-use super::raw::{RsaMechanism, Stage};
+use super::raw::RsaMechanism;
 use crate::Error;
 use fips::policy::{Service, decide};
 
-/// Why a use gave nothing.
-enum Ended {
-    Token(Stage),
+/// Why a use gave nothing: `E`, or the policy.
+enum Ended<E> {
+    Token(E),
     Policy(fips::Error),
 }
 
-impl From<fips::Error> for Ended {
+impl<E> From<fips::Error> for Ended<E> {
     fn from(error: fips::Error) -> Self {
         Self::Policy(error)
     }
@@ -22,13 +22,13 @@ impl From<fips::Error> for Ended {
 ///
 /// # Errors
 /// [`Error::Policy`] when the policy refuses.
-pub(super) fn perform<T>(
+pub(super) fn perform<T, E>(
     service: Service,
-    work: impl FnOnce() -> Result<T, Stage>,
-) -> Result<Result<T, Stage>, Error> {
+    work: impl FnOnce() -> Result<T, E>,
+) -> Result<Result<T, E>, Error> {
     match decide(service)?.perform(|_| work().map_err(Ended::Token)) {
         Ok(result) => Ok(Ok(result)),
-        Err(Ended::Token(stage)) => Ok(Err(stage)),
+        Err(Ended::Token(answer)) => Ok(Err(answer)),
         Err(Ended::Policy(error)) => Err(error.into()),
     }
 }

@@ -132,7 +132,7 @@ pub(super) fn decrypt(
     ciphertext: &[u8],
 ) -> Result<Outcome, Error> {
     let modulus_len = key.modulus_len;
-    let stage = worker.decrypt_raw(key.handle, way.mechanism(padding), ciphertext, modulus_len)?;
+    let stage = worker.decrypt_raw(key, way.mechanism(padding), ciphertext)?;
     Ok(match stage {
         Ok(result) if way == Way::Native => Outcome::Plain(result),
         // Some modules strip leading zeros; that they did would be the very thing nobody may learn.
@@ -155,6 +155,8 @@ pub(super) struct FoundKeyRef<'a> {
     pub(super) handle: cryptoki::object::ObjectHandle,
     pub(super) modulus_len: usize,
     pub(super) public: &'a PublicKey,
+    /// CKA_ALWAYS_AUTHENTICATE.
+    pub(super) always_authenticate: bool,
 }
 
 /// How a decryption ended.
@@ -202,6 +204,7 @@ pub(super) fn run(
         handle: key.handle,
         modulus_len: key.public.modulus().len(),
         public: &key.public,
+        always_authenticate: key.info.attributes.always_authenticate == Some(true),
     };
     let mut has_canary = false;
     let mut troubled = Vec::new();

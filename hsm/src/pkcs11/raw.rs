@@ -184,23 +184,15 @@ impl Functions {
         Ok(list)
     }
 
-    /// C_DecryptInit and C_Decrypt. `modulus_len` is the length of the key's modulus in bytes: the longest result.
-    pub(super) fn decrypt(
+    /// C_DecryptInit.
+    pub(super) fn decrypt_init(
         &self,
         session: &Session,
         key: ObjectHandle,
         mechanism: RsaMechanism,
-        ciphertext: &[u8],
-        modulus_len: usize,
-    ) -> Result<SecretBytes, Stage> {
+    ) -> Result<(), Stage> {
         const INIT: Function = Function::DecryptInit;
-        const CALL: Function = Function::Decrypt;
         let init = self.table.C_DecryptInit.ok_or(Stage::Init(missing(INIT)))?;
-        let call = self.table.C_Decrypt.ok_or(Stage::Init(missing(CALL)))?;
-        let ciphertext_len = ulong(ciphertext.len(), CALL).map_err(Stage::Init)?;
-        let mut result_len = ulong(modulus_len, CALL).map_err(Stage::Init)?;
-        let mut result = SecretBytes::zeroed(modulus_len);
-
         with_mechanism(
             mechanism,
             |mechanism| {
@@ -214,8 +206,22 @@ impl Functions {
             },
             INIT,
         )
-        .map_err(Stage::Init)?;
+        .map_err(Stage::Init)
+    }
 
+    /// C_Decrypt, after [`decrypt_init`](Self::decrypt_init). `modulus_len` is the length of the key's modulus in bytes: the
+    /// longest result.
+    pub(super) fn decrypt(
+        &self,
+        session: &Session,
+        ciphertext: &[u8],
+        modulus_len: usize,
+    ) -> Result<SecretBytes, Stage> {
+        const CALL: Function = Function::Decrypt;
+        let call = self.table.C_Decrypt.ok_or(Stage::Init(missing(CALL)))?;
+        let ciphertext_len = ulong(ciphertext.len(), CALL).map_err(Stage::Init)?;
+        let mut result_len = ulong(modulus_len, CALL).map_err(Stage::Init)?;
+        let mut result = SecretBytes::zeroed(modulus_len);
         // SAFETY: PKCS#11, C_Decrypt: the input is readable for the given length and is not written (the pointer lacks
         // const in the binding only); the output is writable for `result_len` bytes, which the library respects or answers
         // CKR_BUFFER_TOO_SMALL; both buffers and the length are live and distinct.
@@ -238,6 +244,38 @@ impl Functions {
                 CALL,
                 RvError::BufferTooSmall,
             ))),
+        }
+    }
+
+    /// C_Sign, after C_SignInit: a signature of at most `longest` bytes.
+    pub(super) fn sign(
+        &self,
+        session: &Session,
+        data: &[u8],
+        longest: usize,
+    ) -> Result<Vec<u8>, Refusal> {
+        const CALL: Function = Function::Sign;
+        let call = self.table.C_Sign.ok_or(missing(CALL))?;
+        let data_len = ulong(data.len(), CALL)?;
+        let mut signature_len = ulong(longest, CALL)?;
+        let mut signature = vec![0; longest];
+        // SAFETY: PKCS#11, C_Sign: as for C_Decrypt above.
+        let rv = unsafe {
+            call(
+                session.handle(),
+                data.as_ptr().cast_mut(),
+                data_len,
+                signature.as_mut_ptr(),
+                &raw mut signature_len,
+            )
+        };
+        check(rv, CALL)?;
+        match usize::try_from(signature_len) {
+            Ok(len) if len <= longest => {
+                signature.truncate(len);
+                Ok(signature)
+            }
+            _ => Err(Refusal::new(CALL, RvError::BufferTooSmall)),
         }
     }
 

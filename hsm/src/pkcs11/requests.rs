@@ -4,8 +4,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 
-use cryptoki::error::RvError;
-
+use super::classify::Class;
 use super::queue::{Measure, Next, Queue, Rejected};
 use super::worker::Worker;
 use crate::custody::Operation;
@@ -55,14 +54,7 @@ fn lane_of(operation: Operation) -> Lane {
 
 fn measure<T>(lane: Lane, result: &Result<T, Error>) -> Measure {
     match result {
-        Err(Error::Token(refusal))
-            if matches!(
-                refusal.rv(),
-                RvError::SessionCount | RvError::DeviceMemory | RvError::HostMemory
-            ) =>
-        {
-            Measure::NoRoom
-        }
+        Err(Error::Token(refusal)) if refusal.class() == Class::Room => Measure::NoRoom,
         _ if lane == Lane::Batch => Measure::Other,
         _ => Measure::Usual,
     }

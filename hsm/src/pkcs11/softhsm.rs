@@ -8,7 +8,7 @@
 
 use std::fs;
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -117,6 +117,11 @@ fn replace(token: &Path, target: &Path, content: &[u8]) -> io::Result<()> {
         .create_new(true)
         .mode(0o600)
         .open(&draft)?;
+    // What root leaves behind while it looks at somebody's token has to stay that user's, or the token is lost to them.
+    if rustix::process::geteuid().is_root() {
+        let owner = fs::metadata(token)?;
+        std::os::unix::fs::fchown(&file, Some(owner.uid()), Some(owner.gid()))?;
+    }
     file.write_all(content)?;
     file.sync_all()?;
     fs::rename(&draft, target)?;
@@ -161,5 +166,24 @@ mod tests {
         fs::write(token.path().join(OBJECT), b"").unwrap();
         assert!(!guard_token(token.path(), Duration::ZERO).unwrap());
         assert!(!token.path().join(GUARD).exists());
+    }
+
+    #[test]
+    fn copies_belong_to_whom_the_token_belongs_also_where_root_makes_them() {
+        let token = tempfile::tempdir().unwrap();
+        if rustix::process::geteuid().is_root() {
+            std::os::unix::fs::chown(token.path(), Some(12345), Some(12346)).unwrap();
+        }
+        let owner = |path: &Path| {
+            let found = fs::metadata(path).unwrap();
+            (found.uid(), found.gid())
+        };
+        let object = token.path().join(OBJECT);
+        fs::write(&object, b"content").unwrap();
+        guard_token(token.path(), Duration::ZERO).unwrap();
+        assert_eq!(owner(&token.path().join(GUARD)), owner(token.path()));
+        fs::write(&object, b"").unwrap();
+        assert!(guard_token(token.path(), Duration::ZERO).unwrap());
+        assert_eq!(owner(&object), owner(token.path()));
     }
 }

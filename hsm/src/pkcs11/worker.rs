@@ -5,20 +5,20 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use cryptoki::object::ObjectHandle;
 use cryptoki::session::Session;
 use cryptoki::slot::Slot;
 use fips::secret::SecretBytes;
 
 use super::cache::{Cache, LoadedKey};
 use super::counters::{Counters, count};
+use super::credentials::Credentials;
 use super::discovery;
 use super::evidence::Budget;
 use super::keys::{self, FoundKey};
-use super::login::{self, Credentials};
+use super::login;
 use super::module::{Module, Pass};
 use super::policy;
-use super::probe;
+use super::probe::{self, FoundKeyRef};
 use super::public_objects::Open;
 use super::quirks::Quirks;
 use super::raw::{RsaMechanism, Stage};
@@ -70,6 +70,19 @@ impl Shared {
 
     pub(super) fn token(&self) -> TokenInfo {
         self.place().token
+    }
+
+    /// The login for one use of a key with CKA_ALWAYS_AUTHENTICATE, between the Init of an operation and the operation.
+    pub(super) fn log_in_for_one_use(&self, session: &OwnSession) -> Result<(), Error> {
+        let place = self.place();
+        login::for_one_use(&login::Login {
+            module: &self.module,
+            slot: place.slot,
+            token: &place.token,
+            session,
+            credentials: &self.credentials,
+            anew: false,
+        })
     }
 
     /// The next number, in the order in which uses of keys begin.
@@ -241,19 +254,40 @@ impl Worker {
         Ok(())
     }
 
-    /// One raw decryption. The outer error is about the session or the policy, the inner one is the token's answer.
+    /// One raw decryption. The outer error is about the session, the login or the policy, the inner one is the token's answer.
     pub(super) fn decrypt_raw(
         &mut self,
-        key: ObjectHandle,
+        key: &FoundKeyRef<'_>,
         mechanism: RsaMechanism,
         ciphertext: &[u8],
-        modulus_len: usize,
     ) -> Result<Result<SecretBytes, Stage>, Error> {
+        enum Ended {
+            Stage(Stage),
+            Login(Error),
+        }
         let (shared, open) = self.parts()?;
         let functions = shared.module.functions();
-        policy::perform(mechanism.decryption(), || {
-            functions.decrypt(&open.session, key, mechanism, ciphertext, modulus_len)
-        })
+        let session = &open.session;
+        let result = policy::perform(mechanism.decryption(), || {
+            functions
+                .decrypt_init(session, key.handle, mechanism)
+                .map_err(Ended::Stage)?;
+            if key.always_authenticate {
+                shared.log_in_for_one_use(session).map_err(Ended::Login)?;
+            }
+            functions
+                .decrypt(session, ciphertext, key.modulus_len)
+                .map_err(Ended::Stage)
+        })?;
+        match result {
+            Ok(message) => Ok(Ok(message)),
+            Err(Ended::Stage(stage)) => Ok(Err(stage)),
+            Err(Ended::Login(error)) => {
+                // The operation that was begun ends with its session.
+                self.replace_session();
+                Err(error)
+            }
+        }
     }
 
     /// Every private RSA key on the token.
@@ -311,11 +345,13 @@ impl Worker {
         matching.sort_by_key(|key| key.info.problems.len());
         let Some(key) = matching.into_iter().next() else {
             // A key that was never here is the caller's mistake, but only if the token shows everything else it had.
-            return Err(missing
-                .first()
-                .map_or(Error::UnknownKey(*fingerprint), |missing| {
-                    Error::KeyVanished(*missing)
-                }));
+            return Err(match missing.first() {
+                _ if missing.contains(fingerprint) || shared.cache.is_gone(fingerprint) => {
+                    Error::KeyVanished(*fingerprint)
+                }
+                Some(missing) => Error::KeyVanished(*missing),
+                None => Error::UnknownKey(*fingerprint),
+            });
         };
         if !key.info.is_usable() {
             return Err(Error::KeyRefused {

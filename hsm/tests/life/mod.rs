@@ -23,6 +23,7 @@ fn request(label: &str) -> GenerateKey {
         label: label.into(),
         id: None,
         modulus_bits: 2048,
+        always_authenticate: false,
     }
 }
 

@@ -10,11 +10,13 @@
 
 mod encryption;
 mod hostile;
+mod pins;
 mod probing;
 mod signing;
 
 pub use encryption::*;
 pub use hostile::*;
+pub use pins::*;
 pub use probing::*;
 pub use signing::*;
 
@@ -60,6 +62,7 @@ pub fn a_generated_key_cannot_leave_and_only_decrypts(token: &TestToken) {
             label: label.clone(),
             id: None,
             modulus_bits,
+            always_authenticate: false,
         };
         let key = custody.generate(&request).unwrap();
         assert_eq!(key.modulus_bits, modulus_bits);
@@ -94,6 +97,7 @@ pub fn a_label_is_used_once_and_only_sensible_sizes_are_generated(token: &TestTo
         label: key.label.clone(),
         id: Some(vec![1, 2, 3]),
         modulus_bits: 2048,
+        always_authenticate: false,
     };
     assert_eq!(error(custody.generate(&again)).code(), "label_in_use");
     for modulus_bits in [0, 1024, 2047, 2049, 8192, u32::MAX] {
@@ -101,6 +105,7 @@ pub fn a_label_is_used_once_and_only_sensible_sizes_are_generated(token: &TestTo
             label: "odd".into(),
             id: None,
             modulus_bits,
+            always_authenticate: false,
         };
         let refused = error(custody.generate(&odd));
         assert_eq!(refused.class(), ErrorClass::BadInput);
@@ -149,6 +154,7 @@ pub fn a_ciphertext_for_another_key_is_bad_input(token: &TestToken) {
             label: "other".into(),
             id: None,
             modulus_bits: 2048,
+            always_authenticate: false,
         })
         .unwrap();
     for padding in Padding::ALL {
@@ -348,25 +354,6 @@ pub fn a_key_for_other_purposes_is_refused(token: &TestToken) {
     assert_eq!(refused.code(), "key_refused");
 }
 
-pub fn a_key_that_asks_for_the_pin_each_time_is_refused(token: &TestToken) {
-    let custody = token.open();
-    generate_beside(
-        token,
-        &custody,
-        "always",
-        &[
-            Attribute::Sensitive(true),
-            Attribute::Extractable(false),
-            Attribute::Decrypt(true),
-            Attribute::Sign(false),
-            Attribute::Unwrap(false),
-            Attribute::AlwaysAuthenticate(true),
-        ],
-    );
-    let key = custody.keys().unwrap().remove(0);
-    assert_eq!(key.problems, [KeyProblem::AlwaysAuthenticate]);
-}
-
 pub fn what_the_token_encrypts_it_decrypts(token: &TestToken) {
     let (custody, key) = token.open_with_key();
     let native = custody.capabilities().encrypt_native;
@@ -482,7 +469,10 @@ macro_rules! custody_suite {
             many_threads_get_their_own_answers
             a_key_that_could_leave_is_refused
             a_key_for_other_purposes_is_refused
-            a_key_that_asks_for_the_pin_each_time_is_refused
+            a_key_that_asks_for_the_pin_each_time_gets_it
+            a_wrong_pin_at_one_use_is_tried_once_until_its_source_changes
+            a_signing_key_that_asks_for_the_pin_each_time_gets_it
+            a_pin_that_somebody_changes_is_read_again_at_the_next_login
             what_the_token_encrypts_it_decrypts
             what_the_token_encrypts_the_devices_decrypt
             a_public_key_is_made_an_object_once_and_reused

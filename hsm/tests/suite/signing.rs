@@ -268,6 +268,7 @@ pub fn a_label_is_used_once_whatever_the_key_is_for(token: &TestToken) {
         label: "report".into(),
         id: None,
         modulus_bits: 2048,
+        always_authenticate: false,
     };
     assert_eq!(error(custody.generate(&again)).code(), "label_in_use");
 }

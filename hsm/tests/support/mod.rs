@@ -272,6 +272,7 @@ impl TestToken {
                 label: "custody".into(),
                 id: None,
                 modulus_bits: 2048,
+                always_authenticate: false,
             })
             .unwrap();
         (custody, key)

@@ -2,12 +2,14 @@
 
 use super::process::{Line, Step};
 use super::{measure, state, words};
-use crate::doctor::catalogue::{TOKEN_LOGIN, TOKEN_MODULE_LOADS, TOKEN_PIN_SOURCE};
+use crate::doctor::catalogue::{
+    TOKEN_KEY, TOKEN_LOGIN, TOKEN_MODULE_LOADS, TOKEN_PIN_SOURCE, TOKEN_SIGNING_KEY,
+};
 use crate::doctor::finding::Finding;
 use fips::policy::Policy;
 use hsm::pin::PinSource;
-use hsm::pkcs11::{Pkcs11Custody, TokenConfig};
-use hsm::{Custody, Error};
+use hsm::pkcs11::{Pkcs11Custody, TokenConfig, quirks};
+use hsm::{Custody, Error, SigningKeyName, TokenInfo};
 use serde_json::json;
 use std::io::Write;
 
@@ -20,6 +22,8 @@ pub struct ProbeRequest {
     pub token: TokenConfig,
     /// Whether its keys are to decrypt; an importer's token only encrypts.
     pub for_custody: bool,
+    /// Label of a key on it that signs reports.
+    pub report_key: Option<String>,
     /// Whether to log in, while the token has all its tries.
     pub login: bool,
     /// Whether to measure: not while an engine uses the token.
@@ -111,7 +115,7 @@ fn look_at<W: Write>(
     let custody = match Pkcs11Custody::open(request.token.clone()) {
         Ok(custody) => custody,
         Err(error) => {
-            teller.tell(words::of_error(TOKEN_LOGIN, key, &error))?;
+            teller.tell(no_login(key, token, &error))?;
             return Ok(None);
         }
     };
@@ -130,11 +134,7 @@ fn look_at<W: Write>(
     let keys = match custody.keys() {
         Ok(keys) => keys,
         Err(error) => {
-            teller.tell(words::of_error(
-                crate::doctor::catalogue::TOKEN_KEY,
-                key,
-                &error,
-            ))?;
+            teller.tell(words::of_error(TOKEN_KEY, key, &error))?;
             return Ok(Some(custody));
         }
     };
@@ -146,6 +146,9 @@ fn look_at<W: Write>(
         &capabilities,
         request.for_custody,
     ))?;
+    if let Some(label) = &request.report_key {
+        teller.tell(signing_key(key, &custody, label))?;
+    }
     if let Some(usable) = keys.iter().find(|key| key.is_usable())
         && request.for_custody
     {
@@ -166,7 +169,9 @@ fn why_no_login(
     flags: hsm::TokenFlags,
 ) -> Option<&'static str> {
     if !request.login {
-        return Some("not tried, as asked: what needs a login was not looked at");
+        return Some(
+            "not tried, as asked or because the running engine says that it cannot: what needs a login was not looked at",
+        );
     }
     if request.token.pin == PinSource::Prompt {
         return Some(
@@ -183,6 +188,33 @@ fn why_no_login(
         return Some("not tried: the token says that it is broken");
     }
     None
+}
+
+/// Why the token was not opened. Where a token does not show that tries are gone, the operator has to be told.
+fn no_login(key: &str, token: &TokenInfo, error: &Error) -> Finding {
+    let found = words::of_error(TOKEN_LOGIN, key, error);
+    let shows_tries = quirks::of(token).counts_pin_tries == Some(true);
+    match (error, &found.remedy) {
+        (Error::Pin(_), Some(remedy)) if !shows_tries => {
+            let remedy = format!(
+                "{remedy}. Before `doctor` is run again: this token is not known to show used-up tries, so a wrong PIN costs one each time (`--no-login` costs none)"
+            );
+            found.remedy(remedy)
+        }
+        _ => found,
+    }
+}
+
+fn signing_key(key: &str, custody: &Pkcs11Custody, label: &str) -> Finding {
+    match custody.signing_key(&SigningKeyName::Label(label.to_owned())) {
+        Ok(info) => TOKEN_SIGNING_KEY
+            .ok(
+                format!("{key} ({label})"),
+                format!("signs reports with {}", info.algorithm.name()),
+            )
+            .facts(json!({"fingerprint": info.fingerprint, "attributes": info.attributes})),
+        Err(error) => words::of_error(TOKEN_SIGNING_KEY, &format!("{key} ({label})"), &error),
+    }
 }
 
 /// What is known of a PIN's source.
@@ -204,6 +236,12 @@ fn pin_source(key: &str, source: &PinSource) -> Pin {
         PinSource::Prompt => {
             return Pin {
                 found: TOKEN_PIN_SOURCE.ok(key, "asked for at the terminal"),
+                is_readable: false,
+            };
+        }
+        PinSource::AtTheToken => {
+            return Pin {
+                found: TOKEN_PIN_SOURCE.ok(key, "the token asks for it itself"),
                 is_readable: false,
             };
         }
@@ -244,6 +282,7 @@ mod tests {
             key: "engine.token".to_owned(),
             token: TokenConfig::new("/none".into(), pin),
             for_custody: true,
+            report_key: None,
             login,
             measure: true,
         }

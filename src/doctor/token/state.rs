@@ -415,7 +415,7 @@ fn decryption(key: &str, seen: &Capabilities) -> Finding {
     } else {
         TOKEN_DECRYPTION
             .note(key, format!("{text}; not {}: such records are refused", list(&missing)))
-            .remedy("import with a padding that the token does (`key show` names the best), or use a token that does more")
+            .remedy("import with a padding that the token does (`key show` names the best), name the exception `oaep-unpadding-in-software` if the token does CKM_RSA_X_509, or use a token that does more")
     }
     .facts(facts)
 }

@@ -37,7 +37,7 @@ impl Pkcs11Custody {
     pub fn generate_replicable(&self, key: &GenerateKey) -> Result<KeyInfo, Error> {
         let request = key.clone();
         self.submit(Operation::Generate, move |worker| {
-            generate::generate_replicable(worker, &request)
+            worker.inside(|worker| generate::generate_replicable(worker, &request))
         })
     }
 
@@ -46,7 +46,7 @@ impl Pkcs11Custody {
     /// # Errors
     /// [`Error::Token`] if the token does not answer.
     pub fn audit(&self) -> Result<Vec<KeyAudit>, Error> {
-        self.submit(Operation::ListKeys, audit::audit)
+        self.submit(Operation::ListKeys, |worker| worker.inside(audit::audit))
     }
 
     /// Makes a transport key on this token, to receive one key: RSA, for unwrapping only, and tries it.
@@ -56,7 +56,7 @@ impl Pkcs11Custody {
     /// [`KeyLifeProblem::NoMechanism`] where the token cannot receive keys.
     pub fn make_transport_key(&self, modulus_bits: u32) -> Result<TransportKey, Error> {
         self.submit(Operation::Generate, move |worker| {
-            transport::make(worker, modulus_bits)
+            worker.inside(|worker| transport::make(worker, modulus_bits))
         })
     }
 
@@ -72,7 +72,7 @@ impl Pkcs11Custody {
     ) -> Result<WrappedKey, Error> {
         let (key, transport) = (*key, transport.clone());
         self.submit(Operation::Generate, move |worker| {
-            wrap::wrap_for(worker, &key, &transport)
+            worker.inside(|worker| wrap::wrap_for(worker, &key, &transport))
         })
     }
 
@@ -91,7 +91,7 @@ impl Pkcs11Custody {
         let (transport, wrapped) = (*transport, wrapped.clone());
         let (expected, label) = (expected.clone(), label.to_owned());
         self.submit(Operation::Generate, move |worker| {
-            unwrap::unwrap(worker, &transport, &wrapped, &expected, &label)
+            worker.inside(|worker| unwrap::unwrap(worker, &transport, &wrapped, &expected, &label))
         })
     }
 
@@ -101,7 +101,9 @@ impl Pkcs11Custody {
     /// [`Error::UnknownKey`]; [`Error::Life`] if the token refuses, or says yes and does it not.
     pub fn seal(&self, key: &KeyFingerprint) -> Result<Sealed, Error> {
         let key = *key;
-        self.submit(Operation::Generate, move |worker| seal::seal(worker, &key))
+        self.submit(Operation::Generate, move |worker| {
+            worker.inside(|worker| seal::seal(worker, &key))
+        })
     }
 
     /// Destroys both halves of a key on this token, and looks whether they are gone. There is no way back.
@@ -112,7 +114,7 @@ impl Pkcs11Custody {
     pub fn destroy(&self, key: &KeyFingerprint) -> Result<Destroyed, Error> {
         let key = *key;
         self.submit(Operation::Generate, move |worker| {
-            destroy::destroy(worker, &key)
+            worker.inside(|worker| destroy::destroy(worker, &key))
         })
     }
 }

@@ -41,7 +41,7 @@ pub(super) fn generate(
         if !key.info.is_usable() {
             return Err(Error::GeneratedKeyRefused(key.info.problems));
         }
-        sign(module, &session, &key, TEST_MESSAGE)?;
+        sign(worker.shared(), &session, &key, TEST_MESSAGE)?;
         Ok(key.info)
     });
     if checked.is_err() {

@@ -171,7 +171,6 @@ fn judge(attributes: &KeyAttributes) -> Vec<KeyProblem> {
         decrypt,
         unwrap,
         derive,
-        always_authenticate,
         ..
     } = attributes;
     let other_use = [decrypt, unwrap, derive].contains(&&Some(true));
@@ -180,7 +179,6 @@ fn judge(attributes: &KeyAttributes) -> Vec<KeyProblem> {
         [
             (*sign != Some(true)).then_some(KeyProblem::NotForSigning),
             other_use.then_some(KeyProblem::NotForSigningAlone),
-            (*always_authenticate == Some(true)).then_some(KeyProblem::AlwaysAuthenticate),
         ]
         .into_iter()
         .flatten(),

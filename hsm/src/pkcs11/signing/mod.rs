@@ -7,11 +7,9 @@ mod ec;
 mod generate;
 mod keys;
 
-use cryptoki::context::Function;
 use cryptoki::error::Error as CryptokiError;
 use cryptoki::mechanism::rsa::{PkcsMgfType, PkcsPssParams};
 use cryptoki::mechanism::{Mechanism, MechanismType};
-use cryptoki::session::Session;
 use fips::policy::Service;
 use fips::sign::SignatureAlgorithm;
 
@@ -19,8 +17,8 @@ pub use generate::GenerateSigningKey;
 
 use super::Pkcs11Custody;
 use super::counters::count;
-use super::module::Module;
-use super::worker::Worker;
+use super::session::OwnSession;
+use super::worker::{Shared, Worker};
 use crate::custody::Operation;
 use crate::error::Refusal;
 use crate::signing::{SigningKeyInfo, SigningKeyName, TokenSignature};
@@ -129,14 +127,22 @@ impl Worker {
     fn sign(&mut self, name: &SigningKeyName, message: &[u8]) -> Result<TokenSignature, Error> {
         let key = self.usable_signing_key(name)?;
         let (shared, open) = self.parts()?;
-        sign(&shared.module, &open.session, &key, message)
+        let signature = sign(shared, &open.session, &key, message);
+        if let Err(Error::Pin(_) | Error::File { .. }) = &signature {
+            // The operation that was begun ends with its session.
+            self.replace_session();
+        }
+        signature
     }
 }
 
+/// The longest signature that is made here, in bytes: RSA with 4096 bits.
+const LONGEST: usize = 512;
+
 /// Signs, and verifies before anybody gets the signature.
 fn sign(
-    module: &Module,
-    session: &Session,
+    shared: &Shared,
+    session: &OwnSession,
     key: &FoundSigningKey,
     message: &[u8],
 ) -> Result<TokenSignature, Error> {
@@ -144,18 +150,27 @@ fn sign(
     let (mechanism, mechanism_name) = mechanism(algorithm);
     let digest = fips::digest::digest(algorithm.hash(), message);
     let raw = fips::policy::perform(Service::TokenSignature, |_| {
-        match session.sign(&mechanism, key.handle, digest.as_ref()) {
-            Ok(raw) => Ok(raw),
-            Err(CryptokiError::Pkcs11(rv, function @ Function::SignInit))
-                if Refusal::new(function, rv).means_unsupported() =>
-            {
-                Err(Error::MechanismNotSupported {
-                    mechanism: mechanism_name,
-                    refusal: Refusal::new(function, rv),
-                })
-            }
-            Err(other) => Err(module.error(other)),
+        session
+            .sign_init(&mechanism, key.handle)
+            .map_err(|error| match error {
+                CryptokiError::Pkcs11(rv, function)
+                    if Refusal::new(function, rv).means_unsupported() =>
+                {
+                    Error::MechanismNotSupported {
+                        mechanism: mechanism_name,
+                        refusal: Refusal::new(function, rv),
+                    }
+                }
+                other => shared.module.error(other),
+            })?;
+        if key.info.attributes.always_authenticate == Some(true) {
+            shared.log_in_for_one_use(session)?;
         }
+        shared
+            .module
+            .functions()
+            .sign(session, digest.as_ref(), LONGEST)
+            .map_err(Error::Token)
     })?;
     let wrong = || Error::WrongSignature(key.info.fingerprint);
     let signature = match algorithm.curve() {
