@@ -33,14 +33,14 @@ pub use service::Running;
 pub use token::ProbeLaunch;
 
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, EngineConfig};
 use serde_json::{Value, json};
 
 /// How a token section is probed: its place in the configuration, and the process that does it.
 #[derive(Debug, Clone)]
 pub struct TokenPlan {
-    /// `engine.token` or `import.token`.
-    pub key: &'static str,
+    /// `engine.token`, `engine.tokens.NAME` or `import.token`.
+    pub key: String,
     /// How the probe is started, without the following arguments.
     pub launch: ProbeLaunch,
     /// Whether to log in.
@@ -126,14 +126,17 @@ impl Plan<'_> {
     fn tokens(&self, running: &Running) -> Vec<Finding> {
         let mut findings = Vec::new();
         for plan in &self.tokens {
-            let section = match plan.key {
-                "engine.token" => self.config.engine.as_ref().map(|engine| &engine.token),
-                _ => self
-                    .config
-                    .import
-                    .as_ref()
-                    .and_then(|import| import.token.as_ref()),
+            let of_engine = self
+                .config
+                .engine
+                .iter()
+                .flat_map(EngineConfig::token_paths)
+                .find_map(|(path, section)| (path == plan.key).then_some(section));
+            let of_import = || {
+                let import = self.config.import.as_ref()?;
+                import.token.as_ref().filter(|_| plan.key == "import.token")
             };
+            let section = of_engine.or_else(of_import);
             let Some(section) = section else { continue };
             let mut launch = plan.launch.clone();
             // An engine that has no token has said why: its PIN may be wrong, and that is not tried a second time.
@@ -143,7 +146,7 @@ impl Plan<'_> {
             if !running.has_engine() {
                 launch.arguments.push(plan.measuring.into());
             }
-            findings.extend(token::examine(plan.key, section, &launch));
+            findings.extend(token::examine(&plan.key, section, &launch));
         }
         findings
     }

@@ -148,6 +148,106 @@ fn the_page_of_tls_is_what_is_offered_and_told() {
 }
 
 #[test]
+
+fn the_page_of_return_values_is_the_table() {
+    use hsm::pkcs11::{Actor, Classified, Healing, Level, Retry, classification};
+    let mut page = String::from(
+        "# What return values of PKCS#11 mean here\n\n\
+         <!-- Made from hsm/src/pkcs11/classify/table.rs: `UPDATE_DOCS=1 cargo test --test connector_docs` -->\n\n\
+         For every function that is called, by this program or by the cryptoki crate for it, and every CK_RV: who has to act, what is\n\
+         done, and whether it is tried again. The rules and their reasons (clauses of the standard, modules on which something was\n\
+         measured) are in the source; this is what they come to. Functions that mean the same stand together. `CKR(0x3ff)` stands for\n\
+         values that no version of the standard names, `CKR_VENDOR_DEFINED` for those of a vendor.\n\n\
+         Healing begins at the level named, and goes on to the next when that did not help, as long as the request has time: look the\n\
+         keys up again, a new session, a new login, initialise the module again, a new process (or another token with the same key).\n",
+    );
+    // Functions by what their return values mean, in the order of the standard.
+    let mut sections: Vec<(Vec<String>, Vec<Classified>)> = Vec::new();
+    let mut cells: Vec<Classified> = classification().collect();
+    while let Some(first) = cells.first().map(|cell| cell.refusal.function()) {
+        let (of_first, rest): (Vec<_>, Vec<_>) = cells
+            .into_iter()
+            .partition(|cell| cell.refusal.function() == first);
+        cells = rest;
+        let same = |section: &[Classified]| {
+            section
+                .iter()
+                .zip(&of_first)
+                .all(|(one, other)| (one.class, one.code) == (other.class, other.code))
+        };
+        match sections.iter_mut().find(|(_, section)| same(section)) {
+            Some((functions, _)) => functions.push(first),
+            None => sections.push((vec![first], of_first)),
+        }
+    }
+    for (functions, section) in sections {
+        write!(
+            page,
+            "\n## {}\n\n| return values | meaning | who acts | what is done | tried again | error |\n|---|---|---|---|---|---|\n",
+            functions.join(", ")
+        )
+        .unwrap();
+        let mut classes: Vec<(Classified, Vec<String>)> = Vec::new();
+        for cell in section {
+            match classes
+                .iter_mut()
+                .find(|(known, _)| known.class == cell.class)
+            {
+                Some((_, values)) => values.push(cell.refusal.rv_name()),
+                None => classes.push((cell, vec![cell.refusal.rv_name()])),
+            }
+        }
+        let classes_len = classes.len();
+        for (cell, values) in classes {
+            let actor = match cell.class.actor() {
+                Actor::Nobody => "nobody",
+                Actor::Caller => "caller, if the canary is answered",
+                Actor::Operator => "operator",
+                Actor::Authors => "authors",
+            };
+            let healing = match cell.class.healing() {
+                Healing::Nothing => "nothing",
+                Healing::AskCanary => "ask the canary",
+                Healing::From(Level::Handles) => "look the keys up again",
+                Healing::From(Level::Session) => "a new session",
+                Healing::From(Level::Login) => "a new login",
+                Healing::From(Level::Module) => "initialise the module again",
+                Healing::From(Level::Process) => "a new process",
+            };
+            let retry = match cell.class.retry() {
+                Retry::NotNeeded => "it has not failed",
+                Retry::AfterHealing => "after healing",
+                Retry::AsTheCanarySays => "as the canary says",
+                Retry::AfterAChange => "after a change",
+            };
+            // The vendor's number is only an example.
+            let all = classes_len == 1;
+            let values: Vec<_> = values
+                .iter()
+                .map(|value| {
+                    value
+                        .split_once("DEFINED(")
+                        .map_or(value.as_str(), |_| "CKR_VENDOR_DEFINED")
+                })
+                .collect();
+            writeln!(
+                page,
+                "| {} | {} | {actor} | {healing} | {retry} | {} |",
+                if all {
+                    "every value".to_owned()
+                } else {
+                    values.join(", ")
+                },
+                cell.class.meaning(),
+                if cell.code.is_empty() { "-" } else { cell.code },
+            )
+            .unwrap();
+        }
+    }
+    hold("pkcs11-return-values.md", &page);
+}
+
+#[test]
 fn the_page_of_doctor_is_its_catalogue() {
     let mut page = String::from(
         "# doctor\n\n\

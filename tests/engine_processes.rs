@@ -23,3 +23,5 @@ mod faults;
 mod requests;
 #[path = "engine_processes/token.rs"]
 mod token;
+#[path = "engine_processes/tokens.rs"]
+mod tokens;

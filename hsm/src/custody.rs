@@ -181,7 +181,7 @@ impl Operation {
 }
 
 /// The state of a custody, for status and for a watchdog.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Health {
     /// Worker threads, each with one session.
@@ -230,6 +230,33 @@ pub struct Health {
     pub needs_restart: bool,
     /// What waits and runs, and how long that takes.
     pub load: Load,
+}
+
+impl Health {
+    /// Adds the state of another token: sums, the oldest of the calls, the latest generation.
+    pub fn merge(&mut self, other: &Self) {
+        self.threads += other.threads;
+        for (sum, other) in [
+            (&mut self.decrypts, other.decrypts),
+            (&mut self.encrypts, other.encrypts),
+            (&mut self.public_keys_created, other.public_keys_created),
+            (&mut self.public_keys_reused, other.public_keys_reused),
+            (&mut self.signatures, other.signatures),
+            (&mut self.bad_inputs, other.bad_inputs),
+            (&mut self.token_failures, other.token_failures),
+            (&mut self.reconnects, other.reconnects),
+            (&mut self.in_flight, other.in_flight),
+        ] {
+            *sum = sum.saturating_add(other);
+        }
+        self.generation = self.generation.max(other.generation);
+        if other.oldest_call_ms > self.oldest_call_ms {
+            self.oldest_call_ms = other.oldest_call_ms;
+            self.oldest_call = other.oldest_call;
+        }
+        self.needs_restart |= other.needs_restart;
+        self.load.merge(&other.load);
+    }
 }
 
 #[cfg(test)]

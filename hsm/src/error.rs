@@ -230,6 +230,9 @@ pub enum Error {
     /// The token is there and has failed its self-test (CKF_ERROR_STATE).
     #[error("the token reports that its self-test failed")]
     TokenErrorState,
+    /// No token that could do it is open and takes requests.
+    #[error("none of the tokens serves")]
+    NoTokenServes,
     /// There was no answer before the request's deadline. The token was not asked, unless a call to it was running by then.
     #[error("there was no answer before the deadline")]
     Deadline,
@@ -312,6 +315,9 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// A group of no tokens, of too many, or of two with one name; or it has none of this name.
+    #[error("no group of tokens: 1 to 16, each with a name of its own")]
+    Members,
     /// The parameters for C_Initialize cannot be given to the module.
     #[error("the parameters for C_Initialize {0}")]
     InitParameters(&'static str),
@@ -351,6 +357,7 @@ impl Error {
             Self::KeyVanished(_) => "key_vanished",
             Self::TokenNotFound { .. } => "token_not_found",
             Self::TokenErrorState => "token_error_state",
+            Self::NoTokenServes => "no_token_serves",
             Self::Deadline => "deadline",
             Self::Overloaded => "overloaded",
             Self::TokenAmbiguous { .. } => "token_ambiguous",
@@ -368,6 +375,7 @@ impl Error {
             Self::File { .. } => "file_refused",
             Self::Pin(problem) => problem.code(),
             Self::Module { .. } => "module_refused",
+            Self::Members => "members",
             Self::InitParameters(_) => "init_parameters",
             Self::Threads(_) => "threads",
             Self::Life(problem) => problem.code(),
@@ -389,7 +397,8 @@ impl Error {
             Self::Token(_)
             | Self::KeyVanished(_)
             | Self::TokenNotFound { .. }
-            | Self::TokenErrorState => ErrorClass::Token,
+            | Self::TokenErrorState
+            | Self::NoTokenServes => ErrorClass::Token,
             Self::Deadline | Self::Overloaded => ErrorClass::Busy,
             Self::TokenAmbiguous { .. }
             | Self::KeyRefused { .. }
@@ -408,6 +417,7 @@ impl Error {
             | Self::Module { .. }
             | Self::Life(_)
             | Self::Policy(_)
+            | Self::Members
             | Self::InitParameters(_)
             | Self::Threads(_) => ErrorClass::Configuration,
             Self::Internal(_) => ErrorClass::Bug,
@@ -425,6 +435,9 @@ impl Error {
             Self::TokenNotFound { .. } => {
                 "compare label and serial number with the list of tokens; check that the token is connected and that the \
                  module's own configuration is the one this process sees"
+            }
+            Self::NoTokenServes => {
+                "look at the state of each token: one that failed says why, one that is drained waits to be taken into service again"
             }
             Self::TokenErrorState => "have the token's self-test looked at by whoever supports it",
             Self::Deadline | Self::Overloaded => {
@@ -495,6 +508,7 @@ impl Error {
             | Self::InvalidPublicKey(_)
             | Self::ModulusBits(_)
             | Self::Threads(_)
+            | Self::Members
             | Self::Policy(_)
             | Self::Internal(_) => return None,
         })

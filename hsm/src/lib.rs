@@ -51,6 +51,7 @@ pub mod clock;
 mod custody;
 mod error;
 pub mod files;
+pub mod group;
 mod key;
 mod life;
 mod load;

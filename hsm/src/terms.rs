@@ -30,6 +30,9 @@ pub struct Terms {
     pub within: Option<Duration>,
     /// The lane.
     pub lane: Lane,
+    /// Another custody could do it as well: a token in trouble is not waited for until the deadline, but given up as soon as
+    /// everything was tried once.
+    pub elsewhere: bool,
 }
 
 impl Terms {
@@ -39,6 +42,7 @@ impl Terms {
         Self {
             within: Some(within),
             lane: Lane::Interactive,
+            elsewhere: false,
         }
     }
 
@@ -48,6 +52,7 @@ impl Terms {
         Self {
             within: None,
             lane: Lane::Batch,
+            elsewhere: false,
         }
     }
 }

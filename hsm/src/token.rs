@@ -58,6 +58,28 @@ pub struct TokenInfo {
     pub flags: TokenFlags,
 }
 
+impl TokenInfo {
+    /// That of a group of which no token is open: empty texts and zeros.
+    pub(crate) fn none() -> Self {
+        let version = Version { major: 0, minor: 0 };
+        Self {
+            module_path: PathBuf::new(),
+            library_description: String::new(),
+            library_manufacturer: String::new(),
+            library_version: version,
+            cryptoki_version: version,
+            slot: 0,
+            label: String::new(),
+            manufacturer: String::new(),
+            model: String::new(),
+            serial: String::new(),
+            hardware_version: version,
+            firmware_version: version,
+            flags: TokenFlags::default(),
+        }
+    }
+}
+
 /// The flags of a token that matter to custody (PKCS#11, section 3.2, CK_TOKEN_INFO).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -6,11 +6,12 @@ use super::output::{Exit, Failure, Report};
 use super::page::Page;
 use super::{process, token};
 use crate::clock::SystemClock;
-use crate::config::{self, Config, EngineException, TokenSection};
+use crate::config::{self, Config, EngineException};
 use crate::doctor::token::{ProbeRequest, run_probe};
 use crate::doctor::{Examination, Finding, Group, Plan, ProbeLaunch, Severity, TokenPlan};
 use crate::engine::hardening;
 use clap::Args;
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -45,7 +46,7 @@ pub struct DoctorArgs {
 pub struct ProbeArgs {
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
-    /// `engine.token` or `import.token`
+    /// `engine.token`, `engine.tokens.NAME` or `import.token`
     #[arg(long, value_name = "KEY")]
     section: String,
     #[arg(long)]
@@ -101,16 +102,21 @@ fn tokens(
     let mut plans = Vec::new();
     if let Some(engine) = &config.engine {
         let patience = Duration::from_millis(engine.restart.call_limit_ms);
-        let launch = launch(&program, &path, "engine.token", &engine.token, patience);
-        plans.push(("engine.token", launch));
+        // They are in one process, which has one environment.
+        let environment = engine.token_environment();
+        for (section, _) in engine.token_paths() {
+            let launch = launch(&program, &path, &section, &environment, patience);
+            plans.push((section, launch));
+        }
     }
     if let Some(section) = config
         .import
         .as_ref()
         .and_then(|import| import.token.as_ref())
     {
-        let launch = launch(&program, &path, "import.token", section, PATIENCE);
-        plans.push(("import.token", launch));
+        let environment = &section.environment;
+        let launch = launch(&program, &path, "import.token", environment, PATIENCE);
+        plans.push(("import.token".to_owned(), launch));
     }
     let policy = config.fips.policy();
     for (_, launch) in &mut plans {
@@ -139,7 +145,7 @@ fn launch(
     program: &Path,
     config: &Path,
     section: &str,
-    token: &TokenSection,
+    environment: &BTreeMap<String, String>,
     patience: Duration,
 ) -> ProbeLaunch {
     const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
@@ -150,8 +156,7 @@ fn launch(
         "--section".into(),
         section.into(),
     ];
-    let mut environment: Vec<(OsString, OsString)> = token
-        .environment
+    let mut environment: Vec<(OsString, OsString)> = environment
         .iter()
         .map(|(name, value)| (name.into(), value.into()))
         .collect();
@@ -197,12 +202,16 @@ fn request(args: &ProbeArgs) -> Result<ProbeRequest, Failure> {
         )
     };
     let (section, extractable, for_custody) = match args.section.as_str() {
-        "engine.token" => {
+        path if path.starts_with("engine.") => {
             let engine = config.engine.as_ref().ok_or_else(missing)?;
             let extractable = engine
                 .exceptions
                 .contains(&EngineException::ExtractableKeys);
-            (&engine.token, extractable, true)
+            let (_, section) = engine
+                .token_paths()
+                .find(|(known, _)| known == path)
+                .ok_or_else(missing)?;
+            (section, extractable, true)
         }
         "import.token" => {
             let import = config.import.as_ref().ok_or_else(missing)?;

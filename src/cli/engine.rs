@@ -74,7 +74,8 @@ pub fn run(args: &EngineArgs, context: &Context) -> Result<Report, Failure> {
 pub fn custody(args: &CustodyArgs) -> ! {
     let policy = args.policy.policy();
     let code = match load(&args.config) {
-        Ok((whole, config)) => match run_custody(&whole, policy, config.into_inner()) {
+        Ok((whole, config)) => match run_custody(&whole, policy, config.into_inner(), &args.config)
+        {
             Ok(()) => 0,
             Err(error) => {
                 tracing::error!("{error}");
@@ -90,14 +91,19 @@ pub fn custody(args: &CustodyArgs) -> ! {
     hardening::exit(code)
 }
 
-fn run_custody(whole: &Config, policy: Policy, config: EngineConfig) -> Result<(), CustodyError> {
+fn run_custody(
+    whole: &Config,
+    policy: Policy,
+    config: EngineConfig,
+    file: &Path,
+) -> Result<(), CustodyError> {
     if whole.fips.policy() != policy {
         tracing::warn!(
             "[fips] of the configuration was changed; what the engine was started with stays in force until it is restarted"
         );
     }
     fips::start(policy)?;
-    custody::run(config)
+    custody::run(config, file.to_owned())
 }
 
 fn custody_code(error: &CustodyError) -> i32 {

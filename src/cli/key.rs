@@ -1,16 +1,26 @@
 //! `key`: custody keys, which are made on a token and never leave it.
 
+mod blob;
+pub(super) mod copies;
+mod destroy;
+mod device;
+mod documents;
+mod replicate;
+mod transcript;
+mod verify;
+
 use super::Context;
 use super::output::{Exit, Failure, Report};
 use super::token::{KeyChoice, TokenArgs, absolute, best_padding, open};
 use super::{files, key_report, process};
 use crate::encoding::public_key_pem;
 use clap::{Args, Subcommand, ValueEnum};
+use copies::{Copies, OtherTokens};
 use fips::sign::KeyKind;
-use hsm::Custody;
 use hsm::pin::PinSource;
 use hsm::pkcs11::{GenerateKey, GenerateSigningKey, init_token};
 use hsm::public_key::PublicKey;
+use hsm::{Custody, KeyAudit, KeyInfo};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -24,32 +34,36 @@ pub struct KeyArgs {
 #[derive(Debug, Subcommand)]
 enum KeyCommand {
     /// Make a custody key on the token: sensitive, not extractable, for decryption only
-    Generate {
-        #[command(flatten)]
-        token: TokenArgs,
-        /// Label of the new key
-        #[arg(long, value_name = "LABEL")]
-        key_label: String,
-        /// Length of its modulus
-        #[arg(long, value_name = "BITS", default_value_t = 3072, value_parser = parse_bits)]
-        bits: u32,
-    },
+    Generate(GenerateArgs),
     /// Make a key on the token that signs evidence reports and does nothing else (`report_token_key` of [fips])
     GenerateSigning(GenerateSigning),
-    /// List the private RSA keys of the token
+    /// List the keys of the token: the private RSA keys with their attributes and origin, and whatever else is there
+    #[command(after_help = "Examples:
+  pfx-connector key list --config engine.toml
+  pfx-connector key list --config engine.toml --also module=/usr/lib/softhsm/libsofthsm2.so,label=second,pin-file=/root/second.pin --json")]
     List {
         #[command(flatten)]
         token: TokenArgs,
         #[command(flatten)]
         choice: KeyChoice,
+        #[command(flatten)]
+        others: OtherTokens,
     },
-    /// Show one key: attributes, what the token does with it, and which padding to import with
+    /// Show one key: every attribute, where it came from, what the token does with it, and which padding to import with
     Show {
         #[command(flatten)]
         token: TokenArgs,
         #[command(flatten)]
         choice: KeyChoice,
+        #[command(flatten)]
+        others: OtherTokens,
     },
+    /// Try a key: encrypt with its public half, decrypt on the token, make a CMS message for a throw-away device and open it
+    Verify(verify::VerifyArgs),
+    /// Copy a key to another token, wrapped by the one and unwrapped by the other
+    Replicate(replicate::ReplicateArgs),
+    /// Destroy a key, in two steps, by its fingerprint only
+    Destroy(destroy::DestroyArgs),
     /// Make an empty token ready: a label, a security officer's PIN and a user PIN (for software tokens; a token that is in use is never touched)
     InitToken(InitToken),
     /// Write the public half to a file for those who import
@@ -65,6 +79,29 @@ enum KeyCommand {
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
     },
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  pfx-connector key generate --config engine.toml --key-label pfx-custody-1
+  pfx-connector key generate --config engine.toml --key-label pfx-custody-1 --replicable
+      for several connectors: copy it with `key replicate`, then seal it; custody does not use it before")]
+struct GenerateArgs {
+    #[command(flatten)]
+    token: TokenArgs,
+    /// Label of the new key
+    #[arg(long, value_name = "LABEL")]
+    key_label: String,
+    /// Length of its modulus
+    #[arg(long, value_name = "BITS", default_value_t = 3072, value_parser = parse_bits)]
+    bits: u32,
+    /// Make it extractable (CKA_EXTRACTABLE) until `key replicate seal`: whoever has the PIN can wrap it to a key of their own in the
+    /// meantime
+    #[arg(long)]
+    replicable: bool,
+    /// Have the token ask for the PIN at each use (CKA_ALWAYS_AUTHENTICATE): a login more for each delivery
+    #[arg(long)]
+    always_authenticate: bool,
 }
 
 #[derive(Debug, Args)]
@@ -160,27 +197,46 @@ pub fn run(args: &KeyArgs, context: &Context) -> Result<Report, Failure> {
 
 fn report(args: &KeyArgs, context: &Context) -> Result<Report, Failure> {
     match &args.command {
-        KeyCommand::Generate {
-            token,
-            key_label,
-            bits,
-        } => generate(token, key_label, *bits, context),
+        KeyCommand::Generate(args) => generate(args, context),
         KeyCommand::GenerateSigning(args) => generate_signing(args, context),
         KeyCommand::InitToken(args) => initialise(args),
-        KeyCommand::List { token, choice } => {
+        KeyCommand::List {
+            token,
+            choice,
+            others,
+        } => {
             let custody = open(token.settings("key list", &context.args)?)?;
             let keys = choice.all(&custody)?;
-            Ok(with_fips(key_report::list(&custody.token(), &keys)))
+            let copies = Copies::look(&custody, &others.also)?;
+            let audits = custody.audit()?;
+            Ok(with_fips(key_report::list(
+                &custody.token(),
+                &keys,
+                &audits,
+                &copies,
+            )))
         }
-        KeyCommand::Show { token, choice } => {
+        KeyCommand::Show {
+            token,
+            choice,
+            others,
+        } => {
             let custody = open(token.settings("key show", &context.args)?)?;
             let key = choice.one(&custody)?;
+            let known = Known {
+                audits: custody.audit()?,
+                copies: Copies::look(&custody, &others.also)?,
+            };
             Ok(with_fips(key_report::show(
                 &custody.token(),
                 &key,
                 &custody.capabilities(),
+                Some(&known),
             )))
         }
+        KeyCommand::Verify(args) => verify::run(args, context),
+        KeyCommand::Replicate(args) => replicate::run(args, context),
+        KeyCommand::Destroy(args) => destroy::run(args, context),
         KeyCommand::ExportPublic {
             token,
             choice,
@@ -195,23 +251,28 @@ fn report(args: &KeyArgs, context: &Context) -> Result<Report, Failure> {
     }
 }
 
-fn generate(
-    token: &TokenArgs,
-    label: &str,
-    bits: u32,
-    context: &Context,
-) -> Result<Report, Failure> {
-    printable_label(label)?;
-    let custody = open(token.settings("key generate", &context.args)?)?;
+fn generate(args: &GenerateArgs, context: &Context) -> Result<Report, Failure> {
+    printable_label(&args.key_label)?;
+    let custody = open(args.token.settings("key generate", &context.args)?)?;
     let request = GenerateKey {
-        label: label.to_owned(),
+        label: args.key_label.clone(),
         id: None,
-        modulus_bits: bits,
-        always_authenticate: false,
+        modulus_bits: args.bits,
+        always_authenticate: args.always_authenticate,
     };
-    let key = custody.generate(&request)?;
-    let mut report = key_report::show(&custody.token(), &key, &custody.capabilities());
-    if key.is_usable() {
+    let key = if args.replicable {
+        custody.generate_replicable(&request)?
+    } else {
+        custody.generate(&request)?
+    };
+    let mut report = key_report::show(&custody.token(), &key, &custody.capabilities(), None);
+    if args.replicable {
+        report.text = format!(
+            "Made a custody key that can be copied. Until it is sealed (`key replicate seal`), custody does not use it, and whoever has the PIN \
+             can wrap it.\n{}",
+            report.text
+        );
+    } else if key.is_usable() {
         report.text = format!("Made a custody key.\n{}", report.text);
     } else {
         report.exit = Exit::Failed;
@@ -295,6 +356,26 @@ fn export(spki: &[u8], format: PublicFormat, out: &Path) -> Result<Report, Failu
             out.display()
         ),
     ))
+}
+
+/// What is known of keys beyond what custody needs.
+pub(super) struct Known {
+    audits: Vec<KeyAudit>,
+    copies: Copies,
+}
+
+impl Known {
+    /// The audited object of a key; the first, should there be several.
+    pub(super) fn audit(&self, key: &KeyInfo) -> Option<&KeyAudit> {
+        self.audits
+            .iter()
+            .find(|audit| audit.fingerprint == Some(key.fingerprint))
+    }
+
+    /// The copies of a key on the tokens that were looked at.
+    pub(super) fn copies(&self) -> &Copies {
+        &self.copies
+    }
 }
 
 /// The best padding as its name in a configuration.

@@ -13,9 +13,12 @@ use std::path::{Path, PathBuf};
 /// Options that name a token.
 #[derive(Debug, Clone, Args)]
 pub struct TokenArgs {
-    /// Configuration file whose [engine.token] is meant
+    /// Configuration file whose token is meant: [engine.token], or one of [[engine.tokens]]
     #[arg(long, value_name = "FILE", conflicts_with_all = ["module", "init_parameters", "token_label", "pin_file"])]
     pub config: Option<PathBuf>,
+    /// Name of the token, where the configuration has several
+    #[arg(long, value_name = "NAME", requires = "config")]
+    pub token: Option<String>,
     /// PKCS#11 module (absolute path)
     #[arg(
         long,
@@ -52,6 +55,18 @@ impl TokenArgs {
         Ok(Some(engine))
     }
 
+    /// The token of the configuration that is meant.
+    ///
+    /// # Errors
+    /// [`Failure`] when none or several could be.
+    pub fn section<'a>(&self, engine: &'a EngineConfig) -> Result<&'a TokenSection, Failure> {
+        engine.token_named(self.token.as_deref()).ok_or_else(|| {
+            let names: Vec<_> = engine.named_tokens().map(|(name, _)| name).collect();
+            Failure::usage("token_name", "it is not clear which token is meant")
+                .hint(format!("name one by `--token`: {}", names.join(", ")))
+        })
+    }
+
     /// What the options amount to. Where they name a configuration that asks for another environment, the program is executed again.
     ///
     /// # Errors
@@ -62,11 +77,12 @@ impl TokenArgs {
         args: &[OsString],
     ) -> Result<TokenConfig, Failure> {
         if let Some(engine) = self.engine(command)? {
-            with_environment(&engine.token.environment, args)?;
+            let section = self.section(&engine)?;
+            with_environment(&section.environment, args)?;
             let allow = engine
                 .exceptions
                 .contains(&EngineException::ExtractableKeys);
-            return Ok(from_section(&engine.token, allow));
+            return Ok(from_section(section, allow));
         }
         let module = self.module.clone().unwrap_or_default();
         if !module.is_absolute() {

@@ -64,6 +64,7 @@ fn row(text: &mut String, key: &Key) {
     };
     let default = match key.need {
         Need::Required(_) => "required".to_owned(),
+        Need::Unless(other) => format!("required without `{other}`"),
         Need::Default("") => "the defaults below".to_owned(),
         Need::Default(value) => format!("`{value}`"),
         Need::Optional(_) | Need::Usual(_) => "none".to_owned(),

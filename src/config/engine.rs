@@ -25,11 +25,71 @@ pub struct EngineConfig {
     /// How the engine's processes are watched.
     #[serde(default)]
     pub restart: RestartConfig,
-    /// The token.
-    pub token: TokenSection,
+    /// Decryptions slower than so many of a hundred of late are begun on a second token; 0: none is.
+    #[serde(default)]
+    pub hedge_percent: u8,
+    /// The token, if there is one.
+    pub token: Option<TokenSection>,
+    /// The tokens, if there are several.
+    #[serde(default)]
+    pub tokens: Vec<TokenSection>,
     /// Those whose records are accepted.
     #[serde(default)]
     pub importers: Vec<ImporterConfig>,
+}
+
+/// What `[engine.token]` is called where nobody named it.
+const ONLY_TOKEN: &str = "token";
+
+impl EngineConfig {
+    /// Every token with its name, in the order of the file.
+    pub fn named_tokens(&self) -> impl Iterator<Item = (&str, &TokenSection)> {
+        self.token
+            .iter()
+            .chain(&self.tokens)
+            .map(|section| (section.name.as_deref().unwrap_or(ONLY_TOKEN), section))
+    }
+
+    /// The token of this name; without a name the only one. `None`: there is none, or more than one could be meant.
+    #[must_use]
+    pub fn token_named(&self, name: Option<&str>) -> Option<&TokenSection> {
+        let mut fitting = self
+            .named_tokens()
+            .filter(|(known, _)| name.is_none_or(|name| name == *known));
+        match (fitting.next(), fitting.next()) {
+            (Some((_, section)), None) => Some(section),
+            _ => None,
+        }
+    }
+
+    /// Every token with its place in the file, such as `engine.token` or `engine.tokens.rack-1`.
+    pub fn token_paths(&self) -> impl Iterator<Item = (String, &TokenSection)> {
+        let one = self
+            .token
+            .iter()
+            .map(|token| ("engine.token".to_owned(), token));
+        let several = self.tokens.iter().enumerate().map(|(number, token)| {
+            let name = token.name.clone().unwrap_or_else(|| number.to_string());
+            (format!("engine.tokens.{name}"), token)
+        });
+        one.chain(several)
+    }
+
+    /// Worker threads of all tokens.
+    #[must_use]
+    pub fn token_threads(&self) -> usize {
+        self.named_tokens()
+            .map(|(_, section)| section.threads)
+            .sum()
+    }
+
+    /// The environment of the process that loads the modules, of all tokens together: checked not to contradict itself.
+    #[must_use]
+    pub fn token_environment(&self) -> BTreeMap<String, String> {
+        self.named_tokens()
+            .flat_map(|(_, section)| section.environment.clone())
+            .collect()
+    }
 }
 
 fn default_in_flight() -> usize {
@@ -92,10 +152,15 @@ impl Default for RestartConfig {
     }
 }
 
-/// `[engine.token]`, `[import.token]`.
+/// `[engine.token]`, `[[engine.tokens]]`, `[import.token]`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TokenSection {
+    /// What it is called among several.
+    pub name: Option<String>,
+    /// No new requests go to it.
+    #[serde(default)]
+    pub drain: bool,
     /// The PKCS#11 module, by absolute path.
     pub module: PathBuf,
     /// What the module is told at C_Initialize.

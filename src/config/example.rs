@@ -63,7 +63,10 @@ fn plain(text: &mut String, key: &Key, disabled: bool) {
             comment(text, &format!("- {}: {}", word.name, word.doc));
         }
     }
-    let live = matches!(key.need, Need::Required(_) | Need::Usual(_)) && !disabled;
+    let live = matches!(
+        key.need,
+        Need::Required(_) | Need::Unless(_) | Need::Usual(_)
+    ) && !disabled;
     let mark = if live { "" } else { "#" };
     let _ = writeln!(text, "{mark}{} = {}", key.name, key.need.value());
 }

@@ -84,7 +84,9 @@ impl Config {
     pub fn named_paths(&self) -> Vec<NamedPath> {
         let mut paths = fips(&self.fips);
         if let Some(section) = &self.engine {
-            paths.extend(token(&section.token, "engine.token"));
+            for (path, section) in section.token_paths() {
+                paths.extend(token(section, &path));
+            }
             paths.extend(engine(section));
         }
         paths.extend(self.connector.iter().flat_map(connector));

@@ -88,6 +88,7 @@ fn the_schema_has_exactly_the_keys_of_the_structures() {
     same::<EngineConfig>("engine");
     same::<RestartConfig>("engine.restart");
     same::<TokenSection>("engine.token");
+    same::<TokenSection>("engine.tokens");
     same::<ImporterConfig>("engine.importers");
     same::<ConnectorConfig>("connector");
     same::<RetryConfig>("connector.retry");
@@ -107,7 +108,7 @@ fn the_schema_has_exactly_the_keys_of_the_structures() {
             })
             .sum()
     }
-    assert_eq!(tables(ROOT), 14);
+    assert_eq!(tables(ROOT), 15);
 }
 
 fn read(text: &str) -> Result<Config, ConfigError> {
@@ -153,7 +154,7 @@ fn the_example_is_accepted_as_it_is_printed() {
 #[test]
 fn the_defaults_that_the_example_shows_are_the_defaults() {
     // Keys of optional tables stay off: without their header they would land in another table.
-    let text = example();
+    let text = with_one_token(&example());
     let (usual, _) = text.split_once("#[connector.proxy]").unwrap();
     let (_, rest) = text.split_once("\n[connector.log]").unwrap();
     let (rest, _) = rest.split_once("#[import.token]").unwrap();
@@ -167,6 +168,13 @@ fn the_defaults_that_the_example_shows_are_the_defaults() {
         .collect();
     assert_ne!(switched.join("\n"), text.trim_end());
     assert_eq!(read(&switched.join("\n")).unwrap(), read(&text).unwrap());
+}
+
+/// The example without the table that stands for several tokens: its keys are those of the one above it.
+fn with_one_token(example: &str) -> String {
+    let (before, several) = example.split_once("#[[engine.tokens]]").unwrap();
+    let (_, after) = several.split_once("\n\n").unwrap();
+    format!("{before}\n{after}")
 }
 
 fn is_default(line: &str) -> bool {
@@ -184,7 +192,7 @@ fn is_default(line: &str) -> bool {
 
 #[test]
 fn every_key_switched_on_is_accepted() {
-    let text = example_with(|_| true);
+    let text = with_one_token(&example_with(|_| true));
     let text = text
         .replace("#[connector.proxy]", "[connector.proxy]")
         .replace("#[import.token]", "[import.token]");
@@ -301,7 +309,10 @@ fn relative_paths_start_at_the_folder_of_the_file() {
     let engine = config.engine.unwrap();
     assert_eq!(engine.socket, Path::new("/conf/../run/engine.sock"));
     assert_eq!(engine.device_anchors, [Path::new("/conf/device-ca.pem")]);
-    assert_eq!(engine.token.pin_file.unwrap(), Path::new("/conf/pin"));
+    assert_eq!(
+        engine.token.unwrap().pin_file.unwrap(),
+        Path::new("/conf/pin")
+    );
     assert_eq!(
         engine.importers[0].public_key,
         Path::new("/conf/importer-public.pem")
@@ -310,7 +321,7 @@ fn relative_paths_start_at_the_folder_of_the_file() {
 
 #[test]
 fn what_contradicts_itself_is_named() {
-    let text = example()
+    let text = with_one_token(&example())
         .replace(
             "device_anchors = [\"/etc/pfx-connector/device-ca.pem\"]",
             "",
@@ -327,6 +338,77 @@ fn what_contradicts_itself_is_named() {
             .any(|p| p.contains("both `pin_file` and `pin_credential`"))
     );
     assert!(said.iter().any(|p| p.contains("engine.restart.backoff_ms")));
+}
+
+/// An engine with these tables for tokens.
+fn engine_with(tokens: &str) -> String {
+    format!(
+        "[engine]\nsocket = \"/run/e.sock\"\nexceptions = [\"no-device-anchors\", \"unsigned-records\"]\n{tokens}"
+    )
+}
+
+fn token_table(header: &str, more: &str) -> String {
+    format!("{header}\nmodule = \"/m.so\"\nlabel = \"t\"\npin_file = \"/p\"\n{more}\n")
+}
+
+#[test]
+fn one_token_or_several_with_names_are_given_and_never_both() {
+    let one = token_table("[engine.token]", "");
+    let a = token_table("[[engine.tokens]]", "name = \"a\"\nthreads = 8");
+    let b = token_table("[[engine.tokens]]", "name = \"b\"\ndrain = true");
+    let single = read(&engine_with(&one)).unwrap().engine.unwrap();
+    assert_eq!(single.named_tokens().next().unwrap().0, "token");
+    assert!(single.token_named(None).is_some() && single.token_named(Some("x")).is_none());
+    let several = read(&engine_with(&format!("{a}{b}"))).unwrap();
+    assert_eq!(several.inconsistencies(), Vec::new());
+    let several = several.engine.unwrap();
+    assert_eq!(several.token_threads(), 12);
+    assert!(several.token_named(None).is_none() && several.token_named(Some("b")).unwrap().drain);
+    let said = complaint(&engine_with(&format!("{one}{a}")));
+    assert!(
+        said.contains("`engine.token` and `engine.tokens`: only one of them can be meant"),
+        "{said}"
+    );
+    let said = complaint(&engine_with(""));
+    assert!(said.contains("`engine.token` is missing"), "{said}");
+}
+
+#[test]
+fn tokens_that_cannot_be_together_are_named() {
+    let table = |more: &str| token_table("[[engine.tokens]]", more);
+    for (tokens, expected) in [
+        (
+            table("name = \"a\"") + &table("name = \"a\""),
+            "two are called `a`",
+        ),
+        (table("name = \"a\"") + &table(""), "has no `name`"),
+        (table("name = \"a b\""), "`engine.tokens.a b.name`"),
+        (
+            table("name = \"a\"\nthreads = 64\nenvironment = { X = \"1\" }")
+                + &table("name = \"b\"\nthreads = 64")
+                + &table("name = \"c\"\nthreads = 1"),
+            "129 threads together",
+        ),
+        (
+            table("name = \"a\"\nenvironment = { X = \"1\" }")
+                + &table("name = \"b\"\nenvironment = { X = \"2\" }"),
+            "`engine.tokens.b.environment.X`",
+        ),
+        (
+            (0..17)
+                .map(|number| table(&format!("name = \"{number}\"\nthreads = 1")))
+                .collect(),
+            "17 tokens: 16 at most",
+        ),
+    ] {
+        let config = read(&engine_with(&tokens)).unwrap();
+        let said: Vec<_> = config
+            .inconsistencies()
+            .into_iter()
+            .map(|problem| problem.text)
+            .collect();
+        assert!(said.join("\n").contains(expected), "{expected} in {said:?}");
+    }
 }
 
 #[test]

@@ -68,8 +68,21 @@ impl Walk {
             }
         }
         for key in keys {
-            let required = matches!(key.need, Need::Required(_));
-            let present = table.keys().any(|name| name.get_ref() == key.name);
+            let is_there = |name| table.keys().any(|there| there.get_ref() == name);
+            let present = is_there(key.name);
+            let required = match key.need {
+                Need::Required(_) => true,
+                Need::Unless(other) if present && is_there(other) => {
+                    let (one, other) = (join(path, key.name), join(path, other));
+                    self.add(
+                        span,
+                        format!("`{one}` and `{other}`: only one of them can be meant"),
+                    );
+                    false
+                }
+                Need::Unless(other) => !is_there(other),
+                _ => false,
+            };
             if required && !present {
                 let full = join(path, key.name);
                 self.add(span, format!("`{full}` is missing: {}", expected(key.kind)));

@@ -302,6 +302,8 @@ fn pages_of(shared: &Arc<Shared>) -> Pages {
                 .engine_up
                 .set(i64::from(shared.engine.is_up()));
             shared.metrics.take_fips_status(&shared.fips_status());
+            let engine = shared.engine.last_status();
+            shared.metrics.take_tokens(engine.as_ref());
             shared.metrics.encode()
         }),
     }

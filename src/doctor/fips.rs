@@ -31,7 +31,7 @@ pub fn examine(
         Some(status) => claim(&status),
         None => claim_of_nobody(&own),
     });
-    findings.extend(config.engine.as_ref().map(token));
+    findings.extend(config.engine.iter().flat_map(tokens));
     findings.extend(advisories(&own));
     findings
 }
@@ -131,20 +131,25 @@ fn claim_of_nobody(own: &FipsStatus) -> Finding {
         .facts(json!({"level": null, "source": own.source}))
 }
 
-fn token(engine: &EngineConfig) -> Finding {
-    match &engine.token.fips_certificate {
-        Some(number) => FIPS_TOKEN.ok(
-            "engine.token",
-            format!("certificate {number}, by the operator's statement"),
-        ),
-        None => FIPS_TOKEN
-            .note(
-                "engine.token",
-                "no certificate is stated: every report calls the token not validated",
-            )
-            .remedy(FIPS_TOKEN.remedy),
-    }
-    .facts(json!({"certificate": engine.token.fips_certificate}))
+fn tokens(engine: &EngineConfig) -> Vec<Finding> {
+    engine
+        .token_paths()
+        .map(|(path, section)| {
+            let found = match &section.fips_certificate {
+                Some(number) => FIPS_TOKEN.ok(
+                    &path,
+                    format!("certificate {number}, by the operator's statement"),
+                ),
+                None => FIPS_TOKEN
+                    .note(
+                        &path,
+                        "no certificate is stated: every report calls the token not validated",
+                    )
+                    .remedy(FIPS_TOKEN.remedy),
+            };
+            found.facts(json!({"certificate": section.fips_certificate}))
+        })
+        .collect()
 }
 
 /// Those of this version: one in what this program uses is a warning; of the others it is enough that they are known.

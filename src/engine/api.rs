@@ -3,6 +3,8 @@
 use crate::encoding::Base64Bytes;
 use crate::evidence::process::{FaultEvidence, ProcessEvidence};
 use crate::record::Record;
+use hsm::Load;
+use hsm::group::MemberState;
 use serde::{Deserialize, Serialize};
 
 /// Version of these messages; a greeting with another one is refused.
@@ -168,6 +170,15 @@ pub struct EngineStatus {
     pub exceptions: Vec<String>,
     /// Private-key operations asked of the token for requests since the custody process started (canaries not counted).
     pub key_uses: u64,
+    /// Requests that were answered by the decryption of another one for the same ciphertext, since the custody process started.
+    #[serde(default)]
+    pub decryptions_shared: u64,
+    /// Every token of the configuration.
+    #[serde(default)]
+    pub tokens: Vec<TokenStatus>,
+    /// What custody did by itself among its tokens.
+    #[serde(default)]
+    pub switching: SwitchingStatus,
     /// Requests answered since the supervisor started.
     pub answered: u64,
     /// Requests in flight.
@@ -189,6 +200,58 @@ pub struct KeyStatus {
     /// The attributes that the token reports of it, by PKCS#11 name.
     #[serde(default)]
     pub attributes: serde_json::Value,
+    /// Names of the tokens that have it, as last seen.
+    #[serde(default)]
+    pub tokens: Vec<String>,
+    /// What an operator should know of a key that is used: `single_copy` when it is on one token only.
+    #[serde(default)]
+    pub warnings: Vec<String>,
+}
+
+/// A token in a report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TokenStatus {
+    /// Its name in the configuration.
+    pub name: String,
+    /// Whether it is there.
+    pub state: MemberState,
+    /// Why not; null while it is.
+    pub problem: Option<String>,
+    /// No new requests go to it: `drain` is set in the configuration.
+    pub drained: bool,
+    /// Requests that it has in hand.
+    pub in_hand: usize,
+    /// For how much longer it is avoided after a failure, in milliseconds; null while it is not.
+    pub avoided_ms: Option<u64>,
+    /// Share of the requests that it would get now, in thousandths.
+    pub weight_per_mille: u32,
+    /// Requests given to it since the custody process started.
+    pub requests: u64,
+    /// Those that failed because of it.
+    pub failures: u64,
+    /// The CMVP certificate that the operator states for it.
+    pub certificate: Option<String>,
+    /// What it says of itself; null while it is not open.
+    pub token: Option<serde_json::Value>,
+    /// What it was seen to do; null while it is not open.
+    pub capabilities: Option<serde_json::Value>,
+    /// What waits and runs there, and how long that takes; null while it is not open.
+    pub load: Option<Load>,
+}
+
+/// What custody did by itself among its tokens, since its process started.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SwitchingStatus {
+    /// Requests that went to another token after one was in trouble or had no time.
+    pub failovers: u64,
+    /// Requests that went to another token because nothing came back from theirs.
+    pub rescues: u64,
+    /// Slow requests that were begun a second time.
+    pub hedges: u64,
+    /// Those of them that the second token answered first.
+    pub hedges_won: u64,
 }
 
 /// A process of the engine in a report.

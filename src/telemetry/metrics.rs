@@ -1,8 +1,11 @@
 //! Figures for Prometheus (OpenMetrics text); `status` shows the same counters.
 
 mod fips;
+mod tokens;
 
 use self::fips::FipsMetrics;
+use self::tokens::TokenMetrics;
+use crate::engine::api::EngineStatus;
 use crate::evidence::status::FipsStatus;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
@@ -72,6 +75,7 @@ pub struct Metrics {
     attempts: Family<AttemptLabel, Counter>,
     log_bytes: Family<LogLabel, Gauge>,
     fips: FipsMetrics,
+    tokens: TokenMetrics,
     /// Requests in flight.
     pub in_flight: Gauge,
     /// Seconds from the lease to the first call of the engine.
@@ -104,6 +108,7 @@ impl Metrics {
             attempts: Family::default(),
             log_bytes: Family::default(),
             fips: FipsMetrics::default(),
+            tokens: TokenMetrics::default(),
             in_flight: Gauge::default(),
             queue_seconds: Histogram::new(BOUNDS),
             engine_seconds: Histogram::new(BOUNDS),
@@ -183,6 +188,7 @@ impl Metrics {
             self.last_contact_seconds.clone(),
         );
         self.fips.register(to);
+        self.tokens.register(to);
         // Series that exist from the start make rates and alerts simple.
         for outcome in [
             Outcome::Delivered,
@@ -241,6 +247,11 @@ impl Metrics {
     /// Takes over the figures of FIPS mode.
     pub fn take_fips_status(&self, status: &FipsStatus) {
         self.fips.take(status);
+    }
+
+    /// Takes over the figures of the engine's tokens from its status.
+    pub fn take_tokens(&self, status: Option<&EngineStatus>) {
+        self.tokens.take(status);
     }
 
     /// The page that Prometheus reads (`application/openmetrics-text; version=1.0.0`).

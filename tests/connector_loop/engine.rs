@@ -177,6 +177,9 @@ fn status(token: bool) -> EngineStatus {
         parts: Vec::new(),
         exceptions: vec!["no-device-anchors".to_owned()],
         key_uses: 0,
+        decryptions_shared: 0,
+        tokens: Vec::new(),
+        switching: Default::default(),
         answered: 0,
         in_flight: 0,
     }

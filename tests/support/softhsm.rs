@@ -26,6 +26,8 @@ pub const PIN: &str = "648219";
 pub struct SoftHsm {
     dir: TempDir,
     key: PublicKey,
+    /// Labels of the tokens with the same keys, the first one's aside.
+    copies: Vec<String>,
 }
 
 impl SoftHsm {
@@ -51,7 +53,57 @@ impl SoftHsm {
         );
         write_pin(folder, PIN);
         let key = generate(folder, KEY_LABEL);
-        Self { dir, key }
+        Self {
+            dir,
+            key,
+            copies: Vec::new(),
+        }
+    }
+
+    /// Adds a token with the same keys and the same PIN under a label of the same length, and gives its folder. As a copy of the
+    /// folder: only label and serial number in it are others, which SoftHSM keeps as they are.
+    pub fn copy_token(&mut self, label: &str) -> PathBuf {
+        let from = self.token_folder();
+        let to = self.tokens().join(format!("copy-{label}"));
+        std::fs::create_dir(&to).unwrap();
+        for file in std::fs::read_dir(&from).unwrap() {
+            let file = file.unwrap();
+            std::fs::copy(file.path(), to.join(file.file_name())).unwrap();
+        }
+        let object = to.join("token.object");
+        let mut bytes = std::fs::read(&object).unwrap();
+        let old = format!("{TOKEN_LABEL:32}");
+        let at = bytes
+            .windows(32)
+            .position(|window| window == old.as_bytes())
+            .expect("SoftHSM keeps the token's label in token.object");
+        bytes[at..at + 32].copy_from_slice(format!("{label:32}").as_bytes());
+        // The serial number: the end of the folder's name, 16 digits.
+        let name = from.file_name().unwrap().to_str().unwrap();
+        let serial: Vec<u8> = name.bytes().filter(u8::is_ascii_hexdigit).collect();
+        let serial = &serial[serial.len() - 16..];
+        let at = bytes
+            .windows(16)
+            .position(|window| window == serial)
+            .expect("SoftHSM keeps the token's serial number in token.object");
+        // The slot's number is made of its last digits.
+        let last = &mut bytes[at + 15];
+        *last = if *last == b'0' { b'1' } else { b'0' };
+        std::fs::write(&object, bytes).unwrap();
+        self.copies.push(label.to_owned());
+        to
+    }
+
+    /// Where the first token's objects are.
+    pub fn token_folder(&self) -> PathBuf {
+        let mut folders = std::fs::read_dir(self.tokens()).unwrap();
+        folders
+            .find_map(|entry| {
+                let path = entry.unwrap().path();
+                let name = path.file_name().unwrap().to_str().unwrap();
+                (!name.starts_with("copy-")).then_some(path)
+            })
+            .unwrap()
     }
 
     /// Adds another RSA-2048 custody key.
@@ -95,11 +147,30 @@ impl SoftHsm {
         encrypt(&self.key, padding, password)
     }
 
-    /// The lines of `[engine.token]`.
+    /// The lines of `[engine.token]`; of `[[engine.tokens]]`, each called by its label, where there are copies.
     pub fn token_section(&self) -> String {
+        if self.copies.is_empty() {
+            return self.section(
+                "[engine.token]",
+                "[engine.token.environment]",
+                TOKEN_LABEL,
+                "",
+            );
+        }
+        std::iter::once(TOKEN_LABEL)
+            .chain(self.copies.iter().map(String::as_str))
+            .map(|label| {
+                let name = format!("name = {label:?}\n");
+                let environment = "[engine.tokens.environment]";
+                self.section("[[engine.tokens]]", environment, label, &name)
+            })
+            .collect()
+    }
+
+    fn section(&self, header: &str, environment: &str, label: &str, more: &str) -> String {
         format!(
-            "[engine.token]\nmodule = {:?}\nlabel = {TOKEN_LABEL:?}\npin_file = {:?}\nthreads = 2\n\
-             [engine.token.environment]\nSOFTHSM2_CONF = {:?}\n",
+            "{header}\nmodule = {:?}\nlabel = {label:?}\npin_file = {:?}\nthreads = 2\n{more}\
+             {environment}\nSOFTHSM2_CONF = {:?}\n",
             module(),
             self.pin_file(),
             self.configuration()

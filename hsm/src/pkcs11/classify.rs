@@ -147,6 +147,39 @@ impl Class {
         }
     }
 
+    /// What it means, in one line.
+    #[must_use]
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Done => "nothing was to be done, or nothing depends on it",
+            Self::Stuck => {
+                "the session is in an operation that nothing ends, or in none: it is replaced, which is no reconnect"
+            }
+            Self::Session => "the session is gone",
+            Self::Handles => "a handle is not good any more",
+            Self::Login => "nobody is logged in",
+            Self::Device => "the token, or the way to it, is in trouble",
+            Self::Room => "no room for one more session or object at the moment",
+            Self::Library => "the library has to be initialised again",
+            Self::Unsupported => {
+                "the token does not do this with this key; of a key with which it was seen to do it: the token is in trouble"
+            }
+            Self::Refused => "the token does not take the attributes, or does not allow it",
+            Self::Unusable => "the library cannot be used as it is configured",
+            Self::SetUp => "the token was not set up",
+            Self::Pin(_) => {
+                "the PIN does not open the token, and is not tried again before its source has changed"
+            }
+            Self::Misuse => {
+                "wrong by the standard; libraries say so when they are confused, so it is healed first"
+            }
+            Self::AskCanary => {
+                "bad data or a token in trouble: a ciphertext with a known answer decides"
+            }
+            Self::NeverCalled => "the function is never called",
+        }
+    }
+
     /// Whether it is tried again.
     #[must_use]
     pub const fn retry(self) -> Retry {
@@ -218,6 +251,11 @@ impl Refusal {
     /// True if the token does not do this with this key, now or ever.
     pub(crate) fn means_unsupported(&self) -> bool {
         self.class() == Class::Unsupported
+    }
+
+    /// True if, whatever the function, the session, the login, a handle, the library or a token that is not there is what is wrong.
+    pub(crate) fn is_never_about_data(&self) -> bool {
+        class_of(Group::Decrypt, self.rv()) != Class::AskCanary
     }
 
     /// True if the token does not do this or does not take it, as opposed to "not at the moment". For data and keys of our own: what is

@@ -35,7 +35,7 @@ pub(super) struct Credentials {
     /// Kept only if the source cannot be asked twice.
     kept: Option<Pin>,
     memory: Option<Memory>,
-    /// Logins of the user that were begun.
+    /// Logins of the user that were needed.
     logins: AtomicU64,
 }
 
@@ -66,19 +66,18 @@ impl Credentials {
         })
     }
 
-    /// True if the PIN stays in memory between logins.
-    pub(super) const fn keeps_pin(&self) -> bool {
-        self.kept.is_some()
+    /// How often somebody had to log in: when it has changed, the login was gone in between.
+    pub(super) fn logins(&self) -> u64 {
+        self.logins.load(Ordering::SeqCst)
     }
 
-    /// A login of the user begins.
     pub(super) fn count_login(&self) {
         self.logins.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// How often somebody had to log in: when it has changed, the login was gone in between.
-    pub(super) fn logins(&self) -> u64 {
-        self.logins.load(Ordering::SeqCst)
+    /// True if the PIN stays in memory between logins.
+    pub(super) const fn keeps_pin(&self) -> bool {
+        self.kept.is_some()
     }
 
     /// Has `attempt` try the PIN, unless that was refused before. The result of `attempt` says whether the token took it: an inner
@@ -142,7 +141,7 @@ impl Credentials {
         }
         let outcome = attempt();
         match &outcome {
-            // It has not judged this PIN; its flags keep the next attempt back.
+            // A token that is locked or has no PIN has not judged this one; its flags keep the next attempt back.
             Ok(Err(PinProblem::Locked | PinProblem::NotInitialized)) => {
                 if let Some((memory, _)) = memory {
                     memory.set(token, None);
@@ -220,7 +219,7 @@ impl Outcome {
 /// A file that outlives the process: one line for each token whose last login failed or did not end.
 ///
 /// ```text
-/// sha256(module path, 0, serial number) begun|refused device:inode:length:modified
+/// sha256(module path, 0, serial number, 0, label) begun|refused device:inode:length:modified
 /// ```
 ///
 /// That a file cannot be read or written is logged and stops no login: within the process nothing is tried twice anyway.

@@ -105,8 +105,6 @@ pub(super) fn ensure(login: &Login<'_>) -> Result<bool, Error> {
             tracing::debug!(%error, "there was nobody to log out");
         }
     }
-    // Before the attempt, so that nobody can see the login without its having been counted.
-    login.credentials.count_login();
     try_pin(login, UserType::User)
 }
 
@@ -143,6 +141,10 @@ fn try_pin(login: &Login<'_>, user: UserType) -> Result<bool, Error> {
         login.token.serial.clone(),
         login.token.label.clone(),
     );
+    // Before the attempt, so that nobody can see the login without its having been counted.
+    if matches!(user, UserType::User) {
+        login.credentials.count_login();
+    }
     login
         .credentials
         .try_once(&token, flags, |entry| attempt(login, user, entry))

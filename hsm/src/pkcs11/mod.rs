@@ -247,16 +247,16 @@ impl Pkcs11Custody {
         let request = key.clone();
         self.submit(Operation::Generate, move |worker| {
             // Not tried again: a generation of which nobody knows how far it went must not be repeated.
-            let info = worker.inside(|worker| generate::generate(worker, &request))?;
+            let info = generate::generate(worker, &request)?;
             let fingerprint = info.fingerprint;
             worker.with_recovery(None, |worker| worker.load(&fingerprint).map(drop))?;
             Ok(info)
         })
     }
 
-    /// When a request on these terms has to be answered, by custody's clock.
+    /// Until when a token in trouble is waited for, by custody's clock. `None`: everything is tried once.
     fn deadline(&self, terms: Terms) -> Option<Duration> {
-        let within = terms.within?;
+        let within = terms.within.filter(|_| !terms.elsewhere)?;
         Some(self.shared.clock.now().saturating_add(within))
     }
 
@@ -380,7 +380,12 @@ impl Custody for Pkcs11Custody {
 impl Drop for Pkcs11Custody {
     fn drop(&mut self) {
         self.queue.close();
+        let own = std::thread::current().id();
         for thread in self.threads.drain(..) {
+            if thread.thread().id() == own {
+                // The last owner was an answer, given on one of the threads: it ends by itself.
+                continue;
+            }
             // Its panics are caught; there is nothing to learn from the join.
             let _ = thread.join();
         }

@@ -106,7 +106,11 @@ impl<T> Queue<T> {
                 !state.closed && !state.lanes.has_place(lane)
             })
             .unwrap_or_else(PoisonError::into_inner);
-        self.admit(state, item, Terms { within: None, lane })
+        let terms = Terms {
+            lane,
+            ..Terms::default()
+        };
+        self.admit(state, item, terms)
     }
 
     fn admit(
@@ -118,7 +122,7 @@ impl<T> Queue<T> {
         if state.closed {
             return Err((item, Rejected::Closed));
         }
-        let Terms { within, lane } = terms;
+        let Terms { within, lane, .. } = terms;
         let hopeless = within.is_some_and(|within| state.wait_for(lane) > within);
         if hopeless || !state.lanes.has_place(lane) {
             state.load.shed = state.load.shed.saturating_add(1);

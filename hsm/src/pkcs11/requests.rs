@@ -74,7 +74,9 @@ impl Job {
                     let shared = Arc::clone(worker.shared());
                     // Ends before the answer: whoever has it must not see the worker busy with it.
                     let _busy = shared.counters.begin(index, operation);
+                    worker.enter();
                     let result = action(worker);
+                    worker.leave();
                     let measure = measure(lane_of(operation), &result);
                     (result, measure)
                 }

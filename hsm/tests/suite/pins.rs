@@ -6,10 +6,11 @@ use cryptoki::mechanism::rsa::{PkcsMgfType, PkcsOaepParams, PkcsOaepSource};
 use cryptoki::object::Attribute;
 use cryptoki::types::AuthPin;
 use fips::sign::verify;
+use hsm::pkcs11::quirks::AlwaysAuthenticate;
 use hsm::pkcs11::{GenerateKey, Pkcs11Custody};
 use hsm::{Custody, Error, KeyInfo, Padding, PinProblem, SigningKeyName};
 
-use crate::support::{TestToken, USER_PIN, encrypt, session_beside, write_pin};
+use crate::support::{TestToken, USER_PIN, WRONG_PIN, encrypt, session_beside, write_pin};
 
 const NEW_PIN: &str = "new-pin1";
 
@@ -106,9 +107,12 @@ pub fn a_key_that_asks_for_the_pin_each_time_gets_it(token: &TestToken) {
 pub fn a_wrong_pin_at_one_use_is_tried_once_until_its_source_changes(token: &TestToken) {
     let custody = token.open();
     let key = generate_always(&custody);
-    if !is_enforced(token, &custody, &key) {
+    let enforced = is_enforced(token, &custody, &key);
+    let expected = token.quirks().always_authenticate;
+    assert_eq!(expected == Some(AlwaysAuthenticate::Enforced), enforced);
+    if !enforced {
         // Nothing can be refused then, and the key works like any other.
-        write_pin(&token.pin_file, "not-it");
+        write_pin(&token.pin_file, WRONG_PIN);
         return decrypt(&custody, &key).unwrap();
     }
     decrypt(&custody, &key).unwrap();

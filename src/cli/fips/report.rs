@@ -86,6 +86,12 @@ fn signer(config: &Config, context: &Context) -> Result<Option<Signer>, Failure>
     };
     let token = TokenArgs {
         config: Some(config.file.clone()),
+        // Of several tokens the first has the key.
+        token: config
+            .engine
+            .as_ref()
+            .and_then(|engine| engine.named_tokens().next())
+            .map(|(name, _)| name.to_owned()),
         module: None,
         init_parameters: None,
         token_label: None,

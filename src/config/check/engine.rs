@@ -3,7 +3,7 @@
 use super::{Findings, PinPolicy, files};
 use crate::config::{EngineConfig, EngineException, TokenSection, named};
 use fips::claim::is_certificate_number;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Rules between keys.
 pub(super) fn consistent(section: &EngineConfig, findings: &mut Findings) {
@@ -19,13 +19,7 @@ pub(super) fn consistent(section: &EngineConfig, findings: &mut Findings) {
             "`engine.importers` is empty: name the importers' public keys, or the exception `unsigned-records`",
         );
     }
-    if let Some(stated) = &section.token.fips_certificate
-        && !is_certificate_number(stated)
-    {
-        findings.add(
-            "`engine.token.fips_certificate` is no number of a CMVP certificate, such as \"4703\": leave it out where the token has none",
-        );
-    }
+    tokens(section, findings);
     let mut names = BTreeSet::new();
     for importer in &section.importers {
         if !names.insert(importer.name.as_str()) {
@@ -38,6 +32,74 @@ pub(super) fn consistent(section: &EngineConfig, findings: &mut Findings) {
     if section.restart.backoff_ms > section.restart.backoff_max_ms {
         findings.add("`engine.restart.backoff_ms` is larger than `engine.restart.backoff_max_ms`");
     }
+}
+
+/// Most threads of all tokens together: they are in one process.
+const MAX_THREADS: usize = 128;
+
+/// What the tokens say of themselves and of each other.
+pub(super) fn tokens(section: &EngineConfig, findings: &mut Findings) {
+    let mut names = BTreeSet::new();
+    let mut environment: BTreeMap<&str, &str> = BTreeMap::new();
+    for (path, token) in section.token_paths() {
+        if let Some(stated) = &token.fips_certificate
+            && !is_certificate_number(stated)
+        {
+            findings.add(format!(
+                "`{path}.fips_certificate` is no number of a CMVP certificate, such as \"4703\": leave it out where the token has none",
+            ));
+        }
+        if let Some(name) = &token.name
+            && !is_name(name)
+        {
+            findings.add(format!(
+                "`{path}.name`: 1 to 32 letters, digits, `-`, `_` and `.`"
+            ));
+        }
+        for (variable, value) in &token.environment {
+            let before = environment.insert(variable, value);
+            if before.is_some_and(|before| before != value) {
+                findings.add(format!(
+                    "`{path}.environment.{variable}` is another one for another token: all tokens are in one process, which has one environment"
+                ));
+            }
+        }
+    }
+    for token in &section.tokens {
+        match &token.name {
+            None => findings.add(format!(
+                "`engine.tokens`: the token `{}` has no `name`: each of several needs one",
+                token.label
+            )),
+            Some(name) if !names.insert(name) => {
+                findings.add(format!("`engine.tokens`: two are called `{name}`"));
+            }
+            Some(_) => {}
+        }
+    }
+    if section.token.is_none() && section.tokens.is_empty() {
+        findings.add("`engine.tokens` is empty: name the tokens, or the one in `engine.token`");
+    }
+    if section.tokens.len() > hsm::group::MAX_MEMBERS {
+        findings.add(format!(
+            "`engine.tokens` has {} tokens: {} at most",
+            section.tokens.len(),
+            hsm::group::MAX_MEMBERS
+        ));
+    }
+    if section.token_threads() > MAX_THREADS {
+        findings.add(format!(
+            "`engine.tokens` have {} threads together: {MAX_THREADS} at most",
+            section.token_threads()
+        ));
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    (1..=32).contains(&name.len())
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
 }
 
 /// A token section and its files.

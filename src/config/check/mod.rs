@@ -91,7 +91,9 @@ impl Config {
         let section = self.section(self.engine.as_ref(), "engine", command)?;
         let mut findings = self.findings();
         engine::consistent(section, &mut findings);
-        engine::token(&section.token, "engine.token", pin, &mut findings);
+        for (path, token) in section.token_paths() {
+            engine::token(token, &path, pin, &mut findings);
+        }
         files::all(&named::engine(section), &mut findings);
         findings.finish(&self.file, section)
     }
@@ -106,12 +108,10 @@ impl Config {
     ) -> Result<Checked<EngineConfig>, ConfigError> {
         let section = self.section(self.engine.as_ref(), "engine", command)?;
         let mut findings = self.findings();
-        engine::token(
-            &section.token,
-            "engine.token",
-            PinPolicy::Person,
-            &mut findings,
-        );
+        engine::tokens(section, &mut findings);
+        for (path, token) in section.token_paths() {
+            engine::token(token, &path, PinPolicy::Person, &mut findings);
+        }
         findings.finish(&self.file, section)
     }
 
@@ -178,12 +178,9 @@ impl Config {
         let mut findings = self.findings();
         if let Some(section) = &self.engine {
             engine::consistent(section, &mut findings);
-            engine::pin(
-                &section.token,
-                "engine.token",
-                PinPolicy::Service,
-                &mut findings,
-            );
+            for (path, token) in section.token_paths() {
+                engine::pin(token, &path, PinPolicy::Service, &mut findings);
+            }
         }
         if let Some(section) = &self.connector {
             connector::consistent(section, &mut findings);

@@ -56,10 +56,22 @@ pub(super) const ENGINE: &[Key] = &[
         doc: "Requests that may be in flight at once before callers are told to wait.",
     },
     Key {
+        name: "hedge_percent",
+        kind: Kind::Integer { min: 0, max: 99 },
+        need: Need::Default("0"),
+        doc: "With several tokens: a decryption that takes longer than so many of a hundred did of late is begun on a second token that has the key, and the first answer counts. At most one of ten is. 0: none is; 95 is usual.",
+    },
+    Key {
         name: "token",
         kind: Kind::Table(TOKEN),
-        need: Need::Required(""),
+        need: Need::Unless("tokens"),
         doc: "The token with the custody key.",
+    },
+    Key {
+        name: "tokens",
+        kind: Kind::Tables(TOKEN),
+        need: Need::Optional(""),
+        doc: "Instead of `token`, for several tokens: one table for each, with a `name`. Tokens that have the same key (by fingerprint) share its requests, and one takes over from the other. They are in one process: their environments must not contradict each other, and they have 128 threads together at most.",
     },
     Key {
         name: "restart",
@@ -122,6 +134,18 @@ const RESTART: &[Key] = &[
 
 /// Keys of a `token` table.
 pub(super) const TOKEN: &[Key] = &[
+    Key {
+        name: "name",
+        kind: Kind::Text,
+        need: Need::Optional("\"rack-1\""),
+        doc: "What the token is called in status and metrics, and by `--token`: letters, digits, `-`, `_` and `.`, 32 at most. Each of several needs its own.",
+    },
+    Key {
+        name: "drain",
+        kind: Kind::Boolean,
+        need: Need::Default("false"),
+        doc: "`true` takes the token out of service for maintenance: what it has in hand it finishes, and it gets nothing new. A running engine reads this key, and only this one, again when the file changes.",
+    },
     Key {
         name: "module",
         kind: Kind::AbsolutePath,

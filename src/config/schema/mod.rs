@@ -80,6 +80,8 @@ pub(crate) struct Word {
 pub(crate) enum Need {
     /// It must; this is an example.
     Required(&'static str),
+    /// It must, unless the key of this name beside it is there; not both. For tables.
+    Unless(&'static str),
     /// It need not; this value is taken instead.
     Default(&'static str),
     /// It need not, and nothing is taken instead; this is an example.
@@ -96,6 +98,7 @@ impl Need {
             | Self::Default(value)
             | Self::Optional(value)
             | Self::Usual(value) => value,
+            Self::Unless(_) => "",
         }
     }
 }

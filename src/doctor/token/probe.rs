@@ -139,7 +139,12 @@ fn look_at<W: Write>(
         }
     };
     let capabilities = custody.capabilities();
-    teller.tell_all(state::keys(key, &keys, request.for_custody))?;
+    teller.tell_all(state::keys(
+        key,
+        &keys,
+        quirks::of(token),
+        request.for_custody,
+    ))?;
     teller.tell_all(state::capabilities(
         key,
         &keys,

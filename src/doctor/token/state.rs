@@ -7,7 +7,7 @@ use crate::doctor::catalogue::{
 };
 use crate::doctor::finding::Finding;
 use fips::policy::{Exception, Mode};
-use hsm::pkcs11::quirks::{self, Basis};
+use hsm::pkcs11::quirks::{self, Basis, Quirks};
 use hsm::pkcs11::{Inspection, Slot};
 use hsm::{Capabilities, KeyInfo, KeyProblem, Padding, TokenFlags, TokenInfo};
 use serde_json::json;
@@ -203,7 +203,15 @@ pub(super) fn flags(key: &str, token: &TokenInfo) -> Vec<Finding> {
             )
             .code("pin_count_low")
     } else {
-        TOKEN_PIN_TRIES.ok(key, "the PIN is set, and has all its tries")
+        TOKEN_PIN_TRIES.ok(
+            key,
+            match quirks::of(token).counts_pin_tries {
+                Some(true) => "the PIN is set, and has all its tries",
+                _ => {
+                    "the PIN is set; no flag says that tries are gone (this token may not show it)"
+                }
+            },
+        )
     };
     vec![state, tries.facts(json!({"flags": flags}))]
 }
@@ -251,11 +259,12 @@ pub(super) fn quirks(key: &str, token: &TokenInfo, threads: usize) -> Finding {
 }
 
 /// The keys, what they may do, where they are from, and where else they are.
-pub(super) fn keys(key: &str, keys: &[KeyInfo], for_custody: bool) -> Vec<Finding> {
+pub(super) fn keys(key: &str, keys: &[KeyInfo], known: &Quirks, for_custody: bool) -> Vec<Finding> {
     let mut findings = Vec::new();
     let any_usable = keys.iter().any(KeyInfo::is_usable);
     for info in keys {
-        findings.extend(one_key(key, info, any_usable || !for_custody, for_custody));
+        let another = any_usable || !for_custody;
+        findings.extend(one_key(key, info, known, another, for_custody));
     }
     if !any_usable && for_custody {
         let text = if keys.is_empty() {
@@ -268,7 +277,13 @@ pub(super) fn keys(key: &str, keys: &[KeyInfo], for_custody: bool) -> Vec<Findin
     findings
 }
 
-fn one_key(section: &str, info: &KeyInfo, another: bool, for_custody: bool) -> Vec<Finding> {
+fn one_key(
+    section: &str,
+    info: &KeyInfo,
+    known: &Quirks,
+    another: bool,
+    for_custody: bool,
+) -> Vec<Finding> {
     let name = key_name(section, info);
     let facts = json!({
         "fingerprint": info.fingerprint,
@@ -323,7 +338,7 @@ fn one_key(section: &str, info: &KeyInfo, another: bool, for_custody: bool) -> V
                 .facts(facts),
         );
     }
-    findings.push(origin(&name, info));
+    findings.push(origin(&name, info, known));
     if for_custody {
         findings.push(TOKEN_KEY_COPIES.warning(
             &name,
@@ -333,25 +348,40 @@ fn one_key(section: &str, info: &KeyInfo, another: bool, for_custody: bool) -> V
     findings
 }
 
-fn origin(name: &str, info: &KeyInfo) -> Finding {
+fn origin(name: &str, info: &KeyInfo, known: &Quirks) -> Finding {
     let facts = json!({
         "local": info.attributes.local,
         "neverExtractable": info.attributes.never_extractable,
         "alwaysSensitive": info.attributes.always_sensitive,
     });
     match (info.attributes.local, info.attributes.never_extractable) {
-        (Some(true), Some(true)) => {
-            TOKEN_KEY_ORIGIN.ok(name, "generated on this token, never extractable (CKA_LOCAL, CKA_NEVER_EXTRACTABLE)")
-        }
         (_, Some(false)) => TOKEN_KEY_ORIGIN.warning(
             name,
             "it was extractable once (CKA_NEVER_EXTRACTABLE is false): copies may exist outside of tokens",
+        ),
+        // What the token says of its keys is no more than it keeps.
+        (_, Some(true)) if known.keeps_extractability == Some(false) => TOKEN_KEY_ORIGIN
+            .note(
+                name,
+                "never extractable, says the token, but this kind of token does not keep that (CKA_NEVER_EXTRACTABLE)",
+            )
+            .remedy(TOKEN_KEY_ORIGIN.remedy),
+        (Some(true), Some(true)) => TOKEN_KEY_ORIGIN.ok(
+            name,
+            "generated on this token, never extractable (CKA_LOCAL, CKA_NEVER_EXTRACTABLE)",
+        ),
+        (Some(false), Some(true)) if known.generated_is_local == Some(false) => TOKEN_KEY_ORIGIN.ok(
+            name,
+            "never extractable (CKA_NEVER_EXTRACTABLE); whether it was generated here this kind of token does not tell",
         ),
         (Some(false), _) => TOKEN_KEY_ORIGIN
             .note(name, "not generated on this token (CKA_LOCAL is false)")
             .remedy(TOKEN_KEY_ORIGIN.remedy),
         _ => TOKEN_KEY_ORIGIN
-            .note(name, "the token does not say where it is from (CKA_LOCAL, CKA_NEVER_EXTRACTABLE)")
+            .note(
+                name,
+                "the token does not say where it is from (CKA_LOCAL, CKA_NEVER_EXTRACTABLE)",
+            )
             .remedy(TOKEN_KEY_ORIGIN.remedy),
     }
     .facts(facts)

@@ -7,6 +7,7 @@
 use super::Shared;
 use super::queue::Job;
 use super::refusal::Refusal;
+use super::sharing::Ciphertext;
 use crate::clock::{Clock, SystemClock};
 use crate::encoding::Base64Bytes;
 use crate::engine::api::{
@@ -19,7 +20,7 @@ use crate::engine::recrypt::chain::{CheckedDevice, DeviceTrust};
 use crate::engine::recrypt::cms::KeyTransport;
 use crate::engine::recrypt::{cms, importers};
 use crate::record::Record;
-use hsm::{Custody, KeyFingerprint};
+use hsm::{Custody, KeyFingerprint, SecretBytes, Terms};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::Instant;
@@ -164,25 +165,47 @@ fn recrypt(shared: &Shared, job: &Job, request: &RecryptRequest) -> Result<Recry
     cms::check_format(request.format, &device).map_err(cms_refusal)?;
 
     let custody = shared
-        .token
+        .tokens
         .get()
         .map_err(|problem| Refusal::token_unavailable("token_not_open", problem))?;
-    let transport = KeyTransport::choose(&*custody);
+    let transport = KeyTransport::choose(custody);
     cms::check_policy(request.format, &device, transport).map_err(cms_refusal)?;
-    let key = find_key(&*custody, record)?;
-    if Instant::now() >= job.deadline {
-        return Err(Refusal::deadline());
-    }
-    let decrypted = custody.decrypt(&key, record.padding, record.encrypted_password.as_slice());
-    if !decrypted.as_ref().is_err_and(was_refused_before_use) {
-        shared.key_uses.fetch_add(1, Ordering::Relaxed);
-    }
-    let password = decrypted?;
+    let ciphertext = Ciphertext {
+        key: find_key(custody, record)?,
+        padding: record.padding,
+        bytes: record.encrypted_password.as_slice().to_vec(),
+    };
+    let password = shared.sharing.decrypt(&ciphertext, job.deadline, || {
+        decrypt(shared, custody, &ciphertext, job.deadline)
+    })?;
     let cms = cms::envelop(request.format, &device, &password, transport).map_err(cms_refusal)?;
     Ok(Recrypted {
         cms: Base64Bytes(cms),
-        custody_key: key.to_string(),
+        custody_key: ciphertext.key.to_string(),
     })
+}
+
+/// Has a token decrypt, in the time that is left.
+fn decrypt(
+    shared: &Shared,
+    custody: &dyn Custody,
+    ciphertext: &Ciphertext,
+    deadline: Instant,
+) -> Result<SecretBytes, Refusal> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    if left.is_zero() {
+        return Err(Refusal::deadline());
+    }
+    let Ciphertext {
+        key,
+        padding,
+        bytes,
+    } = ciphertext;
+    let decrypted = custody.decrypt_on(key, *padding, bytes, Terms::within(left));
+    if !decrypted.as_ref().is_err_and(was_refused_before_use) {
+        shared.key_uses.fetch_add(1, Ordering::Relaxed);
+    }
+    Ok(decrypted?)
 }
 
 /// Whether custody refused without asking the token for a private-key operation. What is not known to be refused counts as a use.
@@ -193,6 +216,8 @@ fn was_refused_before_use(error: &hsm::Error) -> bool {
             | hsm::Error::KeyRefused { .. }
             | hsm::Error::CiphertextLength { .. }
             | hsm::Error::PaddingNotSupported(_)
+            | hsm::Error::Overloaded
+            | hsm::Error::NoTokenServes
             | hsm::Error::Policy(_)
     )
 }

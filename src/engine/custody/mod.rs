@@ -1,14 +1,16 @@
 //! The custody process: it holds the token's sessions and, for moments, clear passwords. Certificates are parsed and described by the
 //! formats process; here only DER headers are followed to find the same places again, and keys and names read out of them.
 //!
-//! One thread reads and answers pings at once, [`request_threads`] threads work, one opens the token (and tries again while it is
-//! not there), one reports, one watches: a call that hangs in the PKCS#11 module cannot be interrupted, only its process replaced.
+//! One thread reads and answers pings at once, [`request_threads`] threads work, one for each token opens it (and tries again
+//! while it is not there), one reports, one watches: a call that hangs in the PKCS#11 module cannot be interrupted, only its process replaced.
 
 mod flow;
 mod queue;
 mod refusal;
 mod report;
+mod sharing;
 mod token;
+mod tokens;
 mod watchdog;
 
 pub use report::CustodyReport;
@@ -18,22 +20,27 @@ use super::ipc::blocking::{Incoming, read_frame};
 use super::ipc::{Duplex, Frame, FrameError, Kind};
 use super::policy::{EnginePolicy, PolicyError};
 use super::recrypt::known::KnownDevices;
-use crate::config::{EngineConfig, TokenSection};
+use crate::config::EngineConfig;
 use queue::{Calls, Job, Queue};
+use sharing::Sharing;
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::time::Instant;
-use token::TokenHolder;
+use tokens::Tokens;
 
 const WRITE_LIMIT_BYTES: usize = 64 * 1024 * 1024;
 /// Threads beyond those of the token: they wait for the formats process while others use the token.
 const EXTRA_THREADS: usize = 2;
 
 /// Requests that custody works on at once.
-pub(crate) fn request_threads(token: &TokenSection) -> usize {
-    token.threads.clamp(1, 64).saturating_add(EXTRA_THREADS)
+pub(crate) fn request_threads(config: &EngineConfig) -> usize {
+    config
+        .token_threads()
+        .clamp(1, 128)
+        .saturating_add(EXTRA_THREADS)
 }
 
 /// Why the process ended.
@@ -43,9 +50,12 @@ pub enum CustodyError {
     /// The configuration; starting again without a change is of no use.
     #[error(transparent)]
     Policy(#[from] PolicyError),
-    /// The token section names no source of the PIN, or two.
+    /// A token section names no source of the PIN, or two.
     #[error("engine.token: name exactly one of pin_file and pin_credential")]
     PinSource,
+    /// The tokens are not what a group can be made of.
+    #[error("engine.tokens: {0}")]
+    Tokens(String),
     /// The cryptographic module did not start.
     #[error("the cryptographic module did not start: {0}")]
     Module(#[from] fips::Error),
@@ -65,6 +75,7 @@ impl CustodyError {
             self,
             Self::Policy(_)
                 | Self::PinSource
+                | Self::Tokens(_)
                 | Self::Module(fips::Error::SystemRequiresFips | fips::Error::PolicyTaken)
         )
     }
@@ -84,7 +95,10 @@ struct Shared {
     link: Duplex,
     queue: Queue,
     calls: Calls,
-    token: TokenHolder,
+    tokens: Tokens,
+    /// The file that `config` was read from.
+    config_path: PathBuf,
+    sharing: Sharing,
     known_devices: KnownDevices,
     key_uses: AtomicU64,
     fault_told: AtomicBool,
@@ -107,7 +121,7 @@ impl Shared {
 /// # Errors
 /// [`CustodyError`] when it cannot start or the connection breaks. The caller ends the process by
 /// [`hardening::exit`], because a thread may be inside the PKCS#11 module.
-pub fn run(config: EngineConfig) -> Result<(), CustodyError> {
+pub fn run(config: EngineConfig, config_path: PathBuf) -> Result<(), CustodyError> {
     hardening::end_on_panic("custody");
     hardening::ignore_terminal_signals()?;
     let notes = hardening::protect(Limits {
@@ -119,8 +133,7 @@ pub fn run(config: EngineConfig) -> Result<(), CustodyError> {
     }
     fips::start(fips::policy::in_force())?;
     let policy = EnginePolicy::load(&config)?;
-    let token =
-        TokenHolder::new(&config, policy.extractable_keys).ok_or(CustodyError::PinSource)?;
+    let tokens = Tokens::new(&config, policy.extractable_keys)?;
     let stream = hardening::supervisor_socket()?;
     let reading = stream.try_clone()?;
     let shared = Arc::new(Shared {
@@ -128,7 +141,9 @@ pub fn run(config: EngineConfig) -> Result<(), CustodyError> {
         link: Duplex::start("supervisor", stream, WRITE_LIMIT_BYTES)?,
         queue: Queue::default(),
         calls: Calls::default(),
-        token,
+        tokens,
+        config_path,
+        sharing: Sharing::default(),
         known_devices: KnownDevices::default(),
         key_uses: AtomicU64::new(0),
         fault_told: AtomicBool::new(false),
@@ -140,7 +155,7 @@ pub fn run(config: EngineConfig) -> Result<(), CustodyError> {
 }
 
 fn serve(shared: &Arc<Shared>, mut reading: UnixStream) -> Result<(), CustodyError> {
-    for number in 0..request_threads(&shared.config.token) {
+    for number in 0..request_threads(&shared.config) {
         let shared = Arc::clone(shared);
         std::thread::Builder::new()
             .name(format!("request-{number}"))
@@ -152,14 +167,7 @@ fn serve(shared: &Arc<Shared>, mut reading: UnixStream) -> Result<(), CustodyErr
                 }
             })?;
     }
-    let opening = Arc::clone(shared);
-    std::thread::Builder::new()
-        .name("token".to_owned())
-        .spawn(move || {
-            opening.token.keep_open(|| {
-                opening.link.send(Frame::bare(Kind::Ready, 0));
-            });
-        })?;
+    tokens::start(shared)?;
     let watching = Arc::clone(shared);
     std::thread::Builder::new()
         .name("watchdog".to_owned())

@@ -94,6 +94,12 @@ impl Queue {
         jobs.waiting.drain(..).collect()
     }
 
+    /// Nothing waits, and no thread is busy.
+    pub(super) fn is_idle(&self) -> bool {
+        let jobs = self.lock();
+        jobs.busy == 0 && jobs.waiting.is_empty()
+    }
+
     /// Requests that threads are busy with.
     pub(super) fn busy(&self) -> usize {
         self.lock().busy

@@ -12,7 +12,7 @@ const KEY_NOT_FOUND: &str =
     "the custody key of this record is not on the token or may not be used: see the engine's log";
 
 /// A request that is not answered with a password: what the caller is told, and what the operator's log says.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Refusal {
     pub(super) told: Failure,
     /// Stable name of the reason, for the log.

@@ -2,9 +2,10 @@
 
 use super::Shared;
 use super::token::describe;
-use crate::engine::api::KeyStatus;
+use crate::engine::api::{KeyStatus, SwitchingStatus, TokenStatus};
 use crate::evidence::process::ProcessEvidence;
-use hsm::Custody;
+use hsm::group::MemberStatus;
+use hsm::{Custody, KeyInfo};
 use serde::{Deserialize, Serialize};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -25,8 +26,14 @@ pub struct CustodyReport {
     pub capabilities: Option<serde_json::Value>,
     /// Keys, with the reason for each that is refused.
     pub keys: Vec<KeyStatus>,
+    /// Every token.
+    pub tokens: Vec<TokenStatus>,
+    /// What was done by itself among the tokens.
+    pub switching: SwitchingStatus,
     /// Private-key operations asked of the token for requests.
     pub key_uses: u64,
+    /// Requests that were answered by another one's decryption.
+    pub decryptions_shared: u64,
     /// What the process could not do to protect itself.
     pub notes: Vec<String>,
     /// Names of the exceptions that custody honours: it reads the configuration itself, at each of its starts.
@@ -46,7 +53,10 @@ impl CustodyReport {
             ),
             capabilities: None,
             keys: Vec::new(),
+            tokens: Vec::new(),
+            switching: SwitchingStatus::default(),
             key_uses: 0,
+            decryptions_shared: 0,
             notes: Vec::new(),
             exceptions: Vec::new(),
         }
@@ -84,38 +94,94 @@ pub(super) fn make(shared: &Shared) -> CustodyReport {
         fips: Some(evidence()),
         ..without_token(shared)
     };
-    let custody = match shared.token.get() {
-        Ok(custody) => custody,
+    let group = match shared.tokens.get() {
+        Ok(group) => group,
         Err(problem) => {
             report.token_problem = Some(problem);
             return report;
         }
     };
-    match custody.keys() {
+    match group.copies() {
         Ok(keys) => {
-            report.token = serde_json::to_value(custody.token()).ok();
-            report.capabilities = serde_json::to_value(custody.capabilities()).ok();
-            report.keys = keys
-                .into_iter()
-                .map(|key| KeyStatus {
-                    fingerprint: key.fingerprint.to_string(),
-                    label: key.label,
-                    modulus_bits: key.modulus_bits,
-                    problems: key.problems.iter().map(ToString::to_string).collect(),
-                    attributes: serde_json::to_value(&key.attributes).unwrap_or_default(),
-                })
-                .collect();
+            report.token = serde_json::to_value(group.token()).ok();
+            report.capabilities = serde_json::to_value(group.capabilities()).ok();
+            report.keys = keys.into_iter().map(key_status).collect();
         }
         Err(error) => report.token_problem = Some(describe(&error)),
     }
     report
 }
 
+/// Warning: nobody can read the records of such a key any more once its token is lost.
+const SINGLE_COPY: &str = "single_copy";
+
+fn key_status((key, tokens): (KeyInfo, Vec<String>)) -> KeyStatus {
+    let is_single = key.is_usable() && tokens.len() < 2;
+    KeyStatus {
+        fingerprint: key.fingerprint.to_string(),
+        label: key.label,
+        modulus_bits: key.modulus_bits,
+        problems: key.problems.iter().map(ToString::to_string).collect(),
+        attributes: serde_json::to_value(&key.attributes).unwrap_or_default(),
+        tokens,
+        warnings: is_single
+            .then(|| SINGLE_COPY.to_owned())
+            .into_iter()
+            .collect(),
+    }
+}
+
+fn token_status(shared: &Shared, member: MemberStatus) -> TokenStatus {
+    let section = shared
+        .config
+        .named_tokens()
+        .find(|(name, _)| *name == member.name);
+    TokenStatus {
+        certificate: section.and_then(|(_, section)| section.fips_certificate.clone()),
+        name: member.name,
+        state: member.state,
+        problem: member.problem,
+        drained: member.drained,
+        in_hand: member.in_hand,
+        avoided_ms: member.avoided_ms,
+        weight_per_mille: member.weight_per_mille,
+        requests: member.requests,
+        failures: member.failures,
+        token: member
+            .token
+            .and_then(|token| serde_json::to_value(token).ok()),
+        capabilities: member
+            .capabilities
+            .and_then(|capabilities| serde_json::to_value(capabilities).ok()),
+        load: member.health.map(|health| health.load),
+    }
+}
+
 /// What is known without anybody being asked.
 fn without_token(shared: &Shared) -> CustodyReport {
+    let group = &shared.tokens.group;
+    let figures = group.figures();
+    let tokens: Vec<_> = group
+        .members()
+        .into_iter()
+        .map(|member| token_status(shared, member))
+        .collect();
+    // Of the token that is shown: the first that is open.
+    let shown = tokens
+        .iter()
+        .find(|token| token.token.is_some())
+        .or(tokens.first());
     CustodyReport {
-        token_certificate: shared.config.token.fips_certificate.clone(),
+        token_certificate: shown.and_then(|token| token.certificate.clone()),
         token_problem: None,
+        tokens,
+        switching: SwitchingStatus {
+            failovers: figures.failovers,
+            rescues: figures.rescues,
+            hedges: figures.hedges,
+            hedges_won: figures.hedges_won,
+        },
+        decryptions_shared: shared.sharing.count(),
         key_uses: shared.key_uses.load(Ordering::Relaxed),
         notes: shared.notes.clone(),
         exceptions: shared

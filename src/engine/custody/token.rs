@@ -1,122 +1,76 @@
-//! The open token, or why there is none. A token that is not there is tried again with growing pauses; a wrong PIN only once it
-//! has changed, because tokens lock themselves.
+//! Keeps one token open. A token that is not there is tried again with growing pauses; a wrong PIN only once it has changed, because
+//! tokens lock themselves.
 
-use crate::config::EngineConfig;
-use crate::engine::api::TOKEN_OPENING;
-use hsm::Custody;
-use hsm::PinProblem;
+use crate::config::TokenSection;
+use hsm::group::Group;
 use hsm::pin::PinSource;
 use hsm::pkcs11::{Pkcs11Custody, TokenConfig};
+use hsm::{Custody, PinProblem};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The first pause before a token is tried again, doubled up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-enum State {
-    Opening { since: Instant },
-    Open(Arc<Pkcs11Custody>),
-    Failed { problem: String },
-    Waiting { problem: String },
-}
-
-/// The one token of this process.
-pub(super) struct TokenHolder {
+/// Opens one token of the group.
+pub(super) struct Keeper {
+    pub(super) name: String,
     config: TokenConfig,
     pin_file: Option<PathBuf>,
-    state: Mutex<State>,
+    /// Since when an attempt has been running.
+    opening: Mutex<Option<Instant>>,
 }
 
-impl TokenHolder {
-    /// `None` when the configuration names no source of the PIN, or two.
-    pub(super) fn new(config: &EngineConfig, extractable_keys: bool) -> Option<Self> {
-        let section = &config.token;
+impl Keeper {
+    /// `None` when the section names no source of the PIN, or two.
+    pub(super) fn new(name: &str, section: &TokenSection, extractable_keys: bool) -> Option<Self> {
         let pin = match (&section.pin_file, &section.pin_credential) {
             (Some(path), None) => PinSource::File(path.clone()),
             (None, Some(name)) => PinSource::Credential(name.clone()),
             _ => return None,
         };
         Some(Self {
+            name: name.to_owned(),
             pin_file: section.pin_file.clone(),
             config: TokenConfig {
                 init_parameters: section.init_parameters.clone(),
                 token_label: Some(section.label.clone()),
+                // Beside the socket, where only this user writes: a process that is replaced must not try a wrong PIN again.
+                pin_memory: Some(config.socket.with_extension("pin-refused")),
                 threads: section.threads,
                 allow_extractable_keys: extractable_keys,
                 ..TokenConfig::new(section.module.clone(), pin)
             },
-            state: Mutex::new(State::Opening {
-                since: Instant::now(),
-            }),
+            opening: Mutex::new(Some(Instant::now())),
         })
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The token.
-    ///
-    /// # Errors
-    /// Why it is not open, for the operator.
-    pub(super) fn get(&self) -> Result<Arc<Pkcs11Custody>, String> {
-        match &*self.lock() {
-            State::Open(custody) => Ok(Arc::clone(custody)),
-            State::Failed { problem } | State::Waiting { problem } => Err(problem.clone()),
-            State::Opening { .. } => Err(TOKEN_OPENING.to_owned()),
-        }
     }
 
     /// Since when an attempt to open the token has been running.
     pub(super) fn opening_since(&self) -> Option<Instant> {
-        match &*self.lock() {
-            State::Opening { since } => Some(*since),
-            _ => None,
-        }
+        *self.opening.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set_opening(&self, since: Option<Instant>) {
+        *self.opening.lock().unwrap_or_else(PoisonError::into_inner) = since;
     }
 
     /// Opens the token, trying until it works; `tried` is called once, after the first attempt.
-    pub(super) fn keep_open(&self, tried: impl FnOnce()) {
+    pub(super) fn keep_open(&self, group: &Group, tried: impl FnOnce()) {
         let mut tried = Some(tried);
         let mut pause = FIRST_PAUSE;
         loop {
-            *self.lock() = State::Opening {
-                since: Instant::now(),
-            };
+            group.opening(&self.name);
+            self.set_opening(Some(Instant::now()));
             let pin_before = self.pin_stamp();
-            let opened = Pkcs11Custody::open(self.config.clone());
-            let failure = match opened {
-                Ok(custody) => {
-                    tracing::info!(token = %custody.token().label, "the token is open");
-                    *self.lock() = State::Open(Arc::new(custody));
-                    None
-                }
-                Err(error) => {
-                    let hint = error.hint().unwrap_or_default();
-                    tracing::error!(
-                        code = error.code(),
-                        hint,
-                        "the token cannot be opened: {error}"
-                    );
-                    *self.lock() = State::Failed {
-                        problem: describe(&error),
-                    };
-                    // Locked, at its final try or without a PIN: somebody repairs the token, and looking costs no try.
-                    Some(matches!(
-                        error,
-                        hsm::Error::Pin(
-                            PinProblem::Incorrect | PinProblem::RefusedBefore | PinProblem::Expired
-                        )
-                    ))
-                }
-            };
+            let outcome = self.open(group);
+            self.set_opening(None);
             if let Some(tried) = tried.take() {
                 tried();
             }
-            let Some(pin_is_wrong) = failure else {
+            let Err(pin_is_wrong) = outcome else {
                 return;
             };
             std::thread::sleep(pause);
@@ -127,16 +81,40 @@ impl TokenHolder {
         }
     }
 
-    /// A wrong PIN costs one of the token's few tries, and each start of this process would cost another: so it waits here.
-    fn wait_for_another_pin(&self, before: Option<(i64, i64, u64, u64)>) {
-        {
-            let mut state = self.lock();
-            if let State::Failed { problem } = &*state {
-                *state = State::Waiting {
-                    problem: problem.clone(),
-                };
+    /// One attempt; an error says whether another one needs another PIN.
+    fn open(&self, group: &Group) -> Result<(), bool> {
+        let opened = Pkcs11Custody::open(self.config.clone()).and_then(|custody| {
+            let label = custody.token().label;
+            group.opened(&self.name, Arc::new(custody))?;
+            Ok(label)
+        });
+        match opened {
+            Ok(label) => {
+                tracing::info!(name = self.name, token = %label, "the token is open");
+                Ok(())
+            }
+            Err(error) => {
+                let hint = error.hint().unwrap_or_default();
+                tracing::error!(
+                    name = self.name,
+                    code = error.code(),
+                    hint,
+                    "the token cannot be opened: {error}"
+                );
+                group.failed(&self.name, describe(&error));
+                // Locked, at its final try or without a PIN: somebody repairs the token, and looking costs no try.
+                Err(matches!(
+                    error,
+                    hsm::Error::Pin(
+                        PinProblem::Incorrect | PinProblem::RefusedBefore | PinProblem::Expired
+                    )
+                ))
             }
         }
+    }
+
+    /// A wrong PIN costs one of the token's few tries, and each start of this process would cost another: so it waits here.
+    fn wait_for_another_pin(&self, before: Option<(i64, i64, u64, u64)>) {
         while self.pin_file.is_none() || self.pin_stamp() == before {
             std::thread::sleep(FIRST_PAUSE);
         }

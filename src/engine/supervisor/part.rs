@@ -67,9 +67,8 @@ impl Launch {
                 passed.push("CREDENTIALS_DIRECTORY".into());
                 environment.extend(
                     config
-                        .token
-                        .environment
-                        .iter()
+                        .token_environment()
+                        .into_iter()
                         .map(|(name, value)| (name.into(), value.into())),
                 );
             }

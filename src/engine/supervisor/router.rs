@@ -71,7 +71,7 @@ impl<'a> Router<'a> {
             requests: Requests::new(config.max_in_flight),
             custody: Part::new(PartKind::Custody, custody, config.restart, events.clone()),
             formats: Part::new(PartKind::Formats, formats, config.restart, events.clone()),
-            custody_lane: Lane::new(request_threads(&config.token)),
+            custody_lane: Lane::new(request_threads(config)),
             formats_lane: Lane::new(FORMATS_WIDTH),
             calls: HashMap::new(),
             next_call: 1,

@@ -182,6 +182,9 @@ pub(super) fn compose(
         ],
         exceptions,
         key_uses: report.key_uses,
+        decryptions_shared: report.decryptions_shared,
+        tokens: report.tokens,
+        switching: report.switching,
         answered: counters.answered,
         in_flight: counters.in_flight,
     }

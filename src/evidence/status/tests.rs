@@ -35,6 +35,9 @@ fn engine(processes: &[&str]) -> EngineStatus {
         parts: Vec::new(),
         exceptions: vec!["cms-ecdh-static".to_owned(), "no-device-anchors".to_owned()],
         key_uses: 0,
+        decryptions_shared: 0,
+        tokens: Vec::new(),
+        switching: Default::default(),
         answered: 0,
         in_flight: 0,
     }

@@ -190,15 +190,6 @@ const fn later(code: CK_RV) -> RvError {
 /// [`Class::Device`].
 pub(super) const GENERAL: &[(Class, &[RvError])] = &[
     (
-        // Nothing was to be done: the answers of C_Initialize, C_Login and C_WaitForSlotEvent.
-        Class::Done,
-        &[
-            RvError::CryptokiAlreadyInitialized,
-            RvError::UserAlreadyLoggedIn,
-            RvError::NoEvent,
-        ],
-    ),
-    (
         // Section 5.1.2 and the functions that begin or cancel an operation. Another operation is active than the session's owner
         // knows of, or none; somebody cancelled it.
         Class::Stuck,
@@ -340,6 +331,7 @@ pub(super) const GENERAL: &[(Class, &[RvError])] = &[
             RvError::SessionExists,
             RvError::SessionReadOnlyExists,
             RvError::SessionReadWriteSoExists,
+            RvError::UserAlreadyLoggedIn,
             RvError::UserTypeInvalid,
             RvError::UserAnotherAlreadyLoggedIn,
             RvError::UserTooManyTypes,
@@ -351,6 +343,8 @@ pub(super) const GENERAL: &[(Class, &[RvError])] = &[
             RvError::StateUnsaveable,
             RvError::NeedToCreateThreads,
             RvError::CantLock,
+            RvError::CryptokiAlreadyInitialized,
+            RvError::NoEvent,
             later(CKR_AEAD_DECRYPT_FAILED),
             later(CKR_PENDING),
             later(CKR_SESSION_ASYNC_NOT_SUPPORTED),
@@ -387,6 +381,14 @@ pub(super) const EXCEPTIONS: &[Exception] = &[
             RvError::NeedToCreateThreads,
         ]),
     ),
+    // C_Initialize, section 5.4: something else in this process has done it. It is not ours to finalise then.
+    (
+        &[Group::Initialize],
+        Class::Done,
+        Values::These(&[RvError::CryptokiAlreadyInitialized]),
+    ),
+    // Whatever else it is, C_Initialize is what has to work (measured: openCryptoki says CKR_HOST_MEMORY while its daemon is not there).
+    (&[Group::Initialize], Class::Library, Values::Any),
     // The C_Initialize that follows decides, and tells.
     (&[Group::Finalize], Class::Done, Values::Any),
     // What is closed is forgotten, whatever the library says.
@@ -399,7 +401,12 @@ pub(super) const EXCEPTIONS: &[Exception] = &[
         Class::Room,
         Values::These(&[RvError::ArgumentsBad]),
     ),
-    // C_Login, section 5.6.8.
+    // C_Login, section 5.6.8. Another thread, or another program's code in this process, was first.
+    (
+        &[Group::Login],
+        Class::Done,
+        Values::These(&[RvError::UserAlreadyLoggedIn]),
+    ),
     (
         &[Group::Login],
         Class::Pin(PinProblem::Incorrect),
@@ -494,7 +501,6 @@ pub(super) const EXCEPTIONS: &[Exception] = &[
         &[Group::Encrypt, Group::Decrypt],
         Class::AskCanary,
         Values::Of(&[
-            Class::Done,
             Class::Device,
             Class::Room,
             Class::Unsupported,

@@ -9,7 +9,7 @@ mod transport;
 mod unwrap;
 mod wrap;
 
-use cryptoki::error::{Error as CryptokiError, RvError};
+use cryptoki::error::Error as CryptokiError;
 use cryptoki::object::{Attribute, KeyType, ObjectClass, ObjectHandle};
 use cryptoki::session::Session;
 use fips::policy::Service;
@@ -173,19 +173,14 @@ fn refused(step: &'static str, module: &Module) -> impl FnOnce(CryptokiError) ->
 
 /// A refusal is the token's last word on a step, unless the token or the session is what failed.
 fn step_refused(step: &'static str, refusal: Refusal) -> Error {
-    match refusal.rv() {
-        RvError::DeviceRemoved
-        | RvError::TokenNotPresent
-        | RvError::SessionHandleInvalid
-        | RvError::SessionClosed
-        | RvError::UserNotLoggedIn
-        | RvError::CryptokiNotInitialized => Error::Token(refusal),
-        _ => KeyLifeProblem::Refused {
-            step,
-            refusal: refusal.into(),
-        }
-        .into(),
+    if refusal.is_never_about_data() {
+        return Error::Token(refusal);
     }
+    KeyLifeProblem::Refused {
+        step,
+        refusal: refusal.into(),
+    }
+    .into()
 }
 
 /// The mechanism for AES key wrap with padding that the token lists, under its newer or its older number.

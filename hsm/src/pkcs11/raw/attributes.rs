@@ -4,6 +4,7 @@
 //! CK_UNAVAILABLE_INFORMATION for the mechanism that made a key.
 
 use cryptoki::context::Function;
+use cryptoki::error::RvError;
 use cryptoki::object::ObjectHandle;
 use cryptoki::session::Session;
 use cryptoki_sys::{CK_ATTRIBUTE, CK_ATTRIBUTE_TYPE};
@@ -39,10 +40,7 @@ impl Functions {
                 value.truncate(len);
                 Ok(value)
             }
-            _ => Err(Refusal::new(
-                FUNCTION,
-                cryptoki::error::RvError::AttributeTypeInvalid,
-            )),
+            _ => Err(Refusal::new(FUNCTION, RvError::AttributeTypeInvalid)),
         }
     }
 }

@@ -37,7 +37,7 @@ impl Pkcs11Custody {
         let request = key.clone();
         self.submit(Operation::Generate, move |worker| {
             // Not tried again, like the generation of a custody key.
-            worker.inside(|worker| generate::generate(worker, &request))
+            generate::generate(worker, &request)
         })
     }
 

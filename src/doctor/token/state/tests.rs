@@ -72,6 +72,10 @@ fn key(change: impl FnOnce(&mut KeyInfo)) -> KeyInfo {
     key
 }
 
+fn unknown() -> &'static Quirks {
+    quirks::of(&token("a"))
+}
+
 fn extractable(key: &mut KeyInfo) {
     key.attributes.extractable = Some(true);
     key.problems = vec![KeyProblem::Extractable];
@@ -131,7 +135,7 @@ fn every_flag_of_the_pin_has_its_finding() {
 
 #[test]
 fn a_key_that_is_fine_is_still_on_one_token_alone() {
-    let found = keys("t", &[key(|_| {})], true);
+    let found = keys("t", &[key(|_| {})], unknown(), true);
     assert_eq!(of(&found, "token.key").severity, Severity::Ok);
     assert_eq!(of(&found, "token.key-origin").severity, Severity::Ok);
     assert_eq!(
@@ -139,19 +143,23 @@ fn a_key_that_is_fine_is_still_on_one_token_alone() {
         Some("single_copy")
     );
     assert_eq!(worst(&found), Severity::Warning);
-    assert_eq!(worst(&keys("t", &[key(|_| {})], false)), Severity::Ok);
+    assert_eq!(
+        worst(&keys("t", &[key(|_| {})], unknown(), false)),
+        Severity::Ok
+    );
 }
 
 #[test]
 fn an_extractable_key_is_an_error_where_there_is_no_other() {
-    let alone = keys("t", &[key(extractable)], true);
+    let alone = keys("t", &[key(extractable)], unknown(), true);
     assert_eq!(worst(&alone), Severity::Error);
     assert_eq!(of(&alone, "token.key").code.as_deref(), Some("key_refused"));
-    let beside = keys("t", &[key(extractable), key(|_| {})], true);
+    let beside = keys("t", &[key(extractable), key(|_| {})], unknown(), true);
     assert_eq!(worst(&beside), Severity::Warning);
     let allowed = keys(
         "t",
         &[key(|key| key.waived = vec![KeyProblem::Extractable])],
+        unknown(),
         true,
     );
     assert_eq!(of(&allowed, "token.key").severity, Severity::Warning);
@@ -159,8 +167,11 @@ fn an_extractable_key_is_an_error_where_there_is_no_other() {
 
 #[test]
 fn no_key_is_an_error_for_custody_alone() {
-    assert_eq!(keys("t", &[], true)[0].code.as_deref(), Some("no_key"));
-    assert_eq!(keys("t", &[], false), []);
+    assert_eq!(
+        keys("t", &[], unknown(), true)[0].code.as_deref(),
+        Some("no_key")
+    );
+    assert_eq!(keys("t", &[], unknown(), false), []);
 }
 
 #[test]
@@ -170,7 +181,7 @@ fn a_signing_key_beside_is_no_trouble() {
         key.attributes.decrypt = Some(false);
         key.problems = vec![KeyProblem::NotForDecryption, KeyProblem::OtherUses];
     });
-    let found = keys("t", &[signing], false);
+    let found = keys("t", &[signing], unknown(), false);
     assert_eq!(worst(&found), Severity::Note);
 }
 
@@ -181,7 +192,7 @@ fn a_key_that_came_from_elsewhere_or_could_leave_is_told() {
             key.attributes.local = local;
             key.attributes.never_extractable = never;
         });
-        of(&keys("t", &[key], true), "token.key-origin").severity
+        of(&keys("t", &[key], unknown(), true), "token.key-origin").severity
     };
     assert_eq!(origin(Some(true), Some(false)), Severity::Warning);
     assert_eq!(origin(Some(false), Some(true)), Severity::Note);
@@ -224,4 +235,24 @@ fn what_is_known_about_a_token_is_told_with_its_basis() {
     assert_eq!(found.severity, Severity::Warning, "{}", found.found);
     assert!(found.found.contains("documentation"));
     assert_eq!(quirks("t", &few, 2).severity, Severity::Note);
+}
+
+#[test]
+fn what_a_kind_of_token_cannot_say_of_its_keys_is_not_believed_or_held_against_them() {
+    let origin = |known: &Quirks, local| {
+        let key = key(|key| key.attributes.local = Some(local));
+        of(&keys("t", &[key], known, true), "token.key-origin").severity
+    };
+    let never_local = Quirks {
+        generated_is_local: Some(false),
+        ..unknown().clone()
+    };
+    assert_eq!(origin(&never_local, false), Severity::Ok);
+    assert_eq!(origin(unknown(), false), Severity::Note);
+    let forgets = Quirks {
+        keeps_extractability: Some(false),
+        ..unknown().clone()
+    };
+    assert_eq!(origin(&forgets, true), Severity::Note);
+    assert_eq!(origin(unknown(), true), Severity::Ok);
 }

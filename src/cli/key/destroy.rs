@@ -1,0 +1,197 @@
+//! `key destroy`: in two steps, by fingerprint only.
+//!
+//! The code between the steps is no secret and no proof of who asked: whoever has the PIN can destroy keys with any PKCS#11 tool. It is
+//! there against mistakes. It holds when it ends and a digest over everything that the first step said, so that the second step does
+//! exactly that, soon, or nothing.
+
+use super::copies::{Copies, OtherTokens};
+use super::transcript::Transcript;
+use crate::cli::output::{Failure, Report};
+use crate::cli::token::{TokenArgs, absolute, open};
+use crate::cli::{Context, files};
+use crate::clock::{Clock, SystemClock, rfc3339};
+use crate::encoding::hex;
+use clap::Args;
+use fips::digest::{Hash, digest};
+use hsm::{Custody, KeyFingerprint, KeyInfo, TokenInfo};
+use serde_json::json;
+use std::path::PathBuf;
+
+/// How long a confirmation is good, in seconds.
+const VALID_SECONDS: i64 = 600;
+/// Bytes of the digest in a code.
+const CODE_BYTES: usize = 10;
+
+/// `key destroy`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  pfx-connector key destroy --config engine.toml --fingerprint 5f0c...
+      says what would be destroyed and how many copies are known, and prints a code that is good for ten minutes
+  pfx-connector key destroy --config engine.toml --fingerprint 5f0c... --confirm CODE --transcript destroyed.json
+      destroys both halves, and looks whether they are gone
+
+The last known copy is refused without --last-copy in both steps: what was encrypted to it can then never be read again. Copies on other
+tokens are known only where --also names the token.")]
+pub(super) struct DestroyArgs {
+    #[command(flatten)]
+    token: TokenArgs,
+    /// Fingerprint of the key (SHA-256 of its SubjectPublicKeyInfo, 64 hexadecimal digits); nothing else names a key here
+    #[arg(long, value_name = "HEX")]
+    fingerprint: KeyFingerprint,
+    #[command(flatten)]
+    others: OtherTokens,
+    /// Destroy it although no usable copy is known on another token
+    #[arg(long)]
+    last_copy: bool,
+    /// The code that the first step printed; without it nothing is destroyed
+    #[arg(long, value_name = "CODE")]
+    confirm: Option<String>,
+    /// Write what was done to this file as well (JSON); one that exists is not overwritten
+    #[arg(long, value_name = "FILE", requires = "confirm")]
+    transcript: Option<PathBuf>,
+}
+
+/// Runs one of the two steps.
+pub(super) fn run(args: &DestroyArgs, context: &Context) -> Result<Report, Failure> {
+    let transcript_file = args.transcript.as_deref().map(absolute).transpose()?;
+    if let Some(file) = &transcript_file {
+        files::must_be_new(file)?;
+    }
+    let custody = open(args.token.settings("key destroy", &context.args)?)?;
+    let token = custody.token();
+    let copies = Copies::look(&custody, &args.others.also)?;
+    let key = the_one(&custody.keys()?, &args.fingerprint)?;
+    let elsewhere = copies.elsewhere(&key.fingerprint, &token);
+    if elsewhere == 0 && !args.last_copy {
+        return Err(Failure::failed(
+            "last_copy",
+            format!(
+                "no usable copy of {} is known on another token: what was encrypted to it could never be read again",
+                key.fingerprint
+            ),
+        )
+        .hint("name tokens that have a copy by `--also`, or say `--last-copy` if that is meant"));
+    }
+    let Some(code) = &args.confirm else {
+        return Ok(first_step(&token, &key, elsewhere, args.last_copy));
+    };
+    check(code, &token, &key.fingerprint, args.last_copy)?;
+
+    let mut transcript = Transcript::begin("key destroy", &token);
+    transcript.step(
+        "confirmed",
+        json!({"code": code, "fingerprint": key.fingerprint, "label": key.label, "copiesElsewhere": elsewhere, "lastCopy": args.last_copy}),
+    );
+    let destroyed = custody.destroy(&key.fingerprint)?;
+    transcript.step("destroyed", json!(destroyed));
+    transcript.step("looked for it again", json!({"found": 0}));
+    if let Some(file) = &transcript_file {
+        files::write_new(file, &transcript.bytes(), 0o644)?;
+    }
+    let text = format!(
+        "Destroyed {} ({}) on {} (serial {}): {} private half, {} public half; neither is found any more.\nUsable copies on the other tokens that \
+         were named: {elsewhere}.\n{}",
+        key.label,
+        key.fingerprint,
+        token.label,
+        token.serial,
+        destroyed.private_halves,
+        destroyed.public_halves,
+        transcript.text(),
+    );
+    Ok(Report::done(
+        json!({"destroyed": true, "fingerprint": key.fingerprint, "copiesElsewhere": elsewhere, "transcript": transcript.json()}),
+        text,
+    ))
+}
+
+fn the_one(keys: &[KeyInfo], fingerprint: &KeyFingerprint) -> Result<KeyInfo, Failure> {
+    let mut fitting = keys.iter().filter(|key| key.fingerprint == *fingerprint);
+    match (fitting.next(), fitting.count()) {
+        (None, _) => Err(hsm::Error::UnknownKey(*fingerprint).into()),
+        (Some(key), 0) => Ok(key.clone()),
+        (Some(_), others) => Err(hsm::Error::from(hsm::KeyLifeProblem::Ambiguous {
+            fingerprint: *fingerprint,
+            count: others + 1,
+        })
+        .into()),
+    }
+}
+
+fn first_step(token: &TokenInfo, key: &KeyInfo, elsewhere: usize, last_copy: bool) -> Report {
+    let expires = SystemClock.now_ms() / 1000 + VALID_SECONDS;
+    let code = code(token, &key.fingerprint, last_copy, expires);
+    let text = format!(
+        "NOTHING is destroyed yet. This would be destroyed, both halves, with no way back:\n  key     {} ({}, RSA-{})\n  token   {} (serial {})\n  \
+         origin  {}\n  usable copies on the other tokens that were named: {elsewhere}{}\nTo do it until {}, say the same with\n  --confirm {code}",
+        key.label,
+        key.fingerprint,
+        key.modulus_bits,
+        token.label,
+        token.serial,
+        key.attributes.origin().words(),
+        if elsewhere == 0 {
+            " - THE LAST KNOWN COPY"
+        } else {
+            ""
+        },
+        rfc3339(expires * 1000),
+    );
+    Report::done(
+        json!({
+            "destroyed": false,
+            "fingerprint": key.fingerprint,
+            "label": key.label,
+            "token": token,
+            "origin": key.attributes.origin(),
+            "copiesElsewhere": elsewhere,
+            "confirm": code,
+            "expires": rfc3339(expires * 1000),
+        }),
+        text,
+    )
+}
+
+/// When it ends, in seconds since 1970, and a digest over what is to be destroyed.
+fn code(token: &TokenInfo, key: &KeyFingerprint, last_copy: bool, expires: i64) -> String {
+    let said = json!([
+        "pfx-connector key destroy",
+        token.manufacturer,
+        token.model,
+        token.serial,
+        token.label,
+        key,
+        last_copy,
+        expires
+    ]);
+    let digest = digest(Hash::Sha256, said.to_string().as_bytes());
+    let short: Vec<u8> = digest.as_ref().iter().take(CODE_BYTES).copied().collect();
+    format!("{expires}-{}", hex(&short))
+}
+
+fn check(
+    given: &str,
+    token: &TokenInfo,
+    key: &KeyFingerprint,
+    last_copy: bool,
+) -> Result<(), Failure> {
+    let refused = |message: &str| {
+        Failure::usage("confirmation", message)
+            .hint("say the same without `--confirm` to get a new code")
+    };
+    let expires: i64 = given
+        .split_once('-')
+        .and_then(|(expires, _)| expires.parse().ok())
+        .ok_or_else(|| refused("that is no code of the first step"))?;
+    if code(token, key, last_copy, expires) != given {
+        return Err(refused(
+            "the code is for another key, another token, or another choice about the last copy",
+        ));
+    }
+    let now = SystemClock.now_ms() / 1000;
+    // One that ends later than any that could have been given out was not given out.
+    if !(now..=now + VALID_SECONDS).contains(&expires) {
+        return Err(refused("the code is not good any more"));
+    }
+    Ok(())
+}

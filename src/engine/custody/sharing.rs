@@ -1,0 +1,266 @@
+//! One decryption for several requests: while the password of a record is being decrypted, further requests for the same ciphertext
+//! wait for its result (single flight). A record that goes to ten devices at once costs the token one operation.
+//!
+//! Nothing is kept: the password is in memory as long as one of the requests that share it. Each of them has passed its own checks (the
+//! importer's signature, its device's certificates) before it comes here.
+
+use super::refusal::Refusal;
+use crate::engine::api::FailureCode;
+use hsm::{KeyFingerprint, Padding, SecretBytes};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+/// What is decrypted: the same key, padding and ciphertext have the same password.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Ciphertext {
+    pub(super) key: KeyFingerprint,
+    pub(super) padding: Padding,
+    pub(super) bytes: Vec<u8>,
+}
+
+type Outcome = Result<Arc<SecretBytes>, Refusal>;
+
+/// A decryption that runs.
+#[derive(Default)]
+struct Flight {
+    outcome: Mutex<Option<Outcome>>,
+    landed: Condvar,
+}
+
+impl Flight {
+    fn lock(&self) -> MutexGuard<'_, Option<Outcome>> {
+        self.outcome.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn land(&self, outcome: Outcome) {
+        *self.lock() = Some(outcome);
+        self.landed.notify_all();
+    }
+
+    /// `None`: it takes too long.
+    fn wait(&self, until: Instant) -> Option<Outcome> {
+        let left = until.saturating_duration_since(Instant::now());
+        let waited = self
+            .landed
+            .wait_timeout_while(self.lock(), left, |outcome| outcome.is_none());
+        let (outcome, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        outcome.clone()
+    }
+}
+
+/// The decryptions that run; as many as there are threads for requests, at most.
+#[derive(Default)]
+pub(super) struct Sharing {
+    flights: Mutex<HashMap<Ciphertext, Arc<Flight>>>,
+    shared: AtomicU64,
+}
+
+/// Lands a flight even if its decryption panics.
+struct Landing<'a> {
+    sharing: &'a Sharing,
+    ciphertext: &'a Ciphertext,
+    flight: Arc<Flight>,
+}
+
+impl Drop for Landing<'_> {
+    fn drop(&mut self) {
+        self.sharing.lock().remove(self.ciphertext);
+        if self.flight.lock().is_none() {
+            self.flight.land(Err(Refusal::fault(
+                "decryption_panicked",
+                "the decryption that others waited for did not end".to_owned(),
+            )));
+        }
+    }
+}
+
+impl Sharing {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Ciphertext, Arc<Flight>>> {
+        self.flights.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Requests that were answered by another one's decryption.
+    pub(super) fn count(&self) -> u64 {
+        self.shared.load(Ordering::Relaxed)
+    }
+
+    /// The password, decrypted by `decrypt` or by whoever is decrypting it already.
+    ///
+    /// # Errors
+    /// Those of the decryption. A failure that is about the other request's time, not about the ciphertext, is not shared: it is tried
+    /// again.
+    pub(super) fn decrypt(
+        &self,
+        ciphertext: &Ciphertext,
+        deadline: Instant,
+        decrypt: impl Fn() -> Result<SecretBytes, Refusal>,
+    ) -> Outcome {
+        loop {
+            let (flight, is_mine) = {
+                let mut flights = self.lock();
+                match flights.get(ciphertext) {
+                    Some(flight) => (Arc::clone(flight), false),
+                    None => {
+                        let flight = Arc::<Flight>::default();
+                        flights.insert(ciphertext.clone(), Arc::clone(&flight));
+                        (flight, true)
+                    }
+                }
+            };
+            if is_mine {
+                let landing = Landing {
+                    sharing: self,
+                    ciphertext,
+                    flight,
+                };
+                let outcome = decrypt().map(Arc::new);
+                // Taken out first: who comes now begins anew.
+                self.lock().remove(ciphertext);
+                landing.flight.land(outcome.clone());
+                return outcome;
+            }
+            match flight.wait(deadline) {
+                None => return Err(Refusal::deadline()),
+                Some(Err(refusal))
+                    if matches!(
+                        refusal.told.code,
+                        FailureCode::DeadlineExceeded | FailureCode::Busy
+                    ) && Instant::now() < deadline => {}
+                Some(outcome) => {
+                    self.shared.fetch_add(1, Ordering::Relaxed);
+                    return outcome;
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, missing_docs)]
+    use super::*;
+    use std::sync::mpsc::channel;
+    use std::time::Duration;
+
+    fn ciphertext(bytes: &[u8]) -> Ciphertext {
+        Ciphertext {
+            key: KeyFingerprint::from_bytes([1; 32]),
+            padding: Padding::OaepSha256,
+            bytes: bytes.to_vec(),
+        }
+    }
+
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_secs(60)
+    }
+
+    fn waiting_for(sharing: &Sharing, ciphertext: &Ciphertext) -> usize {
+        let flights = sharing.lock();
+        // The map's own, and the one who decrypts.
+        flights
+            .get(ciphertext)
+            .map_or(0, |flight| Arc::strong_count(flight).saturating_sub(2))
+    }
+
+    #[test]
+    fn who_comes_while_it_is_decrypted_shares_the_result_and_who_comes_later_does_not() {
+        let sharing = Sharing::default();
+        let same = ciphertext(b"one");
+        let calls = AtomicU64::new(0);
+        let (begin, begun) = channel::<()>();
+        let (go, gone) = channel::<()>();
+        let gone = Mutex::new(gone);
+        std::thread::scope(|scope| {
+            let first = scope.spawn(|| {
+                sharing.decrypt(&same, soon(), || {
+                    calls.fetch_add(1, Ordering::Relaxed);
+                    begin.send(()).unwrap();
+                    gone.lock().unwrap().recv().unwrap();
+                    Ok(SecretBytes::from_slice(b"secret"))
+                })
+            });
+            begun.recv().unwrap();
+            let others: Vec<_> = (0..3)
+                .map(|_| {
+                    scope.spawn(|| {
+                        sharing.decrypt(&same, soon(), || {
+                            calls.fetch_add(1, Ordering::Relaxed);
+                            Ok(SecretBytes::from_slice(b"secret"))
+                        })
+                    })
+                })
+                .collect();
+            while waiting_for(&sharing, &same) < 3 {
+                std::thread::yield_now();
+            }
+            // Another ciphertext does not wait.
+            let other = sharing.decrypt(&ciphertext(b"two"), soon(), || {
+                Ok(SecretBytes::from_slice(b"other"))
+            });
+            assert_eq!(other.unwrap().expose(), b"other");
+            go.send(()).unwrap();
+            for one in others.into_iter().chain([first]) {
+                assert_eq!(one.join().unwrap().unwrap().expose(), b"secret");
+            }
+        });
+        assert_eq!((calls.load(Ordering::Relaxed), sharing.count()), (1, 3));
+        assert!(sharing.lock().is_empty());
+    }
+
+    #[test]
+    fn another_ones_deadline_is_not_shared_and_a_bad_ciphertext_is() {
+        for (code, expected_calls) in [
+            (FailureCode::DeadlineExceeded, 2),
+            (FailureCode::DecryptionFailed, 1),
+        ] {
+            let sharing = Sharing::default();
+            let same = ciphertext(b"one");
+            let calls = AtomicU64::new(0);
+            let (begin, begun) = channel::<()>();
+            let (go, gone) = channel::<()>();
+            let gone = Mutex::new(gone);
+            std::thread::scope(|scope| {
+                let first = scope.spawn(|| {
+                    sharing.decrypt(&same, soon(), || {
+                        calls.fetch_add(1, Ordering::Relaxed);
+                        begin.send(()).unwrap();
+                        gone.lock().unwrap().recv().unwrap();
+                        Err(Refusal::open(code, "test", String::new()))
+                    })
+                });
+                begun.recv().unwrap();
+                let second = scope.spawn(|| {
+                    sharing.decrypt(&same, soon(), || {
+                        calls.fetch_add(1, Ordering::Relaxed);
+                        Ok(SecretBytes::from_slice(b"secret"))
+                    })
+                });
+                while waiting_for(&sharing, &same) < 1 {
+                    std::thread::yield_now();
+                }
+                go.send(()).unwrap();
+                assert!(first.join().unwrap().is_err());
+                assert_eq!(second.join().unwrap().is_ok(), expected_calls == 2);
+            });
+            assert_eq!(calls.load(Ordering::Relaxed), expected_calls);
+        }
+    }
+
+    #[test]
+    fn who_has_no_time_does_not_wait_longer() {
+        let sharing = Sharing::default();
+        let same = ciphertext(b"one");
+        let outcome = sharing.decrypt(&same, soon(), || {
+            let late = sharing.decrypt(&same, Instant::now(), unreachable);
+            assert_eq!(late.err().unwrap().told.code, FailureCode::DeadlineExceeded);
+            Ok(SecretBytes::from_slice(b"secret"))
+        });
+        outcome.unwrap();
+    }
+
+    fn unreachable() -> Result<SecretBytes, Refusal> {
+        Err(Refusal::fault("test", "it was decrypted twice".to_owned()))
+    }
+}
