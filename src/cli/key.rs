@@ -1,6 +1,8 @@
 //! `key`: custody keys, which are made on a token and never leave it.
 
 mod blob;
+mod ceremony;
+mod ceremony_file;
 pub(super) mod copies;
 mod destroy;
 mod device;
@@ -58,6 +60,8 @@ enum KeyCommand {
         #[command(flatten)]
         others: OtherTokens,
     },
+    /// Make a custody key as one reviewed file says, with copies, exports and a signed transcript
+    Ceremony(ceremony::CeremonyArgs),
     /// Try a key: encrypt with its public half, decrypt on the token, make a CMS message for a throw-away device and open it
     Verify(verify::VerifyArgs),
     /// Copy a key to another token, wrapped by the one and unwrapped by the other
@@ -234,6 +238,7 @@ fn report(args: &KeyArgs, context: &Context) -> Result<Report, Failure> {
                 Some(&known),
             )))
         }
+        KeyCommand::Ceremony(args) => ceremony::run(args),
         KeyCommand::Verify(args) => verify::run(args, context),
         KeyCommand::Replicate(args) => replicate::run(args, context),
         KeyCommand::Destroy(args) => destroy::run(args, context),
@@ -342,9 +347,10 @@ fn initialise(args: &InitToken) -> Result<Report, Failure> {
 
 fn export(spki: &[u8], format: PublicFormat, out: &Path) -> Result<Report, Failure> {
     let key = PublicKey::from_spki_der(spki)?;
-    let (name, bytes) = match format {
-        PublicFormat::Pem => ("pem", key.to_spki_pem()?.into_bytes()),
-        PublicFormat::Rsapublicblob => ("rsapublicblob", key.to_rsa_public_blob()),
+    let bytes = public_bytes(&key, format)?;
+    let name = match format {
+        PublicFormat::Pem => "pem",
+        PublicFormat::Rsapublicblob => "rsapublicblob",
     };
     files::write_new(out, &bytes, 0o644)?;
     let fingerprint = key.fingerprint()?.to_string();
@@ -356,6 +362,14 @@ fn export(spki: &[u8], format: PublicFormat, out: &Path) -> Result<Report, Failu
             out.display()
         ),
     ))
+}
+
+/// The content of a public key file.
+fn public_bytes(key: &PublicKey, format: PublicFormat) -> Result<Vec<u8>, Failure> {
+    Ok(match format {
+        PublicFormat::Pem => key.to_spki_pem()?.into_bytes(),
+        PublicFormat::Rsapublicblob => key.to_rsa_public_blob(),
+    })
 }
 
 /// What is known of keys beyond what custody needs.

@@ -58,17 +58,13 @@ impl FromStr for OtherToken {
 }
 
 impl OtherToken {
+    /// A token by its three names.
     pub(in crate::cli) fn new(module: PathBuf, label: String, pin_file: PathBuf) -> Self {
         Self {
             module,
             label,
             pin_file,
         }
-    }
-
-    /// The label, for messages.
-    pub(in crate::cli) fn label(&self) -> &str {
-        &self.label
     }
 
     /// Opens the token, for one person's command.
@@ -180,7 +176,7 @@ impl Copies {
 }
 
 /// A token is itself whatever module leads to it.
-fn identity(token: &TokenInfo) -> (String, String, String, String) {
+pub(in crate::cli) fn identity(token: &TokenInfo) -> (String, String, String, String) {
     (
         token.manufacturer.clone(),
         token.model.clone(),

@@ -14,7 +14,7 @@ use hsm::pkcs11::Pkcs11Custody;
 use hsm::public_key::PublicKey;
 use hsm::{Custody, KeyInfo, Padding, TokenInfo};
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -97,7 +97,7 @@ struct Latency {
 
 /// Runs it.
 pub(super) fn run(args: &VerifyArgs, context: &Context) -> Result<Report, Failure> {
-    let public = args.public.as_ref().map(read_public).transpose()?;
+    let public = args.public.as_deref().map(read_public).transpose()?;
     let custody = open(args.token.settings("key verify", &context.args)?)?;
     let key = args.choice.one(&custody)?;
     if !key.is_usable() {
@@ -122,18 +122,69 @@ pub(super) fn run(args: &VerifyArgs, context: &Context) -> Result<Report, Failur
         Some(public) => public.to_spki_der()?,
         None => key.spki_der.clone(),
     };
-    let paddings = paddings(&custody, &key, &spki);
-    let (job_device, job) = job(&custody, &key, &spki);
+    let checked = check_with(&custody, &key, &spki)?;
     let latency = latency(&custody, &key, &spki, args.rounds)?;
     let file = args.public.as_ref().map(|file| file.display().to_string());
     Ok(report(
         &custody.token(),
         &key,
         file,
-        &paddings,
-        (job_device, &job),
+        &checked,
         latency.as_ref(),
     ))
+}
+
+/// What was tried of one key.
+pub(super) struct Checked {
+    paddings: Vec<PaddingCheck>,
+    job_device: &'static str,
+    job: Outcome,
+}
+
+impl Checked {
+    /// Whether everything that was tried works, and enough was tried.
+    pub(super) fn verified(&self) -> bool {
+        !self.failed()
+            && self.job == Outcome::Works
+            && self
+                .paddings
+                .iter()
+                .any(|check| check.outcome == Outcome::Works)
+    }
+
+    fn failed(&self) -> bool {
+        let failed = |outcome: &Outcome| matches!(outcome, Outcome::Failed(_));
+        failed(&self.job) || self.paddings.iter().any(|check| failed(&check.outcome))
+    }
+
+    /// For machines and transcripts.
+    pub(super) fn json(&self) -> Value {
+        json!({
+            "verified": self.verified(),
+            "paddings": self.paddings,
+            "job": { "device": self.job_device, "outcome": self.job },
+        })
+    }
+}
+
+/// Tries a key with what its token shows as its public half.
+///
+/// # Errors
+/// [`Failure`] when the token does not answer, or refuses the key.
+pub(super) fn check(custody: &Pkcs11Custody, key: &KeyInfo) -> Result<Checked, Failure> {
+    check_with(custody, key, &key.spki_der)
+}
+
+fn check_with(custody: &Pkcs11Custody, key: &KeyInfo, spki: &[u8]) -> Result<Checked, Failure> {
+    // A key that was sealed a moment ago has not been used, so that nothing is known of what the token does with it.
+    custody.examine(&key.fingerprint)?;
+    let paddings = paddings(custody, key, spki);
+    let (job_device, job) = job(custody, key, spki);
+    Ok(Checked {
+        paddings,
+        job_device,
+        job,
+    })
 }
 
 fn read_public(path: &Path) -> Result<PublicKey, Failure> {
@@ -331,22 +382,10 @@ fn report(
     token: &TokenInfo,
     key: &KeyInfo,
     file: Option<String>,
-    paddings: &[PaddingCheck],
-    (job_device, job): (&'static str, &Outcome),
+    checked: &Checked,
     latency: Option<&Latency>,
 ) -> Report {
-    let outcomes: Vec<&Outcome> = paddings
-        .iter()
-        .map(|check| &check.outcome)
-        .chain([job])
-        .collect();
-    let failed = outcomes
-        .iter()
-        .any(|outcome| matches!(outcome, Outcome::Failed(_)));
-    let verified = !failed
-        && *job == Outcome::Works
-        && paddings.iter().any(|check| check.outcome == Outcome::Works);
-
+    let (verified, failed) = (checked.verified(), checked.failed());
     let mut text = format!("Key          {} ({})", key.label, key.fingerprint);
     let _ = write!(
         text,
@@ -356,7 +395,7 @@ fn report(
     if let Some(file) = &file {
         let _ = write!(text, "\nPublic half  {file}: belongs to the key");
     }
-    for check in paddings {
+    for check in &checked.paddings {
         let _ = write!(
             text,
             "\n  {:<11} encrypted by the {}, decrypted by the token{}: {}",
@@ -370,7 +409,12 @@ fn report(
             check.outcome.words()
         );
     }
-    let _ = write!(text, "\n  CMS to a device ({job_device}): {}", job.words());
+    let _ = write!(
+        text,
+        "\n  CMS to a device ({}): {}",
+        checked.job_device,
+        checked.job.words()
+    );
     if let Some(latency) = latency {
         let _ = write!(
             text,
@@ -390,17 +434,16 @@ fn report(
     } else {
         "\nNOT verified: not enough could be tried; name a configuration, or see the reasons above."
     });
+    let mut json = checked.json();
+    if let Value::Object(fields) = &mut json {
+        fields.insert("fingerprint".to_owned(), json!(key.fingerprint));
+        fields.insert("label".to_owned(), json!(key.label));
+        fields.insert("token".to_owned(), json!(token));
+        fields.insert("publicFile".to_owned(), json!(file));
+        fields.insert("latency".to_owned(), json!(latency));
+    }
     Report {
-        json: json!({
-            "verified": verified,
-            "fingerprint": key.fingerprint,
-            "label": key.label,
-            "token": token,
-            "publicFile": file,
-            "paddings": paddings,
-            "job": { "device": job_device, "outcome": job },
-            "latency": latency,
-        }),
+        json,
         text,
         exit: if verified { Exit::Done } else { Exit::Failed },
     }

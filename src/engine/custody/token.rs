@@ -1,13 +1,11 @@
 //! Keeps one token open. A token that is not there is tried again with growing pauses; a wrong PIN only once it has changed, because
 //! tokens lock themselves.
 
-use crate::config::TokenSection;
+use crate::config::{EngineConfig, TokenSection};
 use hsm::group::Group;
-use hsm::pin::PinSource;
+use hsm::pin::{PinSource, PinStamp};
 use hsm::pkcs11::{Pkcs11Custody, TokenConfig};
 use hsm::{Custody, PinProblem};
-use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -19,14 +17,18 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 pub(super) struct Keeper {
     pub(super) name: String,
     config: TokenConfig,
-    pin_file: Option<PathBuf>,
     /// Since when an attempt has been running.
     opening: Mutex<Option<Instant>>,
 }
 
 impl Keeper {
     /// `None` when the section names no source of the PIN, or two.
-    pub(super) fn new(name: &str, section: &TokenSection, extractable_keys: bool) -> Option<Self> {
+    pub(super) fn new(
+        name: &str,
+        section: &TokenSection,
+        engine: &EngineConfig,
+        extractable_keys: bool,
+    ) -> Option<Self> {
         let pin = match (&section.pin_file, &section.pin_credential) {
             (Some(path), None) => PinSource::File(path.clone()),
             (None, Some(name)) => PinSource::Credential(name.clone()),
@@ -34,12 +36,11 @@ impl Keeper {
         };
         Some(Self {
             name: name.to_owned(),
-            pin_file: section.pin_file.clone(),
             config: TokenConfig {
                 init_parameters: section.init_parameters.clone(),
                 token_label: Some(section.label.clone()),
                 // Beside the socket, where only this user writes: a process that is replaced must not try a wrong PIN again.
-                pin_memory: Some(config.socket.with_extension("pin-refused")),
+                pin_memory: Some(engine.socket.with_extension("pin-refused")),
                 threads: section.threads,
                 allow_extractable_keys: extractable_keys,
                 ..TokenConfig::new(section.module.clone(), pin)
@@ -64,7 +65,7 @@ impl Keeper {
         loop {
             group.opening(&self.name);
             self.set_opening(Some(Instant::now()));
-            let pin_before = self.pin_stamp();
+            let pin_before = self.config.pin.stamp();
             let outcome = self.open(group);
             self.set_opening(None);
             if let Some(tried) = tried.take() {
@@ -76,7 +77,7 @@ impl Keeper {
             std::thread::sleep(pause);
             pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
             if pin_is_wrong {
-                self.wait_for_another_pin(pin_before);
+                self.wait_for_another_pin(pin_before.as_ref());
             }
         }
     }
@@ -114,16 +115,10 @@ impl Keeper {
     }
 
     /// A wrong PIN costs one of the token's few tries, and each start of this process would cost another: so it waits here.
-    fn wait_for_another_pin(&self, before: Option<(i64, i64, u64, u64)>) {
-        while self.pin_file.is_none() || self.pin_stamp() == before {
+    fn wait_for_another_pin(&self, before: Option<&PinStamp>) {
+        while self.config.pin.stamp().as_ref() == before {
             std::thread::sleep(FIRST_PAUSE);
         }
-    }
-
-    /// What changes when somebody writes the PIN file; nothing of its content.
-    fn pin_stamp(&self) -> Option<(i64, i64, u64, u64)> {
-        let found = std::fs::metadata(self.pin_file.as_ref()?).ok()?;
-        Some((found.mtime(), found.mtime_nsec(), found.ino(), found.len()))
     }
 }
 

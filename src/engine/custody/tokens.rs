@@ -30,7 +30,7 @@ impl Tokens {
     pub(super) fn new(config: &EngineConfig, extractable_keys: bool) -> Result<Self, CustodyError> {
         let keepers = config
             .named_tokens()
-            .map(|(name, section)| Keeper::new(name, section, extractable_keys))
+            .map(|(name, section)| Keeper::new(name, section, config, extractable_keys))
             .collect::<Option<Vec<_>>>()
             .ok_or(CustodyError::PinSource)?;
         let names = keepers.iter().map(|keeper| keeper.name.clone());

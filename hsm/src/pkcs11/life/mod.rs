@@ -41,6 +41,18 @@ impl Pkcs11Custody {
         })
     }
 
+    /// Tries what the token does with a key, as opening does with the first keys; [`Custody::capabilities`](crate::Custody::capabilities)
+    /// counts it from then on.
+    ///
+    /// # Errors
+    /// [`Error::UnknownKey`], [`Error::KeyRefused`], [`Error::Token`].
+    pub fn examine(&self, key: &KeyFingerprint) -> Result<(), Error> {
+        let key = *key;
+        self.submit(Operation::ListKeys, move |worker| {
+            worker.with_recovery(None, |worker| worker.load(&key).map(drop))
+        })
+    }
+
     /// Every secret and private key object of the token, whatever its type, with all that it tells about itself.
     ///
     /// # Errors
