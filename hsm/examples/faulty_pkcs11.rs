@@ -21,6 +21,7 @@
 mod real;
 
 use std::collections::BTreeSet;
+use std::ffi::c_void;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -52,6 +53,8 @@ fn load() -> Option<Real> {
     let control = std::env::var_os("FAULTY_CONTROL")?.into();
     let module = RealModule::load(&path)?;
     let mut faulty = module.table;
+    faulty.C_Finalize = Some(finalize);
+    faulty.C_CloseSession = Some(close_session);
     faulty.C_Login = Some(login);
     faulty.C_DecryptInit = Some(decrypt_init);
     faulty.C_Decrypt = Some(decrypt);
@@ -99,6 +102,31 @@ pub unsafe extern "C" fn C_GetFunctionList(list: *mut *mut CK_FUNCTION_LIST) -> 
             CKR_OK
         }
         _ => CKR_GENERAL_ERROR,
+    }
+}
+
+/// The numbers of sessions and objects begin anew with the next C_Initialize.
+unsafe extern "C" fn finalize(reserved: *mut c_void) -> CK_RV {
+    let Some(real) = real() else {
+        return CKR_GENERAL_ERROR;
+    };
+    stuck().clear();
+    match real.table.C_Finalize {
+        // SAFETY: the arguments are those of our caller, under the same contract.
+        Some(call) => unsafe { call(reserved) },
+        None => CKR_FUNCTION_NOT_SUPPORTED,
+    }
+}
+
+unsafe extern "C" fn close_session(session: CK_SESSION_HANDLE) -> CK_RV {
+    let Some(real) = real() else {
+        return CKR_GENERAL_ERROR;
+    };
+    stuck().remove(&session);
+    match real.table.C_CloseSession {
+        // SAFETY: the arguments are those of our caller, under the same contract.
+        Some(call) => unsafe { call(session) },
+        None => CKR_FUNCTION_NOT_SUPPORTED,
     }
 }
 

@@ -150,7 +150,9 @@ impl Worker {
             };
             if may_be_stuck && is_stuck(&error) {
                 may_be_stuck = false;
+                self.enter();
                 self.replace_session();
+                self.leave();
                 continue;
             }
             let level = next.max(begin(&error));
