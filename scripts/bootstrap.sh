@@ -42,6 +42,7 @@ has_softhsm() {
             '/usr/local/lib/softhsm/libsofthsm2.so'
 }
 has_library() { any_file "/usr/lib*/$1" "/usr/lib*/*/$1"; }
+has_opencryptoki() { any_file /usr/sbin/pkcsslotd && any_file /usr/sbin/pkcsconf; }
 # Not libclang-cpp, which a graphics driver may have brought and which is another library.
 has_libclang() {
     [ -n "${LIBCLANG_PATH:-}" ] ||
@@ -78,6 +79,7 @@ if [ "$level" != demo ]; then
     need "bzip2" "bzip2" "NIST's test vectors come compressed with it" has_program bzip2
     need "libclang-dev" "libclang" "the build of the Kryoptic token reads OpenSSL's headers with it" has_libclang
     need "libnss3" "NSS (libsoftokn3.so)" "a software token of the tests" has_library libsoftokn3.so
+    need "opencryptoki" "openCryptoki (pkcsslotd, pkcsconf, libopencryptoki.so.0)" "a software token of the tests" has_opencryptoki
     need "libnss3-tools" "NSS's tools (certutil)" "makes the databases of that token" has_program certutil
 fi
 if [ "$level" = check ]; then

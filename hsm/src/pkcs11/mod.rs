@@ -96,7 +96,8 @@ pub struct TokenConfig {
     /// A file that outlives the process, in a folder that only this user writes to: for which state of its source a token refused the
     /// PIN, or a process did not survive the attempt. Nothing of the PIN. `None`: each process tries a wrong PIN once.
     pub pin_memory: Option<PathBuf>,
-    /// Worker threads, each with one session: 1 to 64. Fewer are opened where the token is known to have fewer sessions.
+    /// Worker threads, each with one session: 1 to 64. Fewer are opened where the token is known to have fewer
+    /// sessions, or its library not to be safe for threads.
     pub threads: usize,
     /// Development switch: keys that are extractable or not sensitive are used as well. They carry
     /// [`KeyInfo::waived`] so that every status can show it.
@@ -177,7 +178,7 @@ impl Pkcs11Custody {
                 asked = config.threads,
                 threads,
                 token = quirks.name,
-                "the token has not so many sessions; custody works with fewer threads"
+                "the token is not for so many threads; custody works with fewer"
             );
         }
         let shared = Arc::new(Shared {

@@ -70,6 +70,10 @@ pub struct Quirks {
     pub basis: Basis,
     /// Most sessions that one process can have at the same time.
     pub sessions_max: Option<u32>,
+    /// Most threads of one process that can use it, with a session each: the library is not safe for more.
+    pub threads_max: Option<u32>,
+    /// False: two tokens of it in one process share what they should not, such as the login.
+    pub several_tokens: Option<bool>,
     /// A session that is not used for so long is closed by the token, in seconds.
     pub session_idle_limit_s: Option<u32>,
     /// Pause between the openings of two sessions that the token wants, in milliseconds.
@@ -126,11 +130,12 @@ impl Quirks {
     #[must_use]
     pub(super) fn threads(&self, threads: usize) -> usize {
         // One more session is opened while a key is generated.
-        let most = self
-            .sessions_max
-            .and_then(|most| usize::try_from(most.saturating_sub(1)).ok())
-            .map_or(threads, |most| most.max(1));
-        threads.min(most)
+        let by_sessions = self.sessions_max.map(|most| most.saturating_sub(1));
+        [by_sessions, self.threads_max]
+            .into_iter()
+            .flatten()
+            .filter_map(|most| usize::try_from(most.max(1)).ok())
+            .fold(threads, usize::min)
     }
 }
 
@@ -258,6 +263,11 @@ mod tests {
         ] {
             assert_eq!(with(most).threads(asked), opened);
         }
+        let unsafe_with_threads = Quirks {
+            threads_max: Some(1),
+            ..with(Some(16))
+        };
+        assert_eq!(unsafe_with_threads.threads(4), 1);
     }
 
     #[test]

@@ -79,6 +79,8 @@ pub fn a_pin_that_somebody_changes_is_read_again_at_the_next_login(token: &TestT
     let custody = token.open();
     decrypt(&custody, &key).unwrap();
     assert!(custody.health().logins > 0 && !custody.health().pin_kept);
+    // As it was, for whoever has this token next.
+    change_pin(token, &custody, NEW_PIN, USER_PIN);
 }
 
 pub fn a_key_that_asks_for_the_pin_each_time_gets_it(token: &TestToken) {

@@ -92,15 +92,6 @@ fn kinds(token: &TestToken) -> Vec<(KeyKind, SignatureAlgorithm)> {
     kinds
 }
 
-/// The kind that is generated fastest.
-fn small(token: &TestToken) -> KeyKind {
-    if has_curve(token, Curve::P256) {
-        KeyKind::EcP256
-    } else {
-        KeyKind::Rsa(2048)
-    }
-}
-
 /// A private half as a signing key has to be.
 fn signing_only() -> [Attribute; 6] {
     [
@@ -207,7 +198,7 @@ pub fn a_signing_key_is_no_custody_key_nor_the_reverse(token: &TestToken) {
     let (custody, custody_key) = token.open_with_key();
     let capabilities = custody.capabilities();
     let rsa = generate(&custody, "rsa", KeyKind::Rsa(2048));
-    let other = generate(&custody, "other", small(token));
+    let other = generate(&custody, "other", token.small_signing_key());
 
     let usable: Vec<_> = custody
         .keys()
@@ -253,11 +244,11 @@ pub fn a_signing_key_is_no_custody_key_nor_the_reverse(token: &TestToken) {
 
 pub fn a_label_is_used_once_whatever_the_key_is_for(token: &TestToken) {
     let (custody, custody_key) = token.open_with_key();
-    generate(&custody, "report", small(token));
+    generate(&custody, "report", token.small_signing_key());
     for taken in ["report", &custody_key.label] {
         let again = GenerateSigningKey {
             label: taken.into(),
-            kind: small(token),
+            kind: token.small_signing_key(),
         };
         assert_eq!(
             error(custody.generate_signing_key(&again)).code(),

@@ -10,17 +10,21 @@
     clippy::panic
 )]
 
+mod children;
 mod kryoptic;
 mod nss;
+pub mod opencryptoki;
 mod softhsm;
 mod tools;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
 
+use fips::ec::Curve;
 use fips::policy::Policy;
+use fips::sign::KeyKind;
 use hsm::SecretBytes;
 use hsm::pin::{Pin, PinSource};
 use hsm::pkcs11::quirks::{self, Quirks};
@@ -52,6 +56,31 @@ enum Source {
     Initialise,
     /// There are some, made by the tool of the module, with labels `test-0`, `test-1` ...
     Ready,
+    /// There is one, `test-0`, and each test has it in turn and leaves it empty.
+    Shared,
+}
+
+/// Whose turn it is with the one token of [`Source::Shared`]. A test that failed gives it on as well.
+struct Turn;
+
+static TAKEN: Mutex<bool> = Mutex::new(false);
+static FREE: Condvar = Condvar::new();
+
+impl Turn {
+    fn wait() -> Self {
+        let taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
+        *FREE
+            .wait_while(taken, |taken| *taken)
+            .unwrap_or_else(PoisonError::into_inner) = true;
+        Self
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        *TAKEN.lock().unwrap_or_else(PoisonError::into_inner) = false;
+        FREE.notify_one();
+    }
 }
 
 static MODULE: OnceLock<Module> = OnceLock::new();
@@ -182,11 +211,26 @@ pub fn nss() -> &'static Module {
     })
 }
 
+/// openCryptoki's soft token. The program begins anew, in a namespace of its own.
+pub fn opencryptoki() -> &'static Module {
+    MODULE.get_or_init(|| {
+        opencryptoki::enter();
+        let opencryptoki = opencryptoki::set_up(SO_PIN, USER_PIN);
+        Module {
+            path: opencryptoki.module,
+            folder: opencryptoki.token,
+            init_parameters: None,
+            source: Source::Shared,
+        }
+    })
+}
+
 /// A token of its own for one test.
 pub struct TestToken {
     pub module: &'static Module,
     pub info: TokenInfo,
     pub pin_file: PathBuf,
+    turn: Option<Turn>,
 }
 
 pub fn pin(text: &str) -> Pin {
@@ -207,14 +251,19 @@ impl TestToken {
     pub fn under(policy: Policy, module: &'static Module) -> Self {
         fips::start(policy).unwrap();
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        let label = format!("test-{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        let turn = matches!(module.source, Source::Shared).then(Turn::wait);
+        let number = match module.source {
+            Source::Shared => 0,
+            _ => NEXT.fetch_add(1, Ordering::Relaxed),
+        };
+        let label = format!("test-{number}");
         let parameters = module.init_parameters.as_deref();
         let info = match module.source {
             Source::Initialise => {
                 let (so_pin, user_pin) = (pin(SO_PIN), pin(USER_PIN));
                 init_token(&module.path, parameters, None, &label, &so_pin, &user_pin).unwrap()
             }
-            Source::Ready => list_tokens(&module.path, parameters)
+            Source::Ready | Source::Shared => list_tokens(&module.path, parameters)
                 .unwrap()
                 .into_iter()
                 .find(|token| token.label == label)
@@ -229,6 +278,7 @@ impl TestToken {
             module,
             info,
             pin_file,
+            turn,
         }
     }
 
@@ -249,6 +299,16 @@ impl TestToken {
             .expect("a token that is known")
     }
 
+    /// The kind of signing key that is generated fastest.
+    pub fn small_signing_key(&self) -> KeyKind {
+        let curves = self.quirks().curves.expect("a token that is known");
+        if curves.contains(&Curve::P256) {
+            KeyKind::EcP256
+        } else {
+            KeyKind::Rsa(2048)
+        }
+    }
+
     pub fn config(&self) -> TokenConfig {
         let pin = PinSource::File(self.pin_file.clone());
         TokenConfig {
@@ -257,6 +317,15 @@ impl TestToken {
             token_serial: Some(self.info.serial.clone()),
             threads: 2,
             ..TokenConfig::new(self.module.path.clone(), pin)
+        }
+    }
+
+    fn destroy_everything(&self) {
+        write_pin(&self.pin_file, USER_PIN);
+        let custody = self.open();
+        let session = session_beside(self, &custody);
+        for object in session.find_objects(&[]).unwrap() {
+            session.destroy_object(object).unwrap();
         }
     }
 
@@ -281,6 +350,10 @@ impl TestToken {
 
 impl Drop for TestToken {
     fn drop(&mut self) {
+        // A second panic would hide the first one.
+        if self.turn.is_some() && !std::thread::panicking() {
+            self.destroy_everything();
+        }
         let _ = std::fs::remove_file(&self.pin_file);
     }
 }

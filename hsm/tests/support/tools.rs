@@ -35,3 +35,15 @@ pub fn run(command: &mut Command, remedy: &str) {
         String::from_utf8_lossy(&output.stderr)
     );
 }
+
+/// A program that has to be there, where root's programs are or anybody's.
+pub fn on_path(program: &str, remedy: &str) {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let usual = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"].map(PathBuf::from);
+    assert!(
+        std::env::split_paths(&path)
+            .chain(usual)
+            .any(|folder| folder.join(program).exists()),
+        "{program} is missing: {remedy}"
+    );
+}

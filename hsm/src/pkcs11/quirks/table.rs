@@ -5,6 +5,7 @@ use fips::ec::Curve;
 use super::{Absence, AlwaysAuthenticate, Basis, Fork, Quirks};
 use crate::TokenInfo;
 use crate::padding::Padding;
+use crate::token::Version;
 
 /// Whether a row is about a token.
 type Is = fn(&TokenInfo) -> bool;
@@ -15,15 +16,26 @@ fn manufacturer_has(token: &TokenInfo, words: &[&str]) -> bool {
         .any(|text| words.iter().any(|word| text.to_lowercase().contains(word)))
 }
 
+fn is_opencryptoki(token: &TokenInfo) -> bool {
+    manufacturer_has(token, &["ibm"]) && token.model.to_lowercase().contains("soft")
+}
+
+/// The version of openCryptoki that is safe for threads.
+const THREADS_OF_OPENCRYPTOKI: Version = Version {
+    major: 3,
+    minor: 13,
+};
+
 /// Every token that something is known about.
 pub(super) static ALL: &[(Is, Quirks)] = &[
     (|token| manufacturer_has(token, &["softhsm"]), SOFTHSM),
     (|token| manufacturer_has(token, &["kryoptic"]), KRYOPTIC),
     (|token| token.library_description.starts_with("NSS "), NSS),
     (
-        |token| manufacturer_has(token, &["ibm"]) && token.model.to_lowercase().contains("soft"),
+        |token| is_opencryptoki(token) && token.library_version < THREADS_OF_OPENCRYPTOKI,
         OPENCRYPTOKI,
     ),
+    (is_opencryptoki, OPENCRYPTOKI_WITH_THREADS),
     (|token| manufacturer_has(token, &["tpm2-software"]), TPM2),
     (
         |token| manufacturer_has(token, &["safenet", "thales"]),
@@ -55,6 +67,8 @@ const NOTHING: Quirks = Quirks {
     name: "a token that is not known",
     basis: Basis::Unknown,
     sessions_max: None,
+    threads_max: None,
+    several_tokens: None,
     session_idle_limit_s: None,
     session_pacing_ms: 0,
     read_only_sessions: true,
@@ -83,6 +97,7 @@ const NOTHING: Quirks = Quirks {
 /// What the software tokens have in common.
 const SOFTWARE: Quirks = Quirks {
     modulus_bits: Some(&[2048, 3072, 4096]),
+    several_tokens: Some(true),
     oaep_native: Some(&Padding::ALL),
     oaep_label: Some(true),
     encrypts: Some(true),
@@ -143,6 +158,8 @@ const NSS: Quirks = Quirks {
 const OPENCRYPTOKI: Quirks = Quirks {
     name: "openCryptoki soft token",
     basis: Basis::Tried("3.8.1, Debian 12"),
+    threads_max: Some(1),
+    several_tokens: Some(false),
     curves: Some(&[]),
     ecdh: Some(false),
     attributes_refused: &["CKA_WRAP_WITH_TRUSTED"],
@@ -150,10 +167,27 @@ const OPENCRYPTOKI: Quirks = Quirks {
     absence: Some(Absence::Unnoticed),
     fork: Some(Fork::Initialise),
     notes: &[
+        "it is safe for threads from version 3.13 on: custody uses older ones with one thread",
         "without its service, pkcsslotd, C_Initialize fails with CKR_HOST_MEMORY",
         "PINs have 4 to 8 characters; a few wrong ones lock the token",
     ],
     ..SOFTWARE
+};
+
+/// The version in which it became safe for threads, so far as its makers say.
+const OPENCRYPTOKI_WITH_THREADS: Quirks = Quirks {
+    basis: Basis::Documentation(&["openCryptoki, pull request 254: Make OCK thread save"]),
+    threads_max: None,
+    several_tokens: None,
+    modulus_bits: None,
+    curves: None,
+    ecdh: None,
+    attributes_refused: &[],
+    always_authenticate: None,
+    absence: None,
+    fork: None,
+    notes: &["without its service, pkcsslotd, C_Initialize fails with CKR_HOST_MEMORY"],
+    ..OPENCRYPTOKI
 };
 
 const TPM2: Quirks = Quirks {
