@@ -1,5 +1,6 @@
 //! A key leaves its token: wrapped under a fresh AES key, which is wrapped to the receiver.
 
+use cryptoki::error::RvError;
 use cryptoki::object::{Attribute, KeyType, ObjectClass, ObjectHandle};
 use cryptoki::session::Session;
 
@@ -78,7 +79,7 @@ fn both(
         let mechanism = WrapMechanism::Oaep(padding);
         let wrapped_kek = match wrap_key(module, session, mechanism, public, secret)? {
             Ok(wrapped) => wrapped,
-            Err(refusal) if refusal.means_unsupported() => continue,
+            Err(refusal) if is_about_the_padding(refusal.rv()) => continue,
             Err(refusal) => {
                 return Err(step_refused(
                     "wrap an AES key to the transport key",
@@ -97,6 +98,19 @@ fn both(
     Err(
         KeyLifeProblem::NoMechanism("wrap to the other token with any padding that that one takes")
             .into(),
+    )
+}
+
+/// Return values of C_WrapKey by which modules say that they do not wrap with this padding; SoftHSM says CKR_ARGUMENTS_BAD.
+fn is_about_the_padding(rv: RvError) -> bool {
+    matches!(
+        rv,
+        RvError::MechanismInvalid
+            | RvError::MechanismParamInvalid
+            | RvError::ArgumentsBad
+            | RvError::FunctionNotSupported
+            | RvError::WrappingKeySizeRange
+            | RvError::WrappingKeyTypeInconsistent
     )
 }
 
