@@ -1,14 +1,14 @@
 //! A key leaves its token: wrapped under a fresh AES key, which is wrapped to the receiver.
 
-use cryptoki::error::RvError;
 use cryptoki::object::{Attribute, KeyType, ObjectClass, ObjectHandle};
 use cryptoki::session::Session;
 
 use super::{aes_mechanism, find_one, refused, remove, step_refused, transport_secret, wrap_key};
 use crate::KeyFingerprint;
-use crate::error::Error;
+use crate::error::{Error, Refusal};
 use crate::life::{KeyLifeProblem, TransportKey, WrappedKey};
 use crate::padding::Padding;
+use crate::pkcs11::classify::Class;
 use crate::pkcs11::module::Module;
 use crate::pkcs11::raw::WrapMechanism;
 use crate::pkcs11::worker::Worker;
@@ -79,7 +79,7 @@ fn both(
         let mechanism = WrapMechanism::Oaep(padding);
         let wrapped_kek = match wrap_key(module, session, mechanism, public, secret)? {
             Ok(wrapped) => wrapped,
-            Err(refusal) if is_about_the_padding(refusal.rv()) => continue,
+            Err(refusal) if is_about_the_padding(&refusal) => continue,
             Err(refusal) => {
                 return Err(step_refused(
                     "wrap an AES key to the transport key",
@@ -101,16 +101,12 @@ fn both(
     )
 }
 
-/// Return values of C_WrapKey by which modules say that they do not wrap with this padding; SoftHSM says CKR_ARGUMENTS_BAD.
-fn is_about_the_padding(rv: RvError) -> bool {
+/// Whether the refusal says that the token does not wrap with this padding, so that another one may do. SoftHSM says
+/// CKR_ARGUMENTS_BAD, which otherwise is a misuse; the call differs from the one that works in the padding alone.
+fn is_about_the_padding(refusal: &Refusal) -> bool {
     matches!(
-        rv,
-        RvError::MechanismInvalid
-            | RvError::MechanismParamInvalid
-            | RvError::ArgumentsBad
-            | RvError::FunctionNotSupported
-            | RvError::WrappingKeySizeRange
-            | RvError::WrappingKeyTypeInconsistent
+        refusal.class(),
+        Class::Unsupported | Class::Refused | Class::Misuse
     )
 }
 
