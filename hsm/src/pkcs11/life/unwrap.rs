@@ -1,7 +1,6 @@
 //! A key enters a token: unwrapped with its protection from the first moment, compared, tried, and destroyed again if it is not what
 //! was expected.
 
-use cryptoki::error::RvError;
 use cryptoki::object::{Attribute, KeyType, ObjectClass, ObjectHandle};
 use cryptoki::session::Session;
 
@@ -12,6 +11,7 @@ use super::{
 use crate::error::{Error, Refusal};
 use crate::life::{KeyLifeProblem, WrappedKey};
 use crate::padding::Padding;
+use crate::pkcs11::classify::Class;
 use crate::pkcs11::key_pair::{self, ID_BYTES};
 use crate::pkcs11::keys;
 use crate::pkcs11::module::Module;
@@ -101,14 +101,7 @@ fn enter(
     strict.push(Attribute::SignRecover(false));
     let first = unwrap_key(module, session, mechanism, secret, wrapped, &strict)?;
     match first {
-        Err(refusal)
-            if matches!(
-                refusal.rv(),
-                RvError::AttributeTypeInvalid
-                    | RvError::AttributeValueInvalid
-                    | RvError::TemplateInconsistent
-            ) =>
-        {
+        Err(refusal) if refusal.class() == Class::Refused => {
             unwrap_key(module, session, mechanism, secret, wrapped, &template)
         }
         other => Ok(other),
