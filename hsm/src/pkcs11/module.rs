@@ -187,13 +187,14 @@ impl Loaded {
             initialised_here: true,
             gate: Gate::new(),
         };
-        if unfinished().remove(path)
-            && let Err(error) = loaded.context.clone().finalize()
-        {
+        let unfinished_here = unfinished().contains(path);
+        if unfinished_here && let Err(error) = loaded.context.clone().finalize() {
             // Whether it is initialised shows in a moment.
             tracing::warn!(module = %path.display(), %error, "C_Finalize failed again");
         }
-        loaded.initialised_here = loaded.initialise()?;
+        // If it is initialised still, that is ours as before.
+        loaded.initialised_here = loaded.initialise()? || unfinished_here;
+        unfinished().remove(path);
         Ok(loaded)
     }
 
