@@ -3,8 +3,8 @@
 use crate::encoding::Base64Bytes;
 use crate::evidence::process::{FaultEvidence, ProcessEvidence};
 use crate::record::Record;
-use hsm::{Load, Padding};
 use hsm::group::MemberState;
+use hsm::{Load, Padding};
 use serde::{Deserialize, Serialize};
 
 /// Version of these messages; a greeting with another one is refused.

@@ -298,7 +298,11 @@ fn admin_schemas(add: &mut impl FnMut(&str, Value)) {
         "TokenStatus",
         object(&[
             ("id", true, text()),
-            ("role", true, one_of(&["importer", "mdm", "administrator", "rotation"])),
+            (
+                "role",
+                true,
+                one_of(&["importer", "mdm", "administrator", "rotation"]),
+            ),
             ("name", true, text()),
             ("created", true, time()),
             ("expires", true, time()),

@@ -306,11 +306,7 @@ pub(super) fn rotated_record(record: &Record) -> Result<(), ApiError> {
             "this property is missing",
         ));
     };
-    lower_hex(
-        "record.importerSignature.importer",
-        &signature.importer,
-        64,
-    )?;
+    lower_hex("record.importerSignature.importer", &signature.importer, 64)?;
     bounded(
         "record.importerSignature.signature",
         signature.signature.as_slice(),

@@ -5,9 +5,9 @@
 //! decrypts -> CMS to the verified device
 
 use super::Shared;
-use super::rotate;
 use super::queue::Job;
 use super::refusal::Refusal;
+use super::rotate;
 use super::sharing::Ciphertext;
 use crate::clock::{Clock, SystemClock};
 use crate::encoding::Base64Bytes;

@@ -94,7 +94,10 @@ impl Callers {
                 Kind::Request | Kind::Status | Kind::Ping => return true,
                 Kind::Reencrypt if caller.access == Access::Operator => return true,
                 Kind::Reencrypt => {
-                    tracing::warn!(caller = id, "a connector asks for a re-encryption to another custody key");
+                    tracing::warn!(
+                        caller = id,
+                        "a connector asks for a re-encryption to another custody key"
+                    );
                     self.send_failure(id, frame.id, FailureCode::BadRequest, NOT_THE_OPERATOR);
                     return false;
                 }

@@ -42,12 +42,7 @@ impl Requests {
     }
 
     /// Keeps a request; `None` when too much is in flight.
-    pub(super) fn insert(
-        &mut self,
-        caller: u64,
-        frame: Frame,
-        now: Instant,
-    ) -> Option<u64> {
+    pub(super) fn insert(&mut self, caller: u64, frame: Frame, now: Instant) -> Option<u64> {
         let kept = self.kept_bytes.saturating_add(frame.payload.len());
         if self.pending.len() >= self.max_in_flight || kept > MAX_KEPT_BYTES {
             return None;

@@ -168,12 +168,14 @@ impl<'a> Router<'a> {
         match frame.kind {
             Kind::Ping => self.callers.send(caller, Frame::bare(Kind::Pong, frame.id)),
             Kind::Status => self.ask_parts(caller, frame.id, now),
-            Kind::Request | Kind::Reencrypt if self.module_fault.is_some() => self.callers.send_failure(
-                caller,
-                frame.id,
-                FailureCode::ModuleOutOfService,
-                MODULE_OUT_OF_SERVICE,
-            ),
+            Kind::Request | Kind::Reencrypt if self.module_fault.is_some() => {
+                self.callers.send_failure(
+                    caller,
+                    frame.id,
+                    FailureCode::ModuleOutOfService,
+                    MODULE_OUT_OF_SERVICE,
+                )
+            }
             Kind::Request | Kind::Reencrypt if self.stop.is_some() => {
                 self.callers
                     .send_failure(caller, frame.id, FailureCode::Busy, STOPPING);
