@@ -3,8 +3,8 @@
 use crate::encoding::Base64Bytes;
 use crate::evidence::process::{FaultEvidence, ProcessEvidence};
 use crate::record::Record;
-use hsm::Load;
 use hsm::group::MemberState;
+use hsm::{Load, Padding};
 use serde::{Deserialize, Serialize};
 
 /// Version of these messages; a greeting with another one is refused.
@@ -52,12 +52,31 @@ pub struct RecryptRequest {
     pub format: CmsFormat,
 }
 
+/// Re-encrypt the password of one record to another custody key, and sign the record anew.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ReencryptRequest {
+    /// Name of the request, for logs.
+    pub request_id: String,
+    /// The importer's record.
+    pub record: Record,
+    /// The PFX that the record speaks of, as stored.
+    pub pfx: Base64Bytes,
+    /// Fingerprint of the new custody key.
+    pub to: String,
+    /// The new padding; without it the strongest that the tokens remove themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub padding: Option<Padding>,
+}
+
 /// A request to the engine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "op", rename_all = "camelCase")]
 pub enum EngineRequest {
     /// Re-encrypt one password.
     Recrypt(Box<RecryptRequest>),
+    /// Re-encrypt one record to another custody key; in a frame of its own kind.
+    Reencrypt(Box<ReencryptRequest>),
     /// Report what runs and how it fares.
     Status,
 }
@@ -68,6 +87,8 @@ pub enum EngineRequest {
 pub enum EngineReply {
     /// The password, encrypted to the device.
     Recrypted(Recrypted),
+    /// The record for the new custody key, signed by the engine's signing key.
+    Reencrypted(Box<Reencrypted>),
     /// The report.
     Status(Box<EngineStatus>),
     /// It did not work.
@@ -82,6 +103,14 @@ pub struct Recrypted {
     pub cms: Base64Bytes,
     /// Fingerprint of the custody key that was used.
     pub custody_key: String,
+}
+
+/// A record for another custody key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Reencrypted {
+    /// The record; user, thumbprint, provider and PFX are those of the old one.
+    pub record: Record,
 }
 
 /// Why a request failed, as far as it may be told outside the engine. The operator's log of the engine says more.
