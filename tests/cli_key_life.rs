@@ -10,92 +10,11 @@
 
 mod cli_common;
 
-use cli_common::{PIN, Ran, TOKEN, Token, openssl, program, text, write};
+use cli_common::life::{Kryoptic, Run, replicable, second, word};
+use cli_common::{TOKEN, Token, openssl, program, text, write};
 use serde_json::Value;
 use std::fs;
-use std::path::{Path, PathBuf};
-
-/// A Kryoptic token in a folder of its own.
-struct Kryoptic {
-    folder: tempfile::TempDir,
-    module: PathBuf,
-}
-
-impl Kryoptic {
-    fn new() -> Self {
-        let built = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("tests/kryoptic/target/release/libkryoptic_pkcs11.so");
-        let module = std::env::var_os("KRYOPTIC_MODULE").map_or(built, PathBuf::from);
-        assert!(
-            module.is_file(),
-            "{} is missing: run `make kryoptic`, or set KRYOPTIC_MODULE",
-            module.display()
-        );
-        let token = Self {
-            folder: tempfile::tempdir().unwrap(),
-            module,
-        };
-        let database = token.path("token.sqlite");
-        let conf = format!("[[slots]]\nslot = 1\ndbtype = \"sqlite\"\ndbargs = {database:?}\n");
-        write(&token.path("kryoptic.toml"), conf, 0o600);
-        write(&token.path("pin"), format!("{PIN}\n"), 0o600);
-        write(&token.path("so-pin"), "87654321\n", 0o600);
-        let so_pin = token.path("so-pin");
-        token
-            .run(&[
-                "key",
-                "init-token",
-                "--so-pin-file",
-                text(&so_pin),
-                "--json",
-            ])
-            .json();
-        token
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn run(&self, args: &[&str]) -> Ran {
-        let (pin, conf) = (self.path("pin"), self.path("kryoptic.toml"));
-        let options = [
-            "--module",
-            text(&self.module),
-            "--token-label",
-            "kry",
-            "--pin-file",
-            text(&pin),
-        ];
-        program(
-            &[args, &options].concat(),
-            &[("KRYOPTIC_CONF", text(&conf))],
-        )
-    }
-}
-
-/// Runs a command on either kind of token.
-type Run<'a> = &'a dyn Fn(&[&str]) -> Ran;
-
-fn replicable(run: Run<'_>) -> Value {
-    run(&[
-        "key",
-        "generate",
-        "--key-label",
-        "custody",
-        "--bits",
-        "2048",
-        "--replicable",
-        "--json",
-    ])
-    .json()
-}
-
-fn word<'a>(value: &'a Value, name: &str) -> &'a str {
-    value[name]
-        .as_str()
-        .unwrap_or_else(|| panic!("{name} in {value}"))
-}
+use std::path::Path;
 
 /// The four steps with files, and what both tokens say of the key afterwards.
 fn by_files(folder: &Path, source: Run<'_>, target: Run<'_>) {
@@ -258,34 +177,6 @@ fn a_key_goes_by_files_from_kryoptic_to_kryoptic() {
     by_files(source.folder.path(), &|args| source.run(args), &|args| {
         target.run(args)
     });
-}
-
-/// A second token in the folder of the first.
-fn second(token: &Token) -> String {
-    let (pin, so_pin) = (token.path("pin"), token.path("so-pin"));
-    let conf = token.path("softhsm2.conf");
-    program(
-        &[
-            "key",
-            "init-token",
-            "--module",
-            text(&token.module),
-            "--token-label",
-            "second",
-            "--so-pin-file",
-            text(&so_pin),
-            "--pin-file",
-            text(&pin),
-            "--json",
-        ],
-        &[("SOFTHSM2_CONF", text(&conf))],
-    )
-    .json();
-    format!(
-        "module={},label=second,pin-file={}",
-        token.module.display(),
-        pin.display()
-    )
 }
 
 #[test]
@@ -671,185 +562,19 @@ fn an_exported_key_of_microsofts_tools_enters_a_token_wrapped() {
     assert_eq!(TOKEN, copy["token"]["label"]);
 }
 
-/// A ceremony with a copy, both forms of the public half, and a signed transcript.
-fn ceremony(token: &Token, other: &str, more: &str) -> PathBuf {
-    let pin = token.path("pin");
-    let other_module = other
-        .split(',')
-        .next()
-        .unwrap()
-        .strip_prefix("module=")
-        .unwrap();
-    let file = token.path("ceremony.toml");
-    write(
-        &file,
-        format!(
-            "version = 1\ntitle = \"Custody key of the first year\"\nwitnesses = [\"security officer\", \"auditor\"]\n\
-             [token]\nmodule = {:?}\nlabel = {TOKEN:?}\npin_file = \"pin\"\n\
-             [key]\nlabel = \"custody\"\nbits = 2048\nreplicable = true\n{more}\
-             [[replicate]]\nmodule = {other_module:?}\nlabel = \"second\"\npin_file = {pin:?}\n\
-             [[export]]\nfile = \"custody.pem\"\n[[export]]\nfile = \"custody.blob\"\nformat = \"rsapublicblob\"\n\
-             [transcript]\nfile = \"transcript.json\"\nsigning_key = \"report\"\n",
-            token.module
-        ),
-        0o600,
-    );
-    file
-}
-
-fn run_ceremony(token: &Token, file: &Path, more: &[&str]) -> Ran {
-    let conf = token.path("softhsm2.conf");
-    program(
-        &[&["key", "ceremony", "--file", text(file), "--json"], more].concat(),
-        &[("SOFTHSM2_CONF", text(&conf))],
-    )
-}
-
+/// SoftHSM has none; hsm/tests/life has a token with a certificate, and src/cli/key/attest.rs says which ones count.
 #[test]
-fn a_ceremony_does_what_its_dry_run_said_and_openssl_verifies_the_transcript() {
+fn a_token_without_attestation_says_so_and_nothing_is_called_verified() {
     let token = Token::new();
-    let other = second(&token);
-    let report_key = token.path("report.pem");
-    token
-        .run(&[
-            "key",
-            "generate-signing",
-            "--key-label",
-            "report",
-            "--out-public",
-            text(&report_key),
-            "--json",
-        ])
+    let key = token.generate("custody", "2048");
+    let folder = token.path("attestation");
+    let nothing = token
+        .run(&["key", "attest", "--out", text(&folder), "--json"])
         .json();
-    let file = ceremony(&token, &other, "paddings = [\"oaepSha1\"]\n");
-    let planned = run_ceremony(&token, &file, &["--dry-run"]).json();
-    let plan = planned["plan"].as_array().unwrap();
-    assert!(
-        plan.iter()
-            .any(|step| step.as_str().unwrap().contains("seal it"))
-    );
     assert_eq!(
-        token.run(&["key", "list", "--json"]).json()["keys"],
-        serde_json::json!([])
+        (&nothing["offered"], &nothing["verified"]),
+        (&false.into(), &false.into())
     );
-    assert!(!token.path("transcript.json").exists());
-
-    let digest = word(&planned, "sha256");
-    let changed = run_ceremony(
-        &token,
-        &file,
-        &["--sha256", &digest.replace(&digest[..1], "x")],
-    );
-    assert_eq!(
-        (changed.code, &changed.error()["code"]),
-        (1, &"ceremony_changed".into())
-    );
-    let done = run_ceremony(&token, &file, &["--sha256", digest]).json();
-    assert_eq!(done["usable"], true);
-    let steps: Vec<_> = done["transcript"]["steps"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|step| step["step"].as_str().unwrap().to_owned())
-        .collect();
-    assert_eq!(
-        steps,
-        [
-            "generated",
-            "copied",
-            "sealed",
-            "verified",
-            "verified",
-            "exported",
-            "exported"
-        ]
-    );
-    let transcript = token.path("transcript.json");
-    let written: Value = serde_json::from_slice(&fs::read(&transcript).unwrap()).unwrap();
-    assert_eq!(written["ceremonySha256"], digest);
-    assert_eq!(written["witnesses"][1], "auditor");
-    openssl(&[
-        "dgst",
-        "-sha256",
-        "-verify",
-        text(&report_key),
-        "-signature",
-        text(&token.path("transcript.json.sig")),
-        text(&transcript),
-    ]);
-    let shown = token
-        .run(&["key", "show", "--also", &other, "--json"])
-        .json();
-    assert_eq!(shown["fingerprint"], done["fingerprint"]);
-    assert_eq!(shown["copies"].as_array().unwrap().len(), 2);
-    let verified = token
-        .run(&[
-            "key",
-            "verify",
-            "--public",
-            text(&token.path("custody.blob")),
-            "--json",
-        ])
-        .json();
-    assert_eq!(verified["verified"], true);
-
-    let again = run_ceremony(&token, &file, &["--sha256", digest]);
-    assert_eq!(
-        (again.code, &again.error()["code"]),
-        (2, &"file_exists".into())
-    );
-}
-
-#[test]
-fn a_ceremony_that_fails_leaves_a_transcript_that_says_so() {
-    let token = Token::new();
-    let other = second(&token);
-    token
-        .run(&["key", "generate-signing", "--key-label", "report", "--json"])
-        .json();
-    // SoftHSM does not do it by itself.
-    let file = ceremony(&token, &other, "paddings = [\"oaepSha512\"]\n");
-    let digest = word(
-        &run_ceremony(&token, &file, &["--dry-run"]).json(),
-        "sha256",
-    )
-    .to_owned();
-    let failed = run_ceremony(&token, &file, &["--sha256", &digest]);
-    assert_eq!(
-        (failed.code, &failed.error()["code"]),
-        (1, &"padding_not_native".into())
-    );
-    let written: Value =
-        serde_json::from_slice(&fs::read(token.path("transcript.json")).unwrap()).unwrap();
-    let last = written["steps"].as_array().unwrap().last().unwrap().clone();
-    assert_eq!(
-        (&last["step"], &last["result"]["error"]["code"]),
-        (&"FAILED".into(), &"padding_not_native".into())
-    );
-    assert!(token.path("transcript.json.sig").exists());
-    assert!(!token.path("custody.pem").exists());
-}
-
-#[test]
-fn a_ceremony_with_a_word_that_is_not_known_or_does_not_fit_is_refused() {
-    let token = Token::new();
-    let other = second(&token);
-    for (from, to) in [
-        ("version = 1", "version = 2"),
-        ("bits = 2048", "bits = 1024"),
-        ("replicable = true", "replicable = false"),
-        ("replicable = true", "extractable = true"),
-        ("label = \"custody\"", "label = \"\""),
-    ] {
-        let file = ceremony(&token, &other, "");
-        let changed = fs::read_to_string(&file).unwrap().replacen(from, to, 1);
-        write(&file, changed, 0o600);
-        let refused = run_ceremony(&token, &file, &["--dry-run"]);
-        assert_eq!(
-            (refused.code, &refused.error()["code"]),
-            (2, &"ceremony".into()),
-            "{to}: {}",
-            refused.stderr
-        );
-    }
+    assert_eq!(nothing["fingerprint"], key["fingerprint"]);
+    assert!(!folder.exists());
 }

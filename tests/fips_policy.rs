@@ -255,19 +255,23 @@ fn no_function_calls_cryptography_of_the_module_without_a_permit() {
 }
 
 /// The calls by which `hsm` has a token do cryptography, and those that would be new ways to it.
-const OF_THE_TOKEN: [&str; 7] = [
+const OF_THE_TOKEN: [&str; 8] = [
     "functions.encrypt(",
     "functions.decrypt(",
     "functions.wrap(",
     "functions.unwrap(",
     "session.generate_key(",
-    "session.sign(",
+    "session.sign_init(",
+    "functions().sign(",
     "session.generate_key_pair(",
 ];
-const NOT_USED_OF_THE_TOKEN: [&str; 9] = [
+const NOT_USED_OF_THE_TOKEN: [&str; 12] = [
     "session.encrypt",
     "session.decrypt",
-    "session.sign_",
+    "session.sign(",
+    "session.sign_update",
+    "session.sign_final",
+    "session.sign_recover",
     "session.verify",
     "session.digest",
     "session.generate_random",

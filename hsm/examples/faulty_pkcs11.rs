@@ -13,6 +13,8 @@
 //! | `stuck-session` | after a C_Decrypt that failed, the session answers CKR_OPERATION_ACTIVE for ever |
 //! | `stale-objects` | C_EncryptInit says CKR_KEY_HANDLE_INVALID for every object that is older than the command |
 //! | `no-objects` | C_CreateObject fails with CKR_TEMPLATE_INCONSISTENT |
+//! | `keep-objects` | C_DestroyObject says CKR_OK and destroys nothing |
+//! | `no-destroy` | C_DestroyObject fails with CKR_ACTION_PROHIBITED |
 //! | `two-objects` | C_CreateObject says CKR_DEVICE_MEMORY for a third object that it would make |
 //! | `odd-keys-stick` | C_Encrypt fails unless the modulus has 2048 bits, and the session is then as under `stuck-session` |
 //! | `wrong-signature` | C_Sign changes the last bit of its signature |
@@ -21,15 +23,16 @@
 mod real;
 
 use std::collections::BTreeSet;
+use std::ffi::c_void;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use cryptoki_sys::{
     CK_ATTRIBUTE, CK_BYTE, CK_FUNCTION_LIST, CK_MECHANISM, CK_OBJECT_HANDLE, CK_RV,
-    CK_SESSION_HANDLE, CK_ULONG, CK_USER_TYPE, CKR_DEVICE_ERROR, CKR_DEVICE_MEMORY,
-    CKR_DEVICE_REMOVED, CKR_FUNCTION_FAILED, CKR_FUNCTION_NOT_SUPPORTED, CKR_GENERAL_ERROR,
-    CKR_KEY_HANDLE_INVALID, CKR_OK, CKR_OPERATION_ACTIVE, CKR_PIN_INCORRECT,
+    CK_SESSION_HANDLE, CK_ULONG, CK_USER_TYPE, CKR_ACTION_PROHIBITED, CKR_DEVICE_ERROR,
+    CKR_DEVICE_MEMORY, CKR_DEVICE_REMOVED, CKR_FUNCTION_FAILED, CKR_FUNCTION_NOT_SUPPORTED,
+    CKR_GENERAL_ERROR, CKR_KEY_HANDLE_INVALID, CKR_OK, CKR_OPERATION_ACTIVE, CKR_PIN_INCORRECT,
     CKR_TEMPLATE_INCONSISTENT,
 };
 use real::RealModule;
@@ -52,6 +55,8 @@ fn load() -> Option<Real> {
     let control = std::env::var_os("FAULTY_CONTROL")?.into();
     let module = RealModule::load(&path)?;
     let mut faulty = module.table;
+    faulty.C_Finalize = Some(finalize);
+    faulty.C_CloseSession = Some(close_session);
     faulty.C_Login = Some(login);
     faulty.C_DecryptInit = Some(decrypt_init);
     faulty.C_Decrypt = Some(decrypt);
@@ -99,6 +104,31 @@ pub unsafe extern "C" fn C_GetFunctionList(list: *mut *mut CK_FUNCTION_LIST) -> 
             CKR_OK
         }
         _ => CKR_GENERAL_ERROR,
+    }
+}
+
+/// The numbers of sessions and objects begin anew with the next C_Initialize.
+unsafe extern "C" fn finalize(reserved: *mut c_void) -> CK_RV {
+    let Some(real) = real() else {
+        return CKR_GENERAL_ERROR;
+    };
+    stuck().clear();
+    match real.table.C_Finalize {
+        // SAFETY: the arguments are those of our caller, under the same contract.
+        Some(call) => unsafe { call(reserved) },
+        None => CKR_FUNCTION_NOT_SUPPORTED,
+    }
+}
+
+unsafe extern "C" fn close_session(session: CK_SESSION_HANDLE) -> CK_RV {
+    let Some(real) = real() else {
+        return CKR_GENERAL_ERROR;
+    };
+    stuck().remove(&session);
+    match real.table.C_CloseSession {
+        // SAFETY: the arguments are those of our caller, under the same contract.
+        Some(call) => unsafe { call(session) },
+        None => CKR_FUNCTION_NOT_SUPPORTED,
     }
 }
 
@@ -256,6 +286,11 @@ unsafe extern "C" fn destroy_object(session: CK_SESSION_HANDLE, object: CK_OBJEC
     let Some(real) = real() else {
         return CKR_GENERAL_ERROR;
     };
+    match fault(real).as_str() {
+        "keep-objects" => return CKR_OK,
+        "no-destroy" => return CKR_ACTION_PROHIBITED,
+        _ => {}
+    }
     fresh().remove(&object);
     match real.table.C_DestroyObject {
         // SAFETY: the arguments are those of our caller, under the same contract.

@@ -226,7 +226,7 @@ pub struct Health {
     /// What that request is for.
     pub oldest_call: Option<Operation>,
     /// Only a new process can help: a call hangs inside of the module, or the module was initialised again several times in vain for
-    /// more than ten seconds, or cannot be. Cleared by the next operation that works.
+    /// more than twenty seconds, or cannot be. Cleared by the next operation that works.
     pub needs_restart: bool,
     /// What waits and runs, and how long that takes.
     pub load: Load,

@@ -435,8 +435,8 @@ impl Error {
     pub fn hint(&self) -> Option<&'static str> {
         Some(match self {
             Self::Token(_) | Self::KeyVanished(_) => {
-                "check the token and the way to it; if it is well again and this error stays, restart the process: some \
-                 modules find their keys only then"
+                "check the token and the way to it: every request tries again, up to initialising the module anew. A key that is \
+                 missing among others was destroyed, or has yet to be copied to this token"
             }
             Self::TokenNotFound { .. } => {
                 "compare label and serial number with the list of tokens; check that the token is connected and that the \

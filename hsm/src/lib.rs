@@ -16,7 +16,9 @@
 //! * A key that is readable, extractable or not for decryption is refused, unless a development switch says otherwise.
 //! * A bad input is never taken for a broken token, nor the reverse: modules answer both with the same codes, so after a
 //!   failure a ciphertext with a known answer decides ([`Error::class`]).
-//! * A wrong PIN is tried once.
+//! * Trouble of the token is healed here, as far as one process can: handles looked up again, a new session, a new login, the module
+//!   initialised again, until the request's deadline. No return value is without a meaning ([`pkcs11::classification`]).
+//! * A wrong PIN is tried once, also by the process that comes after this one ([`pkcs11::TokenConfig::pin_memory`]).
 //! * Plaintexts exist in [`SecretBytes`] only.
 //! * Encryption to other people's keys is the token's: their public keys are session objects, bounded, gone with the session.
 //! * A key that signs ([`pkcs11::Pkcs11Custody::sign`]) does nothing else, and a custody key never signs. No signature is
@@ -70,7 +72,7 @@ pub use fips::secret::SecretBytes;
 pub use key::{InvalidFingerprint, KeyAttributes, KeyFingerprint, KeyInfo, KeyProblem};
 pub use life::{
     AuditValue, AuditedAttribute, Destroyed, KeyAudit, KeyLifeProblem, KeyOrigin, Sealed,
-    TransportKey, WrappedKey,
+    TokenCertificate, TransportKey, WrappedKey,
 };
 pub use load::{Load, Times};
 pub use padding::{Padding, UnknownPadding};

@@ -104,6 +104,28 @@ fn a_broken_token_is_not_taken_for_bad_input_and_recovers() {
     });
     assert_eq!(custody.health().oldest_call_ms, None);
 
+    // The same with one worker: with a token's last session its login and its handles go away.
+    drop(custody);
+    let mut alone = token.config();
+    alone.threads = 1;
+    let custody = Pkcs11Custody::open(alone).unwrap();
+    command(&control, "stuck-session");
+    for padding in [native, software] {
+        for _ in 0..4 {
+            let mut bad = encrypt(&key.spki_der, padding, b"message");
+            *bad.last_mut().unwrap() ^= 1;
+            let error = custody
+                .decrypt(&key.fingerprint, padding, &bad)
+                .err()
+                .unwrap();
+            assert!(matches!(error, Error::Decryption), "{error}");
+            decrypt(&custody, &key, padding).unwrap();
+        }
+    }
+    assert_eq!(custody.health().reconnects, 0);
+    assert_eq!(custody.health().generation, 0);
+    command(&control, "");
+
     // At the start a token that is broken is not taken for one that cannot do any padding.
     drop(custody);
     command(&control, "device-error");

@@ -1,5 +1,6 @@
 //! `key`: custody keys, which are made on a token and never leave it.
 
+mod attest;
 mod blob;
 mod ceremony;
 mod ceremony_file;
@@ -8,6 +9,8 @@ mod destroy;
 mod device;
 mod documents;
 mod replicate;
+mod rotate;
+mod rotation;
 mod transcript;
 mod verify;
 
@@ -66,6 +69,10 @@ enum KeyCommand {
     Verify(verify::VerifyArgs),
     /// Copy a key to another token, wrapped by the one and unwrapped by the other
     Replicate(replicate::ReplicateArgs),
+    /// Have every record of one custody key re-encrypted to another one by the running engine; both keys stay
+    Rotate(rotate::RotateArgs),
+    /// Collect what the token has of its vendor's attestation for a key; nothing of it is verified here
+    Attest(attest::AttestArgs),
     /// Destroy a key, in two steps, by its fingerprint only
     Destroy(destroy::DestroyArgs),
     /// Make an empty token ready: a label, a security officer's PIN and a user PIN (for software tokens; a token that is in use is never touched)
@@ -241,6 +248,8 @@ fn report(args: &KeyArgs, context: &Context) -> Result<Report, Failure> {
         KeyCommand::Ceremony(args) => ceremony::run(args),
         KeyCommand::Verify(args) => verify::run(args, context),
         KeyCommand::Replicate(args) => replicate::run(args, context),
+        KeyCommand::Rotate(args) => rotate::run(args, context),
+        KeyCommand::Attest(args) => attest::run(args, context),
         KeyCommand::Destroy(args) => destroy::run(args, context),
         KeyCommand::ExportPublic {
             token,

@@ -4,7 +4,10 @@ use super::output::{Exit, Failure, Report};
 use crate::connector::control::client::{self, ControlError};
 use crate::connector::control::protocol::Status;
 use crate::encoding::printable;
+use crate::engine::api::{KeyStatus, TokenStatus};
 use clap::Args;
+use hsm::Times;
+use hsm::group::MemberState;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -109,33 +112,35 @@ pub fn human(status: &Status) -> String {
                 "engine",
                 format!("version {}, {}", engine.version, engine.module_version),
             ));
-            let token = engine
-                .token
-                .as_ref()
-                .and_then(|token| token.get("label"))
-                .and_then(|label| label.as_str());
-            rows.push((
-                "token",
-                token
-                    .unwrap_or(if engine.token.is_some() {
-                        "there"
-                    } else {
-                        "not reachable"
-                    })
-                    .to_owned(),
-            ));
+            if engine.tokens.is_empty() {
+                let there = match &engine.token {
+                    Some(_) => "there",
+                    None => "not reachable",
+                };
+                rows.push(("token", there.to_owned()));
+            }
+            rows.extend(
+                engine
+                    .tokens
+                    .iter()
+                    .map(|token| ("token", token_line(token))),
+            );
             for key in &engine.keys {
                 let fingerprint: String = key.fingerprint.chars().take(16).collect();
-                let state = if key.problems.is_empty() {
+                let state = if key.problems.is_empty() && key.origin.is_empty() {
                     "in use".to_owned()
+                } else if key.problems.is_empty() {
+                    format!("in use ({})", key.origin)
                 } else {
                     format!("REFUSED: {}", key.problems.join("; "))
                 };
                 rows.push((
                     "key",
                     format!(
-                        "{} RSA-{} {fingerprint}… {state}",
-                        key.label, key.modulus_bits
+                        "{} RSA-{} {fingerprint}… {state}{}",
+                        key.label,
+                        key.modulus_bits,
+                        where_it_is(key)
                     ),
                 ));
             }
@@ -195,6 +200,70 @@ pub fn human(status: &Status) -> String {
         let _ = writeln!(table, "{name:<11} {value}");
     }
     table
+}
+
+/// Where a key is, if somebody should know of it.
+fn where_it_is(key: &KeyStatus) -> String {
+    let mut text = String::new();
+    if key.tokens.len() > 1 {
+        let _ = write!(text, ", on {}", key.tokens.join(", "));
+    }
+    for warning in &key.warnings {
+        let _ = write!(text, ", {warning}");
+    }
+    text
+}
+
+/// One token in a line: what state it is in, what it has to do, how long that takes.
+fn token_line(token: &TokenStatus) -> String {
+    let label = token
+        .token
+        .as_ref()
+        .and_then(|token| token.get("label"))
+        .and_then(|label| label.as_str());
+    let mut text = printable(&token.name);
+    if let Some(label) = label.filter(|label| *label != token.name) {
+        let _ = write!(text, " ({})", printable(label));
+    }
+    match (&token.problem, token.state) {
+        (Some(problem), _) => {
+            let _ = write!(text, " NOT OPEN: {}", printable(problem));
+        }
+        (None, MemberState::Open) => {
+            let _ = write!(text, " open, {} in hand", token.in_hand);
+        }
+        (None, _) => text.push_str(" being opened"),
+    }
+    if token.drained {
+        text.push_str(", DRAINED");
+    }
+    if let Some(left_ms) = token.avoided_ms {
+        let _ = write!(text, ", AVOIDED for {left_ms} ms after a failure");
+    }
+    if let Some(load) = &token.load {
+        let micros = |times: &Times| times.quantile(990).unwrap_or_default().as_micros();
+        let _ = write!(
+            text,
+            ", {} at once, 99 of 100 wait up to {} us and take up to {} us",
+            load.limit,
+            micros(&load.queue_time),
+            micros(&load.token_time)
+        );
+    }
+    if let Some(healing) = &token.healing {
+        if healing.reconnects > 0 {
+            let _ = write!(
+                text,
+                ", came through trouble {} times (library initialised anew {} times)",
+                healing.reconnects,
+                healing.module.saturating_sub(1)
+            );
+        }
+        if healing.pin_kept {
+            text.push_str(", PIN kept in memory");
+        }
+    }
+    text
 }
 
 fn duration(ms: u64) -> String {

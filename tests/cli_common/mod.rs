@@ -9,6 +9,8 @@
     unreachable_pub
 )]
 
+pub mod life;
+
 use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

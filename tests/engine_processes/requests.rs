@@ -62,6 +62,13 @@ async fn a_password_reaches_the_device_in_every_format_and_padding() {
     assert_eq!(status.keys.len(), 1);
     assert_eq!(status.keys[0].fingerprint, token.fingerprint());
     assert!(
+        status.keys[0]
+            .origin
+            .starts_with("generated here, never extractable"),
+        "{}",
+        status.keys[0].origin
+    );
+    assert!(
         status.keys[0].problems.is_empty(),
         "{:?}",
         status.keys[0].problems

@@ -1,11 +1,12 @@
 //! A token that goes away, comes back, or does not open.
 
-use super::engine::{Engine, Options, part};
+use super::engine::{Engine, Options, part, send_signal};
 use super::openssl::{KeyAlgorithm, Workshop};
 use super::requests::DEADLINE;
 use super::softhsm::{PIN, SoftHsm};
-use pfx_connector::engine::api::FailureCode;
+use pfx_connector::engine::api::{EngineStatus, FailureCode};
 use pfx_connector::engine::client::RecryptError;
+use rustix::process::Signal;
 use std::time::Duration;
 
 fn is_unavailable<T>(outcome: &Result<T, RecryptError>) -> bool {
@@ -85,6 +86,40 @@ async fn a_wrong_pin_is_tried_once_and_the_right_one_as_soon_as_it_is_there() {
     let status = client.status().await.unwrap();
     assert_eq!(part(&status, "custody").restarts, 0);
     assert!(!engine.log().contains(PIN));
+}
+
+#[tokio::test]
+async fn a_custody_process_that_is_replaced_does_not_try_a_refused_pin_again() {
+    let workshop = Workshop::new();
+    let authority = workshop.authority("Devices", KeyAlgorithm::P256);
+    let token = SoftHsm::new();
+    token.write_pin("999999");
+    let engine = Engine::start(&token, &authority, &Options::default());
+    let client = engine.client().await;
+    let says = |status: &EngineStatus, what: &str| {
+        status
+            .token_problem
+            .as_deref()
+            .is_some_and(|problem| problem.contains(what))
+    };
+    let mut status = engine
+        .wait_for(&client, "refused PIN", |status| {
+            says(status, "the token refused it")
+        })
+        .await;
+    for _ in 0..2 {
+        let before = part(&status, "custody").restarts;
+        send_signal(part(&status, "custody").pid.unwrap(), Signal::KILL);
+        status = engine
+            .wait_for(&client, "PIN that was refused before", |status| {
+                part(status, "custody").restarts > before && says(status, "refused before")
+            })
+            .await;
+    }
+    token.write_pin(PIN);
+    engine
+        .wait_for(&client, "open token", |status| status.token.is_some())
+        .await;
 }
 
 #[tokio::test]

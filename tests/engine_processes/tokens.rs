@@ -119,6 +119,52 @@ async fn a_token_is_drained_by_the_configuration_while_the_engine_runs() {
 }
 
 #[tokio::test]
+async fn a_token_that_hangs_keeps_no_request_from_the_other_and_the_process_stays() {
+    let workshop = Workshop::new();
+    let authority = workshop.authority("Devices", KeyAlgorithm::P256);
+    let mut tokens = SoftHsm::new();
+    let second = tokens.copy_token(SECOND);
+    let options = Options {
+        restart: "call_limit_ms = 700".to_owned(),
+        ..Options::default()
+    };
+    let engine = Engine::start(&tokens, &authority, &options);
+    let client = engine.ready_client().await;
+    engine
+        .wait_for(&client, "two tokens", |status| {
+            status
+                .tokens
+                .iter()
+                .all(|token| token.state == MemberState::Open)
+        })
+        .await;
+    let device = authority.device("phone", KeyAlgorithm::P256).der();
+    let request = engine.request("r", &tokens, device);
+    assert!(client.recrypt(request.clone(), DEADLINE).await.is_ok());
+
+    // SoftHSM reads this file in every operation; a pipe that nobody writes to keeps it waiting inside the call.
+    let (file, aside) = (second.join("generation"), second.join("generation.aside"));
+    std::fs::rename(&file, &aside).unwrap();
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        &file,
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::from_bits_truncate(0o600),
+        0,
+    )
+    .unwrap();
+    for _ in 0..12 {
+        let outcome = client.recrypt(request.clone(), DEADLINE).await;
+        assert!(outcome.is_ok(), "{outcome:?}\n{}", engine.log());
+    }
+    let status = client.status().await.unwrap();
+    assert!(status.switching.rescues > 0, "{:?}", status.switching);
+    assert_eq!(part(&status, "custody").restarts, 0, "{}", engine.log());
+    assert!(engine.log().contains("is to be replaced"));
+    std::fs::rename(&aside, &file).unwrap();
+}
+
+#[tokio::test]
 async fn a_key_on_one_token_only_is_warned_of() {
     let workshop = Workshop::new();
     let authority = workshop.authority("Devices", KeyAlgorithm::P256);

@@ -245,8 +245,9 @@ impl Group {
         }
     }
 
-    /// Every key, read afresh, with the names of the tokens that have it; of several copies the one with the fewest problems is shown. A
-    /// token that is not open, or does not answer in time, is shown with the keys that it was last seen to have.
+    /// Every key, read afresh, with the names of the tokens that can use it (that have it, if none can); of several copies the one with
+    /// the fewest problems is shown. A token that is not open, or does not answer in time, is shown with the keys that it was last seen
+    /// to have.
     ///
     /// # Errors
     /// [`Error::NoTokenServes`] if none is open; that of a token if none answered with its keys.
@@ -258,6 +259,13 @@ impl Group {
                 let (shown, names) = copies
                     .entry(key.fingerprint)
                     .or_insert_with(|| (key.clone(), Vec::new()));
+                if key.is_usable() != shown.is_usable() {
+                    if !key.is_usable() {
+                        continue;
+                    }
+                    // Tokens that have it and may not use it are no copies.
+                    names.clear();
+                }
                 if key.problems.len() < shown.problems.len() {
                     *shown = key;
                 }

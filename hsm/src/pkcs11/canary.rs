@@ -77,7 +77,7 @@ pub(super) fn make(
                 }
                 if matches!(stage, Stage::Operation(_)) {
                     // Some modules leave the session in an operation that nothing ends.
-                    worker.drop_session();
+                    worker.replace_session();
                 }
             }
         }

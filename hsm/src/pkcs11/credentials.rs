@@ -141,8 +141,8 @@ impl Credentials {
         }
         let outcome = attempt();
         match &outcome {
-            // A token that is locked or has no PIN has not judged this one; its flags keep the next attempt back.
-            Ok(Err(PinProblem::Locked | PinProblem::NotInitialized)) => {
+            // The PIN was not judged. A token that is locked or has none keeps the next attempt back by its flags.
+            Ok(Err(PinProblem::Locked | PinProblem::NotInitialized)) | Err(_) => {
                 if let Some((memory, _)) = memory {
                     memory.set(token, None);
                 }
@@ -161,7 +161,6 @@ impl Credentials {
                     memory.set(token, None);
                 }
             }
-            Err(_) => {}
         }
         outcome?.map_err(Error::Pin)
     }
@@ -385,10 +384,21 @@ mod tests {
     fn an_attempt_that_a_process_did_not_survive_is_repeated_unless_the_token_counts_it() {
         let setting = Setting::new("unfinished");
         setting.write_pin("1234");
-        let dead = || Err(Error::Internal("the process ends here"));
-        assert!(setting.attempt(flags(false), dead()).0);
-        assert!(setting.attempt(flags(false), dead()).0);
-        let (tried, result) = setting.attempt(flags(true), dead());
+        let memory = Memory(setting.folder.path().join("refused"));
+        let stamp = PinSource::File(setting.folder.path().join("pin")).stamp();
+        let die = || {
+            memory.set(
+                &setting.token,
+                stamp.as_ref().map(|it| (Outcome::Unknown, it)),
+            )
+        };
+        let trouble = || Err(Error::Internal("the session is gone"));
+        die();
+        assert!(setting.attempt(flags(false), trouble()).0);
+        // That one is known not to have been judged.
+        assert!(setting.attempt(flags(true), trouble()).0);
+        die();
+        let (tried, result) = setting.attempt(flags(true), trouble());
         assert!(!tried);
         assert!(matches!(result, Err(Error::Pin(PinProblem::RefusedBefore))));
         setting.write_pin("54321");

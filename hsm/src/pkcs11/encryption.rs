@@ -25,7 +25,7 @@ impl Worker {
     ) -> Result<Result<Vec<u8>, Stage>, Error> {
         let fingerprint = public.fingerprint()?;
         if self.parts()?.1.objects.is_littered() {
-            self.drop_session();
+            self.replace_session();
         }
         let (
             shared,
@@ -100,7 +100,7 @@ impl Worker {
                 });
         }
         // As for a decryption: the session may be what is broken. If a new one works, the request gets a second chance there.
-        self.drop_session();
+        self.replace_session();
         if !self.canary_encrypts(&known, padding) {
             return Err(Error::Token(refusal));
         }
@@ -108,7 +108,7 @@ impl Worker {
             Ok(ciphertext) => return Ok(ciphertext),
             Err(stage) => stage.refusal(),
         };
-        self.drop_session();
+        self.replace_session();
         if self.canary_encrypts(&known, padding) {
             Err(BAD_KEY)
         } else {

@@ -33,6 +33,17 @@ pub(super) struct Gate {
     changed: Condvar,
 }
 
+/// What the state of a library is after an attempt to renew it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum After {
+    /// New.
+    Up,
+    /// There is none: C_Finalize was done, C_Initialize was not.
+    Down,
+    /// The old one: C_Finalize failed.
+    Same,
+}
+
 /// Why the state of a library was not renewed.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Denied {
@@ -96,17 +107,21 @@ impl Gate {
     pub(super) fn leave(&self) {
         let mut state = self.lock();
         state.inside = state.inside.saturating_sub(1);
+        // Nobody waits at an open gate.
+        let is_awaited = state.closed;
         drop(state);
-        self.changed.notify_all();
+        if is_awaited {
+            self.changed.notify_all();
+        }
     }
 
-    /// Waits until nobody is inside, and has `renew` make the next generation of the library's state; it says whether the library
-    /// is initialised then. The caller is not inside. `seen`: the generation that was found to be bad.
+    /// Waits until nobody is inside, and has `renew` make the next generation of the library's state; it says what came of that. The
+    /// caller is not inside. `seen`: the generation that was found to be bad.
     pub(super) fn renew(
         &self,
         seen: u64,
         clock: &dyn Clock,
-        renew: impl FnOnce() -> bool,
+        renew: impl FnOnce() -> After,
     ) -> Result<(), Denied> {
         let began = clock.now();
         let mut state = self
@@ -141,13 +156,15 @@ impl Gate {
         /// Opens the gate again, whatever happens.
         struct Opening<'a> {
             gate: &'a Gate,
-            is_up: bool,
+            after: After,
         }
         impl Drop for Opening<'_> {
             fn drop(&mut self) {
                 let mut state = self.gate.lock();
-                state.generation += 1;
-                state.is_up = self.is_up;
+                if self.after != After::Same {
+                    state.generation += 1;
+                    state.is_up = self.after == After::Up;
+                }
                 state.renewing = false;
                 state.closed = false;
                 drop(state);
@@ -156,9 +173,9 @@ impl Gate {
         }
         let mut opening = Opening {
             gate: self,
-            is_up: false,
+            after: After::Down,
         };
-        opening.is_up = renew();
+        opening.after = renew();
         Ok(())
     }
 }
@@ -189,7 +206,7 @@ mod tests {
                         let renewed = gate.renew(generation, &*clock, || {
                             assert_eq!(inside.load(Ordering::SeqCst), 0);
                             renewals.fetch_add(1, Ordering::SeqCst);
-                            true
+                            After::Up
                         });
                         assert_ne!(renewed, Err(Denied::Occupied));
                     }
@@ -212,7 +229,10 @@ mod tests {
         assert_eq!(gate.enter(), generation);
         gate.leave();
         gate.leave();
-        assert_eq!(gate.renew(generation, &clock, || false), Ok(()));
+        assert_eq!(gate.renew(generation, &clock, || After::Same), Ok(()));
+        assert!(gate.is_up());
+        assert_eq!(gate.generation(), generation);
+        assert_eq!(gate.renew(generation, &clock, || After::Down), Ok(()));
         assert!(!gate.is_up());
         assert_eq!(gate.enter(), generation + 1);
     }
@@ -227,10 +247,13 @@ mod tests {
         gate.leave();
         gate.renew(generation, &clock, || {
             assert!(!gate.enter_to_close(generation));
-            true
+            After::Up
         })
         .unwrap();
         assert!(!gate.enter_to_close(generation));
-        assert_eq!(gate.renew(generation, &clock, || true), Err(Denied::Newer));
+        assert_eq!(
+            gate.renew(generation, &clock, || After::Up),
+            Err(Denied::Newer)
+        );
     }
 }

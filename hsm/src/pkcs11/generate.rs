@@ -126,6 +126,10 @@ fn template(request: &GenerateKey, id: &[u8], replicable: bool) -> Template {
         private,
         // A key that is not extractable loses nothing without it. One that is to be wrapped must not have it: who may make a key
         // trusted (CKA_TRUSTED) is the security officer where there is such a way at all, and many modules have none.
-        private_if_known: vec![Attribute::WrapWithTrusted(!replicable)],
+        private_if_known: vec![
+            Attribute::WrapWithTrusted(!replicable),
+            // Signing with recovery is the raw private-key operation; some tokens allow it unless told otherwise.
+            Attribute::SignRecover(false),
+        ],
     }
 }

@@ -173,6 +173,8 @@ fn attempt(
     match refusal.class() {
         Class::Done => Ok(Ok(())),
         Class::Pin(problem) => Ok(Err(problem)),
+        // It never came to the PIN.
+        _ if refusal.is_never_about_data() => Err(Error::Token(refusal)),
         // Some modules have other names for a wrong PIN. If the token counts a failed try now, this one is not repeated.
         _ if tries_are_used_up(login.module, login.slot) => {
             tracing::warn!(%refusal, "the token counts a failed login: the PIN is taken for wrong");
@@ -182,7 +184,8 @@ fn attempt(
     }
 }
 
-/// Whether the token says that tries of its PIN are gone. A token that does not answer says nothing.
+/// Whether the token says that tries of its PIN are gone; whoever used them up before, caution is cheaper than a locked token. One
+/// that does not answer says nothing.
 fn tries_are_used_up(module: &Module, slot: Slot) -> bool {
     discovery::current_flags(module, slot).is_ok_and(|flags| {
         flags.user_pin_count_low || flags.user_pin_final_try || flags.user_pin_locked

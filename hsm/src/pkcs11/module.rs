@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
 
 use super::classify::{Class, classify};
-use super::gate::{Denied, Gate};
+use super::gate::{After, Denied, Gate};
 use super::parameters::InitParameters;
 use super::raw::Functions;
 use super::softhsm;
@@ -164,8 +164,9 @@ impl Module {
         }
         let mut failure = None;
         let renewed = self.loaded.gate.renew(seen, clock, || {
-            failure = self.loaded.initialise_again().err();
-            failure.is_none()
+            let (after, error) = self.loaded.initialise_again();
+            failure = error;
+            after
         });
         match (renewed, failure) {
             (Ok(()), Some(error)) => Renewal::Failed(error),
@@ -186,13 +187,14 @@ impl Loaded {
             initialised_here: true,
             gate: Gate::new(),
         };
-        if unfinished().remove(path)
-            && let Err(error) = loaded.context.clone().finalize()
-        {
+        let unfinished_here = unfinished().contains(path);
+        if unfinished_here && let Err(error) = loaded.context.clone().finalize() {
             // Whether it is initialised shows in a moment.
             tracing::warn!(module = %path.display(), %error, "C_Finalize failed again");
         }
-        loaded.initialised_here = loaded.initialise()?;
+        // If it is initialised still, that is ours as before.
+        loaded.initialised_here = loaded.initialise()? || unfinished_here;
+        unfinished().remove(path);
         Ok(loaded)
     }
 
@@ -222,19 +224,23 @@ impl Loaded {
     }
 
     /// Alone inside of the gate.
-    fn initialise_again(&self) -> Result<(), Error> {
+    fn initialise_again(&self) -> (After, Option<Error>) {
         if self.gate.is_up()
             && let Err(error) = self.context.clone().finalize()
         {
             tracing::warn!(module = %self.path.display(), %error, "C_Finalize failed");
         }
-        match self.initialise()? {
-            true => Ok(()),
+        match self.initialise() {
+            Ok(true) => (After::Up, None),
             // C_Finalize has done nothing; then neither has this.
-            false => Err(Error::Module {
-                path: self.path.clone(),
-                reason: "it cannot be finalised".into(),
-            }),
+            Ok(false) => {
+                let error = Error::Module {
+                    path: self.path.clone(),
+                    reason: "it cannot be finalised".into(),
+                };
+                (After::Same, Some(error))
+            }
+            Err(error) => (After::Down, Some(error)),
         }
     }
 

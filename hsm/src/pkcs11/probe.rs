@@ -298,7 +298,7 @@ fn attempt(
             Outcome::Failed(refusal) => {
                 trouble = Some(refusal);
                 // Some modules leave the session in an operation that nothing ends.
-                worker.drop_session();
+                worker.replace_session();
             }
         }
     }
@@ -342,7 +342,7 @@ fn probe_encryption(
                 }
                 Err(refusal) => {
                     // Some modules leave the session in an operation that nothing ends.
-                    worker.drop_session();
+                    worker.replace_session();
                     require_one_that_works(worker, key, probe, refusal)?;
                 }
             }

@@ -30,7 +30,7 @@ const FORGETTING: Duration = Duration::from_secs(30);
 /// The pause between two tries where the module cannot be initialised again.
 const PAUSE_WITHOUT: Duration = Duration::from_millis(250);
 /// Trouble that has lasted so long, and so many initialisations, is a case for a new process.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(20);
 const PATIENT_RENEWALS: u32 = 3;
 
 #[derive(Default)]
@@ -150,7 +150,9 @@ impl Worker {
             };
             if may_be_stuck && is_stuck(&error) {
                 may_be_stuck = false;
+                self.enter();
                 self.replace_session();
+                self.leave();
                 continue;
             }
             let level = next.max(begin(&error));

@@ -167,9 +167,16 @@ impl Worker {
         self.open = None;
     }
 
-    /// As [`drop_session`](Self::drop_session), where the session alone is what is bad. No sign of a token in trouble.
+    /// Another session, where this one alone is what is bad: no sign of a token in trouble. Inside of the library.
     pub(super) fn replace_session(&mut self) {
+        // It is opened before the old one is closed: with a token's last session its login and its handles go away (PKCS#11,
+        // C_CloseSession). If it cannot be, the next use tries again.
+        let fresh = self.open_session(false).ok();
         self.drop_session();
+        if let Some(fresh) = fresh {
+            self.open = Some(Open::new(fresh));
+            self.log_in_anew = false;
+        }
         count(&self.shared.counters.sessions_replaced);
     }
 

@@ -7,7 +7,7 @@
     clippy::indexing_slicing
 )]
 
-use cryptoki::object::{Attribute, ObjectClass};
+use cryptoki::object::{Attribute, CertificateType, ObjectClass};
 use fips::digest::Hash;
 use hsm::pkcs11::{GenerateKey, Pkcs11Custody};
 use hsm::public_key::PublicKey;
@@ -104,6 +104,10 @@ pub fn a_replicable_key_is_copied_and_sealed_and_both_say_where_they_came_from(
     assert_eq!(copy.attributes.extractable, Some(false));
     // Kryoptic does not tell it of unwrapped keys at all.
     assert_ne!(copy.attributes.never_extractable, Some(true));
+    assert_eq!(
+        value(&audit_of(&to, &copy), "signRecover"),
+        Some(&AuditValue::Flag(false))
+    );
     decrypts(&to, &copy);
     let left: Vec<_> = to.audit().unwrap().into_iter().map(|a| a.label).collect();
     assert_eq!(left, ["copy"], "the transport key is gone");
@@ -319,6 +323,7 @@ pub fn the_audit_names_every_attribute_and_every_key(module: &'static Module) {
         ("local", true),
         ("decrypt", true),
         ("sign", false),
+        ("signRecover", false),
         ("unwrap", false),
         ("derive", false),
         ("wrapWithTrusted", true),
@@ -363,6 +368,35 @@ pub fn the_audit_names_every_attribute_and_every_key(module: &'static Module) {
     assert_eq!(foreign.fingerprint, None);
 }
 
+pub fn certificates_of_the_token_are_given_as_they_are(module: &'static Module) {
+    let token = TestToken::new(module);
+    let custody = token.open();
+    assert_eq!(custody.certificates().unwrap(), []);
+    let value = b"whatever the vendor put there";
+    session_beside(&token, &custody)
+        .create_object(&[
+            Attribute::Class(ObjectClass::CERTIFICATE),
+            Attribute::CertificateType(CertificateType::X_509),
+            Attribute::Token(true),
+            Attribute::Private(false),
+            Attribute::Label(b"attestation".to_vec()),
+            Attribute::Id(vec![1, 2]),
+            Attribute::Subject(b"0\x00".to_vec()),
+            Attribute::Value(value.to_vec()),
+        ])
+        .unwrap();
+    let found = custody.certificates().unwrap();
+    assert_eq!(found.len(), 1);
+    assert_eq!(
+        (
+            found[0].label.as_str(),
+            found[0].id.as_slice(),
+            found[0].der.as_slice()
+        ),
+        ("attestation", &[1, 2][..], &value[..])
+    );
+}
+
 /// One test for each behaviour over one module.
 #[macro_export]
 macro_rules! life_suite {
@@ -383,6 +417,7 @@ macro_rules! life_suite {
             a_key_that_the_module_wrapped_enters_as_a_copy
             a_destroyed_key_is_gone_with_its_public_half_and_others_stay
             the_audit_names_every_attribute_and_every_key
+            certificates_of_the_token_are_given_as_they_are
         }
     };
 }

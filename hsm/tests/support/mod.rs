@@ -143,7 +143,8 @@ pub fn example(name: &str) -> PathBuf {
 /// Loads a module of ours for the rest of the process: what it holds in statics would be lost, and look like a leak, each time
 /// that nobody uses it.
 fn keep_loaded(path: &Path) {
-    std::mem::forget(cryptoki::context::Pkcs11::new(path).unwrap());
+    static LOADED: OnceLock<cryptoki::context::Pkcs11> = OnceLock::new();
+    LOADED.get_or_init(|| cryptoki::context::Pkcs11::new(path).unwrap());
 }
 
 /// SoftHSM behind the module that fails on command, and the file that commands it.

@@ -50,7 +50,7 @@ struct TbsCertificate {
 }
 
 #[derive(Sequence)]
-struct Certificate {
+pub(super) struct Certificate {
     tbs_certificate: TbsCertificate,
     signature_algorithm: AlgorithmIdentifierOwned,
     signature: BitString,
@@ -77,7 +77,8 @@ pub(super) fn identity(spki_der: &[u8]) -> Result<DeviceIdentity, Failure> {
         .map_err(|error| Failure::failed("throw_away_device", error.to_string()))
 }
 
-fn certificate(spki_der: &[u8], now_ms: i64) -> Result<Certificate, Failure> {
+/// The certificate, by an authority that exists for this one certificate.
+pub(super) fn certificate(spki_der: &[u8], now_ms: i64) -> Result<Certificate, Failure> {
     let authority = SigningKey::generate(KeyKind::EcP256)?;
     let build = || -> der::Result<TbsCertificate> {
         let now = Duration::from_secs(u64::try_from(now_ms / 1000).unwrap_or(0));

@@ -2,7 +2,7 @@
 
 use super::Shared;
 use super::token::describe;
-use crate::engine::api::{KeyStatus, SwitchingStatus, TokenStatus};
+use crate::engine::api::{HealingStatus, KeyStatus, SwitchingStatus, TokenStatus};
 use crate::evidence::process::ProcessEvidence;
 use hsm::group::MemberStatus;
 use hsm::{Custody, KeyInfo};
@@ -122,6 +122,7 @@ fn key_status((key, tokens): (KeyInfo, Vec<String>)) -> KeyStatus {
         label: key.label,
         modulus_bits: key.modulus_bits,
         problems: key.problems.iter().map(ToString::to_string).collect(),
+        origin: key.attributes.origin().words().to_owned(),
         attributes: serde_json::to_value(&key.attributes).unwrap_or_default(),
         tokens,
         warnings: is_single
@@ -153,6 +154,7 @@ fn token_status(shared: &Shared, member: MemberStatus) -> TokenStatus {
         capabilities: member
             .capabilities
             .and_then(|capabilities| serde_json::to_value(capabilities).ok()),
+        healing: member.health.as_ref().map(HealingStatus::from),
         load: member.health.map(|health| health.load),
     }
 }

@@ -6,7 +6,8 @@ use hsm::group::Group;
 use hsm::pin::{PinSource, PinStamp};
 use hsm::pkcs11::{Pkcs11Custody, TokenConfig};
 use hsm::{Custody, PinProblem};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The first pause before a token is tried again, doubled up to the longest.
@@ -19,10 +20,12 @@ pub(super) struct Keeper {
     config: TokenConfig,
     /// Since when an attempt has been running.
     opening: Mutex<Option<Instant>>,
+    /// The token itself once it is open, for what a group does not do.
+    custody: OnceLock<Arc<Pkcs11Custody>>,
 }
 
 impl Keeper {
-    /// `None` when the section names no source of the PIN, or two.
+    /// `pin_memory` is a file of this token's own. `None` when the section names no source of the PIN, or two.
     pub(super) fn new(
         name: &str,
         section: &TokenSection,
@@ -39,14 +42,19 @@ impl Keeper {
             config: TokenConfig {
                 init_parameters: section.init_parameters.clone(),
                 token_label: Some(section.label.clone()),
-                // Beside the socket, where only this user writes: a process that is replaced must not try a wrong PIN again.
-                pin_memory: Some(engine.socket.with_extension("pin-refused")),
+                pin_memory: Some(pin_memory(engine, name)),
                 threads: section.threads,
                 allow_extractable_keys: extractable_keys,
                 ..TokenConfig::new(section.module.clone(), pin)
             },
             opening: Mutex::new(Some(Instant::now())),
+            custody: OnceLock::new(),
         })
+    }
+
+    /// The token, if it is open.
+    pub(super) fn custody(&self) -> Option<&Pkcs11Custody> {
+        self.custody.get().map(|custody| &**custody)
     }
 
     /// Since when an attempt to open the token has been running.
@@ -86,7 +94,10 @@ impl Keeper {
     fn open(&self, group: &Group) -> Result<(), bool> {
         let opened = Pkcs11Custody::open(self.config.clone()).and_then(|custody| {
             let label = custody.token().label;
-            group.opened(&self.name, Arc::new(custody))?;
+            let custody = Arc::new(custody);
+            group.opened(&self.name, Arc::clone(&custody) as Arc<dyn Custody>)?;
+            // It is opened once: what goes wrong afterwards is healed inside of it.
+            let _ = self.custody.set(custody);
             Ok(label)
         });
         match opened {
@@ -120,6 +131,16 @@ impl Keeper {
             std::thread::sleep(FIRST_PAUSE);
         }
     }
+}
+
+/// Beside the socket, where only this user writes: a process that is replaced must not try a wrong PIN again.
+fn pin_memory(config: &EngineConfig, name: &str) -> PathBuf {
+    let extension = if config.tokens.is_empty() {
+        "pin-refused".to_owned()
+    } else {
+        format!("{name}.pin-refused")
+    };
+    config.socket.with_extension(extension)
 }
 
 /// The error and what to do about it, in one line.

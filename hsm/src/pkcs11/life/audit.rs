@@ -9,14 +9,14 @@ use cryptoki_sys::{
     CKA_COPYABLE, CKA_DECRYPT, CKA_DERIVE, CKA_DESTROYABLE, CKA_ENCRYPT, CKA_END_DATE,
     CKA_EXTRACTABLE, CKA_ID, CKA_KEY_GEN_MECHANISM, CKA_KEY_TYPE, CKA_LABEL, CKA_LOCAL,
     CKA_MODIFIABLE, CKA_MODULUS, CKA_NEVER_EXTRACTABLE, CKA_PRIVATE, CKA_SENSITIVE, CKA_SIGN,
-    CKA_SIGN_RECOVER, CKA_START_DATE, CKA_TOKEN, CKA_TRUSTED, CKA_UNWRAP, CKA_VALUE_LEN,
+    CKA_SIGN_RECOVER, CKA_START_DATE, CKA_TOKEN, CKA_TRUSTED, CKA_UNWRAP, CKA_VALUE, CKA_VALUE_LEN,
     CKA_VERIFY, CKA_WRAP, CKA_WRAP_WITH_TRUSTED, CKK_AES, CKK_DES3, CKK_DSA, CKK_EC,
     CKK_EC_EDWARDS, CKK_EC_MONTGOMERY, CKK_GENERIC_SECRET, CKK_ML_DSA, CKK_ML_KEM, CKK_RSA,
     CKM_AES_KEY_GEN, CKM_EC_KEY_PAIR_GEN, CKM_RSA_PKCS_KEY_PAIR_GEN, CKM_RSA_X9_31_KEY_PAIR_GEN,
 };
 
 use crate::error::Error;
-use crate::life::{AuditValue, AuditedAttribute, KeyAudit};
+use crate::life::{AuditValue, AuditedAttribute, KeyAudit, TokenCertificate};
 use crate::pkcs11::keys;
 use crate::pkcs11::module::Module;
 use crate::pkcs11::worker::Worker;
@@ -116,6 +116,8 @@ const TABLE: [Row; 26] = [
 
 /// Longest label or identifier that is read.
 const MAX_TEXT_BYTES: usize = 1024;
+/// Longest certificate that is read.
+const MAX_CERTIFICATE_BYTES: usize = 16 * 1024;
 /// Longest modulus that is read.
 const MAX_MODULUS_BYTES: usize = 2048;
 
@@ -143,6 +145,32 @@ pub(super) fn audit(worker: &mut Worker) -> Result<Vec<KeyAudit>, Error> {
     Ok(audits)
 }
 
+/// Every certificate object with a value.
+pub(super) fn certificates(worker: &mut Worker) -> Result<Vec<TokenCertificate>, Error> {
+    let session = worker.open_session(false)?;
+    let module = worker.module();
+    let template = [
+        Attribute::Class(ObjectClass::CERTIFICATE),
+        Attribute::Token(true),
+    ];
+    let mut certificates = Vec::new();
+    for object in keys::find(module, &session, &template)? {
+        let reader = Reader {
+            module,
+            session: &session,
+            object,
+        };
+        if let Some(der) = reader.bytes(CKA_VALUE, MAX_CERTIFICATE_BYTES) {
+            certificates.push(TokenCertificate {
+                label: reader.label(),
+                id: reader.bytes(CKA_ID, MAX_TEXT_BYTES).unwrap_or_default(),
+                der,
+            });
+        }
+    }
+    Ok(certificates)
+}
+
 struct Reader<'a> {
     module: &'a Module,
     session: &'a Session,
@@ -161,6 +189,12 @@ impl Reader<'_> {
     fn number(&self, attribute: CK_ATTRIBUTE_TYPE) -> Option<CK_ULONG> {
         let bytes = self.bytes(attribute, size_of::<CK_ULONG>())?;
         Some(CK_ULONG::from_ne_bytes(bytes.try_into().ok()?))
+    }
+
+    fn label(&self) -> String {
+        self.bytes(CKA_LABEL, MAX_TEXT_BYTES)
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+            .unwrap_or_default()
     }
 
     fn audit(&self, class: &'static str) -> KeyAudit {
@@ -183,10 +217,7 @@ impl Reader<'_> {
             class,
             key_type: key_type_name(key_type),
             bits,
-            label: self
-                .bytes(CKA_LABEL, MAX_TEXT_BYTES)
-                .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
-                .unwrap_or_default(),
+            label: self.label(),
             id: self.bytes(CKA_ID, MAX_TEXT_BYTES).unwrap_or_default(),
             fingerprint,
             attributes: TABLE.iter().map(|row| self.attribute(row)).collect(),

@@ -25,7 +25,8 @@ use crate::error::Refusal;
 use crate::life::KeyLifeProblem;
 use crate::public_key::PublicKey;
 use crate::{
-    Destroyed, Error, KeyAudit, KeyFingerprint, KeyInfo, Sealed, TransportKey, WrappedKey,
+    Destroyed, Error, KeyAudit, KeyFingerprint, KeyInfo, Sealed, TokenCertificate, TransportKey,
+    WrappedKey,
 };
 
 impl Pkcs11Custody {
@@ -61,6 +62,14 @@ impl Pkcs11Custody {
         self.submit(Operation::ListKeys, |worker| worker.inside(audit::audit))
     }
 
+    /// The certificate objects of the token, of at most 16 KiB each.
+    ///
+    /// # Errors
+    /// [`Error::Token`] if the token does not answer.
+    pub fn certificates(&self) -> Result<Vec<TokenCertificate>, Error> {
+        self.submit(Operation::ListKeys, audit::certificates)
+    }
+
     /// Makes a transport key on this token, to receive one key: RSA, for unwrapping only, and tries it.
     ///
     /// # Errors
@@ -92,7 +101,8 @@ impl Pkcs11Custody {
     /// returns, and the transport key is destroyed.
     ///
     /// # Errors
-    /// [`Error::LabelInUse`]; [`Error::Life`]: whatever came out that is not `expected` was destroyed.
+    /// [`Error::LabelInUse`]; [`Error::Life`]: whatever came out that is not `expected` was destroyed, unless it says that the token
+    /// did not do that ([`KeyLifeProblem::LeftBehind`]). [`KeyLifeProblem::TransportLeft`]: the copy is there and works.
     pub fn unwrap(
         &self,
         transport: &KeyFingerprint,
@@ -168,11 +178,12 @@ fn public_halves(
     keys::find(module, session, &template)
 }
 
-/// Destroys an object that was made here and is not needed any more; what hinders it is in the log.
-fn remove(session: &Session, object: ObjectHandle, what: &'static str) {
-    if let Err(error) = session.destroy_object(object) {
-        tracing::error!(%error, what, "an object could not be destroyed");
-    }
+/// Destroys an object that was made here and is not needed any more; what hinders it is in the log. True if it is destroyed.
+fn remove(session: &Session, object: ObjectHandle, what: &'static str) -> bool {
+    session
+        .destroy_object(object)
+        .inspect_err(|error| tracing::error!(%error, what, "an object could not be destroyed"))
+        .is_ok()
 }
 
 /// What an error of cryptoki's means for a step: a refusal by the token as such, anything else as everywhere.

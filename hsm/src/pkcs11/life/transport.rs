@@ -135,9 +135,10 @@ fn template(label: &str, id: &[u8], modulus_bits: u32) -> Template {
     }
 }
 
-/// Destroys both halves.
-pub(super) fn destroy(session: &Session, private: ObjectHandle, public: Vec<ObjectHandle>) {
-    for half in std::iter::once(private).chain(public) {
-        super::remove(session, half, "a transport key");
+/// Destroys both halves. True if the private one, which is what matters, is destroyed.
+pub(super) fn destroy(session: &Session, private: ObjectHandle, public: Vec<ObjectHandle>) -> bool {
+    for half in public {
+        super::remove(session, half, "the public half of a transport key");
     }
+    super::remove(session, private, "a transport key")
 }

@@ -8,9 +8,10 @@ use super::{
     aes_mechanism, find_one, public_halves, refused, remove, step_refused, transport, unwrap_key,
     unwrapping_secret,
 };
-use crate::error::Error;
+use crate::error::{Error, Refusal};
 use crate::life::{KeyLifeProblem, WrappedKey};
 use crate::padding::Padding;
+use crate::pkcs11::classify::Class;
 use crate::pkcs11::key_pair::{self, ID_BYTES};
 use crate::pkcs11::keys;
 use crate::pkcs11::module::Module;
@@ -55,13 +56,12 @@ pub(super) fn unwrap(
         &unwrapping_secret(),
     )?
     .map_err(|refusal| step_refused("unwrap the AES key", refusal))?;
-    let private = unwrap_key(
+    let private = enter(
         module,
         &session,
-        mechanism,
-        secret,
+        (mechanism, secret),
         &wrapped.wrapped_key,
-        &template(label, &fingerprint),
+        template(label, &fingerprint),
     );
     remove(&session, secret, "the AES key of a transport");
     let private = private?.map_err(|refusal| step_refused("unwrap the private key", refusal))?;
@@ -79,14 +79,42 @@ pub(super) fn unwrap(
         Ok(()) => try_out(worker, &fingerprint),
         Err(error) => Err(error),
     };
-    if tried.is_err() {
-        halves.remove(&session);
-        return tried;
-    }
+    let copy = match tried {
+        Ok(copy) => copy,
+        Err(error) if halves.remove(&session) => return Err(error),
+        Err(error) => return Err(KeyLifeProblem::LeftBehind(error.to_string()).into()),
+    };
+    // While it is there, whoever has the PIN and the bundle could unwrap the key a second time, with other attributes.
     let module = worker.module();
-    let public = public_halves(module, &session, &transport.public)?;
-    transport::destroy(&session, transport.handle, public);
-    tried
+    let public = public_halves(module, &session, &transport.public).unwrap_or_default();
+    let destroyed = transport::destroy(&session, transport.handle, public);
+    // Believed when the token says so in an answer of its own.
+    let is_gone = find_one(module, &session, transport_key)
+        .is_err_and(|error| matches!(error, Error::UnknownKey(_)));
+    if destroyed && is_gone {
+        Ok(copy)
+    } else {
+        Err(KeyLifeProblem::TransportLeft(*transport_key).into())
+    }
+}
+
+/// Unwraps the private key. Signing with recovery, which is the raw private-key operation, is switched off where the token knows it.
+fn enter(
+    module: &Module,
+    session: &Session,
+    (mechanism, secret): (WrapMechanism, ObjectHandle),
+    wrapped: &[u8],
+    template: Vec<Attribute>,
+) -> Result<Result<ObjectHandle, Refusal>, Error> {
+    let mut strict = template.clone();
+    strict.push(Attribute::SignRecover(false));
+    let first = unwrap_key(module, session, mechanism, secret, wrapped, &strict)?;
+    match first {
+        Err(refusal) if refusal.class() == Class::Refused => {
+            unwrap_key(module, session, mechanism, secret, wrapped, &template)
+        }
+        other => Ok(other),
+    }
 }
 
 struct Halves {
@@ -95,12 +123,8 @@ struct Halves {
 }
 
 impl Halves {
-    fn remove(&self, session: &Session) {
-        remove(
-            session,
-            self.private,
-            "a key that was not what was expected",
-        );
+    /// True if the private half is destroyed.
+    fn remove(&self, session: &Session) -> bool {
         if let Ok(public) = &self.public {
             remove(
                 session,
@@ -108,6 +132,11 @@ impl Halves {
                 "the public half of a key that was not what was expected",
             );
         }
+        remove(
+            session,
+            self.private,
+            "a key that was not what was expected",
+        )
     }
 }
 
@@ -160,8 +189,8 @@ fn identifier(fingerprint: &KeyFingerprint) -> Attribute {
     )
 }
 
-fn template(label: &str, fingerprint: &KeyFingerprint) -> [Attribute; 12] {
-    [
+fn template(label: &str, fingerprint: &KeyFingerprint) -> Vec<Attribute> {
+    vec![
         Attribute::Class(ObjectClass::PRIVATE_KEY),
         Attribute::KeyType(KeyType::RSA),
         Attribute::Label(label.as_bytes().to_vec()),

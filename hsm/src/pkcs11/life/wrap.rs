@@ -5,9 +5,10 @@ use cryptoki::session::Session;
 
 use super::{aes_mechanism, find_one, refused, remove, step_refused, transport_secret, wrap_key};
 use crate::KeyFingerprint;
-use crate::error::Error;
+use crate::error::{Error, Refusal};
 use crate::life::{KeyLifeProblem, TransportKey, WrappedKey};
 use crate::padding::Padding;
+use crate::pkcs11::classify::Class;
 use crate::pkcs11::module::Module;
 use crate::pkcs11::raw::WrapMechanism;
 use crate::pkcs11::worker::Worker;
@@ -78,7 +79,7 @@ fn both(
         let mechanism = WrapMechanism::Oaep(padding);
         let wrapped_kek = match wrap_key(module, session, mechanism, public, secret)? {
             Ok(wrapped) => wrapped,
-            Err(refusal) if refusal.means_unsupported() => continue,
+            Err(refusal) if is_about_the_padding(&refusal) => continue,
             Err(refusal) => {
                 return Err(step_refused(
                     "wrap an AES key to the transport key",
@@ -97,6 +98,15 @@ fn both(
     Err(
         KeyLifeProblem::NoMechanism("wrap to the other token with any padding that that one takes")
             .into(),
+    )
+}
+
+/// Whether the refusal says that the token does not wrap with this padding, so that another one may do. SoftHSM says
+/// CKR_ARGUMENTS_BAD, which otherwise is a misuse; the call differs from the one that works in the padding alone.
+fn is_about_the_padding(refusal: &Refusal) -> bool {
+    matches!(
+        refusal.class(),
+        Class::Unsupported | Class::Refused | Class::Misuse
     )
 }
 
