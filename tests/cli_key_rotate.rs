@@ -40,7 +40,12 @@ fn program(site: &Site, arguments: &[&str]) -> (i32, Value) {
         .unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     let said = String::from_utf8_lossy(&output.stderr);
-    let json = serde_json::from_str(text.trim())
+    // A failure is told on standard error.
+    let line = [text.trim(), said.trim()]
+        .into_iter()
+        .find(|line| !line.is_empty())
+        .unwrap();
+    let json = serde_json::from_str(line)
         .unwrap_or_else(|error| panic!("{arguments:?}: {error}: {text} {said}"));
     (output.status.code().unwrap(), json)
 }
