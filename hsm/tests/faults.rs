@@ -4,6 +4,7 @@
 mod support;
 
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -59,6 +60,26 @@ fn many_bad_ciphertexts_do_not_spoil_a_good_one(token: &TestToken, key: &KeyInfo
     let health = custody.health();
     assert!(health.canaries_shared > 0, "the budget was used up");
     assert_eq!((health.token_failures, health.reconnects), (0, 0));
+}
+
+/// Four workers find the login gone at once. The first logs in anew; the others do not end that login again.
+fn a_lost_login_is_renewed_once_for_all_workers(token: &TestToken, key: &KeyInfo, control: &Path) {
+    let custody = Pkcs11Custody::open(TokenConfig {
+        threads: 4,
+        ..token.config()
+    })
+    .unwrap();
+    let before = custody.health();
+    command(control, "logged-out");
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| decrypt(&custody, key, Padding::OaepSha1).unwrap());
+        }
+    });
+    let after = custody.health();
+    assert_eq!(after.logins, before.logins + 1);
+    assert_eq!(after.reconnects, before.reconnects + 4);
+    assert_eq!(after.module_generation, before.module_generation);
 }
 
 #[test]
@@ -160,6 +181,7 @@ fn a_broken_token_is_not_taken_for_bad_input_and_recovers() {
     assert_eq!(custody.health().reconnects, 0);
     assert_eq!(custody.health().generation, 0);
     many_bad_ciphertexts_do_not_spoil_a_good_one(&token, &key);
+    a_lost_login_is_renewed_once_for_all_workers(&token, &key, &control);
     command(&control, "");
 
     // At the start a token that is broken is not taken for one that cannot do any padding.
