@@ -109,7 +109,7 @@ fn the_schema_has_exactly_the_keys_of_the_structures() {
             })
             .sum()
     }
-    assert_eq!(tables(ROOT), 15);
+    assert_eq!(tables(ROOT), 16);
 }
 
 fn read(text: &str) -> Result<Config, ConfigError> {
@@ -196,6 +196,7 @@ fn every_key_switched_on_is_accepted() {
     let text = with_one_token(&example_with(|_| true));
     let text = text
         .replace("#[connector.proxy]", "[connector.proxy]")
+        .replace("#[engine.rotation]", "[engine.rotation]")
         .replace("#[import.token]", "[import.token]");
     let config = read(&text).unwrap();
     assert!(
