@@ -342,6 +342,18 @@ fn what_contradicts_itself_is_named() {
     assert!(said.iter().any(|p| p.contains("engine.restart.backoff_ms")));
 }
 
+#[test]
+fn rotation_needs_importers() {
+    let text = engine_with("[engine.rotation]\nsigning_key = \"s\"\n")
+        + &token_table("[engine.token]", "");
+    let said = read(&text).unwrap().inconsistencies();
+    assert!(
+        said.iter()
+            .any(|problem| problem.text.contains("`engine.rotation` needs")),
+        "{said:?}"
+    );
+}
+
 /// An engine with these tables for tokens.
 fn engine_with(tokens: &str) -> String {
     format!(
