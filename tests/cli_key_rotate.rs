@@ -283,9 +283,9 @@ fn records_go_to_a_new_key_with_interruptions_and_what_is_not_right_is_left_alon
 }
 
 #[test]
-fn an_engine_without_a_signing_key_for_it_re_encrypts_nothing() {
+fn an_engine_re_encrypts_nothing_without_a_signing_key_that_engines_accept() {
     let site = Site::new();
-    let _engine = site.stack.start_engine().unwrap();
+    let engine = site.stack.start_engine().unwrap();
     let pfx = b"not looked at";
     let record = site.signed(
         site.record("a@example.com", Padding::OaepSha1, vec![7; 256]),
@@ -299,13 +299,17 @@ fn an_engine_without_a_signing_key_for_it_re_encrypts_nothing() {
         padding: None,
     };
     let socket = site.stack.path("run/engine.sock");
-    let refused = block_on(async {
-        let client = EngineClient::connect(&socket).await?;
-        client.reencrypt(request, PATIENCE).await
-    });
-    let Err(RecryptError::Failed(failure)) = refused else {
-        panic!("{refused:?}")
+    let refusal = |request: &ReencryptRequest| {
+        let refused = block_on(async {
+            let client = EngineClient::connect(&socket).await?;
+            client.reencrypt(request.clone(), PATIENCE).await
+        });
+        let Err(RecryptError::Failed(failure)) = refused else {
+            panic!("{refused:?}")
+        };
+        failure
     };
+    let failure = refusal(&request);
     assert_eq!(failure.code, FailureCode::BadRequest);
     assert!(
         failure.message.contains("engine.rotation.signing_key"),
@@ -337,5 +341,25 @@ fn an_engine_without_a_signing_key_for_it_re_encrypts_nothing() {
     assert_eq!(
         (code, &said["error"]["code"]),
         (2, &"rotation_not_configured".into())
+    );
+
+    // The key signs, but its public half is no importer's: what it signed would be refused everywhere.
+    let new = prepare(&site);
+    let text = std::fs::read_to_string(&config).unwrap();
+    let (text, _) = text
+        .rsplit_once("[[engine.importers]]\nname = \"rotation\"")
+        .unwrap();
+    write_private(&config, text.as_bytes());
+    engine.stop().unwrap();
+    let _engine = site.stack.start_engine().unwrap();
+    stack::until("the new key is not used", || {
+        let keys = site.engine_status().keys;
+        keys.iter().any(|key| key.fingerprint == new)
+    });
+    let failure = refusal(&ReencryptRequest { to: new, ..request });
+    assert_eq!(failure.code, FailureCode::BadRequest);
+    assert!(
+        failure.message.contains("none of `engine.importers`"),
+        "{failure:?}"
     );
 }
