@@ -14,6 +14,8 @@
 //! | `stuck-session` | after a C_Decrypt that failed, the session answers CKR_OPERATION_ACTIVE for ever |
 //! | `stale-objects` | C_EncryptInit says CKR_KEY_HANDLE_INVALID for every object that is older than the command |
 //! | `no-objects` | C_CreateObject fails with CKR_TEMPLATE_INCONSISTENT |
+//! | `keep-objects` | C_DestroyObject says CKR_OK and destroys nothing |
+//! | `no-destroy` | C_DestroyObject fails with CKR_ACTION_PROHIBITED |
 //! | `two-objects` | C_CreateObject says CKR_DEVICE_MEMORY for a third object that it would make |
 //! | `odd-keys-stick` | C_Encrypt fails unless the modulus has 2048 bits, and the session is then as under `stuck-session` |
 //! | `wrong-signature` | C_Sign changes the last bit of its signature |
@@ -30,9 +32,9 @@ use std::time::Duration;
 
 use cryptoki_sys::{
     CK_ATTRIBUTE, CK_BYTE, CK_FUNCTION_LIST, CK_MECHANISM, CK_OBJECT_HANDLE, CK_RV,
-    CK_SESSION_HANDLE, CK_ULONG, CK_USER_TYPE, CKR_DEVICE_ERROR, CKR_DEVICE_MEMORY,
-    CKR_DEVICE_REMOVED, CKR_FUNCTION_FAILED, CKR_FUNCTION_NOT_SUPPORTED, CKR_GENERAL_ERROR,
-    CKR_KEY_HANDLE_INVALID, CKR_OK, CKR_OPERATION_ACTIVE, CKR_PIN_INCORRECT,
+    CK_SESSION_HANDLE, CK_ULONG, CK_USER_TYPE, CKR_ACTION_PROHIBITED, CKR_DEVICE_ERROR,
+    CKR_DEVICE_MEMORY, CKR_DEVICE_REMOVED, CKR_FUNCTION_FAILED, CKR_FUNCTION_NOT_SUPPORTED,
+    CKR_GENERAL_ERROR, CKR_KEY_HANDLE_INVALID, CKR_OK, CKR_OPERATION_ACTIVE, CKR_PIN_INCORRECT,
     CKR_TEMPLATE_INCONSISTENT, CKR_USER_NOT_LOGGED_IN,
 };
 use real::RealModule;
@@ -298,6 +300,11 @@ unsafe extern "C" fn destroy_object(session: CK_SESSION_HANDLE, object: CK_OBJEC
     let Some(real) = real() else {
         return CKR_GENERAL_ERROR;
     };
+    match fault(real).as_str() {
+        "keep-objects" => return CKR_OK,
+        "no-destroy" => return CKR_ACTION_PROHIBITED,
+        _ => {}
+    }
     fresh().remove(&object);
     match real.table.C_DestroyObject {
         // SAFETY: the arguments are those of our caller, under the same contract.

@@ -187,17 +187,23 @@ pub enum KeyLifeProblem {
         /// What it said.
         refusal: RefusalText,
     },
-    /// What came out of the bundle is another key than was expected. It was destroyed.
-    #[error("the key that came out is {found}, not {expected}; it was destroyed")]
+    /// What came out of the bundle is another key than was expected. It was destroyed, if this is not in a [`LeftBehind`](Self::LeftBehind).
+    #[error("the key that came out is {found}, not {expected}")]
     OtherKey {
         /// What was expected.
         expected: KeyFingerprint,
         /// What came out.
         found: KeyFingerprint,
     },
-    /// What came out cannot be used. It was destroyed.
-    #[error("the key that came out {0}; it was destroyed")]
+    /// What came out cannot be used. It was destroyed, if this is not in a [`LeftBehind`](Self::LeftBehind).
+    #[error("the key that came out {0}")]
     Unusable(String),
+    /// Something was wrong with what came out, and the token does not destroy it.
+    #[error("{0}; the token does not destroy the key that came out, which is still there")]
+    LeftBehind(String),
+    /// The copy is there and works, and the token does not destroy the transport key.
+    #[error("the copy is there and works, but the token does not destroy the transport key {0}")]
+    TransportLeft(KeyFingerprint),
     /// The token says yes and does it not.
     #[error("the token says that the key {0} is still extractable")]
     NotSealed(KeyFingerprint),
@@ -237,6 +243,8 @@ impl KeyLifeProblem {
             Self::Refused { .. } => "token_refused",
             Self::OtherKey { .. } => "other_key",
             Self::Unusable(_) => "copy_unusable",
+            Self::LeftBehind(_) => "copy_left_behind",
+            Self::TransportLeft(_) => "transport_key_left",
             Self::NotSealed(_) => "key_not_sealed",
             Self::StillThere(_) => "key_not_destroyed",
         }
@@ -249,7 +257,9 @@ impl KeyLifeProblem {
             Self::NotReplicable(_) => {
                 "only a key made with `key generate --replicable` that is not sealed yet can be copied; make a new one and re-encrypt to it"
             }
-            Self::AlreadyThere(_) => "nothing is to be done; `key show` says where it came from",
+            Self::AlreadyThere(_) => {
+                "`key show` says where it came from; a transport key that was made for it (`key list`) is to be destroyed (`key destroy`)"
+            }
             Self::Ambiguous { .. } => {
                 "remove the surplus object by the vendor's tool: here nothing is done to keys that cannot be told apart"
             }
@@ -266,7 +276,13 @@ impl KeyLifeProblem {
                 "check what the token allows (its policy, write protection, attributes of the key), and that the bundle is whole and for this token"
             }
             Self::OtherKey { .. } | Self::Unusable(_) => {
-                "the bundle is not what it was said to be: make it again, and compare the fingerprints of every step"
+                "nothing of it was left on the token. The bundle is not what it was said to be: make it again, and compare the fingerprints of every step"
+            }
+            Self::LeftBehind(_) => {
+                "destroy it by `key destroy` or the vendor's tool before anything else (`key list` shows it)"
+            }
+            Self::TransportLeft(_) => {
+                "destroy it by `key destroy` or the vendor's tool: until then whoever has the PIN and the bundle can unwrap the key again, readably"
             }
             Self::NotSealed(_) => "do not use the key; destroy it, or have the token looked at",
             Self::StillThere(_) => "destroy it by the vendor's tool, and have the token looked at",

@@ -19,15 +19,20 @@ pub(super) fn destroy(
     session
         .destroy_object(key.handle)
         .map_err(refused("destroy the private half", module))?;
-    for half in &public {
-        session
-            .destroy_object(*half)
-            .map_err(refused("destroy the public half", module))?;
-    }
+    // Looked for while the public half is there: a token may show the exponent with that alone, and without one a key is not seen.
     let still_private = keys::scan(module, &session, false)?
         .iter()
         .any(|key| key.info.fingerprint == *fingerprint);
-    if still_private || !public_halves(module, &session, &key.public)?.is_empty() {
+    if still_private {
+        return Err(KeyLifeProblem::StillThere(*fingerprint).into());
+    }
+    for half in &public {
+        session.destroy_object(*half).map_err(refused(
+            "destroy the public half (the private half is destroyed)",
+            module,
+        ))?;
+    }
+    if !public_halves(module, &session, &key.public)?.is_empty() {
         return Err(KeyLifeProblem::StillThere(*fingerprint).into());
     }
     Ok(Destroyed {

@@ -101,7 +101,8 @@ impl Pkcs11Custody {
     /// returns, and the transport key is destroyed.
     ///
     /// # Errors
-    /// [`Error::LabelInUse`]; [`Error::Life`]: whatever came out that is not `expected` was destroyed.
+    /// [`Error::LabelInUse`]; [`Error::Life`]: whatever came out that is not `expected` was destroyed, unless it says that the token
+    /// did not do that ([`KeyLifeProblem::LeftBehind`]). [`KeyLifeProblem::TransportLeft`]: the copy is there and works.
     pub fn unwrap(
         &self,
         transport: &KeyFingerprint,
@@ -177,11 +178,12 @@ fn public_halves(
     keys::find(module, session, &template)
 }
 
-/// Destroys an object that was made here and is not needed any more; what hinders it is in the log.
-fn remove(session: &Session, object: ObjectHandle, what: &'static str) {
-    if let Err(error) = session.destroy_object(object) {
-        tracing::error!(%error, what, "an object could not be destroyed");
-    }
+/// Destroys an object that was made here and is not needed any more; what hinders it is in the log. True if it is destroyed.
+fn remove(session: &Session, object: ObjectHandle, what: &'static str) -> bool {
+    session
+        .destroy_object(object)
+        .inspect_err(|error| tracing::error!(%error, what, "an object could not be destroyed"))
+        .is_ok()
 }
 
 /// What an error of cryptoki's means for a step: a refusal by the token as such, anything else as everywhere.

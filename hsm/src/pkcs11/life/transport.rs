@@ -34,7 +34,12 @@ pub(super) fn make(worker: &mut Worker, modulus_bits: u32) -> Result<TransportKe
         .collect();
     let label = format!("{LABEL}-{suffix}");
     key_pair::label_is_free(module, &session, &label)?;
-    let pair = key_pair::generate(module, &session, &template(&label, &id, modulus_bits))?;
+    let pair = key_pair::generate(
+        module,
+        &session,
+        worker.shared().quirks,
+        &template(&label, &id, modulus_bits),
+    )?;
     let tried = examine(module, &session, pair, &label);
     if tried.is_err() {
         key_pair::destroy(&session, pair);
@@ -130,9 +135,10 @@ fn template(label: &str, id: &[u8], modulus_bits: u32) -> Template {
     }
 }
 
-/// Destroys both halves.
-pub(super) fn destroy(session: &Session, private: ObjectHandle, public: Vec<ObjectHandle>) {
-    for half in std::iter::once(private).chain(public) {
-        super::remove(session, half, "a transport key");
+/// Destroys both halves. True if the private one, which is what matters, is destroyed.
+pub(super) fn destroy(session: &Session, private: ObjectHandle, public: Vec<ObjectHandle>) -> bool {
+    for half in public {
+        super::remove(session, half, "the public half of a transport key");
     }
+    super::remove(session, private, "a transport key")
 }

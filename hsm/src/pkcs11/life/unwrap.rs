@@ -79,14 +79,23 @@ pub(super) fn unwrap(
         Ok(()) => try_out(worker, &fingerprint),
         Err(error) => Err(error),
     };
-    if tried.is_err() {
-        halves.remove(&session);
-        return tried;
-    }
+    let copy = match tried {
+        Ok(copy) => copy,
+        Err(error) if halves.remove(&session) => return Err(error),
+        Err(error) => return Err(KeyLifeProblem::LeftBehind(error.to_string()).into()),
+    };
+    // While it is there, whoever has the PIN and the bundle could unwrap the key a second time, with other attributes.
     let module = worker.module();
-    let public = public_halves(module, &session, &transport.public)?;
-    transport::destroy(&session, transport.handle, public);
-    tried
+    let public = public_halves(module, &session, &transport.public).unwrap_or_default();
+    let destroyed = transport::destroy(&session, transport.handle, public);
+    // Believed when the token says so in an answer of its own.
+    let is_gone = find_one(module, &session, transport_key)
+        .is_err_and(|error| matches!(error, Error::UnknownKey(_)));
+    if destroyed && is_gone {
+        Ok(copy)
+    } else {
+        Err(KeyLifeProblem::TransportLeft(*transport_key).into())
+    }
 }
 
 /// Unwraps the private key. Signing with recovery, which is the raw private-key operation, is switched off where the token knows it.
@@ -114,12 +123,8 @@ struct Halves {
 }
 
 impl Halves {
-    fn remove(&self, session: &Session) {
-        remove(
-            session,
-            self.private,
-            "a key that was not what was expected",
-        );
+    /// True if the private half is destroyed.
+    fn remove(&self, session: &Session) -> bool {
         if let Ok(public) = &self.public {
             remove(
                 session,
@@ -127,6 +132,11 @@ impl Halves {
                 "the public half of a key that was not what was expected",
             );
         }
+        remove(
+            session,
+            self.private,
+            "a key that was not what was expected",
+        )
     }
 }
 
