@@ -205,6 +205,7 @@ impl Worker {
         match probe::decrypt(self, &meant.key, meant.padding, meant.way, meant.canary) {
             Ok(Outcome::Plain(message)) if meant.loaded.probe.is_message(&message) => {
                 self.worked(meant, begun);
+                self.shared().well();
                 Shown::Well
             }
             Ok(Outcome::NotStarted(refusal)) if refusal.class() == Class::Stuck => Shown::Stuck,

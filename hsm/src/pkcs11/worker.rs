@@ -174,18 +174,15 @@ impl Worker {
         let fresh = self.open_session(false).ok();
         self.drop_session();
         if let Some(fresh) = fresh {
-            self.open = Some(self.opened(fresh));
-            self.log_in_anew = None;
+            self.use_session(fresh);
         }
         count(&self.shared.counters.sessions_replaced);
     }
 
-    /// A session without objects of this worker's.
-    fn opened(&self, session: OwnSession) -> Open {
-        Open::new(
-            session,
-            self.shared.quirks.session_objects_outlive == Some(true),
-        )
+    fn use_session(&mut self, session: OwnSession) {
+        let objects_outlive = self.shared.quirks.session_objects_outlive == Some(true);
+        self.open = Some(Open::new(session, objects_outlive));
+        self.log_in_anew = None;
     }
 
     /// The next session logs out, which ends the login of all sessions, and in again; unless somebody has logged in since there were so
@@ -205,8 +202,8 @@ impl Worker {
             self.drop_session();
         }
         if self.open.is_none() {
-            self.open = Some(self.opened(self.open_session(false)?));
-            self.log_in_anew = None;
+            let session = self.open_session(false)?;
+            self.use_session(session);
         }
         match &mut self.open {
             Some(open) => Ok((&self.shared, open)),
