@@ -41,8 +41,10 @@ has_softhsm() {
         any_file '/usr/lib*/softhsm/libsofthsm2.so' '/usr/lib*/*/softhsm/libsofthsm2.so' '/usr/lib*/pkcs11/libsofthsm2.so' \
             '/usr/local/lib/softhsm/libsofthsm2.so'
 }
+# Where users have no /usr/sbin in their PATH.
+has_root_program() { has_program "$1" || any_file "/usr/sbin/$1"; }
 has_library() { any_file "/usr/lib*/$1" "/usr/lib*/*/$1"; }
-has_opencryptoki() { any_file /usr/sbin/pkcsslotd && any_file /usr/sbin/pkcsconf; }
+has_opencryptoki() { has_root_program pkcsslotd && has_root_program pkcsconf; }
 # Not libclang-cpp, which a graphics driver may have brought and which is another library.
 has_libclang() {
     [ -n "${LIBCLANG_PATH:-}" ] ||
@@ -77,6 +79,15 @@ need "openssl" "OpenSSL (openssl)" "makes PFX files and reads our results, indep
 need "gnutls-bin" "GnuTLS (certtool)" "makes PFX files of another kind" has_program certtool
 if [ "$level" != demo ]; then
     need "bzip2" "bzip2" "NIST's test vectors come compressed with it" has_program bzip2
+    need "libtpm2-pkcs11-1" "tpm2-pkcs11 (libtpm2_pkcs11.so.1)" "a software token of the tests, on a software TPM" has_library libtpm2_pkcs11.so.1
+    need "swtpm" "swtpm" "the software TPM" has_program swtpm
+    need "tpm2-abrmd" "tpm2-abrmd" "the resource manager, without which a TPM has room for three objects" has_root_program tpm2-abrmd
+    need "libtss2-tcti-tabrmd0" "the way to tpm2-abrmd (libtss2-tcti-tabrmd.so.0)" "connects tpm2-pkcs11 with it" has_library libtss2-tcti-tabrmd.so.0
+    need "libtss2-tcti-swtpm0" "the way to swtpm (libtss2-tcti-swtpm.so.0)" "connects tpm2-abrmd with it" has_library libtss2-tcti-swtpm.so.0
+    need "tpm2-tools" "tpm2-tools (tpm2_dictionarylockout)" "has the software TPM bear the wrong PINs of the tests" has_program tpm2_dictionarylockout
+    need "dbus-daemon" "a D-Bus daemon (dbus-daemon)" "tpm2-abrmd is spoken to by it" has_program dbus-daemon
+    need "dbus-bin" "D-Bus tools (dbus-send)" "tells when tpm2-abrmd is there" has_program dbus-send
+    need "util-linux" "util-linux (unshare, setpriv)" "keeps the services of a test's token apart, and ends them with it" has_program setpriv
     need "libclang-dev" "libclang" "the build of the Kryoptic token reads OpenSSL's headers with it" has_libclang
     need "libnss3" "NSS (libsoftokn3.so)" "a software token of the tests" has_library libsoftokn3.so
     need "opencryptoki" "openCryptoki (pkcsslotd, pkcsconf, libopencryptoki.so.0)" "a software token of the tests" has_opencryptoki

@@ -26,6 +26,7 @@ export CFLAGS_x86_64_unknown_linux_gnu=-fno-sanitize=address
 export CXXFLAGS_x86_64_unknown_linux_gnu=-fno-sanitize=address
 # SoftHSM is C++: the sanitizer has to find its exceptions before SoftHSM is loaded.
 export CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER='env LD_PRELOAD=libstdc++.so.6'
+export LSAN_OPTIONS="suppressions=$root/scripts/sanitize.leaks:print_suppressions=0"
 # A sanitized script takes some five times as long.
 export CHAOS_SCRIPTS="${CHAOS_SCRIPTS:-300}"
 

@@ -18,6 +18,7 @@ use pfx_connector::engine::api::{CmsFormat, DeviceTarget};
 use pfx_connector::evidence::process::{FaultEvidence, ModuleEvidence, ProcessEvidence};
 use pfx_connector::gateway::admin_api::*;
 use pfx_connector::gateway::api::*;
+use pfx_connector::gateway::rotation_api::*;
 use pfx_connector::gateway::routes::ROUTES;
 use pfx_connector::gateway::{message_schemas, openapi_document};
 use pfx_connector::record::{ImporterSignature, Record};
@@ -369,7 +370,24 @@ fn examples() -> BTreeMap<&'static str, Vec<Value>> {
             .collect()
     }
     let outcome = |outcome| to_value(&Settled { outcome });
+    let rotation = RotationRecord {
+        revision: "ab".repeat(32),
+        record: record.clone(),
+        pfx: bytes(),
+    };
+    let replacement = RotationReplacement {
+        revision: "ab".repeat(32),
+        record: record.clone(),
+    };
+    let ids = RotationPage {
+        ids: vec!["i".to_owned()],
+        records: 1,
+        more: false,
+    };
     BTreeMap::from([
+        ("RotationPage", vec![to_value(&ids)]),
+        ("RotationRecord", vec![to_value(&rotation)]),
+        ("RotationReplacement", vec![to_value(&replacement)]),
         ("Health", vec![json!({"status": "ok"})]),
         (
             "ErrorBody",

@@ -75,11 +75,26 @@ impl EnginePath {
 
     /// Requests per second with `in_flight` of them under way on one connection.
     pub(crate) fn throughput(&self, in_flight: usize, requests: usize) -> Fallible<f64> {
+        self.throughput_with(&self.requests, in_flight, requests)
+    }
+
+    /// The same, as if one password was asked for by so many devices.
+    pub(crate) fn throughput_of_one(&self, in_flight: usize, requests: usize) -> Fallible<f64> {
+        let one = self.requests.get(..1).ok_or("no requests")?;
+        self.throughput_with(one, in_flight, requests)
+    }
+
+    fn throughput_with(
+        &self,
+        work: &[RecryptRequest],
+        in_flight: usize,
+        requests: usize,
+    ) -> Fallible<f64> {
         let each = requests.div_ceil(in_flight);
         self.runtime.block_on(async {
             let started = Instant::now();
             let mut tasks = JoinSet::new();
-            for request in self.requests.iter().cycle().take(in_flight) {
+            for request in work.iter().cycle().take(in_flight) {
                 let (client, request) = (self.client.clone(), request.clone());
                 tasks.spawn(async move {
                     for _ in 0..each {

@@ -109,6 +109,8 @@ struct Sample {
     in_flight: usize,
     bare: BareFigures,
     engine: f64,
+    /// The same with one ciphertext for all.
+    engine_shared: f64,
     whole: f64,
     /// Processor time per request in (b), by process.
     around: Vec<(String, f64)>,
@@ -219,6 +221,9 @@ fn sample(
     let before = watched.processor()?;
     let engine = started.path.throughput(in_flight, amount.operations)?;
     let around = spent(&watched, &before, amount.operations)?;
+    let engine_shared = started
+        .path
+        .throughput_of_one(in_flight, amount.operations)?;
 
     let whole = way.round(ground, started.gateway.pid(), in_flight, amount.deliveries)?;
     let each = |spent: Duration| micros(spent) / amount.deliveries as f64;
@@ -230,6 +235,7 @@ fn sample(
         in_flight,
         bare: raw,
         engine,
+        engine_shared,
         whole: whole.per_second,
         around,
         beyond,
@@ -283,6 +289,7 @@ fn throughput(samples: &[Sample]) -> Vec<Throughput> {
             bare: spread(|one| one.bare.per_second),
             engine: spread(|one| one.engine),
             engine_to_bare: spread(|one| one.engine / one.bare.per_second),
+            engine_shared_to_engine: spread(|one| one.engine_shared / one.engine),
             whole: spread(|one| one.whole),
             whole_to_bare: spread(|one| one.whole / one.bare.per_second),
         }

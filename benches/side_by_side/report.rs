@@ -38,6 +38,8 @@ pub(crate) struct Throughput {
     pub(crate) bare: Spread,
     pub(crate) engine: Spread,
     pub(crate) engine_to_bare: Spread,
+    /// With one password for all devices that are under way.
+    pub(crate) engine_shared_to_engine: Spread,
     pub(crate) whole: Spread,
     pub(crate) whole_to_bare: Spread,
 }
@@ -100,6 +102,14 @@ impl fmt::Display for Figures {
                 row.whole,
                 row.whole_to_bare.percent()
             )?;
+        }
+        writeln!(
+            f,
+            "\nThe engine with one ciphertext for all that is in flight, of the engine with one for each"
+        )?;
+        for row in &self.throughput {
+            let ratio = row.engine_shared_to_engine.percent();
+            writeln!(f, "{:>30}  {ratio}", row.in_flight)?;
         }
         let latency = &self.latency;
         writeln!(

@@ -5,6 +5,8 @@
 //! 2. The time from the moment when a SoftHSM token's files are back until a caller who keeps asking has its first answer. They are moved
 //!    away for long enough that custody has given up what it knew.
 //!
+//! 3. Encryptions on a SoftHSM token to one device key, which stays a session object, and to more keys in turn than a session keeps.
+//!
 //! `make bench` starts it; `--json` prints one line.
 #![allow(
     clippy::print_stdout,
@@ -22,7 +24,7 @@ use std::time::{Duration, Instant};
 use fips::policy::Policy;
 use hsm::pin::PinSource;
 use hsm::pkcs11::{Pkcs11Custody, TokenConfig};
-use hsm::{Custody, ErrorClass, Padding, Terms};
+use hsm::{Custody, ErrorClass, Padding, SecretBytes, Terms};
 use support::{TestToken, encrypt, example, softhsm, write_pin};
 
 type Fallible<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
@@ -31,6 +33,9 @@ const CALLERS: [usize; 4] = [1, 2, 4, 8];
 /// Worker threads of the custody on the null token.
 const THREADS: usize = 4;
 const REQUESTS: usize = 40_000;
+/// More than a session keeps as objects.
+const OTHER_KEYS: usize = 80;
+const ENCRYPTIONS: usize = 2_000;
 const RECOVERIES: usize = 30;
 /// How long the token's files are away: longer than anything is waited for by itself.
 const AWAY: Duration = Duration::from_millis(300);
@@ -47,11 +52,12 @@ fn main() -> Fallible<()> {
     }
     // First: it sets the environment by which SoftHSM finds its token.
     let recovery = recovery()?;
+    let kept = kept_keys()?;
     let rates = null_token()?;
     if arguments.iter().any(|argument| argument == "--json") {
         println!(
             "{}",
-            serde_json::json!({ "nullToken": rates, "recovery": recovery })
+            serde_json::json!({ "nullToken": rates, "recovery": recovery, "deviceKeys": kept })
         );
         return Ok(());
     }
@@ -69,6 +75,12 @@ fn main() -> Fallible<()> {
     println!(
         "\nSoftHSM: from the token's return to the first answer, ms, of {}: p50 {:.0}, p99 {:.0}, longest {:.0}; custody opened anew: {}",
         recovery.times, recovery.p50_ms, recovery.p99_ms, recovery.longest_ms, recovery.opened_anew
+    );
+    println!(
+        "\nSoftHSM: encryptions a second to one device key {:.0}, to {OTHER_KEYS} in turn {:.0}: {:.1} times",
+        kept.one_key,
+        kept.many_keys,
+        kept.one_key / kept.many_keys
     );
     Ok(())
 }
@@ -151,6 +163,44 @@ struct Recovery {
     longest_ms: f64,
     /// How often only a new custody, as a new process would have it, brought the token back.
     opened_anew: usize,
+}
+
+#[derive(serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+struct KeptKeys {
+    one_key: f64,
+    many_keys: f64,
+}
+
+/// One caller, one session.
+#[expect(clippy::cast_precision_loss, reason = "some thousands of encryptions")]
+fn kept_keys() -> Fallible<KeptKeys> {
+    let token = TestToken::new(softhsm());
+    let (custody, key) = token.open_with_key();
+    drop(custody);
+    let custody = Pkcs11Custody::open(TokenConfig {
+        threads: 1,
+        ..token.config()
+    })?;
+    let keys = (0..OTHER_KEYS)
+        .map(|_| {
+            let pair = fips::rsa::PrivateKey::generate(2048)?;
+            Ok(pair.public()?.spki_der().to_vec())
+        })
+        .collect::<Fallible<Vec<_>>>()?;
+    let message = SecretBytes::from_slice(&[7; 32]);
+    let rate = |keys: &[Vec<u8>]| -> Fallible<f64> {
+        let started = Instant::now();
+        for spki in keys.iter().cycle().take(ENCRYPTIONS) {
+            custody.encrypt(spki, Padding::OaepSha1, &message)?;
+        }
+        Ok(ENCRYPTIONS as f64 / started.elapsed().as_secs_f64())
+    };
+    custody.encrypt(&key.spki_der, Padding::OaepSha1, &message)?;
+    Ok(KeptKeys {
+        one_key: rate(std::slice::from_ref(&key.spki_der))?,
+        many_keys: rate(&keys)?,
+    })
 }
 
 fn move_entries(from: &Path, to: &Path) -> Fallible<()> {

@@ -278,6 +278,9 @@ pub enum Error {
         /// What the token said.
         refusal: Refusal,
     },
+    /// The kind of token is known not to do a mechanism with a key that is for nothing else. It was not tried.
+    #[error("this kind of token does not do {0} with a key that is for nothing else")]
+    MechanismNotOffered(&'static str),
     /// The token gave a signature that does not verify with the public key that it shows for the key. It was thrown away.
     #[error("the token's signature does not verify with the public key {0}")]
     WrongSignature(KeyFingerprint),
@@ -365,7 +368,9 @@ impl Error {
             Self::PaddingNotSupported(_) => "padding_not_supported",
             Self::SigningKeyNotFound(_) => "signing_key_not_found",
             Self::SigningKeyAmbiguous { .. } => "signing_key_ambiguous",
-            Self::MechanismNotSupported { .. } => "mechanism_not_supported",
+            Self::MechanismNotSupported { .. } | Self::MechanismNotOffered(_) => {
+                "mechanism_not_supported"
+            }
             Self::WrongSignature(_) => "wrong_signature",
             Self::LabelInUse(_) => "label_in_use",
             Self::IdInUse(_) => "id_in_use",
@@ -406,6 +411,7 @@ impl Error {
             | Self::SigningKeyNotFound(_)
             | Self::SigningKeyAmbiguous { .. }
             | Self::MechanismNotSupported { .. }
+            | Self::MechanismNotOffered(_)
             | Self::WrongSignature(_)
             | Self::LabelInUse(_)
             | Self::IdInUse(_)
@@ -458,7 +464,7 @@ impl Error {
                 "generate a signing key on the token, or name one that is there; custody keys do not sign"
             }
             Self::SigningKeyAmbiguous { .. } => "name the key by its fingerprint",
-            Self::MechanismNotSupported { .. } => {
+            Self::MechanismNotSupported { .. } | Self::MechanismNotOffered(_) => {
                 "use another kind of key, or have the mechanism switched on at the token"
             }
             Self::WrongSignature(_) => {

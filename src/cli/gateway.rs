@@ -28,7 +28,7 @@ pub struct GatewayArgs {
 
 #[derive(Debug, Subcommand)]
 enum GatewayCommand {
-    /// Bearer tokens of importers, device management and administrators
+    /// Bearer tokens of importers, device management, administrators and key rotation
     #[command(subcommand)]
     Token(TokenCommand),
     /// Write a consistent copy of the database while the gateway runs
@@ -80,6 +80,8 @@ enum RoleName {
     Importer,
     Mdm,
     Administrator,
+    /// For `key rotate`: reads encrypted passwords and replaces them
+    Rotation,
 }
 
 impl From<RoleName> for Role {
@@ -88,6 +90,7 @@ impl From<RoleName> for Role {
             RoleName::Importer => Self::Importer,
             RoleName::Mdm => Self::Mdm,
             RoleName::Administrator => Self::Administrator,
+            RoleName::Rotation => Self::Rotation,
         }
     }
 }

@@ -9,6 +9,8 @@ mod destroy;
 mod device;
 mod documents;
 mod replicate;
+mod rotate;
+mod rotation;
 mod transcript;
 mod verify;
 
@@ -67,6 +69,8 @@ enum KeyCommand {
     Verify(verify::VerifyArgs),
     /// Copy a key to another token, wrapped by the one and unwrapped by the other
     Replicate(replicate::ReplicateArgs),
+    /// Have every record of one custody key re-encrypted to another one by the running engine; both keys stay
+    Rotate(rotate::RotateArgs),
     /// Collect what the token has of its vendor's attestation for a key; nothing of it is verified here
     Attest(attest::AttestArgs),
     /// Destroy a key, in two steps, by its fingerprint only
@@ -239,6 +243,7 @@ fn report(args: &KeyArgs, context: &Context) -> Result<Report, Failure> {
         KeyCommand::Ceremony(args) => ceremony::run(args),
         KeyCommand::Verify(args) => verify::run(args, context),
         KeyCommand::Replicate(args) => replicate::run(args, context),
+        KeyCommand::Rotate(args) => rotate::run(args, context),
         KeyCommand::Attest(args) => attest::run(args, context),
         KeyCommand::Destroy(args) => destroy::run(args, context),
         KeyCommand::ExportPublic {

@@ -250,6 +250,19 @@ fn token_line(token: &TokenStatus) -> String {
             micros(&load.token_time)
         );
     }
+    if let Some(healing) = &token.healing {
+        if healing.reconnects > 0 {
+            let _ = write!(
+                text,
+                ", came through trouble {} times (library initialised anew {} times)",
+                healing.reconnects,
+                healing.module.saturating_sub(1)
+            );
+        }
+        if healing.pin_kept {
+            text.push_str(", PIN kept in memory");
+        }
+    }
     text
 }
 

@@ -33,6 +33,8 @@ pub struct EngineConfig {
     /// The tokens, if there are several.
     #[serde(default)]
     pub tokens: Vec<TokenSection>,
+    /// How records are re-encrypted to another custody key; without it none is.
+    pub rotation: Option<RotationConfig>,
     /// Those whose records are accepted.
     #[serde(default)]
     pub importers: Vec<ImporterConfig>,
@@ -183,6 +185,14 @@ pub struct TokenSection {
 
 fn default_threads() -> usize {
     4
+}
+
+/// `[engine.rotation]`: records may be re-encrypted to another custody key, at the asking of the engine's own user.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RotationConfig {
+    /// Label of the token's key that signs them; its public half is one of the importers'.
+    pub signing_key: String,
 }
 
 /// `[[engine.importers]]`: somebody whose signature makes a record acceptable.

@@ -24,7 +24,9 @@ pub use self::fips::{FipsConfig, FipsException, FipsMode};
 pub use check::{Checked, PinPolicy};
 pub use connector::{ConnectorConfig, LogConfig, LogForm, ProxyConfig, RetryConfig};
 pub use document::page;
-pub use engine::{EngineConfig, EngineException, ImporterConfig, RestartConfig, TokenSection};
+pub use engine::{
+    EngineConfig, EngineException, ImporterConfig, RestartConfig, RotationConfig, TokenSection,
+};
 pub use error::{ConfigError, Problem};
 pub use example::example;
 pub use gateway::{GatewayConfig, GatewayLimits, RetentionConfig};

@@ -87,6 +87,7 @@ fn the_schema_has_exactly_the_keys_of_the_structures() {
     same::<FipsConfig>("fips");
     same::<EngineConfig>("engine");
     same::<RestartConfig>("engine.restart");
+    same::<RotationConfig>("engine.rotation");
     same::<TokenSection>("engine.token");
     same::<TokenSection>("engine.tokens");
     same::<ImporterConfig>("engine.importers");

@@ -3,8 +3,8 @@
 use crate::encoding::Base64Bytes;
 use crate::evidence::process::{FaultEvidence, ProcessEvidence};
 use crate::record::Record;
-use hsm::Load;
 use hsm::group::MemberState;
+use hsm::{Load, Padding};
 use serde::{Deserialize, Serialize};
 
 /// Version of these messages; a greeting with another one is refused.
@@ -52,12 +52,31 @@ pub struct RecryptRequest {
     pub format: CmsFormat,
 }
 
+/// Re-encrypt the password of one record to another custody key, and sign the record anew.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ReencryptRequest {
+    /// Name of the request, for logs.
+    pub request_id: String,
+    /// The importer's record.
+    pub record: Record,
+    /// The PFX that the record speaks of, as stored.
+    pub pfx: Base64Bytes,
+    /// Fingerprint of the new custody key.
+    pub to: String,
+    /// The new padding; without it the strongest that the tokens remove themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub padding: Option<Padding>,
+}
+
 /// A request to the engine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "op", rename_all = "camelCase")]
 pub enum EngineRequest {
     /// Re-encrypt one password.
     Recrypt(Box<RecryptRequest>),
+    /// Re-encrypt one record to another custody key; in a frame of its own kind.
+    Reencrypt(Box<ReencryptRequest>),
     /// Report what runs and how it fares.
     Status,
 }
@@ -68,6 +87,8 @@ pub enum EngineRequest {
 pub enum EngineReply {
     /// The password, encrypted to the device.
     Recrypted(Recrypted),
+    /// The record for the new custody key, signed by the engine's signing key.
+    Reencrypted(Box<Reencrypted>),
     /// The report.
     Status(Box<EngineStatus>),
     /// It did not work.
@@ -82,6 +103,14 @@ pub struct Recrypted {
     pub cms: Base64Bytes,
     /// Fingerprint of the custody key that was used.
     pub custody_key: String,
+}
+
+/// A record for another custody key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Reencrypted {
+    /// The record; user, thumbprint, provider and PFX are those of the old one.
+    pub record: Record,
 }
 
 /// Why a request failed, as far as it may be told outside the engine. The operator's log of the engine says more.
@@ -241,6 +270,45 @@ pub struct TokenStatus {
     pub capabilities: Option<serde_json::Value>,
     /// What waits and runs there, and how long that takes; null while it is not open.
     pub load: Option<Load>,
+    /// What was done to come through its trouble since it was opened; null while it is not open.
+    pub healing: Option<HealingStatus>,
+}
+
+/// What custody did by itself with one token, and by what it judged failures.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct HealingStatus {
+    /// Generation of the key handles: grows each time they were looked up again.
+    pub handles: u64,
+    /// Sessions opened again because of the token's trouble.
+    pub reconnects: u64,
+    /// Sessions exchanged because a bad input had left them stuck.
+    pub sessions_replaced: u64,
+    /// Logins that were needed.
+    pub logins: u64,
+    /// Generation of the library's state: 1 at first, counted up by each further C_Initialize.
+    pub module: u64,
+    /// Known ciphertexts decrypted to judge a failure.
+    pub canaries: u64,
+    /// Failures that were judged by a known ciphertext that another one had asked for.
+    pub canaries_shared: u64,
+    /// The PIN is kept in locked memory, because its source cannot be read again.
+    pub pin_kept: bool,
+}
+
+impl From<&hsm::Health> for HealingStatus {
+    fn from(health: &hsm::Health) -> Self {
+        Self {
+            handles: health.generation,
+            reconnects: health.reconnects,
+            sessions_replaced: health.sessions_replaced,
+            logins: health.logins,
+            module: health.module_generation,
+            canaries: health.canaries_run,
+            canaries_shared: health.canaries_shared,
+            pin_kept: health.pin_kept,
+        }
+    }
 }
 
 /// What custody did by itself among its tokens, since its process started.

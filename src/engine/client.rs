@@ -1,8 +1,11 @@
 //! How the connector and the commands speak to a running engine: one connection, any number of requests in flight.
 
-use super::api::{EngineReply, EngineRequest, EngineStatus, Failure, RecryptRequest, Recrypted};
+use super::api::{
+    EngineReply, EngineRequest, EngineStatus, Failure, RecryptRequest, Recrypted, ReencryptRequest,
+};
 use super::ipc::asynchronous::{read_frame, write_frame};
 use super::ipc::{Frame, FrameError, Kind};
+use crate::record::Record;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -102,7 +105,34 @@ impl EngineClient {
         match self.ask(frame, deadline.saturating_add(GRACE)).await? {
             EngineReply::Recrypted(recrypted) => Ok(recrypted),
             EngineReply::Failed(failure) => Err(RecryptError::Failed(failure)),
-            EngineReply::Status(_) => Err(unavailable("an answer to another question")),
+            EngineReply::Status(_) | EngineReply::Reencrypted(_) => {
+                Err(unavailable("an answer to another question"))
+            }
+        }
+    }
+
+    /// Re-encrypts the password of one record to another custody key: the record for that key, signed anew. Only the engine's own user
+    /// may ask. `deadline` as for [`recrypt`](Self::recrypt).
+    ///
+    /// # Errors
+    /// As [`recrypt`](Self::recrypt).
+    pub async fn reencrypt(
+        &self,
+        request: ReencryptRequest,
+        deadline: Duration,
+    ) -> Result<Record, RecryptError> {
+        let id = self.shared.next_id.fetch_add(1, Ordering::Relaxed);
+        let request = EngineRequest::Reencrypt(Box::new(request));
+        let mut frame = Frame::json(Kind::Reencrypt, id, &request).map_err(too_large)?;
+        frame.time_left_ms = u32::try_from(deadline.as_millis())
+            .unwrap_or(u32::MAX)
+            .max(1);
+        match self.ask(frame, deadline.saturating_add(GRACE)).await? {
+            EngineReply::Reencrypted(done) => Ok(done.record),
+            EngineReply::Failed(failure) => Err(RecryptError::Failed(failure)),
+            EngineReply::Status(_) | EngineReply::Recrypted(_) => {
+                Err(unavailable("an answer to another question"))
+            }
         }
     }
 
@@ -118,7 +148,9 @@ impl EngineClient {
         {
             EngineReply::Status(status) => Ok(*status),
             EngineReply::Failed(failure) => Err(RecryptError::Failed(failure)),
-            EngineReply::Recrypted(_) => Err(unavailable("an answer to another question")),
+            EngineReply::Recrypted(_) | EngineReply::Reencrypted(_) => {
+                Err(unavailable("an answer to another question"))
+            }
         }
     }
 

@@ -11,11 +11,18 @@ pub enum Role {
     Mdm,
     /// Sees and ends things: tokens, connectors, records, the audit trail.
     Administrator,
+    /// Reads records as they are stored and puts re-encrypted ones in their places: `key rotate`.
+    Rotation,
 }
 
 impl Role {
     /// Every role.
-    pub const ALL: [Self; 3] = [Self::Importer, Self::Mdm, Self::Administrator];
+    pub const ALL: [Self; 4] = [
+        Self::Importer,
+        Self::Mdm,
+        Self::Administrator,
+        Self::Rotation,
+    ];
 
     /// Its name on the command line and in the database.
     #[must_use]
@@ -24,6 +31,7 @@ impl Role {
             Self::Importer => "importer",
             Self::Mdm => "mdm",
             Self::Administrator => "administrator",
+            Self::Rotation => "rotation",
         }
     }
 

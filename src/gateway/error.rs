@@ -90,6 +90,13 @@ impl From<StoreError> for ApiError {
                 "connectorRefused",
                 format!("this connector is refused: {why}"),
             ),
+            StoreError::RecordChanged => conflict(
+                "recordChanged",
+                "the record was changed since it was read; nothing was replaced",
+            ),
+            StoreError::NotARotation => Self::bad_request(
+                "record: user, thumbprint and provider stay, custodyKey names another key, and importerSignature is there",
+            ),
             StoreError::SignatureMissing => Self::bad_request(
                 "the record is signed: importerSignature must come with a change of what it covers",
             ),

@@ -19,6 +19,7 @@ mod handshake;
 mod http;
 mod odata;
 mod openapi;
+pub mod rotation_api;
 pub mod routes;
 mod schemas;
 mod server;

@@ -1,7 +1,7 @@
 //! The table of routes: who may call what, with which message, and what does it. The router and the OpenAPI document are made from it.
 
 use super::auth::{Guard, Role};
-use super::handlers::{admin, connectors, mdm, public, records};
+use super::handlers::{admin, connectors, mdm, public, records, rotation};
 use super::http::{Answering, Call};
 
 /// The record collection, as in Graph.
@@ -62,6 +62,7 @@ pub struct Route {
 const IMPORT: Guard = Guard::Bearer(&[Role::Importer]);
 const READ_RECORDS: Guard = Guard::Bearer(&[Role::Importer, Role::Administrator]);
 const MDM: Guard = Guard::Bearer(&[Role::Mdm]);
+const ROTATION: Guard = Guard::Bearer(&[Role::Rotation]);
 const ADMIN: Guard = Guard::Bearer(&[Role::Administrator]);
 
 const STALE: (u16, &str) = (
@@ -382,5 +383,53 @@ pub static ROUTES: &[Route] = &[
         query: &[("after", "only entries with a greater number")],
         audited: false,
         handler: |call| Box::pin(admin::audit(call)),
+    },
+    Route {
+        verb: Verb::Get,
+        path: "/rotation/v1/records",
+        operation: "listRotationRecords",
+        summary: "Ids of the records that name a custody key, page by page, and how many there are",
+        guard: ROTATION,
+        body: None,
+        success: (200, Some("RotationPage")),
+        refusals: &[],
+        query: &[
+            (
+                "custodyKey",
+                "the custody key's fingerprint, 64 hexadecimal digits",
+            ),
+            ("after", "only records after this id"),
+        ],
+        audited: false,
+        handler: |call| Box::pin(rotation::list(call)),
+    },
+    Route {
+        verb: Verb::Get,
+        path: "/rotation/v1/records/{id}",
+        operation: "readRotationRecord",
+        summary: "A record as it is stored, with its encrypted password and PFX",
+        guard: ROTATION,
+        body: None,
+        success: (200, Some("RotationRecord")),
+        refusals: &[UNKNOWN],
+        query: &[],
+        audited: true,
+        handler: |call| Box::pin(rotation::read(call)),
+    },
+    Route {
+        verb: Verb::Post,
+        path: "/rotation/v1/records/{id}",
+        operation: "replaceRotationRecord",
+        summary: "Put the record for another custody key in its place, if it is what was read; results made from it stay",
+        guard: ROTATION,
+        body: Some("RotationReplacement"),
+        success: (204, None),
+        refusals: &[
+            UNKNOWN,
+            (409, "recordChanged: it is not the revision that was read"),
+        ],
+        query: &[],
+        audited: true,
+        handler: |call| Box::pin(rotation::replace(call)),
     },
 ];

@@ -298,11 +298,38 @@ fn admin_schemas(add: &mut impl FnMut(&str, Value)) {
         "TokenStatus",
         object(&[
             ("id", true, text()),
-            ("role", true, one_of(&["importer", "mdm", "administrator"])),
+            (
+                "role",
+                true,
+                one_of(&["importer", "mdm", "administrator", "rotation"]),
+            ),
             ("name", true, text()),
             ("created", true, time()),
             ("expires", true, time()),
             ("revoked", false, time()),
+        ]),
+    );
+    add(
+        "RotationPage",
+        object(&[
+            ("ids", true, list(text())),
+            ("records", true, number()),
+            ("more", true, boolean()),
+        ]),
+    );
+    add(
+        "RotationRecord",
+        object(&[
+            ("revision", true, hex(64)),
+            ("record", true, reference("Record")),
+            ("pfx", true, base64()),
+        ]),
+    );
+    add(
+        "RotationReplacement",
+        object(&[
+            ("revision", true, hex(64)),
+            ("record", true, reference("Record")),
         ]),
     );
     add("TokenStatusCollection", page("TokenStatus"));

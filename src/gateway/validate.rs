@@ -293,6 +293,46 @@ pub(super) fn new_record(body: &[u8]) -> Result<NewRecord, ApiError> {
     })
 }
 
+/// A record that is to replace another one: bounds of what may differ.
+pub(super) fn rotated_record(record: &Record) -> Result<(), ApiError> {
+    name("record.keyName", &record.key_name)?;
+    let key = record.custody_key.as_deref().unwrap_or_default();
+    lower_hex("record.custodyKey", key, 64)?;
+    let password = record.encrypted_password.as_slice();
+    bounded("record.encryptedPassword", password, MAX_PASSWORD_BYTES)?;
+    let Some(signature) = &record.importer_signature else {
+        return Err(refused(
+            "record.importerSignature",
+            "this property is missing",
+        ));
+    };
+    lower_hex("record.importerSignature.importer", &signature.importer, 64)?;
+    bounded(
+        "record.importerSignature.signature",
+        signature.signature.as_slice(),
+        MAX_SIGNATURE_BYTES,
+    )
+}
+
+/// The query of the list of a custody key's records: the key, and the id after which it begins.
+pub(super) fn rotation_query(query: &str) -> Result<(String, Option<String>), ApiError> {
+    const SUPPORTED: &str = "supported: custodyKey=<64 hexadecimal digits> and after=<id>";
+    let (mut key, mut after) = (None, None);
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        match pair.split_once('=') {
+            Some(("custodyKey", value)) if key.is_none() => key = Some(value.to_owned()),
+            // An id is hexadecimal digits and a dash: nothing in it is ever percent-encoded.
+            Some(("after", value)) if after.is_none() && value.len() <= MAX_NAME_BYTES => {
+                after = Some(value.to_owned());
+            }
+            _ => return Err(refused("the query", SUPPORTED)),
+        }
+    }
+    let key = key.ok_or_else(|| refused("the query", SUPPORTED))?;
+    lower_hex("custodyKey", &key, 64)?;
+    Ok((key, after))
+}
+
 /// The changes out of the body of an update of the record `id`.
 pub(super) fn record_patch(body: &[u8], id: &str) -> Result<RecordPatch, ApiError> {
     let mut from = Properties::read(body)?;

@@ -2,6 +2,7 @@
 
 mod error;
 mod retry;
+mod rotation;
 mod user_pfx;
 
 pub use error::{GraphError, unwrap_message};

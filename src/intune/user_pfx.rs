@@ -50,7 +50,7 @@ impl Selection {
 /// A client of the service that holds the records.
 pub struct UserPfxClient {
     http: reqwest::Client,
-    records: Url,
+    pub(super) records: Url,
     bearer: HeaderValue,
     budget: RetryBudget,
     clock: Arc<dyn Clock>,
@@ -192,14 +192,17 @@ impl UserPfxClient {
             ))
     }
 
-    fn request(&self, method: Method, url: Url) -> RequestBuilder {
+    pub(super) fn request(&self, method: Method, url: Url) -> RequestBuilder {
         self.http
             .request(method, url)
             .header(AUTHORIZATION, self.bearer.clone())
     }
 
     /// Sends, and again while the service asks to wait or cannot be connected to. A request that may have arrived is not repeated.
-    async fn call(&self, request: impl Fn() -> RequestBuilder) -> Result<Vec<u8>, GraphError> {
+    pub(super) async fn call(
+        &self,
+        request: impl Fn() -> RequestBuilder,
+    ) -> Result<Vec<u8>, GraphError> {
         let mut attempt = 1;
         loop {
             let last = attempt >= self.budget.attempts;
@@ -279,7 +282,7 @@ async fn finish(mut answer: Response) -> Result<Vec<u8>, GraphError> {
     })
 }
 
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, GraphError> {
+pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, GraphError> {
     serde_json::from_slice(body).map_err(|_| GraphError::Answer("it is not the JSON of this API"))
 }
 

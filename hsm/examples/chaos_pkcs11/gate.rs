@@ -110,11 +110,12 @@ fn hang(ended_before: u64) {
     let mut state = state();
     state.hanging += 1;
     CHANGED.notify_all();
-    state = CHANGED
-        .wait_while(state, |state| state.ended_hangs == ended_before)
-        .unwrap_or_else(PoisonError::into_inner);
-    state.hanging -= 1;
-    CHANGED.notify_all();
+    // Whoever ends it also counts it.
+    drop(
+        CHANGED
+            .wait_while(state, |state| state.ended_hangs == ended_before)
+            .unwrap_or_else(PoisonError::into_inner),
+    );
 }
 
 fn segfault() -> ! {

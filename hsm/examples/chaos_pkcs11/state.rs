@@ -238,6 +238,7 @@ impl State {
 
     pub(crate) fn replace_process(&mut self) {
         self.ended_hangs += 1;
+        self.hanging = 0;
         self.dead = true;
         self.other_process = true;
     }

@@ -27,7 +27,12 @@ impl Worker {
         if self.parts()?.1.objects.is_littered() {
             self.replace_session();
         }
-        let (shared, Open { session, objects }) = self.parts()?;
+        let (
+            shared,
+            Open {
+                session, objects, ..
+            },
+        ) = self.parts()?;
         let functions = shared.module.functions();
         let modulus_len = public.modulus().len();
 

@@ -65,7 +65,12 @@ fn generate_with(
         }
         None => key_pair::random_id()?,
     };
-    let pair = key_pair::generate(module, &session, &template(request, &id, replicable))?;
+    let pair = key_pair::generate(
+        module,
+        &session,
+        worker.shared().quirks,
+        &template(request, &id, replicable),
+    )?;
 
     // Never with the development switch: what is generated here has to be right.
     let key = keys::read(module, &session, pair.private, false)?;

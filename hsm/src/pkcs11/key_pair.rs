@@ -9,6 +9,7 @@ use fips::policy::Service;
 
 use super::classify::Class;
 use super::module::Module;
+use super::quirks::Quirks;
 use crate::Error;
 use crate::error::Refusal;
 
@@ -95,23 +96,43 @@ pub(super) fn label_is_free(module: &Module, session: &Session, label: &str) -> 
 pub(super) fn generate(
     module: &Module,
     session: &Session,
+    quirks: &Quirks,
     template: &Template,
 ) -> Result<Pair, Error> {
     fips::policy::perform(Service::TokenKeyGeneration, |_| {
-        generate_permitted(module, session, template)
+        generate_permitted(module, session, quirks, template)
     })
+}
+
+/// What is asked of the public half: not its uses, where the token derives them. What it is used for by others is up to them.
+fn public_template(quirks: &Quirks, template: &Template) -> Vec<Attribute> {
+    let is_use = |attribute: &Attribute| {
+        matches!(
+            attribute,
+            Attribute::Encrypt(_)
+                | Attribute::Verify(_)
+                | Attribute::VerifyRecover(_)
+                | Attribute::Wrap(_)
+        )
+    };
+    let mut public = template.public.clone();
+    if quirks.public_uses_follow == Some(true) {
+        public.retain(|attribute| !is_use(attribute));
+    }
+    public
 }
 
 fn generate_permitted(
     module: &Module,
     session: &Session,
+    quirks: &Quirks,
     template: &Template,
 ) -> Result<Pair, Error> {
+    let public = public_template(quirks, template);
     let mut strict = template.private.clone();
     strict.extend_from_slice(&template.private_if_known);
-    let generate = |private: &[Attribute]| {
-        session.generate_key_pair(&template.mechanism, &template.public, private)
-    };
+    let generate =
+        |private: &[Attribute]| session.generate_key_pair(&template.mechanism, &public, private);
     let class = |error: &CryptokiError| match error {
         CryptokiError::Pkcs11(rv, function) => Refusal::new(*function, *rv).class(),
         _ => Class::Device,

@@ -187,13 +187,14 @@ impl Loaded {
             initialised_here: true,
             gate: Gate::new(),
         };
-        if unfinished().remove(path)
-            && let Err(error) = loaded.context.clone().finalize()
-        {
+        let unfinished_here = unfinished().contains(path);
+        if unfinished_here && let Err(error) = loaded.context.clone().finalize() {
             // Whether it is initialised shows in a moment.
             tracing::warn!(module = %path.display(), %error, "C_Finalize failed again");
         }
-        loaded.initialised_here = loaded.initialise()?;
+        // If it is initialised still, that is ours as before.
+        loaded.initialised_here = loaded.initialise()? || unfinished_here;
+        unfinished().remove(path);
         Ok(loaded)
     }
 
@@ -245,13 +246,19 @@ impl Loaded {
 
     /// Closes a session of `generation`, if it is there still.
     pub(super) fn close(&self, session: cryptoki_sys::CK_SESSION_HANDLE, generation: u64) {
-        if !self.gate.enter_to_close(generation) {
-            return;
+        self.at_the_end_of(generation, || {
+            if let Err(refusal) = self.functions.close_session(session) {
+                tracing::debug!(%refusal, "a session was not closed");
+            }
+        });
+    }
+
+    /// Does what belongs to the end of a session of `generation`, if that is there still.
+    pub(super) fn at_the_end_of(&self, generation: u64, action: impl FnOnce()) {
+        if self.gate.enter_to_close(generation) {
+            action();
+            self.gate.leave();
         }
-        if let Err(refusal) = self.functions.close_session(session) {
-            tracing::debug!(%refusal, "a session was not closed");
-        }
-        self.gate.leave();
     }
 }
 

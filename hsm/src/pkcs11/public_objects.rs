@@ -2,7 +2,8 @@
 //!
 //! C_Encrypt wants an object. Devices come again, so the object of a device's key is kept; making and destroying one for every
 //! delivery would cost two calls, on a network token two round trips. A session object is destroyed with its session (PKCS#11,
-//! C_CloseSession), so the handles live in the same structure as the session ([`Open`]): none of them can outlive it.
+//! C_CloseSession), so the handles live in the same structure as the session ([`Open`]): none of them can outlive it. One library leaves the
+//! objects behind: there they are destroyed before (see the quirks).
 
 use cryptoki::context::Function;
 use cryptoki::error::{Error as CryptokiError, RvError};
@@ -22,13 +23,27 @@ pub(super) const MAX_OBJECTS: usize = 64;
 pub(super) struct Open {
     pub(super) session: OwnSession,
     pub(super) objects: PublicObjects,
+    /// The token does not destroy the objects with the session.
+    objects_outlive: bool,
 }
 
 impl Open {
-    pub(super) fn new(session: OwnSession) -> Self {
+    /// `objects_outlive`: see the quirks.
+    pub(super) fn new(session: OwnSession, objects_outlive: bool) -> Self {
         Self {
             session,
             objects: PublicObjects::default(),
+            objects_outlive,
+        }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        if self.objects_outlive {
+            let objects = &mut self.objects;
+            self.session
+                .before_the_end(|session| objects.destroy_all(session));
         }
     }
 }
@@ -110,6 +125,12 @@ impl PublicObjects {
             // The token says that this is no key of ours. Whatever it is by now must not be destroyed.
             Class::Handles => self.abandoned += 1,
             _ => self.destroy(session, object),
+        }
+    }
+
+    fn destroy_all(&mut self, session: &Session) {
+        while let Some(object) = self.kept.take_oldest() {
+            self.destroy(session, object);
         }
     }
 

@@ -78,10 +78,12 @@ pub struct Quirks {
     pub session_idle_limit_s: Option<u32>,
     /// Pause between the openings of two sessions that the token wants, in milliseconds.
     pub session_pacing_ms: u32,
-    /// False: C_OpenSession without CKF_RW_SESSION fails.
+    /// False: C_OpenSession without CKF_RW_SESSION fails, or such a session makes no session objects.
     pub read_only_sessions: bool,
     /// Operations in flight, in all processes together, with which the token does most.
     pub in_flight: Option<u32>,
+    /// How many decryptions with RSA-2048 it did in a second where it was tried, to the order of magnitude (Debian 12, two cores).
+    pub decryptions_per_s: Option<u32>,
     /// Lengths of RSA keys that it generates, among those that custody asks for.
     pub modulus_bits: Option<&'static [u32]>,
     /// Hashes of RSAES-OAEP for which it removes the padding itself, as paddings.
@@ -90,6 +92,8 @@ pub struct Quirks {
     pub oaep_label: Option<bool>,
     /// It encrypts with the public keys of others (C_CreateObject as a session object, C_Encrypt).
     pub encrypts: Option<bool>,
+    /// Session objects stay when their session is closed.
+    pub session_objects_outlive: Option<bool>,
     /// It decrypts a PKCS#1 v1.5 ciphertext of which the padding is wrong to random bytes, so that nobody learns that it was. Custody
     /// never uses this padding.
     pub pkcs1_implicit_rejection: Option<bool>,
@@ -98,8 +102,15 @@ pub struct Quirks {
     /// Curves of which it generates keys that sign with CKM_ECDSA.
     #[serde(serialize_with = "curve_names")]
     pub curves: Option<&'static [Curve]>,
+    /// A key that only signs signs with RSASSA-PSS (CKM_RSA_PKCS_PSS).
+    pub rsa_pss: Option<bool>,
     /// It derives keys by ECDH (CKM_ECDH1_DERIVE).
     pub ecdh: Option<bool>,
+    /// The uses of a public key (CKA_ENCRYPT, CKA_VERIFY, CKA_WRAP) follow from those of the private one, and a template that names them
+    /// is refused.
+    pub public_uses_follow: Option<bool>,
+    /// It generates keys that are not sensitive and extractable, if it is asked to.
+    pub extractable_keys: Option<bool>,
     /// CKA_LOCAL is true for a key that was generated on it.
     pub generated_is_local: Option<bool>,
     /// A new private key takes the place of another one of the same CKA_ID.

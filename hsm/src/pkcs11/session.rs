@@ -41,6 +41,12 @@ impl OwnSession {
         })
     }
 
+    /// Does what has to be done before it is closed, unless the library has forgotten it.
+    pub(super) fn before_the_end(&self, action: impl FnOnce(&Session)) {
+        self.loaded
+            .at_the_end_of(self.generation, || action(&self.session));
+    }
+
     /// The generation of the library's state in which it was opened.
     pub(super) const fn generation(&self) -> u64 {
         self.generation

@@ -196,7 +196,10 @@ impl Worker {
             self.drop_session();
         }
         if self.open.is_none() {
-            self.open = Some(Open::new(self.open_session(false)?));
+            self.open = Some(Open::new(
+                self.open_session(false)?,
+                self.shared.quirks.session_objects_outlive == Some(true),
+            ));
             self.log_in_anew = false;
         }
         match &mut self.open {

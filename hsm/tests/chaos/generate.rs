@@ -232,7 +232,9 @@ fn event(random: &mut Random, stage: Stage, used: &mut Vec<String>) -> Option<Ev
             .to_owned();
             // A token that refuses just to encrypt for longer says that it does not do that, and is believed until custody is
             // opened again.
+            // A library that refuses twice to be finalised keeps what it knows of the token, and only another process helps.
             let most = match function.as_str() {
+                "C_Finalize" => 1,
                 "C_CreateObject" | "C_EncryptInit" | "C_Encrypt" => 2,
                 _ => 23,
             };

@@ -10,6 +10,7 @@ use hsm::pkcs11::quirks::AlwaysAuthenticate;
 use hsm::pkcs11::{GenerateKey, Pkcs11Custody};
 use hsm::{Custody, Error, KeyInfo, Padding, PinProblem, SigningKeyName};
 
+use super::signing::{generate_one_that_signs, signing_only};
 use crate::support::{TestToken, USER_PIN, WRONG_PIN, encrypt, session_beside, write_pin};
 
 const NEW_PIN: &str = "new-pin1";
@@ -128,32 +129,15 @@ pub fn a_wrong_pin_at_one_use_is_tried_once_until_its_source_changes(token: &Tes
     decrypt(&custody, &key).unwrap();
     let health = custody.health();
     assert_eq!((health.reconnects, health.token_failures), (0, 0));
+    // As it was, for whoever has this token next.
+    change_pin(token, &custody, NEW_PIN, USER_PIN);
 }
 
 pub fn a_signing_key_that_asks_for_the_pin_each_time_gets_it(token: &TestToken) {
     let custody = token.open();
-    let session = session_beside(token, &custody);
-    let public = [
-        Attribute::Token(true),
-        Attribute::Verify(true),
-        Attribute::ModulusBits(2048_u64.into()),
-        Attribute::PublicExponent(vec![1, 0, 1]),
-    ];
-    let private = [
-        Attribute::Token(true),
-        Attribute::Private(true),
-        Attribute::Label(b"signing".to_vec()),
-        Attribute::Sensitive(true),
-        Attribute::Extractable(false),
-        Attribute::Sign(true),
-        Attribute::Decrypt(false),
-        Attribute::Unwrap(false),
-        Attribute::AlwaysAuthenticate(true),
-    ];
-    session
-        .generate_key_pair(&Mechanism::RsaPkcsKeyPairGen, &public, &private)
-        .unwrap();
-    drop(session);
+    let mut private = signing_only().to_vec();
+    private.push(Attribute::AlwaysAuthenticate(true));
+    generate_one_that_signs(token, &custody, "signing", 1, &private);
     let name = SigningKeyName::Label("signing".into());
     let info = custody.signing_key(&name).unwrap();
     assert_eq!(info.attributes.always_authenticate, Some(true));

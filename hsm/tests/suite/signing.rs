@@ -10,9 +10,11 @@ use hsm::{
     SigningKeyName, TokenSignature,
 };
 
-use super::{error, generate_beside};
+use super::{error, generate_beside, makes_no_extractable_key};
 use crate::support::{TestToken, session_beside};
 
+/// CKA_EC_PARAMS of P-256.
+const P256: &[u8] = &[0x06, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7];
 const MESSAGE: &[u8] = b"a report";
 
 fn generate(custody: &Pkcs11Custody, label: &str, kind: KeyKind) -> SigningKeyInfo {
@@ -61,13 +63,14 @@ fn assert_verifies(signature: &TokenSignature, key: &SigningKeyInfo) {
 fn generate_ec_beside(
     token: &TestToken,
     custody: &Pkcs11Custody,
+    label: &str,
     curve_oid: &[u8],
     id: u8,
     private: &[Attribute],
 ) {
     let both = [
         Attribute::Token(true),
-        Attribute::Label(b"beside".to_vec()),
+        Attribute::Label(label.as_bytes().to_vec()),
         Attribute::Id(vec![id]),
     ];
     let public = [&both[..], &[Attribute::EcParams(curve_oid.to_vec())]].concat();
@@ -77,13 +80,31 @@ fn generate_ec_beside(
         .unwrap();
 }
 
+/// Generates a pair past custody of a kind with which the token signs.
+pub fn generate_one_that_signs(
+    token: &TestToken,
+    custody: &Pkcs11Custody,
+    label: &str,
+    id: u8,
+    private: &[Attribute],
+) {
+    if has_curve(token, Curve::P256) {
+        generate_ec_beside(token, custody, label, P256, id, private);
+    } else {
+        generate_beside(token, custody, label, private);
+    }
+}
+
 fn has_curve(token: &TestToken, curve: Curve) -> bool {
     token.quirks().curves.unwrap().contains(&curve)
 }
 
 /// What a signing key can be on this token.
 fn kinds(token: &TestToken) -> Vec<(KeyKind, SignatureAlgorithm)> {
-    let mut kinds = vec![(KeyKind::Rsa(3072), SignatureAlgorithm::RsaPssSha256)];
+    let mut kinds = Vec::new();
+    if token.quirks().rsa_pss.unwrap() {
+        kinds.push((KeyKind::Rsa(3072), SignatureAlgorithm::RsaPssSha256));
+    }
     for (curve, kind, algorithm) in ON_CURVES {
         if has_curve(token, curve) {
             kinds.push((kind, algorithm));
@@ -93,7 +114,7 @@ fn kinds(token: &TestToken) -> Vec<(KeyKind, SignatureAlgorithm)> {
 }
 
 /// A private half as a signing key has to be.
-fn signing_only() -> [Attribute; 6] {
+pub fn signing_only() -> [Attribute; 6] {
     [
         Attribute::Sensitive(true),
         Attribute::Extractable(false),
@@ -155,25 +176,32 @@ pub fn a_signing_key_signs_and_does_nothing_else(token: &TestToken) {
     assert_eq!(json[0]["algorithm"], listed[0].algorithm.name());
 }
 
+pub fn a_kind_with_which_the_token_does_not_sign_leaves_no_key(token: &TestToken) {
+    let custody = token.open();
+    let possible: Vec<_> = kinds(token).into_iter().map(|(kind, _)| kind).collect();
+    for kind in [KeyKind::Rsa(3072), KeyKind::EcP256, KeyKind::EcP384] {
+        if possible.contains(&kind) {
+            continue;
+        }
+        let label = "not possible".to_owned();
+        let refused = error(custody.generate_signing_key(&GenerateSigningKey { label, kind }));
+        assert_eq!(refused.class(), ErrorClass::Configuration, "{refused}");
+        assert_eq!(refused.code(), "mechanism_not_supported");
+    }
+    assert!(custody.signing_keys().unwrap().is_empty());
+    assert_eq!(custody.health().token_failures, 0);
+}
+
 pub fn a_signature_on_every_curve_verifies(token: &TestToken) {
     let custody = token.open();
     let oids: [(Curve, &[u8]); 3] = [
-        (
-            Curve::P256,
-            &[0x06, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7],
-        ),
+        (Curve::P256, P256),
         (Curve::P384, &[0x06, 5, 0x2b, 0x81, 4, 0, 0x22]),
         (Curve::P521, &[0x06, 5, 0x2b, 0x81, 4, 0, 0x23]),
     ];
     for (id, (curve, oid)) in (1..).zip(oids) {
         if has_curve(token, curve) {
-            generate_ec_beside(token, &custody, oid, id, &signing_only());
-            continue;
-        }
-        for (_, kind, _) in ON_CURVES.into_iter().filter(|kind| kind.0 == curve) {
-            let label = "not possible".to_owned();
-            let refused = error(custody.generate_signing_key(&GenerateSigningKey { label, kind }));
-            assert_eq!(refused.class(), ErrorClass::Configuration, "{refused}");
+            generate_ec_beside(token, &custody, "beside", oid, id, &signing_only());
         }
     }
     let keys = custody.signing_keys().unwrap();
@@ -197,7 +225,8 @@ pub fn a_signature_on_every_curve_verifies(token: &TestToken) {
 pub fn a_signing_key_is_no_custody_key_nor_the_reverse(token: &TestToken) {
     let (custody, custody_key) = token.open_with_key();
     let capabilities = custody.capabilities();
-    let rsa = generate(&custody, "rsa", KeyKind::Rsa(2048));
+    generate_beside(token, &custody, "rsa", &signing_only());
+    let rsa = custody.signing_keys().unwrap().remove(0);
     let other = generate(&custody, "other", token.small_signing_key());
 
     let usable: Vec<_> = custody
@@ -289,6 +318,9 @@ pub fn a_signing_key_that_could_leave_is_refused(token: &TestToken) {
     let mut private = signing_only();
     private[0] = Attribute::Sensitive(false);
     private[1] = Attribute::Extractable(true);
+    if makes_no_extractable_key(token, &custody, &private) {
+        return;
+    }
     generate_beside(token, &custody, "extractable", &private);
     let refused = error(custody.sign(&label("extractable"), MESSAGE));
     let Error::KeyRefused { problems, .. } = &refused else {
@@ -302,15 +334,10 @@ pub fn a_signing_key_that_could_leave_is_refused(token: &TestToken) {
 }
 
 pub fn a_label_of_two_signing_keys_is_ambiguous_and_the_fingerprint_decides(token: &TestToken) {
-    const P256: &[u8] = &[0x06, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7];
     let custody = token.open();
     let has_curve = has_curve(token, Curve::P256);
     for id in [1, 2] {
-        if has_curve {
-            generate_ec_beside(token, &custody, P256, id, &signing_only());
-        } else {
-            generate_beside(token, &custody, "beside", &signing_only());
-        }
+        generate_one_that_signs(token, &custody, "beside", id, &signing_only());
     }
     let refused = error(custody.sign(&label("beside"), MESSAGE));
     assert!(matches!(
@@ -329,7 +356,7 @@ pub fn a_label_of_two_signing_keys_is_ambiguous_and_the_fingerprint_decides(toke
     }
 
     // Which public half belongs to which key cannot be told once they share an identifier.
-    generate_ec_beside(token, &custody, P256, 2, &signing_only());
+    generate_ec_beside(token, &custody, "beside", P256, 2, &signing_only());
     let left = custody.signing_keys().unwrap();
     if token.quirks().same_id_replaces.unwrap() {
         assert_eq!(left.len(), 2);

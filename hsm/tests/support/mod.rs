@@ -16,6 +16,7 @@ mod nss;
 pub mod opencryptoki;
 mod softhsm;
 mod tools;
+pub mod tpm2;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -142,7 +143,8 @@ pub fn example(name: &str) -> PathBuf {
 /// Loads a module of ours for the rest of the process: what it holds in statics would be lost, and look like a leak, each time
 /// that nobody uses it.
 fn keep_loaded(path: &Path) {
-    std::mem::forget(cryptoki::context::Pkcs11::new(path).unwrap());
+    static LOADED: OnceLock<cryptoki::context::Pkcs11> = OnceLock::new();
+    LOADED.get_or_init(|| cryptoki::context::Pkcs11::new(path).unwrap());
 }
 
 /// SoftHSM behind the module that fails on command, and the file that commands it.
@@ -207,6 +209,25 @@ pub fn nss() -> &'static Module {
             folder: nss.tokens,
             init_parameters: Some(nss.init_parameters),
             source: Source::Ready,
+        }
+    })
+}
+
+/// tpm2-pkcs11 on a software TPM.
+pub fn tpm2() -> &'static Module {
+    MODULE.get_or_init(|| {
+        let tpm2 = tpm2::set_up(&folder());
+        for (name, value) in tpm2.environment {
+            set_environment(name, value);
+        }
+        // One, because each takes a connection to the resource manager at each start, of which there are few.
+        let pins = (pin(SO_PIN), pin(USER_PIN));
+        init_token(&tpm2.module, None, None, "test-0", &pins.0, &pins.1).unwrap();
+        Module {
+            path: tpm2.module,
+            folder: tpm2.store,
+            init_parameters: None,
+            source: Source::Shared,
         }
     })
 }

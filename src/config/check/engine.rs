@@ -29,6 +29,11 @@ pub(super) fn consistent(section: &EngineConfig, findings: &mut Findings) {
             ));
         }
     }
+    if section.rotation.is_some() && section.importers.is_empty() {
+        findings.add(
+            "`engine.rotation` needs `engine.importers`: the public half of its signing key, and those of the importers whose records are re-encrypted",
+        );
+    }
     if section.restart.backoff_ms > section.restart.backoff_max_ms {
         findings.add("`engine.restart.backoff_ms` is larger than `engine.restart.backoff_max_ms`");
     }

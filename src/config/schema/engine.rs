@@ -80,12 +80,25 @@ pub(super) const ENGINE: &[Key] = &[
         doc: "How dead and hanging parts of the engine are replaced.",
     },
     Key {
+        name: "rotation",
+        kind: Kind::Table(ROTATION),
+        need: Need::Optional(""),
+        doc: "Lets `key rotate` have records re-encrypted to another custody key. Without it the engine re-encrypts nothing.",
+    },
+    Key {
         name: "importers",
         kind: Kind::Tables(IMPORTER),
         need: Need::Usual(""),
         doc: "Those whose signature makes a record acceptable, one table for each. None at all needs the exception `unsigned-records`.",
     },
 ];
+
+const ROTATION: &[Key] = &[Key {
+    name: "signing_key",
+    kind: Kind::Text,
+    need: Need::Required("\"pfx-rotation\""),
+    doc: "Label of the key on the token that signs re-encrypted records (`key generate-signing`). Its public half has to be one of `importers`.",
+}];
 
 const RESTART: &[Key] = &[
     Key {

@@ -7,11 +7,13 @@
 use super::Shared;
 use super::queue::Job;
 use super::refusal::Refusal;
+use super::rotate;
 use super::sharing::Ciphertext;
 use crate::clock::{Clock, SystemClock};
 use crate::encoding::Base64Bytes;
 use crate::engine::api::{
     CmsFormat, DeviceTarget, EngineReply, EngineRequest, FailureCode, RecryptRequest, Recrypted,
+    ReencryptRequest, Reencrypted,
 };
 use crate::engine::formats::device::DevicePolicy;
 use crate::engine::formats_process::{FormatsCall, FormatsReturn};
@@ -20,7 +22,7 @@ use crate::engine::recrypt::chain::{CheckedDevice, DeviceTrust};
 use crate::engine::recrypt::cms::KeyTransport;
 use crate::engine::recrypt::{cms, importers};
 use crate::record::Record;
-use hsm::{Custody, KeyFingerprint, SecretBytes, Terms};
+use hsm::{Custody, KeyFingerprint, Lane, SecretBytes, Terms};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::Instant;
@@ -33,17 +35,30 @@ const MAX_REFUSAL_CHARS: usize = 400;
 
 /// Does the request and puts the answer into a frame. The operator's log gets one line for each.
 pub(super) fn answer(shared: &Shared, job: &Job) -> Frame {
-    let (name, outcome) = match parse(&job.payload) {
-        Ok(request) => {
-            let outcome = unless_module_failed(shared, recrypt(shared, job, &request));
-            (request.request_id, outcome)
+    let (name, outcome) = match parse(job) {
+        Ok(Asked::Recrypt(request)) => {
+            let outcome = recrypt(shared, job, &request).map(EngineReply::Recrypted);
+            (request.request_id, unless_module_failed(shared, outcome))
+        }
+        Ok(Asked::Reencrypt(request)) => {
+            let outcome = rotate::reencrypt(shared, job, &request)
+                .map(|record| EngineReply::Reencrypted(Box::new(Reencrypted { record })));
+            (request.request_id, unless_module_failed(shared, outcome))
         }
         Err(refusal) => ("-".to_owned(), Err(refusal)),
     };
     let reply = match outcome {
-        Ok(recrypted) => {
-            tracing::info!(request_id = %name, custody_key = %recrypted.custody_key, "recrypted");
-            EngineReply::Recrypted(recrypted)
+        Ok(reply) => {
+            match &reply {
+                EngineReply::Recrypted(done) => {
+                    tracing::info!(request_id = %name, custody_key = %done.custody_key, "recrypted");
+                }
+                EngineReply::Reencrypted(done) => {
+                    tracing::info!(request_id = %name, custody_key = done.record.custody_key, "re-encrypted to another custody key");
+                }
+                _ => {}
+            }
+            reply
         }
         Err(refusal) => {
             tracing::warn!(request_id = %name, code = ?refusal.told.code, reason = refusal.reason, "refused: {}", refusal.detail);
@@ -60,8 +75,8 @@ pub(super) fn answer(shared: &Shared, job: &Job) -> Frame {
 /// signature that "does not verify" then is not a bad record.
 fn unless_module_failed(
     shared: &Shared,
-    outcome: Result<Recrypted, Refusal>,
-) -> Result<Recrypted, Refusal> {
+    outcome: Result<EngineReply, Refusal>,
+) -> Result<EngineReply, Refusal> {
     let Some(fault) = fips::policy::fault() else {
         return outcome;
     };
@@ -69,33 +84,46 @@ fn unless_module_failed(
     Err(Refusal::module_out_of_service(fault.to_string()))
 }
 
-fn parse(payload: &[u8]) -> Result<RecryptRequest, Refusal> {
-    match serde_json::from_slice(payload) {
-        Ok(EngineRequest::Recrypt(request)) => bounded(*request),
-        Ok(EngineRequest::Status) => Err(Refusal::bad_request(
-            "a status is asked for by a frame of its own kind",
+/// What is asked for.
+enum Asked {
+    Recrypt(RecryptRequest),
+    Reencrypt(ReencryptRequest),
+}
+
+fn parse(job: &Job) -> Result<Asked, Refusal> {
+    // The supervisor let the caller in by the kind of the frame: what is in it has to be of that kind.
+    match (job.kind, serde_json::from_slice(&job.payload)) {
+        (Kind::Request, Ok(EngineRequest::Recrypt(request))) => {
+            bounded(&request.request_id, &request.record, &request.pfx)?;
+            if request.device.certificate.as_slice().is_empty() {
+                return Err(Refusal::bad_request("there is no device certificate"));
+            }
+            Ok(Asked::Recrypt(*request))
+        }
+        (Kind::Reencrypt, Ok(EngineRequest::Reencrypt(request))) => {
+            bounded(&request.request_id, &request.record, &request.pfx)?;
+            Ok(Asked::Reencrypt(*request))
+        }
+        (_, Ok(_)) => Err(Refusal::bad_request(
+            "this is asked for by a frame of its own kind",
         )),
         // serde's sentence may quote the input.
-        Err(_) => Err(Refusal::bad_request(
+        (_, Err(_)) => Err(Refusal::bad_request(
             "the request is not a message of this release",
         )),
     }
 }
 
 /// Bounds that hold before anything looks into a field.
-fn bounded(request: RecryptRequest) -> Result<RecryptRequest, Refusal> {
-    let record = &request.record;
+fn bounded(request_id: &str, record: &Record, pfx: &Base64Bytes) -> Result<(), Refusal> {
     let names = [
         &record.user_principal_name,
         &record.provider_name,
         &record.key_name,
     ];
-    if request.request_id.is_empty()
-        || request.request_id.len() > 128
-        || !request
-            .request_id
-            .bytes()
-            .all(|byte| byte.is_ascii_graphic())
+    if request_id.is_empty()
+        || request_id.len() > 128
+        || !request_id.bytes().all(|byte| byte.is_ascii_graphic())
     {
         return Err(Refusal::bad_request(
             "requestId must be 1 to 128 printable ASCII characters without spaces",
@@ -116,7 +144,7 @@ fn bounded(request: RecryptRequest) -> Result<RecryptRequest, Refusal> {
             "the record's thumbprint is not 40 hexadecimal digits",
         ));
     }
-    if request.pfx.as_slice().is_empty() || request.pfx.as_slice().len() > MAX_PFX_BYTES {
+    if pfx.as_slice().is_empty() || pfx.as_slice().len() > MAX_PFX_BYTES {
         return Err(Refusal::bad_request(
             "the PFX is empty or larger than 2 MiB",
         ));
@@ -126,10 +154,7 @@ fn bounded(request: RecryptRequest) -> Result<RecryptRequest, Refusal> {
             "the encrypted password is longer than any custody key makes it",
         ));
     }
-    if request.device.certificate.as_slice().is_empty() {
-        return Err(Refusal::bad_request("there is no device certificate"));
-    }
-    Ok(request)
+    Ok(())
 }
 
 fn recrypt(shared: &Shared, job: &Job, request: &RecryptRequest) -> Result<Recrypted, Refusal> {
@@ -176,7 +201,13 @@ fn recrypt(shared: &Shared, job: &Job, request: &RecryptRequest) -> Result<Recry
         bytes: record.encrypted_password.as_slice().to_vec(),
     };
     let password = shared.sharing.decrypt(&ciphertext, job.deadline, || {
-        decrypt(shared, custody, &ciphertext, job.deadline)
+        decrypt(
+            shared,
+            custody,
+            &ciphertext,
+            job.deadline,
+            Lane::Interactive,
+        )
     })?;
     let cms = cms::envelop(request.format, &device, &password, transport).map_err(cms_refusal)?;
     Ok(Recrypted {
@@ -186,11 +217,12 @@ fn recrypt(shared: &Shared, job: &Job, request: &RecryptRequest) -> Result<Recry
 }
 
 /// Has a token decrypt, in the time that is left.
-fn decrypt(
+pub(super) fn decrypt(
     shared: &Shared,
     custody: &dyn Custody,
     ciphertext: &Ciphertext,
     deadline: Instant,
+    lane: Lane,
 ) -> Result<SecretBytes, Refusal> {
     let left = deadline.saturating_duration_since(Instant::now());
     if left.is_zero() {
@@ -201,7 +233,15 @@ fn decrypt(
         padding,
         bytes,
     } = ciphertext;
-    let decrypted = custody.decrypt_on(key, *padding, bytes, Terms::within(left));
+    let decrypted = custody.decrypt_on(
+        key,
+        *padding,
+        bytes,
+        Terms {
+            lane,
+            ..Terms::within(left)
+        },
+    );
     if !decrypted.as_ref().is_err_and(was_refused_before_use) {
         shared.key_uses.fetch_add(1, Ordering::Relaxed);
     }

@@ -8,6 +8,7 @@ mod flow;
 mod queue;
 mod refusal;
 mod report;
+mod rotate;
 mod sharing;
 mod token;
 mod tokens;
@@ -22,6 +23,7 @@ use super::policy::{EnginePolicy, PolicyError};
 use super::recrypt::known::KnownDevices;
 use crate::config::EngineConfig;
 use queue::{Calls, Job, Queue};
+use rotate::Rotation;
 use sharing::Sharing;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -99,6 +101,7 @@ struct Shared {
     /// The file that `config` was read from.
     config_path: PathBuf,
     sharing: Sharing,
+    rotation: Rotation,
     known_devices: KnownDevices,
     key_uses: AtomicU64,
     fault_told: AtomicBool,
@@ -144,6 +147,7 @@ pub fn run(config: EngineConfig, config_path: PathBuf) -> Result<(), CustodyErro
         tokens,
         config_path,
         sharing: Sharing::default(),
+        rotation: Rotation::default(),
         known_devices: KnownDevices::default(),
         key_uses: AtomicU64::new(0),
         fault_told: AtomicBool::new(false),
@@ -202,7 +206,7 @@ fn serve(shared: &Arc<Shared>, mut reading: UnixStream) -> Result<(), CustodyErr
             Kind::Ping => {
                 shared.link.send(Frame::bare(Kind::Pong, frame.id));
             }
-            Kind::Request => {
+            Kind::Request | Kind::Reencrypt => {
                 if let Err(job) = shared.queue.push(Job::new(frame, Instant::now())) {
                     shared.link.send(Frame::bare(Kind::GivenBack, job.id));
                 }

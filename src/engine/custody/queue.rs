@@ -1,6 +1,6 @@
 //! Requests that wait for a thread, and threads that wait for the formats process.
 
-use crate::engine::ipc::Frame;
+use crate::engine::ipc::{Frame, Kind};
 use std::collections::{HashMap, VecDeque};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 pub(super) struct Job {
     pub(super) id: u64,
+    pub(super) kind: Kind,
     pub(super) payload: Vec<u8>,
     pub(super) deadline: Instant,
 }
@@ -18,6 +19,7 @@ impl Job {
     pub(super) fn new(frame: Frame, now: Instant) -> Self {
         Self {
             id: frame.id,
+            kind: frame.kind,
             payload: frame.payload,
             deadline: now + Duration::from_millis(u64::from(frame.time_left_ms)),
         }

@@ -2,7 +2,7 @@
 
 use super::Shared;
 use super::token::describe;
-use crate::engine::api::{KeyStatus, SwitchingStatus, TokenStatus};
+use crate::engine::api::{HealingStatus, KeyStatus, SwitchingStatus, TokenStatus};
 use crate::evidence::process::ProcessEvidence;
 use hsm::group::MemberStatus;
 use hsm::{Custody, KeyInfo};
@@ -154,6 +154,7 @@ fn token_status(shared: &Shared, member: MemberStatus) -> TokenStatus {
         capabilities: member
             .capabilities
             .and_then(|capabilities| serde_json::to_value(capabilities).ok()),
+        healing: member.health.as_ref().map(HealingStatus::from),
         load: member.health.map(|health| health.load),
     }
 }

@@ -7,7 +7,7 @@ use hsm::pin::{PinSource, PinStamp};
 use hsm::pkcs11::{Pkcs11Custody, TokenConfig};
 use hsm::{Custody, PinProblem};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The first pause before a token is tried again, doubled up to the longest.
@@ -20,6 +20,8 @@ pub(super) struct Keeper {
     config: TokenConfig,
     /// Since when an attempt has been running.
     opening: Mutex<Option<Instant>>,
+    /// The token itself once it is open, for what a group does not do.
+    custody: OnceLock<Arc<Pkcs11Custody>>,
 }
 
 impl Keeper {
@@ -46,7 +48,13 @@ impl Keeper {
                 ..TokenConfig::new(section.module.clone(), pin)
             },
             opening: Mutex::new(Some(Instant::now())),
+            custody: OnceLock::new(),
         })
+    }
+
+    /// The token, if it is open.
+    pub(super) fn custody(&self) -> Option<&Pkcs11Custody> {
+        self.custody.get().map(|custody| &**custody)
     }
 
     /// Since when an attempt to open the token has been running.
@@ -86,7 +94,10 @@ impl Keeper {
     fn open(&self, group: &Group) -> Result<(), bool> {
         let opened = Pkcs11Custody::open(self.config.clone()).and_then(|custody| {
             let label = custody.token().label;
-            group.opened(&self.name, Arc::new(custody))?;
+            let custody = Arc::new(custody);
+            group.opened(&self.name, Arc::clone(&custody) as Arc<dyn Custody>)?;
+            // It is opened once: what goes wrong afterwards is healed inside of it.
+            let _ = self.custody.set(custody);
             Ok(label)
         });
         match opened {

@@ -54,10 +54,12 @@ pub enum Kind {
     Abandoned,
     /// Custody is about to end itself and has not begun this request.
     GivenBack,
+    /// A request to re-encrypt a record to another custody key ([`crate::engine::api::EngineRequest`]): only the engine's own user may send it.
+    Reencrypt,
 }
 
 impl Kind {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::Hello,
         Self::Refused,
         Self::Request,
@@ -70,6 +72,7 @@ impl Kind {
         Self::Return,
         Self::Abandoned,
         Self::GivenBack,
+        Self::Reencrypt,
     ];
 
     const fn code(self) -> u8 {
@@ -86,6 +89,7 @@ impl Kind {
             Self::Return => 10,
             Self::Abandoned => 11,
             Self::GivenBack => 12,
+            Self::Reencrypt => 13,
         }
     }
 

@@ -1,7 +1,7 @@
 //! The connections of the callers.
 
 use super::event::Event;
-use super::listener::read_client;
+use super::listener::{Access, read_client};
 use crate::engine::api::{EngineReply, Failure, FailureCode};
 use crate::engine::ipc::{Duplex, Frame, Kind};
 use std::collections::HashMap;
@@ -20,7 +20,10 @@ const WRITE_LIMIT_BYTES: usize = 32 * 1024 * 1024;
 struct Caller {
     link: Duplex,
     greeted: bool,
+    access: Access,
 }
+
+const NOT_THE_OPERATOR: &str = "only the engine's own user may have records re-encrypted to another key: run the command as that user";
 
 /// Everybody who is connected.
 #[derive(Debug)]
@@ -40,8 +43,8 @@ impl Callers {
     }
 
     /// Takes a connection on, or sends it away with a reason.
-    pub(super) fn admit(&mut self, stream: UnixStream, uid: u32, may_call: bool) {
-        let refusal = if !may_call {
+    pub(super) fn admit(&mut self, stream: UnixStream, uid: u32, access: Access) {
+        let refusal = if access == Access::Refused {
             Some(format!(
                 "user {uid} may not call this engine: see allowed_uids"
             ))
@@ -57,12 +60,12 @@ impl Callers {
         }
         let id = self.next_id;
         self.next_id = self.next_id.saturating_add(1);
-        if let Err(error) = self.connect(id, stream) {
+        if let Err(error) = self.connect(id, stream, access) {
             tracing::warn!(%error, "a connection cannot be served");
         }
     }
 
-    fn connect(&mut self, id: u64, stream: UnixStream) -> std::io::Result<()> {
+    fn connect(&mut self, id: u64, stream: UnixStream, access: Access) -> std::io::Result<()> {
         stream.set_read_timeout(Some(FRAME_LIMIT))?;
         let reading = stream.try_clone()?;
         let link = Duplex::start("caller", stream, WRITE_LIMIT_BYTES)?;
@@ -75,6 +78,7 @@ impl Callers {
             Caller {
                 link,
                 greeted: false,
+                access,
             },
         );
         Ok(())
@@ -86,8 +90,18 @@ impl Callers {
             return false;
         };
         if caller.greeted {
-            if matches!(frame.kind, Kind::Request | Kind::Status | Kind::Ping) {
-                return true;
+            match frame.kind {
+                Kind::Request | Kind::Status | Kind::Ping => return true,
+                Kind::Reencrypt if caller.access == Access::Operator => return true,
+                Kind::Reencrypt => {
+                    tracing::warn!(
+                        caller = id,
+                        "a connector asks for a re-encryption to another custody key"
+                    );
+                    self.send_failure(id, frame.id, FailureCode::BadRequest, NOT_THE_OPERATOR);
+                    return false;
+                }
+                _ => {}
             }
             tracing::warn!(caller = id, kind = ?frame.kind, "a caller sent what only parts send");
             self.drop_caller(id);

@@ -169,9 +169,26 @@ fn lock(path: &Path) -> Result<OwnedFd, String> {
     }
 }
 
-/// Whether a user may call: the engine's own, or a configured one.
-pub(super) fn may_call(uid: u32, allowed: &[u32]) -> bool {
-    uid == rustix::process::geteuid().as_raw() || allowed.contains(&uid)
+/// What a caller may ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    /// Nothing.
+    Refused,
+    /// What connectors ask for: a configured user.
+    Connector,
+    /// That and what operators ask for: the engine's own user.
+    Operator,
+}
+
+/// What a user may ask for.
+pub(super) fn access_of(uid: u32, allowed: &[u32]) -> Access {
+    if uid == rustix::process::geteuid().as_raw() {
+        Access::Operator
+    } else if allowed.contains(&uid) {
+        Access::Connector
+    } else {
+        Access::Refused
+    }
 }
 
 /// Reads the frames of one caller into events until it closes, breaks the rules or stalls inside a frame.

@@ -1,5 +1,6 @@
 //! Requests that have not been answered: their bytes, whose they are, and how many parts died over them.
 
+use crate::engine::ipc::{Frame, Kind};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,8 @@ const LONGEST: Duration = Duration::from_secs(600);
 pub(super) struct Pending {
     pub(super) caller: u64,
     pub(super) frame_id: u64,
+    /// Of the frame that it came in.
+    pub(super) kind: Kind,
     pub(super) payload: Vec<u8>,
     pub(super) deadline: Instant,
     /// Parts that died while they had it in hand.
@@ -39,19 +42,12 @@ impl Requests {
     }
 
     /// Keeps a request; `None` when too much is in flight.
-    pub(super) fn insert(
-        &mut self,
-        caller: u64,
-        frame_id: u64,
-        time_left_ms: u32,
-        payload: Vec<u8>,
-        now: Instant,
-    ) -> Option<u64> {
-        let kept = self.kept_bytes.saturating_add(payload.len());
+    pub(super) fn insert(&mut self, caller: u64, frame: Frame, now: Instant) -> Option<u64> {
+        let kept = self.kept_bytes.saturating_add(frame.payload.len());
         if self.pending.len() >= self.max_in_flight || kept > MAX_KEPT_BYTES {
             return None;
         }
-        let granted = match time_left_ms {
+        let granted = match frame.time_left_ms {
             0 => LONGEST,
             ms => Duration::from_millis(u64::from(ms)).min(LONGEST),
         };
@@ -63,8 +59,9 @@ impl Requests {
             id,
             Pending {
                 caller,
-                frame_id,
-                payload,
+                frame_id: frame.id,
+                kind: frame.kind,
+                payload: frame.payload,
                 deadline,
                 crashes: 0,
             },

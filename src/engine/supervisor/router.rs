@@ -3,7 +3,7 @@
 use super::callers::Callers;
 use super::event::Event;
 use super::lane::Lane;
-use super::listener::may_call;
+use super::listener::access_of;
 use super::module_fault::Ending;
 use super::part::{EXIT_CONFIGURATION, Launch, Part, PartKind};
 use super::requests::Requests;
@@ -123,7 +123,7 @@ impl<'a> Router<'a> {
         match event {
             Event::ClientNew(stream, uid) => {
                 self.callers
-                    .admit(stream, uid, may_call(uid, &self.config.allowed_uids));
+                    .admit(stream, uid, access_of(uid, &self.config.allowed_uids));
             }
             Event::ClientFrame(caller, frame) => {
                 if self.callers.take(caller, &frame) {
@@ -168,25 +168,25 @@ impl<'a> Router<'a> {
         match frame.kind {
             Kind::Ping => self.callers.send(caller, Frame::bare(Kind::Pong, frame.id)),
             Kind::Status => self.ask_parts(caller, frame.id, now),
-            Kind::Request if self.module_fault.is_some() => self.callers.send_failure(
-                caller,
-                frame.id,
-                FailureCode::ModuleOutOfService,
-                MODULE_OUT_OF_SERVICE,
-            ),
-            Kind::Request if self.stop.is_some() => {
+            Kind::Request | Kind::Reencrypt if self.module_fault.is_some() => {
+                self.callers.send_failure(
+                    caller,
+                    frame.id,
+                    FailureCode::ModuleOutOfService,
+                    MODULE_OUT_OF_SERVICE,
+                )
+            }
+            Kind::Request | Kind::Reencrypt if self.stop.is_some() => {
                 self.callers
                     .send_failure(caller, frame.id, FailureCode::Busy, STOPPING);
             }
-            Kind::Request => {
-                match self
-                    .requests
-                    .insert(caller, frame.id, frame.time_left_ms, frame.payload, now)
-                {
+            Kind::Request | Kind::Reencrypt => {
+                let frame_id = frame.id;
+                match self.requests.insert(caller, frame, now) {
                     Some(id) => self.custody_lane.push(id),
                     None => self.callers.send_failure(
                         caller,
-                        frame.id,
+                        frame_id,
                         FailureCode::Busy,
                         "too many requests are in flight: ask again later (max_in_flight)",
                     ),
@@ -464,7 +464,7 @@ impl<'a> Router<'a> {
                 continue;
             };
             let left = pending.deadline.saturating_duration_since(now).as_millis();
-            let mut frame = Frame::with_payload(Kind::Request, id, pending.payload.clone());
+            let mut frame = Frame::with_payload(pending.kind, id, pending.payload.clone());
             frame.time_left_ms = u32::try_from(left).unwrap_or(u32::MAX).max(1);
             self.custody.send(frame);
         }

@@ -5,3 +5,4 @@ pub(super) mod connectors;
 pub(super) mod mdm;
 pub(super) mod public;
 pub(super) mod records;
+pub(super) mod rotation;

@@ -11,6 +11,7 @@ mod device_requests;
 mod leases;
 mod records;
 mod retention;
+mod rotation;
 mod schema;
 mod settle;
 mod tokens;
@@ -22,6 +23,7 @@ pub use device_requests::{Accepted, Collected, NewDeviceRequest, QueueCounts};
 pub use leases::{Lease, LeaseTerms};
 pub use records::{ListPage, ListQuery, NewRecord, RecordPatch, record_id, user_key};
 pub use retention::Purged;
+pub use rotation::{IdPage, StoredRecord};
 pub use schema::current_version;
 pub use settle::Answer;
 pub use tokens::{NewToken, TokenRow};
@@ -119,6 +121,12 @@ pub enum StoreError {
     /// The signed part of a record was changed without a new signature.
     #[error("what the importer signed changes only with a new signature")]
     SignatureMissing,
+    /// The record is not the revision that was read.
+    #[error("the record was changed")]
+    RecordChanged,
+    /// What is to replace a record is not the same record for another custody key.
+    #[error("not the same record for another custody key")]
+    NotARotation,
 }
 
 impl From<fips::Error> for StoreError {

@@ -347,7 +347,10 @@ impl Store {
     }
 }
 
-fn full(transaction: &Transaction<'_>, id: &str) -> Result<(Record, Vec<u8>), StoreError> {
+pub(super) fn full(
+    transaction: &Transaction<'_>,
+    id: &str,
+) -> Result<(Record, Vec<u8>), StoreError> {
     let mut statement =
         transaction.prepare_cached(&format!("SELECT {FULL} FROM records r WHERE id = ?"))?;
     let mut rows = statement.query(params![id])?;

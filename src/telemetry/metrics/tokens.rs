@@ -341,6 +341,7 @@ mod tests {
             token: None,
             capabilities: None,
             load: Some(load),
+            healing: None,
         }
     }
 

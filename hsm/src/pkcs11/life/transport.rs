@@ -34,7 +34,12 @@ pub(super) fn make(worker: &mut Worker, modulus_bits: u32) -> Result<TransportKe
         .collect();
     let label = format!("{LABEL}-{suffix}");
     key_pair::label_is_free(module, &session, &label)?;
-    let pair = key_pair::generate(module, &session, &template(&label, &id, modulus_bits))?;
+    let pair = key_pair::generate(
+        module,
+        &session,
+        worker.shared().quirks,
+        &template(&label, &id, modulus_bits),
+    )?;
     let tried = examine(module, &session, pair, &label);
     if tried.is_err() {
         key_pair::destroy(&session, pair);

@@ -33,10 +33,14 @@ pub(super) fn generate(
     request: &GenerateSigningKey,
 ) -> Result<SigningKeyInfo, Error> {
     let template = template(request, &key_pair::random_id()?)?;
+    if matches!(request.kind, KeyKind::Rsa(_)) && worker.shared().quirks.rsa_pss == Some(false) {
+        // Not tried: the token would keep the key in use by a signature that failed, and not destroy it.
+        return Err(Error::MechanismNotOffered("CKM_RSA_PKCS_PSS"));
+    }
     let session = worker.open_session(true)?;
     let module = worker.module();
     key_pair::label_is_free(module, &session, &request.label)?;
-    let pair = key_pair::generate(module, &session, &template)?;
+    let pair = key_pair::generate(module, &session, worker.shared().quirks, &template)?;
     let checked = read(module, &session, request.kind, pair).and_then(|key| {
         if !key.info.is_usable() {
             return Err(Error::GeneratedKeyRefused(key.info.problems));

@@ -170,7 +170,16 @@ fn sign(
             .module
             .functions()
             .sign(session, digest.as_ref(), LONGEST)
-            .map_err(Error::Token)
+            .map_err(|refusal| {
+                // One that says the same as in trouble.
+                if algorithm.curve().is_none() && shared.quirks.rsa_pss == Some(false) {
+                    return Error::MechanismNotSupported {
+                        mechanism: mechanism_name,
+                        refusal,
+                    };
+                }
+                Error::Token(refusal)
+            })
     })?;
     let wrong = || Error::WrongSignature(key.info.fingerprint);
     let signature = match algorithm.curve() {

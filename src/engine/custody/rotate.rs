@@ -1,0 +1,255 @@
+//! One record for another custody key: decrypted by the old one, encrypted to the new one, signed anew.
+//!
+//! bounds -> importer's signature -> the new key and the signing key are there -> the old key decrypts -> encryption to the new key ->
+//! the new key decrypts to the same -> signature -> the result is held against the importers like any record
+//!
+//! What is given out is what an importer could have made; the password stays in this process. All of it is batch work.
+
+use super::Shared;
+use super::flow::decrypt;
+use super::queue::Job;
+use super::refusal::Refusal;
+use super::sharing::Ciphertext;
+use super::token::describe;
+use crate::encoding::{Base64Bytes, hex};
+use crate::engine::api::ReencryptRequest;
+use crate::engine::recrypt::importers;
+use crate::record::{ImporterSignature, Record};
+use fips::digest::{Hash, digest};
+use fips::policy::{Mode, in_force};
+use hsm::pkcs11::Pkcs11Custody;
+use hsm::{
+    Custody, KeyFingerprint, KeyInfo, Lane, Padding, SecretBytes, SigningKeyName, TokenSignature,
+};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+const NOT_CONFIGURED: &str = "this engine re-encrypts no records: name the signing key of the token as `engine.rotation.signing_key` in its \
+                              configuration, its public half among `engine.importers`, and restart it";
+
+/// What was found before: each record asks for the same again.
+#[derive(Default)]
+pub(super) struct Rotation {
+    /// The new key. A fingerprint never stands for another public key; whether the key may be used is seen at each use.
+    target: Mutex<Option<KeyInfo>>,
+    /// The signing key, known to be an importer's.
+    signer: OnceLock<KeyFingerprint>,
+}
+
+/// The record for the key that is asked for.
+pub(super) fn reencrypt(
+    shared: &Shared,
+    job: &Job,
+    request: &ReencryptRequest,
+) -> Result<Record, Refusal> {
+    let Some(rotation) = &shared.config.rotation else {
+        return Err(Refusal::bad_request(NOT_CONFIGURED));
+    };
+    let (record, pfx) = (&request.record, request.pfx.as_slice());
+    // Also under the exception `unsigned-records`: nothing gets a signature here that had none.
+    verify(shared, record, pfx)?;
+    let from = fingerprint(record.custody_key.as_deref().unwrap_or_default())?;
+    let to = fingerprint(&request.to)?;
+    if from == to {
+        return Err(Refusal::bad_request("the record has the new key already"));
+    }
+    let custody: &dyn Custody = shared
+        .tokens
+        .get()
+        .map_err(|problem| Refusal::token_unavailable("token_not_open", problem))?;
+    let target = target(shared, custody, to)?;
+    let signer = signer(shared, &rotation.signing_key)?;
+    let padding = choose_padding(custody, request.padding)?;
+
+    let old = Ciphertext {
+        key: from,
+        padding: record.padding,
+        bytes: record.encrypted_password.as_slice().to_vec(),
+    };
+    let password = decrypt(shared, custody, &old, job.deadline, Lane::Batch)?;
+    let new = Ciphertext {
+        key: to,
+        padding,
+        bytes: encrypt(custody, &target.spki_der, padding, &password)?,
+    };
+    // The old ciphertext is about to be replaced by this one: a wrong one would be a password that is lost.
+    let again = decrypt(shared, custody, &new, job.deadline, Lane::Batch)?;
+    if !again.ct_eq(password.expose()) {
+        return Err(Refusal::fault(
+            "reencrypted_otherwise",
+            "what was encrypted to the new key decrypts to something else".to_owned(),
+        ));
+    }
+    drop((password, again));
+
+    let mut record = Record {
+        key_name: name_of(&target, &record.key_name),
+        custody_key: Some(to.to_string()),
+        padding,
+        encrypted_password: Base64Bytes(new.bytes),
+        importer_signature: None,
+        ..record.clone()
+    };
+    let signed = sign(shared, signer, &record.signed_bytes(pfx))?;
+    record.importer_signature = Some(ImporterSignature {
+        importer: hex(digest(Hash::Sha256, &signed.spki_der).as_ref()),
+        signature: Base64Bytes(signed.signature),
+    });
+    verify(shared, &record, pfx)?;
+    Ok(record)
+}
+
+fn verify(shared: &Shared, record: &Record, pfx: &[u8]) -> Result<(), Refusal> {
+    importers::verify(record, pfx, &shared.policy.importers, false)
+        .map(drop)
+        .map_err(|refusal| {
+            Refusal::open(refusal.failure_code(), refusal.code(), refusal.to_string())
+        })
+}
+
+fn fingerprint(text: &str) -> Result<KeyFingerprint, Refusal> {
+    text.parse()
+        .map_err(|_| Refusal::bad_request("a custody key is not named by a SHA-256 in hexadecimal"))
+}
+
+/// The new key, if a token has it and it may be used.
+fn target(shared: &Shared, custody: &dyn Custody, to: KeyFingerprint) -> Result<KeyInfo, Refusal> {
+    let known = || {
+        shared
+            .rotation
+            .target
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    };
+    if let Some(key) = known().as_ref()
+        && key.fingerprint == to
+    {
+        return Ok(key.clone());
+    }
+    let key = custody
+        .keys()?
+        .into_iter()
+        .find(|key| key.fingerprint == to && key.is_usable())
+        .ok_or_else(|| {
+            Refusal::bad_request(
+                "the new key is not on the token or may not be used: `status` says why",
+            )
+        })?;
+    *known() = Some(key.clone());
+    Ok(key)
+}
+
+/// The name that records of this key have: its label, where that can be one.
+fn name_of(key: &KeyInfo, old: &str) -> String {
+    if key.label.is_empty() || key.label.len() > 256 || key.label.contains(char::is_control) {
+        old.to_owned()
+    } else {
+        key.label.clone()
+    }
+}
+
+/// The padding that is asked for, or the strongest that the tokens remove themselves and, where they have to, apply themselves.
+fn choose_padding(custody: &dyn Custody, asked: Option<Padding>) -> Result<Padding, Refusal> {
+    if let Some(padding) = asked {
+        return Ok(padding);
+    }
+    let capabilities = custody.capabilities();
+    let strict = in_force().mode() == Mode::Strict;
+    capabilities
+        .native
+        .iter()
+        .copied()
+        .filter(|padding| !strict || capabilities.encrypt_native.contains(padding))
+        .max_by_key(|padding| padding.hash_len())
+        .ok_or_else(|| {
+            Refusal::bad_request(
+                "the tokens do no padding by themselves in both directions: name the one to use",
+            )
+        })
+}
+
+/// By the token in strict mode: there, encryption to RSA keys is not the module's.
+fn encrypt(
+    custody: &dyn Custody,
+    spki: &[u8],
+    padding: Padding,
+    password: &SecretBytes,
+) -> Result<Vec<u8>, Refusal> {
+    let by_token = in_force().mode() == Mode::Strict
+        && custody.capabilities().encrypt_native.contains(&padding);
+    let encrypted = if by_token {
+        custody.encrypt(spki, padding, password)
+    } else {
+        fips::rsa::PublicKey::from_spki(spki)
+            .and_then(|key| key.encrypt_oaep(padding.hash(), password.expose()))
+            .map_err(hsm::Error::from)
+    };
+    encrypted.map_err(|error| match error.class() {
+        // Here it is not about a ciphertext: the password is longer than key and padding take.
+        hsm::ErrorClass::BadInput => {
+            Refusal::bad_request("the password does not fit into the new key with this padding")
+        }
+        _ => error.into(),
+    })
+}
+
+/// The signing key, once it is known that the engine accepts what it signs.
+fn signer(shared: &Shared, label: &str) -> Result<KeyFingerprint, Refusal> {
+    if let Some(known) = shared.rotation.signer.get() {
+        return Ok(*known);
+    }
+    let name = SigningKeyName::Label(label.to_owned());
+    let key = on_a_token(shared, |custody| custody.signing_key(&name))?;
+    let named = key.fingerprint.to_string();
+    if !shared
+        .policy
+        .importers
+        .iter()
+        .any(|importer| importer.fingerprint() == named)
+    {
+        return Err(Refusal::bad_request(&format!(
+            "the signing key {label:?} ({named}) of `engine.rotation` is none of `engine.importers`: add its public half there, here and \
+             wherever else an engine reads these records, and restart"
+        )));
+    }
+    Ok(*shared.rotation.signer.get_or_init(|| key.fingerprint))
+}
+
+fn sign(
+    shared: &Shared,
+    signer: KeyFingerprint,
+    message: &[u8],
+) -> Result<TokenSignature, Refusal> {
+    let name = SigningKeyName::Fingerprint(signer);
+    on_a_token(shared, |custody| custody.sign(&name, message))
+}
+
+/// Asks the tokens one after the other until one does it.
+fn on_a_token<T>(
+    shared: &Shared,
+    ask: impl Fn(&Pkcs11Custody) -> Result<T, hsm::Error>,
+) -> Result<T, Refusal> {
+    let mut refusal = Refusal::token_unavailable("token_not_open", "no token is open".to_owned());
+    for custody in shared
+        .tokens
+        .keepers
+        .iter()
+        .filter_map(|keeper| keeper.custody())
+    {
+        match ask(custody) {
+            Ok(done) => return Ok(done),
+            Err(error) => {
+                tracing::debug!(token = %custody.token().label, "{error}");
+                refusal = match error {
+                    hsm::Error::SigningKeyNotFound(_)
+                    | hsm::Error::SigningKeyAmbiguous { .. }
+                    | hsm::Error::KeyRefused { .. }
+                    | hsm::Error::MechanismNotSupported { .. } => {
+                        Refusal::bad_request(&format!("`engine.rotation`: {}", describe(&error)))
+                    }
+                    error => error.into(),
+                };
+            }
+        }
+    }
+    Err(refusal)
+}
