@@ -81,7 +81,7 @@ impl Shared {
             token: &place.token,
             session,
             credentials: &self.credentials,
-            anew: false,
+            anew: None,
         })
     }
 
@@ -103,8 +103,8 @@ pub(super) struct Worker {
     open: Option<Open>,
     /// While the worker is inside of the library.
     pass: Option<Pass>,
-    /// The next session is to be logged in anew, whatever the token says of the present login.
-    log_in_anew: bool,
+    /// The next session is to be logged in anew, whatever the token says of the present login, unless that is a later one than this.
+    log_in_anew: Option<u64>,
     /// Failures on this session since it was last seen to work.
     pub(super) unproven: u32,
     shared: Arc<Shared>,
@@ -116,7 +116,7 @@ impl Worker {
         let mut worker = Self {
             open: None,
             pass: None,
-            log_in_anew: false,
+            log_in_anew: None,
             unproven: 0,
             shared,
         };
@@ -174,15 +174,24 @@ impl Worker {
         let fresh = self.open_session(false).ok();
         self.drop_session();
         if let Some(fresh) = fresh {
-            self.open = Some(Open::new(fresh));
-            self.log_in_anew = false;
+            self.open = Some(self.opened(fresh));
+            self.log_in_anew = None;
         }
         count(&self.shared.counters.sessions_replaced);
     }
 
-    /// The next session logs out, which ends the login of all sessions, and in again.
-    pub(super) fn log_in_anew(&mut self) {
-        self.log_in_anew = true;
+    /// A session without objects of this worker's.
+    fn opened(&self, session: OwnSession) -> Open {
+        Open::new(
+            session,
+            self.shared.quirks.session_objects_outlive == Some(true),
+        )
+    }
+
+    /// The next session logs out, which ends the login of all sessions, and in again; unless somebody has logged in since there were so
+    /// many `logins`.
+    pub(super) fn log_in_anew(&mut self, logins: u64) {
+        self.log_in_anew = Some(logins);
     }
 
     /// What the workers share, and this one's session; opened, with the user logged in, if there is none.
@@ -196,11 +205,8 @@ impl Worker {
             self.drop_session();
         }
         if self.open.is_none() {
-            self.open = Some(Open::new(
-                self.open_session(false)?,
-                self.shared.quirks.session_objects_outlive == Some(true),
-            ));
-            self.log_in_anew = false;
+            self.open = Some(self.opened(self.open_session(false)?));
+            self.log_in_anew = None;
         }
         match &mut self.open {
             Some(open) => Ok((&self.shared, open)),
