@@ -9,6 +9,7 @@ use cryptoki::session::Session;
 use cryptoki::slot::Slot;
 use fips::secret::SecretBytes;
 
+use super::alone::Alone;
 use super::cache::{Cache, LoadedKey};
 use super::counters::{Counters, count};
 use super::credentials::Credentials;
@@ -42,6 +43,8 @@ pub(super) struct Shared {
     pub(super) place: Mutex<Place>,
     /// What is known about this kind of token.
     pub(super) quirks: &'static Quirks,
+    /// Where no other token of the module may be used in this process.
+    pub(super) _alone: Option<Alone>,
     /// The serial number that the configuration asks for.
     pub(super) wanted_serial: Option<String>,
     pub(super) credentials: Credentials,
@@ -174,10 +177,15 @@ impl Worker {
         let fresh = self.open_session(false).ok();
         self.drop_session();
         if let Some(fresh) = fresh {
-            self.open = Some(Open::new(fresh));
+            self.open = Some(self.with_objects(fresh));
             self.log_in_anew = false;
         }
         count(&self.shared.counters.sessions_replaced);
+    }
+
+    fn with_objects(&self, session: OwnSession) -> Open {
+        let objects_outlive = self.shared.quirks.session_objects_outlive == Some(true);
+        Open::new(session, objects_outlive)
     }
 
     /// The next session logs out, which ends the login of all sessions, and in again.
@@ -196,10 +204,8 @@ impl Worker {
             self.drop_session();
         }
         if self.open.is_none() {
-            self.open = Some(Open::new(
-                self.open_session(false)?,
-                self.shared.quirks.session_objects_outlive == Some(true),
-            ));
+            let session = self.open_session(false)?;
+            self.open = Some(self.with_objects(session));
             self.log_in_anew = false;
         }
         match &mut self.open {
