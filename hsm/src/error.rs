@@ -324,6 +324,14 @@ pub enum Error {
     /// The parameters for C_Initialize cannot be given to the module.
     #[error("the parameters for C_Initialize {0}")]
     InitParameters(&'static str),
+    /// Another token of the module is in use in this process, and the library does not keep the two apart.
+    #[error(
+        "the token {present:?} of this module is in use, and the library does not keep two tokens of one process apart"
+    )]
+    SecondToken {
+        /// The label of the token that is in use.
+        present: String,
+    },
     /// The configuration asks for no or too many threads.
     #[error("{0} threads; 1 to 64 are possible")]
     Threads(usize),
@@ -382,6 +390,7 @@ impl Error {
             Self::Module { .. } => "module_refused",
             Self::Members => "members",
             Self::InitParameters(_) => "init_parameters",
+            Self::SecondToken { .. } => "second_token",
             Self::Threads(_) => "threads",
             Self::Life(problem) => problem.code(),
             Self::Policy(error) => error.code(),
@@ -425,6 +434,7 @@ impl Error {
             | Self::Policy(_)
             | Self::Members
             | Self::InitParameters(_)
+            | Self::SecondToken { .. }
             | Self::Threads(_) => ErrorClass::Configuration,
             Self::Internal(_) => ErrorClass::Bug,
         }
@@ -505,6 +515,9 @@ impl Error {
             },
             Self::Life(problem) => problem.hint(),
             Self::Module { .. } => "give the absolute path of the vendor's PKCS#11 library",
+            Self::SecondToken { .. } => {
+                "use one token of it in each process, or a version of the library that is safe for this"
+            }
             Self::InitParameters(_) => {
                 "give every use of one module in one process the same parameters, as the module's documentation writes them"
             }

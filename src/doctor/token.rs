@@ -70,7 +70,7 @@ pub(super) fn count_copies(findings: &mut [Finding]) {
 
 #[cfg(test)]
 mod tests {
-    #![allow(missing_docs)]
+    #![allow(clippy::indexing_slicing, missing_docs)]
     use super::*;
 
     #[test]

@@ -1,5 +1,6 @@
 //! Custody on a PKCS#11 token (OASIS PKCS#11, 2.40 to 3.2).
 
+mod alone;
 mod cache;
 mod canary;
 mod classify;
@@ -57,6 +58,7 @@ use crate::pin::PinSource;
 use crate::public_key::PublicKey;
 use crate::token::TokenInfo;
 use crate::{Error, KeyFingerprint, KeyInfo, Terms};
+use alone::Alone;
 use counters::{Counters, Known, count};
 use credentials::Credentials;
 use evidence::Budget;
@@ -181,8 +183,14 @@ impl Pkcs11Custody {
                 "the token is not for so many threads; custody works with fewer"
             );
         }
+        let alone = if quirks.several_tokens == Some(false) {
+            Some(Alone::with(module.path(), &place.token)?)
+        } else {
+            None
+        };
         let shared = Arc::new(Shared {
             quirks,
+            _alone: alone,
             place: Mutex::new(place),
             wanted_serial: config.token_serial,
             credentials: Credentials::new(config.pin, config.pin_memory)?,

@@ -9,6 +9,7 @@ use cryptoki::session::Session;
 use cryptoki::slot::Slot;
 use fips::secret::SecretBytes;
 
+use super::alone::Alone;
 use super::cache::{Cache, LoadedKey};
 use super::counters::{Counters, count};
 use super::credentials::Credentials;
@@ -42,6 +43,8 @@ pub(super) struct Shared {
     pub(super) place: Mutex<Place>,
     /// What is known about this kind of token.
     pub(super) quirks: &'static Quirks,
+    /// Where no other token of the module may be used in this process.
+    pub(super) _alone: Option<Alone>,
     /// The serial number that the configuration asks for.
     pub(super) wanted_serial: Option<String>,
     pub(super) credentials: Credentials,
