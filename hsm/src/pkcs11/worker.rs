@@ -171,13 +171,18 @@ impl Worker {
     pub(super) fn replace_session(&mut self) {
         // It is opened before the old one is closed: with a token's last session its login and its handles go away (PKCS#11,
         // C_CloseSession). If it cannot be, the next use tries again.
-        let fresh = self.open_session(false).ok();
+        let fresh = self.open_another().ok();
         self.drop_session();
-        if let Some(fresh) = fresh {
-            self.open = Some(Open::new(fresh));
+        if fresh.is_some() {
+            self.open = fresh;
             self.log_in_anew = false;
         }
         count(&self.shared.counters.sessions_replaced);
+    }
+
+    fn open_another(&self) -> Result<Open, Error> {
+        let objects_outlive = self.shared.quirks.session_objects_outlive == Some(true);
+        Ok(Open::new(self.open_session(false)?, objects_outlive))
     }
 
     /// The next session logs out, which ends the login of all sessions, and in again.
@@ -196,10 +201,7 @@ impl Worker {
             self.drop_session();
         }
         if self.open.is_none() {
-            self.open = Some(Open::new(
-                self.open_session(false)?,
-                self.shared.quirks.session_objects_outlive == Some(true),
-            ));
+            self.open = Some(self.open_another()?);
             self.log_in_anew = false;
         }
         match &mut self.open {
