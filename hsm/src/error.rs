@@ -39,6 +39,11 @@ impl Refusal {
         self.function
     }
 
+    /// Whether it is the same return value of the same function.
+    pub(crate) fn is_same(self, other: Self) -> bool {
+        self.function() == other.function() && self.rv == other.rv
+    }
+
     /// The return value.
     #[must_use]
     pub const fn rv(&self) -> cryptoki::error::RvError {

@@ -2,6 +2,7 @@
 
 use cryptoki::error::Error as CryptokiError;
 
+use super::classify::Class;
 use super::counters::count;
 use super::policy;
 use super::probe::Probe;
@@ -74,10 +75,24 @@ impl Worker {
         message: &[u8],
     ) -> Result<Vec<u8>, Error> {
         let mechanism = RsaMechanism::Oaep(padding);
-        let refusal = match self.encrypt_with(public, mechanism, message)? {
+        let mut refusal = match self.encrypt_with(public, mechanism, message)? {
             Ok(ciphertext) => return Ok(ciphertext),
             Err(stage) => stage.refusal(),
         };
+        if refusal.class() == Class::Stuck {
+            // Another request has left the session so.
+            self.replace_session();
+            refusal = match self.encrypt_with(public, mechanism, message)? {
+                Ok(ciphertext) => return Ok(ciphertext),
+                Err(stage) => stage.refusal(),
+            };
+        }
+        if matches!(
+            refusal.class(),
+            Class::Session | Class::Login | Class::Device | Class::Library
+        ) {
+            return Err(Error::Token(refusal));
+        }
         // Encryption to a key with which it is known to work is the canary here.
         let Some(known) = self.shared().cache.any_that_encrypts(padding) else {
             return Err(if refusal.means_unsupported() {
@@ -86,34 +101,36 @@ impl Worker {
                 Error::Token(refusal)
             });
         };
-        const BAD_KEY: Error = Error::InvalidPublicKey("the token cannot encrypt to it");
-        if self.canary_encrypts(&known, padding) {
-            // As for a decryption: one more try, for trouble that lasts for one call.
-            return self
-                .encrypt_with(public, mechanism, message)?
-                .map_err(|again| {
-                    if again.refusal().rv() == refusal.rv() {
-                        BAD_KEY
-                    } else {
-                        Error::Token(again.refusal())
-                    }
-                });
-        }
-        // As for a decryption: the session may be what is broken. If a new one works, the request gets a second chance there.
-        self.replace_session();
-        if !self.canary_encrypts(&known, padding) {
-            return Err(Error::Token(refusal));
-        }
-        let refusal = match self.encrypt_with(public, mechanism, message)? {
+        self.require_canary(&known, padding, refusal)?;
+        // As for a decryption: one more try, because the token may have been in trouble for just that call.
+        let again = match self.encrypt_with(public, mechanism, message)? {
             Ok(ciphertext) => return Ok(ciphertext),
             Err(stage) => stage.refusal(),
         };
-        self.replace_session();
-        if self.canary_encrypts(&known, padding) {
-            Err(BAD_KEY)
+        self.require_canary(&known, padding, again)?;
+        if again.is_same(refusal) {
+            Err(Error::InvalidPublicKey("the token cannot encrypt to it"))
         } else {
-            Err(Error::Token(refusal))
+            // A token says the same of the same bad key.
+            Err(Error::Token(again))
         }
+    }
+
+    /// Fails with `refusal` unless the token encrypts to a public key to which it did before, on a new session if not on this one:
+    /// some modules leave it in an operation that nothing ends.
+    fn require_canary(
+        &mut self,
+        known: &Probe,
+        padding: Padding,
+        refusal: Refusal,
+    ) -> Result<(), Error> {
+        if !self.canary_encrypts(known, padding) {
+            self.replace_session();
+            if !self.canary_encrypts(known, padding) {
+                return Err(Error::Token(refusal));
+            }
+        }
+        Ok(())
     }
 
     /// True if the token encrypts to a public key to which it did before.

@@ -230,11 +230,12 @@ pub(super) fn run(
             "neither the module nor the token encrypts to this key, so that it cannot be tried: no padding is used with it"
         );
     }
-    // A padding that is left out now is left out for good. So it is tried again, and only if another one works before and
-    // afterwards it is this padding that the token does not do; else the token is in trouble.
-    for (padding, mut refusal) in troubled {
-        for _ in 0..2 {
-            require_one_that_works(worker, &reference, &probe, refusal)?;
+    // A padding that is left out now is left out for good. So it is tried again, and only if the token says the same each time and
+    // another padding works in between it is this padding that the token does not do; else the token is in trouble.
+    for (padding, first) in troubled {
+        let mut refusals = Refusals::of(first);
+        while refusals.are_too_few() {
+            require_one_that_works(worker, &reference, &probe, first)?;
             match attempt(
                 worker,
                 &reference,
@@ -248,10 +249,10 @@ pub(super) fn run(
                     break;
                 }
                 Attempt::Refused | Attempt::NoCanary => break,
-                Attempt::Trouble(again) => refusal = again,
+                Attempt::Trouble(again) => refusals.add(again)?,
             }
         }
-        require_one_that_works(worker, &reference, &probe, refusal)?;
+        require_one_that_works(worker, &reference, &probe, first)?;
     }
     probe_encryption(worker, &reference, &mut probe)?;
     Ok(probe)
@@ -322,6 +323,33 @@ fn require_one_that_works(
     Err(Error::Token(refusal))
 }
 
+/// What a token said to the same question.
+struct Refusals {
+    first: Refusal,
+    count: u32,
+}
+
+impl Refusals {
+    const fn of(first: Refusal) -> Self {
+        Self { first, count: 1 }
+    }
+
+    /// Whether the question has to be asked again before the answer is believed.
+    const fn are_too_few(&self) -> bool {
+        self.count < 3
+    }
+
+    /// # Errors
+    /// [`Error::Token`] if it says something else now: a token that does not do what it is asked says the same each time.
+    fn add(&mut self, again: Refusal) -> Result<(), Error> {
+        if !again.is_same(self.first) {
+            return Err(Error::Token(again));
+        }
+        self.count += 1;
+        Ok(())
+    }
+}
+
 /// Encrypts the message on the token with every padding that it decrypts. What fails is tried again, as above.
 fn probe_encryption(
     worker: &mut Worker,
@@ -329,7 +357,8 @@ fn probe_encryption(
     probe: &mut Probe,
 ) -> Result<(), Error> {
     for index in 0..probe.tried.len() {
-        for _ in 0..3 {
+        let mut refusals: Option<Refusals> = None;
+        while refusals.as_ref().is_none_or(Refusals::are_too_few) {
             let Some(tried) = probe.tried.get(index) else {
                 break;
             };
@@ -341,6 +370,10 @@ fn probe_encryption(
                     break;
                 }
                 Err(refusal) => {
+                    match &mut refusals {
+                        Some(refusals) => refusals.add(refusal)?,
+                        None => refusals = Some(Refusals::of(refusal)),
+                    }
                     // Some modules leave the session in an operation that nothing ends.
                     worker.replace_session();
                     require_one_that_works(worker, key, probe, refusal)?;

@@ -3,6 +3,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
+use std::time::Duration;
 
 use hsm::pkcs11::{Pkcs11Custody, TokenConfig};
 use hsm::{Custody, Error, ErrorClass, PinProblem};
@@ -179,6 +180,12 @@ impl<'a> Service<'a> {
                 _ => return Err(last),
             }
             add(&self.counts.retries);
+            if error.class() == ErrorClass::Busy {
+                // Others are served. Simulated time must not run ahead of the real threads that do it.
+                self.chaos.advance(1);
+                std::thread::sleep(Duration::from_millis(1));
+                continue;
+            }
             self.chaos.advance(pause_ms);
             pause_ms = (pause_ms * 2).min(LONGEST_PAUSE_MS);
             std::thread::yield_now();
