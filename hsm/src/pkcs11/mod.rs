@@ -1,5 +1,6 @@
 //! Custody on a PKCS#11 token (OASIS PKCS#11, 2.40 to 3.2).
 
+mod agreement;
 mod cache;
 mod canary;
 mod classify;
@@ -7,6 +8,8 @@ mod counters;
 mod credentials;
 mod decryption;
 mod discovery;
+mod ec;
+mod ec_keys;
 mod encryption;
 mod evidence;
 mod gate;
@@ -43,6 +46,7 @@ use std::time::Duration;
 
 use fips::secret::SecretBytes;
 
+pub use agreement::GenerateAgreementKey;
 pub use classify::{Actor, Class, Classified, Healing, Level, Retry, classification};
 pub use generate::GenerateKey;
 pub use inspect::{Inspection, MechanismInfo, Slot, inspect};
