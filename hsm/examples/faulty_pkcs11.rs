@@ -6,7 +6,7 @@
 //! | content | effect |
 //! |---|---|
 //! | missing or empty | nothing |
-//! | `device-error` | C_Decrypt, C_Encrypt and C_Sign fail with CKR_DEVICE_ERROR, whatever they are given |
+//! | `device-error` | C_Decrypt, C_Encrypt, C_Sign and C_DeriveKey fail with CKR_DEVICE_ERROR, whatever they are given |
 //! | `device-removed` | C_DecryptInit and C_EncryptInit fail with CKR_DEVICE_REMOVED |
 //! | `hang` | C_Decrypt does not return until the file says something else |
 //! | `odd-login` | C_Login says CKR_FUNCTION_FAILED where the real module refuses the PIN |
@@ -15,6 +15,7 @@
 //! | `no-objects` | C_CreateObject fails with CKR_TEMPLATE_INCONSISTENT |
 //! | `two-objects` | C_CreateObject says CKR_DEVICE_MEMORY for a third object that it would make |
 //! | `odd-keys-stick` | C_Encrypt fails unless the modulus has 2048 bits, and the session is then as under `stuck-session` |
+//! | `objects-stay` | C_DestroyObject fails with CKR_GENERAL_ERROR |
 //! | `wrong-signature` | C_Sign changes the last bit of its signature |
 
 #[path = "support/real.rs"]
@@ -63,6 +64,7 @@ fn load() -> Option<Real> {
     faulty.C_CreateObject = Some(create_object);
     faulty.C_DestroyObject = Some(destroy_object);
     faulty.C_Sign = Some(sign);
+    faulty.C_DeriveKey = Some(derive_key);
     Some(Real {
         table: module.table,
         faulty,
@@ -284,6 +286,9 @@ unsafe extern "C" fn destroy_object(session: CK_SESSION_HANDLE, object: CK_OBJEC
     let Some(real) = real() else {
         return CKR_GENERAL_ERROR;
     };
+    if fault(real) == "objects-stay" {
+        return CKR_GENERAL_ERROR;
+    }
     fresh().remove(&object);
     match real.table.C_DestroyObject {
         // SAFETY: the arguments are those of our caller, under the same contract.
@@ -325,5 +330,26 @@ unsafe extern "C" fn sign(
             CKR_OK
         }
         _ => CKR_OK,
+    }
+}
+
+unsafe extern "C" fn derive_key(
+    session: CK_SESSION_HANDLE,
+    mechanism: *mut CK_MECHANISM,
+    key: CK_OBJECT_HANDLE,
+    template: *mut CK_ATTRIBUTE,
+    count: CK_ULONG,
+    object: *mut CK_OBJECT_HANDLE,
+) -> CK_RV {
+    let Some(real) = real() else {
+        return CKR_GENERAL_ERROR;
+    };
+    if fault(real) == "device-error" {
+        return CKR_DEVICE_ERROR;
+    }
+    match real.table.C_DeriveKey {
+        // SAFETY: the arguments are those of our caller, under the same contract.
+        Some(call) => unsafe { call(session, mechanism, key, template, count, object) },
+        None => CKR_FUNCTION_NOT_SUPPORTED,
     }
 }
