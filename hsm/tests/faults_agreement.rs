@@ -39,7 +39,10 @@ fn a_broken_token_is_healed_and_a_secret_that_it_does_not_destroy_goes_with_its_
     assert_eq!(error.class(), ErrorClass::Token, "{error}");
     command(&control, "");
     assert!(derive().unwrap().ct_eq(expected.expose()));
-    assert_eq!(custody.agreement_keys().unwrap(), [key.clone()]);
+    assert_eq!(
+        custody.agreement_keys().unwrap(),
+        std::slice::from_ref(&key)
+    );
 
     command(&control, "objects-stay");
     let before = custody.health();
