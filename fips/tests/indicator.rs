@@ -203,6 +203,7 @@ fn readings(service: Service) -> Vec<bool> {
         | Service::TokenSignature
         | Service::TokenKeyWrap
         | Service::TokenKeyUnwrap
+        | Service::TokenEcdh
         | Service::TokenRawRsaOaep => Vec::new(),
     }
 }

@@ -6,7 +6,7 @@
 //! | content | effect |
 //! |---|---|
 //! | missing or empty | nothing |
-//! | `device-error` | C_Decrypt, C_Encrypt and C_Sign fail with CKR_DEVICE_ERROR, whatever they are given |
+//! | `device-error` | C_Decrypt, C_Encrypt, C_Sign and C_DeriveKey fail with CKR_DEVICE_ERROR, whatever they are given |
 //! | `device-removed` | C_DecryptInit and C_EncryptInit fail with CKR_DEVICE_REMOVED |
 //! | `hang` | C_Decrypt does not return until the file says something else |
 //! | `logged-out` | the first four calls of C_DecryptInit wait for each other, and say CKR_USER_NOT_LOGGED_IN |
@@ -18,6 +18,7 @@
 //! | `no-destroy` | C_DestroyObject fails with CKR_ACTION_PROHIBITED |
 //! | `two-objects` | C_CreateObject says CKR_DEVICE_MEMORY for a third object that it would make |
 //! | `odd-keys-stick` | C_Encrypt fails unless the modulus has 2048 bits, and the session is then as under `stuck-session` |
+//! | `objects-stay` | C_DestroyObject fails with CKR_GENERAL_ERROR |
 //! | `wrong-signature` | C_Sign changes the last bit of its signature |
 
 #[path = "support/real.rs"]
@@ -72,6 +73,7 @@ fn load() -> Option<Real> {
     faulty.C_CreateObject = Some(create_object);
     faulty.C_DestroyObject = Some(destroy_object);
     faulty.C_Sign = Some(sign);
+    faulty.C_DeriveKey = Some(derive_key);
     Some(Real {
         table: module.table,
         faulty,
@@ -303,6 +305,7 @@ unsafe extern "C" fn destroy_object(session: CK_SESSION_HANDLE, object: CK_OBJEC
     match fault(real).as_str() {
         "keep-objects" => return CKR_OK,
         "no-destroy" => return CKR_ACTION_PROHIBITED,
+        "objects-stay" => return CKR_GENERAL_ERROR,
         _ => {}
     }
     fresh().remove(&object);
@@ -346,5 +349,26 @@ unsafe extern "C" fn sign(
             CKR_OK
         }
         _ => CKR_OK,
+    }
+}
+
+unsafe extern "C" fn derive_key(
+    session: CK_SESSION_HANDLE,
+    mechanism: *mut CK_MECHANISM,
+    key: CK_OBJECT_HANDLE,
+    template: *mut CK_ATTRIBUTE,
+    count: CK_ULONG,
+    object: *mut CK_OBJECT_HANDLE,
+) -> CK_RV {
+    let Some(real) = real() else {
+        return CKR_GENERAL_ERROR;
+    };
+    if fault(real) == "device-error" {
+        return CKR_DEVICE_ERROR;
+    }
+    match real.table.C_DeriveKey {
+        // SAFETY: the arguments are those of our caller, under the same contract.
+        Some(call) => unsafe { call(session, mechanism, key, template, count, object) },
+        None => CKR_FUNCTION_NOT_SUPPORTED,
     }
 }

@@ -167,16 +167,19 @@ pub enum Operation {
     ListKeys,
     /// A signature by a signing key.
     Sign,
+    /// A key agreement by a key for that.
+    Agree,
 }
 
 impl Operation {
     /// Every operation.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Decrypt,
         Self::Encrypt,
         Self::Generate,
         Self::ListKeys,
         Self::Sign,
+        Self::Agree,
     ];
 }
 

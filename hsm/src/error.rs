@@ -212,6 +212,9 @@ pub enum Error {
     /// Not a public RSA key in a form and of a size that custody takes.
     #[error("not a public RSA key that custody takes: {0}")]
     InvalidPublicKey(&'static str),
+    /// Not an uncompressed point of the curve of the key. The token was not asked to use it.
+    #[error("not an uncompressed point (SEC 1, section 2.3.3) of the key's curve")]
+    InvalidPoint,
     /// A modulus length that is not generated.
     #[error("{0} is no length for a key: 2048, 3072 or 4096 bits")]
     ModulusBits(u32),
@@ -289,6 +292,9 @@ pub enum Error {
     /// The token gave a signature that does not verify with the public key that it shows for the key. It was thrown away.
     #[error("the token's signature does not verify with the public key {0}")]
     WrongSignature(KeyFingerprint),
+    /// The token gave a shared secret that is not the one of the public key that it shows for the key. It was thrown away.
+    #[error("the token's shared secret is not that of the public key {0}")]
+    WrongSecret(KeyFingerprint),
     /// The token has a key of this label.
     #[error("the token has a key with the label {0:?} already")]
     LabelInUse(String),
@@ -367,6 +373,7 @@ impl Error {
             Self::CiphertextLength { .. } => "ciphertext_length",
             Self::PlaintextTooLong { .. } => "plaintext_too_long",
             Self::InvalidPublicKey(_) => "invalid_public_key",
+            Self::InvalidPoint => "invalid_point",
             Self::ModulusBits(_) => "modulus_bits",
             Self::UnknownKey(_) => "unknown_key",
             Self::Token(_) => "token_failed",
@@ -385,6 +392,7 @@ impl Error {
                 "mechanism_not_supported"
             }
             Self::WrongSignature(_) => "wrong_signature",
+            Self::WrongSecret(_) => "wrong_secret",
             Self::LabelInUse(_) => "label_in_use",
             Self::IdInUse(_) => "id_in_use",
             Self::Generation(_) => "generation_refused",
@@ -411,6 +419,7 @@ impl Error {
             | Self::CiphertextLength { .. }
             | Self::PlaintextTooLong { .. }
             | Self::InvalidPublicKey(_)
+            | Self::InvalidPoint
             | Self::ModulusBits(_)
             | Self::UnknownKey(_) => ErrorClass::BadInput,
             Self::Token(_)
@@ -427,6 +436,7 @@ impl Error {
             | Self::MechanismNotSupported { .. }
             | Self::MechanismNotOffered(_)
             | Self::WrongSignature(_)
+            | Self::WrongSecret(_)
             | Self::LabelInUse(_)
             | Self::IdInUse(_)
             | Self::Generation(_)
@@ -469,8 +479,8 @@ impl Error {
                 "the record was made for another custody key: import that key's token, or import the record again"
             }
             Self::KeyRefused { .. } => {
-                "generate a new key on the token: sensitive, not extractable, and for decryption (a custody key) or for \
-                 signatures (a signing key) alone"
+                "generate a new key on the token: sensitive, not extractable, and for decryption (a custody key), for \
+                 signatures (a signing key) or for key agreement alone"
             }
             Self::PaddingNotSupported(_) => {
                 "use a padding that the capabilities list, or a token that does this one"
@@ -482,9 +492,9 @@ impl Error {
             Self::MechanismNotSupported { .. } | Self::MechanismNotOffered(_) => {
                 "use another kind of key, or have the mechanism switched on at the token"
             }
-            Self::WrongSignature(_) => {
+            Self::WrongSignature(_) | Self::WrongSecret(_) => {
                 "the public key object of that CKA_ID belongs to another key, or the token computes wrongly: generate a new \
-                 signing key, and have the token looked at if that fails too"
+                 key, and have the token looked at if that fails too"
             }
             Self::LabelInUse(_) => "choose another label, or destroy the old key first",
             Self::IdInUse(_) => "leave the identifier out, or choose one that no key has",
@@ -530,6 +540,7 @@ impl Error {
             | Self::CiphertextLength { .. }
             | Self::PlaintextTooLong { .. }
             | Self::InvalidPublicKey(_)
+            | Self::InvalidPoint
             | Self::ModulusBits(_)
             | Self::Threads(_)
             | Self::Members

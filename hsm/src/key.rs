@@ -111,7 +111,7 @@ pub struct KeyAttributes {
     pub always_authenticate: Option<bool>,
 }
 
-/// Why a key is refused for what it is to do: decryption (custody keys) or signatures (signing keys). An attribute that the token does not report counts against the key.
+/// Why a key is refused for what it is to do: decryption (custody keys), signatures (signing keys) or key agreement. An attribute that the token does not report counts against the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, thiserror::Error)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -134,6 +134,12 @@ pub enum KeyProblem {
     /// CKA_DECRYPT, CKA_UNWRAP or CKA_DERIVE is true, of a key that is to sign.
     #[error("not for signing alone (CKA_DECRYPT, CKA_UNWRAP, CKA_DERIVE)")]
     NotForSigningAlone,
+    /// CKA_DERIVE is not true, of a key that is to agree on secrets.
+    #[error("not for key agreement (CKA_DERIVE)")]
+    NotForAgreement,
+    /// CKA_SIGN, CKA_DECRYPT or CKA_UNWRAP is true, of a key that is to agree on secrets.
+    #[error("not for key agreement alone (CKA_SIGN, CKA_DECRYPT, CKA_UNWRAP)")]
+    NotForAgreementAlone,
     /// The modulus is shorter than 2048 bits (SP 800-131A).
     #[error("modulus shorter than 2048 bits")]
     ModulusTooShort,

@@ -23,6 +23,8 @@
 //! * Encryption to other people's keys is the token's: their public keys are session objects, bounded, gone with the session.
 //! * A key that signs ([`pkcs11::Pkcs11Custody::sign`]) does nothing else, and a custody key never signs. No signature is
 //!   given out that does not verify.
+//! * A key for agreements ([`pkcs11::Pkcs11Custody::derive_ecdh`]) does nothing else either. The token sees no point that is not on
+//!   its curve, and keeps no secret that came of it.
 //! * Where the token removes the padding itself, nothing about a bad padding reaches the caller. Where it cannot, the padding
 //!   is removed here in constant time, and [`Capabilities::software_unpadding`] says so: that is no approved service.
 //!
@@ -49,6 +51,7 @@
 //! # }
 //! ```
 
+mod agreement;
 pub mod clock;
 mod custody;
 mod error;
@@ -66,6 +69,7 @@ mod signing;
 mod terms;
 mod token;
 
+pub use agreement::AgreementKeyInfo;
 pub use custody::{Answer, Capabilities, Custody, Health, Operation};
 pub use error::{Error, ErrorClass, FileProblem, PinProblem, Refusal};
 pub use fips::secret::SecretBytes;

@@ -12,7 +12,7 @@ pub enum Exception {
     Pkcs12LegacyRead,
     /// Writing PFX files with the classic MAC, whose key comes from the PKCS#12 key derivation.
     Pkcs12KdfMacWrite,
-    /// Encrypting to EC devices: ephemeral-static ECDH with the ANSI X9.63 key derivation.
+    /// Encrypting to EC devices: ephemeral-static ECDH with the ANSI X9.63 key derivation; and the token's half of it.
     CmsEcdhStatic,
     /// RSA PKCS#1 v1.5 key transport, for devices that know nothing newer.
     CmsRsaPkcs1v15,
@@ -61,7 +61,7 @@ impl Exception {
                 "Writing PFX files with the classic MAC, whose key comes from the PKCS#12 key derivation."
             }
             Self::CmsEcdhStatic => {
-                "Encrypting to devices with EC keys: ECDH with the device's static key and the ANSI X9.63 key derivation."
+                "Encrypting to devices with EC keys: ECDH with the device's static key and the ANSI X9.63 key derivation; ECDH by a static key of a token."
             }
             Self::CmsRsaPkcs1v15 => {
                 "RSA PKCS#1 v1.5 key transport (the formats compatible and compatibleDesEde3), in the module."

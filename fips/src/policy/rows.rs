@@ -464,13 +464,14 @@ pub(super) const fn row(service: Service) -> Entry {
         Service::TokenKeyGeneration => token(
             "token-key-generation",
             "key generation on the token (C_GenerateKeyPair)",
-            "RSA of 2048, 3072, 4096 bits for custody and for transport; RSA and EC on P-256 and P-384 to sign reports; AES of 256 bits for transport \
+            "RSA of 2048, 3072, 4096 bits for custody and for transport; RSA and EC on P-256 and P-384 to sign reports; EC on P-256, P-384, P-521 for key agreement; AES of 256 bits for transport \
              (C_GenerateKey)",
             "FIPS 186-5, SP 800-133; the token's own certificate, which the operator states",
             &[
                 "hsm::pkcs11::Pkcs11Custody::generate",
                 "hsm::pkcs11::Pkcs11Custody::generate_replicable",
                 "hsm::pkcs11::Pkcs11Custody::generate_signing_key",
+                "hsm::pkcs11::Pkcs11Custody::generate_agreement_key",
                 "hsm::pkcs11::Pkcs11Custody::make_transport_key",
                 "hsm::pkcs11::Pkcs11Custody::wrap_for",
             ],
@@ -502,6 +503,24 @@ pub(super) const fn row(service: Service) -> Entry {
             "RSA PSS with SHA-256; ECDSA on P-256 and P-384 over a digest of the module",
             "FIPS 186-5; the token's own certificate, which the operator states",
             &["hsm::pkcs11::Pkcs11Custody::sign"],
+        ),
+        Service::TokenEcdh => refused(
+            Refused {
+                name: "token-ecdh",
+                operation: "key agreement by the token (CKM_ECDH1_DERIVE with CKD_NULL)",
+                parameters: "P-256, P-384, P-521; a static key of the token, a point of the peer's that the module has found on the curve",
+                reason: "the token performs the primitive alone: the shared secret leaves it, and keys are derived outside of it",
+                exception: Exception::CmsEcdhStatic,
+                source: "SP 800-56A revision 3, section 6.2.2.2 (C(1e, 1s, ECC CDH)): the scheme is the primitive of section 5.7.1.2 together with the key \
+                         derivation of section 5.8, and the shared secret is destroyed by whoever computed it",
+                remedy: "use an RSA key of the token (`token-oaep-decrypt`), or name the exception `cms-ecdh-static`",
+                functions: &[
+                    "hsm::pkcs11::Pkcs11Custody::derive_ecdh",
+                    "hsm::pkcs11::Pkcs11Custody::generate_agreement_key",
+                ],
+            },
+            Performer::Token,
+            NoEvidence,
         ),
         Service::TokenRawRsaOaep => refused(
             Refused {

@@ -84,6 +84,8 @@ services! {
     TokenKeyWrap,
     /// Keys unwrapped into the token.
     TokenKeyUnwrap,
+    /// Key agreement by the token, without a key derivation.
+    TokenEcdh,
     /// RSAES-OAEP by the token's raw RSA operation, with the padding handled by the program.
     TokenRawRsaOaep,
 }

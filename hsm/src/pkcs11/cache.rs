@@ -34,6 +34,8 @@ struct State {
     known: HashMap<KeyFingerprint, Option<Arc<Probe>>>,
     /// Every signing key that was ever seen on the token.
     signing: HashSet<KeyFingerprint>,
+    /// Every key for agreements that was ever seen on the token.
+    agreeing: HashSet<KeyFingerprint>,
     /// Keys that are known and were not seen the last time, and in which state of the library that was so first.
     missing: HashMap<KeyFingerprint, u64>,
     /// Whether the last look showed any keys.
@@ -131,6 +133,15 @@ impl Cache {
         let known = state.signing.iter().copied().collect();
         let missing = state.note(known, seen).first().copied();
         state.signing.extend(seen);
+        missing
+    }
+
+    /// The same for the keys for agreements.
+    pub(super) fn compare_agreeing(&self, seen: &[KeyFingerprint]) -> Option<KeyFingerprint> {
+        let mut state = self.lock();
+        let known = state.agreeing.iter().copied().collect();
+        let missing = state.note(known, seen).first().copied();
+        state.agreeing.extend(seen);
         missing
     }
 

@@ -62,6 +62,44 @@ pub(super) fn common(key_type: KeyType, label: &str, id: &[u8]) -> Vec<Attribute
     ]
 }
 
+/// The one use that a private key has.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    Signature,
+    Agreement,
+}
+
+/// The attributes of both halves of a pair that has one use: the public one first.
+pub(super) fn halves(
+    key_type: KeyType,
+    label: &str,
+    id: &[u8],
+    purpose: Purpose,
+) -> (Vec<Attribute>, Vec<Attribute>) {
+    let signs = purpose == Purpose::Signature;
+    let mut public = common(key_type, label, id);
+    public.extend([Attribute::Private(false), Attribute::Verify(signs)]);
+    let mut private = common(key_type, label, id);
+    private.extend([
+        Attribute::Private(true),
+        Attribute::Sensitive(true),
+        Attribute::Extractable(false),
+        Attribute::Sign(signs),
+        Attribute::Decrypt(false),
+        Attribute::Unwrap(false),
+        Attribute::Derive(purpose == Purpose::Agreement),
+    ]);
+    (public, private)
+}
+
+/// What tokens may not know of a key that has one use. CKM_RSA_PKCS and CKM_RSA_X_509 with recovery would be one more.
+pub(super) fn if_known() -> Vec<Attribute> {
+    vec![
+        Attribute::SignRecover(false),
+        Attribute::WrapWithTrusted(true),
+    ]
+}
+
 /// # Errors
 /// [`Error::Internal`] if there are no random bytes.
 pub(super) fn random_id() -> Result<Vec<u8>, Error> {

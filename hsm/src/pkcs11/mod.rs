@@ -1,5 +1,6 @@
 //! Custody on a PKCS#11 token (OASIS PKCS#11, 2.40 to 3.2).
 
+mod agreement;
 mod alone;
 mod cache;
 mod canary;
@@ -8,6 +9,8 @@ mod counters;
 mod credentials;
 mod decryption;
 mod discovery;
+mod ec;
+mod ec_keys;
 mod encryption;
 mod evidence;
 mod gate;
@@ -44,6 +47,7 @@ use std::time::Duration;
 
 use fips::secret::SecretBytes;
 
+pub use agreement::GenerateAgreementKey;
 pub use classify::{Actor, Class, Classified, Healing, Level, Retry, classification};
 pub use generate::GenerateKey;
 pub use inspect::{Inspection, MechanismInfo, Slot, inspect};

@@ -47,7 +47,9 @@ impl<T> Drop for Waiter<T> {
 /// Lane of an operation that nobody chose one for: what takes long is batch.
 fn lane_of(operation: Operation) -> Lane {
     match operation {
-        Operation::Decrypt | Operation::Encrypt | Operation::Sign => Lane::Interactive,
+        Operation::Decrypt | Operation::Encrypt | Operation::Sign | Operation::Agree => {
+            Lane::Interactive
+        }
         Operation::Generate | Operation::ListKeys => Lane::Batch,
     }
 }

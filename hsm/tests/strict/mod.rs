@@ -55,6 +55,17 @@ pub(crate) fn the_token_does_everything_or_it_is_refused(module: &'static Module
         }
         assert_eq!(performed(Service::TokenOaepDecrypt), before);
     }
+    let refused = custody
+        .generate_agreement_key(&hsm::pkcs11::GenerateAgreementKey {
+            label: "agreement".into(),
+            curve: fips::ec::Curve::P256,
+        })
+        .unwrap_err();
+    assert_eq!(refused.code(), "not_approved", "{refused}");
+    for word in ["CKM_ECDH1_DERIVE", "cms-ecdh-static"] {
+        assert!(refused.to_string().contains(word), "{refused}");
+    }
+    assert_eq!(custody.agreement_keys().unwrap(), []);
     assert!(performed(Service::TokenOaepEncrypt) > 0);
     assert!(performed(Service::TokenKeyGeneration) > 0);
     assert_eq!(not_approved(), 0);

@@ -8,12 +8,14 @@
     clippy::indexing_slicing
 )]
 
+mod agreement;
 mod encryption;
 mod hostile;
 mod pins;
 mod probing;
 mod signing;
 
+pub use agreement::*;
 pub use encryption::*;
 pub use hostile::*;
 pub use pins::*;
@@ -511,6 +513,9 @@ macro_rules! custody_suite {
             a_signing_key_that_could_leave_is_refused
             a_label_of_two_signing_keys_is_ambiguous_and_the_fingerprint_decides
             a_signing_key_of_an_odd_size_is_not_generated
+            the_token_agrees_to_the_secret_of_the_module_and_keeps_none
+            a_point_that_is_none_is_bad_input_and_leaves_the_token_well
+            a_key_that_agrees_does_nothing_else_and_no_other_key_agrees
             a_wrong_pin_is_tried_once
             a_token_that_is_not_there_is_named
             reports_hold_no_secret_and_are_json

@@ -60,7 +60,7 @@ fn assert_verifies(signature: &TokenSignature, key: &SigningKeyInfo) {
 }
 
 /// Generates a pair on a curve past custody.
-fn generate_ec_beside(
+pub(super) fn generate_ec_beside(
     token: &TestToken,
     custody: &Pkcs11Custody,
     label: &str,

@@ -7,7 +7,8 @@ use cryptoki::context::Function;
 use cryptoki::error::RvError;
 use cryptoki::object::ObjectHandle;
 use cryptoki::session::Session;
-use cryptoki_sys::{CK_ATTRIBUTE, CK_ATTRIBUTE_TYPE};
+use cryptoki_sys::{CK_ATTRIBUTE, CK_ATTRIBUTE_TYPE, CKA_VALUE};
+use fips::secret::SecretBytes;
 
 use super::{Functions, check, missing, ulong};
 use crate::error::Refusal;
@@ -22,24 +23,47 @@ impl Functions {
         attribute: CK_ATTRIBUTE_TYPE,
         limit: usize,
     ) -> Result<Vec<u8>, Refusal> {
+        let mut value = vec![0; limit];
+        let len = self.read_into(session, object, attribute, &mut value)?;
+        value.truncate(len);
+        Ok(value)
+    }
+
+    /// CKA_VALUE of a secret key, if it has `limit` bytes at most.
+    pub(in crate::pkcs11) fn secret_value(
+        &self,
+        session: &Session,
+        object: ObjectHandle,
+        limit: usize,
+    ) -> Result<SecretBytes, Refusal> {
+        let mut value = SecretBytes::zeroed(limit);
+        let len = self.read_into(session, object, CKA_VALUE, value.expose_mut())?;
+        value.truncate(len);
+        Ok(value)
+    }
+
+    /// Gives the length of what was read.
+    fn read_into(
+        &self,
+        session: &Session,
+        object: ObjectHandle,
+        attribute: CK_ATTRIBUTE_TYPE,
+        value: &mut [u8],
+    ) -> Result<usize, Refusal> {
         const FUNCTION: Function = Function::GetAttributeValue;
         let call = self.table.C_GetAttributeValue.ok_or(missing(FUNCTION))?;
-        let mut value = vec![0; limit];
         let mut wanted = CK_ATTRIBUTE {
             type_: attribute,
             pValue: value.as_mut_ptr().cast(),
-            ulValueLen: ulong(limit, FUNCTION)?,
+            ulValueLen: ulong(value.len(), FUNCTION)?,
         };
         // SAFETY: PKCS#11, C_GetAttributeValue: one CK_ATTRIBUTE whose buffer is writable for `ulValueLen` bytes, which the library
-        // respects or answers CKR_BUFFER_TOO_SMALL; both are live locals. The session is this thread's alone.
+        // respects or answers CKR_BUFFER_TOO_SMALL; both outlive the call. The session is this thread's alone.
         let rv = unsafe { call(session.handle(), object.handle(), &raw mut wanted, 1) };
         check(rv, FUNCTION)?;
         // CK_UNAVAILABLE_INFORMATION, the largest number, stands for a length that is not known.
         match usize::try_from(wanted.ulValueLen) {
-            Ok(len) if len <= limit => {
-                value.truncate(len);
-                Ok(value)
-            }
+            Ok(len) if len <= value.len() => Ok(len),
             _ => Err(Refusal::new(FUNCTION, RvError::AttributeTypeInvalid)),
         }
     }

@@ -7,10 +7,11 @@ use fips::ec::Curve;
 use fips::sign::KeyKind;
 
 use super::keys::{self, FoundSigningKey};
-use super::{ec, sign};
+use super::sign;
 use crate::Error;
+use crate::pkcs11::ec;
 use crate::pkcs11::generate::check_modulus_bits;
-use crate::pkcs11::key_pair::{self, Pair, Template};
+use crate::pkcs11::key_pair::{self, Pair, Purpose, Template};
 use crate::pkcs11::module::Module;
 use crate::pkcs11::worker::Worker;
 use crate::signing::SigningKeyInfo;
@@ -73,18 +74,7 @@ fn template(request: &GenerateSigningKey, id: &[u8]) -> Result<Template, Error> 
         KeyKind::EcP256 | KeyKind::EcP384 => KeyType::EC,
         KeyKind::Rsa(_) => KeyType::RSA,
     };
-    let mut public = key_pair::common(key_type, &request.label, id);
-    public.extend([Attribute::Private(false), Attribute::Verify(true)]);
-    let mut private = key_pair::common(key_type, &request.label, id);
-    private.extend([
-        Attribute::Private(true),
-        Attribute::Sensitive(true),
-        Attribute::Extractable(false),
-        Attribute::Sign(true),
-        Attribute::Decrypt(false),
-        Attribute::Unwrap(false),
-        Attribute::Derive(false),
-    ]);
+    let (mut public, private) = key_pair::halves(key_type, &request.label, id, Purpose::Signature);
     let (mechanism, mechanism_name) = match request.kind {
         KeyKind::EcP256 | KeyKind::EcP384 => {
             let curve = if request.kind == KeyKind::EcP256 {
@@ -112,10 +102,6 @@ fn template(request: &GenerateSigningKey, id: &[u8]) -> Result<Template, Error> 
         mechanism_name,
         public,
         private,
-        // CKM_RSA_PKCS and CKM_RSA_X_509 with recovery would be one more way to use the key.
-        private_if_known: vec![
-            Attribute::SignRecover(false),
-            Attribute::WrapWithTrusted(true),
-        ],
+        private_if_known: key_pair::if_known(),
     })
 }

@@ -1,13 +1,13 @@
 //! The private keys on a token that may sign.
 
-use cryptoki::object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle};
+use cryptoki::object::{Attribute, KeyType, ObjectClass, ObjectHandle};
 use cryptoki::session::Session;
 use fips::ec::Curve;
 use fips::sign::SignatureAlgorithm;
 
-use super::ec;
 use crate::Error;
 use crate::key::{KeyAttributes, KeyFingerprint, KeyProblem};
+use crate::pkcs11::ec_keys::{self, EcKey};
 use crate::pkcs11::keys as private_keys;
 use crate::pkcs11::module::Module;
 use crate::signing::{SigningKeyInfo, SigningKeyName};
@@ -97,39 +97,18 @@ pub(super) fn read_rsa(
     })
 }
 
-/// Reads a private elliptic-curve key. `public`: its public half; `None` looks for it.
+/// Reads a private elliptic-curve key as one that signs. `public`: its public half; `None` looks for it.
 pub(super) fn read_ec(
     module: &Module,
     session: &Session,
     handle: ObjectHandle,
     public: Option<ObjectHandle>,
 ) -> Result<FoundSigningKey, Error> {
-    let values = private_keys::values(module, session, handle, &[AttributeType::EcParams])?;
-    let curve = values
-        .others
-        .iter()
-        .find_map(|value| match value {
-            Attribute::EcParams(parameters) => ec::curve(parameters),
-            _ => None,
-        })
-        .ok_or(Error::InvalidPublicKey(
-            "the curve is not P-256, P-384 or P-521",
-        ))?;
-    let public = match public {
-        Some(public) => public,
-        None => public_half(module, session, &values.id)?,
-    };
-    let spki_der = session
-        .get_attributes(public, &[AttributeType::EcPoint])
-        .map_err(|error| module.error(error))?
-        .into_iter()
-        .find_map(|value| match value {
-            Attribute::EcPoint(point) => ec::spki_der(curve, &point),
-            _ => None,
-        })
-        .ok_or(Error::InvalidPublicKey(
-            "the token does not show an uncompressed point",
-        ))?;
+    let EcKey {
+        curve,
+        spki_der,
+        values,
+    } = ec_keys::read(module, session, handle, public)?;
     Ok(FoundSigningKey {
         handle,
         info: SigningKeyInfo {
@@ -146,22 +125,6 @@ pub(super) fn read_ec(
             attributes: values.attributes,
         },
     })
-}
-
-/// A private elliptic-curve key has no public point (PKCS#11, elliptic curve private key objects): the public key object with the
-/// same CKA_ID does. If that one belongs to another key after all, no signature verifies.
-fn public_half(module: &Module, session: &Session, id: &[u8]) -> Result<ObjectHandle, Error> {
-    let template = [
-        Attribute::Class(ObjectClass::PUBLIC_KEY),
-        Attribute::KeyType(KeyType::EC),
-        Attribute::Token(true),
-        Attribute::Id(id.to_vec()),
-    ];
-    match *private_keys::find(module, session, &template)? {
-        [public] => Ok(public),
-        [] => Err(Error::InvalidPublicKey("there is no public half")),
-        _ => Err(Error::InvalidPublicKey("there are several public halves")),
-    }
 }
 
 /// Why a key is refused for signing.

@@ -3,7 +3,6 @@
 //! The message is hashed by the module, so that it need not travel to the token and every token does the same: CKM_ECDSA and
 //! CKM_RSA_PKCS_PSS, which take digests. A signature is verified by the module before anybody gets it.
 
-mod ec;
 mod generate;
 mod keys;
 
@@ -17,6 +16,7 @@ pub use generate::GenerateSigningKey;
 
 use super::Pkcs11Custody;
 use super::counters::count;
+use super::ec;
 use super::session::OwnSession;
 use super::worker::{Shared, Worker};
 use crate::custody::Operation;

@@ -85,6 +85,22 @@ pub(super) fn signature_der(curve: Curve, raw: &[u8]) -> Option<Vec<u8>> {
     .ok()
 }
 
+/// Whether `point` is an uncompressed point of the curve (SEC 1, section 2.3.3): full validation by SP 800-56A revision 3, section
+/// 5.6.2.3.3, since the cofactor of these curves is one.
+///
+/// # Errors
+/// [`Error::InvalidPoint`].
+pub(super) fn check_point(curve: Curve, point: &[u8]) -> Result<(), Error> {
+    if point.len() != curve.point_len() {
+        return Err(Error::InvalidPoint);
+    }
+    let spki = spki_der(curve, point).ok_or(Error::InvalidPoint)?;
+    match fips::ec::point_from_spki(&spki) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(Error::InvalidPoint),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
@@ -150,6 +166,30 @@ mod tests {
     fn a_signature_of_another_length_is_none() {
         for len in [0, 1, 63, 65, 70, 72, 96] {
             assert_eq!(signature_der(Curve::P256, &vec![1; len]), None);
+        }
+    }
+
+    #[test]
+    fn only_an_uncompressed_point_of_the_curve_is_one() {
+        for curve in Curve::ALL {
+            let point = PrivateKey::generate(curve).unwrap().public_point().unwrap();
+            check_point(curve, &point).unwrap();
+            let mut off_curve = point.clone();
+            *off_curve.last_mut().unwrap() ^= 1;
+            let mut compressed = point[..=curve.field_len()].to_vec();
+            compressed[0] = 2;
+            let mut beyond_the_field = vec![0xff; point.len()];
+            beyond_the_field[0] = 4;
+            let wrapped = OctetStringRef::new(&point).unwrap().to_der().unwrap();
+            for bad in [
+                &off_curve,
+                &compressed,
+                &beyond_the_field,
+                &wrapped,
+                &vec![0],
+            ] {
+                assert!(matches!(check_point(curve, bad), Err(Error::InvalidPoint)));
+            }
         }
     }
 }
