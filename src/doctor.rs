@@ -125,6 +125,7 @@ impl Plan<'_> {
 
     fn tokens(&self, running: &Running) -> Vec<Finding> {
         let mut findings = Vec::new();
+        let mut refused = Vec::new();
         for plan in &self.tokens {
             let of_engine = self
                 .config
@@ -139,17 +140,29 @@ impl Plan<'_> {
             let section = of_engine.or_else(of_import);
             let Some(section) = section else { continue };
             let mut launch = plan.launch.clone();
-            // An engine that has no token has said why: its PIN may be wrong, and that is not tried a second time.
-            if !plan.login || running.engine_lacks_token() {
+            // An engine that has no token has said why: its PIN may be wrong, and that is not tried a second time. Nor is one that a
+            // token of the same name refused a moment ago: two sections may be about one token, which need not show its used-up tries.
+            let token = (&section.module, &section.label);
+            if !plan.login || running.engine_lacks(&plan.key) || refused.contains(&token) {
                 launch.arguments.push(plan.no_login.into());
             }
             if !running.has_engine() {
                 launch.arguments.push(plan.measuring.into());
             }
-            findings.extend(token::examine(&plan.key, section, &launch));
+            let found = token::examine(&plan.key, section, &launch);
+            if found.iter().any(is_refused_login) {
+                refused.push(token);
+            }
+            findings.extend(found);
         }
+        token::count_copies(&mut findings);
         findings
     }
+}
+
+/// Whether a login was tried, or begun, that did not end well: a try of the PIN may be gone.
+fn is_refused_login(found: &Finding) -> bool {
+    found.id == catalogue::TOKEN_LOGIN && found.severity == Severity::Error
 }
 
 impl Examination {

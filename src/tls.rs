@@ -117,7 +117,7 @@ pub fn roots(path: &Path) -> Result<RootCertStore, TlsError> {
 /// [`TlsError::File`] when it cannot be read or holds none.
 pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let mut pem = Vec::new();
-    std::fs::File::open(path)
+    crate::config::open_file(path)
         .and_then(|file| file.take(MAX_PEM_BYTES + 1).read_to_end(&mut pem))
         .map_err(|error| unusable(path, error))?;
     if u64::try_from(pem.len()).is_ok_and(|length| length > MAX_PEM_BYTES) {

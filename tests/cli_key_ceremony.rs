@@ -185,6 +185,11 @@ fn a_ceremony_with_a_word_that_is_not_known_or_does_not_fit_is_refused() {
         ("replicable = true", "replicable = false"),
         ("replicable = true", "extractable = true"),
         ("label = \"custody\"", "label = \"\""),
+        // Found out before a key is made, and nothing that is shown hides what is done.
+        ("custody.blob", "custody.pem"),
+        ("custody.blob", "transcript.json"),
+        ("custody.blob", "a\\u001b[2K"),
+        ("first year", "first\\u202eyear"),
     ] {
         let file = ceremony(&token, &other, "");
         let changed = fs::read_to_string(&file).unwrap().replacen(from, to, 1);
@@ -196,5 +201,23 @@ fn a_ceremony_with_a_word_that_is_not_known_or_does_not_fit_is_refused() {
             "{to}: {}",
             refused.stderr
         );
+    }
+    token
+        .run(&["key", "generate-signing", "--key-label", "report", "--json"])
+        .json();
+    // A copy goes to the token that was reviewed, and no file is found to have no folder when the key is made.
+    for (from, to, code) in [
+        (
+            "label = \"second\"",
+            "label = \"second\"\nserial = \"0\"",
+            "other_token",
+        ),
+        ("custody.blob", "none/custody.blob", "file_unwritable"),
+    ] {
+        let file = ceremony(&token, &other, "");
+        let changed = fs::read_to_string(&file).unwrap().replacen(from, to, 1);
+        write(&file, changed, 0o600);
+        let refused = run_ceremony(&token, &file, &["--dry-run"]);
+        assert_eq!(refused.error()["code"], code, "{to}");
     }
 }

@@ -280,6 +280,21 @@ fn a_key_is_destroyed_by_fingerprint_in_two_steps_and_the_last_copy_only_when_sa
     let refused = destroy(&["--last-copy", "--confirm", code]);
     assert_eq!(refused.error()["code"], "confirmation");
 
+    // The code is for what was said: with fewer copies it is another thing to do.
+    let both = destroy(&["--also", &other, "--last-copy"]).json();
+    let refused = destroy(&["--last-copy", "--confirm", word(&both, "confirm")]);
+    assert_eq!(refused.error()["code"], "confirmation");
+    let nowhere = token.path("none/destroyed.json");
+    let refused = destroy(&[
+        "--also",
+        &other,
+        "--confirm",
+        code,
+        "--transcript",
+        text(&nowhere),
+    ]);
+    assert_eq!(refused.error()["code"], "file_unwritable");
+
     let transcript = token.path("destroyed.json");
     let done = destroy(&[
         "--also",

@@ -275,7 +275,8 @@ fn the_page_of_doctor_is_its_catalogue() {
          - `--no-login` does not log in to the token. Without it the PIN is tried once, and only while the token has all its tries: a\n  \
          PIN that is wrong costs one try, once. Then the token counts it, and nobody logs in here until somebody else did.\n\
          - The PKCS#11 module is loaded by a process of its own, with the environment of the token's section alone, so that a\n  \
-         library that crashes or hangs is a finding. A step that takes longer than `engine.restart.call_limit_ms` is taken for hanging.\n\
+         library that crashes or hangs is a finding. It is taken for hanging when it is silent for longer than `engine.restart.call_limit_ms`, and at\n  \
+         least 3 s; at least 30 s where a step is many calls (opening, reading the keys, measuring).\n\
          - Decryptions are measured for a few seconds, with the custody key; not while an engine answers, whose token it is.\n\n\
          Exit code 0: nothing would fail (there may be notes and warnings). 3: something would. 2: the configuration cannot be read.\n\n\
          | severity | meaning |\n|---|---|\n\

@@ -326,6 +326,89 @@ async fn every_route_lets_in_whom_its_guard_names_and_nobody_else() {
 }
 
 #[tokio::test]
+async fn a_record_is_replaced_for_another_key_only_as_it_was_read_and_it_is_recorded() {
+    const ROTATION: &str = "/rotation/v1/records";
+    let running = Running::start(|_| {}).await;
+    let importer = running.bearer(Role::Importer);
+    let rotation = running.bearer(Role::Rotation);
+    let (old, new) = ("ab".repeat(32), "ef".repeat(32));
+    let created = importer.post(RECORDS, record("a@b.org", 1)).await;
+    let id = created.body["id"].as_str().unwrap().to_owned();
+    let other = record("c@b.org", 2);
+    importer.post(RECORDS, other).await;
+    let list = rotation.get(&format!("{ROTATION}?custodyKey={old}")).await;
+    assert_eq!(
+        (&list.body["records"], &list.body["more"]),
+        (&json!(2), &json!(false))
+    );
+    let after = list.body["ids"][0].as_str().unwrap();
+    let rest = format!("{ROTATION}?custodyKey={old}&after={after}");
+    assert_eq!(
+        rotation.get(&rest).await.body["ids"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
+    for query in ["", "?custodyKey=ab", "?after=x", "?custodyKey=&more=1"] {
+        let refused = rotation.get(&format!("{ROTATION}{query}")).await;
+        assert_eq!(refused.code(), "badRequest", "{query}");
+    }
+
+    let path = format!("{ROTATION}/{id}");
+    let read = rotation.get(&path).await.body;
+    assert_eq!(read["pfx"], "UEZYLUJZVEVT");
+    assert_eq!(read["record"]["encryptedPassword"], "Q0lQSEVSVEVYVA==");
+    let mut replacement = json!({"revision": read["revision"], "record": read["record"]});
+    let same_key = rotation.post(&path, replacement.clone()).await;
+    assert_eq!((same_key.status, same_key.code()), (400, "badRequest"));
+    replacement["record"]["custodyKey"] = json!(new);
+    replacement["record"]["encryptedPassword"] = json!("TkVX");
+    for (field, value) in [
+        ("userPrincipalName", json!("c@b.org")),
+        ("thumbprint", json!(thumbprint(2))),
+        ("importerSignature", json!(null)),
+        ("keyName", json!("")),
+    ] {
+        let mut wrong = replacement.clone();
+        wrong["record"][field] = value;
+        assert_eq!(
+            rotation.post(&path, wrong).await.code(),
+            "badRequest",
+            "{field}"
+        );
+    }
+    let again = json!({"encryptedPfxPassword": "QUdBSU4=", "importerSignature": {"importer": "cd".repeat(32), "signature": "BAUG"}});
+    let patched = importer
+        .call("PATCH", &format!("{RECORDS}/{id}"), Some(again))
+        .await;
+    assert_eq!(patched.status, 200);
+    let stale = rotation.post(&path, replacement.clone()).await;
+    assert_eq!((stale.status, stale.code()), (409, "recordChanged"));
+    let read = rotation.get(&path).await.body;
+    assert_eq!(read["record"]["encryptedPassword"], "QUdBSU4=");
+
+    replacement["revision"] = read["revision"].clone();
+    assert_eq!(rotation.post(&path, replacement).await.status, 204);
+    let read = rotation.get(&path).await.body;
+    assert_eq!(read["record"]["encryptedPassword"], "TkVX");
+    assert_eq!(read["record"]["custodyKey"], json!(new));
+    let audit = running
+        .bearer(Role::Administrator)
+        .get("/admin/v1/audit")
+        .await;
+    let deeds: Vec<_> = audit.body["value"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|entry| entry["action"] == "replaceRotationRecord")
+        .map(|entry| entry["outcome"].as_str().unwrap())
+        .collect();
+    assert_eq!(deeds[deeds.len() - 2..], ["recordChanged", "done"]);
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn administrators_see_and_end_tokens_and_connectors_and_it_is_recorded() {
     let running = Running::start(|_| {}).await;
     let admin = running.bearer(Role::Administrator);

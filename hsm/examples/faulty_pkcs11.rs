@@ -9,6 +9,7 @@
 //! | `device-error` | C_Decrypt, C_Encrypt and C_Sign fail with CKR_DEVICE_ERROR, whatever they are given |
 //! | `device-removed` | C_DecryptInit and C_EncryptInit fail with CKR_DEVICE_REMOVED |
 //! | `hang` | C_Decrypt does not return until the file says something else |
+//! | `logged-out` | the first four calls of C_DecryptInit wait for each other, and say CKR_USER_NOT_LOGGED_IN |
 //! | `odd-login` | C_Login says CKR_FUNCTION_FAILED where the real module refuses the PIN |
 //! | `stuck-session` | after a C_Decrypt that failed, the session answers CKR_OPERATION_ACTIVE for ever |
 //! | `stale-objects` | C_EncryptInit says CKR_KEY_HANDLE_INVALID for every object that is older than the command |
@@ -25,6 +26,7 @@ mod real;
 use std::collections::BTreeSet;
 use std::ffi::c_void;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -33,7 +35,7 @@ use cryptoki_sys::{
     CK_SESSION_HANDLE, CK_ULONG, CK_USER_TYPE, CKR_ACTION_PROHIBITED, CKR_DEVICE_ERROR,
     CKR_DEVICE_MEMORY, CKR_DEVICE_REMOVED, CKR_FUNCTION_FAILED, CKR_FUNCTION_NOT_SUPPORTED,
     CKR_GENERAL_ERROR, CKR_KEY_HANDLE_INVALID, CKR_OK, CKR_OPERATION_ACTIVE, CKR_PIN_INCORRECT,
-    CKR_TEMPLATE_INCONSISTENT,
+    CKR_TEMPLATE_INCONSISTENT, CKR_USER_NOT_LOGGED_IN,
 };
 use real::RealModule;
 
@@ -49,6 +51,11 @@ static REAL: OnceLock<Option<Real>> = OnceLock::new();
 static STUCK: Mutex<BTreeSet<CK_SESSION_HANDLE>> = Mutex::new(BTreeSet::new());
 /// Objects that were made since the command was given for which their age or number matters.
 static FRESH: Mutex<BTreeSet<CK_OBJECT_HANDLE>> = Mutex::new(BTreeSet::new());
+
+/// Calls of C_DecryptInit that came while the user was said to be logged out.
+static LOGGED_OUT: AtomicUsize = AtomicUsize::new(0);
+/// So many of them wait for each other.
+const TOGETHER: usize = 4;
 
 fn load() -> Option<Real> {
     let path = PathBuf::from(std::env::var_os("FAULTY_MODULE")?);
@@ -160,8 +167,15 @@ unsafe extern "C" fn decrypt_init(
     let Some(real) = real() else {
         return CKR_GENERAL_ERROR;
     };
-    if fault(real) == "device-removed" {
-        return CKR_DEVICE_REMOVED;
+    match fault(real).as_str() {
+        "device-removed" => return CKR_DEVICE_REMOVED,
+        "logged-out" if LOGGED_OUT.fetch_add(1, Ordering::SeqCst) < TOGETHER => {
+            while LOGGED_OUT.load(Ordering::SeqCst) < TOGETHER {
+                std::thread::yield_now();
+            }
+            return CKR_USER_NOT_LOGGED_IN;
+        }
+        _ => {}
     }
     if stuck().contains(&session) {
         return CKR_OPERATION_ACTIVE;

@@ -90,6 +90,27 @@ impl PinSource {
         })
     }
 
+    /// The PIN, and the state of the source that it was read from; `None` if that is no file, or was written all the while.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub(crate) fn read_stamped(&self) -> Result<(Pin, Option<PinStamp>), Error> {
+        /// More often nobody writes a file by chance.
+        const TRIES: usize = 8;
+        let mut before = self.stamp();
+        let mut pin = self.read()?;
+        for _ in 0..TRIES {
+            // Read in between from another state than the one seen: what is said about the one must not be noted for the other.
+            let after = self.stamp();
+            if after == before {
+                return Ok((pin, after));
+            }
+            before = after;
+            pin = self.read()?;
+        }
+        Ok((pin, None))
+    }
+
     /// The file that the PIN is read from, and the rights that group and others must not have on it.
     fn file(&self) -> Result<Option<(PathBuf, u32)>, Error> {
         match self {

@@ -4,10 +4,13 @@
 mod support;
 
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use hsm::clock::ManualClock;
 use hsm::pin::PinSource;
-use hsm::pkcs11::Pkcs11Custody;
+use hsm::pkcs11::{Pkcs11Custody, TokenConfig};
 use hsm::{Custody, Error, ErrorClass, KeyInfo, Operation, Padding, PinProblem};
 use support::{TestToken, command, encrypt, faulty_softhsm};
 
@@ -24,6 +27,59 @@ fn wait_until(what: &str, condition: impl Fn() -> bool) {
         assert!(Instant::now() < deadline, "{what} did not happen");
         std::thread::yield_now();
     }
+}
+
+/// Bad ciphertexts in such a number that custody may neither try failures again nor run a canary for each of them, on a token whose
+/// sessions they leave stuck: the good one behind them is decrypted all the same.
+fn many_bad_ciphertexts_do_not_spoil_a_good_one(token: &TestToken, key: &KeyInfo) {
+    // It stands, so that no budget fills up.
+    let clock = Arc::new(ManualClock::default());
+    let custody = Pkcs11Custody::open(TokenConfig {
+        threads: 1,
+        clock: clock.clone(),
+        ..token.config()
+    })
+    .unwrap();
+    for padding in [Padding::OaepSha1, Padding::OaepSha512] {
+        let mut bad = encrypt(&key.spki_der, padding, b"message");
+        *bad.last_mut().unwrap() ^= 1;
+        let refused = || {
+            let error = custody
+                .decrypt(&key.fingerprint, padding, &bad)
+                .err()
+                .unwrap();
+            assert!(matches!(error, Error::Decryption), "{error}");
+        };
+        (0..300).for_each(|_| refused());
+        for _ in 0..3 {
+            decrypt(&custody, key, padding).unwrap();
+            refused();
+        }
+        decrypt(&custody, key, padding).unwrap();
+    }
+    let health = custody.health();
+    assert!(health.canaries_shared > 0, "the budget was used up");
+    assert_eq!((health.token_failures, health.reconnects), (0, 0));
+}
+
+/// Four workers find the login gone at once. The first logs in anew; the others do not end that login again.
+fn a_lost_login_is_renewed_once_for_all_workers(token: &TestToken, key: &KeyInfo, control: &Path) {
+    let custody = Pkcs11Custody::open(TokenConfig {
+        threads: 4,
+        ..token.config()
+    })
+    .unwrap();
+    let before = custody.health();
+    command(control, "logged-out");
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| decrypt(&custody, key, Padding::OaepSha1).unwrap());
+        }
+    });
+    let after = custody.health();
+    assert_eq!(after.logins, before.logins + 1);
+    assert_eq!(after.reconnects, before.reconnects + 4);
+    assert_eq!(after.module_generation, before.module_generation);
 }
 
 #[test]
@@ -124,6 +180,8 @@ fn a_broken_token_is_not_taken_for_bad_input_and_recovers() {
     }
     assert_eq!(custody.health().reconnects, 0);
     assert_eq!(custody.health().generation, 0);
+    many_bad_ciphertexts_do_not_spoil_a_good_one(&token, &key);
+    a_lost_login_is_renewed_once_for_all_workers(&token, &key, &control);
     command(&control, "");
 
     // At the start a token that is broken is not taken for one that cannot do any padding.

@@ -17,6 +17,8 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+/// How long a call of the probe may take at least: its process has to start, and to test its module.
+const LEAST_PATIENCE: Duration = Duration::from_secs(3);
 /// How long a step of the probe may take where no `[engine.restart]` says it.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Width of the column of severities, with what is before it.
@@ -101,7 +103,7 @@ fn tokens(
     let path = token::absolute(&args.config)?;
     let mut plans = Vec::new();
     if let Some(engine) = &config.engine {
-        let patience = Duration::from_millis(engine.restart.call_limit_ms);
+        let patience = Duration::from_millis(engine.restart.call_limit_ms).max(LEAST_PATIENCE);
         // They are in one process, which has one environment.
         let environment = engine.token_environment();
         for (section, _) in engine.token_paths() {

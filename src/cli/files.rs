@@ -84,11 +84,26 @@ pub fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Failure> {
         })
 }
 
-/// Refuses early, before a key is made for a file that cannot be written.
+/// Refuses early, before a key is made or destroyed for a file that cannot be written.
 ///
 /// # Errors
-/// [`Failure`] when there is something of that name already.
+/// [`Failure`] when there is something of that name already, or no folder for it.
 pub fn must_be_new(path: &Path) -> Result<(), Failure> {
+    let folder = match path.parent() {
+        Some(folder) if folder.as_os_str().is_empty() => Path::new("."),
+        Some(folder) => folder,
+        None => path,
+    };
+    if !folder.is_dir() {
+        return Err(Failure::usage(
+            "file_unwritable",
+            format!(
+                "{} cannot be written: there is no such folder",
+                path.display()
+            ),
+        )
+        .hint("make the folder first, or correct the path"));
+    }
     match path.symlink_metadata() {
         Ok(_) => Err(Failure::usage(
             "file_exists",

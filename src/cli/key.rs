@@ -18,7 +18,7 @@ use super::Context;
 use super::output::{Exit, Failure, Report};
 use super::token::{KeyChoice, TokenArgs, absolute, best_padding, open};
 use super::{files, key_report, process};
-use crate::encoding::public_key_pem;
+use crate::encoding::{is_printable, public_key_pem};
 use clap::{Args, Subcommand, ValueEnum};
 use copies::{Copies, OtherTokens};
 use fips::sign::KeyKind;
@@ -220,12 +220,7 @@ fn report(args: &KeyArgs, context: &Context) -> Result<Report, Failure> {
             let keys = choice.all(&custody)?;
             let copies = Copies::look(&custody, &others.also)?;
             let audits = custody.audit()?;
-            Ok(with_fips(key_report::list(
-                &custody.token(),
-                &keys,
-                &audits,
-                &copies,
-            )))
+            Ok(key_report::list(&custody.token(), &keys, &audits, &copies))
         }
         KeyCommand::Show {
             token,
@@ -238,12 +233,12 @@ fn report(args: &KeyArgs, context: &Context) -> Result<Report, Failure> {
                 audits: custody.audit()?,
                 copies: Copies::look(&custody, &others.also)?,
             };
-            Ok(with_fips(key_report::show(
+            Ok(key_report::show(
                 &custody.token(),
                 &key,
                 &custody.capabilities(),
                 Some(&known),
-            )))
+            ))
         }
         KeyCommand::Ceremony(args) => ceremony::run(args),
         KeyCommand::Verify(args) => verify::run(args, context),
@@ -260,7 +255,7 @@ fn report(args: &KeyArgs, context: &Context) -> Result<Report, Failure> {
             files::must_be_new(out)?;
             let custody = open(token.settings("key export-public", &context.args)?)?;
             let key = choice.one(&custody)?;
-            export(&key.spki_der, *format, &absolute(out)?).map(with_fips)
+            export(&key.spki_der, *format, &absolute(out)?)
         }
     }
 }
@@ -291,23 +286,11 @@ fn generate(args: &GenerateArgs, context: &Context) -> Result<Report, Failure> {
     } else {
         report.exit = Exit::Failed;
     }
-    Ok(with_fips(report))
-}
-
-/// Opening a token tries what it can do: which takes RSA encryption by the module where the FIPS mode is off. So what was done is said.
-fn with_fips(mut report: Report) -> Report {
-    if let Value::Object(fields) = &mut report.json {
-        fields.insert("fips".to_owned(), crate::evidence::process::summary());
-    }
-    if let Some(note) = crate::evidence::process::note() {
-        report.text.push_str("\nNote: ");
-        report.text.push_str(&note);
-    }
-    report
+    Ok(report)
 }
 
 fn printable_label(label: &str) -> Result<(), Failure> {
-    if label.is_empty() || label.chars().any(char::is_control) {
+    if label.is_empty() || !label.chars().all(is_printable) {
         return Err(Failure::usage(
             "key_label",
             "the label of a key is printable text",

@@ -32,7 +32,7 @@ pub use example::example;
 pub use gateway::{GatewayConfig, GatewayLimits, RetentionConfig};
 pub use import::ImportConfig;
 pub use load::{load, load_redacted};
-pub use named::{NamedPath, Purpose};
+pub use named::{NamedPath, Purpose, open_file};
 
 use serde::Deserialize;
 use std::path::PathBuf;

@@ -5,6 +5,7 @@ use super::{
     secret_file,
 };
 use std::fs::File;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// What a path is for, which says what must hold of it.
@@ -22,6 +23,18 @@ pub enum Purpose {
     Written,
     /// A folder that will be made or written into: the one that it is in must be there.
     Folder,
+}
+
+/// Opens a file that a configuration names; never a pipe, which would wait for somebody to write into it.
+///
+/// # Errors
+/// [`ErrorKind::InvalidInput`] for what is no file; else as [`File::open`].
+pub fn open_file(path: &Path) -> std::io::Result<File> {
+    if std::fs::metadata(path)?.is_file() {
+        File::open(path)
+    } else {
+        Err(std::io::Error::new(ErrorKind::InvalidInput, "not a file"))
+    }
 }
 
 /// A path of the configuration.
@@ -51,16 +64,16 @@ impl NamedPath {
     pub fn check(&self) -> Result<(), String> {
         let (key, path) = (&self.key, &self.path);
         match self.purpose {
-            Purpose::Content | Purpose::Trust | Purpose::Module => {
-                match File::open(path).and_then(|file| file.metadata()) {
-                    Ok(metadata) if metadata.is_file() => Ok(()),
-                    Ok(_) => Err(format!("`{key}`: {} is not a file", path.display())),
-                    Err(error) => Err(format!(
-                        "`{key}`: {} cannot be read: {error}",
-                        path.display()
-                    )),
+            Purpose::Content | Purpose::Trust | Purpose::Module => match open_file(path) {
+                Ok(_) => Ok(()),
+                Err(error) if error.kind() == ErrorKind::InvalidInput => {
+                    Err(format!("`{key}`: {} is not a file", path.display()))
                 }
-            }
+                Err(error) => Err(format!(
+                    "`{key}`: {} cannot be read: {error}",
+                    path.display()
+                )),
+            },
             Purpose::Secret => secret_file::check(path)
                 .map_err(|error| format!("`{key}`: {error} (remedy: {})", error.hint())),
             Purpose::Folder if path.exists() && !path.is_dir() => {

@@ -109,7 +109,7 @@ fn the_schema_has_exactly_the_keys_of_the_structures() {
             })
             .sum()
     }
-    assert_eq!(tables(ROOT), 15);
+    assert_eq!(tables(ROOT), 16);
 }
 
 fn read(text: &str) -> Result<Config, ConfigError> {
@@ -196,6 +196,7 @@ fn every_key_switched_on_is_accepted() {
     let text = with_one_token(&example_with(|_| true));
     let text = text
         .replace("#[connector.proxy]", "[connector.proxy]")
+        .replace("#[engine.rotation]", "[engine.rotation]")
         .replace("#[import.token]", "[import.token]");
     let config = read(&text).unwrap();
     assert!(
@@ -339,6 +340,18 @@ fn what_contradicts_itself_is_named() {
             .any(|p| p.contains("both `pin_file` and `pin_credential`"))
     );
     assert!(said.iter().any(|p| p.contains("engine.restart.backoff_ms")));
+}
+
+#[test]
+fn rotation_needs_importers() {
+    let text = engine_with("[engine.rotation]\nsigning_key = \"s\"\n")
+        + &token_table("[engine.token]", "");
+    let said = read(&text).unwrap().inconsistencies();
+    assert!(
+        said.iter()
+            .any(|problem| problem.text.contains("`engine.rotation` needs")),
+        "{said:?}"
+    );
 }
 
 /// An engine with these tables for tokens.

@@ -302,8 +302,8 @@ fn custody_key(import: &ImportConfig) -> Finding {
     let key = "import.custody_public_key";
     let path = &import.custody_public_key;
     let mut bytes = Vec::new();
-    let read =
-        std::fs::File::open(path).and_then(|file| file.take(MAX_KEY_BYTES).read_to_end(&mut bytes));
+    let read = crate::config::open_file(path)
+        .and_then(|file| file.take(MAX_KEY_BYTES).read_to_end(&mut bytes));
     if let Err(error) = read {
         return CERTIFICATES_CUSTODY
             .error(key, format!("{} cannot be read: {error}", path.display()))

@@ -64,10 +64,20 @@ impl Running {
 }
 
 impl Running {
-    /// Whether an engine answers and says that it cannot open its token.
+    /// Whether an engine answers and says that it cannot open its tokens, or that of the section `key` (`engine.tokens.NAME`).
     #[must_use]
-    pub fn engine_lacks_token(&self) -> bool {
-        matches!(&self.engine, Some(Ok(status)) if status.token_problem.as_deref().is_some_and(|problem| problem != TOKEN_OPENING))
+    pub fn engine_lacks(&self, key: &str) -> bool {
+        let Some(Ok(status)) = &self.engine else {
+            return false;
+        };
+        let name = key.strip_prefix("engine.tokens.");
+        let problems = status
+            .tokens
+            .iter()
+            .filter(|token| name == Some(token.name.as_str()))
+            .map(|token| &token.problem)
+            .chain([&status.token_problem]);
+        problems.flatten().any(|problem| problem != TOKEN_OPENING)
     }
 }
 

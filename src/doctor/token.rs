@@ -18,9 +18,11 @@ mod words;
 pub use probe::{ProbeRequest, run as run_probe};
 pub use process::{Line, ProbeLaunch};
 
-use super::catalogue::TOKEN_MODULE_LOADS;
+use super::catalogue::{TOKEN_KEY_COPIES, TOKEN_MODULE_LOADS};
 use super::finding::{Finding, Severity};
 use crate::config::TokenSection;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// Looks at one token section; `key` is its place in the configuration, such as `engine.token`.
 #[must_use]
@@ -35,4 +37,56 @@ pub fn examine(key: &str, section: &TokenSection, launch: &ProbeLaunch) -> Vec<F
         findings.push(TOKEN_MODULE_LOADS.note(key, "not tried: the file is not safe to load"));
     }
     findings
+}
+
+/// Each probe knows one token: a key that several of them have is no single copy.
+pub(super) fn count_copies(findings: &mut [Finding]) {
+    let fingerprint = |found: &Finding| {
+        let is_copy = found.id == TOKEN_KEY_COPIES;
+        let fingerprint = found.facts.get("fingerprint").and_then(Value::as_str)?;
+        is_copy.then(|| fingerprint.to_owned())
+    };
+    let mut copies = BTreeMap::new();
+    for key in findings.iter().filter_map(fingerprint) {
+        *copies.entry(key).or_insert(0_usize) += 1;
+    }
+    for found in findings {
+        let Some(key) = fingerprint(found) else {
+            continue;
+        };
+        match copies.get(&key) {
+            Some(&count) if count > 1 => {
+                *found = TOKEN_KEY_COPIES
+                    .ok(
+                        &found.subject,
+                        format!("on {count} tokens of this configuration"),
+                    )
+                    .facts(json!({"copies": count, "fingerprint": key}));
+            }
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::indexing_slicing, missing_docs)]
+    use super::*;
+
+    #[test]
+    fn a_key_on_two_tokens_is_no_single_copy_and_another_beside_it_is() {
+        let single = |token: &str, key: &str| {
+            TOKEN_KEY_COPIES
+                .warning(token, "on this token alone")
+                .code("single_copy")
+                .facts(json!({"copies": 1, "fingerprint": key}))
+        };
+        let mut findings = [single("a", "k1"), single("b", "k1"), single("b", "k2")];
+        count_copies(&mut findings);
+        let severities = findings.each_ref().map(|found| found.severity);
+        assert_eq!(severities, [Severity::Ok, Severity::Ok, Severity::Warning]);
+        assert_eq!(findings[0].facts["copies"], 2);
+        assert_eq!(findings[0].code, None);
+        assert_eq!(findings[2].code.as_deref(), Some("single_copy"));
+    }
 }

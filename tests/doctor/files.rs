@@ -105,3 +105,28 @@ fn a_full_file_system_is_an_error() {
     let found = examined.about("files.room", "connector.journal");
     assert!(found["facts"]["freeBytes"].as_u64().unwrap() <= 1024 * 1024);
 }
+
+#[test]
+fn a_pipe_in_the_place_of_a_file_is_told_and_nobody_waits_for_it() {
+    let site = Site::new();
+    let pipe = site.engine.path().join("pipe");
+    let made = Command::new("mkfifo").arg(&pipe).status();
+    assert!(
+        made.expect("this test needs the program `mkfifo`")
+            .success()
+    );
+    let text = std::fs::read_to_string(site.config()).unwrap();
+    let line = text
+        .lines()
+        .find(|line| line.starts_with("device_anchors"))
+        .unwrap();
+    site.change(line, &format!("device_anchors = [{pipe:?}]"));
+    let examined = site.examine(&["--only", "files", "--only", "certificates"]);
+    for id in ["files.readable", "certificates.anchor"] {
+        let told = examined
+            .findings(id)
+            .into_iter()
+            .any(|found| found["found"].as_str().unwrap().contains("not a file"));
+        assert!(told, "{id}: {:#}", examined.report);
+    }
+}

@@ -1,6 +1,6 @@
 //! A device certificate that comes again: neither asked about nor verified twice, but never believed for longer than it is valid.
 
-use super::openssl::{KeyAlgorithm, Workshop};
+use super::openssl::{AUTHORITY, Issuance, KeyAlgorithm, Workshop};
 use super::{NOW_MS, check, target, trust};
 use pfx_connector::encoding::Base64Bytes;
 use pfx_connector::engine::recrypt::chain::{ChainError, DeviceTrust};
@@ -32,6 +32,32 @@ fn a_path_is_described_once_and_held_against_the_time_always() {
     );
     assert_eq!(verify(NOW_MS).unwrap(), first);
     assert_eq!(asked.get(), 1);
+}
+
+#[test]
+fn an_anchor_of_the_same_name_does_not_vouch_for_what_an_expired_one_signed() {
+    let workshop = Workshop::new();
+    let old = workshop.authority("Root", KeyAlgorithm::P256);
+    let until_2099 = |extensions: Option<&str>| Issuance {
+        not_after: "20991231235959Z".to_owned(),
+        extensions: extensions.map_or_else(|| Issuance::default().extensions, str::to_owned),
+        ..Issuance::default()
+    };
+    let new = workshop
+        .authority("Another", KeyAlgorithm::P256)
+        .intermediate_with("Root", KeyAlgorithm::P256, &until_2099(Some(AUTHORITY)));
+    let device = old.device_with("device", KeyAlgorithm::P256, &until_2099(None));
+    let target = target(&device, &[]);
+    let trust = trust(&[&old, &new]);
+    let known = KnownDevices::default();
+    let verify = |now_ms| {
+        known.verify(&target, &trust, now_ms, || {
+            Ok::<_, ChainError>(check(&target, &[&old, &new]).unwrap())
+        })
+    };
+    verify(NOW_MS).unwrap();
+    // 2060-01-01: the device and the other anchor are valid.
+    assert_eq!(verify(2_840_140_800_000), Err(ChainError::NotValidNow));
 }
 
 #[test]

@@ -41,8 +41,8 @@ pub(super) struct Course {
     state: Mutex<State>,
 }
 
-/// Whether another token could do what this one did not.
-fn is_final(error: &Error) -> bool {
+/// Whether no other token could do what this one did not.
+pub(super) fn is_final(error: &Error) -> bool {
     match error {
         Error::UnknownKey(_) | Error::KeyRefused { .. } | Error::PaddingNotSupported(_) => false,
         Error::Policy(_) => true,

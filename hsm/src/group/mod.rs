@@ -500,12 +500,7 @@ impl Custody for Group {
             let result = attempt.custody.encrypt(public_key_spki, padding, plaintext);
             member.end(&attempt, result.as_ref().err(), inner.clock.now());
             match result {
-                Err(problem)
-                    if matches!(
-                        problem.class(),
-                        crate::ErrorClass::Token | crate::ErrorClass::Busy | crate::ErrorClass::Bug
-                    ) =>
-                {
+                Err(problem) if !course::is_final(&problem) => {
                     add(&inner.failovers);
                     error = Some(problem);
                 }

@@ -405,6 +405,25 @@ fn encryption_is_done_by_the_next_token_if_one_is_sick() {
 }
 
 #[test]
+fn a_token_whose_pin_was_changed_keeps_no_request_from_the_other() {
+    let refused = || Act::Fail(Error::Pin(crate::PinProblem::RefusedBefore));
+    let world = World::two();
+    for _ in 0..4 {
+        world.tokens[0].will(refused());
+        world
+            .group
+            .encrypt(
+                &[],
+                Padding::OaepSha256,
+                &SecretBytes::from_slice(b"message"),
+            )
+            .unwrap();
+        assert_eq!(world.decrypt(1).unwrap(), "b");
+        world.clock.advance(ms(60_000));
+    }
+}
+
+#[test]
 fn keys_say_on_which_tokens_they_are() {
     let world = World::new(&[&[1, 2], &[2]], GroupSettings::default());
     let copies = world.group.copies().unwrap();

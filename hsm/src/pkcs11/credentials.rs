@@ -92,19 +92,19 @@ impl Credentials {
         attempt: impl FnOnce(Entry<'_>) -> Result<Result<(), PinProblem>, Error>,
     ) -> Result<(), Error> {
         if self.source == PinSource::AtTheToken {
-            return self.remember(token, flags, salted_hash(&[])?, || {
+            return self.remember(token, flags, salted_hash(&[])?, None, || {
                 attempt(Entry::AtTheToken)
             });
         }
         let read;
-        let pin = match &self.kept {
-            Some(pin) => pin,
+        let (pin, stamp) = match &self.kept {
+            Some(pin) => (pin, None),
             None => {
-                read = self.source.read()?;
-                &read
+                read = self.source.read_stamped()?;
+                (&read.0, read.1.as_ref())
             }
         };
-        self.remember(token, flags, salted_hash(pin.expose())?, || {
+        self.remember(token, flags, salted_hash(pin.expose())?, stamp, || {
             attempt(Entry::Pin(pin))
         })
     }
@@ -114,6 +114,7 @@ impl Credentials {
         token: &TokenId,
         flags: TokenFlags,
         hash: [u8; 32],
+        stamp: Option<&PinStamp>,
         attempt: impl FnOnce() -> Result<Result<(), PinProblem>, Error>,
     ) -> Result<(), Error> {
         const BEFORE: Error = Error::Pin(PinProblem::RefusedBefore);
@@ -123,8 +124,7 @@ impl Credentials {
         }
         // What the token took before it will take again, most likely: nothing is written down for each use of a key.
         let is_known = last == Some(Last::Taken(hash));
-        let stamp = self.source.stamp();
-        let memory = self.memory.as_ref().zip(stamp.as_ref());
+        let memory = self.memory.as_ref().zip(stamp);
         if let Some((memory, stamp)) = memory
             && !is_known
         {
@@ -303,7 +303,11 @@ fn replace(path: &Path, content: &[u8]) -> std::io::Result<()> {
         .open(&draft)?;
     file.write_all(content)?;
     file.sync_all()?;
-    std::fs::rename(&draft, path)
+    std::fs::rename(&draft, path)?;
+    match path.parent() {
+        Some(folder) => std::fs::File::open(folder)?.sync_all(),
+        None => Ok(()),
+    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Decryption, and how a bad ciphertext is told from a bad token.
 
+use cryptoki::context::Function;
+use cryptoki::error::RvError;
 use fips::policy::{Service, decide};
 use fips::secret::SecretBytes;
 
@@ -30,12 +32,18 @@ struct Use<'a> {
 /// How one try ended.
 enum Tried {
     Plain(SecretBytes),
-    /// The token has done its part, and the padding is wrong.
-    Bad,
-    /// The session was stuck, and was replaced.
-    Stuck(Refusal),
-    /// The data is bad, or the token.
+    /// The data is bad, or the session, or the token.
     Failed(Refusal),
+}
+
+/// What a ciphertext with a known answer, or somebody else's decryption, shows of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shown {
+    Well,
+    /// It is in an operation that nothing ends, as the ciphertext itself may have left it.
+    Stuck,
+    /// It does not decrypt what it has to.
+    Broken,
 }
 
 impl Worker {
@@ -82,38 +90,38 @@ impl Worker {
     }
 
     fn decrypt_judged(&mut self, meant: &Use<'_>, ciphertext: &[u8]) -> Result<SecretBytes, Error> {
-        let mut refusal = match self.try_once(meant, ciphertext)? {
-            Tried::Plain(message) => return Ok(message),
-            Tried::Bad => return Err(Error::Decryption),
-            Tried::Stuck(refusal) | Tried::Failed(refusal) => refusal,
-        };
-        // A failure, a token that is well afterwards, and another failure: then it is the ciphertext. Not every failure gets the
-        // second try: strangers could have the token do nothing else.
-        for is_last in [false, true] {
-            if !self.is_well(meant) {
+        let mut tries = 0;
+        // A failure, a token that is well afterwards, and another failure: then it is the ciphertext.
+        loop {
+            let refusal = match self.try_once(meant, ciphertext)? {
+                Tried::Plain(message) => return Ok(message),
+                Tried::Failed(refusal) => refusal,
+            };
+            tries += 1;
+            let shown = if tries == 1 {
+                self.look(meant)
+            } else {
+                // What others see on their sessions says nothing about this one, which has now failed twice.
+                self.canary(meant)
+            };
+            if shown != Shown::Well {
                 // The session itself may be what is broken: some modules leave it in an operation that nothing ends.
                 self.replace_session();
-                if !self.canary_decrypts(meant) {
+                if self.canary(meant) != Shown::Well {
                     return Err(Error::Token(refusal));
                 }
             }
-            if is_last || !self.may_try_again() {
-                break;
-            }
-            refusal = match self.try_once(meant, ciphertext)? {
-                // On the new session.
-                Tried::Stuck(_) => match self.try_once(meant, ciphertext)? {
-                    Tried::Plain(message) => return Ok(message),
-                    Tried::Bad => break,
-                    Tried::Stuck(refusal) => return Err(Error::Token(refusal)),
-                    Tried::Failed(refusal) => refusal,
-                },
-                Tried::Plain(message) => return Ok(message),
-                Tried::Bad => break,
-                Tried::Failed(refusal) => refusal,
+            let again = match (tries, shown) {
+                // Nothing was said about the ciphertext yet.
+                (1 | 2, Shown::Broken) => true,
+                // Not every failure gets the second try: strangers could have the token do nothing else.
+                (1, _) => self.may_try_again(),
+                _ => false,
             };
+            if !again {
+                return Err(Error::Decryption);
+            }
         }
-        Err(Error::Decryption)
     }
 
     fn may_try_again(&self) -> bool {
@@ -121,38 +129,53 @@ impl Worker {
         shared.second_tries.take(shared.clock.now())
     }
 
-    /// One decryption of somebody's ciphertext.
+    /// One decryption of somebody's ciphertext, on another session where this one is stuck: that says nothing about the ciphertext, but
+    /// about the one before it.
     ///
     /// # Errors
     /// [`Error::Token`] where the table of return values leaves no doubt that it is not about the ciphertext.
     fn try_once(&mut self, meant: &Use<'_>, ciphertext: &[u8]) -> Result<Tried, Error> {
-        let begun = self.shared().next_number();
-        let outcome = probe::decrypt(self, &meant.key, meant.padding, meant.way, ciphertext)?;
-        if matches!(outcome, Outcome::Plain(_) | Outcome::BadPadding) {
-            meant.evidence.worked(begun, self.shared().clock.now());
-            self.unproven = 0;
+        let mut outcome = self.ask(meant, ciphertext)?;
+        if matches!(&outcome, Outcome::NotStarted(refusal) if refusal.class() == Class::Stuck) {
+            self.replace_session();
+            outcome = self.ask(meant, ciphertext)?;
         }
-        Ok(match outcome {
-            Outcome::Plain(message) => Tried::Plain(message),
-            Outcome::BadPadding => Tried::Bad,
-            Outcome::NotStarted(refusal) if refusal.class() == Class::Stuck => {
-                self.replace_session();
-                Tried::Stuck(refusal)
-            }
+        match outcome {
+            Outcome::Plain(message) => Ok(Tried::Plain(message)),
+            // Of a key that is another one by now than its handle was looked up for, every padding is wrong.
+            Outcome::BadPadding => Ok(Tried::Failed(Refusal::new(
+                Function::Decrypt,
+                RvError::EncryptedDataInvalid,
+            ))),
             // The data has not been looked at.
-            Outcome::NotStarted(refusal) => return Err(Error::Token(refusal)),
+            Outcome::NotStarted(refusal) => Err(Error::Token(refusal)),
             Outcome::Failed(refusal) => match refusal.class() {
-                Class::AskCanary | Class::Stuck => Tried::Failed(refusal),
-                _ => return Err(Error::Token(refusal)),
+                Class::AskCanary | Class::Stuck => Ok(Tried::Failed(refusal)),
+                _ => Err(Error::Token(refusal)),
             },
-        })
+        }
     }
 
-    /// True if the token was well after what has just failed: somebody's decryption shows it, or a canary.
-    fn is_well(&mut self, meant: &Use<'_>) -> bool {
+    fn ask(&mut self, meant: &Use<'_>, ciphertext: &[u8]) -> Result<Outcome, Error> {
+        let begun = self.shared().next_number();
+        let outcome = probe::decrypt(self, &meant.key, meant.padding, meant.way, ciphertext)?;
+        if matches!(outcome, Outcome::Plain(_)) {
+            self.worked(meant, begun);
+        }
+        Ok(outcome)
+    }
+
+    /// A use that began as number `begun` has worked, on this session.
+    fn worked(&mut self, meant: &Use<'_>, begun: u64) {
+        meant.evidence.worked(begun, self.shared().clock.now());
+        self.unproven = 0;
+    }
+
+    /// Whether the token was well after what has just failed: somebody's decryption shows it, or a canary.
+    fn look(&mut self, meant: &Use<'_>) -> Shown {
         if self.unproven >= MOST_UNPROVEN {
             // What others see on their sessions says nothing about this one.
-            return self.canary_decrypts(meant);
+            return self.canary(meant);
         }
         self.unproven += 1;
         let shared = self.shared();
@@ -162,39 +185,31 @@ impl Worker {
             .judge(failed, shared.clock.now(), &shared.canaries);
         if verdict == Verdict::Well {
             count(&shared.counters.canaries_shared);
-            return true;
+            return Shown::Well;
         }
         /// Tells those who wait, whatever happens.
-        struct Running<'a> {
-            evidence: &'a Evidence,
-            worked: Option<(u64, std::time::Duration)>,
-        }
+        struct Running<'a>(&'a Evidence);
         impl Drop for Running<'_> {
             fn drop(&mut self) {
-                self.evidence.ran(self.worked);
+                self.0.ran();
             }
         }
-        let mut running = Running {
-            evidence: meant.evidence,
-            worked: None,
-        };
-        let begun = shared.next_number();
-        if self.canary_decrypts(meant) {
-            running.worked = Some((begun, self.shared().clock.now()));
-        }
-        running.worked.is_some()
+        let _running = Running(meant.evidence);
+        self.canary(meant)
     }
 
-    /// True if the token decrypts a ciphertext to which the answer is known, the same way, now, on this session.
-    fn canary_decrypts(&mut self, meant: &Use<'_>) -> bool {
+    /// Whether the token decrypts a ciphertext to which the answer is known, the same way, now, on this session.
+    fn canary(&mut self, meant: &Use<'_>) -> Shown {
         count(&self.shared().counters.canaries_run);
-        let works = matches!(
-            probe::decrypt(self, &meant.key, meant.padding, meant.way, meant.canary),
-            Ok(Outcome::Plain(message)) if meant.loaded.probe.is_message(&message)
-        );
-        if works {
-            self.unproven = 0;
+        let begun = self.shared().next_number();
+        match probe::decrypt(self, &meant.key, meant.padding, meant.way, meant.canary) {
+            Ok(Outcome::Plain(message)) if meant.loaded.probe.is_message(&message) => {
+                self.worked(meant, begun);
+                self.shared().well();
+                Shown::Well
+            }
+            Ok(Outcome::NotStarted(refusal)) if refusal.class() == Class::Stuck => Shown::Stuck,
+            _ => Shown::Broken,
         }
-        works
     }
 }

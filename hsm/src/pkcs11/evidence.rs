@@ -124,12 +124,9 @@ impl Evidence {
         Verdict::RunCanary
     }
 
-    /// A canary that was asked for has ended. `worked`: its number, and when, if it did.
-    pub(super) fn ran(&self, worked: Option<(u64, Duration)>) {
+    /// A canary that was asked for has ended; [`worked`](Self::worked) before, if it did.
+    pub(super) fn ran(&self) {
         self.lock().running = false;
-        if let Some((begun, now)) = worked {
-            self.worked(begun, now);
-        }
         self.ended.notify_all();
     }
 }
@@ -158,9 +155,10 @@ mod tests {
         let evidence = Evidence::default();
         evidence.worked(5, ms(0));
         assert_eq!(evidence.judge(5, ms(0), &plenty()), Verdict::RunCanary);
-        evidence.ran(None);
+        evidence.ran();
         assert_eq!(evidence.judge(5, ms(0), &plenty()), Verdict::RunCanary);
-        evidence.ran(Some((7, ms(0))));
+        evidence.worked(7, ms(0));
+        evidence.ran();
         assert_eq!(evidence.judge(6, ms(900), &plenty()), Verdict::Well);
         assert_eq!(evidence.judge(7, ms(0), &plenty()), Verdict::RunCanary);
     }
@@ -179,7 +177,8 @@ mod tests {
                     if evidence.judge(failed, ms(0), budget) == Verdict::RunCanary {
                         let begun = numbers.fetch_add(1, Ordering::SeqCst);
                         canaries.fetch_add(1, Ordering::SeqCst);
-                        evidence.ran(Some((begun, ms(0))));
+                        evidence.worked(begun, ms(0));
+                        evidence.ran();
                     }
                 });
             }
@@ -196,7 +195,8 @@ mod tests {
             assert_eq!(evidence.judge(9, ms(1100), &none()), Verdict::Well);
         }
         assert_eq!(evidence.judge(9, ms(1100), &none()), Verdict::RunCanary);
-        evidence.ran(Some((10, ms(1100))));
+        evidence.worked(10, ms(1100));
+        evidence.ran();
         assert_eq!(evidence.judge(11, ms(1200), &none()), Verdict::Well);
         assert_eq!(evidence.judge(11, ms(1201), &none()), Verdict::RunCanary);
     }

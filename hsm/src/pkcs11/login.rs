@@ -82,8 +82,9 @@ pub(super) struct Login<'a> {
     pub(super) token: &'a TokenInfo,
     pub(super) session: &'a Session,
     pub(super) credentials: &'a Credentials,
-    /// Log out first, also if the token says that the user is logged in.
-    pub(super) anew: bool,
+    /// Log out first, also if the token says that the user is logged in: the login of so many [`Credentials::logins`] was found to be
+    /// no good. Not if somebody has logged in since: that would end the new login for everybody.
+    pub(super) anew: Option<u64>,
 }
 
 /// Makes sure that the user is logged in to the token of the session. True if it had to log in.
@@ -92,13 +93,13 @@ pub(super) struct Login<'a> {
 /// [`Error::Pin`] if the PIN is not to be tried or is wrong, [`Error::File`] if it cannot be read, [`Error::Token`] for
 /// anything else.
 pub(super) fn ensure(login: &Login<'_>) -> Result<bool, Error> {
-    if !login.anew && is_user(login.session, login.module)? {
+    if login.anew.is_none() && is_user(login.session, login.module)? {
         return Ok(false);
     }
     let _turn = Turn::wait();
     // Somebody else may have logged in while this thread waited.
     if is_user(login.session, login.module)? {
-        if !login.anew {
+        if login.anew != Some(login.credentials.logins()) {
             return Ok(false);
         }
         if let Err(error) = login.session.logout() {

@@ -112,6 +112,17 @@ fn is_stuck(error: &Error) -> bool {
     matches!(error, Error::Token(refusal) if refusal.class() == Class::Stuck)
 }
 
+/// The state in which an action failed. What is newer than that was not seen to be bad.
+#[derive(Clone, Copy)]
+struct Seen {
+    /// Generation of the key handles.
+    handles: u64,
+    /// Number of the login.
+    logins: u64,
+    /// Generation of the library's state.
+    module: u64,
+}
+
 /// What came of an attempt to heal.
 enum Healed {
     /// The action may be tried again; the next level, should it fail.
@@ -132,7 +143,13 @@ impl Worker {
         let mut may_be_stuck = true;
         loop {
             let handles = self.shared().cache.generation();
-            let seen = self.enter();
+            let logins = self.shared().credentials.logins();
+            let module = self.enter();
+            let seen = Seen {
+                handles,
+                logins,
+                module,
+            };
             let result = action(self);
             self.leave();
             let error = match result {
@@ -157,7 +174,7 @@ impl Worker {
             }
             let level = next.max(begin(&error));
             tracing::warn!(%error, token = %self.shared().token().label, ?level, "the token is in trouble");
-            match self.heal(level, handles, seen, deadline) {
+            match self.heal(level, seen, deadline) {
                 Healed::Next(level) => next = level,
                 Healed::No => {
                     tracing::error!(%error, token = %self.shared().token().label, "the token is not well again in time");
@@ -171,23 +188,17 @@ impl Worker {
         }
     }
 
-    fn heal(
-        &mut self,
-        level: Level,
-        handles: u64,
-        seen: u64,
-        deadline: Option<Duration>,
-    ) -> Healed {
+    fn heal(&mut self, level: Level, seen: Seen, deadline: Option<Duration>) -> Healed {
         let now = self.shared().clock.now();
         if deadline.is_some_and(|deadline| now >= deadline) {
             // Too late for this request, not for the next ones: if each call took longer than the requests have time, nobody would
             // ever get to the module.
             if self.shared().recovery.trouble(now) >= FIRST_PAUSE {
-                return self.renew_module(seen, deadline);
+                return self.renew_module(seen.module, deadline);
             }
             return Healed::No;
         }
-        self.shared().cache.invalidate(handles);
+        self.shared().cache.invalidate(seen.handles);
         match level {
             Level::Handles => Healed::Next(Level::Session),
             Level::Session => {
@@ -198,10 +209,10 @@ impl Worker {
             Level::Login => {
                 self.drop_session();
                 count(&self.shared().counters.reconnects);
-                self.log_in_anew();
+                self.log_in_anew(seen.logins);
                 Healed::Next(Level::Module)
             }
-            Level::Module => self.renew_module(seen, deadline),
+            Level::Module => self.renew_module(seen.module, deadline),
             // Once around. What did not help may help later: the pace is that of the module's renewals.
             Level::Process => match deadline {
                 Some(_) => Healed::Next(Level::Session),

@@ -84,7 +84,7 @@ impl Shared {
             token: &place.token,
             session,
             credentials: &self.credentials,
-            anew: false,
+            anew: None,
         })
     }
 
@@ -106,8 +106,8 @@ pub(super) struct Worker {
     open: Option<Open>,
     /// While the worker is inside of the library.
     pass: Option<Pass>,
-    /// The next session is to be logged in anew, whatever the token says of the present login.
-    log_in_anew: bool,
+    /// The next session is to be logged in anew, whatever the token says of the present login, unless that is a later one than this.
+    log_in_anew: Option<u64>,
     /// Failures on this session since it was last seen to work.
     pub(super) unproven: u32,
     shared: Arc<Shared>,
@@ -119,7 +119,7 @@ impl Worker {
         let mut worker = Self {
             open: None,
             pass: None,
-            log_in_anew: false,
+            log_in_anew: None,
             unproven: 0,
             shared,
         };
@@ -177,20 +177,21 @@ impl Worker {
         let fresh = self.open_session(false).ok();
         self.drop_session();
         if let Some(fresh) = fresh {
-            self.open = Some(self.with_objects(fresh));
-            self.log_in_anew = false;
+            self.use_session(fresh);
         }
         count(&self.shared.counters.sessions_replaced);
     }
 
-    fn with_objects(&self, session: OwnSession) -> Open {
+    fn use_session(&mut self, session: OwnSession) {
         let objects_outlive = self.shared.quirks.session_objects_outlive == Some(true);
-        Open::new(session, objects_outlive)
+        self.open = Some(Open::new(session, objects_outlive));
+        self.log_in_anew = None;
     }
 
-    /// The next session logs out, which ends the login of all sessions, and in again.
-    pub(super) fn log_in_anew(&mut self) {
-        self.log_in_anew = true;
+    /// The next session logs out, which ends the login of all sessions, and in again; unless somebody has logged in since there were so
+    /// many `logins`.
+    pub(super) fn log_in_anew(&mut self, logins: u64) {
+        self.log_in_anew = Some(logins);
     }
 
     /// What the workers share, and this one's session; opened, with the user logged in, if there is none.
@@ -205,8 +206,7 @@ impl Worker {
         }
         if self.open.is_none() {
             let session = self.open_session(false)?;
-            self.open = Some(self.with_objects(session));
-            self.log_in_anew = false;
+            self.use_session(session);
         }
         match &mut self.open {
             Some(open) => Ok((&self.shared, open)),

@@ -9,7 +9,7 @@ use crate::cli::output::{Failure, Report};
 use clap::Args;
 use hsm::pkcs11::{GenerateKey, Pkcs11Custody};
 use hsm::public_key::PublicKey;
-use hsm::{Custody, KeyInfo, SigningKeyName};
+use hsm::{Custody, KeyInfo, SigningKeyName, TokenInfo};
 use serde_json::{Value, json};
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -90,17 +90,7 @@ fn open(ceremony: &Ceremony) -> Result<Tokens, Failure> {
     )
     .open()?;
     let found = source.token();
-    if let Some(serial) = &token.serial
-        && *serial != found.serial
-    {
-        return Err(Failure::failed(
-            "other_token",
-            format!(
-                "the token {} has the serial number {}, not {serial}",
-                found.label, found.serial
-            ),
-        ));
-    }
+    has_serial(&found, token.serial.as_deref())?;
     label_is_free(&source, &ceremony.key.label)?;
     if let Some(label) = &ceremony.transcript.signing_key {
         // Tried, since a transcript that cannot be signed is found out too late otherwise.
@@ -110,6 +100,7 @@ fn open(ceremony: &Ceremony) -> Result<Tokens, Failure> {
     let mut targets = Vec::new();
     for target in &ceremony.replicate {
         let custody = target.token().open()?;
+        has_serial(&custody.token(), target.serial.as_deref())?;
         let identity = copies::identity(&custody.token());
         if seen.contains(&identity) {
             return Err(Failure::usage(
@@ -126,6 +117,19 @@ fn open(ceremony: &Ceremony) -> Result<Tokens, Failure> {
         targets.push((custody, label));
     }
     Ok(Tokens { source, targets })
+}
+
+fn has_serial(found: &TokenInfo, wanted: Option<&str>) -> Result<(), Failure> {
+    match wanted {
+        Some(serial) if serial != found.serial => Err(Failure::failed(
+            "other_token",
+            format!(
+                "the token {} has the serial number {}, not {serial}",
+                found.label, found.serial
+            ),
+        )),
+        _ => Ok(()),
+    }
 }
 
 fn label_is_free(custody: &Pkcs11Custody, label: &str) -> Result<(), Failure> {
@@ -227,14 +231,14 @@ fn perform(ceremony: &Ceremony, digest: &str, tokens: &Tokens) -> Result<Report,
     }
     transcript.head("fips", crate::evidence::process::summary());
     let bytes = transcript.bytes();
-    files::write_new(&ceremony.transcript.file, &bytes, 0o644)?;
-    let signature = sign(ceremony, tokens, &bytes)?;
-    let key = result.map_err(|failure| {
-        let hint = failure.hint.clone().unwrap_or_default();
-        failure.hint(format!(
-            "{hint}{}the transcript {} says how far it went; a key that was made is still on its token (`key list`, `key destroy`)",
-            if hint.is_empty() { "" } else { "; " },
-            ceremony.transcript.file.display()
+    let written = files::write_new(&ceremony.transcript.file, &bytes, 0o644)
+        .and_then(|()| sign(ceremony, tokens, &bytes));
+    let key =
+        result.map_err(|failure| after_the_failure(failure, ceremony, written.as_ref().err()))?;
+    let signature = written.map_err(|failure| {
+        failure.doing(format!(
+            "{} is made, but the transcript is not written or not signed",
+            key.fingerprint
         ))
     })?;
     let mut text = transcript.text();
@@ -263,6 +267,34 @@ fn perform(ceremony: &Ceremony, digest: &str, tokens: &Tokens) -> Result<Report,
         }),
         text,
     ))
+}
+
+/// What is to be done after a step has failed, and what became of the transcript.
+fn after_the_failure(
+    failure: Failure,
+    ceremony: &Ceremony,
+    transcript: Option<&Failure>,
+) -> Failure {
+    let mut hint = failure
+        .hint
+        .clone()
+        .map_or_else(String::new, |hint| hint + "; ");
+    let file = ceremony.transcript.file.display();
+    let _ = match transcript {
+        None => write!(hint, "the transcript {file} says how far it went"),
+        Some(problem) => write!(
+            hint,
+            "the transcript {file} is not written or not signed: {}",
+            problem.message
+        ),
+    };
+    hint.push_str("; a key that was made is still on its token (`key list`, `key destroy`)");
+    if ceremony.key.replicable {
+        hint.push_str(
+            ", and whoever has the PIN can wrap it until it is sealed (`key replicate seal`) or destroyed",
+        );
+    }
+    failure.hint(hint)
 }
 
 fn steps(

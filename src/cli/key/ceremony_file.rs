@@ -4,7 +4,7 @@ use super::PublicFormat;
 use super::copies::OtherToken;
 use crate::cli::files;
 use crate::cli::output::Failure;
-use crate::encoding::hex;
+use crate::encoding::{hex, is_printable};
 use fips::digest::{Hash, digest};
 use hsm::Padding;
 use serde::Deserialize;
@@ -91,6 +91,8 @@ impl From<ExportFormat> for PublicFormat {
 pub(super) struct Target {
     module: PathBuf,
     label: String,
+    /// If it is given, only the token of this serial number will do.
+    pub(super) serial: Option<String>,
     pin_file: PathBuf,
     /// Label of the copy; without it that of the key.
     pub(super) key_label: Option<String>,
@@ -129,6 +131,7 @@ impl Ceremony {
         ceremony.check().map_err(|reason| refused(&reason))?;
         let folder = path.parent().map(Path::to_owned).unwrap_or_default();
         ceremony.resolve(&std::path::absolute(&folder).unwrap_or(folder));
+        ceremony.check_files().map_err(|reason| refused(&reason))?;
         Ok((ceremony, hex(digest(Hash::Sha256, &bytes).as_ref())))
     }
 
@@ -161,16 +164,32 @@ impl Ceremony {
             .filter_map(|target| target.key_label.as_ref())
             .chain([&self.key.label]);
         for label in labels {
-            if label.is_empty() || label.chars().any(char::is_control) {
+            if label.is_empty() || !label.chars().all(is_printable) {
                 return Err("the label of a key is printable text".to_owned());
             }
         }
         let words = self.witnesses.iter().chain([&self.title]);
         if words
             .into_iter()
-            .any(|text| text.is_empty() || text.chars().any(char::is_control))
+            .any(|text| text.is_empty() || !text.chars().all(is_printable))
         {
             return Err("title and witnesses are printable text".to_owned());
+        }
+        Ok(())
+    }
+
+    /// Found out before a key is made: no file is written twice, and no name shows itself as another one.
+    fn check_files(&self) -> Result<(), String> {
+        let mut seen = Vec::new();
+        for file in self.files() {
+            let shown = file.display().to_string();
+            if !shown.chars().all(is_printable) {
+                return Err(format!("{shown:?}: the name of a file is printable text"));
+            }
+            if seen.contains(&file) {
+                return Err(format!("{shown} is named twice"));
+            }
+            seen.push(file);
         }
         Ok(())
     }

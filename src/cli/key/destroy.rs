@@ -75,19 +75,32 @@ pub(super) fn run(args: &DestroyArgs, context: &Context) -> Result<Report, Failu
     let Some(code) = &args.confirm else {
         return Ok(first_step(&token, &key, elsewhere, args.last_copy));
     };
-    check(code, &token, &key.fingerprint, args.last_copy)?;
+    check(code, &Said::new(&token, &key, elsewhere, args.last_copy))?;
 
     let mut transcript = Transcript::begin("key destroy", &token);
     transcript.step(
         "confirmed",
         json!({"code": code, "fingerprint": key.fingerprint, "label": key.label, "copiesElsewhere": elsewhere, "lastCopy": args.last_copy}),
     );
-    let destroyed = custody.destroy(&key.fingerprint)?;
-    transcript.step("destroyed", json!(destroyed));
-    transcript.step("looked for it again", json!({"found": 0}));
-    if let Some(file) = &transcript_file {
-        files::write_new(file, &transcript.bytes(), 0o644)?;
+    let destroyed = custody.destroy(&key.fingerprint).map_err(Failure::from);
+    match &destroyed {
+        Ok(destroyed) => {
+            transcript.step("destroyed", json!(destroyed));
+            transcript.step("looked for it again", json!({"found": 0}));
+        }
+        Err(failure) => transcript.step("FAILED", failure.json()),
     }
+    let written = match &transcript_file {
+        Some(file) => files::write_new(file, &transcript.bytes(), 0o644),
+        None => Ok(()),
+    };
+    let destroyed = destroyed?;
+    written.map_err(|failure| {
+        failure.doing(format!(
+            "{} is destroyed, its transcript is not written",
+            key.fingerprint
+        ))
+    })?;
     let text = format!(
         "Destroyed {} ({}) on {} (serial {}): {} private half, {} public half; neither is found any more.\nUsable copies on the other tokens that \
          were named: {elsewhere}.\n{}",
@@ -118,9 +131,37 @@ fn the_one(keys: &[KeyInfo], fingerprint: &KeyFingerprint) -> Result<KeyInfo, Fa
     }
 }
 
+/// What the first step says will be done: the second does it if it would say the same.
+struct Said(serde_json::Value);
+
+impl Said {
+    fn new(token: &TokenInfo, key: &KeyInfo, elsewhere: usize, last_copy: bool) -> Self {
+        Self(json!([
+            "pfx-connector key destroy",
+            token.manufacturer,
+            token.model,
+            token.serial,
+            token.label,
+            key.fingerprint,
+            key.label,
+            key.attributes.origin(),
+            elsewhere,
+            last_copy,
+        ]))
+    }
+
+    /// When it ends, in seconds since 1970, and a digest over what was said.
+    fn code(&self, expires: i64) -> String {
+        let said = json!([self.0, expires]);
+        let digest = digest(Hash::Sha256, said.to_string().as_bytes());
+        let short: Vec<u8> = digest.as_ref().iter().take(CODE_BYTES).copied().collect();
+        format!("{expires}-{}", hex(&short))
+    }
+}
+
 fn first_step(token: &TokenInfo, key: &KeyInfo, elsewhere: usize, last_copy: bool) -> Report {
     let expires = SystemClock.now_ms() / 1000 + VALID_SECONDS;
-    let code = code(token, &key.fingerprint, last_copy, expires);
+    let code = Said::new(token, key, elsewhere, last_copy).code(expires);
     let text = format!(
         "NOTHING is destroyed yet. This would be destroyed, both halves, with no way back:\n  key     {} ({}, RSA-{})\n  token   {} (serial {})\n  \
          origin  {}\n  usable copies on the other tokens that were named: {elsewhere}{}\nTo do it until {}, say the same with\n  --confirm {code}",
@@ -152,29 +193,7 @@ fn first_step(token: &TokenInfo, key: &KeyInfo, elsewhere: usize, last_copy: boo
     )
 }
 
-/// When it ends, in seconds since 1970, and a digest over what is to be destroyed.
-fn code(token: &TokenInfo, key: &KeyFingerprint, last_copy: bool, expires: i64) -> String {
-    let said = json!([
-        "pfx-connector key destroy",
-        token.manufacturer,
-        token.model,
-        token.serial,
-        token.label,
-        key,
-        last_copy,
-        expires
-    ]);
-    let digest = digest(Hash::Sha256, said.to_string().as_bytes());
-    let short: Vec<u8> = digest.as_ref().iter().take(CODE_BYTES).copied().collect();
-    format!("{expires}-{}", hex(&short))
-}
-
-fn check(
-    given: &str,
-    token: &TokenInfo,
-    key: &KeyFingerprint,
-    last_copy: bool,
-) -> Result<(), Failure> {
+fn check(given: &str, said: &Said) -> Result<(), Failure> {
     let refused = |message: &str| {
         Failure::usage("confirmation", message)
             .hint("say the same without `--confirm` to get a new code")
@@ -183,9 +202,9 @@ fn check(
         .split_once('-')
         .and_then(|(expires, _)| expires.parse().ok())
         .ok_or_else(|| refused("that is no code of the first step"))?;
-    if code(token, key, last_copy, expires) != given {
+    if said.code(expires) != given {
         return Err(refused(
-            "the code is for another key, another token, or another choice about the last copy",
+            "the code is for another key, another token, another number of copies, or another choice about the last one",
         ));
     }
     let now = SystemClock.now_ms() / 1000;

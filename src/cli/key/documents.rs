@@ -6,11 +6,11 @@
 use crate::cli::files;
 use crate::cli::output::Failure;
 use crate::clock::{Clock, SystemClock, rfc3339};
-use crate::encoding::Base64Bytes;
+use crate::encoding::{Base64Bytes, is_printable};
 use hsm::public_key::PublicKey;
 use hsm::{KeyFingerprint, Padding, TokenInfo, TransportKey, WrappedKey};
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::path::Path;
 
 /// The largest file of either kind, in bytes.
@@ -24,10 +24,13 @@ const VERSION: u32 = 1;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct TokenName {
     /// Its label.
+    #[serde(deserialize_with = "name")]
     pub(super) label: String,
     /// Its serial number.
+    #[serde(deserialize_with = "name")]
     pub(super) serial: String,
     /// Its model.
+    #[serde(deserialize_with = "name")]
     pub(super) model: String,
 }
 
@@ -188,6 +191,16 @@ fn read<T: DeserializeOwned>(path: &Path, what: &str) -> Result<T, Failure> {
             format!("{}: {what} does not parse: {error}", path.display()),
         )
     })
+}
+
+/// The file is from another host, and its names are shown: no character of them may do more than show itself.
+fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let name = String::deserialize(deserializer)?;
+    if name.chars().all(is_printable) {
+        Ok(name)
+    } else {
+        Err(D::Error::custom("a name is printable text"))
+    }
 }
 
 fn kind(path: &Path, (found, version): (&str, u32), wanted: &str) -> Result<(), Failure> {

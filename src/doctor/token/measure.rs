@@ -1,6 +1,7 @@
 //! How long a decryption takes, and how many at once the token gains from: seconds at most.
 
 use super::probe::Teller;
+use super::process::Step;
 use super::words::of_error;
 use crate::doctor::catalogue::{TOKEN_CONCURRENCY, TOKEN_DECRYPTION, TOKEN_ROUND_TRIP};
 use crate::doctor::finding::Finding;
@@ -86,6 +87,8 @@ pub(super) fn run<W: Write>(
     }
     let mut rates = Vec::new();
     for at_once in steps(threads) {
+        // Each is a step of its own: together they may take longer than a module that works may be silent.
+        teller.step(Step::Measure)?;
         match rate(&canary, at_once) {
             Ok(rate) => rates.push((at_once, rate)),
             Err(Wrong::Error(error)) => {

@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 const MAX_LINE_BYTES: u64 = 256 * 1024;
 /// The most lines: a probe that works says far fewer.
 const MAX_LINES: usize = 4_096;
+/// How long a step of many calls may take at least.
+const MANY_CALLS: Duration = Duration::from_secs(30);
 /// How long a probe that is done may take to end by itself: closing sessions, finalising the module.
 const ENDING: Duration = Duration::from_secs(3);
 /// Between two looks at a process that has not ended.
@@ -31,7 +33,7 @@ pub struct ProbeLaunch {
     pub arguments: Vec<OsString>,
     /// Its whole environment.
     pub environment: Vec<(OsString, OsString)>,
-    /// How long a step may take until the module is taken for hanging.
+    /// How long a call may take until the module is taken for hanging.
     pub patience: Duration,
     /// Whether its messages, and those of the module, are shown.
     pub show_messages: bool,
@@ -79,6 +81,15 @@ impl Step {
         }
     }
 
+    /// How long it may be silent, where one call may take `call`: opening logs in, opens every session and tries the keys, which is many
+    /// calls.
+    fn patience(self, call: Duration) -> Duration {
+        match self {
+            Self::Start | Self::Pin | Self::Load => call,
+            Self::Open | Self::Keys | Self::Measure => call.max(MANY_CALLS),
+        }
+    }
+
     const fn check(self) -> Check {
         match self {
             Self::Start | Self::Pin | Self::Load => TOKEN_MODULE_LOADS,
@@ -117,7 +128,7 @@ pub(super) fn run(key: &str, launch: &ProbeLaunch) -> Vec<Finding> {
                         key,
                         format!(
                             "the module hangs: no answer in {} s while {}",
-                            launch.patience.as_secs_f32(),
+                            step.patience(launch.patience).as_secs_f32(),
                             step.doing()
                         ),
                     )
@@ -170,11 +181,12 @@ enum End {
 fn listen(stream: UnixStream, patience: Duration) -> (Vec<Finding>, End) {
     let mut findings = Vec::new();
     let mut step = Step::Start;
-    if stream.set_read_timeout(Some(patience)).is_err() {
-        return (findings, End::Nonsense);
-    }
     let mut reader = BufReader::new(stream);
     for _ in 0..MAX_LINES {
+        let limit = step.patience(patience);
+        if reader.get_ref().set_read_timeout(Some(limit)).is_err() {
+            return (findings, End::Nonsense);
+        }
         let mut line = Vec::new();
         match reader
             .by_ref()
@@ -208,17 +220,24 @@ fn listen(stream: UnixStream, patience: Duration) -> (Vec<Finding>, End) {
     (findings, End::Nonsense)
 }
 
-/// Waits for the end, and makes one after `patience`.
+/// Waits for the end, and makes one after `patience`. A process that the kernel does not let go, inside of a driver or a network file
+/// system, is left to itself after as long again.
 fn reap(child: &mut Child, patience: Duration) -> Option<ExitStatus> {
+    let ended = wait(child, patience);
+    if ended.is_some() {
+        return ended;
+    }
+    let _ = child.kill();
+    wait(child, patience)
+}
+
+fn wait(child: &mut Child, patience: Duration) -> Option<ExitStatus> {
     let deadline = Instant::now() + patience;
     loop {
         match child.try_wait() {
-            Ok(Some(status)) => return Some(status),
             Ok(None) if Instant::now() < deadline => std::thread::sleep(LOOK),
-            _ => {
-                let _ = child.kill();
-                return child.wait().ok();
-            }
+            Ok(status) => return status,
+            Err(_) => return None,
         }
     }
 }

@@ -314,6 +314,11 @@ fn one_key(
                 .remedy("destroy it if nobody uses it: the engine does not"),
             (false, false) => TOKEN_KEY.error(name, text).code("key_refused"),
         };
+        let found = if info.problems == [KeyProblem::Extractable] {
+            found.remedy("whoever has the PIN can wrap it: if it was made with `--replicable`, seal it after the last copy (`key replicate seal`); else destroy it")
+        } else {
+            found
+        };
         return vec![found.facts(facts)];
     }
     let text = format!(

@@ -57,18 +57,33 @@ pub(super) struct Sharing {
     shared: AtomicU64,
 }
 
-/// Lands a flight even if its decryption panics.
+/// Takes a flight out and lands it, also if its decryption panics.
 struct Landing<'a> {
     sharing: &'a Sharing,
     ciphertext: &'a Ciphertext,
     flight: Arc<Flight>,
 }
 
+impl Landing<'_> {
+    /// Taken out first: who comes now begins anew.
+    fn land(&self, outcome: Outcome) {
+        let mut flights = self.sharing.lock();
+        // The next one may be on its way already.
+        if flights
+            .get(self.ciphertext)
+            .is_some_and(|flight| Arc::ptr_eq(flight, &self.flight))
+        {
+            flights.remove(self.ciphertext);
+        }
+        drop(flights);
+        self.flight.land(outcome);
+    }
+}
+
 impl Drop for Landing<'_> {
     fn drop(&mut self) {
-        self.sharing.lock().remove(self.ciphertext);
         if self.flight.lock().is_none() {
-            self.flight.land(Err(Refusal::fault(
+            self.land(Err(Refusal::fault(
                 "decryption_panicked",
                 "the decryption that others waited for did not end".to_owned(),
             )));
@@ -90,7 +105,7 @@ impl Sharing {
     ///
     /// # Errors
     /// Those of the decryption. A failure that is about the other request's time, not about the ciphertext, is not shared: it is tried
-    /// again.
+    /// again. A token that did not come out of trouble in that time is one of them.
     pub(super) fn decrypt(
         &self,
         ciphertext: &Ciphertext,
@@ -116,9 +131,7 @@ impl Sharing {
                     flight,
                 };
                 let outcome = decrypt().map(Arc::new);
-                // Taken out first: who comes now begins anew.
-                self.lock().remove(ciphertext);
-                landing.flight.land(outcome.clone());
+                landing.land(outcome.clone());
                 return outcome;
             }
             match flight.wait(deadline) {
@@ -126,7 +139,9 @@ impl Sharing {
                 Some(Err(refusal))
                     if matches!(
                         refusal.told.code,
-                        FailureCode::DeadlineExceeded | FailureCode::Busy
+                        FailureCode::DeadlineExceeded
+                            | FailureCode::Busy
+                            | FailureCode::TokenUnavailable
                     ) && Instant::now() < deadline => {}
                 Some(outcome) => {
                     self.shared.fetch_add(1, Ordering::Relaxed);
@@ -210,9 +225,10 @@ mod tests {
     }
 
     #[test]
-    fn another_ones_deadline_is_not_shared_and_a_bad_ciphertext_is() {
+    fn what_another_one_had_no_time_for_is_not_shared_and_a_bad_ciphertext_is() {
         for (code, expected_calls) in [
             (FailureCode::DeadlineExceeded, 2),
+            (FailureCode::TokenUnavailable, 2),
             (FailureCode::DecryptionFailed, 1),
         ] {
             let sharing = Sharing::default();
@@ -246,6 +262,22 @@ mod tests {
             });
             assert_eq!(calls.load(Ordering::Relaxed), expected_calls);
         }
+    }
+
+    #[test]
+    fn who_has_landed_takes_nobody_elses_flight_out() {
+        let sharing = Sharing::default();
+        let same = ciphertext(b"one");
+        let landed = Landing {
+            sharing: &sharing,
+            ciphertext: &same,
+            flight: Arc::default(),
+        };
+        landed.land(Err(Refusal::deadline()));
+        let next = Arc::<Flight>::default();
+        sharing.lock().insert(same.clone(), Arc::clone(&next));
+        drop(landed);
+        assert!(sharing.lock().contains_key(&same));
     }
 
     #[test]

@@ -117,7 +117,8 @@ pub(super) fn start(shared: &Arc<Shared>) -> std::io::Result<()> {
 
 /// Takes tokens out of service, and into it again, as the configuration file says. Nothing else of it is taken over.
 fn watch_configuration(group: &Group, path: &Path) -> ! {
-    let mut seen = stamp(path);
+    // It may have been changed since this process read it.
+    let mut seen = None;
     loop {
         std::thread::sleep(DRAIN_INTERVAL);
         let now = stamp(path);

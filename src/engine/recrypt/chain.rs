@@ -57,7 +57,8 @@ pub struct DeviceIdentity {
     spki_der: Vec<u8>,
     kind: KeyKind,
     fingerprint: String,
-    anchored: bool,
+    /// The number of the anchor that vouches for it.
+    anchor: Option<usize>,
 }
 
 impl DeviceIdentity {
@@ -94,7 +95,12 @@ impl DeviceIdentity {
     /// Whether a configured anchor vouches for it; false only under [`DeviceTrust::Unanchored`].
     #[must_use]
     pub fn anchored(&self) -> bool {
-        self.anchored
+        self.anchor.is_some()
+    }
+
+    /// The number of that anchor.
+    pub(super) fn anchor(&self) -> Option<usize> {
+        self.anchor
     }
 }
 
@@ -181,8 +187,9 @@ pub fn verify(
 pub(super) enum Signatures {
     /// They are verified.
     Verify,
-    /// The very same certificates were verified before in this process, under the same anchors.
-    Known,
+    /// The very same certificates were verified before in this process, under the same anchors: the one of this number vouched for them,
+    /// or none had to.
+    Known(Option<usize>),
 }
 
 /// As [`verify`], which see.
@@ -203,12 +210,16 @@ pub(super) fn verify_path_with(
     leaf.valid_at(&now)?;
     let kind = recipient_kind(&leaf)?;
 
-    let anchored = match trust {
-        DeviceTrust::Unanchored => false,
-        DeviceTrust::Anchors(anchors) => {
-            verify_path(target, &checked.links, &leaf, anchors, &now, signatures)?;
-            true
-        }
+    let anchor = match trust {
+        DeviceTrust::Unanchored => None,
+        DeviceTrust::Anchors(anchors) => Some(verify_path(
+            target,
+            &checked.links,
+            &leaf,
+            anchors,
+            &now,
+            signatures,
+        )?),
     };
     Ok(DeviceIdentity {
         issuer_der: leaf.part(leaf.layout.spans.issuer)?.to_vec(),
@@ -216,11 +227,11 @@ pub(super) fn verify_path_with(
         spki_der: leaf.part(leaf.layout.spans.spki)?.to_vec(),
         kind,
         fingerprint: hex(digest(Hash::Sha256, leaf.der).as_ref()),
-        anchored,
+        anchor,
     })
 }
 
-/// From the device's certificate over each link to an anchor.
+/// From the device's certificate over each link to an anchor, whose number it gives.
 fn verify_path(
     target: &DeviceTarget,
     links: &[Link],
@@ -228,7 +239,7 @@ fn verify_path(
     anchors: &[Anchor],
     now: &[u8; 14],
     signatures: Signatures,
-) -> Result<(), ChainError> {
+) -> Result<usize, ChainError> {
     let mut subject = leaf.clone();
     // Authorities between the one looked at and the device that count for its pathLenConstraint (RFC 5280 section 4.2.1.9).
     let mut below: u8 = 0;
@@ -252,16 +263,25 @@ fn verify_path(
     }
     let issuer_name = subject.part(subject.layout.spans.issuer)?;
     let mut last = ChainError::NoAnchor;
+    // The key that made a signature which is not verified again.
+    let known = match signatures {
+        Signatures::Known(number) => Some(
+            number
+                .and_then(|number| anchors.get(number))
+                .ok_or(ChainError::NoAnchor)?
+                .spki(),
+        ),
+        Signatures::Verify => None,
+    };
     // Anchors may share a name while an authority changes its key.
-    for anchor in anchors
-        .iter()
-        .filter(|anchor| anchor.subject() == issuer_name)
-    {
+    for (number, anchor) in anchors.iter().enumerate().filter(|(_, anchor)| {
+        anchor.subject() == issuer_name && known.is_none_or(|known| known == anchor.spki())
+    }) {
         match anchor
             .may_issue(below, now)
             .and_then(|()| subject.issued_by(anchor.subject(), anchor.spki(), signatures))
         {
-            Ok(()) => return Ok(()),
+            Ok(()) => return Ok(number),
             Err(error) => last = error,
         }
     }
@@ -349,7 +369,7 @@ impl<'a> Certificate<'a> {
         if self.part(spans.issuer)? != issuer_name {
             return Err(ChainError::Mismatch);
         }
-        if signatures == Signatures::Known {
+        if matches!(signatures, Signatures::Known(_)) {
             return Ok(());
         }
         let algorithm = signatures::algorithm(self.part(spans.algorithm)?, issuer_spki)

@@ -1,6 +1,6 @@
 //! Device certificates that were verified before: the same ones come again for every password of their user.
 //!
-//! What is remembered is that the signatures of a path verified, and how the formats process described it. Neither changes with time, and
+//! What is remembered is that the signatures of a path verified, under which anchor, and how the formats process described it. Neither changes with time, and
 //! everything that does (dates, the anchors' among them), or that costs next to nothing, is checked again each time.
 
 use super::chain::{
@@ -17,9 +17,16 @@ const CAPACITY: usize = 4096;
 /// SHA-256 over the certificates, each with its length.
 type Key = [u8; 32];
 
+/// A path, and the number of the anchor that vouches for it.
+#[derive(Debug)]
+struct Verified {
+    described: CheckedDevice,
+    anchor: Option<usize>,
+}
+
 #[derive(Debug, Default)]
 struct Entries {
-    paths: HashMap<Key, Arc<CheckedDevice>>,
+    paths: HashMap<Key, Arc<Verified>>,
     order: VecDeque<Key>,
 }
 
@@ -45,24 +52,25 @@ impl KnownDevices {
     ) -> Result<DeviceIdentity, E> {
         let key = key_of(target);
         let known = self.lock().paths.get(&key).cloned();
-        if let Some(described) = known {
+        if let Some(known) = known {
             return Ok(verify_path_with(
                 target,
-                &described,
+                &known.described,
                 trust,
                 now_ms,
-                Signatures::Known,
+                Signatures::Known(known.anchor),
             )?);
         }
         let described = describe()?;
         let identity = verify_path_with(target, &described, trust, now_ms, Signatures::Verify)?;
-        self.remember(key, described);
+        let anchor = identity.anchor();
+        self.remember(key, Verified { described, anchor });
         Ok(identity)
     }
 
-    fn remember(&self, key: Key, described: CheckedDevice) {
+    fn remember(&self, key: Key, verified: Verified) {
         let mut entries = self.lock();
-        if entries.paths.insert(key, Arc::new(described)).is_none() {
+        if entries.paths.insert(key, Arc::new(verified)).is_none() {
             entries.order.push_back(key);
         }
         if entries.order.len() > CAPACITY

@@ -35,7 +35,7 @@ pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, LoadError> {
         path: path.to_path_buf(),
         source,
     };
-    let file = std::fs::File::open(path).map_err(unreadable)?;
+    let file = crate::config::open_file(path).map_err(unreadable)?;
     let found = file.metadata().map_err(unreadable)?;
     let ours = [0, rustix::process::geteuid().as_raw()].contains(&found.uid());
     if !ours || found.mode() & 0o002 != 0 {

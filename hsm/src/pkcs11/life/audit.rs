@@ -123,19 +123,22 @@ const MAX_MODULUS_BYTES: usize = 2048;
 
 /// Every secret and private key object.
 pub(super) fn audit(worker: &mut Worker) -> Result<Vec<KeyAudit>, Error> {
-    let session = worker.open_session(false)?;
-    let module = worker.module();
+    // A token that has logged the user out hides its keys, and says CKR_OK all the same.
+    worker.while_logged_in(|shared, session| look(&shared.module, session))
+}
+
+fn look(module: &Module, session: &Session) -> Result<Vec<KeyAudit>, Error> {
     let mut audits = Vec::new();
     for (class, name) in [
         (ObjectClass::PRIVATE_KEY, "CKO_PRIVATE_KEY"),
         (ObjectClass::SECRET_KEY, "CKO_SECRET_KEY"),
     ] {
         let template = [Attribute::Class(class), Attribute::Token(true)];
-        for object in keys::find(module, &session, &template)? {
+        for object in keys::find(module, session, &template)? {
             audits.push(
                 Reader {
                     module,
-                    session: &session,
+                    session,
                     object,
                 }
                 .audit(name),

@@ -276,3 +276,38 @@ fn after_a_failure_of_the_module_nobody_waits_for_a_part_that_is_not_started_aga
     assert_eq!(scene.part(PartKind::Custody).pid(), None);
     assert_eq!(scene.part(PartKind::Formats).pid(), None);
 }
+
+#[test]
+fn only_the_engines_own_user_may_have_records_re_encrypted_to_another_key() {
+    let other = rustix::process::geteuid().as_raw() + 1;
+    let mut config = config(3);
+    config.allowed_uids = vec![other];
+    let mut scene = Scene::new(&config);
+    let own = scene.caller.try_clone().unwrap();
+    let (theirs, caller) = UnixStream::pair().unwrap();
+    caller.set_read_timeout(Some(PATIENCE)).unwrap();
+    scene
+        .router
+        .handle(Event::ClientNew(theirs, other), Instant::now());
+    scene.caller = caller;
+    let ask = |scene: &mut Scene<'_>| {
+        let frame = Frame::with_payload(Kind::Reencrypt, 7, b"{}".to_vec());
+        write_frame(&mut scene.caller, &frame).unwrap();
+    };
+    write_frame(&mut scene.caller, &Frame::hello()).unwrap();
+    let greeting = scene.events.recv_timeout(PATIENCE).unwrap();
+    scene.router.handle(greeting, Instant::now());
+    assert_eq!(scene.answer().kind, Kind::Hello);
+
+    ask(&mut scene);
+    let asked = scene.events.recv_timeout(PATIENCE).unwrap();
+    scene.router.handle(asked, Instant::now());
+    assert_eq!(scene.failure(), (7, FailureCode::BadRequest));
+    assert_eq!(scene.router.requests.len(), 0);
+    // What connectors ask for is taken from that user as before.
+    scene.asks(&[8]);
+
+    scene.caller = own;
+    ask(&mut scene);
+    scene.until(|router| router.requests.len() == 2);
+}
