@@ -152,8 +152,8 @@ pub fn a_key_that_agrees_does_nothing_else_and_no_other_key_agrees(token: &TestT
             Attribute::Derive(true),
         ]
     };
-    generate_ec_beside(token, &custody, P256, 1, &private(true, false));
-    generate_ec_beside(token, &custody, P256, 2, &private(false, true));
+    generate_ec_beside(token, &custody, "beside", P256, 1, &private(true, false));
+    generate_ec_beside(token, &custody, "beside", P256, 2, &private(false, true));
     let point = PrivateKey::generate(Curve::P256)
         .unwrap()
         .public_point()

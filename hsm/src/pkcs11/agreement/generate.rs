@@ -34,7 +34,7 @@ pub(super) fn generate(
     let session = worker.open_session(true)?;
     let module = worker.module();
     key_pair::label_is_free(module, &session, &request.label)?;
-    let pair = key_pair::generate(module, &session, &template)?;
+    let pair = key_pair::generate(module, &session, worker.shared().quirks, &template)?;
     let checked = keys::read(module, &session, pair.private, Some(pair.public)).and_then(|key| {
         if !key.info.is_usable() {
             return Err(Error::GeneratedKeyRefused(key.info.problems));
