@@ -30,6 +30,10 @@ pub(super) fn generate(
 ) -> Result<AgreementKeyInfo, Error> {
     // A key that must not be used is not made.
     decide(Service::TokenEcdh).map(drop)?;
+    if worker.shared().quirks.ecdh == Some(false) {
+        // Not tried: tpm2-pkcs11 would answer as if it were in trouble.
+        return Err(Error::MechanismNotOffered("CKM_ECDH1_DERIVE"));
+    }
     let template = template(request, &key_pair::random_id()?)?;
     let session = worker.open_session(true)?;
     let module = worker.module();

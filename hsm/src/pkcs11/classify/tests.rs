@@ -354,6 +354,7 @@ fn nobody_else_decides_by_a_return_value() {
 /// Lines that give a refusal of our own its value, over more than one line.
 const MAKE_REFUSALS: &[(&str, &str)] = &[
     ("probe.rs", "RvError::DataLenRange,"),
+    ("decryption.rs", "RvError::EncryptedDataInvalid,"),
     ("raw.rs", "RvError::BufferTooSmall,"),
     ("wrap.rs", "RvError::BufferTooSmall,"),
     ("attributes.rs", "RvError::AttributeTypeInvalid,"),
