@@ -307,7 +307,8 @@ fn only_the_engines_own_user_may_have_records_re_encrypted_to_another_key() {
     // What connectors ask for is taken from that user as before.
     scene.asks(&[8]);
 
-    scene.caller = own;
+    // The other stays connected: what a caller asked for goes with it.
+    let _other = std::mem::replace(&mut scene.caller, own);
     ask(&mut scene);
     scene.until(|router| router.requests.len() == 2);
 }
