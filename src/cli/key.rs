@@ -45,7 +45,7 @@ enum KeyCommand {
     /// List the keys of the token: the private RSA keys with their attributes and origin, and whatever else is there
     #[command(after_help = "Examples:
   pfx-connector key list --config engine.toml
-  pfx-connector key list --config engine.toml --also module=/usr/lib/softhsm/libsofthsm2.so,label=second,pin-file=/root/second.pin --json")]
+  pfx-connector key list --config engine.toml --also module=/usr/lib/softhsm/libsofthsm2.so,label=second,pin-file=/etc/pfx-connector/second.pin --json")]
     List {
         #[command(flatten)]
         token: TokenArgs,

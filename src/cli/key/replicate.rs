@@ -19,7 +19,7 @@ use std::path::PathBuf;
 #[derive(Debug, Args)]
 #[command(after_help = "Both tokens reachable from one host:
   pfx-connector key replicate direct --config engine.toml --fingerprint KEY \\
-      --to module=/usr/lib/softhsm/libsofthsm2.so,label=second,pin-file=/root/second.pin
+      --to module=/usr/lib/softhsm/libsofthsm2.so,label=second,pin-file=/etc/pfx-connector/second.pin
 
 On two hosts, step by step; the two fingerprints are brought by a person, not with the files:
   receiver$ pfx-connector key replicate request --config engine.toml --out request.json
