@@ -15,7 +15,8 @@
 //! What it guarantees:
 //! * A key that is readable, extractable or not for decryption is refused, unless a development switch says otherwise.
 //! * A bad input is never taken for a broken token, nor the reverse: modules answer both with the same codes, so after a
-//!   failure a ciphertext with a known answer decides ([`Error::class`]).
+//!   failure a ciphertext with a known answer decides ([`Error::class`]). How many of those are decrypted is limited, and beyond
+//!   that what worked just before counts for a few failures.
 //! * Trouble of the token is healed here, as far as one process can: handles looked up again, a new session, a new login, the module
 //!   initialised again, until the request's deadline. No return value is without a meaning ([`pkcs11::classification`]).
 //! * A wrong PIN is tried once, also by the process that comes after this one ([`pkcs11::TokenConfig::pin_memory`]).
