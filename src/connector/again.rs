@@ -1,6 +1,6 @@
 //! Finished requests that are offered again: answered from the journal, beside the real work, and less and less often.
 
-use super::deliver::{Upload, deliver_once, upload};
+use super::deliver::{Upload, deliver_once, undelivered, upload};
 use super::journal::Entry;
 use super::shared::Shared;
 use crate::telemetry::Draft;
@@ -61,9 +61,13 @@ pub(super) async fn deliver(shared: Arc<Shared>, entry: Entry) {
     let Some(claim) = shared.claim(&entry.request_id, entry.fence, &entry.content) else {
         return;
     };
-    if let Some(outcome) = entry.outcome.clone() {
+    match undelivered(&shared, &entry.request_id).await {
         // What fails is the sweeper's, or comes again.
-        let _ = deliver_once(&shared, &claim, &entry, &outcome).await;
+        Ok(Some((entry, outcome))) => {
+            let _ = deliver_once(&shared, &claim, &entry, &outcome).await;
+        }
+        Ok(None) => {}
+        Err(error) => shared.journal_failed(&error).await,
     }
 }
 

@@ -1,7 +1,7 @@
 //! The second half of a request: outcome -> gateway -> journal -> Admin event -> journal. Every step may be repeated after a crash.
 
 use super::error::{CallError, CallErrorKind};
-use super::journal::{Entry, Outcome, State};
+use super::journal::{Entry, JournalError, Outcome, State};
 use super::shared::{Claim, Shared};
 use crate::gateway::api::{self, FailureReport};
 use crate::telemetry::Draft;
@@ -77,6 +77,21 @@ pub(super) async fn upload(
             }
         }
     }
+}
+
+/// What the journal says of a request now that it is in one's hands: its outcome, if that still has to be delivered. Whoever read
+/// the journal before the claim may have been overtaken, and would deliver and report it a second time.
+///
+/// # Errors
+/// The journal's.
+pub(super) async fn undelivered(
+    shared: &Shared,
+    request_id: &str,
+) -> Result<Option<(Entry, Outcome)>, JournalError> {
+    let entry = shared.journal.load(request_id).await?;
+    Ok(entry
+        .filter(|entry| entry.state == State::Outcome)
+        .and_then(|entry| entry.outcome.clone().map(|outcome| (entry, outcome))))
 }
 
 /// Uploads an outcome that the journal holds, and sees it through to its Admin event. Returns the reason when the upload has to be

@@ -1,6 +1,6 @@
 //! What crashes, full disks and a failing service left over: outcomes that are not uploaded, Admin events that are not written.
 
-use super::deliver::{deliver_once, report};
+use super::deliver::{deliver_once, report, undelivered};
 use super::journal::{JournalError, State};
 use super::shared::{Phase, Shared};
 use crate::telemetry::Draft;
@@ -138,14 +138,7 @@ async fn upload_outcomes(shared: &Arc<Shared>) -> Result<(), JournalError> {
         let Some(claim) = shared.claim(&listed.request_id, listed.fence, &listed.content) else {
             continue;
         };
-        let Some(entry) = shared.journal.load(&listed.request_id).await? else {
-            continue;
-        };
-        let Some(outcome) = entry
-            .outcome
-            .clone()
-            .filter(|_| entry.state == State::Outcome)
-        else {
+        let Some((entry, outcome)) = undelivered(shared, &listed.request_id).await? else {
             continue;
         };
         match deliver_once(shared, &claim, &entry, &outcome).await {
