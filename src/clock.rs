@@ -5,6 +5,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+pub use formats::text::rfc3339;
+
 /// Where the wall-clock time comes from. Durations and deadlines use the monotonic clock, never this one.
 pub trait Clock: Send + Sync {
     /// Milliseconds since 1970-01-01T00:00:00Z.
@@ -46,15 +48,6 @@ impl Clock for ManualClock {
     fn now_ms(&self) -> i64 {
         self.0.load(Ordering::SeqCst)
     }
-}
-
-/// `2026-01-31T23:59:59.123Z` (RFC 3339, UTC) for milliseconds since 1970; the epoch for times that have no such form.
-#[must_use]
-pub fn rfc3339(ms: i64) -> String {
-    OffsetDateTime::from_unix_timestamp_nanos(i128::from(ms) * 1_000_000)
-        .ok()
-        .and_then(|at| at.format(&Rfc3339).ok())
-        .unwrap_or_else(|| "1970-01-01T00:00:00Z".to_owned())
 }
 
 /// Milliseconds since 1970 of an RFC 3339 text with any offset; `None` when it is not one.

@@ -5,6 +5,8 @@ use base64ct::{Base64, Encoding};
 use der::pem::LineEnding;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+pub use formats::text::{hex, is_printable, printable};
+
 /// Label of a SubjectPublicKeyInfo (RFC 7468 section 13).
 const PUBLIC_KEY: &str = "PUBLIC KEY";
 
@@ -64,37 +66,6 @@ impl<'de> Deserialize<'de> for Base64Bytes {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not base64 (one line, standard alphabet, with its padding)")]
 pub struct NotBase64;
-
-/// Lower-case hexadecimal.
-#[must_use]
-pub fn hex(bytes: &[u8]) -> String {
-    base16ct::lower::encode_string(bytes)
-}
-
-/// Text of others as it may be shown, on a page or a terminal: what could move the cursor, begin another line, hide or turn the direction
-/// of writing is replaced.
-#[must_use]
-pub fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| if is_printable(c) { c } else { '\u{fffd}' })
-        .collect()
-}
-
-/// Whether a character shows itself, where it stands: no control character, and no invisible one such as those that turn the direction of
-/// writing (Unicode Standard Annex 9).
-#[must_use]
-pub fn is_printable(c: char) -> bool {
-    !c.is_control()
-        && !matches!(
-            c,
-            '\u{61c}'
-                | '\u{200b}'..='\u{200f}'
-                | '\u{2028}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}'
-                | '\u{feff}'
-                | '\u{e0000}'..='\u{e007f}'
-        )
-}
 
 /// A public key (DER SubjectPublicKeyInfo) as PEM.
 ///

@@ -111,7 +111,9 @@ fn the_bill_names_what_is_linked_and_nothing_else() {
         .iter()
         .map(|component| component["name"].as_str().unwrap())
         .collect();
-    for linked in ["fips", "hsm", "rustls", "tokio", "cryptoki", "rust-std"] {
+    for linked in [
+        "fips", "formats", "hsm", "rustls", "tokio", "cryptoki", "rust-std",
+    ] {
         assert!(names.contains(linked), "{linked} is linked");
     }
     for other in ["criterion", "tempfile", "cmake", "syn", "windows-sys"] {
@@ -135,7 +137,7 @@ fn the_libraries_in_c_are_in_the_bill() {
 #[test]
 fn what_is_ours_is_not_named_as_a_package_of_a_registry() {
     let bill = bill();
-    for name in ["fips", "hsm", "aws-lc-sys"] {
+    for name in ["fips", "formats", "hsm", "aws-lc-sys"] {
         let component = component(&bill, name);
         assert!(component["purl"].is_null(), "{component}");
         assert!(component["hashes"].is_null(), "{component}");

@@ -8,10 +8,11 @@ use std::collections::BTreeSet;
 use std::fs;
 
 /// Folders of the repository that a page may name files of.
-const FOLDERS: [&str; 9] = [
+const FOLDERS: [&str; 10] = [
     "benches",
     "docs",
     "fips",
+    "formats",
     "hsm",
     "scripts",
     "src",

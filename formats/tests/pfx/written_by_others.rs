@@ -2,7 +2,7 @@
 
 use super::openssl::{Issuance, KeyAlgorithm, Workshop, openssl, text};
 use super::{open, refusal};
-use pfx_connector::engine::formats::pfx::printable_ascii;
+use formats::pfx::printable_ascii;
 use std::process::Command;
 
 const PASSWORD: &str = "Passw0rd!";

@@ -13,13 +13,13 @@
 mod corpus;
 #[path = "pfx/hostile.rs"]
 mod hostile;
-#[path = "support/openssl.rs"]
+#[path = "../../tests/support/openssl.rs"]
 mod openssl;
 #[path = "pfx/written_by_others.rs"]
 mod written_by_others;
 
 use fips::secret::SecretBytes;
-use pfx_connector::engine::formats::pfx::{self, OpenedPfx, PfxError, PfxLimits};
+use formats::pfx::{self, OpenedPfx, PfxError, PfxLimits};
 
 /// With the FIPS mode off, as for `pfx inspect`: nearly every file needs what is not approved.
 fn read(file: &[u8], password: &SecretBytes, limits: &PfxLimits) -> Result<OpenedPfx, PfxError> {

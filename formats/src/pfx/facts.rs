@@ -2,9 +2,9 @@
 
 use super::PfxError;
 use super::identity::public_key_bits;
-use crate::clock::rfc3339;
-use crate::encoding::hex;
-use crate::engine::formats::words;
+use crate::text::hex;
+use crate::text::rfc3339;
+use crate::words;
 use const_oid::ObjectIdentifier;
 use der::Decode;
 use fips::digest::{Hash, digest};

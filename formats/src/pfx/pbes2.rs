@@ -4,7 +4,7 @@ use super::PfxError;
 use super::encoding::Password;
 use super::integrity::iterations_of;
 use super::limits::Budget;
-use crate::engine::formats::words;
+use crate::words;
 use const_oid::ObjectIdentifier;
 use der::asn1::{AnyRef, IntRef, OctetStringRef};
 use der::{Any, Decode, Encode, Sequence};

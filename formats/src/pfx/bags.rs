@@ -5,7 +5,7 @@ use super::encoding::{Password, refuse};
 use super::limits::Budget;
 use super::pbes2;
 use super::safe::sequence;
-use crate::engine::formats::words;
+use crate::words;
 use const_oid::ObjectIdentifier;
 use der::asn1::AnyRef;
 use der::{Decode, Encode, Reader, Sequence, SliceReader};

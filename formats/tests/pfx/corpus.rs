@@ -2,14 +2,14 @@
 
 use super::read;
 use fips::secret::SecretBytes;
-use pfx_connector::engine::formats::pfx::PfxLimits;
+use formats::pfx::PfxLimits;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// The corpus folder, `None` (after saying so) where there is none and that is allowed.
 fn corpora() -> Option<PathBuf> {
     let folder = std::env::var_os("CORPORA_DIR").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/corpora"),
+        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/corpora"),
         PathBuf::from,
     );
     if folder.join("pfx/manifest.csv").is_file() {

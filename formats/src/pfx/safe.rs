@@ -5,7 +5,7 @@ use super::bags::{self, Contents};
 use super::encoding::{Password, refuse};
 use super::limits::Budget;
 use super::pbes2;
-use crate::engine::formats::words;
+use crate::words;
 use cms::encrypted_data::EncryptedData;
 use const_oid::db::rfc5911::{ID_DATA, ID_ENCRYPTED_DATA, ID_ENVELOPED_DATA, ID_SIGNED_DATA};
 use der::asn1::{AnyRef, IntRef, ObjectIdentifier, OctetStringRef};

@@ -4,7 +4,7 @@ use super::openssl::{KeyAlgorithm, Workshop};
 use super::read;
 use super::{open, refusal};
 use fips::secret::SecretBytes;
-use pfx_connector::engine::formats::pfx::PfxLimits;
+use formats::pfx::PfxLimits;
 
 const PASSWORD: &str = "Passw0rd!";
 

@@ -3,7 +3,7 @@
 use super::PfxError;
 use super::bags::Contents;
 use super::facts::{self, CertificateFacts};
-use crate::engine::formats::words;
+use crate::words;
 use const_oid::ObjectIdentifier;
 use const_oid::db::rfc5912::{
     ID_EC_PUBLIC_KEY, RSA_ENCRYPTION, SECP_256_R_1, SECP_384_R_1, SECP_521_R_1,

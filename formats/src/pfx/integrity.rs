@@ -4,7 +4,7 @@ use super::PfxError;
 use super::encoding::Password;
 use super::limits::Budget;
 use super::safe::{MacData, Outer};
-use crate::engine::formats::words;
+use crate::words;
 use const_oid::ObjectIdentifier;
 use der::asn1::IntRef;
 use fips::digest::Hash;
