@@ -136,7 +136,7 @@ pub(super) const fn row(service: Service) -> Entry {
             ..approved(
                 "hmac",
                 "message authentication (HMAC)",
-                "SHA-1, SHA-256, SHA-384, SHA-512; key of 112 bits or more",
+                "SHA-1, SHA-224, SHA-256, SHA-384, SHA-512, SHA-512/224, SHA-512/256; key of 112 bits or more",
                 "security policy, approved algorithms: HMAC, FIPS 198-1; SP 800-131A for the length of the key",
                 &[
                     "fips::hmac::sign",
@@ -158,7 +158,7 @@ pub(super) const fn row(service: Service) -> Entry {
             ..approved(
                 "pbkdf2",
                 "key derivation from a password (PBKDF2)",
-                "HMAC with SHA-1, SHA-256, SHA-384, SHA-512. SP 800-132 permits the key for storage only: a PFX file is a key in storage, on its way to \
+                "HMAC with SHA-1, SHA-224, SHA-256, SHA-384, SHA-512, SHA-512/224, SHA-512/256. SP 800-132 permits the key for storage only: a PFX file is a key in storage, on its way to \
                  the device that stores it, and nothing is sent under such a key",
                 "security policy, approved algorithms: PBKDF2 option 1a, SP 800-132",
                 &["fips::kdf::pbkdf2"],
@@ -251,7 +251,9 @@ pub(super) const fn row(service: Service) -> Entry {
         },
         // --- Not approved, by the module ---------------------------------------------------------------------------
         Service::HmacShortKey => legacy::HMAC_SHORT_KEY,
+        Service::HmacMd5 => legacy::HMAC_MD5,
         Service::Pbkdf2OutOfBounds => legacy::PBKDF2_OUT_OF_BOUNDS,
+        Service::Pbkdf2Md5 => legacy::PBKDF2_MD5,
         Service::RsaOaepEncrypt => refused(
             Refused {
                 name: "rsa-oaep-encrypt",
@@ -341,9 +343,13 @@ pub(super) const fn row(service: Service) -> Entry {
         ),
         Service::Pkcs12KdfRead => legacy::PKCS12_KDF_READ,
         Service::Pkcs12KdfWrite => legacy::PKCS12_KDF_WRITE,
+        Service::Pbkdf1 => legacy::PBKDF1,
+        Service::Scrypt => legacy::SCRYPT,
         Service::TripleDesEncrypt => legacy::TRIPLE_DES_ENCRYPT,
         Service::TripleDesDecrypt => legacy::TRIPLE_DES_DECRYPT,
         Service::Rc2Decrypt => legacy::RC2_DECRYPT,
+        Service::DesDecrypt => legacy::DES_DECRYPT,
+        Service::Rc4Decrypt => legacy::RC4_DECRYPT,
         // --- By the token ------------------------------------------------------------------------------------------
         Service::TokenOaepDecrypt => token(
             "token-oaep-decrypt",

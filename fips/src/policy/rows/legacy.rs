@@ -54,7 +54,7 @@ pub(super) const PKCS12_KDF_READ: Entry = refused(
     Refused {
         name: "pkcs12-kdf-read",
         operation: "key derivation from a password (PKCS#12), to read a PFX",
-        parameters: "SHA-1, SHA-256, SHA-384, SHA-512",
+        parameters: "MD5, SHA-1, SHA-224, SHA-256, SHA-384, SHA-512, SHA-512/224, SHA-512/256",
         reason: "the module has no such service: it is built from digests here, and the indicator counts those",
         exception: Exception::Pkcs12LegacyRead,
         source: NOT_LISTED,
@@ -114,12 +114,102 @@ pub(super) const RC2_DECRYPT: Entry = refused(
     Refused {
         name: "rc2-decrypt",
         operation: "decryption with RC2 (CBC)",
-        parameters: "40 and 128 bits",
+        parameters: "keys of 1 to 128 bytes with 1 to 1024 effective bits; files have 40, 64 and 128",
         reason: "RC2 is not an approved algorithm anywhere",
         exception: Exception::Pkcs12LegacyRead,
         source: NOT_LISTED,
         remedy: MODERN_FILE,
         functions: &["fips::legacy::rc2_cbc_decrypt"],
+    },
+    Module,
+    StandsStill,
+);
+
+pub(super) const HMAC_MD5: Entry = refused(
+    Refused {
+        name: "hmac-md5",
+        operation: "message authentication (HMAC) with MD5",
+        parameters: "any key",
+        reason: "MD5 is not an approved algorithm; the module has it beside its services",
+        exception: Exception::Pkcs12LegacyRead,
+        source: NOT_LISTED,
+        remedy: MODERN_FILE,
+        functions: &["fips::hmac::sign", "fips::hmac::verify"],
+    },
+    Module,
+    StandsStill,
+);
+
+pub(super) const PBKDF2_MD5: Entry = refused(
+    Refused {
+        name: "pbkdf2-md5",
+        operation: "key derivation from a password (PBKDF2) with MD5",
+        parameters: "any password, salt and number of iterations",
+        reason: "MD5 is not an approved algorithm; the module has it beside its services",
+        exception: Exception::Pkcs12LegacyRead,
+        source: NOT_LISTED,
+        remedy: MODERN_FILE,
+        functions: &["fips::kdf::pbkdf2"],
+    },
+    Module,
+    StandsStill,
+);
+
+pub(super) const PBKDF1: Entry = refused(
+    Refused {
+        name: "pbkdf1",
+        operation: "key derivation from a password (PBKDF1), to read a PFX",
+        parameters: "MD5, SHA-1",
+        reason: "the module has no such service: it is built from digests here, and the indicator counts those",
+        exception: Exception::Pkcs12LegacyRead,
+        source: NOT_LISTED,
+        remedy: MODERN_FILE,
+        functions: &["fips::kdf::pbkdf1"],
+    },
+    Program,
+    NoEvidence,
+);
+
+pub(super) const SCRYPT: Entry = refused(
+    Refused {
+        name: "scrypt",
+        operation: "key derivation from a password (scrypt), to read a PFX",
+        parameters: "costs that RFC 7914 allows, in memory that the caller bounds",
+        reason: "scrypt is not an approved algorithm; it is in the library beside the module",
+        exception: Exception::Pkcs12LegacyRead,
+        source: NOT_LISTED,
+        remedy: MODERN_FILE,
+        functions: &["fips::kdf::scrypt"],
+    },
+    Module,
+    StandsStill,
+);
+
+pub(super) const DES_DECRYPT: Entry = refused(
+    Refused {
+        name: "des-decrypt",
+        operation: "decryption with DES (CBC)",
+        parameters: "one key",
+        reason: "DES is not an approved algorithm since 2005",
+        exception: Exception::Pkcs12LegacyRead,
+        source: "security policy, approved algorithms: not listed; FIPS 46-3 was withdrawn",
+        remedy: MODERN_FILE,
+        functions: &["fips::legacy::des_cbc_decrypt"],
+    },
+    Module,
+    StandsStill,
+);
+
+pub(super) const RC4_DECRYPT: Entry = refused(
+    Refused {
+        name: "rc4-decrypt",
+        operation: "decryption with RC4",
+        parameters: "keys of 1 to 32 bytes; files have 40 and 128 bits",
+        reason: "RC4 is not an approved algorithm anywhere",
+        exception: Exception::Pkcs12LegacyRead,
+        source: NOT_LISTED,
+        remedy: MODERN_FILE,
+        functions: &["fips::legacy::rc4_decrypt"],
     },
     Module,
     StandsStill,
