@@ -16,12 +16,14 @@ mod integrity;
 mod limits;
 mod pbes2;
 mod safe;
+mod target;
 
 pub use encoding::printable_ascii;
 pub use error::PfxError;
 pub use facts::CertificateFacts;
 pub use identity::{Identity, OpenedKey, OpenedPfx};
 pub use limits::PfxLimits;
+pub use target::{Target, UnknownTarget};
 
 use encoding::Password;
 use fips::secret::SecretBytes;
