@@ -35,6 +35,7 @@ mod outline;
 mod pbe;
 mod safe;
 mod target;
+pub mod verdict;
 
 pub use encoding::{Password, printable_ascii};
 pub use error::PfxError;
