@@ -16,6 +16,7 @@ mod integrity;
 mod limits;
 mod pbes2;
 mod safe;
+pub mod write;
 
 pub use encoding::printable_ascii;
 pub use error::PfxError;
