@@ -14,19 +14,22 @@ mod facts;
 mod identity;
 mod integrity;
 mod limits;
+mod model;
 mod pbes2;
 mod safe;
 pub mod write;
 
-pub use encoding::printable_ascii;
+pub use encoding::{Password, printable_ascii};
 pub use error::PfxError;
 pub use facts::CertificateFacts;
 pub use identity::{Identity, OpenedKey, OpenedPfx};
-pub use limits::PfxLimits;
+pub use limits::{BoundedPfx, Budget, Iterations, PfxLimits, Salt};
+pub use model::{
+    Algorithm, Bag, BagKind, BerForm, Encoding, EncryptionFacts, EncryptionScheme, Integrity,
+    KeyFacts, MacFacts, MacScheme, Part, PasswordForm, Protection, Survey,
+};
 
-use encoding::Password;
 use fips::secret::SecretBytes;
-use limits::Budget;
 
 /// Whether the bytes are a PFX from the outside: what can be said of it without its password and without any cryptography.
 ///
@@ -34,18 +37,7 @@ use limits::Budget;
 /// [`PfxError::Malformed`] when it is none, [`PfxError::LimitExceeded`], and [`PfxError::UnsupportedAlgorithm`] for a form that [`read`]
 /// would not open.
 pub fn look_at(pfx: &[u8], limits: &PfxLimits) -> Result<(), PfxError> {
-    bounded(pfx, limits)?;
-    safe::open_outer(pfx).map(drop)
-}
-
-fn bounded(pfx: &[u8], limits: &PfxLimits) -> Result<(), PfxError> {
-    if pfx.len() > limits.max_bytes {
-        return Err(PfxError::LimitExceeded {
-            what: "size in bytes",
-            limit: u64::try_from(limits.max_bytes).unwrap_or(u64::MAX),
-        });
-    }
-    Ok(())
+    safe::open_outer(BoundedPfx::new(pfx, limits)?.bytes()).map(drop)
 }
 
 /// Opens a PFX with its password (UTF-8, without any terminator).
@@ -56,10 +48,10 @@ fn bounded(pfx: &[u8], limits: &PfxLimits) -> Result<(), PfxError> {
 /// [`PfxError`], whose codes are stable: `wrong_password` only when the integrity check fails, `unsupported_algorithm` with the
 /// name of what is not supported, `malformed`, `limit_exceeded`.
 pub fn read(pfx: &[u8], password: &SecretBytes, limits: &PfxLimits) -> Result<OpenedPfx, PfxError> {
-    bounded(pfx, limits)?;
+    let pfx = BoundedPfx::new(pfx, limits)?.bytes();
     let mut budget = Budget::new(limits);
     let outer = safe::open_outer(pfx)?;
-    let password = Password::new(password)?;
+    let password = Password::new(password, limits)?;
     let password = integrity::verify(&outer, &password, &mut budget)?;
     let contents = safe::read_all(outer.auth_safe, &password, &mut budget)?;
     identity::assemble(contents)

@@ -2,8 +2,7 @@
 
 use super::PfxError;
 use super::encoding::Password;
-use super::integrity::iterations_of;
-use super::limits::Budget;
+use super::limits::{Budget, Iterations};
 use crate::words;
 use const_oid::ObjectIdentifier;
 use der::asn1::{AnyRef, IntRef, OctetStringRef};
@@ -59,8 +58,8 @@ pub(super) fn decrypt_key(
     password: &Password,
     budget: &mut Budget,
 ) -> Result<SecretBytes, PfxError> {
-    let info = EncryptedPrivateKeyInfo::from_der(bag).map_err(|_| {
-        super::encoding::refuse(bag, "an encrypted key is not an EncryptedPrivateKeyInfo")
+    let info = EncryptedPrivateKeyInfo::from_der(bag).map_err(|_| PfxError::Malformed {
+        what: "an encrypted key is not an EncryptedPrivateKeyInfo",
     })?;
     decrypt(
         &info.encryption_algorithm,
@@ -109,26 +108,20 @@ pub(super) fn decrypt(
             what: "PBKDF2 names another key length than the cipher has",
         });
     }
-    let iterations = iterations_of(kdf.iterations, budget)?;
+    let iterations = Iterations::parse(kdf.iterations.as_bytes(), budget)?;
     let blocks = u64::try_from(key_bytes.div_ceil(prf.output_len())).unwrap_or(u64::MAX);
     budget.spend(iterations, blocks)?;
     let key = fips::kdf::pbkdf2(
         prf,
-        password.utf8.expose(),
+        password.octets(),
         salt.as_bytes(),
-        iterations,
+        iterations.get(),
         key_bytes,
     )
     .map_err(|error| PfxError::from_module(error, BROKEN))?;
-    // The MAC has already shown that the password is right and that nothing was changed.
-    fips::aes::cbc_decrypt(&key, &iv, ciphertext).map_err(|error| {
-        PfxError::from_module(
-            error,
-            PfxError::Malformed {
-                what: "a part does not decrypt although the integrity check fits (is it encrypted with another password?)",
-            },
-        )
-    })
+    // Whether that is another password, or another encoding of it, is for the caller to find out.
+    fips::aes::cbc_decrypt(&key, &iv, ciphertext)
+        .map_err(|error| PfxError::from_module(error, PfxError::WrongPassword))
 }
 
 /// Key length and initialisation vector of the cipher.
