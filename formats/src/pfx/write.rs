@@ -30,6 +30,7 @@ pub use error::WriteError;
 pub use form::{Form, UnknownForm, WriteOptions};
 
 use super::encoding::Password;
+use super::limits::PfxLimits;
 use cms::content_info::{CmsVersion, ContentInfo};
 use cms::encrypted_data::EncryptedData;
 use cms::enveloped_data::EncryptedContentInfo;
@@ -102,8 +103,11 @@ fn usable(password: &SecretBytes) -> Result<Password, WriteError> {
     if password.expose().contains(&0) {
         return refuse("it has a NUL in it, where many programs take it to end");
     }
-    Password::new(password).map_err(|_| WriteError::UnusablePassword {
-        what: "it is not UTF-8",
+    if std::str::from_utf8(password.expose()).is_err() {
+        return refuse("it is not UTF-8");
+    }
+    Password::new(password, &PfxLimits::default()).map_err(|_| WriteError::UnusablePassword {
+        what: "readers take it as too long",
     })
 }
 

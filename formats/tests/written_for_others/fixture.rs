@@ -40,6 +40,8 @@ pub struct Fixture {
     pub certificate_file: std::path::PathBuf,
     /// PEM file: the intermediate, then the root.
     pub chain_file: std::path::PathBuf,
+    /// PEM file: the certificate, the intermediate and the root.
+    pub bundle_file: std::path::PathBuf,
     pub pkcs8: SecretBytes,
     /// SubjectPublicKeyInfo of the key.
     pub public: Vec<u8>,
@@ -75,11 +77,14 @@ impl Fixture {
             .concat();
         let der = device.der();
         let chain = vec![intermediate.der(), root.der()];
+        let bundle = std::fs::read_to_string(&certificate_file).unwrap() + &chain_pem;
+        let bundle_file = workshop.file(bundle.as_bytes());
         let chain_file = workshop.file(chain_pem.as_bytes());
         Self {
             key_file,
             certificate_file,
             chain_file,
+            bundle_file,
             public: fips::pkcs8_public(&pkcs8).unwrap(),
             pkcs8: SecretBytes::from_vec(pkcs8),
             certificate: der,

@@ -37,6 +37,26 @@ impl Program {
         Self::Python,
     ];
 
+    /// How it tells a name of ours.
+    pub fn tells(self, name: &str) -> String {
+        match self {
+            // It knows aliases in lower case alone.
+            Self::Java => name.to_lowercase(),
+            _ => name.to_owned(),
+        }
+    }
+
+    /// How a name comes out of what it writes.
+    pub fn spells(self, name: &str) -> String {
+        match self {
+            // Its command line takes names as Latin-1, and refuses others.
+            Self::OpenSsl => name.chars().filter(char::is_ascii).collect(),
+            // It takes each byte of UTF-8 for a character.
+            Self::GnuTls => name.bytes().map(char::from).collect(),
+            _ => self.tells(name),
+        }
+    }
+
     /// Opens a file, or says what the program says.
     pub fn read(self, workshop: &Workshop, pfx: &[u8], password: &str) -> Result<Found, String> {
         let job = Job {
@@ -68,14 +88,16 @@ impl Program {
         match self {
             Self::OpenSsl => run(Command::new("openssl")
                 .args(["pkcs12", "-export", "-inkey", key, "-in", certificate])
-                .args(["-certfile", chain, "-name", NAME, "-out", text(&out)])
+                .args(["-certfile", chain, "-out", text(&out)])
+                .args(["-name", self.spells(NAME).as_str()])
                 .arg("-passout")
                 .arg(format!("file:{}", text(&secret))))?,
             Self::GnuTls => run(Command::new("certtool")
                 .args(["--to-p12", "--outder", "--p12-name", NAME])
                 .args(["--password", password, "--load-privkey", key])
-                .args(["--load-certificate", certificate])
-                .args(["--load-ca-certificate", chain, "--outfile", text(&out)]))?,
+                // Of a file for --load-ca-certificate it takes the first alone.
+                .args(["--load-certificate", text(&fixture.bundle_file)])
+                .args(["--outfile", text(&out)]))?,
             Self::Nss => {
                 let database = nss_database(workshop, &given(fixture, password), &secret)?;
                 nss_export(workshop, &database, NAME, &secret, &out)?
@@ -170,11 +192,15 @@ fn blocks(pem: &str, label: &str) -> Vec<String> {
     found
 }
 
+fn der_of(block: &str) -> Vec<u8> {
+    der::pem::decode_vec(block.as_bytes()).unwrap().1
+}
+
 /// The DER of every certificate, sorted.
 fn certificates(pem: &str) -> Vec<Vec<u8>> {
     let mut all: Vec<Vec<u8>> = blocks(pem, "CERTIFICATE")
         .iter()
-        .map(|block| der::pem::decode_vec(block.as_bytes()).unwrap().1)
+        .map(|block| der_of(block))
         .collect();
     all.sort();
     all
@@ -228,14 +254,15 @@ impl Job<'_> {
             .args(["--p12-info", "--inder", "--infile", self.file()])
             .args(["--password", self.password]))?;
         let info = said(&output);
-        // It hands out the keys still encrypted: another call decrypts each.
+        // It hands out the keys still encrypted: another call decrypts each, for its public half.
         let mut publics = Vec::new();
         for block in blocks(&info, "PRIVATE KEY") {
             let key = self.workshop.file(block.as_bytes());
             let output = run(Command::new("certtool")
-                .args(["--key-info", "--pkcs8", "--infile", text(&key)])
+                .args(["--pubkey-info", "--load-privkey", text(&key)])
                 .args(["--password", self.password]))?;
-            publics.extend(self.publics(&said(&output))?);
+            let public = blocks(&said(&output), "PUBLIC KEY").concat();
+            publics.push(der_of(&public));
         }
         Ok(Found {
             publics,

@@ -31,10 +31,7 @@ fn opens_here(program: Program) {
             let mut expected = fixture.chain.clone();
             expected.sort();
             assert_eq!(chain, expected, "{case}");
-            let name = match program {
-                Program::Java => NAME.to_lowercase(),
-                _ => NAME.to_owned(),
-            };
+            let name = program.spells(NAME);
             assert_eq!(identity.friendly_name(), Some(name.as_str()), "{case}");
         }
     }

@@ -53,7 +53,7 @@ fn pbmac1(
     let iterations = options.iterations();
     let key = kdf::pbkdf2(
         Hash::Sha256,
-        password.utf8.expose(),
+        password.octets(),
         &salt,
         iterations,
         usize::from(MAC_KEY_BYTES),
@@ -87,7 +87,7 @@ fn classic(
     let key = kdf::pkcs12(
         Pkcs12Use::Write,
         hash,
-        password.bmp.expose(),
+        password.bmp(),
         &salt,
         Pkcs12Purpose::Mac,
         options.iterations(),

@@ -57,7 +57,7 @@ impl Protector {
         let iterations = self.options.iterations();
         let key = kdf::pbkdf2(
             Hash::Sha256,
-            self.password.utf8.expose(),
+            self.password.octets(),
             &salt,
             iterations,
             AES_KEY_BYTES,
@@ -81,7 +81,7 @@ impl Protector {
             kdf::pkcs12(
                 Pkcs12Use::Write,
                 Hash::Sha1,
-                self.password.bmp.expose(),
+                self.password.bmp(),
                 &salt,
                 purpose,
                 iterations,
