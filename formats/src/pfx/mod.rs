@@ -17,6 +17,7 @@ mod limits;
 mod model;
 mod pbes2;
 mod safe;
+mod target;
 pub mod write;
 
 pub use encoding::{Password, printable_ascii};
@@ -28,6 +29,7 @@ pub use model::{
     Algorithm, Bag, BagKind, BerForm, Encoding, EncryptionFacts, EncryptionScheme, Integrity,
     KeyFacts, MacFacts, MacScheme, Part, PasswordForm, Protection, Survey,
 };
+pub use target::{Target, UnknownTarget};
 
 use fips::secret::SecretBytes;
 
