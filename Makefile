@@ -72,6 +72,7 @@ bench: $(BOOTSTRAPPED)-test $(PYTHON) ## measure against a bare loop (ARGS='--bi
 	@$(CARGO) bench --locked -p pfx-connector -p hsm --bench side_by_side -- $(ARGS)
 	@$(CARGO) build --release --locked -p hsm --example null_pkcs11
 	@$(CARGO) bench --locked -p hsm --bench custody -- $(if $(findstring --json,$(ARGS)),--json)
+	@$(CARGO) bench --locked -p formats --bench pfx -- $(if $(findstring --json,$(ARGS)),--json)
 
 # Too long for `make check`: each build takes all the time that two cores need for a release.
 reproducible: $(BOOTSTRAPPED)-demo ## build HEAD twice in different places and compare (PROGRAM=file: once, with that one)
