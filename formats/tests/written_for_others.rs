@@ -6,15 +6,20 @@
     clippy::indexing_slicing,
     clippy::panic,
     clippy::print_stdout,
-    missing_docs
+    missing_docs,
+    unreachable_pub
 )]
 
+#[path = "written_for_others/corpus_again.rs"]
+mod corpus_again;
 #[path = "written_for_others/fixture.rs"]
 mod fixture;
 #[path = "../../tests/support/openssl.rs"]
 mod openssl;
 #[path = "written_for_others/ours_by_them.rs"]
 mod ours_by_them;
+#[path = "../../tests/support/pfx_corpus.rs"]
+mod pfx_corpus;
 #[path = "written_for_others/programs.rs"]
 mod programs;
 #[path = "../../tests/support/python.rs"]

@@ -165,6 +165,23 @@ pub enum PasswordForm {
     BmpForPbes2,
 }
 
+impl From<crate::ber::Forms> for Encoding {
+    fn from(forms: crate::ber::Forms) -> Self {
+        let seen = [
+            (forms.indefinite_length, BerForm::IndefiniteLength),
+            (forms.long_length, BerForm::LongLength),
+            (forms.string_in_pieces, BerForm::StringInPieces),
+        ];
+        Self {
+            der: !forms.any(),
+            ber_forms: seen
+                .into_iter()
+                .filter_map(|(seen, form)| seen.then_some(form))
+                .collect(),
+        }
+    }
+}
+
 impl Survey {
     /// Every algorithm that protects something, in the order of the file and each as often as it is used.
     pub fn algorithms(&self) -> impl Iterator<Item = &Algorithm> {
