@@ -36,6 +36,7 @@ mod pbe;
 mod safe;
 mod target;
 pub mod verdict;
+pub mod write;
 
 pub use encoding::{Password, printable_ascii};
 pub use error::PfxError;
