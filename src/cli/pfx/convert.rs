@@ -63,13 +63,18 @@ pub(super) fn run(args: &ConvertArgs) -> Result<Report, Failure> {
     let new = args.new_password.get()?;
     let mut notes: Vec<String> = left_out(&opened);
     if new.out.is_none() {
-        notes.extend(new_password::notes(&new.secret).into_iter().map(str::to_owned));
+        notes.extend(
+            new_password::notes(&new.secret)
+                .into_iter()
+                .map(str::to_owned),
+        );
     }
     if let Some(reason) = new_password::refused_by(args.target, &new.secret)
         && !args.force_form
     {
-        return Err(Failure::failed("target_cannot_read", reason)
-            .hint("choose a password of letters and digits, or let one be made by --new-password-out"));
+        return Err(Failure::failed("target_cannot_read", reason).hint(
+            "choose a password of letters and digits, or let one be made by --new-password-out",
+        ));
     }
     let form = form(args, &entries)?;
     let options = options(form, args.iterations)?;
@@ -79,11 +84,21 @@ pub(super) fn run(args: &ConvertArgs) -> Result<Report, Failure> {
         if !args.force_form {
             return Err(cannot_read(args.target, form, reason));
         }
-        notes.push(format!("{} does not read this file: {reason}", args.target.title()));
+        notes.push(format!(
+            "{} does not read this file: {reason}",
+            args.target.title()
+        ));
     }
     check(&written, &new.secret, &opened, &limits)?;
     place(args, &written, &new)?;
-    Ok(report(args, &opened, &options, &new, &notes, verdict.is_none()))
+    Ok(report(
+        args,
+        &opened,
+        &options,
+        &new,
+        &notes,
+        verdict.is_none(),
+    ))
 }
 
 impl From<WriteError> for Failure {

@@ -64,9 +64,8 @@ impl NewPasswordArgs {
 
 /// What keeps the target from taking such a password, whatever the form of the file.
 pub(super) fn refused_by(target: Target, password: &SecretBytes) -> Option<&'static str> {
-    (target == Target::Java && !printable_ascii(password.expose())).then_some(
-        "Java takes passwords of printable ASCII alone, and calls every other incorrect",
-    )
+    (target == Target::Java && !printable_ascii(password.expose()))
+        .then_some("Java takes passwords of printable ASCII alone, and calls every other incorrect")
 }
 
 /// What people should know of a password that they chose.
