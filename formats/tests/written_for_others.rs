@@ -14,12 +14,13 @@
 mod corpus_again;
 #[path = "written_for_others/fixture.rs"]
 mod fixture;
+#[path = "corpus/manifest.rs"]
+#[allow(dead_code, reason = "shared with another test, which uses more of it")]
+mod manifest;
 #[path = "../../tests/support/openssl.rs"]
 mod openssl;
 #[path = "written_for_others/ours_by_them.rs"]
 mod ours_by_them;
-#[path = "../../tests/support/pfx_corpus.rs"]
-mod pfx_corpus;
 #[path = "written_for_others/programs.rs"]
 mod programs;
 #[path = "../../tests/support/python.rs"]

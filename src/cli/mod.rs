@@ -79,7 +79,7 @@ enum Command {
     Run(run::RunArgs),
     /// The service side: stores records that it cannot decrypt, queues, leases
     Gateway(gateway::GatewayArgs),
-    /// Tools for PFX files: look into one, convert one
+    /// What is in a PFX, with which algorithms, who reads it; convert it
     Pfx(pfx::PfxArgs),
     /// PFX records in Intune or in a gateway
     Import(import::ImportArgs),

@@ -2,7 +2,7 @@
 
 use super::sample::ms;
 use super::statistics::Spread;
-use super::{Fallible, ROUNDS, pfx_corpus};
+use super::{Fallible, ROUNDS, manifest};
 use fips::secret::SecretBytes;
 use formats::pfx::{PfxLimits, read};
 use serde::Serialize;
@@ -48,10 +48,11 @@ fn rate(files: &[&File]) -> Fallible<Spread> {
 /// Over all files that open; `None` without the corpus.
 pub(super) fn speed() -> Fallible<Option<Speed>> {
     eprintln!("PFX: the corpus ...");
-    let Some(files) = pfx_corpus::files() else {
+    let files = manifest::cases();
+    if files.is_empty() {
         return Ok(None);
-    };
-    let iterations = |file: &pfx_corpus::CorpusFile, column| {
+    }
+    let iterations = |file: &manifest::Case, column| {
         let count = file.column(column).parse::<u64>();
         count.unwrap_or_default()
     };
@@ -59,7 +60,7 @@ pub(super) fn speed() -> Fallible<Option<Speed>> {
         .into_iter()
         .map(|file| File {
             is_heavy: iterations(&file, "mac_iter").max(iterations(&file, "pbe_iter")) > HEAVY,
-            password: SecretBytes::from_slice(file.password()),
+            password: SecretBytes::from_slice(file.column("password").as_bytes()),
             pfx: file.bytes,
         })
         .filter(|file| read(&file.pfx, &file.password, &PfxLimits::default()).is_ok())

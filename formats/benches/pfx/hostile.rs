@@ -1,7 +1,7 @@
 //! How long a broken or hostile input can keep the reader busy, apart from the derivations that its budget allows.
 
 use super::sample::{PASSWORD, Sample, ms};
-use super::{Fallible, pfx_corpus};
+use super::{Fallible, manifest};
 use fips::secret::SecretBytes;
 use formats::pfx::write::Form;
 use formats::pfx::{PfxLimits, read};
@@ -70,7 +70,7 @@ fn generated() -> Vec<(String, Vec<u8>)> {
 pub(super) fn longest() -> Fallible<Longest> {
     eprintln!("PFX: broken and hostile inputs ...");
     let mut inputs = generated();
-    for file in pfx_corpus::files().unwrap_or_default() {
+    for file in manifest::cases() {
         if file.column("expected") != "valid" {
             inputs.push((file.name().to_owned(), file.bytes));
         }

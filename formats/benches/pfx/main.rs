@@ -14,9 +14,17 @@
 
 mod corpus;
 mod hostile;
+#[path = "../../tests/corpus/manifest.rs"]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "shared with a test, which uses more of it"
+)]
+mod manifest;
 mod neighbours;
-#[path = "../../../tests/support/pfx_corpus.rs"]
-mod pfx_corpus;
 mod sample;
 #[path = "../../../benches/side_by_side/statistics.rs"]
 #[allow(dead_code, reason = "shared with another bench, which uses more of it")]

@@ -1,6 +1,6 @@
 //! Every file of the corpus that opens, written in each form and read back: the same keys, certificates and names.
 
-use super::pfx_corpus::{self, CorpusFile};
+use super::manifest::{self, Case};
 use fips::secret::SecretBytes;
 use formats::pfx::write::{Entries, Form, WriteOptions, write};
 use formats::pfx::{OpenedPfx, PfxLimits, read};
@@ -31,7 +31,7 @@ fn contents(opened: &OpenedPfx) -> (Vec<String>, Vec<String>) {
 }
 
 /// Local key ids are the same too, unless two keys had one, or none.
-fn check_ids(file: &CorpusFile, before: &OpenedPfx, after: &OpenedPfx) {
+fn check_ids(file: &Case, before: &OpenedPfx, after: &OpenedPfx) {
     let mut seen = Vec::new();
     for (old, new) in before.keys().iter().zip(after.keys()) {
         let id = new.local_key_id().expect(file.name());
@@ -55,7 +55,7 @@ fn check_ids(file: &CorpusFile, before: &OpenedPfx, after: &OpenedPfx) {
     }
 }
 
-fn again(file: &CorpusFile, opened: &OpenedPfx, form: Form) {
+fn again(file: &Case, opened: &OpenedPfx, form: Form) {
     let case = format!("{}, {form}", file.name());
     let password = SecretBytes::from_slice(PASSWORD);
     let options = WriteOptions::new(form).with_iterations(1000).unwrap();
@@ -72,15 +72,13 @@ fn again(file: &CorpusFile, opened: &OpenedPfx, form: Form) {
 #[test]
 fn every_file_that_opens_comes_back_from_every_form() {
     fips::start(fips::policy::Policy::OFF).unwrap();
-    let Some(files) = pfx_corpus::files() else {
-        return;
-    };
+    let files = manifest::cases();
     let mut count = 0;
     for file in files
         .iter()
         .filter(|file| file.column("expected") == "valid")
     {
-        let password = SecretBytes::from_slice(file.password());
+        let password = SecretBytes::from_slice(file.column("password").as_bytes());
         let Ok(opened) = read(&file.bytes, &password, &PfxLimits::default()) else {
             // Whether it has to open is another test's business.
             continue;
@@ -94,5 +92,5 @@ fn every_file_that_opens_comes_back_from_every_form() {
         }
     }
     println!("{count} files, each in {} forms", Form::ALL.len());
-    assert!(count > 0);
+    assert!(files.is_empty() || count > 0);
 }

@@ -5,7 +5,6 @@ use crate::cli::output::Failure;
 use crate::config::secret_file;
 use clap::Args;
 use fips::secret::SecretBytes;
-use formats::pfx::Target;
 use formats::pfx::printable_ascii;
 use std::path::{Path, PathBuf};
 
@@ -60,12 +59,6 @@ impl NewPasswordArgs {
             out: self.new_password_out.clone(),
         })
     }
-}
-
-/// What keeps the target from taking such a password, whatever the form of the file.
-pub(super) fn refused_by(target: Target, password: &SecretBytes) -> Option<&'static str> {
-    (target == Target::Java && !printable_ascii(password.expose()))
-        .then_some("Java takes passwords of printable ASCII alone, and calls every other incorrect")
 }
 
 /// What people should know of a password that they chose.
