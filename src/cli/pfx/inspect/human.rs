@@ -30,11 +30,12 @@ pub(super) fn page(inspection: &Inspection, colours: bool) -> String {
         for verdict in &inspection.verdicts {
             of_verdict(verdict, &mut page);
         }
+        legend(inspection, &mut page);
     }
     if !inspection.notes.is_empty() {
         page.heading("Notes");
         for note in &inspection.notes {
-            page.row(&[("  ", 2)], note);
+            page.row(&[("", 2)], note);
         }
     }
     page.finish()
@@ -58,14 +59,14 @@ fn outcome(inspection: &Inspection, page: &mut Page) {
             ("no", Colour::Bad, code.unwrap_or_default().to_owned())
         }
     };
-    page.coloured_row(&[("Opens", LABEL), (word, 10)], Some(colour), &rest);
+    page.coloured_row(&[("Opens", LABEL), (word, 11)], Some(colour), &rest);
     let (word, colour) = match inspection.key_matches_certificate {
         Some(true) => ("yes", Colour::Good),
         Some(false) => ("no", Colour::Bad),
         None => return,
     };
     page.coloured_row(
-        &[("Key matches", LABEL), (word, 10)],
+        &[("Key matches", LABEL), (word, 11)],
         Some(colour),
         "its certificate",
     );
@@ -242,15 +243,15 @@ fn of_other(place: usize, entry: &OtherEntry, page: &mut Page) {
 
 fn hidden(inspection: &Inspection, page: &mut Page) {
     match (inspection.hidden_parts, inspection.entries.is_empty()) {
-        (0, true) => page.row(&[("  ", 2)], "none"),
+        (0, true) => page.row(&[("", 2)], "none"),
         (0, false) => {}
         (1, _) => page.row(
-            &[("  ", 2)],
+            &[("", 2)],
             "one encrypted part, which shows nothing without the password",
         ),
         (parts, _) => {
             let text = format!("{parts} encrypted parts, which show nothing without the password");
-            page.row(&[("  ", 2)], &text);
+            page.row(&[("", 2)], &text);
         }
     }
 }
@@ -272,7 +273,7 @@ fn algorithms(inspection: &Inspection, page: &mut Page) {
         }
     }
     if seen.is_empty() {
-        page.row(&[("  ", 2)], "none: nothing is protected");
+        page.row(&[("", 2)], "none: nothing is protected");
     }
     for (used, count) in seen {
         let (word, colour) = match (used.supported, used.approved) {
@@ -325,6 +326,18 @@ fn of_verdict(verdict: &Verdict, page: &mut Page) {
     page.coloured_row(
         &[(&format!("  {}", verdict.target.name()), 24), (word, 12)],
         Some(colour),
-        &format!("{part}{} [{}]", reasons.join("; "), verdict.basis.text()),
+        &format!("{part}{} [{}]", reasons.join("; "), verdict.basis.name()),
     );
+}
+
+/// What the words behind the reasons mean.
+fn legend(inspection: &Inspection, page: &mut Page) {
+    let mut told: Vec<&str> = Vec::new();
+    for verdict in &inspection.verdicts {
+        let name = verdict.basis.name();
+        if !told.contains(&name) {
+            told.push(name);
+            page.row(&[("", 2), (name, 11)], verdict.basis.text());
+        }
+    }
 }

@@ -63,7 +63,7 @@ pub(super) struct Use {
     pub(super) name: String,
     /// For people.
     pub(super) text: String,
-    /// `integrity`, `part` (of the file), `private_key` or `secret`.
+    /// `integrity`, `contents` (a part of the file with several entries), `private_key` or `secret`.
     pub(super) used_for: &'static str,
     pub(super) iterations: Option<u64>,
     pub(super) salt_bytes: Option<usize>,
@@ -172,7 +172,7 @@ fn uses(survey: &Survey) -> Vec<Use> {
     };
     for part in &survey.parts {
         if let Protection::Password(facts) = &part.protection {
-            uses.push(encryption(facts, "part"));
+            uses.push(encryption(facts, "contents"));
         }
         for bag in part.bags.iter().flatten() {
             let used_for = match bag.kind {
