@@ -14,6 +14,7 @@
 #[allow(dead_code)]
 #[path = "../corpus/manifest.rs"]
 mod manifest;
+mod page;
 mod programs;
 
 use fips::policy::Policy;

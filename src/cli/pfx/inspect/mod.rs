@@ -49,6 +49,13 @@ pub(super) fn run(args: &InspectArgs, context: &Context) -> Result<Report, Failu
     let seen = match seen {
         Ok(seen) => seen,
         Err(error) => {
+            // What the reader itself says to the file decides, where there is a password to read it with.
+            let error = match &args.source.password_file {
+                Some(_) => read(&bytes, &args.source.password()?, &limits)
+                    .err()
+                    .unwrap_or(error),
+                None => error,
+            };
             let failure = refusal::of(&error, None);
             return fail(Inspection::of_nothing(&name, bytes.len()), failure, json);
         }
