@@ -38,6 +38,8 @@ pub(super) enum Feature<'a> {
     Secret,
     /// Private keys and no certificate at all.
     KeyWithoutCertificate,
+    /// A private key whose local key id no certificate has, or without one, beside certificates.
+    KeyNotJoined,
     /// How the password had to be encoded.
     Password(PasswordForm),
     /// A password of no characters.
@@ -89,6 +91,12 @@ pub(super) fn features<'a>(
     }
     if whole && keys > 0 && !survey.bags().any(|bag| bag.kind == BagKind::Certificate) {
         found.push(Feature::KeyWithoutCertificate);
+    } else if whole
+        && survey
+            .bags()
+            .any(|bag| is_key(bag) && !is_joined(bag, survey))
+    {
+        found.push(Feature::KeyNotJoined);
     }
     if let Some(form) = survey.password_form {
         found.push(Feature::Password(form));
@@ -125,6 +133,14 @@ fn of_bag<'a>(bag: &'a Bag, found: &mut Vec<Feature<'a>>) {
     found.extend(bag.key.as_ref().map(Feature::Key));
 }
 
+/// Whether a certificate has the local key id of this key.
+fn is_joined(key: &Bag, survey: &Survey) -> bool {
+    key.local_key_id.is_some()
+        && survey
+            .bags()
+            .any(|bag| bag.kind == BagKind::Certificate && bag.local_key_id == key.local_key_id)
+}
+
 fn is_key(bag: &Bag) -> bool {
     matches!(bag.kind, BagKind::Key | BagKind::ShroudedKey)
 }
@@ -157,6 +173,9 @@ impl Feature<'_> {
             }
             Self::Password(_) => "the password".to_owned(),
             Self::KeyWithoutCertificate => "a private key without a certificate".to_owned(),
+            Self::KeyNotJoined => {
+                "a private key with another local key id than any certificate, or none".to_owned()
+            }
             Self::EmptyPassword => "an empty password".to_owned(),
             Self::PasswordNotAscii => "a password beyond printable ASCII".to_owned(),
             Self::ShortPassword(bytes) => format!("a password of {bytes} bytes"),

@@ -106,6 +106,8 @@ pub enum What {
     Secret,
     /// Private keys and no certificate at all.
     KeyWithoutCertificate,
+    /// A private key that no local key id joins to a certificate.
+    KeyNotJoined,
     /// How the password had to be encoded.
     Password(PasswordForm),
     /// A password of no characters.
@@ -181,6 +183,7 @@ impl Feature<'_> {
                 | Self::NoKey { .. }
                 | Self::KeyInClear
                 | Self::KeyWithoutCertificate
+                | Self::KeyNotJoined
                 | Self::EmptyPassword
                 | Self::ShortPassword(_)
                 | Self::Password(PasswordForm::Standard)
@@ -231,6 +234,9 @@ impl fmt::Display for What {
             Self::SeveralKeys => f.write_str("several private keys"),
             Self::Secret => f.write_str("secrets that are no private keys"),
             Self::KeyWithoutCertificate => f.write_str("a private key without a certificate"),
+            Self::KeyNotJoined => {
+                f.write_str("a private key that no local key id joins to its certificate")
+            }
             Self::Password(PasswordForm::Null) => f.write_str("an empty password as none at all"),
             Self::Password(PasswordForm::OctetsAsCharacters) => {
                 f.write_str("passwords as OpenSSL before 1.1.0 encoded them")
@@ -281,6 +287,7 @@ impl What {
             | (Self::SeveralKeys, Feature::SeveralKeys(_))
             | (Self::Secret, Feature::Secret)
             | (Self::KeyWithoutCertificate, Feature::KeyWithoutCertificate)
+            | (Self::KeyNotJoined, Feature::KeyNotJoined)
             | (Self::EmptyPassword, Feature::EmptyPassword)
             | (Self::PasswordNotAscii, Feature::PasswordNotAscii)
             | (Self::ShortPassword, Feature::ShortPassword(_))

@@ -49,7 +49,7 @@ fn bag(kind: BagKind) -> Bag {
         of_type: None,
         encryption: None,
         friendly_name: None,
-        local_key_id: None,
+        local_key_id: Some("01".to_owned()),
         microsoft_provider: None,
         java_trusted: false,
         broken_attributes: Vec::new(),
