@@ -34,8 +34,11 @@ pub(super) enum Feature<'a> {
     },
     /// Several private keys.
     SeveralKeys(usize),
-    /// A secret that is no private key, such as Java's symmetric keys.
-    Secret,
+    /// A secret that is no private key.
+    Secret {
+        /// Whether it is a symmetric key as Java keeps them.
+        of_java: bool,
+    },
     /// Private keys and no certificate at all.
     KeyWithoutCertificate,
     /// A private key whose local key id no certificate has, or without one, beside certificates.
@@ -123,7 +126,9 @@ fn of_password<'a>(password: PasswordFacts, survey: &Survey, found: &mut Vec<Fea
 fn of_bag<'a>(bag: &'a Bag, found: &mut Vec<Feature<'a>>) {
     match bag.kind {
         BagKind::Key => found.push(Feature::KeyInClear),
-        BagKind::Secret => found.push(Feature::Secret),
+        BagKind::Secret => found.push(Feature::Secret {
+            of_java: bag.encryption.is_some(),
+        }),
         _ => {}
     }
     // What protects a secret of Java's matters to Java alone, and Java wrote it.
@@ -160,7 +165,7 @@ impl Feature<'_> {
             Self::Key(key) => format!("{} key", key.text),
             Self::NoKey { .. } => "no private key".to_owned(),
             Self::SeveralKeys(count) => format!("{count} private keys"),
-            Self::Secret => "a secret that is no private key".to_owned(),
+            Self::Secret { .. } => "a secret that is no private key".to_owned(),
             Self::Password(PasswordForm::Null) => "an empty password as none at all".to_owned(),
             Self::Password(PasswordForm::OctetsAsCharacters) => {
                 "a password beyond ASCII, each octet a character (old OpenSSL)".to_owned()

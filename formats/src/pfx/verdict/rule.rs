@@ -104,6 +104,8 @@ pub enum What {
     SeveralKeys,
     /// A secret that is no private key.
     Secret,
+    /// The same, if it is no symmetric key as Java keeps them.
+    SecretOfOthers,
     /// Private keys and no certificate at all.
     KeyWithoutCertificate,
     /// A private key that no local key id joins to a certificate.
@@ -233,6 +235,7 @@ impl fmt::Display for What {
             Self::NoKeyAndNoTrust => f.write_str("certificates without a key"),
             Self::SeveralKeys => f.write_str("several private keys"),
             Self::Secret => f.write_str("secrets that are no private keys"),
+            Self::SecretOfOthers => f.write_str("secrets of other kinds than Java's"),
             Self::KeyWithoutCertificate => f.write_str("a private key without a certificate"),
             Self::KeyNotJoined => {
                 f.write_str("a private key that no local key id joins to its certificate")
@@ -285,7 +288,8 @@ impl What {
                 },
             )
             | (Self::SeveralKeys, Feature::SeveralKeys(_))
-            | (Self::Secret, Feature::Secret)
+            | (Self::Secret, Feature::Secret { .. })
+            | (Self::SecretOfOthers, Feature::Secret { of_java: false })
             | (Self::KeyWithoutCertificate, Feature::KeyWithoutCertificate)
             | (Self::KeyNotJoined, Feature::KeyNotJoined)
             | (Self::EmptyPassword, Feature::EmptyPassword)
