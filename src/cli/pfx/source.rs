@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use fips::policy::Policy;
 use fips::secret::SecretBytes;
 use formats::pfx::{OpenedPfx, PfxError, PfxLimits, read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Which PFX, and how it is opened.
 #[derive(Debug, Args)]
@@ -55,13 +55,9 @@ impl SourceArgs {
 
     /// Its password, from the file that is named or from the person at the terminal.
     pub(super) fn password(&self) -> Result<SecretBytes, Failure> {
-        let Some(file) = &self.password_file else {
-            return prompt::secret("password of the PFX", "name a file by `--password-file`");
-        };
-        match secret_file::read(file) {
-            // That is a password too: the reader tries the empty one and none at all.
-            Err(SecretFileError::Empty { .. }) => Ok(SecretBytes::zeroed(0)),
-            other => Ok(other?),
+        match &self.password_file {
+            Some(file) => password_of(file),
+            None => prompt::secret("password of the PFX", "name a file by `--password-file`"),
         }
     }
 
@@ -73,6 +69,15 @@ impl SourceArgs {
         limits: &PfxLimits,
     ) -> Result<OpenedPfx, Failure> {
         read(pfx, password, limits).map_err(|error| refusal(&error).doing(self.file.display()))
+    }
+}
+
+/// The password in a file.
+pub(super) fn password_of(file: &Path) -> Result<SecretBytes, Failure> {
+    match secret_file::read(file) {
+        // That is a password too: the reader tries the empty one and none at all.
+        Err(SecretFileError::Empty { .. }) => Ok(SecretBytes::zeroed(0)),
+        other => Ok(other?),
     }
 }
 
