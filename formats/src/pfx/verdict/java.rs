@@ -16,7 +16,15 @@ pub(super) const JAVA: Platform = Platform {
         Rule(
             What::Encryption {
                 scheme: EncryptionScheme::Pkcs12,
-                ciphers: &["3des-cbc/168", "rc2-cbc", "rc4"],
+                ciphers: &["3des-cbc/112"],
+                prfs: &[],
+            },
+            Answer::Refuses("it knows no 3DES with two keys"),
+        ),
+        Rule(
+            What::Encryption {
+                scheme: EncryptionScheme::Pkcs12,
+                ciphers: &["3des-cbc", "rc2-cbc", "rc4"],
                 prfs: &[],
             },
             Answer::Reads,
