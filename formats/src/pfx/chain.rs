@@ -2,7 +2,10 @@
 
 use super::OpenedPfx;
 use super::outline::Outline;
+use crate::words;
+use der::Decode;
 use serde::Serialize;
+use x509_cert::name::Name;
 
 /// What a PFX holds of the chain of one of its certificates. Names alone are compared; no signature is verified.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -12,6 +15,8 @@ pub struct ChainFacts {
     pub issuers: Vec<usize>,
     /// Whether the last one, or the certificate itself, is self-issued: nothing is missing up to a root.
     pub complete: bool,
+    /// Name of the issuer that is missing, when it is not complete and the name can be read.
+    pub missing_issuer: Option<String>,
     /// Whether the file has them in that order behind the certificate, with others between at most.
     pub in_order: bool,
 }
@@ -44,6 +49,10 @@ impl OpenedPfx {
         Some(ChainFacts {
             issuers,
             complete: last.is_self_issued(),
+            missing_issuer: (!last.is_self_issued())
+                .then(|| Name::from_der(last.issuer).ok())
+                .flatten()
+                .map(|name| words::name(&name)),
             in_order,
         })
     }

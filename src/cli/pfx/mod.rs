@@ -1,6 +1,8 @@
 //! `pfx`: tools for people who hold a PFX file, on any machine, without a token and without a service.
 
 mod convert;
+mod file;
+mod inspect;
 mod new_password;
 mod source;
 
@@ -17,6 +19,8 @@ pub struct PfxArgs {
 
 #[derive(Debug, Subcommand)]
 enum PfxCommand {
+    /// What is in a PFX, with which algorithms, and what each platform and FIPS mode say to it
+    Inspect(inspect::InspectArgs),
     /// Write what is in a PFX into a new one, in a form that the target reads, under a new password
     Convert(convert::ConvertArgs),
 }
@@ -25,8 +29,9 @@ enum PfxCommand {
 ///
 /// # Errors
 /// [`Failure`] when something of it did not work.
-pub fn run(args: &PfxArgs, _context: &Context) -> Result<Report, Failure> {
+pub fn run(args: &PfxArgs, context: &Context) -> Result<Report, Failure> {
     match &args.command {
+        PfxCommand::Inspect(args) => inspect::run(args, context),
         PfxCommand::Convert(args) => convert::run(args),
     }
 }

@@ -28,7 +28,10 @@ pub(super) enum Feature<'a> {
     /// A private key.
     Key(&'a KeyFacts),
     /// No private key, in a file all of which was seen.
-    NoKey,
+    NoKey {
+        /// Whether Java's mark of trust is on every certificate.
+        java_trusted: bool,
+    },
     /// Several private keys.
     SeveralKeys(usize),
     /// A secret that is no private key, such as Java's symmetric keys.
@@ -75,7 +78,12 @@ pub(super) fn features<'a>(
     let keys = survey.bags().filter(|bag| is_key(bag)).count();
     let whole = survey.opened || survey.bags_are_all_visible();
     match keys {
-        0 if whole => found.push(Feature::NoKey),
+        0 if whole => {
+            let mut certificates = survey.bags().filter(|bag| bag.kind == BagKind::Certificate);
+            found.push(Feature::NoKey {
+                java_trusted: certificates.all(|bag| bag.java_trusted),
+            });
+        }
         0 | 1 => {}
         several => found.push(Feature::SeveralKeys(several)),
     }
@@ -134,7 +142,7 @@ impl Feature<'_> {
             Self::KeyInClear => "a private key in clear".to_owned(),
             Self::Ber => "BER encoding".to_owned(),
             Self::Key(key) => format!("{} key", key.text),
-            Self::NoKey => "no private key".to_owned(),
+            Self::NoKey { .. } => "no private key".to_owned(),
             Self::SeveralKeys(count) => format!("{count} private keys"),
             Self::Secret => "a secret that is no private key".to_owned(),
             Self::Password(PasswordForm::Null) => "an empty password as none at all".to_owned(),

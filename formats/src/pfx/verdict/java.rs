@@ -73,9 +73,9 @@ pub(super) const JAVA: Platform = Platform {
             Answer::Refuses("it passes over private keys without a certificate"),
         ),
         Rule(
-            What::NoKey,
-            Answer::If(
-                "it shows certificates without a key only where Java itself marked them as trusted",
+            What::NoKeyAndNoTrust,
+            Answer::Refuses(
+                "it passes over certificates without a private key, but for those that Java itself marked as trusted",
             ),
         ),
         Rule(

@@ -35,20 +35,32 @@ pub enum Basis {
 }
 
 impl Basis {
-    /// In words.
+    /// The stable name.
     #[must_use]
-    pub fn text(self) -> String {
+    pub fn name(self) -> &'static str {
         match self {
-            Self::Tried { version } => format!("tried with {version}"),
-            Self::Documentation => "from documentation and reports, not tried".to_owned(),
-            Self::Policy => "this program's policy table".to_owned(),
+            Self::Tried { .. } => "tried",
+            Self::Documentation => "reported",
+            Self::Policy => "policy",
+        }
+    }
+
+    /// What that means.
+    #[must_use]
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Tried { .. } => "the tests of this project gave such files to the program itself",
+            Self::Documentation => {
+                "from its makers' documentation and from those who met it; not tried here"
+            }
+            Self::Policy => "the policy table of this program",
         }
     }
 }
 
 impl Serialize for Basis {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.text())
+        serializer.serialize_str(self.name())
     }
 }
 
@@ -85,8 +97,8 @@ pub enum What {
     Ber,
     /// Private keys, by the names of [`crate::pfx::KeyFacts::algorithm`].
     Keys(&'static [&'static str]),
-    /// No private key.
-    NoKey,
+    /// No private key, and certificates without Java's mark of trust.
+    NoKeyAndNoTrust,
     /// Several private keys.
     SeveralKeys,
     /// A secret that is no private key.
@@ -165,7 +177,7 @@ impl Feature<'_> {
             self,
             Self::Iterations(_)
                 | Self::SeveralKeys(_)
-                | Self::NoKey
+                | Self::NoKey { .. }
                 | Self::KeyInClear
                 | Self::KeyWithoutCertificate
                 | Self::EmptyPassword
@@ -197,7 +209,12 @@ impl What {
             | (Self::PublicKeyMode, Feature::Signature | Feature::PublicKey)
             | (Self::KeyInClear, Feature::KeyInClear)
             | (Self::Ber, Feature::Ber)
-            | (Self::NoKey, Feature::NoKey)
+            | (
+                Self::NoKeyAndNoTrust,
+                Feature::NoKey {
+                    java_trusted: false,
+                },
+            )
             | (Self::SeveralKeys, Feature::SeveralKeys(_))
             | (Self::Secret, Feature::Secret)
             | (Self::KeyWithoutCertificate, Feature::KeyWithoutCertificate)
