@@ -85,6 +85,12 @@ pub(super) const JAVA: Platform = Platform {
             ]),
             Answer::Reads,
         ),
+        Rule(
+            What::SecretOfOthers,
+            Answer::Refuses(
+                "it reads no secrets but its own, and says that the password is incorrect",
+            ),
+        ),
         Rule(What::Secret, Answer::Reads),
         Rule(What::Ber, Answer::Reads),
         Rule(

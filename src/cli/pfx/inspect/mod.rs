@@ -41,21 +41,29 @@ pub(super) fn run(args: &InspectArgs, context: &Context) -> Result<Report, Failu
     let limits = PfxLimits::default();
     let json = context.global.json;
     let name = args.source.file.display().to_string();
-    let bytes = file::read(&args.source.file, limits.max_bytes)?;
-    let seen = match refusal::other_format(&bytes) {
+    let file = file::read(&args.source.file, limits.max_bytes)?;
+    let bytes = file.expose();
+    let seen = match refusal::other_format(bytes) {
         Some(failure) => return fail(Inspection::of_nothing(&name, bytes.len()), failure, json),
-        None => survey(&bytes, &limits),
+        None => survey(bytes, &limits),
     };
     let seen = match seen {
         Ok(seen) => seen,
         Err(error) => {
+            // What the reader itself says to the file decides, where there is a password to read it with.
+            let error = match &args.source.password_file {
+                Some(_) => read(bytes, &args.source.password()?, &limits)
+                    .err()
+                    .unwrap_or(error),
+                None => error,
+            };
             let failure = refusal::of(&error, None);
             return fail(Inspection::of_nothing(&name, bytes.len()), failure, json);
         }
     };
     let password = password(args, json, &seen)?;
     let facts = password.as_ref().map(PasswordFacts::of);
-    match open(&bytes, &seen, password.as_ref(), &limits) {
+    match open(bytes, &seen, password.as_ref(), &limits) {
         Ok(Some(opened)) => {
             let found = Found {
                 survey: opened.survey(),
