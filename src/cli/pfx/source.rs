@@ -16,7 +16,7 @@ pub(super) struct SourceArgs {
     /// The PFX
     #[arg(value_name = "FILE")]
     pub(super) file: PathBuf,
-    /// File with its password that only its owner can read (empty: no password); without it you are asked
+    /// File with its password (empty: no password); without it you are asked
     #[arg(long, value_name = "FILE")]
     pub(super) password_file: Option<PathBuf>,
     /// Whether what is not approved is refused. Nearly every PFX needs something that is not; what was used is named
@@ -72,13 +72,21 @@ impl SourceArgs {
     }
 }
 
-/// The password in a file.
+/// The password in a file; an empty one is a password too: the reader tries the empty one and none at all.
 pub(super) fn password_of(file: &Path) -> Result<SecretBytes, Failure> {
-    match secret_file::read(file) {
-        // That is a password too: the reader tries the empty one and none at all.
+    match from_file(file) {
         Err(SecretFileError::Empty { .. }) => Ok(SecretBytes::zeroed(0)),
         other => Ok(other?),
     }
+}
+
+/// The password in a file. Who else can read it is the person's own business here, but told.
+pub(super) fn from_file(file: &Path) -> Result<SecretBytes, SecretFileError> {
+    let (secret, exposed) = secret_file::read_told(file)?;
+    if let Some(exposed) = exposed {
+        tracing::warn!("{exposed}");
+    }
+    Ok(secret)
 }
 
 /// What a reader's refusal is on the command line: the operation failed, with the reader's own code.
