@@ -1,4 +1,4 @@
-//! What is written here, read by readers other than OpenSSL: NSS' cmsutil and GnuPG's gpgsm; and what they write, read here.
+//! What is written here, read by another reader than OpenSSL, NSS' cmsutil; and what it writes, read here.
 
 use super::openssl::{Device, Issuance, KeyAlgorithm, Workshop, text};
 use super::written::{form, written};
