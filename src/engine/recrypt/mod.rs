@@ -22,4 +22,6 @@ pub mod importers;
 pub mod known;
 pub mod layout;
 mod pem;
+pub mod revocation;
+pub mod rules;
 pub mod signatures;
