@@ -6,5 +6,6 @@
 #![forbid(unsafe_code)]
 
 pub mod pfx;
+pub mod profile;
 pub mod text;
 pub mod words;
