@@ -12,11 +12,15 @@
 mod engine;
 #[path = "support/openssl.rs"]
 mod openssl;
+#[path = "support/plist.rs"]
+mod plist;
 #[path = "support/softhsm.rs"]
 mod softhsm;
 
 #[path = "engine_processes/access.rs"]
 mod access;
+#[path = "engine_processes/deliveries.rs"]
+mod deliveries;
 #[path = "engine_processes/faults.rs"]
 mod faults;
 #[path = "engine_processes/requests.rs"]

@@ -25,7 +25,8 @@ pub use check::{Checked, PinPolicy};
 pub use connector::{ConnectorConfig, LogConfig, LogForm, ProxyConfig, RetryConfig};
 pub use document::page;
 pub use engine::{
-    EngineConfig, EngineException, ImporterConfig, RestartConfig, RotationConfig, TokenSection,
+    EngineConfig, EngineException, ImporterConfig, PfxConfig, PfxForm, RestartConfig,
+    RotationConfig, TokenSection, UserInCertificate,
 };
 pub use error::{ConfigError, Problem};
 pub use example::example;

@@ -261,7 +261,7 @@ fn form(shared: &Shared) -> Form {
 /// Whether the FIPS policy lets a PFX of this form be written: asked before the key is used.
 fn admit_form(options: &WriteOptions) -> Result<(), Refusal> {
     for service in options.services(PASSWORD_CHARACTERS) {
-        fips::policy::decide(service).map_err(|error| {
+        fips::policy::decide(service).map(drop).map_err(|error| {
             Refusal::open(
                 FailureCode::FormatRefused,
                 "pfx_form_not_approved",

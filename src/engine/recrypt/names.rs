@@ -24,7 +24,7 @@ const MOST: usize = 64;
 
 /// The e-mail addresses (subjectAltName and subject) and user principal names of a certificate; `None` when they cannot be placed.
 #[must_use]
-pub fn of(der: &[u8], layout: &Layout) -> Option<Vec<String>> {
+pub(super) fn of(der: &[u8], layout: &Layout) -> Option<Vec<String>> {
     let mut found = Vec::new();
     if let Some(span) = layout.subject_alt_name {
         let mut whole = Cursor::over(span.of(der)?);
