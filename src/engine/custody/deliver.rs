@@ -27,6 +27,9 @@ use hsm::{Custody, KeyFingerprint, SecretBytes};
 /// Characters of a fresh password, of 62 kinds: 190 bits.
 const PASSWORD_CHARACTERS: usize = 32;
 
+/// PFX files of one profile together: in base64 within base64 it has to fit into a frame.
+const MAX_PROFILE_PFX_BYTES: usize = 1024 * 1024;
+
 /// Bounds that hold before anything looks into a field.
 pub(super) fn bounded(request: &DeliverRequest) -> Result<(), Refusal> {
     let certificates = request.certificates.as_slice();
@@ -48,6 +51,15 @@ pub(super) fn bounded(request: &DeliverRequest) -> Result<(), Refusal> {
                 "the delivery appleProfile is of 1 to {MAX_CERTIFICATES} certificates",
             )));
         }
+    }
+    let bytes = certificates
+        .iter()
+        .map(|stored| stored.pfx.as_slice().len())
+        .fold(0, usize::saturating_add);
+    if certificates.len() > 1 && bytes > MAX_PROFILE_PFX_BYTES {
+        return Err(Refusal::bad_request(
+            "the PFX files of this user are together larger than 1 MiB, which is more than one profile takes",
+        ));
     }
     for StoredPfx { record, pfx } in certificates {
         flow::bounded(&request.request_id, record, pfx)?;

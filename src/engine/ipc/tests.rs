@@ -35,7 +35,7 @@ impl Generator {
             kind: Kind::ALL[self.below(Kind::ALL.len())],
             id: self.next(),
             time_left_ms: u32::try_from(self.next() >> 32).unwrap(),
-            payload: self.bytes(length),
+            payload: self.bytes(length).into(),
         }
     }
 }
