@@ -159,3 +159,12 @@ pub fn pkcs8_public(pkcs8: &[u8]) -> Result<Vec<u8>> {
         }),
     }
 }
+
+/// As [`pkcs8_public`], for every kind of key that the module can read, such as DSA and Ed25519: to find the certificate of a key that is
+/// not used for anything.
+///
+/// # Errors
+/// [`Error::MalformedKey`] if it is none that the module knows.
+pub fn pkcs8_public_of_any_kind(pkcs8: &[u8]) -> Result<Vec<u8>> {
+    Pkey::from_pkcs8(pkcs8)?.spki_der()
+}

@@ -6,11 +6,17 @@
     clippy::indexing_slicing,
     clippy::panic,
     clippy::print_stdout,
-    missing_docs
+    missing_docs,
+    unreachable_pub
 )]
 
+#[path = "written_for_others/corpus_again.rs"]
+mod corpus_again;
 #[path = "written_for_others/fixture.rs"]
 mod fixture;
+#[path = "corpus/manifest.rs"]
+#[allow(dead_code, reason = "shared with another test, which uses more of it")]
+mod manifest;
 #[path = "../../tests/support/openssl.rs"]
 mod openssl;
 #[path = "written_for_others/ours_by_them.rs"]

@@ -177,8 +177,3 @@ fn bmp(octets: usize, units: impl Iterator<Item = u16>) -> SecretBytes {
 fn octets_as_characters(octets: &[u8]) -> SecretBytes {
     bmp(octets.len(), octets.iter().map(|octet| u16::from(*octet)))
 }
-
-/// The refusal for bytes that did not parse.
-pub(super) fn refuse(_: &[u8], what: &'static str) -> PfxError {
-    PfxError::Malformed { what }
-}

@@ -3,6 +3,9 @@
 use super::PfxError;
 use std::num::NonZeroU32;
 
+/// Elements of ASN.1 within each other, in each octet string on its own. Honest files need about 12.
+pub(super) const MAX_ELEMENT_DEPTH: usize = 32;
+
 /// Bounds of one reading. The defaults open every honest file that is known, with 1,000,000 iterations in each place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PfxLimits {

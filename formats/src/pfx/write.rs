@@ -53,8 +53,7 @@ const MAX_PASSWORD_BYTES: usize = 1024;
 ///
 /// # Errors
 /// [`WriteError::NothingToWrite`]; [`WriteError::UnusablePassword`] for one that is empty, longer than 1024 bytes, no UTF-8, or has a
-/// NUL in it; [`WriteError::UnusableKey`] for a key that is not RSA or EC on P-256, P-384 or P-521, or does not belong to the
-/// certificate that is named as its own; [`WriteError::TooMuchWork`] when a reader with ordinary limits would refuse the iterations of
+/// NUL in it; [`WriteError::UnusableKey`] for a key that is none, or does not belong to the certificate that is named as its own; [`WriteError::TooMuchWork`] when a reader with ordinary limits would refuse the iterations of
 /// all its parts; [`WriteError::Module`] in strict mode for a form (or a short password) that is not approved, before any work is done.
 pub fn write(
     entries: &Entries<'_>,

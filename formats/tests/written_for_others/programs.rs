@@ -51,8 +51,11 @@ impl Program {
         match self {
             // Its command line takes names as Latin-1, and refuses others.
             Self::OpenSsl => name.chars().filter(char::is_ascii).collect(),
-            // It takes each byte of UTF-8 for a character.
-            Self::GnuTls => name.bytes().map(char::from).collect(),
+            // It takes each byte of UTF-8 for a character, a control character among them.
+            Self::GnuTls => {
+                let characters: String = name.bytes().map(char::from).collect();
+                formats::text::printable(&characters)
+            }
             _ => self.tells(name),
         }
     }

@@ -98,6 +98,6 @@ pub struct KeyFacts {
     pub text: String,
     /// Size in bits: modulus, or order of the field.
     pub bits: Option<u32>,
-    /// Whether it can be used for what this program is for: RSA from 1024 bits, and EC on P-256, P-384 and P-521.
+    /// Whether it can be used for what this program is for: RSA, and EC on P-256, P-384 and P-521.
     pub supported: bool,
 }

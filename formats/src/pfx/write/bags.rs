@@ -2,8 +2,7 @@
 
 use super::protect::Protector;
 use super::{Entries, WriteError};
-use crate::pfx::bags::FRIENDLY_NAME;
-use const_oid::ObjectIdentifier;
+use crate::pfx::attributes::{FRIENDLY_NAME, LOCAL_KEY_ID};
 use der::asn1::{Any, OctetString, SetOfVec};
 use der::{Encode, Tag};
 use pkcs12::CertBag;
@@ -11,9 +10,6 @@ use pkcs12::pbe_params::EncryptedPrivateKeyInfo;
 use pkcs12::safe_bag::SafeBag;
 use pkcs12::{PKCS_12_CERT_BAG_OID, PKCS_12_PKCS8_KEY_BAG_OID, PKCS_12_X509_CERT_OID};
 use x509_cert::attr::{Attribute, Attributes};
-
-/// localKeyId (RFC 2985 section 5.5.2).
-const LOCAL_KEY_ID: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.21");
 
 /// The SafeContents with the certificates: those of the keys first, as readers that look no further want it, then the others.
 pub(super) fn certificates(entries: &Entries<'_>) -> Result<Vec<u8>, WriteError> {

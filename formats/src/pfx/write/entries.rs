@@ -1,12 +1,10 @@
 //! What is written.
 
 use super::WriteError;
-use crate::pfx::facts;
-use crate::pfx::identity::public_key_bits;
-use der::Decode;
+use crate::pfx::outline::Outline;
+use crate::pfx::{OpenedPfx, key};
 use fips::digest::{Hash, digest};
 use fips::secret::SecretBytes;
-use x509_cert::Certificate;
 
 /// The longest friendlyName, in units of UTF-16. RFC 2985 (pkcs-9-ub-friendlyName) says 255; real files have longer ones, which readers take.
 const MAX_NAME_UNITS: usize = 1024;
@@ -16,7 +14,7 @@ const MAX_ID_BYTES: usize = 128;
 /// A private key for a PFX.
 #[derive(Clone, Copy)]
 pub struct KeyEntry<'a> {
-    /// The key (DER PrivateKeyInfo, RFC 5958): RSA, or EC on P-256, P-384 or P-521.
+    /// The key (DER PrivateKeyInfo, RFC 5958). A kind that is not supported elsewhere is written as it is.
     pub pkcs8: &'a SecretBytes,
     /// Place of its certificate in [`Entries::certificates`], when that is written as well.
     pub certificate: Option<usize>,
@@ -47,6 +45,32 @@ pub struct Entries<'a> {
 }
 
 impl<'a> Entries<'a> {
+    /// All keys and certificates of a PFX, with their names and identifiers. What else is in it ([`OpenedPfx::others`]) is left out.
+    #[must_use]
+    pub fn of(opened: &'a OpenedPfx) -> Self {
+        Self {
+            keys: opened
+                .keys()
+                .iter()
+                .map(|key| KeyEntry {
+                    pkcs8: key.pkcs8(),
+                    certificate: key.certificate(),
+                    friendly_name: key.friendly_name(),
+                    local_key_id: key.local_key_id(),
+                })
+                .collect(),
+            certificates: opened
+                .certificates()
+                .iter()
+                .map(|certificate| CertificateEntry {
+                    der: certificate.der(),
+                    friendly_name: certificate.friendly_name(),
+                    local_key_id: certificate.local_key_id(),
+                })
+                .collect(),
+        }
+    }
+
     /// One key with its certificate and the certificates above it.
     #[must_use]
     pub fn identity(
@@ -99,8 +123,7 @@ impl<'a> Entries<'a> {
     }
 
     fn check_key(&self, key: &KeyEntry<'_>) -> Result<(), &'static str> {
-        let public = public_key_bits(key.pkcs8)
-            .map_err(|_| "it is not an RSA key, nor an EC key on P-256, P-384 or P-521")?;
+        let examined = key::examine(key.pkcs8).map_err(|_| "it is not a PrivateKeyInfo")?;
         let Some(place) = key.certificate else {
             return Ok(());
         };
@@ -108,9 +131,13 @@ impl<'a> Entries<'a> {
             .certificates
             .get(place)
             .ok_or("its certificate is not among those that are written")?;
-        let certificate = Certificate::from_der(certificate.der)
-            .map_err(|_| "its certificate does not parse as DER")?;
-        if facts::public_bits(certificate.tbs_certificate()) != Some(public) {
+        let outline = Outline::of(certificate.der).ok_or("its certificate does not parse")?;
+        // Of a kind that is not supported the public half may not be known, and an elliptic point may be compressed in the certificate.
+        let differs = |public: &[u8]| public != outline.public_key;
+        if examined.facts.supported
+            && !is_compressed(outline.public_key)
+            && examined.public_key.as_deref().is_none_or(differs)
+        {
             return Err("its certificate has another public key");
         }
         Ok(())
@@ -143,11 +170,15 @@ impl<'a> Entries<'a> {
         let certificate = key
             .certificate
             .and_then(|place| self.certificates.get(place));
-        let source = match certificate {
-            Some(certificate) => certificate.der.to_vec(),
-            None => fips::pkcs8_public(key.pkcs8.expose())?,
-        };
-        Ok(digest(Hash::Sha1, &source).as_ref().to_vec())
+        let hash = |bytes: &[u8]| digest(Hash::Sha1, bytes).as_ref().to_vec();
+        if let Some(certificate) = certificate {
+            return Ok(hash(certificate.der));
+        }
+        // Of a kind whose public half cannot be had: its place in the file is as good as any other mark.
+        Ok(match fips::pkcs8_public(key.pkcs8.expose()) {
+            Ok(public) => hash(&public),
+            Err(_) => hash(&index.to_be_bytes()),
+        })
     }
 
     /// The localKeyId of a certificate: its key's, or its own when no key has that.
@@ -185,4 +216,9 @@ impl<'a> Entries<'a> {
             self.certificates.get(place)?.friendly_name
         })
     }
+}
+
+/// Whether this is an elliptic point with one coordinate and the sign of the other (SEC 1 section 2.3.3), and no RSA key, which is a SEQUENCE.
+fn is_compressed(public: &[u8]) -> bool {
+    matches!(public.first(), Some(2 | 3))
 }

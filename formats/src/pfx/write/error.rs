@@ -93,10 +93,6 @@ impl WriteError {
         }
     }
 
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "so that it can be given to map_err"
-    )]
     pub(super) fn encoding(error: der::Error) -> Self {
         Self::Encoding(error.to_string())
     }

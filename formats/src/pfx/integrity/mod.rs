@@ -3,6 +3,7 @@
 use super::PfxError;
 use super::encoding::Password;
 use super::limits::{Budget, Iterations};
+use super::model::{Algorithm, MacFacts, MacScheme};
 use super::safe::{MacData, Outer};
 use crate::words;
 use const_oid::ObjectIdentifier;
@@ -24,6 +25,26 @@ const HASHES: [(ObjectIdentifier, Hash); 4] = [
         Hash::Sha512,
     ),
 ];
+
+/// What is known of a MAC without the password.
+pub(super) fn describe(mac: &MacData<'_>) -> Result<MacFacts, PfxError> {
+    let oid = &mac.mac.algorithm.oid;
+    Ok(MacFacts {
+        algorithm: Algorithm {
+            name: oid.to_string(),
+            text: words::oid(oid),
+            supported: HASHES.iter().any(|(known, _)| known == oid),
+            approved: false,
+            not_approved_because: None,
+        },
+        scheme: MacScheme::Classic,
+        hash: oid.to_string(),
+        prf: None,
+        key_bytes: None,
+        iterations: None,
+        salt_bytes: Some(mac.salt.as_bytes().len()),
+    })
+}
 
 /// Verifies the MAC and gives back the password that it fits: an empty one has two forms.
 pub(super) fn verify(

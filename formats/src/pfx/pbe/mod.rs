@@ -3,13 +3,14 @@
 use super::PfxError;
 use super::encoding::Password;
 use super::limits::{Budget, Iterations};
+use super::model::{Algorithm, EncryptionFacts, EncryptionScheme};
 use crate::words;
 use const_oid::ObjectIdentifier;
 use der::asn1::{AnyRef, IntRef, OctetStringRef};
 use der::{Any, Decode, Encode, Sequence};
 use fips::digest::Hash;
 use fips::secret::SecretBytes;
-use pkcs12::pbe_params::{EncryptedPrivateKeyInfo, Pbes2Params};
+use pkcs12::pbe_params::Pbes2Params;
 use spki::{AlgorithmIdentifierOwned, AlgorithmIdentifierRef};
 
 const PBES2: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.5.13");
@@ -52,26 +53,35 @@ struct Pbkdf2Params<'a> {
     prf: Option<AlgorithmIdentifierRef<'a>>,
 }
 
-/// Decrypts a key bag (RFC 5958 EncryptedPrivateKeyInfo).
-pub(super) fn decrypt_key(
-    bag: &[u8],
-    password: &Password,
-    budget: &mut Budget,
-) -> Result<SecretBytes, PfxError> {
-    let info = EncryptedPrivateKeyInfo::from_der(bag).map_err(|_| PfxError::Malformed {
-        what: "an encrypted key is not an EncryptedPrivateKeyInfo",
-    })?;
-    decrypt(
-        &info.encryption_algorithm,
-        info.encrypted_data.as_bytes(),
-        password,
-        budget,
-    )
+/// What is known of an encryption from its AlgorithmIdentifier.
+pub(super) fn describe(
+    algorithm: &AlgorithmIdentifierRef<'_>,
+) -> Result<EncryptionFacts, PfxError> {
+    let supported = algorithm.oid == PBES2;
+    Ok(EncryptionFacts {
+        algorithm: Algorithm {
+            name: algorithm.oid.to_string(),
+            text: words::oid(&algorithm.oid),
+            supported,
+            approved: false,
+            not_approved_because: None,
+        },
+        scheme: match supported {
+            true => EncryptionScheme::Pbes2,
+            false => EncryptionScheme::Unknown,
+        },
+        kdf: None,
+        prf: None,
+        cipher: None,
+        key_bits: None,
+        iterations: None,
+        salt_bytes: None,
+    })
 }
 
 /// Decrypts with the algorithm that is named.
 pub(super) fn decrypt(
-    algorithm: &AlgorithmIdentifierOwned,
+    algorithm: &AlgorithmIdentifierRef<'_>,
     ciphertext: &[u8],
     password: &Password,
     budget: &mut Budget,
