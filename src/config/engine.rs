@@ -139,7 +139,7 @@ impl Default for PfxConfig {
         Self {
             form: PfxForm::Approved,
             user_in_certificate: UserInCertificate::Unsigned,
-            max_iterations: 5_000_000,
+            max_iterations: 10_000_000,
         }
     }
 }

@@ -170,7 +170,7 @@ pub fn schemas() -> Map<String, Value> {
 }
 
 fn format() -> Value {
-    one_of(&["modern", "compatible", "compatibleDesEde3"])
+    one_of(&["modern", "modernGcm", "compatible", "compatibleDesEde3"])
 }
 
 fn delivery() -> Value {

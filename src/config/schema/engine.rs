@@ -81,8 +81,8 @@ const PFX: &[Key] = &[
             min: 10_000,
             max: 100_000_000,
         },
-        need: Need::Default("5000000"),
-        doc: "Iterations of key derivation in one PFX at most, its MAC and all encrypted parts together. A million take about half a second.",
+        need: Need::Default("10000000"),
+        doc: "Iterations of key derivation in one PFX at most: of its MAC and all encrypted parts together, each times the blocks of output that it makes. A million take about half a second. One that is over the limit fails as a wrong password does (the log says which it is).",
     },
 ];
 

@@ -10,7 +10,7 @@
 
 use crate::engine::ipc::Payload;
 use fips::secret::SecretBytes;
-use formats::pfx::{self, OpenedPfx, PfxError, PfxLimits};
+use formats::pfx::{self, OpenedCertificate, OpenedPfx, PfxError, PfxLimits};
 use serde::{Deserialize, Serialize};
 
 /// First byte of both messages; no JSON begins with it.
@@ -125,7 +125,20 @@ pub fn look_at(pfx: &[u8], max_iterations: u64) -> Result<(), PfxRefusal> {
         thumbprint: String::new(),
         max_iterations,
     };
-    pfx::look_at(pfx, &terms.limits()).map_err(|error| refusal(&error))
+    let limits = terms.limits();
+    let survey = pfx::look_at(pfx, &limits)
+        .and_then(|()| pfx::survey(pfx, &limits))
+        .map_err(|error| refusal(&error))?;
+    if survey
+        .most_iterations()
+        .is_some_and(|iterations| iterations > max_iterations)
+    {
+        return Err(refusal(&PfxError::LimitExceeded {
+            what: "iterations of key derivation (`engine.pfx.max_iterations`)",
+            limit: max_iterations,
+        }));
+    }
+    Ok(())
 }
 
 fn open(terms: &OpenTerms, pfx: &[u8], password: &[u8]) -> Result<ClaimedIdentity, PfxRefusal> {
@@ -139,13 +152,11 @@ fn identity(opened: &OpenedPfx, thumbprint: &str) -> Result<ClaimedIdentity, Pfx
     let thumbprint_of = |der: &[u8]| {
         crate::encoding::hex(fips::digest::digest(fips::digest::Hash::Sha1, der).as_ref())
     };
-    let certificates = opened.certificates();
-    let of_key = |number: Option<usize>| number.and_then(|number| certificates.get(number));
-    let wanted = opened.keys().iter().find_map(|key| {
-        let certificate = of_key(key.certificate())?;
-        (thumbprint_of(certificate) == thumbprint).then_some((key, certificate))
-    });
-    let Some((key, certificate)) = wanted else {
+    let identities = opened.identities();
+    let wanted = identities
+        .iter()
+        .find(|identity| thumbprint_of(identity.certificate()) == thumbprint);
+    let Some(wanted) = wanted else {
         return Err(match opened.keys() {
             [] => refusal(&PfxError::NoPrivateKey),
             _ => PfxRefusal {
@@ -157,13 +168,15 @@ fn identity(opened: &OpenedPfx, thumbprint: &str) -> Result<ClaimedIdentity, Pfx
         });
     };
     Ok(ClaimedIdentity {
-        pkcs8: SecretBytes::from_slice(key.pkcs8().expose()),
-        certificate: certificate.clone(),
-        others: certificates
+        pkcs8: SecretBytes::from_slice(wanted.pkcs8().expose()),
+        certificate: wanted.certificate().to_vec(),
+        others: opened
+            .certificates()
             .iter()
-            .filter(|other| *other != certificate)
+            .map(OpenedCertificate::der)
+            .filter(|other| *other != wanted.certificate())
             .take(MAX_OTHERS)
-            .cloned()
+            .map(<[u8]>::to_vec)
             .collect(),
     })
 }

@@ -170,15 +170,14 @@ impl Store {
         terms: &LeaseTerms,
     ) -> Result<Lease, StoreError> {
         let offered = terms.offered.list();
-        let next_due =
-            |transaction: &rusqlite::Transaction<'_>| -> Result<Option<i64>, StoreError> {
-                Ok(transaction
+        let next_due = |transaction: &Transaction<'_>| -> Result<Option<i64>, StoreError> {
+            Ok(transaction
                     .prepare_cached(
                         "SELECT min(q.due_ms) FROM requests q JOIN device_requests d ON d.id = q.device_request
                          WHERE q.state IN ('queued', 'leased') AND instr(?, ',' || d.delivery || ',') > 0",
                     )?
                     .query_row(params![offered], |row| row.get(0))?)
-            };
+        };
         // Connectors that wait look often; only one that finds something takes the writer's lock.
         let nothing = self.read(|transaction, now| {
             Ok(match next_due(transaction)? {

@@ -6,6 +6,7 @@
     clippy::panic
 )]
 
+mod deliveries;
 mod files;
 mod queue;
 mod records;
