@@ -13,10 +13,10 @@ use pfx_connector::engine::api::{
 use pfx_connector::engine::client::{EngineClient, RecryptError};
 
 /// What opens the files of these tests.
-const OPENS: &str = "the password of the file";
+pub(crate) const OPENS: &str = "the password of the file";
 
 /// An engine that opens what OpenSSL writes, and writes what it reads.
-fn options(pfx: &str) -> Options {
+pub(crate) fn options(pfx: &str) -> Options {
     let mut exceptions = FIPS_EXCEPTIONS.to_vec();
     exceptions.extend(["pkcs12-legacy-read", "pkcs12-kdf-mac-write"]);
     Options {
@@ -29,7 +29,7 @@ fn options(pfx: &str) -> Options {
 }
 
 /// Somebody's certificate for mail.
-fn person<'a>(authority: &Authority<'a>, address: &str, from: &str) -> Device<'a> {
+pub(crate) fn person<'a>(authority: &Authority<'a>, address: &str, from: &str) -> Device<'a> {
     let issuance = Issuance {
         extensions: format!("{DEVICE}\nsubjectAltName = email:{address}"),
         not_before: from.to_owned(),
@@ -43,7 +43,12 @@ fn sha1(der: &[u8]) -> String {
 }
 
 /// A signed record of a file, with the password that it is said to have.
-fn stored(engine: &Engine, token: &SoftHsm, person: &Device<'_>, password: &str) -> StoredPfx {
+pub(crate) fn stored(
+    engine: &Engine,
+    token: &SoftHsm,
+    person: &Device<'_>,
+    password: &str,
+) -> StoredPfx {
     let mut request = engine.request("unused", token, Vec::new());
     request.pfx = Base64Bytes(person.pfx(OPENS, &["-name", "a name of the file's own"]));
     request.record.thumbprint = sha1(&person.der());
@@ -57,7 +62,7 @@ fn stored(engine: &Engine, token: &SoftHsm, person: &Device<'_>, password: &str)
     }
 }
 
-fn request(
+pub(crate) fn request(
     delivery: Delivery,
     certificates: Vec<StoredPfx>,
     device: &Device<'_>,
