@@ -333,3 +333,43 @@ async fn in_strict_mode_legacy_files_and_forms_need_their_exceptions_and_say_whi
         assert!(message.contains(exception), "{form}: {message}");
     }
 }
+
+#[tokio::test]
+async fn the_approved_form_is_written_without_an_exception_and_opened_by_python() {
+    const READER: &str = "import sys
+from cryptography.hazmat.primitives.serialization import Encoding, pkcs12
+key, certificate, more = pkcs12.load_key_and_certificates(open(sys.argv[1], 'rb').read(), sys.argv[2].encode())
+assert key.public_key() == certificate.public_key()
+print(certificate.public_bytes(Encoding.DER).hex())";
+    let workshop = Workshop::new();
+    let authority = workshop.authority("Devices", KeyAlgorithm::P256);
+    let token = SoftHsm::new();
+    let mut exceptions = FIPS_EXCEPTIONS.to_vec();
+    exceptions.push("pkcs12-legacy-read");
+    let options = Options {
+        fips: Some(format!("exceptions = {exceptions:?}")),
+        engine: "deliveries = [\"rewrap\"]\n".to_owned(),
+        ..Options::default()
+    };
+    let engine = Engine::start(&token, &authority, &options);
+    let client = engine.ready_client().await;
+    let device = authority.device("phone", KeyAlgorithm::Rsa(2048));
+    let person = person(&authority, "ada@example.org", "20240101000000Z");
+    let file = stored(&engine, &token, &person, OPENS);
+    let asked = request(Delivery::Rewrap, vec![file], &device);
+    let done = client.deliver(asked, DEADLINE).await.unwrap();
+    let pfx = device.decrypt_cms(done.encrypted_pfx.unwrap().as_slice());
+    let password = device.decrypt_cms(done.encrypted_password.unwrap().as_slice());
+    let output = std::process::Command::new("python3")
+        .args(["-c", READER, text(&workshop.file(&pfx))])
+        .arg(String::from_utf8(password).unwrap())
+        .output()
+        .unwrap_or_else(|error| panic!("this test needs the program `python3`: {error}"));
+    assert!(
+        output.status.success(),
+        "this test needs Python's package `cryptography` (45 or newer reads PBMAC1): {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let read = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(read.trim(), hex(&person.der()));
+}
