@@ -20,10 +20,14 @@ mod chain;
 mod identity;
 #[path = "recrypt/known.rs"]
 mod known;
+#[path = "recrypt/limbo.rs"]
+mod limbo;
 #[path = "recrypt/messages.rs"]
 mod messages;
 #[path = "recrypt/records.rs"]
 mod records;
+#[path = "recrypt/revocation.rs"]
+mod revocation;
 
 use openssl::{Authority, Device};
 use pfx_connector::encoding::Base64Bytes;

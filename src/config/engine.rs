@@ -1,5 +1,6 @@
 //! `[engine]`: the token, who may call, whose records and which devices are accepted.
 
+use super::DevicePolicyConfig;
 use crate::engine::api::Delivery;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
@@ -18,6 +19,9 @@ pub struct EngineConfig {
     /// PEM files with the certificates that device certificates must chain to.
     #[serde(default)]
     pub device_anchors: Vec<PathBuf>,
+    /// What device certificates are asked for besides.
+    #[serde(default)]
+    pub device_policy: DevicePolicyConfig,
     /// Exceptions by name.
     #[serde(default)]
     pub exceptions: Vec<EngineException>,

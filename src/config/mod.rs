@@ -4,6 +4,7 @@
 
 mod check;
 mod connector;
+mod device_policy;
 mod document;
 mod engine;
 mod error;
@@ -23,6 +24,7 @@ mod validate;
 pub use self::fips::{FipsConfig, FipsException, FipsMode};
 pub use check::{Checked, PinPolicy};
 pub use connector::{ConnectorConfig, LogConfig, LogForm, ProxyConfig, RetryConfig};
+pub use device_policy::{DeviceKeyKind, DevicePolicyConfig, RevocationMode};
 pub use document::page;
 pub use engine::{
     EngineConfig, EngineException, ImporterConfig, PfxConfig, PfxForm, RestartConfig,

@@ -353,6 +353,17 @@ pub struct Device<'a> {
     pub key: PathBuf,
 }
 
+impl<'a> Device<'a> {
+    /// A device whose certificate and key (PEM) are there.
+    pub fn of(workshop: &'a Workshop, certificate: PathBuf, key: PathBuf) -> Self {
+        Self {
+            workshop,
+            certificate,
+            key,
+        }
+    }
+}
+
 impl Device<'_> {
     pub fn der(&self) -> Vec<u8> {
         der(&self.certificate)

@@ -21,7 +21,7 @@ impl Drop for Context {
 }
 
 impl Context {
-    fn new(key: &SecretBytes, tag_bytes: usize) -> Result<Self> {
+    fn new(_: &Permit, key: &SecretBytes, tag_bytes: usize) -> Result<Self> {
         // SAFETY: aead.h: each returns a pointer to a constant of static lifetime; no arguments.
         let aead = unsafe {
             match key.len() {
@@ -77,14 +77,14 @@ pub fn gcm_open_detached(
 }
 
 fn open(
-    _: &Permit,
+    permit: &Permit,
     key: &SecretBytes,
     nonce: &[u8],
     aad: &[u8],
     ciphertext: &[u8],
     tag: &[u8],
 ) -> Result<SecretBytes> {
-    let context = Context::new(key, tag.len())?;
+    let context = Context::new(permit, key, tag.len())?;
     let mut out = SecretBytes::zeroed(ciphertext.len());
     // SAFETY: aead.h, EVP_AEAD_CTX_open_gather: reads `nonce_len`, `in_len`, `in_tag_len` and `ad_len` bytes of their pointers, which
     // are slices of those lengths, and writes exactly `in_len` bytes to `out`, which has that many and does not overlap `in`.

@@ -113,7 +113,12 @@ impl ReadingKey {
         perform(service, |permit| self.decrypt(permit, padding, ciphertext))
     }
 
-    fn decrypt(&self, _: &Permit, padding: &Padding<'_>, ciphertext: &[u8]) -> Result<SecretBytes> {
+    fn decrypt(
+        &self,
+        permit: &Permit,
+        padding: &Padding<'_>,
+        ciphertext: &[u8],
+    ) -> Result<SecretBytes> {
         let context = Context::new(&self.key)?;
         match padding {
             Padding::Oaep {
@@ -129,7 +134,7 @@ impl ReadingKey {
             }
             Padding::Pkcs1v15 => context.set_padding(lc::RSA_PKCS1_PADDING)?,
         }
-        context.decrypt(ciphertext, self.bits.div_ceil(8))
+        context.decrypt(permit, ciphertext, self.bits.div_ceil(8))
     }
 }
 
@@ -187,7 +192,7 @@ impl Context {
         done(set)
     }
 
-    fn decrypt(&self, ciphertext: &[u8], modulus_bytes: usize) -> Result<SecretBytes> {
+    fn decrypt(&self, _: &Permit, ciphertext: &[u8], modulus_bytes: usize) -> Result<SecretBytes> {
         let mut out = SecretBytes::zeroed(modulus_bytes);
         let mut len = out.len();
         // SAFETY: evp.h: EVP_PKEY_decrypt reads `in_len` bytes of `in`, writes at most `*out_len` bytes to `out`, which has that many,

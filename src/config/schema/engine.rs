@@ -1,5 +1,6 @@
 //! Keys of `[engine]` and of every `token` table.
 
+use super::device_policy::DEVICE_POLICY;
 use super::{Key, Kind, Need, Word};
 
 const EXCEPTIONS: &[Word] = &[
@@ -104,6 +105,12 @@ pub(super) const ENGINE: &[Key] = &[
         kind: Kind::Paths,
         need: Need::Usual("[\"/etc/pfx-connector/device-ca.pem\"]"),
         doc: "PEM files with the certificates that device certificates must chain to. None at all needs the exception `no-device-anchors`.",
+    },
+    Key {
+        name: "device_policy",
+        kind: Kind::Table(DEVICE_POLICY),
+        need: Need::Default(""),
+        doc: "What device certificates are asked for besides that path.",
     },
     Key {
         name: "exceptions",

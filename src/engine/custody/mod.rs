@@ -150,7 +150,7 @@ pub fn run(config: EngineConfig, config_path: PathBuf) -> Result<(), CustodyErro
         config_path,
         sharing: Sharing::default(),
         rotation: Rotation::default(),
-        known_devices: KnownDevices::default(),
+        known_devices: KnownDevices::under(Arc::clone(&policy.rules)),
         key_uses: AtomicU64::new(0),
         fault_told: AtomicBool::new(false),
         policy,

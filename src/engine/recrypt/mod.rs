@@ -26,4 +26,6 @@ pub mod known;
 pub mod layout;
 mod names;
 mod pem;
+pub mod revocation;
+pub mod rules;
 pub mod signatures;
