@@ -237,8 +237,35 @@ fn what_is_not_supported_is_refused_by_name_and_never_as_a_wrong_key() {
         (vec!["-aes-192-gcm"], &rsa, "AES-192-GCM"),
         (vec!["-camellia128"], &rsa, "camellia"),
         (vec!["-des3", "-des3-wrap"], &ec, "3DES key wrap"),
+        (
+            vec![
+                "-aes-128-cbc",
+                "-recip",
+                text(&rsa.certificate),
+                "-keyopt",
+                "rsa_padding_mode:oaep",
+                "-keyopt",
+                "rsa_oaep_md:sha224",
+            ],
+            &rsa,
+            "SHA-224",
+        ),
+        (
+            vec![
+                "-aes-128-cbc",
+                "-recip",
+                text(&ec.certificate),
+                "-keyopt",
+                "ecdh_kdf_md:sha224",
+            ],
+            &ec,
+            "SHA-224",
+        ),
     ] {
-        let arguments = [&arguments[..], &["-recip", text(&device.certificate)]].concat();
+        let mut arguments = arguments;
+        if !arguments.contains(&"-recip") {
+            arguments.extend(["-recip", text(&device.certificate)]);
+        }
         let message = encrypted(&workshop, &arguments);
         let error = refusal(&message, device);
         assert_eq!(error.code(), "unsupported_algorithm", "{arguments:?}");
