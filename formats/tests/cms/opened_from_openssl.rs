@@ -128,6 +128,26 @@ fn content_in_every_cipher_of_every_length_and_what_is_legacy_is_said() {
 }
 
 #[test]
+fn rc2_of_every_size_in_use_is_read_as_legacy() {
+    let workshop = Workshop::new();
+    let root = workshop.authority("Test Root", KeyAlgorithm::P256);
+    let device = root.device("phone", KeyAlgorithm::Rsa(2048));
+    for (cipher, bits) in [("-rc2-40-cbc", 40), ("-rc2-64-cbc", 64), ("-rc2-cbc", 128)] {
+        let providers = ["-provider", "legacy", "-provider", "default"];
+        let arguments = [cipher, "-recip", text(&device.certificate)];
+        let message = encrypted(&workshop, &[&providers[..], &arguments].concat());
+        let opened = open(&message, &device).unwrap();
+        assert_eq!(opened.bytes.expose(), CONTENT, "{cipher}");
+        let facts = opened.facts;
+        assert_eq!(
+            facts.content_encryption,
+            format!("RC2-CBC with {bits} bits")
+        );
+        assert!(facts.legacy);
+    }
+}
+
+#[test]
 fn what_is_written_in_pieces_of_indefinite_length() {
     let workshop = Workshop::new();
     let root = workshop.authority("Test Root", KeyAlgorithm::P256);
