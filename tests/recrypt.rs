@@ -16,6 +16,8 @@ mod openssl;
 mod certificates;
 #[path = "recrypt/chain.rs"]
 mod chain;
+#[path = "recrypt/identity.rs"]
+mod identity;
 #[path = "recrypt/known.rs"]
 mod known;
 #[path = "recrypt/limbo.rs"]

@@ -4,7 +4,9 @@
 //! One thread reads and answers pings at once, [`request_threads`] threads work, one for each token opens it (and tries again
 //! while it is not there), one reports, one watches: a call that hangs in the PKCS#11 module cannot be interrupted, only its process replaced.
 
+mod deliver;
 mod flow;
+mod formats;
 mod queue;
 mod refusal;
 mod report;
