@@ -14,6 +14,7 @@
 #[allow(dead_code)]
 #[path = "../corpus/manifest.rs"]
 mod manifest;
+mod page;
 mod programs;
 
 use fips::policy::Policy;
@@ -30,6 +31,13 @@ struct Sample {
     password: SecretBytes,
     opened: OpenedPfx,
 }
+
+/// Files that a program refuses for what no verdict is about.
+const REFUSED_FOR_THEIR_CERTIFICATES: [(Target, &str, &str); 1] = [(
+    Target::Java,
+    "mono-6.12/Certificates.TwoEkuTsaPfx.p12",
+    "its certificate has one extension twice",
+)];
 
 /// More iterations than this cost more time than the one file is worth.
 const MOST_ITERATIONS: u64 = 200_000;
@@ -140,6 +148,13 @@ fn every_kind_of_file_of_the_corpus_does_with_the_programs_what_the_verdict_says
                 0 => sample.opened.certificates().len(),
                 keys => keys,
             };
+            let name = sample.case.name();
+            if REFUSED_FOR_THEIR_CERTIFICATES
+                .iter()
+                .any(|(by, file, _)| (*by, *file) == (target, name))
+            {
+                continue;
+            }
             if let Some(wrong) = contradiction(&verdict, outcome, entries) {
                 contradictions.push(format!("{target}: {}: {wrong}", sample.case.name()));
             }

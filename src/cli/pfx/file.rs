@@ -1,6 +1,7 @@
 //! A file of a stranger's, read within a bound, with what it is told apart from what it should be.
 
 use crate::cli::output::Failure;
+use fips::secret::SecretBytes;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::path::Path;
@@ -9,7 +10,7 @@ use std::path::Path;
 ///
 /// # Errors
 /// [`Failure`] (usage) when it cannot be read or is no file.
-pub(super) fn read(path: &Path, limit: usize) -> Result<Vec<u8>, Failure> {
+pub(super) fn read(path: &Path, limit: usize) -> Result<SecretBytes, Failure> {
     if path == Path::new("-") {
         return bounded(io::stdin().lock(), limit).map_err(|error| unreadable(path, &error));
     }
@@ -33,10 +34,23 @@ pub(super) fn read(path: &Path, limit: usize) -> Result<Vec<u8>, Failure> {
         .map_err(|error| unreadable(path, &error))
 }
 
-fn bounded(source: impl Read, limit: usize) -> io::Result<Vec<u8>> {
-    let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-    let mut bytes = Vec::new();
-    source.take(most).read_to_end(&mut bytes)?;
+/// A PFX may hold its keys in clear, so it is kept like one from its first octet on.
+fn bounded(mut source: impl Read, limit: usize) -> io::Result<SecretBytes> {
+    let mut bytes = SecretBytes::zeroed(limit.saturating_add(1));
+    let mut length = 0_usize;
+    loop {
+        let free = bytes.expose_mut().get_mut(length..).unwrap_or_default();
+        if free.is_empty() {
+            break;
+        }
+        match source.read(free) {
+            Ok(0) => break,
+            Ok(read) => length = length.saturating_add(read),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    bytes.truncate(length);
     Ok(bytes)
 }
 

@@ -55,13 +55,9 @@ impl SourceArgs {
 
     /// Its password, from the file that is named or from the person at the terminal.
     pub(super) fn password(&self) -> Result<SecretBytes, Failure> {
-        let Some(file) = &self.password_file else {
-            return prompt::secret("password of the PFX", "name a file by `--password-file`");
-        };
-        match from_file(file) {
-            // That is a password too: the reader tries the empty one and none at all.
-            Err(SecretFileError::Empty { .. }) => Ok(SecretBytes::zeroed(0)),
-            other => Ok(other?),
+        match &self.password_file {
+            Some(file) => password_of(file),
+            None => prompt::secret("password of the PFX", "name a file by `--password-file`"),
         }
     }
 
@@ -73,6 +69,14 @@ impl SourceArgs {
         limits: &PfxLimits,
     ) -> Result<OpenedPfx, Failure> {
         read(pfx, password, limits).map_err(|error| refusal(&error).doing(self.file.display()))
+    }
+}
+
+/// The password in a file; an empty one is a password too: the reader tries the empty one and none at all.
+pub(super) fn password_of(file: &Path) -> Result<SecretBytes, Failure> {
+    match from_file(file) {
+        Err(SecretFileError::Empty { .. }) => Ok(SecretBytes::zeroed(0)),
+        other => Ok(other?),
     }
 }
 

@@ -34,10 +34,15 @@ pub(super) enum Feature<'a> {
     },
     /// Several private keys.
     SeveralKeys(usize),
-    /// A secret that is no private key, such as Java's symmetric keys.
-    Secret,
+    /// A secret that is no private key.
+    Secret {
+        /// Whether it is a symmetric key as Java keeps them.
+        of_java: bool,
+    },
     /// Private keys and no certificate at all.
     KeyWithoutCertificate,
+    /// A private key whose local key id no certificate has, or without one, beside certificates.
+    KeyNotJoined,
     /// How the password had to be encoded.
     Password(PasswordForm),
     /// A password of no characters.
@@ -89,6 +94,12 @@ pub(super) fn features<'a>(
     }
     if whole && keys > 0 && !survey.bags().any(|bag| bag.kind == BagKind::Certificate) {
         found.push(Feature::KeyWithoutCertificate);
+    } else if whole
+        && survey
+            .bags()
+            .any(|bag| is_key(bag) && !is_joined(bag, survey))
+    {
+        found.push(Feature::KeyNotJoined);
     }
     if let Some(form) = survey.password_form {
         found.push(Feature::Password(form));
@@ -115,7 +126,9 @@ fn of_password<'a>(password: PasswordFacts, survey: &Survey, found: &mut Vec<Fea
 fn of_bag<'a>(bag: &'a Bag, found: &mut Vec<Feature<'a>>) {
     match bag.kind {
         BagKind::Key => found.push(Feature::KeyInClear),
-        BagKind::Secret => found.push(Feature::Secret),
+        BagKind::Secret => found.push(Feature::Secret {
+            of_java: bag.encryption.is_some(),
+        }),
         _ => {}
     }
     // What protects a secret of Java's matters to Java alone, and Java wrote it.
@@ -123,6 +136,14 @@ fn of_bag<'a>(bag: &'a Bag, found: &mut Vec<Feature<'a>>) {
         found.extend(bag.encryption.as_ref().map(Feature::Encryption));
     }
     found.extend(bag.key.as_ref().map(Feature::Key));
+}
+
+/// Whether a certificate has the local key id of this key.
+fn is_joined(key: &Bag, survey: &Survey) -> bool {
+    key.local_key_id.is_some()
+        && survey
+            .bags()
+            .any(|bag| bag.kind == BagKind::Certificate && bag.local_key_id == key.local_key_id)
 }
 
 fn is_key(bag: &Bag) -> bool {
@@ -144,7 +165,7 @@ impl Feature<'_> {
             Self::Key(key) => format!("{} key", key.text),
             Self::NoKey { .. } => "no private key".to_owned(),
             Self::SeveralKeys(count) => format!("{count} private keys"),
-            Self::Secret => "a secret that is no private key".to_owned(),
+            Self::Secret { .. } => "a secret that is no private key".to_owned(),
             Self::Password(PasswordForm::Null) => "an empty password as none at all".to_owned(),
             Self::Password(PasswordForm::OctetsAsCharacters) => {
                 "a password beyond ASCII, each octet a character (old OpenSSL)".to_owned()
@@ -157,6 +178,9 @@ impl Feature<'_> {
             }
             Self::Password(_) => "the password".to_owned(),
             Self::KeyWithoutCertificate => "a private key without a certificate".to_owned(),
+            Self::KeyNotJoined => {
+                "a private key with another local key id than any certificate, or none".to_owned()
+            }
             Self::EmptyPassword => "an empty password".to_owned(),
             Self::PasswordNotAscii => "a password beyond printable ASCII".to_owned(),
             Self::ShortPassword(bytes) => format!("a password of {bytes} bytes"),

@@ -16,7 +16,15 @@ pub(super) const JAVA: Platform = Platform {
         Rule(
             What::Encryption {
                 scheme: EncryptionScheme::Pkcs12,
-                ciphers: &["3des-cbc/168", "rc2-cbc", "rc4"],
+                ciphers: &["3des-cbc/112"],
+                prfs: &[],
+            },
+            Answer::Refuses("it knows no 3DES with two keys"),
+        ),
+        Rule(
+            What::Encryption {
+                scheme: EncryptionScheme::Pkcs12,
+                ciphers: &["3des-cbc", "rc2-cbc", "rc4"],
                 prfs: &[],
             },
             Answer::Reads,
@@ -84,6 +92,12 @@ pub(super) const JAVA: Platform = Platform {
                 "x25519", "x448",
             ]),
             Answer::Reads,
+        ),
+        Rule(
+            What::SecretOfOthers,
+            Answer::Refuses(
+                "it reads no secrets but its own, and says that the password is incorrect",
+            ),
         ),
         Rule(What::Secret, Answer::Reads),
         Rule(What::Ber, Answer::Reads),

@@ -12,6 +12,8 @@ mod java;
 mod nss;
 mod openssl;
 mod rule;
+#[cfg(test)]
+mod tests;
 mod windows;
 
 use super::{Survey, Target, printable_ascii};

@@ -25,7 +25,13 @@ pub(super) const NSS: Platform = Platform {
         Rule(
             What::Encryption {
                 scheme: EncryptionScheme::Pbes2,
-                ciphers: &["aes-128-cbc", "aes-192-cbc", "aes-256-cbc", "3des-cbc"],
+                ciphers: &[
+                    "aes-128-cbc",
+                    "aes-192-cbc",
+                    "aes-256-cbc",
+                    "3des-cbc",
+                    "rc2-cbc",
+                ],
                 prfs: &[],
             },
             Answer::Reads,
@@ -57,6 +63,10 @@ pub(super) const NSS: Platform = Platform {
         Rule(
             What::KeyWithoutCertificate,
             Answer::Refuses("it imports no private key without its certificate"),
+        ),
+        Rule(
+            What::KeyNotJoined,
+            Answer::Refuses("it finds the certificate of a key by their local key ids alone"),
         ),
         Rule(
             What::Keys(&["rsa", "ec-p256", "ec-p384", "ec-p521", "dsa"]),

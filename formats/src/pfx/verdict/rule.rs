@@ -4,6 +4,7 @@ use super::feature::Feature;
 use super::{Opens, Reason};
 use crate::pfx::{EncryptionFacts, EncryptionScheme, MacScheme, PasswordForm, Target};
 use serde::{Serialize, Serializer};
+use std::fmt;
 
 /// What is known of one target.
 #[derive(Debug)]
@@ -103,8 +104,12 @@ pub enum What {
     SeveralKeys,
     /// A secret that is no private key.
     Secret,
+    /// The same, if it is no symmetric key as Java keeps them.
+    SecretOfOthers,
     /// Private keys and no certificate at all.
     KeyWithoutCertificate,
+    /// A private key that no local key id joins to a certificate.
+    KeyNotJoined,
     /// How the password had to be encoded.
     Password(PasswordForm),
     /// A password of no characters.
@@ -180,10 +185,77 @@ impl Feature<'_> {
                 | Self::NoKey { .. }
                 | Self::KeyInClear
                 | Self::KeyWithoutCertificate
+                | Self::KeyNotJoined
                 | Self::EmptyPassword
                 | Self::ShortPassword(_)
                 | Self::Password(PasswordForm::Standard)
         )
+    }
+}
+
+impl fmt::Display for What {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |names: &[&str]| names.join(", ");
+        match self {
+            Self::Encryption {
+                scheme,
+                ciphers,
+                prfs,
+            } => {
+                f.write_str(match scheme {
+                    EncryptionScheme::Pbes2 => "PBES2",
+                    EncryptionScheme::Pkcs12 => "PKCS#12 encryption",
+                    EncryptionScheme::Pbes1 => "PBES1",
+                    EncryptionScheme::Unknown => "unknown encryption",
+                })?;
+                match ciphers {
+                    [] => f.write_str(", any cipher")?,
+                    some => write!(f, " with {}", list(some))?,
+                }
+                match prfs {
+                    [] => Ok(()),
+                    some => write!(f, " and {}", list(some)),
+                }
+            }
+            Self::Mac { scheme, hashes } => {
+                f.write_str(match scheme {
+                    MacScheme::Classic => "classic MAC",
+                    MacScheme::Pbmac1 => "PBMAC1",
+                })?;
+                match hashes {
+                    [] => f.write_str(", any hash"),
+                    some => write!(f, " with {}", list(some)),
+                }
+            }
+            Self::NoMac => f.write_str("no integrity check"),
+            Self::PublicKeyMode => f.write_str("public-key modes"),
+            Self::KeyInClear => f.write_str("private keys in clear"),
+            Self::Ber => f.write_str("BER"),
+            Self::Keys(names) => write!(f, "keys: {}", list(names)),
+            Self::NoKeyAndNoTrust => f.write_str("certificates without a key"),
+            Self::SeveralKeys => f.write_str("several private keys"),
+            Self::Secret => f.write_str("secrets that are no private keys"),
+            Self::SecretOfOthers => f.write_str("secrets of other kinds than Java's"),
+            Self::KeyWithoutCertificate => f.write_str("a private key without a certificate"),
+            Self::KeyNotJoined => {
+                f.write_str("a private key that no local key id joins to its certificate")
+            }
+            Self::Password(PasswordForm::Null) => f.write_str("an empty password as none at all"),
+            Self::Password(PasswordForm::OctetsAsCharacters) => {
+                f.write_str("passwords as OpenSSL before 1.1.0 encoded them")
+            }
+            Self::Password(PasswordForm::Latin1) => f.write_str("passwords as ISO-8859-1 in PBES2"),
+            Self::Password(PasswordForm::BmpForPbes2) => {
+                f.write_str("passwords as BMPString in PBES2")
+            }
+            Self::Password(_) => f.write_str("passwords as the standards encode them"),
+            Self::EmptyPassword => f.write_str("an empty password"),
+            Self::PasswordNotAscii => f.write_str("passwords beyond printable ASCII"),
+            Self::ShortPassword => f.write_str("passwords of fewer than 14 bytes"),
+            Self::IterationsAbove(bound) => write!(f, "more than {bound} iterations"),
+            Self::NotApproved => f.write_str("what is not approved"),
+            Self::Anything => f.write_str("everything else"),
+        }
     }
 }
 
@@ -216,8 +288,10 @@ impl What {
                 },
             )
             | (Self::SeveralKeys, Feature::SeveralKeys(_))
-            | (Self::Secret, Feature::Secret)
+            | (Self::Secret, Feature::Secret { .. })
+            | (Self::SecretOfOthers, Feature::Secret { of_java: false })
             | (Self::KeyWithoutCertificate, Feature::KeyWithoutCertificate)
+            | (Self::KeyNotJoined, Feature::KeyNotJoined)
             | (Self::EmptyPassword, Feature::EmptyPassword)
             | (Self::PasswordNotAscii, Feature::PasswordNotAscii)
             | (Self::ShortPassword, Feature::ShortPassword(_))
