@@ -19,56 +19,12 @@ const STALE: (&str, &str) = ("20250101000000Z", "20260101000000Z");
 
 /// A list of `issuer`, in PEM, that names the certificates of these devices.
 fn crl(
-    workshop: &Workshop,
     issuer: &Authority<'_>,
     revoked: &[&Device<'_>],
-    (last, next): (&str, &str),
+    times: (&str, &str),
     extensions: &str,
 ) -> PathBuf {
-    let home = workshop.fresh(".crl.d");
-    std::fs::create_dir(&home).unwrap();
-    let index: String = revoked
-        .iter()
-        .map(|device| {
-            let serial = openssl(&[
-                "x509",
-                "-noout",
-                "-serial",
-                "-in",
-                text(&device.certificate),
-            ]);
-            let serial = String::from_utf8(serial).unwrap();
-            let serial = serial.trim().trim_start_matches("serial=");
-            format!("R\t491231235959Z\t260201000000Z\t{serial}\tunknown\t/CN=x\n")
-        })
-        .collect();
-    std::fs::write(home.join("index"), index).unwrap();
-    let config = home.join("config");
-    std::fs::write(
-        &config,
-        format!(
-            "[ca]\ndefault_ca = a\n[a]\ndatabase = {}/index\ndefault_md = sha256\n[e]\n{extensions}\n",
-            home.display()
-        ),
-    )
-    .unwrap();
-    let out = workshop.fresh(".crl.pem");
-    let mut arguments = vec![
-        "ca",
-        "-gencrl",
-        "-config",
-        text(&config),
-        "-out",
-        text(&out),
-    ];
-    arguments.extend(["-cert", text(&issuer.certificate)]);
-    arguments.extend(["-keyfile", text(&issuer.key)]);
-    arguments.extend(["-crl_lastupdate", last, "-crl_nextupdate", next]);
-    if !extensions.is_empty() {
-        arguments.extend(["-crlexts", "e"]);
-    }
-    openssl(&arguments);
-    out
+    issuer.revocation_list(revoked, times, extensions)
 }
 
 fn config(crls: &[&Path], revocation: RevocationMode) -> DevicePolicyConfig {
@@ -108,7 +64,7 @@ fn crl_revoked_certificate_with_crl() {
             root.device("bad", KeyAlgorithm::P256),
             root.device("good", KeyAlgorithm::P256),
         );
-        let list = crl(&workshop, &root, &[&bad], CURRENT, "");
+        let list = crl(&root, &[&bad], CURRENT, "");
         assert_eq!(judged(&bad, &root, &[&list]), REVOKED);
         // In DER too, and whatever the mode.
         let der_list = workshop.file(&openssl(&["crl", "-in", text(&list), "-outform", "DER"]));
@@ -128,8 +84,8 @@ fn crl_certificate_serial_on_crl_different_issuer() {
         workshop.authority("Other", KeyAlgorithm::P256),
     );
     let device = root.device("d", KeyAlgorithm::P256);
-    let of_other = crl(&workshop, &other, &[&device], CURRENT, "");
-    let own = crl(&workshop, &root, &[], CURRENT, "");
+    let of_other = crl(&other, &[&device], CURRENT, "");
+    let own = crl(&root, &[], CURRENT, "");
     assert_eq!(judged(&device, &root, &[&of_other, &own]), Ok(()));
     assert_eq!(judged(&device, &root, &[&of_other]), UNKNOWN);
 }
@@ -141,9 +97,9 @@ fn a_list_that_the_issuer_did_not_sign_or_may_not_sign_says_nothing() {
     let device = root.device("d", KeyAlgorithm::P256);
     // Another authority of the same name.
     let impostor = workshop.authority("R", KeyAlgorithm::P256);
-    let forged = crl(&workshop, &impostor, &[&device], CURRENT, "");
+    let forged = crl(&impostor, &[&device], CURRENT, "");
     assert_eq!(judged(&device, &root, &[&forged]), UNKNOWN);
-    let genuine = crl(&workshop, &root, &[], CURRENT, "");
+    let genuine = crl(&root, &[], CURRENT, "");
     assert_eq!(judged(&device, &root, &[&forged, &genuine]), Ok(()));
 
     let no_lists = Issuance {
@@ -153,7 +109,7 @@ fn a_list_that_the_issuer_did_not_sign_or_may_not_sign_says_nothing() {
     };
     let issuer = root.intermediate_with("I", KeyAlgorithm::P256, &no_lists);
     let device = issuer.device("d", KeyAlgorithm::P256);
-    let list = crl(&workshop, &issuer, &[], CURRENT, "");
+    let list = crl(&issuer, &[], CURRENT, "");
     assert_eq!(judged(&device, &issuer, &[&list]), UNKNOWN);
 }
 
@@ -165,14 +121,8 @@ fn a_stale_list_is_refused_or_logged_as_the_mode_says_and_still_revokes() {
         root.device("bad", KeyAlgorithm::P256),
         root.device("good", KeyAlgorithm::P256),
     );
-    let stale = crl(&workshop, &root, &[&bad], STALE, "");
-    let future = crl(
-        &workshop,
-        &root,
-        &[],
-        ("20261201000000Z", "20270101000000Z"),
-        "",
-    );
+    let stale = crl(&root, &[&bad], STALE, "");
+    let future = crl(&root, &[], ("20261201000000Z", "20270101000000Z"), "");
     let error = ChainError::RevocationStale { authority: false };
     assert_eq!(judged(&good, &root, &[&stale]), Err(error));
     assert_eq!(judged(&good, &root, &[&future]), Err(error));
@@ -189,8 +139,8 @@ fn a_revoked_authority_takes_its_devices_along_and_each_issuer_needs_its_own_lis
     let root = workshop.authority("R", KeyAlgorithm::P256);
     let issuer = root.intermediate("I", KeyAlgorithm::P256);
     let device = issuer.device("d", KeyAlgorithm::P256);
-    let of_issuer = crl(&workshop, &issuer, &[], CURRENT, "");
-    let of_root = crl(&workshop, &root, &[], CURRENT, "");
+    let of_issuer = crl(&issuer, &[], CURRENT, "");
+    let of_root = crl(&root, &[], CURRENT, "");
     let issuer_as_device = root.device_with_key(
         "I",
         issuer.key.clone(),
@@ -210,10 +160,10 @@ fn a_revoked_authority_takes_its_devices_along_and_each_issuer_needs_its_own_lis
     );
     assert_eq!(judge(&[&of_root]), UNKNOWN);
     // Another certificate of the same name and key, but of another serial number, is not it.
-    let of_other = crl(&workshop, &root, &[&issuer_as_device], CURRENT, "");
+    let of_other = crl(&root, &[&issuer_as_device], CURRENT, "");
     assert_eq!(judge(&[&of_issuer, &of_other]), Ok(()));
     let itself = Device::of(&workshop, issuer.certificate.clone(), issuer.key.clone());
-    let revoking = crl(&workshop, &root, &[&itself], CURRENT, "");
+    let revoking = crl(&root, &[&itself], CURRENT, "");
     assert_eq!(
         judge(&[&of_issuer, &revoking]),
         Err(ChainError::Revoked { authority: true })
@@ -228,7 +178,7 @@ fn idp_only_contains_user_certs_ca_target_and_only_contains_ca_certs_ee_target()
     let device = issuer.device("d", KeyAlgorithm::P256);
     let scoped = |authority: &Authority<'_>, scope: &str| {
         let point = format!("issuingDistributionPoint = critical, @p\n[p]\n{scope} = TRUE");
-        crl(&workshop, authority, &[], CURRENT, &point)
+        crl(authority, &[], CURRENT, &point)
     };
     let judge = |lists: &[&Path]| {
         let config = config(lists, RevocationMode::Require);
@@ -265,16 +215,10 @@ fn lists_that_are_limited_in_other_ways_are_refused_by_name_at_start() {
         ("@p\n[p]\nonlysomereasons = keyCompromise", "some reasons"),
     ] {
         let extensions = format!("issuingDistributionPoint = critical, {extensions}");
-        let error = refused(&crl(&workshop, &root, &[], CURRENT, &extensions));
+        let error = refused(&crl(&root, &[], CURRENT, &extensions));
         assert!(error.contains(said), "{error}");
     }
-    let delta = crl(
-        &workshop,
-        &root,
-        &[],
-        CURRENT,
-        "2.5.29.27 = critical, ASN1:INTEGER:1",
-    );
+    let delta = crl(&root, &[], CURRENT, "2.5.29.27 = critical, ASN1:INTEGER:1");
     assert!(refused(&delta).contains("delta"));
 
     let list = openssl(&[
@@ -282,7 +226,7 @@ fn lists_that_are_limited_in_other_ways_are_refused_by_name_at_start() {
         "-outform",
         "DER",
         "-in",
-        text(&crl(&workshop, &root, &[], CURRENT, "")),
+        text(&crl(&root, &[], CURRENT, "")),
     ]);
     for cut in 0..list.len() {
         refused(&workshop_file(&workshop, &list[..cut]));
@@ -308,7 +252,7 @@ fn a_new_list_counts_for_known_devices_and_a_broken_one_leaves_the_old() {
     let workshop = Workshop::new();
     let root = workshop.authority("R", KeyAlgorithm::P256);
     let device = root.device("d", KeyAlgorithm::P256);
-    let file = crl(&workshop, &root, &[], CURRENT, "");
+    let file = crl(&root, &[], CURRENT, "");
     let rules = Arc::new(DeviceRules::load(&config(&[&file], RevocationMode::Require)).unwrap());
     let known = KnownDevices::under(Arc::clone(&rules));
     let target = target(&device, &[]);
@@ -329,7 +273,7 @@ fn a_new_list_counts_for_known_devices_and_a_broken_one_leaves_the_old() {
     let old = std::fs::read(&file).unwrap();
     replace(b"half a download");
     assert_eq!(judge(), Ok(()));
-    replace(&std::fs::read(crl(&workshop, &root, &[&device], CURRENT, "")).unwrap());
+    replace(&std::fs::read(crl(&root, &[&device], CURRENT, "")).unwrap());
     assert_eq!(judge(), REVOKED);
     replace(b"half a download");
     assert_eq!(judge(), REVOKED);

@@ -128,6 +128,26 @@ fn content_in_every_cipher_of_every_length_and_what_is_legacy_is_said() {
 }
 
 #[test]
+fn rc2_of_every_size_in_use_is_read_as_legacy() {
+    let workshop = Workshop::new();
+    let root = workshop.authority("Test Root", KeyAlgorithm::P256);
+    let device = root.device("phone", KeyAlgorithm::Rsa(2048));
+    for (cipher, bits) in [("-rc2-40-cbc", 40), ("-rc2-64-cbc", 64), ("-rc2-cbc", 128)] {
+        let providers = ["-provider", "legacy", "-provider", "default"];
+        let arguments = [cipher, "-recip", text(&device.certificate)];
+        let message = encrypted(&workshop, &[&providers[..], &arguments].concat());
+        let opened = open(&message, &device).unwrap();
+        assert_eq!(opened.bytes.expose(), CONTENT, "{cipher}");
+        let facts = opened.facts;
+        assert_eq!(
+            facts.content_encryption,
+            format!("RC2-CBC with {bits} bits")
+        );
+        assert!(facts.legacy);
+    }
+}
+
+#[test]
 fn what_is_written_in_pieces_of_indefinite_length() {
     let workshop = Workshop::new();
     let root = workshop.authority("Test Root", KeyAlgorithm::P256);
@@ -237,8 +257,35 @@ fn what_is_not_supported_is_refused_by_name_and_never_as_a_wrong_key() {
         (vec!["-aes-192-gcm"], &rsa, "AES-192-GCM"),
         (vec!["-camellia128"], &rsa, "camellia"),
         (vec!["-des3", "-des3-wrap"], &ec, "3DES key wrap"),
+        (
+            vec![
+                "-aes-128-cbc",
+                "-recip",
+                text(&rsa.certificate),
+                "-keyopt",
+                "rsa_padding_mode:oaep",
+                "-keyopt",
+                "rsa_oaep_md:sha224",
+            ],
+            &rsa,
+            "SHA-224",
+        ),
+        (
+            vec![
+                "-aes-128-cbc",
+                "-recip",
+                text(&ec.certificate),
+                "-keyopt",
+                "ecdh_kdf_md:sha224",
+            ],
+            &ec,
+            "SHA-224",
+        ),
     ] {
-        let arguments = [&arguments[..], &["-recip", text(&device.certificate)]].concat();
+        let mut arguments = arguments;
+        if !arguments.contains(&"-recip") {
+            arguments.extend(["-recip", text(&device.certificate)]);
+        }
         let message = encrypted(&workshop, &arguments);
         let error = refusal(&message, device);
         assert_eq!(error.code(), "unsupported_algorithm", "{arguments:?}");

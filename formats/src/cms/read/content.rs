@@ -102,7 +102,11 @@ impl<'a> ContentCipher<'a> {
         let decrypted = match self {
             Self::AesCbc { iv, .. } => fips::aes::cbc_decrypt(key, iv, ciphertext),
             Self::DesEde3Cbc { iv } => fips::legacy::des_ede3_cbc_decrypt(key, iv, ciphertext),
-            Self::Rc2Cbc { iv, .. } => fips::legacy::rc2_cbc_decrypt(key, iv, ciphertext),
+            Self::Rc2Cbc { key_bytes, iv } => {
+                // The keys of CMS have as many effective bits as they have bits.
+                let bits = u16::try_from(key_bytes.saturating_mul(8)).unwrap_or(u16::MAX);
+                fips::legacy::rc2_cbc_decrypt(key, bits, iv, ciphertext)
+            }
             Self::AesGcm {
                 nonce, tag_bytes, ..
             } => {
@@ -159,7 +163,7 @@ fn gcm(key_bytes: usize, parameters: Element<'_>) -> Result<ContentCipher<'_>, C
 /// RC2-CBC-parameter ::= SEQUENCE { rc2ParameterVersion INTEGER, iv OCTET STRING }
 /// ```
 ///
-/// The version says how many bits are effective (RFC 3370 section 5.2): 58 for 128 and 160 for 40 are those that the module knows.
+/// The version says how many bits are effective (RFC 3370 section 5.2): 58 for 128, 120 for 64 and 160 for 40 are in use.
 fn rc2(parameters: Element<'_>) -> Result<ContentCipher<'_>, CmsError> {
     if parameters.tag() != SEQUENCE {
         return Err(BROKEN);
@@ -170,10 +174,11 @@ fn rc2(parameters: Element<'_>) -> Result<ContentCipher<'_>, CmsError> {
     fields.finish(WHAT)?;
     let key_bytes = match version {
         Some(58) => 16,
+        Some(120) => 8,
         Some(160) => 5,
         _ => {
             return Err(CmsError::unsupported(
-                "RC2-CBC with other than 40 or 128 effective bits",
+                "RC2-CBC with other than 40, 64 or 128 effective bits",
             ));
         }
     };
