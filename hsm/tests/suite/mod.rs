@@ -11,6 +11,7 @@
 mod agreement;
 mod encryption;
 mod hostile;
+mod labels;
 mod pins;
 mod probing;
 mod signing;
@@ -18,6 +19,7 @@ mod signing;
 pub use agreement::*;
 pub use encryption::*;
 pub use hostile::*;
+pub use labels::*;
 pub use pins::*;
 pub use probing::*;
 pub use signing::*;
@@ -500,6 +502,9 @@ macro_rules! custody_suite {
             a_pin_that_somebody_changes_is_read_again_at_the_next_login
             what_the_token_encrypts_it_decrypts
             what_the_token_encrypts_the_devices_decrypt
+            a_message_comes_back_under_its_own_label_alone
+            a_token_encrypts_with_a_label_if_it_does_labels
+            what_has_no_time_is_not_done
             a_public_key_is_made_an_object_once_and_reused
             the_objects_are_bounded_and_the_least_recently_used_goes
             objects_go_away_with_their_session

@@ -256,6 +256,7 @@ fn was_refused_before_use(error: &hsm::Error) -> bool {
             | hsm::Error::KeyRefused { .. }
             | hsm::Error::CiphertextLength { .. }
             | hsm::Error::PaddingNotSupported(_)
+            | hsm::Error::LabelNotSupported(_)
             | hsm::Error::Overloaded
             | hsm::Error::NoTokenServes
             | hsm::Error::Policy(_)
