@@ -42,6 +42,7 @@ pub(super) struct Asked {
 pub(super) struct Course {
     asked: Asked,
     lane: Lane,
+    own_thread: bool,
     started: Duration,
     until: Option<Duration>,
     state: Mutex<State>,
@@ -79,6 +80,7 @@ impl Course {
         Arc::new(Self {
             asked,
             lane: terms.lane,
+            own_thread: terms.own_thread,
             started: now,
             until: terms.within.map(|within| now.saturating_add(within)),
             state: Mutex::new(State {
@@ -98,7 +100,8 @@ impl Course {
 
     /// Begins.
     pub(super) fn start(self: &Arc<Self>, inner: &Arc<Inner>) {
-        if self.go_on(inner) {
+        // It may have been answered already, on this thread.
+        if self.go_on(inner) && self.lock().answer.is_some() {
             self.set_alarm(inner);
         }
     }
@@ -169,6 +172,8 @@ impl Course {
             (state.tried.clone(), state.persisting)
         };
         let terms = Terms {
+            // Of several tokens another one takes over from one that hangs: whoever does that must not hang with it.
+            own_thread: self.own_thread && inner.members.len() == 1,
             within: self.until.map(|until| until.saturating_sub(now)),
             lane: self.lane,
             elsewhere: !persisting

@@ -513,6 +513,7 @@ impl Custody for Group {
                     if others { left / 2 } else { left }
                 }),
                 elsewhere: others,
+                own_thread: terms.own_thread && inner.members.len() == 1,
                 ..terms
             };
             let Some(member) = inner.members.get(place) else {

@@ -70,7 +70,7 @@ use evidence::Budget;
 use module::Module;
 use queue::Queue;
 use recovery::Recovery;
-use requests::Job;
+use requests::{Bench, Job};
 use worker::{Place, Shared, Worker};
 
 /// Most threads, and so sessions, of one custody.
@@ -137,6 +137,7 @@ impl TokenConfig {
 /// uses it. A module that hangs makes that wait for ever: such a process has to be killed (see [`Health::oldest_call_ms`]).
 pub struct Pkcs11Custody {
     queue: Arc<Queue<Job>>,
+    bench: Arc<Bench>,
     threads: Vec<JoinHandle<()>>,
     shared: Arc<Shared>,
 }
@@ -238,14 +239,15 @@ impl Pkcs11Custody {
                 threads * QUEUED_PER_THREAD,
                 Arc::clone(&shared.clock),
             )),
+            bench: Arc::new(Bench::new(workers)),
             threads: Vec::with_capacity(threads),
             shared,
         };
-        for (index, worker) in workers.into_iter().enumerate() {
-            let queue = Arc::clone(&custody.queue);
+        for index in 0..threads {
+            let (bench, queue) = (Arc::clone(&custody.bench), Arc::clone(&custody.queue));
             let thread = std::thread::Builder::new()
                 .name(format!("hsm-{index}"))
-                .spawn(move || requests::serve(index, worker, &queue))
+                .spawn(move || requests::serve(&bench, &queue))
                 .map_err(|_| Error::Internal("a thread could not be started"))?;
             custody.threads.push(thread);
         }
@@ -294,7 +296,8 @@ impl Pkcs11Custody {
             return self.queue.run_in(terms.lane, operation, action);
         }
         custody::wait(terms.within, |answer| {
-            self.queue.begin(operation, terms, action, answer);
+            self.queue
+                .begin(&self.bench, operation, terms, action, answer);
         })
     }
 }
@@ -343,7 +346,8 @@ impl Custody for Pkcs11Custody {
         answer: Answer,
     ) {
         let action = decryption(key, padding, label, ciphertext, self.deadline(terms));
-        self.queue.begin(Operation::Decrypt, terms, action, answer);
+        self.queue
+            .begin(&self.bench, Operation::Decrypt, terms, action, answer);
     }
 
     /// Without a deadline it waits for a place too.
@@ -422,5 +426,6 @@ impl Drop for Pkcs11Custody {
             // Its panics are caught; there is nothing to learn from the join.
             let _ = thread.join();
         }
+        self.bench.close();
     }
 }

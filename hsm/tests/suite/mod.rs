@@ -25,13 +25,14 @@ pub use probing::*;
 pub use signing::*;
 
 use std::sync::Barrier;
+use std::time::Duration;
 
 use cryptoki::mechanism::Mechanism;
 use cryptoki::object::Attribute;
 use hsm::pkcs11::{GenerateKey, Pkcs11Custody};
 use hsm::{
     Custody, Error, ErrorClass, KeyFingerprint, KeyInfo, KeyProblem, Padding, PinProblem,
-    SecretBytes,
+    SecretBytes, Terms,
 };
 
 use crate::support::{TestToken, encrypt, session_beside, write_pin};
@@ -259,7 +260,12 @@ pub fn many_threads_get_their_own_answers(token: &TestToken) {
                     if is_bad {
                         ciphertext[200] ^= 1;
                     }
-                    let result = custody.decrypt(&key.fingerprint, padding, &ciphertext);
+                    // Every second one would have its own thread make the call.
+                    let terms = match thread % 2 {
+                        0 => Terms::default(),
+                        _ => Terms::within(Duration::from_secs(60)).on_own_thread(),
+                    };
+                    let result = custody.decrypt_on(&key.fingerprint, padding, &ciphertext, terms);
                     if is_bad {
                         assert!(matches!(error(result), Error::Decryption));
                     } else {

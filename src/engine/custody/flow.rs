@@ -193,7 +193,7 @@ fn recrypt(shared: &Shared, job: &Job, request: &RecryptRequest) -> Result<Recry
         .tokens
         .get()
         .map_err(|problem| Refusal::token_unavailable("token_not_open", problem))?;
-    let transport = KeyTransport::choose(custody);
+    let transport = KeyTransport::choose(custody, Some(job.deadline));
     cms::check_policy(request.format, &device, transport).map_err(cms_refusal)?;
     let ciphertext = Ciphertext {
         key: find_key(custody, record)?,
@@ -239,7 +239,7 @@ pub(super) fn decrypt(
         bytes,
         Terms {
             lane,
-            ..Terms::within(left)
+            ..Terms::within(left).on_own_thread()
         },
     );
     if !decrypted.as_ref().is_err_and(was_refused_before_use) {

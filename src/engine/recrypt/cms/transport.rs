@@ -12,8 +12,9 @@ use fips::digest::Hash;
 use fips::policy::{Mode, in_force};
 use fips::rsa::PublicKey;
 use fips::secret::SecretBytes;
-use hsm::{Custody, Padding};
+use hsm::{Custody, Padding, Terms};
 use spki::AlgorithmIdentifierOwned;
+use std::time::Instant;
 
 /// Parameters of RSAES-OAEP (RFC 4055 section 4.1); pSourceAlgorithm stays at its default, the empty label.
 ///
@@ -69,18 +70,26 @@ pub enum KeyTransport<'a> {
         custody: &'a dyn Custody,
         /// The padding: one that the token does itself.
         padding: Padding,
+        /// When nobody waits any more.
+        deadline: Option<Instant>,
     },
     /// The cryptographic module, with SHA-256: in FIPS terms not approved, not allowed.
     Module,
 }
 
 impl<'a> KeyTransport<'a> {
+    /// `deadline`: the token is waited for until then. The calling thread may make the call itself then ([`Terms::own_thread`]).
+    ///
     /// In strict mode the token, with the best hash that it does itself ([`hsm::Capabilities::key_transport_padding`]); the module where
     /// the token does none (the policy then has the last word) and with the mode off, since it is faster.
     #[must_use]
-    pub fn choose(custody: &'a dyn Custody) -> Self {
+    pub fn choose(custody: &'a dyn Custody, deadline: Option<Instant>) -> Self {
         match custody.capabilities().key_transport_padding() {
-            Some(padding) if in_force().mode() == Mode::Strict => Self::Token { custody, padding },
+            Some(padding) if in_force().mode() == Mode::Strict => Self::Token {
+                custody,
+                padding,
+                deadline,
+            },
             _ => Self::Module,
         }
     }
@@ -99,8 +108,16 @@ impl<'a> KeyTransport<'a> {
                 Hash::Sha256,
                 public.encrypt_oaep(Hash::Sha256, key.expose())?,
             ),
-            Self::Token { custody, padding } => {
-                let encrypted = custody.encrypt(public.spki_der(), padding, key);
+            Self::Token {
+                custody,
+                padding,
+                deadline,
+            } => {
+                let terms = deadline.map_or(Terms::default(), |deadline| {
+                    Terms::within(deadline.saturating_duration_since(Instant::now()))
+                        .on_own_thread()
+                });
+                let encrypted = custody.encrypt_on(public.spki_der(), padding, key, terms);
                 (padding.hash(), encrypted.map_err(CmsError::Token)?)
             }
         };
