@@ -89,7 +89,7 @@ pub fn run(args: &RecryptArgs, context: &Context) -> Result<Report, Failure> {
     cms::check_format(format, &device)?;
 
     let custody = open(settings)?;
-    let transport = cms::KeyTransport::choose(&custody);
+    let transport = cms::KeyTransport::choose(&custody, None);
     cms::check_policy(format, &device, transport)?;
     let key = args.choice.one(&custody)?;
     usable(&key)?;

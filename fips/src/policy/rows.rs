@@ -268,7 +268,10 @@ pub(super) const fn row(service: Service) -> Entry {
                 exception: Exception::RsaKeyTransportInModule,
                 source: TABLE_8,
                 remedy: "let a token encrypt (C_Encrypt; for `import` name one in [import.token]), or name the exception `rsa-key-transport-in-module`",
-                functions: &["fips::rsa::PublicKey::encrypt_oaep"],
+                functions: &[
+                    "fips::rsa::PublicKey::encrypt_oaep",
+                    "fips::rsa::PublicKey::encrypt_oaep_with_label",
+                ],
             },
             Module,
             NoEvidence,

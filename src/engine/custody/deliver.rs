@@ -103,7 +103,7 @@ pub(super) fn deliver(
         formats::look_at_pfx(shared, job, pfx)?;
     }
     let custody = flow::open_tokens(shared)?;
-    let transport = KeyTransport::choose(custody);
+    let transport = KeyTransport::choose(custody, Some(job.deadline));
     cms::check_policy(request.format, &device, transport).map_err(flow::cms_refusal)?;
     let keys: Vec<KeyFingerprint> = request
         .certificates

@@ -173,7 +173,7 @@ fn recrypt(shared: &Shared, job: &Job, request: &RecryptRequest) -> Result<Recry
     admit_record(shared, record, &request.pfx)?;
     let device = admit_device(shared, job, &request.device, request.format)?;
     let custody = open_tokens(shared)?;
-    let transport = KeyTransport::choose(custody);
+    let transport = KeyTransport::choose(custody, Some(job.deadline));
     cms::check_policy(request.format, &device, transport).map_err(cms_refusal)?;
     let key = find_key(custody, record)?;
     let password = password_of(shared, custody, job, record, key)?;
@@ -304,7 +304,7 @@ pub(super) fn decrypt(
         bytes,
         Terms {
             lane,
-            ..Terms::within(left)
+            ..Terms::within(left).on_own_thread()
         },
     );
     if !decrypted.as_ref().is_err_and(was_refused_before_use) {
@@ -321,6 +321,7 @@ fn was_refused_before_use(error: &hsm::Error) -> bool {
             | hsm::Error::KeyRefused { .. }
             | hsm::Error::CiphertextLength { .. }
             | hsm::Error::PaddingNotSupported(_)
+            | hsm::Error::LabelNotSupported(_)
             | hsm::Error::Overloaded
             | hsm::Error::NoTokenServes
             | hsm::Error::Policy(_)

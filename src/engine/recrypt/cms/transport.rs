@@ -5,7 +5,8 @@ use fips::digest::Hash;
 use fips::policy::{Mode, in_force};
 use fips::secret::SecretBytes;
 use formats::cms::write::module_oaep;
-use hsm::{Custody, Padding};
+use hsm::{Custody, Padding, Terms};
+use std::time::Instant;
 
 /// What encrypts the content key to an RSA device with RSAES-OAEP.
 #[derive(Clone, Copy)]
@@ -16,18 +17,26 @@ pub enum KeyTransport<'a> {
         custody: &'a dyn Custody,
         /// The padding: one that the token does itself.
         padding: Padding,
+        /// When nobody waits any more.
+        deadline: Option<Instant>,
     },
     /// The cryptographic module, with SHA-256: in FIPS terms not approved, not allowed.
     Module,
 }
 
 impl<'a> KeyTransport<'a> {
+    /// `deadline`: the token is waited for until then. The calling thread may make the call itself then ([`Terms::own_thread`]).
+    ///
     /// In strict mode the token, with the best hash that it does itself ([`hsm::Capabilities::key_transport_padding`]); the module where
     /// the token does none (the policy then has the last word) and with the mode off, since it is faster.
     #[must_use]
-    pub fn choose(custody: &'a dyn Custody) -> Self {
+    pub fn choose(custody: &'a dyn Custody, deadline: Option<Instant>) -> Self {
         match custody.capabilities().key_transport_padding() {
-            Some(padding) if in_force().mode() == Mode::Strict => Self::Token { custody, padding },
+            Some(padding) if in_force().mode() == Mode::Strict => Self::Token {
+                custody,
+                padding,
+                deadline,
+            },
             _ => Self::Module,
         }
     }
@@ -36,8 +45,16 @@ impl<'a> KeyTransport<'a> {
     pub(super) fn oaep(self, spki: &[u8], key: &SecretBytes) -> Result<(Hash, Vec<u8>), CmsError> {
         match self {
             Self::Module => module_oaep(Hash::Sha256)(spki, key),
-            Self::Token { custody, padding } => {
-                let encrypted = custody.encrypt(spki, padding, key);
+            Self::Token {
+                custody,
+                padding,
+                deadline,
+            } => {
+                let terms = deadline.map_or(Terms::default(), |deadline| {
+                    Terms::within(deadline.saturating_duration_since(Instant::now()))
+                        .on_own_thread()
+                });
+                let encrypted = custody.encrypt_on(spki, padding, key, terms);
                 Ok((padding.hash(), encrypted.map_err(CmsError::Token)?))
             }
         }
