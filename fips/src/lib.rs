@@ -75,4 +75,4 @@ pub mod tls;
 
 pub use error::{Error, Result};
 pub use module::{EXPECTED_VERSION, Module, SelfTest, last_self_test, self_test, start};
-pub use pkey::pkcs8_public;
+pub use pkey::{pkcs8_public, pkcs8_public_of_any_kind};

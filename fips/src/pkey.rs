@@ -58,6 +58,11 @@ impl Pkey {
         parse(der, "PKCS#8 private key", lc::EVP_parse_private_key)
     }
 
+    /// For calls that read the key, or take a reference of their own to it.
+    pub(crate) fn as_ptr(&self) -> *mut lc::EVP_PKEY {
+        self.0.as_ptr()
+    }
+
     pub(crate) fn kind(&self) -> Kind {
         let key = self.0.as_ptr();
         // SAFETY: evp.h: EVP_PKEY_id and EVP_PKEY_bits only read a valid key.
@@ -158,4 +163,13 @@ pub fn pkcs8_public(pkcs8: &[u8]) -> Result<Vec<u8>> {
             expected: "RSA, or EC on P-256, P-384 or P-521",
         }),
     }
+}
+
+/// As [`pkcs8_public`], for every kind of key that the module can read, such as DSA and Ed25519: to find the certificate of a key that is
+/// not used for anything.
+///
+/// # Errors
+/// [`Error::MalformedKey`] if it is none that the module knows.
+pub fn pkcs8_public_of_any_kind(pkcs8: &[u8]) -> Result<Vec<u8>> {
+    Pkey::from_pkcs8(pkcs8)?.spki_der()
 }

@@ -5,6 +5,8 @@
 //! wrong and what to do. The engine's formats process and the tools for people (`pfx`, `import`) are what uses it.
 #![forbid(unsafe_code)]
 
+pub mod ber;
+pub mod cms;
 pub mod pfx;
 pub mod text;
 pub mod words;

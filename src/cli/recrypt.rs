@@ -54,6 +54,8 @@ pub struct RecryptArgs {
 enum Format {
     /// RSAES-OAEP or ECDH, and AES-256
     Modern,
+    /// The same with AES-256-GCM in AuthEnvelopedData, for devices that read it
+    ModernGcm,
     /// RSA PKCS#1 v1.5 and AES-256
     Compatible,
     /// RSA PKCS#1 v1.5 and Triple DES, for the oldest devices
@@ -64,6 +66,7 @@ impl From<Format> for CmsFormat {
     fn from(format: Format) -> Self {
         match format {
             Format::Modern => Self::Modern,
+            Format::ModernGcm => Self::ModernGcm,
             Format::Compatible => Self::Compatible,
             Format::CompatibleDesEde3 => Self::CompatibleDesEde3,
         }

@@ -164,7 +164,7 @@ pub fn schemas() -> Map<String, Value> {
 }
 
 fn format() -> Value {
-    one_of(&["modern", "compatible", "compatibleDesEde3"])
+    one_of(&["modern", "modernGcm", "compatible", "compatibleDesEde3"])
 }
 
 fn connector_schemas(add: &mut impl FnMut(&str, Value)) {

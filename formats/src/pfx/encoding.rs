@@ -1,6 +1,7 @@
-//! Passwords and bytes as PKCS#12 encodes them.
+//! Passwords as PKCS#12 encodes them, and as some writers do.
 
-use super::PfxError;
+use super::limits::{PfxLimits, limit};
+use super::{PasswordForm, PfxError};
 use fips::secret::SecretBytes;
 
 /// Whether every byte of a password is a printable ASCII character (space to tilde), as a device can be given it.
@@ -9,136 +10,170 @@ pub fn printable_ascii(password: &[u8]) -> bool {
     password.iter().all(|byte| (b' '..=b'~').contains(byte))
 }
 
-/// A password in the two forms of PKCS#12.
-pub(super) struct Password {
-    /// For PBKDF2: UTF-8.
-    pub(super) utf8: SecretBytes,
-    /// For the PKCS#12 KDF: BMPString with its two bytes of zero (RFC 7292 appendix B.1).
-    pub(super) bmp: SecretBytes,
+/// A password in one way of encoding it, for the two kinds of place that a PFX has for it.
+pub struct Password {
+    octets: SecretBytes,
+    bmp: SecretBytes,
+    form: PasswordForm,
 }
 
 impl Password {
+    /// As the standards say. Octets that are no UTF-8 are taken as ISO-8859-1.
+    ///
     /// # Errors
-    /// [`PfxError::WrongPassword`] when it is not UTF-8: no PFX can have it.
-    pub(super) fn new(utf8: &SecretBytes) -> Result<Self, PfxError> {
-        let text = std::str::from_utf8(utf8.expose()).map_err(|_| PfxError::WrongPassword)?;
-        // Each unit of UTF-16 comes from at least one byte, so nothing grows and no copy stays behind.
-        let mut bmp = SecretBytes::zeroed(utf8.len().saturating_add(1).saturating_mul(2));
-        let mut used = 0_usize;
-        for (place, unit) in bmp
-            .expose_mut()
-            .chunks_exact_mut(2)
-            .zip(text.encode_utf16())
-        {
-            place.copy_from_slice(&unit.to_be_bytes());
-            used = used.saturating_add(2);
+    /// [`PfxError::LimitExceeded`] for a password that is too long.
+    pub fn new(given: &SecretBytes, limits: &PfxLimits) -> Result<Self, PfxError> {
+        if given.len() > limits.max_password_bytes {
+            return Err(limit(
+                "length of the password in bytes",
+                limits.max_password_bytes,
+            ));
         }
-        bmp.truncate(used.saturating_add(2));
+        if let Ok(text) = std::str::from_utf8(given.expose()) {
+            return Ok(Self {
+                octets: SecretBytes::from_slice(given.expose()),
+                bmp: bmp(given.len(), text.encode_utf16()),
+                form: PasswordForm::Standard,
+            });
+        }
+        // Each of these characters has at most two octets in UTF-8.
+        let mut octets = SecretBytes::zeroed(given.len().saturating_mul(2));
+        let mut used = 0_usize;
+        for character in given.expose().iter().map(|byte| char::from(*byte)) {
+            let end = used.saturating_add(character.len_utf8());
+            if let Some(place) = octets.expose_mut().get_mut(used..end) {
+                character.encode_utf8(place);
+            }
+            used = end;
+        }
+        octets.truncate(used);
         Ok(Self {
-            utf8: SecretBytes::from_slice(utf8.expose()),
-            bmp,
+            octets,
+            bmp: octets_as_characters(given.expose()),
+            form: PasswordForm::Standard,
         })
     }
 
-    /// No password at all, which some writers mean by an empty one.
-    pub(super) fn none() -> Self {
+    /// No password at all, which some writers mean by an empty one: not even the two zeros.
+    #[must_use]
+    pub fn null() -> Self {
         Self {
-            utf8: SecretBytes::zeroed(0),
+            octets: SecretBytes::zeroed(0),
             bmp: SecretBytes::zeroed(0),
+            form: PasswordForm::Null,
         }
+    }
+
+    /// For PBKDF2 and PBKDF1 (PBES2, PBES1, PBMAC1): UTF-8, unless [`Password::form`] says otherwise.
+    #[must_use]
+    pub fn octets(&self) -> &[u8] {
+        self.octets.expose()
+    }
+
+    /// For the PKCS#12 KDF: BMPString, big-endian, with its two bytes of zero (RFC 7292 appendix B.1); characters beyond it as two
+    /// surrogates.
+    #[must_use]
+    pub fn bmp(&self) -> &[u8] {
+        self.bmp.expose()
+    }
+
+    /// How it is encoded.
+    #[must_use]
+    pub fn form(&self) -> PasswordForm {
+        self.form
+    }
+
+    /// Whether it has no characters.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.octets.is_empty()
+    }
+
+    /// The same.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        Self {
+            octets: SecretBytes::from_slice(self.octets.expose()),
+            bmp: SecretBytes::from_slice(self.bmp.expose()),
+            form: self.form,
+        }
+    }
+
+    /// Other encodings with which a writer may have made the MAC, most likely first. None for an ASCII password that is not empty.
+    pub(super) fn other_forms_for_mac(&self) -> Vec<Self> {
+        if self.is_empty() {
+            return vec![Self::null()];
+        }
+        if self.octets.expose().is_ascii() {
+            return Vec::new();
+        }
+        vec![Self {
+            octets: SecretBytes::from_slice(self.octets.expose()),
+            bmp: octets_as_characters(self.octets.expose()),
+            form: PasswordForm::OctetsAsCharacters,
+        }]
+    }
+
+    /// Other encodings with which a writer may have encrypted under a password that has opened the MAC. Sound only after that, and if
+    /// what is decrypted is looked at: a wrong password passes the padding once in 256 times.
+    pub(super) fn other_forms_for_encryption(&self) -> Vec<Self> {
+        let mut forms = Vec::new();
+        if self.is_empty() {
+            // A MAC of the one kind of empty password beside bags of the other.
+            forms.push(match self.form {
+                PasswordForm::Null => Self {
+                    octets: SecretBytes::zeroed(0),
+                    bmp: SecretBytes::zeroed(2),
+                    form: PasswordForm::Standard,
+                },
+                _ => Self::null(),
+            });
+        }
+        if let Some(latin1) = self.latin1() {
+            forms.push(Self {
+                octets: latin1,
+                bmp: SecretBytes::from_slice(self.bmp.expose()),
+                form: PasswordForm::Latin1,
+            });
+        }
+        forms.push(Self {
+            octets: SecretBytes::from_slice(self.bmp.expose()),
+            bmp: SecretBytes::from_slice(self.bmp.expose()),
+            form: PasswordForm::BmpForPbes2,
+        });
+        forms
+    }
+
+    /// ISO-8859-1, where that is another encoding than UTF-8 and has all of its characters.
+    fn latin1(&self) -> Option<SecretBytes> {
+        let text = std::str::from_utf8(self.octets.expose()).ok()?;
+        if text.is_ascii() {
+            return None;
+        }
+        let mut latin1 = SecretBytes::zeroed(text.len());
+        let mut used = 0_usize;
+        for (place, character) in latin1.expose_mut().iter_mut().zip(text.chars()) {
+            *place = u8::try_from(character).ok()?;
+            used = used.saturating_add(1);
+        }
+        latin1.truncate(used);
+        Some(latin1)
     }
 }
 
-/// The refusal for bytes that did not parse as DER: by name when they are BER, as malformed otherwise.
-pub(super) fn refuse(bytes: &[u8], what: &'static str) -> PfxError {
-    if is_ber(bytes) {
-        PfxError::unsupported("BER encoding (indefinite lengths or strings in pieces, X.690)")
-    } else {
-        PfxError::Malformed { what }
+/// Big-endian UTF-16 with two zeros at the end. Each unit comes from at least one of `octets` octets, so nothing grows and no copy stays
+/// behind.
+fn bmp(octets: usize, units: impl Iterator<Item = u16>) -> SecretBytes {
+    let mut bmp = SecretBytes::zeroed(octets.saturating_add(1).saturating_mul(2));
+    let mut used = 0_usize;
+    for (place, unit) in bmp.expose_mut().chunks_exact_mut(2).zip(units) {
+        place.copy_from_slice(&unit.to_be_bytes());
+        used = used.saturating_add(2);
     }
+    bmp.truncate(used.saturating_add(2));
+    bmp
 }
 
-/// Whether this is one whole element in BER that DER does not allow: an indefinite length, a length in a longer form than needed,
-/// or a string in pieces.
-fn is_ber(bytes: &[u8]) -> bool {
-    /// Deeper than any PFX.
-    const MAX_DEPTH: usize = 32;
-    // What ends each open element: an offset, or the two zeros of an indefinite length.
-    let mut open: Vec<Option<usize>> = Vec::new();
-    let mut at = 0_usize;
-    let mut ber_seen = false;
-    loop {
-        while open.last() == Some(&Some(at)) {
-            open.pop();
-        }
-        if open.last() == Some(&None) && bytes.get(at..at.saturating_add(2)) == Some(&[0, 0]) {
-            at = at.saturating_add(2);
-            open.pop();
-            if open.is_empty() {
-                return ber_seen && at == bytes.len();
-            }
-            continue;
-        }
-        if open.is_empty() && at > 0 {
-            return ber_seen && at == bytes.len();
-        }
-        let Some((tag, content, length, minimal)) = header(bytes, at) else {
-            return false;
-        };
-        let constructed = tag & 0x20 != 0;
-        // Universal OCTET STRING or BIT STRING in pieces.
-        ber_seen |= matches!(tag, 0x24 | 0x23) || !minimal || length.is_none();
-        let end = match length {
-            None if !constructed => return false,
-            None => None,
-            Some(length) => match content.checked_add(length) {
-                Some(end) if end <= bytes.len() => Some(end),
-                _ => return false,
-            },
-        };
-        // Inside of something with an end, nothing may go beyond it.
-        let parent = open.iter().rev().find_map(|end| *end);
-        if end.zip(parent).is_some_and(|(end, parent)| end > parent) {
-            return false;
-        }
-        at = content;
-        match end {
-            Some(end) if !constructed => {
-                at = end;
-                if open.is_empty() {
-                    return ber_seen && at == bytes.len();
-                }
-            }
-            _ => {
-                open.push(end);
-                if open.len() > MAX_DEPTH {
-                    return false;
-                }
-            }
-        }
-    }
-}
-
-/// Tag, offset of the content, length unless indefinite, and whether the length is in its shortest form.
-fn header(bytes: &[u8], at: usize) -> Option<(u8, usize, Option<usize>, bool)> {
-    let tag = *bytes.get(at)?;
-    if tag & 0x1f == 0x1f {
-        return None;
-    }
-    let first = *bytes.get(at.checked_add(1)?)?;
-    let after = at.checked_add(2)?;
-    match first {
-        0..=0x7f => Some((tag, after, Some(usize::from(first)), true)),
-        0x80 => Some((tag, after, None, true)),
-        0x81..=0x84 => {
-            let content = after.checked_add(usize::from(first & 0x7f))?;
-            let digits = bytes.get(after..content)?;
-            let length = digits
-                .iter()
-                .fold(0_usize, |sum, digit| sum << 8 | usize::from(*digit));
-            let minimal = digits.first() != Some(&0) && (length > 0x7f);
-            Some((tag, content, Some(length), minimal))
-        }
-        _ => None,
-    }
+fn octets_as_characters(octets: &[u8]) -> SecretBytes {
+    bmp(octets.len(), octets.iter().map(|octet| u16::from(*octet)))
 }

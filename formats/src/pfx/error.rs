@@ -1,5 +1,8 @@
 //! What can be wrong with a PFX.
 
+use super::limits::limit;
+use crate::ber::BerError;
+
 /// Why a PFX is not opened, or not used. No text of it holds a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -7,8 +10,13 @@ pub enum PfxError {
     /// The integrity check fails: another password, or a changed file. The two cannot be told apart.
     #[error("the password does not open the PFX (or the file was changed after it was made)")]
     WrongPassword,
+    /// The password is right for the integrity check, or for what came first, but something else is encrypted under another one.
+    #[error(
+        "the PFX has two passwords: the one given fits its integrity check, but does not decrypt all of its contents"
+    )]
+    AnotherPassword,
     /// Well-formed, but with something that this reader does not know.
-    #[error("the PFX uses {what}, which is not supported yet: {remedy}")]
+    #[error("the PFX uses {what}, which is not supported: {remedy}")]
     UnsupportedAlgorithm {
         /// What it is, in words and as object identifier.
         what: String,
@@ -54,7 +62,7 @@ impl PfxError {
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
-            Self::WrongPassword => "wrong_password",
+            Self::WrongPassword | Self::AnotherPassword => "wrong_password",
             Self::UnsupportedAlgorithm { .. } => "unsupported_algorithm",
             Self::Malformed { .. } => "malformed",
             Self::LimitExceeded { .. } => "limit_exceeded",
@@ -72,6 +80,14 @@ impl PfxError {
                 Self::Module(error)
             }
             _ => otherwise,
+        }
+    }
+
+    /// What is not BER is malformed; what is too deep is over a limit.
+    pub(super) fn from_ber(error: BerError, what: &'static str) -> Self {
+        match error {
+            BerError::TooDeep { limit: depth } => limit("elements within elements", depth),
+            BerError::Malformed => Self::Malformed { what },
         }
     }
 

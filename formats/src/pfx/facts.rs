@@ -1,16 +1,13 @@
 //! What an import needs to know of a certificate.
 
 use super::PfxError;
-use super::identity::public_key_bits;
 use crate::text::hex;
 use crate::text::rfc3339;
 use crate::words;
 use const_oid::ObjectIdentifier;
 use der::Decode;
 use fips::digest::{Hash, digest};
-use fips::secret::SecretBytes;
 use x509_cert::Certificate;
-use x509_cert::certificate::TbsCertificate;
 use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
 
@@ -39,11 +36,10 @@ pub struct CertificateFacts {
     pub key_matches: Option<bool>,
 }
 
-pub(super) fn of(der: &[u8], pkcs8: &SecretBytes) -> Result<CertificateFacts, PfxError> {
+/// Of a certificate with its key, of which it is known whether they fit.
+pub(super) fn of(der: &[u8], key_matches: bool) -> Result<CertificateFacts, PfxError> {
     let mut facts = CertificateFacts::of_certificate(der)?;
-    let certificate = Certificate::from_der(der).map_err(|_| BROKEN)?;
-    let tbs = certificate.tbs_certificate();
-    facts.key_matches = Some(public_bits(tbs) == Some(public_key_bits(pkcs8)?));
+    facts.key_matches = Some(key_matches);
     Ok(facts)
 }
 
@@ -69,16 +65,6 @@ impl CertificateFacts {
             key_matches: None,
         })
     }
-}
-
-/// The public key of a certificate (subjectPublicKey). The algorithm beside it is left out: the same RSA key may be named for PSS
-/// in the certificate only, or with other parameters.
-pub(super) fn public_bits(tbs: &TbsCertificate) -> Option<Vec<u8>> {
-    let bits = tbs
-        .subject_public_key_info()
-        .subject_public_key
-        .as_bytes()?;
-    Some(bits.to_vec())
 }
 
 fn email_addresses(certificate: &Certificate) -> Vec<String> {

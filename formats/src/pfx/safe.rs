@@ -1,38 +1,18 @@
 //! From the file to its SafeContents (RFC 7292 sections 4 and 4.1).
 
 use super::PfxError;
-use super::bags::{self, Contents};
-use super::encoding::{Password, refuse};
-use super::limits::Budget;
-use super::pbes2;
+use super::bags::{Reading, algorithm_identifier, explicit, identifier};
+use super::limits::{BoundedPfx, MAX_ELEMENT_DEPTH};
+use super::model::{Part, Protection};
+use super::pbe;
+use crate::ber::{self, BerError, Element, Elements, Normalised, tag};
 use crate::words;
-use cms::encrypted_data::EncryptedData;
 use const_oid::db::rfc5911::{ID_DATA, ID_ENCRYPTED_DATA, ID_ENVELOPED_DATA, ID_SIGNED_DATA};
-use der::asn1::{AnyRef, IntRef, ObjectIdentifier, OctetStringRef};
-use der::{Decode, Reader, Sequence, SliceReader};
+use der::asn1::{IntRef, ObjectIdentifier, OctetStringRef};
+use der::{Decode, Sequence};
 use pkcs12::DigestInfo;
-
-/// ```text
-/// PFX ::= SEQUENCE { version INTEGER {v3(3)}, authSafe ContentInfo, macData MacData OPTIONAL }
-/// ```
-#[derive(Sequence)]
-struct Pfx<'a> {
-    version: u8,
-    auth_safe: ContentInfo<'a>,
-    mac_data: Option<MacData<'a>>,
-}
-
-/// ContentInfo (RFC 5652 section 3) without a copy of its content.
-///
-/// ```text
-/// ContentInfo ::= SEQUENCE { contentType ContentType, content [0] EXPLICIT ANY DEFINED BY contentType }
-/// ```
-#[derive(Sequence)]
-struct ContentInfo<'a> {
-    content_type: ObjectIdentifier,
-    #[asn1(context_specific = "0", tag_mode = "EXPLICIT")]
-    content: AnyRef<'a>,
-}
+use spki::AlgorithmIdentifierRef;
+use std::borrow::Cow;
 
 /// MacData, whose count of iterations may be of any size: what is too large is over a limit, not malformed.
 ///
@@ -46,118 +26,282 @@ pub(super) struct MacData<'a> {
     pub(super) iterations: Option<IntRef<'a>>,
 }
 
+/// The file with definite lengths.
+pub(super) struct File<'a> {
+    normalised: Normalised<'a>,
+    /// Octets after its end.
+    pub(super) trailing: usize,
+}
+
+impl<'a> File<'a> {
+    /// # Errors
+    /// [`PfxError::Malformed`], with a word on what else it may be.
+    pub(super) fn open(pfx: BoundedPfx<'a>) -> Result<Self, PfxError> {
+        let bytes = pfx.bytes();
+        let normalised = ber::normalise(bytes, MAX_ELEMENT_DEPTH)
+            .map_err(|error| PfxError::from_ber(error, something_else(bytes)))?;
+        let rest = bytes.get(normalised.used..).unwrap_or_default();
+        // Zeros come from exports of Windows, blanks from copying; nothing honest ends in anything else.
+        if !rest
+            .iter()
+            .all(|octet| *octet == 0 || octet.is_ascii_whitespace())
+        {
+            return Err(PfxError::Malformed {
+                what: "there are octets after its end",
+            });
+        }
+        Ok(Self {
+            trailing: rest.len(),
+            normalised,
+        })
+    }
+
+    pub(super) fn forms(&self) -> ber::Forms {
+        self.normalised.forms
+    }
+
+    pub(super) fn steps(&self) -> usize {
+        self.normalised.steps
+    }
+
+    pub(super) fn outer(&self) -> Result<Outer<'_>, PfxError> {
+        Outer::parse(self.normalised.bytes())
+    }
+}
+
+/// What a file is that is no ASN.1.
+fn something_else(bytes: &[u8]) -> &'static str {
+    const JKS: [u8; 4] = [0xfe, 0xed, 0xfe, 0xed];
+    const JCEKS: [u8; 4] = [0xce, 0xce, 0xce, 0xce];
+    let text = bytes
+        .get(..64)
+        .unwrap_or(bytes)
+        .iter()
+        .all(|octet| octet.is_ascii_graphic() || octet.is_ascii_whitespace());
+    match bytes {
+        [] => "it is empty",
+        _ if bytes.starts_with(&JKS) || bytes.starts_with(&JCEKS) => {
+            "it is a key store of Java in a format of its own (convert it with keytool -importkeystore -deststoretype pkcs12)"
+        }
+        _ if bytes.starts_with(b"-----BEGIN") => {
+            "it is PEM text, not PKCS#12 (make a PFX of it, or decode it if it is one in base64)"
+        }
+        _ if text => "it is text, not PKCS#12 (decode it if it is base64)",
+        _ => "it is not PKCS#12, or cut off",
+    }
+}
+
 /// The outermost layer.
+///
+/// ```text
+/// PFX ::= SEQUENCE { version INTEGER {v3(3)}, authSafe ContentInfo, macData MacData OPTIONAL }
+/// ```
 pub(super) struct Outer<'a> {
-    /// The octets that the MAC covers: an AuthenticatedSafe.
+    pub(super) version: u8,
+    content_type: ObjectIdentifier,
+    /// The octets that the MAC covers, as they were, in one piece: an AuthenticatedSafe. Empty in public-key integrity mode.
     pub(super) auth_safe: &'a [u8],
     pub(super) mac_data: Option<MacData<'a>>,
 }
 
-pub(super) fn open_outer(bytes: &[u8]) -> Result<Outer<'_>, PfxError> {
-    let bytes = without_padding(bytes);
-    let pfx = Pfx::from_der(bytes).map_err(|_| refuse(bytes, "it is not a PFX in DER"))?;
-    if pfx.version != 3 {
-        return Err(PfxError::unsupported(format!(
-            "version {} of PFX",
-            pfx.version
-        )));
+impl<'a> Outer<'a> {
+    fn parse(pfx: &'a [u8]) -> Result<Self, PfxError> {
+        let broken = |error| PfxError::from_ber(error, "it is not a PFX");
+        let mut parts = Element::whole(pfx)
+            .and_then(|pfx| pfx.within(tag::SEQUENCE))
+            .map_err(broken)?;
+        let version = parts.take_tag(tag::INTEGER).map_err(broken)?;
+        let content = parts.take_tag(tag::SEQUENCE).map_err(broken)?;
+        let mut outer = Self {
+            version: match version.content {
+                [version] => *version,
+                _ => return Err(broken(BerError::Malformed)),
+            },
+            content_type: identifier(&mut content.elements()).map_err(broken)?,
+            auth_safe: &[],
+            mac_data: None,
+        };
+        if outer.content_type == ID_DATA {
+            outer.auth_safe = data(content).map_err(|error| {
+                PfxError::from_ber(error, "its AuthenticatedSafe is not an OCTET STRING")
+            })?;
+        }
+        if let Some(mac) = parts.next_element().map_err(broken)? {
+            outer.mac_data = Some(MacData::from_der(mac.raw).map_err(|_| PfxError::Malformed {
+                what: "its MacData does not parse",
+            })?);
+        }
+        parts.finish().map_err(broken)?;
+        Ok(outer)
     }
-    if pfx.auth_safe.content_type == ID_SIGNED_DATA {
-        return Err(PfxError::unsupported(
-            "integrity by a signature (public-key integrity mode)",
-        ));
+
+    /// Whether it is protected by a signature (public-key integrity mode).
+    pub(super) fn is_signed(&self) -> bool {
+        self.content_type == ID_SIGNED_DATA
     }
-    if pfx.auth_safe.content_type != ID_DATA {
-        return Err(PfxError::unsupported(words::oid(
-            &pfx.auth_safe.content_type,
-        )));
+
+    /// # Errors
+    /// [`PfxError::UnsupportedAlgorithm`] for what is not protected by a password.
+    pub(super) fn check_supported(&self) -> Result<(), PfxError> {
+        self.check_version()?;
+        if self.is_signed() {
+            return Err(PfxError::unsupported(
+                "integrity by a signature (public-key integrity mode)",
+            ));
+        }
+        Ok(())
     }
-    Ok(Outer {
-        auth_safe: octets(
-            pfx.auth_safe.content,
-            "the AuthenticatedSafe is not an OCTET STRING",
-        )?,
-        mac_data: pfx.mac_data,
-    })
+
+    /// # Errors
+    /// [`PfxError::UnsupportedAlgorithm`] for a version and a content type that nobody has defined.
+    pub(super) fn check_version(&self) -> Result<(), PfxError> {
+        if self.version != 3 {
+            return Err(PfxError::unsupported(format!(
+                "version {} of PFX",
+                self.version
+            )));
+        }
+        if self.content_type != ID_DATA && !self.is_signed() {
+            return Err(PfxError::unsupported(words::oid(&self.content_type)));
+        }
+        Ok(())
+    }
 }
 
-/// Without the zeros that some exports of Windows have after their end.
-fn without_padding(bytes: &[u8]) -> &[u8] {
-    let end = SliceReader::new(bytes).ok().and_then(|mut reader| {
-        AnyRef::decode(&mut reader).ok()?;
-        usize::try_from(reader.position()).ok()
-    });
-    match end.and_then(|end| bytes.split_at_checked(end)) {
-        Some((pfx, rest)) if rest.iter().all(|byte| *byte == 0) => pfx,
-        _ => bytes,
+/// The octets of a ContentInfo of type data (RFC 5652 section 4).
+///
+/// ```text
+/// ContentInfo ::= SEQUENCE { contentType ContentType, content [0] EXPLICIT ANY DEFINED BY contentType }
+/// ```
+fn data(content: Element<'_>) -> Result<&[u8], BerError> {
+    let mut parts = content.within(tag::SEQUENCE)?;
+    identifier(&mut parts)?;
+    let octets = explicit(&mut parts)?;
+    parts.finish()?;
+    match octets.tag {
+        tag::OCTET_STRING => Ok(octets.content),
+        _ => Err(BerError::Malformed),
     }
 }
 
-/// Every bag of every SafeContents.
-pub(super) fn read_all(
-    auth_safe: &[u8],
-    password: &Password,
-    budget: &mut Budget,
-) -> Result<Contents, PfxError> {
-    let mut contents = Contents::default();
-    let broken = || {
-        refuse(
-            auth_safe,
-            "the AuthenticatedSafe is not a sequence of ContentInfo",
-        )
-    };
-    let list = AnyRef::from_der(auth_safe).map_err(|_| broken())?;
-    let mut reader = sequence(list).ok_or_else(broken)?;
-    while !reader.is_finished() {
-        // Each part counts like a bag, so that a file of empty parts is bounded as well.
-        budget.take_bag()?;
-        let part = ContentInfo::decode(&mut reader).map_err(|_| broken())?;
-        match part.content_type {
+impl Reading<'_> {
+    /// Every part.
+    ///
+    /// ```text
+    /// AuthenticatedSafe ::= SEQUENCE OF ContentInfo
+    /// ```
+    pub(super) fn authenticated_safe(&mut self, auth_safe: &[u8]) -> Result<Vec<Part>, PfxError> {
+        const BROKEN: &str = "its AuthenticatedSafe is not a sequence of ContentInfo";
+        let broken = |error| PfxError::from_ber(error, BROKEN);
+        let list = self.normalise(auth_safe, BROKEN)?;
+        let mut list = Element::whole(list.bytes())
+            .and_then(|list| list.within(tag::SEQUENCE))
+            .map_err(broken)?;
+        let mut parts = Vec::new();
+        while let Some(part) = list.next_element().map_err(broken)? {
+            // Each part counts like a bag, so that a file of empty parts is bounded as well.
+            self.budget.take_bag()?;
+            parts.push(self.part(part)?);
+        }
+        Ok(parts)
+    }
+
+    fn part(&mut self, part: Element<'_>) -> Result<Part, PfxError> {
+        let content_type = part
+            .within(tag::SEQUENCE)
+            .and_then(|mut parts| identifier(&mut parts))
+            .map_err(|error| PfxError::from_ber(error, "a part is not a ContentInfo"))?;
+        match content_type {
             ID_DATA => {
-                let safe = octets(part.content, "a plain SafeContents is not an OCTET STRING")?;
-                bags::read(safe, password, budget, 0, &mut contents)?;
-            }
-            ID_ENCRYPTED_DATA => {
-                let encrypted = part
-                    .content
-                    .decode_as::<EncryptedData>()
-                    .map_err(|_| broken())?;
-                let info = encrypted.enc_content_info;
-                if info.content_type != ID_DATA {
-                    return Err(PfxError::unsupported(words::oid(&info.content_type)));
-                }
-                let ciphertext = info.encrypted_content.ok_or(PfxError::Malformed {
-                    what: "an encrypted SafeContents is empty",
+                let safe = data(part).map_err(|error| {
+                    PfxError::from_ber(error, "a plain SafeContents is not an OCTET STRING")
                 })?;
-                let safe = pbes2::decrypt(
-                    &info.content_enc_alg,
-                    ciphertext.as_bytes(),
-                    password,
-                    budget,
-                )?;
-                bags::read(safe.expose(), password, budget, 0, &mut contents)?;
+                Ok(Part {
+                    protection: Protection::Plain,
+                    bags: Some(self.safe_contents(safe)?),
+                })
             }
-            ID_ENVELOPED_DATA => {
-                return Err(PfxError::unsupported(
-                    "encryption to a certificate (public-key privacy mode)",
-                ));
+            ID_ENCRYPTED_DATA => self.encrypted_part(part),
+            ID_ENVELOPED_DATA => self.closed_part(
+                Protection::PublicKey,
+                "encryption to a certificate (public-key privacy mode)",
+            ),
+            other => {
+                let content_type = words::oid(&other);
+                self.closed_part(
+                    Protection::Unknown {
+                        content_type: content_type.clone(),
+                    },
+                    &content_type,
+                )
             }
-            other => return Err(PfxError::unsupported(words::oid(&other))),
         }
     }
-    Ok(contents)
-}
 
-/// A reader over the elements of a SEQUENCE.
-pub(super) fn sequence<'a>(any: AnyRef<'a>) -> Option<SliceReader<'a>> {
-    if der::Tagged::tag(&any) != der::Tag::Sequence {
-        return None;
+    /// A part that no password opens.
+    fn closed_part(&self, protection: Protection, what: &str) -> Result<Part, PfxError> {
+        if self.keyring.is_some() {
+            return Err(PfxError::unsupported(what));
+        }
+        Ok(Part {
+            protection,
+            bags: None,
+        })
     }
-    SliceReader::new(any.value()).ok()
+
+    fn encrypted_part(&mut self, part: Element<'_>) -> Result<Part, PfxError> {
+        let encrypted = EncryptedSafe::parse(part).map_err(|error| {
+            PfxError::from_ber(error, "an encrypted SafeContents is not an EncryptedData")
+        })?;
+        let protection = Protection::Password(pbe::describe(&encrypted.algorithm)?);
+        if encrypted.content_type != ID_DATA {
+            return self.closed_part(protection, &words::oid(&encrypted.content_type));
+        }
+        let bags = match &mut self.keyring {
+            None => None,
+            Some(keyring) => {
+                let safe =
+                    keyring.decrypt(&encrypted.algorithm, &encrypted.ciphertext, self.budget)?;
+                Some(self.safe_contents(safe.expose())?)
+            }
+        };
+        Ok(Part { protection, bags })
+    }
 }
 
-fn octets<'a>(any: AnyRef<'a>, what: &'static str) -> Result<&'a [u8], PfxError> {
-    any.decode_as::<&OctetStringRef>()
-        .map(OctetStringRef::as_bytes)
-        .map_err(|_| PfxError::Malformed { what })
+/// ```text
+/// EncryptedData ::= SEQUENCE { version CMSVersion, encryptedContentInfo EncryptedContentInfo,
+///                              unprotectedAttrs [1] IMPLICIT UnprotectedAttributes OPTIONAL }
+/// EncryptedContentInfo ::= SEQUENCE { contentType ContentType, contentEncryptionAlgorithm AlgorithmIdentifier,
+///                                     encryptedContent [0] IMPLICIT OCTET STRING OPTIONAL }
+/// ```
+/// (RFC 5652 sections 8 and 6.1)
+struct EncryptedSafe<'a> {
+    content_type: ObjectIdentifier,
+    algorithm: AlgorithmIdentifierRef<'a>,
+    ciphertext: Cow<'a, [u8]>,
+}
+
+impl<'a> EncryptedSafe<'a> {
+    fn parse(part: Element<'a>) -> Result<Self, BerError> {
+        /// `[0] IMPLICIT`, primitive.
+        const CONTENT: u8 = 0x80;
+        let mut parts: Elements<'a> = part.within(tag::SEQUENCE)?;
+        identifier(&mut parts)?;
+        let mut data = explicit(&mut parts)?.within(tag::SEQUENCE)?;
+        parts.finish()?;
+        data.take_tag(tag::INTEGER)?;
+        let mut info = data.take_tag(tag::SEQUENCE)?.elements();
+        let content_type = identifier(&mut info)?;
+        let algorithm = algorithm_identifier(info.take_tag(tag::SEQUENCE)?)?;
+        let content = info.take()?;
+        if content.tag != CONTENT && content.tag != tag::CONTEXT_0 {
+            return Err(BerError::Malformed);
+        }
+        Ok(Self {
+            content_type,
+            algorithm,
+            ciphertext: content.octets()?,
+        })
+    }
 }

@@ -49,6 +49,7 @@ pub struct QueueCounts {
 fn format_name(format: CmsFormat) -> &'static str {
     match format {
         CmsFormat::Modern => "modern",
+        CmsFormat::ModernGcm => "modernGcm",
         CmsFormat::Compatible => "compatible",
         CmsFormat::CompatibleDesEde3 => "compatibleDesEde3",
     }
@@ -57,6 +58,7 @@ fn format_name(format: CmsFormat) -> &'static str {
 pub(super) fn format_of(name: &str) -> Result<CmsFormat, StoreError> {
     match name {
         "modern" => Ok(CmsFormat::Modern),
+        "modernGcm" => Ok(CmsFormat::ModernGcm),
         "compatible" => Ok(CmsFormat::Compatible),
         "compatibleDesEde3" => Ok(CmsFormat::CompatibleDesEde3),
         _ => Err(StoreError::Unreadable("format")),

@@ -2,14 +2,13 @@
 
 use super::PfxError;
 use super::encoding::Password;
-use super::limits::Budget;
+use super::limits::{Budget, Iterations};
+use super::model::{Algorithm, MacFacts, MacScheme};
 use super::safe::{MacData, Outer};
 use crate::words;
 use const_oid::ObjectIdentifier;
-use der::asn1::IntRef;
 use fips::digest::Hash;
 use fips::kdf::Pkcs12Purpose;
-use std::num::NonZeroU32;
 
 const HASHES: [(ObjectIdentifier, Hash); 4] = [
     (ObjectIdentifier::new_unwrap("1.3.14.3.2.26"), Hash::Sha1),
@@ -26,6 +25,26 @@ const HASHES: [(ObjectIdentifier, Hash); 4] = [
         Hash::Sha512,
     ),
 ];
+
+/// What is known of a MAC without the password.
+pub(super) fn describe(mac: &MacData<'_>) -> Result<MacFacts, PfxError> {
+    let oid = &mac.mac.algorithm.oid;
+    Ok(MacFacts {
+        algorithm: Algorithm {
+            name: oid.to_string(),
+            text: words::oid(oid),
+            supported: HASHES.iter().any(|(known, _)| known == oid),
+            approved: false,
+            not_approved_because: None,
+        },
+        scheme: MacScheme::Classic,
+        hash: oid.to_string(),
+        prf: None,
+        key_bytes: None,
+        iterations: None,
+        salt_bytes: Some(mac.salt.as_bytes().len()),
+    })
+}
 
 /// Verifies the MAC and gives back the password that it fits: an empty one has two forms.
 pub(super) fn verify(
@@ -58,19 +77,15 @@ pub(super) fn verify(
         });
     }
     let iterations = match mac.iterations {
-        None => NonZeroU32::MIN,
-        Some(count) => iterations(count.as_bytes(), budget)?,
+        None => Iterations::ONE,
+        Some(count) => Iterations::parse(count.as_bytes(), budget)?,
     };
     if matches_mac(outer.auth_safe, mac, hash, iterations, password, budget)? {
-        return Ok(Password {
-            utf8: fips::secret::SecretBytes::from_slice(password.utf8.expose()),
-            bmp: fips::secret::SecretBytes::from_slice(password.bmp.expose()),
-        });
+        return Ok(password.copy());
     }
-    if password.utf8.is_empty() {
-        let none = Password::none();
-        if matches_mac(outer.auth_safe, mac, hash, iterations, &none, budget)? {
-            return Ok(none);
+    for form in password.other_forms_for_mac() {
+        if matches_mac(outer.auth_safe, mac, hash, iterations, &form, budget)? {
+            return Ok(form);
         }
     }
     Err(PfxError::WrongPassword)
@@ -80,7 +95,7 @@ fn matches_mac(
     auth_safe: &[u8],
     mac: &MacData<'_>,
     hash: Hash,
-    iterations: NonZeroU32,
+    iterations: Iterations,
     password: &Password,
     budget: &mut Budget,
 ) -> Result<bool, PfxError> {
@@ -88,10 +103,10 @@ fn matches_mac(
     let key = fips::kdf::pkcs12(
         fips::kdf::Pkcs12Use::Read,
         hash,
-        password.bmp.expose(),
+        password.bmp(),
         mac.salt.as_bytes(),
         Pkcs12Purpose::Mac,
-        iterations,
+        iterations.get(),
         hash.output_len(),
     )
     .map_err(|error| {
@@ -109,27 +124,4 @@ fn matches_mac(
             refused => Err(refused),
         },
     }
-}
-
-/// A count of iterations from the content of its INTEGER (two's complement, big-endian).
-pub(super) fn iterations(integer: &[u8], budget: &Budget) -> Result<NonZeroU32, PfxError> {
-    const NOT_POSITIVE: PfxError = PfxError::Malformed {
-        what: "a count of iterations is not positive",
-    };
-    if integer.first().is_none_or(|first| first & 0x80 != 0) {
-        return Err(NOT_POSITIVE);
-    }
-    let mut count = 0_u32;
-    for byte in integer {
-        count = count
-            .checked_mul(256)
-            .and_then(|count| count.checked_add(u32::from(*byte)))
-            .ok_or_else(|| budget.too_many_iterations())?;
-    }
-    NonZeroU32::new(count).ok_or(NOT_POSITIVE)
-}
-
-/// As [`iterations`], of a parsed INTEGER.
-pub(super) fn iterations_of(count: IntRef<'_>, budget: &Budget) -> Result<NonZeroU32, PfxError> {
-    iterations(count.as_bytes(), budget)
 }

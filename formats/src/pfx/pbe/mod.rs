@@ -2,15 +2,15 @@
 
 use super::PfxError;
 use super::encoding::Password;
-use super::integrity::iterations_of;
-use super::limits::Budget;
+use super::limits::{Budget, Iterations};
+use super::model::{Algorithm, EncryptionFacts, EncryptionScheme};
 use crate::words;
 use const_oid::ObjectIdentifier;
 use der::asn1::{AnyRef, IntRef, OctetStringRef};
 use der::{Any, Decode, Encode, Sequence};
 use fips::digest::Hash;
 use fips::secret::SecretBytes;
-use pkcs12::pbe_params::{EncryptedPrivateKeyInfo, Pbes2Params};
+use pkcs12::pbe_params::Pbes2Params;
 use spki::{AlgorithmIdentifierOwned, AlgorithmIdentifierRef};
 
 const PBES2: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.5.13");
@@ -53,26 +53,35 @@ struct Pbkdf2Params<'a> {
     prf: Option<AlgorithmIdentifierRef<'a>>,
 }
 
-/// Decrypts a key bag (RFC 5958 EncryptedPrivateKeyInfo).
-pub(super) fn decrypt_key(
-    bag: &[u8],
-    password: &Password,
-    budget: &mut Budget,
-) -> Result<SecretBytes, PfxError> {
-    let info = EncryptedPrivateKeyInfo::from_der(bag).map_err(|_| {
-        super::encoding::refuse(bag, "an encrypted key is not an EncryptedPrivateKeyInfo")
-    })?;
-    decrypt(
-        &info.encryption_algorithm,
-        info.encrypted_data.as_bytes(),
-        password,
-        budget,
-    )
+/// What is known of an encryption from its AlgorithmIdentifier.
+pub(super) fn describe(
+    algorithm: &AlgorithmIdentifierRef<'_>,
+) -> Result<EncryptionFacts, PfxError> {
+    let supported = algorithm.oid == PBES2;
+    Ok(EncryptionFacts {
+        algorithm: Algorithm {
+            name: algorithm.oid.to_string(),
+            text: words::oid(&algorithm.oid),
+            supported,
+            approved: false,
+            not_approved_because: None,
+        },
+        scheme: match supported {
+            true => EncryptionScheme::Pbes2,
+            false => EncryptionScheme::Unknown,
+        },
+        kdf: None,
+        prf: None,
+        cipher: None,
+        key_bits: None,
+        iterations: None,
+        salt_bytes: None,
+    })
 }
 
 /// Decrypts with the algorithm that is named.
 pub(super) fn decrypt(
-    algorithm: &AlgorithmIdentifierOwned,
+    algorithm: &AlgorithmIdentifierRef<'_>,
     ciphertext: &[u8],
     password: &Password,
     budget: &mut Budget,
@@ -109,26 +118,20 @@ pub(super) fn decrypt(
             what: "PBKDF2 names another key length than the cipher has",
         });
     }
-    let iterations = iterations_of(kdf.iterations, budget)?;
+    let iterations = Iterations::parse(kdf.iterations.as_bytes(), budget)?;
     let blocks = u64::try_from(key_bytes.div_ceil(prf.output_len())).unwrap_or(u64::MAX);
     budget.spend(iterations, blocks)?;
     let key = fips::kdf::pbkdf2(
         prf,
-        password.utf8.expose(),
+        password.octets(),
         salt.as_bytes(),
-        iterations,
+        iterations.get(),
         key_bytes,
     )
     .map_err(|error| PfxError::from_module(error, BROKEN))?;
-    // The MAC has already shown that the password is right and that nothing was changed.
-    fips::aes::cbc_decrypt(&key, &iv, ciphertext).map_err(|error| {
-        PfxError::from_module(
-            error,
-            PfxError::Malformed {
-                what: "a part does not decrypt although the integrity check fits (is it encrypted with another password?)",
-            },
-        )
-    })
+    // Whether that is another password, or another encoding of it, is for the caller to find out.
+    fips::aes::cbc_decrypt(&key, &iv, ciphertext)
+        .map_err(|error| PfxError::from_module(error, PfxError::WrongPassword))
 }
 
 /// Key length and initialisation vector of the cipher.

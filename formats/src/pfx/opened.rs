@@ -1,0 +1,308 @@
+//! What an opened PFX holds.
+
+use super::PfxError;
+use super::facts::{self, CertificateFacts};
+use super::model::{BagKind, KeyFacts, Survey};
+use super::outline::Outline;
+use fips::secret::SecretBytes;
+
+/// Everything that was in a PFX.
+pub struct OpenedPfx {
+    pub(super) keys: Vec<OpenedKey>,
+    pub(super) certificates: Vec<OpenedCertificate>,
+    pub(super) others: Vec<OpenedOther>,
+    pub(super) survey: Survey,
+}
+
+/// A private key of a PFX.
+pub struct OpenedKey {
+    pub(super) pkcs8: SecretBytes,
+    pub(super) facts: KeyFacts,
+    pub(super) friendly_name: Option<String>,
+    pub(super) local_key_id: Option<Vec<u8>>,
+    pub(super) certificate: Option<usize>,
+    pub(super) matched_by: Option<MatchedBy>,
+}
+
+/// How a key and its certificate were brought together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum MatchedBy {
+    /// The certificate has the key's public half.
+    PublicKey,
+    /// Only their local key ids are the same: the public half of a key of this kind cannot be computed here.
+    LocalKeyId,
+}
+
+/// A certificate of a PFX.
+pub struct OpenedCertificate {
+    pub(super) der: Vec<u8>,
+    pub(super) friendly_name: Option<String>,
+    pub(super) local_key_id: Option<Vec<u8>>,
+    pub(super) key: Option<usize>,
+}
+
+/// Something in a PFX that is neither a private key nor an X.509 certificate.
+pub struct OpenedOther {
+    pub(super) kind: BagKind,
+    pub(super) of_type: String,
+    pub(super) friendly_name: Option<String>,
+    pub(super) value: SecretBytes,
+}
+
+/// A private key with its certificate.
+pub struct Identity<'a> {
+    pfx: &'a OpenedPfx,
+    key: &'a OpenedKey,
+    certificate: usize,
+}
+
+impl OpenedPfx {
+    /// Its private keys, those of kinds that are not supported too, in the order of the file.
+    #[must_use]
+    pub fn keys(&self) -> &[OpenedKey] {
+        &self.keys
+    }
+
+    /// Its certificates, in the order of the file.
+    #[must_use]
+    pub fn certificates(&self) -> &[OpenedCertificate] {
+        &self.certificates
+    }
+
+    /// What else is in it: revocation lists, secrets, certificates and bags of rare kinds.
+    #[must_use]
+    pub fn others(&self) -> &[OpenedOther] {
+        &self.others
+    }
+
+    /// Everything about how it is made.
+    #[must_use]
+    pub fn survey(&self) -> &Survey {
+        &self.survey
+    }
+
+    /// The one private key of a supported kind, with the certificate that has its public half.
+    ///
+    /// # Errors
+    /// When there is no key, more than one, or no certificate for it; [`PfxError::UnsupportedAlgorithm`] when no key is of a supported
+    /// kind.
+    pub fn identity(&self) -> Result<Identity<'_>, PfxError> {
+        let mut usable = self.keys.iter().filter(|key| key.facts.supported);
+        let key = match (usable.next(), self.keys.first()) {
+            (Some(key), _) => key,
+            (None, Some(key)) => {
+                let what = format!("a private key of {}", key.facts.text);
+                return Err(PfxError::unsupported_key(what));
+            }
+            (None, None) => return Err(PfxError::NoPrivateKey),
+        };
+        let others = usable.count();
+        if others > 0 {
+            return Err(PfxError::SeveralPrivateKeys {
+                count: others.saturating_add(1),
+            });
+        }
+        self.with_certificate(key).ok_or_else(|| {
+            let unread = |certificate: &OpenedCertificate| Outline::of(&certificate.der).is_none();
+            if self.certificates.iter().any(unread) {
+                // It could be the key's.
+                PfxError::Malformed {
+                    what: "a certificate does not parse",
+                }
+            } else {
+                PfxError::NoCertificateForKey
+            }
+        })
+    }
+
+    /// Every private key of a supported kind that has its certificate here, in the order of the file.
+    #[must_use]
+    pub fn identities(&self) -> Vec<Identity<'_>> {
+        self.keys
+            .iter()
+            .filter(|key| key.facts.supported)
+            .filter_map(|key| self.with_certificate(key))
+            .collect()
+    }
+
+    fn with_certificate<'a>(&'a self, key: &'a OpenedKey) -> Option<Identity<'a>> {
+        Some(Identity {
+            pfx: self,
+            key,
+            certificate: key.certificate?,
+        })
+    }
+}
+
+impl OpenedKey {
+    /// The key (DER PrivateKeyInfo, RFC 5958).
+    #[must_use]
+    pub fn pkcs8(&self) -> &SecretBytes {
+        &self.pkcs8
+    }
+
+    /// Its kind and size.
+    #[must_use]
+    pub fn facts(&self) -> &KeyFacts {
+        &self.facts
+    }
+
+    /// Place of its certificate in [`OpenedPfx::certificates`].
+    #[must_use]
+    pub fn certificate(&self) -> Option<usize> {
+        self.certificate
+    }
+
+    /// How that was found.
+    #[must_use]
+    pub fn matched_by(&self) -> Option<MatchedBy> {
+        self.matched_by
+    }
+
+    /// The name that the file gives it, or its certificate.
+    #[must_use]
+    pub fn friendly_name(&self) -> Option<&str> {
+        self.friendly_name.as_deref()
+    }
+
+    /// The mark that joins it to its certificate. Files repeat it and leave it out; nothing is decided by it alone.
+    #[must_use]
+    pub fn local_key_id(&self) -> Option<&[u8]> {
+        self.local_key_id.as_deref()
+    }
+}
+
+impl OpenedCertificate {
+    /// The certificate (DER, as it was in the file).
+    #[must_use]
+    pub fn der(&self) -> &[u8] {
+        &self.der
+    }
+
+    /// The name that the file gives it.
+    #[must_use]
+    pub fn friendly_name(&self) -> Option<&str> {
+        self.friendly_name.as_deref()
+    }
+
+    /// The mark that joins it to its key.
+    #[must_use]
+    pub fn local_key_id(&self) -> Option<&[u8]> {
+        self.local_key_id.as_deref()
+    }
+
+    /// Place of its private key in [`OpenedPfx::keys`].
+    #[must_use]
+    pub fn key(&self) -> Option<usize> {
+        self.key
+    }
+}
+
+impl OpenedOther {
+    /// What it is.
+    #[must_use]
+    pub fn kind(&self) -> BagKind {
+        self.kind
+    }
+
+    /// Its type in words and as object identifier.
+    #[must_use]
+    pub fn of_type(&self) -> &str {
+        &self.of_type
+    }
+
+    /// The name that the file gives it.
+    #[must_use]
+    pub fn friendly_name(&self) -> Option<&str> {
+        self.friendly_name.as_deref()
+    }
+
+    /// The value of its bag (the element within bagValue), not decrypted if it is encrypted itself.
+    #[must_use]
+    pub fn value(&self) -> &SecretBytes {
+        &self.value
+    }
+}
+
+impl<'a> Identity<'a> {
+    /// The private key (DER PrivateKeyInfo, RFC 5958).
+    #[must_use]
+    pub fn pkcs8(&self) -> &'a SecretBytes {
+        &self.key.pkcs8
+    }
+
+    /// The key with all that is known of it.
+    #[must_use]
+    pub fn key(&self) -> &'a OpenedKey {
+        self.key
+    }
+
+    /// The certificate with the key's public half (DER).
+    #[must_use]
+    pub fn certificate(&self) -> &'a [u8] {
+        self.pfx
+            .certificates
+            .get(self.certificate)
+            .map_or(&[], OpenedCertificate::der)
+    }
+
+    /// The other certificates (DER), in the order of the file.
+    #[must_use]
+    pub fn chain(&self) -> Vec<&'a [u8]> {
+        self.pfx
+            .certificates
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| *index != self.certificate)
+            .map(|(_, certificate)| certificate.der())
+            .collect()
+    }
+
+    /// The certificates (DER) from the issuer of the identity's upwards, each issued by the next as their names say, however the file
+    /// orders them. No signature is verified.
+    #[must_use]
+    pub fn issuers(&self) -> Vec<&'a [u8]> {
+        let mut left: Vec<(&[u8], Outline<'_>)> = self
+            .pfx
+            .certificates
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| *index != self.certificate)
+            .filter_map(|(_, certificate)| {
+                Some((certificate.der(), Outline::of(certificate.der())?))
+            })
+            .collect();
+        let mut path = Vec::new();
+        let mut last = Outline::of(self.certificate());
+        while let Some(child) = last.filter(|child| !child.is_self_issued()) {
+            let Some(index) = left
+                .iter()
+                .position(|(_, outline)| outline.subject == child.issuer)
+            else {
+                break;
+            };
+            let (der, outline) = left.swap_remove(index);
+            path.push(der);
+            last = Some(outline);
+        }
+        path
+    }
+
+    /// The name that the file gives the key, or its certificate.
+    #[must_use]
+    pub fn friendly_name(&self) -> Option<&'a str> {
+        self.key.friendly_name()
+    }
+
+    /// What an import needs to know of the certificate.
+    ///
+    /// # Errors
+    /// [`PfxError::Malformed`] when the certificate does not parse or its dates have no calendar form.
+    pub fn facts(&self) -> Result<CertificateFacts, PfxError> {
+        facts::of(
+            self.certificate(),
+            self.key.matched_by == Some(MatchedBy::PublicKey),
+        )
+    }
+}
