@@ -24,6 +24,7 @@ mod bags;
 mod encoding;
 mod error;
 mod facts;
+mod hashes;
 mod identity;
 mod integrity;
 mod key;
@@ -34,6 +35,7 @@ mod opened;
 mod outline;
 mod pbe;
 mod safe;
+mod standing;
 
 pub use encoding::{Password, printable_ascii};
 pub use error::PfxError;
