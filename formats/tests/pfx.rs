@@ -1,16 +1,13 @@
-//! The first PFX reader: files by other programs and the corpus open or are refused by name; hostile ones end cleanly.
+//! The PFX reader: files by other programs open or are refused by name; hostile ones end cleanly.
 #![forbid(unsafe_code)]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
-    clippy::print_stdout,
     missing_docs
 )]
 
-#[path = "pfx/corpus.rs"]
-mod corpus;
 #[path = "pfx/hostile.rs"]
 mod hostile;
 #[path = "../../tests/support/openssl.rs"]
