@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod ber;
+pub mod certificate;
 pub mod pfx;
 pub mod text;
 pub mod words;
