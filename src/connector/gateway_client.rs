@@ -1,8 +1,10 @@
 //! The connector's side of the gateway's protocol. What comes back is not trusted: bounded, parsed item by item, and checked.
 
 use super::error::{CallError, CallErrorKind, StartError};
+use super::result::DeviceResult;
 use super::tls;
 use crate::config::{ConnectorConfig, secret_file};
+use crate::engine::api::Delivery;
 use crate::gateway::api::{
     Completion, ConnectorIdentity, ErrorBody, Extended, FailureReport, Fence, Heartbeat,
     LeaseRequest, PROTOCOL_VERSION, RequestFailure, Settled, WorkItem,
@@ -131,14 +133,29 @@ impl GatewayClient {
         })
     }
 
-    /// Asks for at most `max` requests and waits up to `wait_ms` for one.
-    pub(super) async fn lease(&self, max: u32, wait_ms: u64) -> Result<Leased, CallError> {
+    /// Who this is, with the deliveries that its engine allows.
+    fn identity(&self, deliveries: &[Delivery]) -> ConnectorIdentity {
+        let mut identity = self.identity.clone();
+        let others = deliveries.iter().filter(|one| !one.is_password());
+        identity
+            .features
+            .extend(others.map(|one| one.name().to_owned()));
+        identity
+    }
+
+    /// Asks for at most `max` requests and waits up to `wait_ms` for one. `deliveries`: what may be among them besides passwords.
+    pub(super) async fn lease(
+        &self,
+        max: u32,
+        wait_ms: u64,
+        deliveries: &[Delivery],
+    ) -> Result<Leased, CallError> {
         #[derive(serde::Deserialize)]
         struct Items {
             work: Vec<serde_json::Value>,
         }
         let body = LeaseRequest {
-            connector: self.identity.clone(),
+            connector: self.identity(deliveries),
             max: max.clamp(1, 256),
             wait_ms: wait_ms.min(60_000),
         };
@@ -178,11 +195,13 @@ impl GatewayClient {
         &self,
         request_id: &str,
         fence: u64,
-        cms: Vec<u8>,
+        result: DeviceResult,
     ) -> Answer<Settled> {
         let body = Completion {
             fence,
-            encrypted_password: cms.into(),
+            encrypted_password: result.encrypted_password,
+            encrypted_pfx: result.encrypted_pfx,
+            profile: result.profile,
         };
         self.post(&path(request_id, "complete"), &body, self.timeout)
             .await
@@ -210,9 +229,10 @@ impl GatewayClient {
         &self,
         in_flight: u32,
         engine_healthy: bool,
+        deliveries: &[Delivery],
     ) -> Result<(), CallError> {
         let body = Heartbeat {
-            connector: self.identity.clone(),
+            connector: self.identity(deliveries),
             in_flight,
             engine_healthy,
         };

@@ -24,6 +24,7 @@ pub mod error;
 mod gateway_client;
 pub mod journal;
 mod poll;
+mod result;
 mod service;
 mod shared;
 mod sweep;
