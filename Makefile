@@ -3,13 +3,17 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help bootstrap demo kryoptic test soak sanitize check format-check lint doc deny bench advisories reproducible clean
+.PHONY: help bootstrap demo kryoptic test soak sanitize fuzz check format-check lint doc deny bench advisories reproducible clean
 
 CARGO := scripts/with-rust.sh cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 TOOLS := $(TARGET)/tools
 CARGO_DENY_VERSION := 0.20.2
+CARGO_FUZZ_VERSION := 0.13.2
+CARGO_FUZZ := $(TOOLS)/cargo-fuzz-$(CARGO_FUZZ_VERSION)/bin/cargo-fuzz
 CARGO_DENY := $(TOOLS)/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
+# Where tests/support/python.rs looks for it.
+PYTHON := $(TOOLS)/python/.ready
 
 # One stamp for each level of scripts/bootstrap.sh, so that the next run asks nothing. `make -B bootstrap` asks again.
 BOOTSTRAPPED := $(TARGET)/.bootstrapped
@@ -21,7 +25,7 @@ help: ## this list
 	@echo "compiles them: about 5 minutes for the demo and 15 for the tests on two cores, 4 GB of memory and 6 GB of disk."
 	@echo "Later runs start in seconds. Options of the demo: make demo ARGS='--users 50 --token kryoptic'."
 
-bootstrap: $(BOOTSTRAPPED)-test ## install what building and testing need
+bootstrap: $(BOOTSTRAPPED)-test $(PYTHON) ## install what building and testing need
 	@echo "What building and testing need is installed."
 
 demo: $(BOOTSTRAPPED)-demo $(if $(findstring kryoptic,$(ARGS)),kryoptic) ## the whole job on this machine, on a software token (ARGS='--users 50')
@@ -32,7 +36,7 @@ demo: $(BOOTSTRAPPED)-demo $(if $(findstring kryoptic,$(ARGS)),kryoptic) ## the 
 kryoptic: $(BOOTSTRAPPED)-test ## build the Kryoptic token for the tests and the demo
 	@$(CARGO) build --release --locked --manifest-path tests/kryoptic/Cargo.toml --target-dir tests/kryoptic/target
 
-test: $(BOOTSTRAPPED)-test kryoptic ## all tests (ARGS='--test NAME' for some)
+test: $(BOOTSTRAPPED)-test $(PYTHON) kryoptic ## all tests (ARGS='--test NAME' for some)
 	@$(CARGO) test --workspace --locked --no-fail-fast $(ARGS)
 
 # The tests that run on for as long as one lets them, with more of everything: an hour on two cores. CHAOS_FIRST=100000 plays other
@@ -44,6 +48,9 @@ soak: $(BOOTSTRAPPED)-test kryoptic ## 20,000 fault scripts in process and 500 w
 
 sanitize: $(BOOTSTRAPPED)-test ## the tests of crate hsm under AddressSanitizer and LeakSanitizer (ARGS='--test NAME')
 	@scripts/sanitize.sh $(ARGS)
+
+fuzz: $(BOOTSTRAPPED)-test $(CARGO_FUZZ) ## fuzz every parser of strangers' bytes (MINUTES=15 for each, ARGS='pfx cms' for some); needs a nightly toolchain
+	@CARGO_FUZZ=$(abspath $(CARGO_FUZZ)) scripts/with-rust.sh scripts/fuzz.sh $(or $(MINUTES),1) $(ARGS)
 
 check: $(BOOTSTRAPPED)-check format-check lint doc deny ## what the CI runs: formatting, lints, docs, supply chain, tests
 	@$(MAKE) --no-print-directory test
@@ -66,10 +73,11 @@ advisories: $(BOOTSTRAPPED)-check $(CARGO_DENY) ## known vulnerabilities in the 
 	@scripts/with-rust.sh $(CARGO_DENY) --workspace check advisories
 
 # Both packages, so that the bare loop, which is built by the first, shares the dependencies.
-bench: $(BOOTSTRAPPED)-test ## measure against a bare loop (ARGS='--bits 3072 --json'); docs/performance.md explains the figures
+bench: $(BOOTSTRAPPED)-test $(PYTHON) ## measure against a bare loop (ARGS='--bits 3072 --json'); docs/performance.md explains the figures
 	@$(CARGO) bench --locked -p pfx-connector -p hsm --bench side_by_side -- $(ARGS)
 	@$(CARGO) build --release --locked -p hsm --example null_pkcs11
 	@$(CARGO) bench --locked -p hsm --bench custody -- $(if $(findstring --json,$(ARGS)),--json)
+	@$(CARGO) bench --locked -p formats --bench pfx -- $(if $(findstring --json,$(ARGS)),--json)
 
 # Too long for `make check`: each build takes all the time that two cores need for a release.
 reproducible: $(BOOTSTRAPPED)-demo ## build HEAD twice in different places and compare (PROGRAM=file: once, with that one)
@@ -82,6 +90,15 @@ clean: ## remove all that was built, but not the tools in target/tools
 $(BOOTSTRAPPED)-%: scripts/bootstrap.sh scripts/with-rust.sh
 	@scripts/bootstrap.sh $*
 	@mkdir -p $(TARGET)
+	@touch $@
+
+# Debian's own package is older than PBMAC1 (RFC 9579), and of all readers at hand only this one knows it.
+$(PYTHON): tests/support/python-requirements.txt | $(BOOTSTRAPPED)-test
+	@echo 'Fetching the Python package cryptography, once: it opens what the tests write.' >&2
+	@rm -rf $(@D)
+	@mkdir -p $(TOOLS)
+	@python3 -m venv $(@D)
+	@$(@D)/bin/python3 -m pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@
 
 # One that the machine has in this version is as good. A build without optimisation takes a third of the time, and the
@@ -97,3 +114,9 @@ $(CARGO_DENY): | $(BOOTSTRAPPED)-check
 			--target-dir $(TOOLS)/build cargo-deny@$(CARGO_DENY_VERSION); \
 		rm -rf $(TOOLS)/build; \
 	fi
+
+$(CARGO_FUZZ): | $(BOOTSTRAPPED)-test
+	@echo 'Building cargo-fuzz $(CARGO_FUZZ_VERSION), once.' >&2
+	@CARGO_PROFILE_DEV_DEBUG=0 $(CARGO) install --quiet --locked --debug --root $(TOOLS)/cargo-fuzz-$(CARGO_FUZZ_VERSION) \
+		--target-dir $(TOOLS)/build cargo-fuzz@$(CARGO_FUZZ_VERSION)
+	@rm -rf $(TOOLS)/build

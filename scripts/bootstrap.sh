@@ -29,6 +29,7 @@ has_c_headers() { has_program cc && printf '#include <stdio.h>\n' | cc -E -x c -
 has_perl() { perl -MFile::Compare -MFindBin -MIPC::Cmd -e 1 >/dev/null 2>&1; }
 has_go() { has_program go && at_least "$go_version" "$(go version | sed 's/^go version go\([0-9.]*\).*/\1/')"; }
 has_certificates() { any_file /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/cert.pem; }
+has_python() { python3 -c 'import ensurepip, venv' >/dev/null 2>&1; }
 any_file() {
     local pattern
     for pattern in "$@"; do
@@ -91,7 +92,9 @@ if [ "$level" != demo ]; then
     need "libclang-dev" "libclang" "the build of the Kryoptic token reads OpenSSL's headers with it" has_libclang
     need "libnss3" "NSS (libsoftokn3.so)" "a software token of the tests" has_library libsoftokn3.so
     need "opencryptoki" "openCryptoki (pkcsslotd, pkcsconf, libopencryptoki.so.0)" "a software token of the tests" has_opencryptoki
-    need "libnss3-tools" "NSS's tools (certutil)" "makes the databases of that token" has_program certutil
+    need "libnss3-tools" "NSS's tools (certutil, pk12util)" "makes the databases of that token, opens and makes PFX files" has_program pk12util
+    need "openjdk-17-jre-headless" "a Java runtime with keytool" "opens and makes PFX files" has_program keytool
+    need "python3-venv" "Python 3 with venv and pip" "its package cryptography opens and makes PFX files" has_python
 fi
 if [ "$level" = check ]; then
     need "rustfmt-web" "rustfmt" "formatting" has_rust_tool rustfmt

@@ -3,6 +3,11 @@
 //! Hashing is the one service that cannot fail: should the module's indicator not move, that is a fault of the process
 //! ([`crate::policy::fault`]), and everything that can fail does from then on.
 
+mod file_hash;
+
+pub use file_hash::FileHash;
+pub(crate) use file_hash::LONGEST_DIGEST;
+
 use crate::policy::{Permit, Service, perform_infallible};
 use aws_lc_rs::digest as lc;
 use zeroize::Zeroize;
@@ -52,6 +57,19 @@ impl Hash {
             Self::Sha256 => "SHA-256",
             Self::Sha384 => "SHA-384",
             Self::Sha512 => "SHA-512",
+        }
+    }
+
+    /// The same for the module's EVP interface.
+    pub(crate) fn evp(self) -> *const aws_lc_fips_sys::EVP_MD {
+        // SAFETY: digest.h: each of these returns a pointer to a constant of static lifetime; no arguments.
+        unsafe {
+            match self {
+                Self::Sha1 => aws_lc_fips_sys::EVP_sha1(),
+                Self::Sha256 => aws_lc_fips_sys::EVP_sha256(),
+                Self::Sha384 => aws_lc_fips_sys::EVP_sha384(),
+                Self::Sha512 => aws_lc_fips_sys::EVP_sha512(),
+            }
         }
     }
 

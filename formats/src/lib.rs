@@ -6,6 +6,9 @@
 #![forbid(unsafe_code)]
 
 pub mod ber;
+pub mod certificate;
+pub mod cms;
 pub mod pfx;
+pub mod profile;
 pub mod text;
 pub mod words;

@@ -1,6 +1,8 @@
 //! Files that commands read and write: read within a bound, never overwritten.
 
 use super::output::Failure;
+use rustix::fs::{CWD, RenameFlags};
+use rustix::io::Errno;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use std::fs::OpenOptions;
@@ -58,17 +60,7 @@ pub fn certificates(bytes: &[u8]) -> Result<Vec<Vec<u8>>, String> {
 /// # Errors
 /// [`Failure`] when there is a file of that name already, or it cannot be written; a half-written one is removed.
 pub fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Failure> {
-    let failed = |error: std::io::Error| match error.kind() {
-        std::io::ErrorKind::AlreadyExists => Failure::usage(
-            "file_exists",
-            format!("{} exists already and is not overwritten", path.display()),
-        )
-        .hint("name another file, or remove that one"),
-        _ => Failure::failed(
-            "file_unwritable",
-            format!("{} cannot be written: {error}", path.display()),
-        ),
-    };
+    let failed = |error: std::io::Error| unwritable(path, &error);
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)
@@ -84,16 +76,69 @@ pub fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Failure> {
         })
 }
 
+/// As [`write_new`], but nobody ever sees a part of it: the file has its name only when it is whole and on the disk.
+///
+/// # Errors
+/// As [`write_new`]; nothing is left behind then.
+pub fn place_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Failure> {
+    must_be_new(path)?;
+    let number: [u8; 8] = fips::random::array()?;
+    let mut name = std::ffi::OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(format!(".{:016x}", u64::from_be_bytes(number)));
+    let hidden = path.with_file_name(name);
+    write_new(&hidden, bytes, mode)?;
+    let placed = rustix::fs::renameat_with(CWD, &hidden, CWD, path, RenameFlags::NOREPLACE);
+    match placed {
+        Ok(()) => {
+            // The name itself is on the disk when its folder is; where folders cannot be told to, it comes there later.
+            let _ = folder_of(path).and_then(|folder| std::fs::File::open(folder)?.sync_all());
+            Ok(())
+        }
+        Err(errno) => {
+            // What it is called by is a name that nobody else knows.
+            let _ = std::fs::remove_file(&hidden);
+            match errno {
+                // A file system that cannot do it: the other way then, which leaves no part behind either unless the machine stops.
+                Errno::INVAL | Errno::NOSYS | Errno::NOTSUP => write_new(path, bytes, mode),
+                _ => Err(unwritable(path, &errno.into())),
+            }
+        }
+    }
+}
+
+fn folder_of(path: &Path) -> std::io::Result<&Path> {
+    match path.parent() {
+        Some(folder) if folder.as_os_str().is_empty() => Ok(Path::new(".")),
+        Some(folder) => Ok(folder),
+        None => Err(std::io::ErrorKind::NotFound.into()),
+    }
+}
+
+fn unwritable(path: &Path, error: &std::io::Error) -> Failure {
+    match error.kind() {
+        std::io::ErrorKind::AlreadyExists => exists(path),
+        _ => Failure::failed(
+            "file_unwritable",
+            format!("{} cannot be written: {error}", path.display()),
+        ),
+    }
+}
+
+fn exists(path: &Path) -> Failure {
+    Failure::usage(
+        "file_exists",
+        format!("{} exists already and is not overwritten", path.display()),
+    )
+    .hint("name another file, or remove that one")
+}
+
 /// Refuses early, before a key is made or destroyed for a file that cannot be written.
 ///
 /// # Errors
 /// [`Failure`] when there is something of that name already, or no folder for it.
 pub fn must_be_new(path: &Path) -> Result<(), Failure> {
-    let folder = match path.parent() {
-        Some(folder) if folder.as_os_str().is_empty() => Path::new("."),
-        Some(folder) => folder,
-        None => path,
-    };
+    let folder = folder_of(path).unwrap_or(path);
     if !folder.is_dir() {
         return Err(Failure::usage(
             "file_unwritable",
@@ -105,11 +150,7 @@ pub fn must_be_new(path: &Path) -> Result<(), Failure> {
         .hint("make the folder first, or correct the path"));
     }
     match path.symlink_metadata() {
-        Ok(_) => Err(Failure::usage(
-            "file_exists",
-            format!("{} exists already and is not overwritten", path.display()),
-        )
-        .hint("name another file, or remove that one")),
+        Ok(_) => Err(exists(path)),
         Err(_) => Ok(()),
     }
 }

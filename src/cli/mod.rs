@@ -14,6 +14,7 @@ mod key_report;
 pub mod logging;
 pub mod output;
 mod page;
+pub mod pfx;
 pub mod process;
 pub mod prompt;
 pub mod recrypt;
@@ -78,6 +79,8 @@ enum Command {
     Run(run::RunArgs),
     /// The service side: stores records that it cannot decrypt, queues, leases
     Gateway(gateway::GatewayArgs),
+    /// What is in a PFX, with which algorithms, who reads it; convert it
+    Pfx(pfx::PfxArgs),
     /// PFX records in Intune or in a gateway
     Import(import::ImportArgs),
     /// Checks everything before and in operation, and says the remedy
@@ -165,6 +168,7 @@ fn dispatch(command: &Command, context: &Context) -> ExitCode {
         Command::Gateway(args) => gateway::run(args, context),
         Command::Key(args) => key::run(args, context),
         Command::Recrypt(args) => recrypt::run(args, context),
+        Command::Pfx(args) => pfx::run(args, context),
         Command::Import(args) => import::run(args, context),
         Command::Doctor(args) => doctor::run(args, context),
         Command::DoctorToken(args) => doctor::probe(args),

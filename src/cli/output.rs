@@ -6,7 +6,7 @@ use crate::evidence::process as evidence;
 use crate::tls::TlsError;
 use serde_json::{Value, json};
 use std::fmt;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 /// How a command ended.
@@ -224,13 +224,26 @@ pub fn finish(result: Result<Report, Failure>, as_json: bool) -> ExitCode {
             report.exit.into()
         }
         Err(failure) => {
-            let line = if as_json {
-                failure.json().to_string()
-            } else {
-                failure.to_string()
-            };
-            let _ = writeln!(std::io::stderr().lock(), "{line}");
+            complain(&failure, as_json);
             failure.exit.into()
         }
     }
+}
+
+/// Prints a failure to standard error, for a command that has a report besides.
+pub fn complain(failure: &Failure, as_json: bool) {
+    let line = if as_json {
+        failure.json().to_string()
+    } else {
+        failure.to_string()
+    };
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
+}
+
+/// Whether a report may have colours: on a terminal that knows them, unless NO_COLOR says no (any value but the empty one).
+#[must_use]
+pub fn colours() -> bool {
+    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+    !refused && !dumb && std::io::stdout().is_terminal()
 }

@@ -6,9 +6,11 @@ use crate::words;
 use const_oid::ObjectIdentifier;
 
 /// friendlyName (RFC 2985 section 5.5.1).
-const FRIENDLY_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.20");
+pub(super) const FRIENDLY_NAME: ObjectIdentifier =
+    ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.20");
 /// localKeyID (RFC 2985 section 5.5.2).
-const LOCAL_KEY_ID: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.21");
+pub(super) const LOCAL_KEY_ID: ObjectIdentifier =
+    ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.21");
 /// The name of the provider that held the key, in exports of Windows.
 const MICROSOFT_PROVIDER: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.311.17.1");
 /// What a certificate is trusted for, in key stores of Java.

@@ -22,6 +22,7 @@
 
 mod attributes;
 mod bags;
+mod chain;
 mod encoding;
 mod error;
 mod facts;
@@ -32,10 +33,15 @@ mod keyring;
 mod limits;
 mod model;
 mod opened;
+mod other_formats;
 mod outline;
 mod pbe;
 mod safe;
+mod target;
+pub mod verdict;
+pub mod write;
 
+pub use chain::ChainFacts;
 pub use encoding::{Password, printable_ascii};
 pub use error::PfxError;
 pub use facts::CertificateFacts;
@@ -45,6 +51,8 @@ pub use model::{
     KeyFacts, MacFacts, MacScheme, Part, PasswordForm, Protection, Survey,
 };
 pub use opened::{Identity, MatchedBy, OpenedCertificate, OpenedKey, OpenedOther, OpenedPfx};
+pub use other_formats::OtherFormat;
+pub use target::{Target, UnknownTarget};
 
 use bags::{Contents, Reading};
 use fips::secret::SecretBytes;

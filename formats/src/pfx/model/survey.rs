@@ -1,6 +1,6 @@
 //! What a PFX shows of itself: its encoding, its integrity check, its parts, their bags, and every algorithm.
 
-use super::{Algorithm, EncryptionFacts, KeyFacts, MacFacts};
+use super::{Algorithm, EncryptionFacts, KeyFacts, MacFacts, MacScheme};
 use crate::pfx::CertificateFacts;
 use serde::Serialize;
 
@@ -208,5 +208,53 @@ impl Survey {
         self.parts
             .iter()
             .flat_map(|part| part.bags.iter().flatten())
+    }
+
+    /// Whether every part shows its bags, as in a file nothing of which is encrypted but single keys.
+    #[must_use]
+    pub fn bags_are_all_visible(&self) -> bool {
+        self.parts.iter().all(|part| part.bags.is_some())
+    }
+
+    /// Every encryption under the password that is visible, of parts and of bags.
+    pub fn encryptions(&self) -> impl Iterator<Item = &EncryptionFacts> {
+        self.parts.iter().flat_map(|part| {
+            let own = match &part.protection {
+                Protection::Password(facts) => Some(facts),
+                _ => None,
+            };
+            let bags = part.bags.iter().flatten();
+            own.into_iter()
+                .chain(bags.filter_map(|bag| bag.encryption.as_ref()))
+        })
+    }
+
+    /// The integrity check under the password.
+    #[must_use]
+    pub fn mac(&self) -> Option<&MacFacts> {
+        match &self.integrity {
+            Integrity::Mac(mac) => Some(mac),
+            Integrity::None | Integrity::Signature => None,
+        }
+    }
+
+    /// The most iterations of one visible derivation.
+    #[must_use]
+    pub fn most_iterations(&self) -> Option<u64> {
+        let mac = self.mac().and_then(|mac| mac.iterations);
+        self.encryptions()
+            .filter_map(|facts| facts.iterations)
+            .chain(mac)
+            .max()
+    }
+
+    /// Whether a visible derivation is PBKDF2.
+    #[must_use]
+    pub fn uses_pbkdf2(&self) -> bool {
+        self.mac()
+            .is_some_and(|mac| mac.scheme == MacScheme::Pbmac1)
+            || self
+                .encryptions()
+                .any(|facts| facts.kdf.as_deref() == Some("pbkdf2"))
     }
 }

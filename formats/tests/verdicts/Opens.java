@@ -1,0 +1,37 @@
+import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.KeyStore;
+import java.util.Collections;
+
+/** Opens every key store of a list (a file and a file with its password on each line), and says how many entries it found. */
+public class Opens {
+    public static void main(String[] arguments) throws Exception {
+        for (String line : Files.readAllLines(Path.of(arguments[0]))) {
+            String[] files = line.split("\t");
+            char[] password = Files.readString(Path.of(files[1]), StandardCharsets.UTF_8).toCharArray();
+            System.out.println(files[0] + "\t" + entries(Path.of(files[0]), password));
+        }
+    }
+
+    private static String entries(Path file, char[] password) {
+        try (InputStream in = Files.newInputStream(file)) {
+            KeyStore store = KeyStore.getInstance("PKCS12");
+            store.load(in, password);
+            int keys = 0;
+            int certificates = 0;
+            for (String alias : Collections.list(store.aliases())) {
+                if (store.isKeyEntry(alias)) {
+                    store.getKey(alias, password);
+                    keys++;
+                } else {
+                    certificates++;
+                }
+            }
+            return "opened\t" + keys + "\t" + certificates;
+        } catch (Exception | Error error) {
+            return "refused\t" + String.valueOf(error.getMessage()).replaceAll("\\s+", " ");
+        }
+    }
+}

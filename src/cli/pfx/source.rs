@@ -1,0 +1,98 @@
+//! The file that is given, its password, and the FIPS mode in which it is opened.
+
+use crate::cli::output::{Exit, Failure};
+use crate::cli::{files, process, prompt};
+use crate::config;
+use crate::config::secret_file::{self, SecretFileError};
+use clap::{Args, ValueEnum};
+use fips::policy::Policy;
+use fips::secret::SecretBytes;
+use formats::pfx::{OpenedPfx, PfxError, PfxLimits, read};
+use std::path::{Path, PathBuf};
+
+/// Which PFX, and how it is opened.
+#[derive(Debug, Args)]
+pub(super) struct SourceArgs {
+    /// The PFX
+    #[arg(value_name = "FILE")]
+    pub(super) file: PathBuf,
+    /// File with its password (empty: no password); without it you are asked
+    #[arg(long, value_name = "FILE")]
+    pub(super) password_file: Option<PathBuf>,
+    /// Whether what is not approved is refused. Nearly every PFX needs something that is not; what was used is named
+    #[arg(long, value_enum, value_name = "MODE", conflicts_with = "config")]
+    pub(super) fips: Option<FipsChoice>,
+    /// Take mode and exceptions from [fips] of this configuration file
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+}
+
+/// The FIPS mode of a tool for people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum FipsChoice {
+    /// Refused
+    Strict,
+    /// Done and named
+    Off,
+}
+
+impl SourceArgs {
+    /// Starts the module: mode off unless something asks for more.
+    pub(super) fn start_module(&self) -> Result<(), Failure> {
+        match (self.fips, &self.config) {
+            (Some(FipsChoice::Strict), _) => fips::start(Policy::STRICT).map(drop)?,
+            (Some(FipsChoice::Off), _) => fips::start(Policy::OFF).map(drop)?,
+            (None, Some(file)) => config::load(file)?.start_module().map(drop)?,
+            (None, None) => process::start_module_without_configuration()?,
+        }
+        Ok(())
+    }
+
+    /// The bytes of the file.
+    pub(super) fn bytes(&self, limits: &PfxLimits) -> Result<Vec<u8>, Failure> {
+        files::read(&self.file, limits.max_bytes, "the PFX")
+    }
+
+    /// Its password, from the file that is named or from the person at the terminal.
+    pub(super) fn password(&self) -> Result<SecretBytes, Failure> {
+        match &self.password_file {
+            Some(file) => password_of(file),
+            None => prompt::secret("password of the PFX", "name a file by `--password-file`"),
+        }
+    }
+
+    /// Everything that is in it.
+    pub(super) fn open(
+        &self,
+        pfx: &[u8],
+        password: &SecretBytes,
+        limits: &PfxLimits,
+    ) -> Result<OpenedPfx, Failure> {
+        read(pfx, password, limits).map_err(|error| refusal(&error).doing(self.file.display()))
+    }
+}
+
+/// The password in a file; an empty one is a password too: the reader tries the empty one and none at all.
+pub(super) fn password_of(file: &Path) -> Result<SecretBytes, Failure> {
+    match from_file(file) {
+        Err(SecretFileError::Empty { .. }) => Ok(SecretBytes::zeroed(0)),
+        other => Ok(other?),
+    }
+}
+
+/// The password in a file. Who else can read it is the person's own business here, but told.
+pub(super) fn from_file(file: &Path) -> Result<SecretBytes, SecretFileError> {
+    let (secret, exposed) = secret_file::read_told(file)?;
+    if let Some(exposed) = exposed {
+        tracing::warn!("{exposed}");
+    }
+    Ok(secret)
+}
+
+/// What a reader's refusal is on the command line: the operation failed, with the reader's own code.
+pub(super) fn refusal(error: &PfxError) -> Failure {
+    Failure {
+        exit: Exit::Failed,
+        ..Failure::failed(error.code(), error.to_string())
+    }
+}
