@@ -7,7 +7,7 @@
     missing_docs
 )]
 
-use super::load::parse;
+use super::load::parse_in as parse;
 use super::schema::{Key, Kind, Need, ROOT};
 use super::*;
 use serde::de::{self, DeserializeOwned, Visitor};
