@@ -1,14 +1,15 @@
 //! The file that is given, its password, and the FIPS mode in which it is opened.
 
+use super::file;
 use crate::cli::output::{Exit, Failure};
-use crate::cli::{files, process, prompt};
+use crate::cli::{process, prompt};
 use crate::config;
 use crate::config::secret_file::{self, SecretFileError};
 use clap::{Args, ValueEnum};
 use fips::policy::Policy;
 use fips::secret::SecretBytes;
 use formats::pfx::{OpenedPfx, PfxError, PfxLimits, read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Which PFX, and how it is opened.
 #[derive(Debug, Args)]
@@ -16,7 +17,7 @@ pub(super) struct SourceArgs {
     /// The PFX
     #[arg(value_name = "FILE")]
     pub(super) file: PathBuf,
-    /// File with its password (empty: no password); without it you are asked
+    /// File with its password that only its owner can read (empty: no password); without it you are asked
     #[arg(long, value_name = "FILE")]
     pub(super) password_file: Option<PathBuf>,
     /// Whether what is not approved is refused. Nearly every PFX needs something that is not; what was used is named
@@ -50,7 +51,7 @@ impl SourceArgs {
 
     /// The bytes of the file.
     pub(super) fn bytes(&self, limits: &PfxLimits) -> Result<Vec<u8>, Failure> {
-        files::read(&self.file, limits.max_bytes, "the PFX")
+        file::read(&self.file, limits.max_bytes)
     }
 
     /// Its password, from the file that is named or from the person at the terminal.
@@ -58,7 +59,7 @@ impl SourceArgs {
         let Some(file) = &self.password_file else {
             return prompt::secret("password of the PFX", "name a file by `--password-file`");
         };
-        match from_file(file) {
+        match secret_file::read(file) {
             // That is a password too: the reader tries the empty one and none at all.
             Err(SecretFileError::Empty { .. }) => Ok(SecretBytes::zeroed(0)),
             other => Ok(other?),
@@ -74,15 +75,6 @@ impl SourceArgs {
     ) -> Result<OpenedPfx, Failure> {
         read(pfx, password, limits).map_err(|error| refusal(&error).doing(self.file.display()))
     }
-}
-
-/// The password in a file. Who else can read it is the person's own business here, but told.
-pub(super) fn from_file(file: &Path) -> Result<SecretBytes, SecretFileError> {
-    let (secret, exposed) = secret_file::read_told(file)?;
-    if let Some(exposed) = exposed {
-        tracing::warn!("{exposed}");
-    }
-    Ok(secret)
 }
 
 /// What a reader's refusal is on the command line: the operation failed, with the reader's own code.
