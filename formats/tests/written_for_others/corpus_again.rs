@@ -34,7 +34,9 @@ fn contents(opened: &OpenedPfx) -> (Vec<String>, Vec<String>) {
 fn check_ids(file: &Case, before: &OpenedPfx, after: &OpenedPfx) {
     let mut seen = Vec::new();
     for (old, new) in before.keys().iter().zip(after.keys()) {
-        let id = new.local_key_id().expect(file.name());
+        let id = new
+            .local_key_id()
+            .unwrap_or_else(|| panic!("{}: no id", file.name()));
         assert!(!seen.contains(&id), "{}: an id twice", file.name());
         seen.push(id);
         if let Some(place) = new.certificate() {

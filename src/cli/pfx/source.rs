@@ -50,7 +50,7 @@ impl SourceArgs {
     }
 
     /// The bytes of the file.
-    pub(super) fn bytes(&self, limits: &PfxLimits) -> Result<Vec<u8>, Failure> {
+    pub(super) fn bytes(&self, limits: &PfxLimits) -> Result<SecretBytes, Failure> {
         file::read(&self.file, limits.max_bytes)
     }
 
