@@ -7,7 +7,7 @@ use crate::policy::Permit;
 use crate::{Error, Result, secret::SecretBytes};
 use aws_lc_fips_sys as lc;
 use std::ffi::c_int;
-use std::ptr::{NonNull, null_mut};
+use std::ptr::{NonNull, null, null_mut};
 
 /// A block cipher in CBC mode, with the lengths it needs.
 #[derive(Clone, Copy)]
@@ -15,25 +15,30 @@ pub(crate) enum Cipher {
     Aes128,
     Aes192,
     Aes256,
+    Des,
     DesEde3,
-    Rc2With128Bits,
-    Rc2With40Bits,
+    /// RC2, whose key has this many bytes and this many effective bits.
+    Rc2 {
+        key_bytes: u8,
+        effective_bits: u16,
+    },
 }
 
 impl Cipher {
     const fn key_len(self) -> usize {
         match self {
-            Self::Aes128 | Self::Rc2With128Bits => 16,
+            Self::Des => 8,
+            Self::Aes128 => 16,
             Self::Aes192 | Self::DesEde3 => 24,
             Self::Aes256 => 32,
-            Self::Rc2With40Bits => 5,
+            Self::Rc2 { key_bytes, .. } => key_bytes as usize,
         }
     }
 
     const fn block_len(self) -> usize {
         match self {
             Self::Aes128 | Self::Aes192 | Self::Aes256 => 16,
-            Self::DesEde3 | Self::Rc2With128Bits | Self::Rc2With40Bits => 8,
+            Self::Des | Self::DesEde3 | Self::Rc2 { .. } => 8,
         }
     }
 
@@ -44,9 +49,9 @@ impl Cipher {
                 Self::Aes128 => lc::EVP_aes_128_cbc(),
                 Self::Aes192 => lc::EVP_aes_192_cbc(),
                 Self::Aes256 => lc::EVP_aes_256_cbc(),
+                Self::Des => lc::EVP_des_cbc(),
                 Self::DesEde3 => lc::EVP_des_ede3_cbc(),
-                Self::Rc2With128Bits => lc::EVP_rc2_cbc(),
-                Self::Rc2With40Bits => lc::EVP_rc2_40_cbc(),
+                Self::Rc2 { .. } => lc::EVP_rc2_cbc(),
             }
         }
     }
@@ -80,6 +85,33 @@ fn refused(operation: &'static str) -> Error {
     // SAFETY: err.h: ERR_clear_error takes nothing and works on the calling thread's queue.
     unsafe { lc::ERR_clear_error() };
     Error::Module { operation }
+}
+
+/// Makes a context ready to decrypt. The lengths of `key` and `iv` have been checked.
+fn start_decryption(_: &Permit, context: &Context, cipher: Cipher, key: &[u8], iv: &[u8]) -> bool {
+    let context = context.0.as_ptr();
+    let (evp, key, iv) = (cipher.evp(), key.as_ptr(), iv.as_ptr());
+    let Cipher::Rc2 {
+        key_bytes,
+        effective_bits,
+    } = cipher
+    else {
+        // SAFETY: cipher.h, EVP_DecryptInit_ex without an engine: `key` and `iv` have the lengths of this cipher.
+        return unsafe { lc::EVP_DecryptInit_ex(context, evp, null_mut(), key, iv) == 1 };
+    };
+    // SAFETY: cipher.h, as above, in two steps: first the cipher alone, then its parameters, then a key of just the length that was set
+    // and an IV of one block. EVP_CTRL_SET_RC2_KEY_BITS takes no pointer.
+    unsafe {
+        lc::EVP_DecryptInit_ex(context, evp, null_mut(), null(), null()) == 1
+            && lc::EVP_CIPHER_CTX_set_key_length(context, key_bytes.into()) == 1
+            && lc::EVP_CIPHER_CTX_ctrl(
+                context,
+                lc::EVP_CTRL_SET_RC2_KEY_BITS,
+                effective_bits.into(),
+                null_mut(),
+            ) == 1
+            && lc::EVP_DecryptInit_ex(context, null(), null_mut(), key, iv) == 1
+    }
 }
 
 /// Checks the lengths that the C interface would take on trust. Returns the data's length as C counts it.
@@ -153,7 +185,7 @@ pub(crate) fn encrypt(
 /// An impossible length and a bad padding are the same [`Error::Decryption`]; how much padding there is does not show
 /// in the time either, as far as the length of the result does not.
 pub(crate) fn decrypt(
-    _: &Permit,
+    permit: &Permit,
     cipher: Cipher,
     key: &[u8],
     iv: &[u8],
@@ -164,16 +196,17 @@ pub(crate) fn decrypt(
         return Err(Error::Decryption);
     }
     let context = Context::new(DECRYPT)?;
+    let ready = start_decryption(permit, &context, cipher, key, iv);
     let context = context.0.as_ptr();
     // EVP_DecryptUpdate may ask for one block more than it is given.
     let mut out = SecretBytes::zeroed(ciphertext.len() + cipher.block_len());
     let mut body: c_int = 0;
     let mut tail: c_int = 0;
-    // SAFETY: cipher.h, EVP_DecryptInit_ex: `key` and `iv` have the lengths of this cipher (checked above), no engine.
+    // SAFETY: cipher.h: the context is ready, or nothing is called.
     // EVP_DecryptUpdate writes at most in_len + block_len bytes, which is out.len(). Without padding and with whole
     // blocks EVP_DecryptFinal_ex writes nothing; `body` is then in_len, so out + body is inside of `out`. No overlap.
     let done = unsafe {
-        lc::EVP_DecryptInit_ex(context, cipher.evp(), null_mut(), key.as_ptr(), iv.as_ptr()) == 1
+        ready
             && lc::EVP_CIPHER_CTX_set_padding(context, 0) == 1
             && lc::EVP_DecryptUpdate(
                 context,

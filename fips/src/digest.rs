@@ -3,6 +3,11 @@
 //! Hashing is the one service that cannot fail: should the module's indicator not move, that is a fault of the process
 //! ([`crate::policy::fault`]), and everything that can fail does from then on.
 
+mod file_hash;
+
+pub use file_hash::FileHash;
+pub(crate) use file_hash::LONGEST_DIGEST;
+
 use crate::policy::{Permit, Service, perform_infallible};
 use aws_lc_rs::digest as lc;
 use zeroize::Zeroize;

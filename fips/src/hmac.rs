@@ -1,8 +1,13 @@
 //! HMAC (RFC 2104, FIPS 198-1).
 
-use crate::policy::{Permit, Service, decide};
-use crate::{Error, Result, digest::Digest, digest::Hash};
+use crate::digest::{Digest, FileHash, Hash, LONGEST_DIGEST};
+use crate::policy::{Permit, Service, decide, perform};
+use crate::secret::ct_eq;
+use crate::{Error, Result};
+use aws_lc_fips_sys as lcs;
 use aws_lc_rs::hmac as lc;
+use std::ffi::c_uint;
+use zeroize::Zeroizing;
 
 fn algorithm(hash: Hash) -> lc::Algorithm {
     match hash {
@@ -13,18 +18,46 @@ fn algorithm(hash: Hash) -> lc::Algorithm {
     }
 }
 
+fn service(hash: FileHash, key: &[u8]) -> Service {
+    match hash {
+        FileHash::Md5 => Service::HmacMd5,
+        _ => Service::hmac(key.len()),
+    }
+}
+
+/// The code in one call of the module, which overwrites its state afterwards.
+fn code(_: &Permit, hash: FileHash, key: &[u8], data: &[u8]) -> Result<Digest> {
+    let mut out = Zeroizing::new([0_u8; LONGEST_DIGEST]);
+    let mut len: c_uint = 0;
+    // SAFETY: hmac.h, HMAC: reads `key` and `data` to their lengths and writes at most EVP_MAX_MD_SIZE = 64 bytes, which is the
+    // length of `out`; returns null on failure, with nothing written.
+    let done = unsafe {
+        lcs::HMAC(
+            hash.evp(),
+            key.as_ptr().cast(),
+            key.len(),
+            data.as_ptr(),
+            data.len(),
+            out.as_mut_ptr(),
+            &raw mut len,
+        )
+    };
+    match usize::try_from(len).ok().and_then(|len| out.get(..len)) {
+        Some(code) if !done.is_null() => Ok(Digest::from_slice(code)),
+        _ => Err(Error::Module { operation: "HMAC" }),
+    }
+}
+
 /// The authentication code of `data` under `key`.
 ///
 /// Approved service for keys of 112 bits (14 bytes) or more. Shorter keys are another service, which strict mode refuses; the
-/// module's indicator says "approved" for them too: it does not look at the length.
+/// module's indicator says "approved" for them too: it does not look at the length. With MD5 it is never approved.
 ///
 /// # Errors
-/// [`Error::NotApproved`] for a short key in strict mode.
-pub fn sign(hash: Hash, key: &[u8], data: &[u8]) -> Result<Digest> {
-    decide(Service::hmac(key.len()))?.perform(|_| {
-        let tag = lc::sign(&lc::Key::new(algorithm(hash), key), data);
-        Ok(Digest::from_slice(tag.as_ref()))
-    })
+/// [`Error::NotApproved`] for a short key or MD5 in strict mode.
+pub fn sign(hash: impl Into<FileHash>, key: &[u8], data: &[u8]) -> Result<Digest> {
+    let hash = hash.into();
+    perform(service(hash, key), |permit| code(permit, hash, key, data))
 }
 
 /// Checks that `tag` is the whole authentication code of `data` under `key`, in constant time.
@@ -32,10 +65,17 @@ pub fn sign(hash: Hash, key: &[u8], data: &[u8]) -> Result<Digest> {
 /// Approved as [`sign`].
 ///
 /// # Errors
-/// [`Error::Verification`] if it is not; [`Error::NotApproved`] for a short key in strict mode.
-pub fn verify(hash: Hash, key: &[u8], data: &[u8], tag: &[u8]) -> Result<()> {
-    decide(Service::hmac(key.len()))?.perform(|_| {
-        lc::verify(&lc::Key::new(algorithm(hash), key), data, tag).map_err(|_| Error::Verification)
+/// [`Error::Verification`] if it is not; [`Error::NotApproved`] for a short key or MD5 in strict mode.
+pub fn verify(hash: impl Into<FileHash>, key: &[u8], data: &[u8], tag: &[u8]) -> Result<()> {
+    let hash = hash.into();
+    perform(service(hash, key), |permit| {
+        // The right code of what somebody sent is a secret: it is what they would need.
+        let expected = Zeroizing::new(code(permit, hash, key, data)?);
+        if ct_eq((*expected).as_ref(), tag) {
+            Ok(())
+        } else {
+            Err(Error::Verification)
+        }
     })
 }
 
@@ -96,7 +136,7 @@ mod tests {
     #[test]
     fn a_wrong_short_or_empty_tag_is_refused() {
         let _mode = crate::policy::tests::under(crate::policy::Policy::OFF);
-        for hash in Hash::ALL {
+        for hash in FileHash::ALL {
             let tag = sign(hash, b"key", b"data").unwrap();
             verify(hash, b"key", b"data", tag.as_ref()).unwrap();
             assert_eq!(

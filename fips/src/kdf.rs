@@ -1,15 +1,21 @@
-//! Key derivation: two approved functions, and two that formats of others need.
+//! Key derivation: two approved functions, and those that formats of others need.
 
+mod pbkdf1;
+mod pbkdf2;
 mod pkcs12;
+mod scrypt;
 mod x963;
 
+pub use pbkdf1::pbkdf1;
+pub use pbkdf2::pbkdf2;
 pub use pkcs12::{Pkcs12Purpose, Pkcs12Use, pkcs12};
+pub use scrypt::{ScryptCost, scrypt};
 pub use x963::x963;
 
+use crate::digest::{FileHash, Hash, LONGEST_DIGEST};
 use crate::policy::{Service, perform};
-use crate::{Error, Result, digest::Hash, secret::SecretBytes};
-use aws_lc_rs::{hkdf as lc_hkdf, pbkdf2 as lc_pbkdf2};
-use std::num::NonZeroU32;
+use crate::{Error, Result, secret::SecretBytes};
+use aws_lc_rs::hkdf as lc_hkdf;
 
 /// The most that one derivation gives, in bytes: far above every key, far below what could exhaust memory.
 pub const MAX_DERIVED_BYTES: usize = 64 * 1024;
@@ -23,6 +29,18 @@ fn output(operation: &'static str, bytes: usize, limit: usize) -> Result<SecretB
         });
     }
     Ok(SecretBytes::zeroed(bytes))
+}
+
+/// The digest at the beginning of a buffer that has room for the longest.
+fn beginning(buffer: &[u8; LONGEST_DIGEST], hash: FileHash) -> &[u8] {
+    buffer.get(..hash.output_len()).unwrap_or(buffer)
+}
+
+/// The error for a call that cannot fail with checked inputs; the module's error queue of this thread is emptied.
+fn refused(operation: &'static str) -> Error {
+    // SAFETY: err.h: ERR_clear_error takes nothing and works on the calling thread's queue.
+    unsafe { aws_lc_fips_sys::ERR_clear_error() };
+    Error::Module { operation }
 }
 
 struct OutputLen(usize);
@@ -64,43 +82,6 @@ pub fn hkdf(hash: Hash, salt: &[u8], ikm: &[u8], info: &[u8], len: usize) -> Res
             .map_err(|_| Error::Module {
                 operation: OPERATION,
             })?;
-        Ok(out)
-    })
-}
-
-/// PBKDF2 with HMAC (RFC 8018 section 5.2), `len` bytes.
-///
-/// Approved service (SP 800-132, for storage) with a password of 14 bytes or more, a salt of 16 bytes or more and 1000
-/// iterations or more ([`crate::policy::bounds`]). Anything less is another service, which strict mode refuses.
-/// The time is proportional to `iterations`; to bound it is up to the caller, who knows where the number comes from.
-///
-/// # Errors
-/// [`Error::OutputLength`] above [`MAX_DERIVED_BYTES`] and for no output at all; [`Error::NotApproved`] out of bounds in strict mode.
-pub fn pbkdf2(
-    hash: Hash,
-    password: &[u8],
-    salt: &[u8],
-    iterations: NonZeroU32,
-    len: usize,
-) -> Result<SecretBytes> {
-    let algorithm = match hash {
-        Hash::Sha1 => lc_pbkdf2::PBKDF2_HMAC_SHA1,
-        Hash::Sha256 => lc_pbkdf2::PBKDF2_HMAC_SHA256,
-        Hash::Sha384 => lc_pbkdf2::PBKDF2_HMAC_SHA384,
-        Hash::Sha512 => lc_pbkdf2::PBKDF2_HMAC_SHA512,
-    };
-    let mut out = output("PBKDF2", len, MAX_DERIVED_BYTES)?;
-    // The underlying function treats an output of no bytes as an error.
-    if len == 0 {
-        return Err(Error::OutputLength {
-            operation: "PBKDF2",
-            bytes: 0,
-            limit: MAX_DERIVED_BYTES,
-        });
-    }
-    let service = Service::pbkdf2(password.len(), salt.len(), iterations.get());
-    perform(service, |_| {
-        lc_pbkdf2::derive(algorithm, iterations, salt, password, out.expose_mut());
         Ok(out)
     })
 }
@@ -154,36 +135,5 @@ mod tests {
                 Err(Error::MessageLength { bytes: 0, .. })
             ));
         }
-    }
-
-    #[test]
-    fn the_third_vector_of_rfc_6070_comes_out() {
-        let _mode = crate::policy::tests::under(crate::policy::Policy::OFF);
-        let key = pbkdf2(
-            Hash::Sha1,
-            b"password",
-            b"salt",
-            NonZeroU32::new(4096).unwrap(),
-            20,
-        )
-        .unwrap();
-        assert_eq!(
-            base16ct::lower::encode_string(key.expose()),
-            "4b007901b765489abead49d926f721d065a429c1"
-        );
-    }
-
-    #[test]
-    fn pbkdf2_takes_empty_inputs_and_refuses_endless_outputs() {
-        let _mode = crate::policy::tests::under(crate::policy::Policy::OFF);
-        for len in [1, 65] {
-            let key = pbkdf2(Hash::Sha512, b"", b"", NonZeroU32::MIN, len).unwrap();
-            assert_eq!(key.len(), len);
-        }
-        assert!(matches!(
-            pbkdf2(Hash::Sha1, b"", b"", NonZeroU32::MIN, usize::MAX),
-            Err(Error::OutputLength { .. })
-        ));
-        assert!(pbkdf2(Hash::Sha1, b"", b"", NonZeroU32::MIN, 0).is_err());
     }
 }

@@ -97,7 +97,18 @@ impl SecretFileError {
 /// # Errors
 /// [`SecretFileError`] when it cannot be read, others can use it, it is empty or larger than [`MAX_BYTES`].
 pub fn read(path: &Path) -> Result<SecretBytes, SecretFileError> {
-    let mut file = open(path)?;
+    match read_told(path)? {
+        (secret, None) => Ok(secret),
+        (_, Some(exposed)) => Err(exposed),
+    }
+}
+
+/// As [`read`], for tools that people use by hand: a file that others can use too is read, and told beside the secret.
+///
+/// # Errors
+/// As [`read`], but for that.
+pub fn read_told(path: &Path) -> Result<(SecretBytes, Option<SecretFileError>), SecretFileError> {
+    let (mut file, exposed) = open(path)?;
     // One byte more than allowed, to see that there is more.
     let mut secret = SecretBytes::zeroed(MAX_BYTES + 1);
     let mut length = 0;
@@ -130,7 +141,7 @@ pub fn read(path: &Path) -> Result<SecretBytes, SecretFileError> {
             path: path.to_owned(),
         });
     }
-    Ok(SecretBytes::from_slice(trimmed))
+    Ok((SecretBytes::from_slice(trimmed), exposed))
 }
 
 /// Checks a file as [`read`] does, without reading it.
@@ -138,10 +149,14 @@ pub fn read(path: &Path) -> Result<SecretBytes, SecretFileError> {
 /// # Errors
 /// [`SecretFileError`] as [`read`], except for what only its content tells.
 pub fn check(path: &Path) -> Result<(), SecretFileError> {
-    open(path).map(drop)
+    match open(path)? {
+        (_, None) => Ok(()),
+        (_, Some(exposed)) => Err(exposed),
+    }
 }
 
-fn open(path: &Path) -> Result<File, SecretFileError> {
+/// The opened file, and what is wrong with who can use it.
+fn open(path: &Path) -> Result<(File, Option<SecretFileError>), SecretFileError> {
     let unreadable = |source| SecretFileError::Unreadable {
         path: path.to_owned(),
         source,
@@ -161,20 +176,19 @@ fn open(path: &Path) -> Result<File, SecretFileError> {
     }
     let mode = stat.st_mode & 0o7777;
     if mode & 0o077 != 0 {
-        return Err(SecretFileError::Exposed {
-            path: path.to_owned(),
-            mode,
-        });
+        let path = path.to_owned();
+        return Ok((file, Some(SecretFileError::Exposed { path, mode })));
     }
     let expected = rustix::process::geteuid().as_raw();
     if stat.st_uid != expected && stat.st_uid != 0 {
-        return Err(SecretFileError::ForeignOwner {
+        let foreign = SecretFileError::ForeignOwner {
             path: path.to_owned(),
             owner: stat.st_uid,
             expected,
-        });
+        };
+        return Ok((file, Some(foreign)));
     }
-    Ok(file)
+    Ok((file, None))
 }
 
 fn libc_flags() -> i32 {
@@ -219,8 +233,12 @@ mod tests {
             let (_folder, path) = file(b"abc", mode);
             assert_eq!(code(&path), "secret_file_exposed", "{mode:o}");
             assert!(check(&path).is_err());
+            let (secret, exposed) = read_told(&path).unwrap();
+            assert_eq!(secret.expose(), b"abc");
+            assert_eq!(exposed.unwrap().code(), "secret_file_exposed");
         }
         let (_folder, path) = file(b"abc", 0o400);
+        assert!(read_told(&path).unwrap().1.is_none());
         assert_eq!(code(&path), "read");
     }
 

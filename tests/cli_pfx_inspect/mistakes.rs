@@ -138,17 +138,15 @@ fn files_that_cannot_be_read_or_are_too_large_are_refused_as_such() {
         (1, Some("limit_exceeded"))
     );
 
-    // A password that others can read is none.
     let file = bench.pfx("ada.pfx", &[]);
+    // Who else can read the password is the person's own business, but told.
     write(&bench.path("open"), PASSWORD, 0o644);
     let ran = bench.inspect(
         text(&file),
         &["--json", "--password-file", text(&bench.path("open"))],
     );
-    assert_eq!(
-        (ran.code, ran.error()["code"].as_str().unwrap()),
-        (2, "secret_file_exposed")
-    );
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stderr.contains("0644"), "{}", ran.stderr);
     let ran = bench.inspect(text(&file), &["--json", "--password", PASSWORD]);
     assert_eq!(ran.code, 2, "a password as an argument");
 }

@@ -1,11 +1,11 @@
 //! The password-based key derivation of PKCS#12 (RFC 7292 appendix B.2).
 
-use super::{MAX_DERIVED_BYTES, output};
-use crate::digest::{Hash, Hasher};
+use super::{MAX_DERIVED_BYTES, beginning, output};
+use crate::digest::{FileHash, LONGEST_DIGEST};
 use crate::policy::{Permit, Service, perform};
 use crate::{Error, Result, secret::SecretBytes};
 use std::num::NonZeroU32;
-use zeroize::Zeroize;
+use zeroize::Zeroizing;
 
 /// What the derived bytes are for: the ID byte of RFC 7292 appendix B.3.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +53,7 @@ const MAX_INPUT_BYTES: usize = 64 * 1024;
 /// [`Error::NotApproved`] in strict mode without `pkcs12-legacy-read` or `pkcs12-kdf-mac-write`.
 pub fn pkcs12(
     use_for: Pkcs12Use,
-    hash: Hash,
+    hash: impl Into<FileHash>,
     password_bmp: &[u8],
     salt: &[u8],
     purpose: Pkcs12Purpose,
@@ -76,7 +76,7 @@ pub fn pkcs12(
         Pkcs12Use::Write => Service::Pkcs12KdfWrite,
     };
     let parameters = Parameters {
-        hash,
+        hash: hash.into(),
         purpose,
         iterations,
     };
@@ -86,7 +86,7 @@ pub fn pkcs12(
 }
 
 struct Parameters {
-    hash: Hash,
+    hash: FileHash,
     purpose: Pkcs12Purpose,
     iterations: NonZeroU32,
 }
@@ -100,32 +100,33 @@ fn derive(
 ) -> SecretBytes {
     let hash = parameters.hash;
     let v = hash.block_len();
-    // Steps 1 to 4: D, and I = S || P, each repeated to a multiple of v.
-    let diversifier = vec![parameters.purpose.id(); v];
+    // Steps 1 to 4: D, then I = S || P, each repeated to a multiple of v.
     let salt_len = salt.len().next_multiple_of(v);
-    let mut input = SecretBytes::zeroed(salt_len + password_bmp.len().next_multiple_of(v));
-    let (salt_part, password_part) = input.expose_mut().split_at_mut(salt_len);
+    let mut input = SecretBytes::zeroed(v + salt_len + password_bmp.len().next_multiple_of(v));
+    let (diversifier, repeated) = input.expose_mut().split_at_mut(v);
+    let (salt_part, password_part) = repeated.split_at_mut(salt_len);
+    diversifier.fill(parameters.purpose.id());
     repeat_into(salt_part, salt);
     repeat_into(password_part, password_bmp);
 
-    // Steps 5 to 8.
+    // Steps 5 to 8. The chain goes from one buffer to the other, since input and output of the module must not overlap.
+    let mut a = Zeroizing::new([0_u8; LONGEST_DIGEST]);
+    let mut next = Zeroizing::new([0_u8; LONGEST_DIGEST]);
     let mut addend = SecretBytes::zeroed(v);
     for chunk in out.expose_mut().chunks_mut(hash.output_len()) {
-        let mut hasher = Hasher::new(hash);
-        hasher.update(&diversifier);
-        hasher.update(input.expose());
-        let mut a = hasher.finish_within(permit);
+        hash.digest_into(permit, input.expose(), &mut a);
         for _ in 1..parameters.iterations.get() {
-            a = crate::digest::within(permit, hash, a.as_ref());
+            hash.digest_into(permit, beginning(&a, hash), &mut next);
+            std::mem::swap(&mut a, &mut next);
         }
-        for (to, from) in chunk.iter_mut().zip(a.as_ref()) {
+        let a = beginning(&a, hash);
+        for (to, from) in chunk.iter_mut().zip(a) {
             *to = *from;
         }
-        repeat_into(addend.expose_mut(), a.as_ref());
-        for block in input.expose_mut().chunks_exact_mut(v) {
+        repeat_into(addend.expose_mut(), a);
+        for block in input.expose_mut().chunks_exact_mut(v).skip(1) {
             add_plus_one(block, addend.expose());
         }
-        a.zeroize();
     }
     out
 }
@@ -151,6 +152,7 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
 
     use super::*;
+    use crate::digest::Hash;
 
     /// The password "smeg" of the test vectors that have gone round since PKCS#12 came out.
     #[test]
@@ -197,7 +199,7 @@ mod tests {
     fn empty_inputs_and_odd_lengths_are_fine_and_endless_ones_are_not() {
         let _mode = crate::policy::tests::under(crate::policy::Policy::OFF);
         let one = NonZeroU32::MIN;
-        for hash in Hash::ALL {
+        for hash in FileHash::ALL {
             for len in [0, 1, 19, 64, 129] {
                 let key = pkcs12(
                     Pkcs12Use::Read,

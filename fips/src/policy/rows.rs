@@ -3,6 +3,8 @@
 //! "Security policy" is the one of certificates 5314 and 5298 (AWS-LC FIPS 3.1.0). Its table 8 lists what is "non-approved, not
 //! allowed". What its list of approved algorithms does not name is not approved either.
 
+mod legacy;
+
 use super::table::{Bound, Entry, IndicatorReading, Performer, Standing, bounds};
 use super::{Exception, Service};
 
@@ -98,8 +100,6 @@ const PBKDF2_BOUNDS: &[Bound] = &[
 
 const TABLE_8: &str = "security policy, table 8 (non-approved, not allowed): RSA encryption primitive with PKCS#1 v1.5 and OAEP padding";
 const NOT_LISTED: &str = "security policy, approved algorithms: not listed";
-const MODERN_FILE: &str = "export the PFX again with PBES2 (AES-256, PBKDF2 with a salt of 16 bytes) and PBMAC1, pass it on unopened \
-                           (`import add --certificate`), or name the exception `pkcs12-legacy-read`";
 
 /// The row of a service: every one has exactly one, and a service without one does not compile.
 #[expect(
@@ -107,7 +107,7 @@ const MODERN_FILE: &str = "export the PFX again with PBES2 (AES-256, PBKDF2 with
     reason = "a table is read as one; there is nothing else in this function"
 )]
 pub(super) const fn row(service: Service) -> Entry {
-    use IndicatorReading::{NoEvidence, StandsStill};
+    use IndicatorReading::NoEvidence;
     use Performer::{Module, Program};
     match service {
         // --- Approved, by the module -------------------------------------------------------------------------------
@@ -136,7 +136,7 @@ pub(super) const fn row(service: Service) -> Entry {
             ..approved(
                 "hmac",
                 "message authentication (HMAC)",
-                "SHA-1, SHA-256, SHA-384, SHA-512; key of 112 bits or more",
+                "SHA-1, SHA-224, SHA-256, SHA-384, SHA-512, SHA-512/224, SHA-512/256; key of 112 bits or more",
                 "security policy, approved algorithms: HMAC, FIPS 198-1; SP 800-131A for the length of the key",
                 &[
                     "fips::hmac::sign",
@@ -158,7 +158,7 @@ pub(super) const fn row(service: Service) -> Entry {
             ..approved(
                 "pbkdf2",
                 "key derivation from a password (PBKDF2)",
-                "HMAC with SHA-1, SHA-256, SHA-384, SHA-512. SP 800-132 permits the key for storage only: a PFX file is a key in storage, on its way to \
+                "HMAC with SHA-1, SHA-224, SHA-256, SHA-384, SHA-512, SHA-512/224, SHA-512/256. SP 800-132 permits the key for storage only: a PFX file is a key in storage, on its way to \
                  the device that stores it, and nothing is sent under such a key",
                 "security policy, approved algorithms: PBKDF2 option 1a, SP 800-132",
                 &["fips::kdf::pbkdf2"],
@@ -250,45 +250,10 @@ pub(super) const fn row(service: Service) -> Entry {
             )
         },
         // --- Not approved, by the module ---------------------------------------------------------------------------
-        Service::HmacShortKey => Entry {
-            bounds: HMAC_BOUNDS,
-            ..refused(
-                Refused {
-                    name: "hmac-short-key",
-                    operation: "message authentication (HMAC) with a key of less than 112 bits",
-                    parameters: "any key below 14 bytes",
-                    reason: "HMAC keys of less than 112 bits are not approved; the indicator does not look at the length",
-                    exception: Exception::Pkcs12LegacyRead,
-                    source: "SP 800-131A revision 2, section 10",
-                    remedy: MODERN_FILE,
-                    functions: &[
-                        "fips::hmac::sign",
-                        "fips::hmac::verify",
-                        "fips::hmac::Signer::new",
-                        "fips::hmac::Signer::finish",
-                    ],
-                },
-                Module,
-                NoEvidence,
-            )
-        },
-        Service::Pbkdf2OutOfBounds => Entry {
-            bounds: PBKDF2_BOUNDS,
-            ..refused(
-                Refused {
-                    name: "pbkdf2-out-of-bounds",
-                    operation: "key derivation from a password (PBKDF2) out of bounds",
-                    parameters: "a password below 14 bytes, a salt below 16 bytes or fewer than 1000 iterations",
-                    reason: "PBKDF2 needs a password of 14 bytes, a salt of 16 bytes and 1000 iterations",
-                    exception: Exception::Pkcs12LegacyRead,
-                    source: "SP 800-132 section 5; security policy, PBKDF2",
-                    remedy: MODERN_FILE,
-                    functions: &["fips::kdf::pbkdf2"],
-                },
-                Module,
-                StandsStill,
-            )
-        },
+        Service::HmacShortKey => legacy::HMAC_SHORT_KEY,
+        Service::HmacMd5 => legacy::HMAC_MD5,
+        Service::Pbkdf2OutOfBounds => legacy::PBKDF2_OUT_OF_BOUNDS,
+        Service::Pbkdf2Md5 => legacy::PBKDF2_MD5,
         Service::RsaOaepEncrypt => refused(
             Refused {
                 name: "rsa-oaep-encrypt",
@@ -376,76 +341,15 @@ pub(super) const fn row(service: Service) -> Entry {
             Program,
             NoEvidence,
         ),
-        Service::Pkcs12KdfRead => refused(
-            Refused {
-                name: "pkcs12-kdf-read",
-                operation: "key derivation from a password (PKCS#12), to read a PFX",
-                parameters: "SHA-1, SHA-256, SHA-384, SHA-512",
-                reason: "the module has no such service: it is built from digests here, and the indicator counts those",
-                exception: Exception::Pkcs12LegacyRead,
-                source: NOT_LISTED,
-                remedy: MODERN_FILE,
-                functions: &["fips::kdf::pkcs12"],
-            },
-            Program,
-            NoEvidence,
-        ),
-        Service::Pkcs12KdfWrite => refused(
-            Refused {
-                name: "pkcs12-kdf-write",
-                operation: "key derivation from a password (PKCS#12), to write a PFX",
-                parameters: "SHA-1, SHA-256, SHA-384, SHA-512",
-                reason: "the module has no such service: it is built from digests here, and the indicator counts those",
-                exception: Exception::Pkcs12KdfMacWrite,
-                source: NOT_LISTED,
-                remedy: "write the file with PBMAC1 (RFC 9579), or name the exception `pkcs12-kdf-mac-write`",
-                functions: &["fips::kdf::pkcs12"],
-            },
-            Program,
-            NoEvidence,
-        ),
-        Service::TripleDesEncrypt => refused(
-            Refused {
-                name: "triple-des-encrypt",
-                operation: "encryption with Triple DES (CBC)",
-                parameters: "three keys",
-                reason: "Triple DES is not a service of the module, and disallowed since 2024",
-                exception: Exception::TripleDesEncryption,
-                source: "security policy, approved algorithms: not listed; SP 800-131A revision 2, section 2",
-                remedy: "ask for the format `modern` or `compatible`, or name the exception `triple-des-encryption`",
-                functions: &["fips::legacy::des_ede3_cbc_encrypt"],
-            },
-            Module,
-            StandsStill,
-        ),
-        Service::TripleDesDecrypt => refused(
-            Refused {
-                name: "triple-des-decrypt",
-                operation: "decryption with Triple DES (CBC)",
-                parameters: "two or three keys",
-                reason: "Triple DES is not a service of the module",
-                exception: Exception::Pkcs12LegacyRead,
-                source: NOT_LISTED,
-                remedy: MODERN_FILE,
-                functions: &["fips::legacy::des_ede3_cbc_decrypt"],
-            },
-            Module,
-            StandsStill,
-        ),
-        Service::Rc2Decrypt => refused(
-            Refused {
-                name: "rc2-decrypt",
-                operation: "decryption with RC2 (CBC)",
-                parameters: "40 and 128 bits",
-                reason: "RC2 is not an approved algorithm anywhere",
-                exception: Exception::Pkcs12LegacyRead,
-                source: NOT_LISTED,
-                remedy: MODERN_FILE,
-                functions: &["fips::legacy::rc2_cbc_decrypt"],
-            },
-            Module,
-            StandsStill,
-        ),
+        Service::Pkcs12KdfRead => legacy::PKCS12_KDF_READ,
+        Service::Pkcs12KdfWrite => legacy::PKCS12_KDF_WRITE,
+        Service::Pbkdf1 => legacy::PBKDF1,
+        Service::Scrypt => legacy::SCRYPT,
+        Service::TripleDesEncrypt => legacy::TRIPLE_DES_ENCRYPT,
+        Service::TripleDesDecrypt => legacy::TRIPLE_DES_DECRYPT,
+        Service::Rc2Decrypt => legacy::RC2_DECRYPT,
+        Service::DesDecrypt => legacy::DES_DECRYPT,
+        Service::Rc4Decrypt => legacy::RC4_DECRYPT,
         // --- By the token ------------------------------------------------------------------------------------------
         Service::TokenOaepDecrypt => token(
             "token-oaep-decrypt",

@@ -28,12 +28,16 @@ services! {
     Hmac,
     /// [`crate::hmac`] with a shorter key.
     HmacShortKey,
+    /// [`crate::hmac`] with MD5.
+    HmacMd5,
     /// [`crate::kdf::hkdf`].
     Hkdf,
     /// [`crate::kdf::pbkdf2`] within [`bounds`].
     Pbkdf2,
     /// [`crate::kdf::pbkdf2`] below one of them.
     Pbkdf2OutOfBounds,
+    /// [`crate::kdf::pbkdf2`] with MD5.
+    Pbkdf2Md5,
     /// [`crate::aes`]: CBC, both directions.
     AesCbc,
     /// [`crate::aes`]: GCM, both directions.
@@ -66,12 +70,20 @@ services! {
     Pkcs12KdfRead,
     /// [`crate::kdf::pkcs12`], to write one.
     Pkcs12KdfWrite,
+    /// [`crate::kdf::pbkdf1`].
+    Pbkdf1,
+    /// [`crate::kdf::scrypt`].
+    Scrypt,
     /// [`crate::legacy::des_ede3_cbc_encrypt`].
     TripleDesEncrypt,
     /// [`crate::legacy::des_ede3_cbc_decrypt`].
     TripleDesDecrypt,
     /// [`crate::legacy::rc2_cbc_decrypt`].
     Rc2Decrypt,
+    /// [`crate::legacy::des_cbc_decrypt`].
+    DesDecrypt,
+    /// [`crate::legacy::rc4_decrypt`].
+    Rc4Decrypt,
     /// Custody decryption by the token, padding included.
     TokenOaepDecrypt,
     /// Encryption to a device or to the custody key by the token, padding included.

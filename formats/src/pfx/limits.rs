@@ -26,6 +26,8 @@ pub struct PfxLimits {
     pub max_salt_bytes: usize,
     /// Longest password, in bytes of UTF-8.
     pub max_password_bytes: usize,
+    /// Memory that one scrypt derivation may take, in bytes.
+    pub max_scrypt_bytes: usize,
 }
 
 impl Default for PfxLimits {
@@ -41,6 +43,8 @@ impl Default for PfxLimits {
             max_depth: 8,
             max_salt_bytes: 1024,
             max_password_bytes: 1024,
+            // What OpenSSL allows, too: twice what it writes (N = 16384, r = 8).
+            max_scrypt_bytes: 32 * 1024 * 1024,
         }
     }
 }
@@ -166,9 +170,18 @@ impl Budget {
     /// # Errors
     /// [`PfxError::LimitExceeded`] when it is not there.
     pub fn spend(&mut self, iterations: Iterations, blocks: u64) -> Result<(), PfxError> {
-        self.iterations = u64::from(iterations.get().get())
-            .checked_mul(blocks)
-            .and_then(|cost| self.iterations.checked_sub(cost))
+        let cost = u64::from(iterations.get().get()).saturating_mul(blocks);
+        self.spend_work(cost)
+    }
+
+    /// Takes the cost of a derivation that has no iterations, in iterations that would take as long. To be called before the work.
+    ///
+    /// # Errors
+    /// [`PfxError::LimitExceeded`] when it is not there.
+    pub fn spend_work(&mut self, cost: u64) -> Result<(), PfxError> {
+        self.iterations = self
+            .iterations
+            .checked_sub(cost)
             .ok_or_else(|| self.too_much_work())?;
         Ok(())
     }

@@ -36,7 +36,8 @@ impl Programs {
                 let file = self.folder.path().join(format!("{number}.p12"));
                 let secret = self.folder.path().join(format!("{number}.password"));
                 std::fs::write(&file, pfx).unwrap();
-                std::fs::write(&secret, password).unwrap();
+                // The programs read a line; they take an empty file for none.
+                std::fs::write(&secret, [password, b"\n".as_slice()].concat()).unwrap();
                 (file, secret)
             })
             .collect()

@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use fips::policy::Policy;
 use fips::secret::SecretBytes;
 use formats::pfx::{OpenedPfx, PfxError, PfxLimits, read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Which PFX, and how it is opened.
 #[derive(Debug, Args)]
@@ -17,7 +17,7 @@ pub(super) struct SourceArgs {
     /// The PFX
     #[arg(value_name = "FILE")]
     pub(super) file: PathBuf,
-    /// File with its password that only its owner can read (empty: no password); without it you are asked
+    /// File with its password (empty: no password); without it you are asked
     #[arg(long, value_name = "FILE")]
     pub(super) password_file: Option<PathBuf>,
     /// Whether what is not approved is refused. Nearly every PFX needs something that is not; what was used is named
@@ -56,13 +56,9 @@ impl SourceArgs {
 
     /// Its password, from the file that is named or from the person at the terminal.
     pub(super) fn password(&self) -> Result<SecretBytes, Failure> {
-        let Some(file) = &self.password_file else {
-            return prompt::secret("password of the PFX", "name a file by `--password-file`");
-        };
-        match secret_file::read(file) {
-            // That is a password too: the reader tries the empty one and none at all.
-            Err(SecretFileError::Empty { .. }) => Ok(SecretBytes::zeroed(0)),
-            other => Ok(other?),
+        match &self.password_file {
+            Some(file) => password_of(file),
+            None => prompt::secret("password of the PFX", "name a file by `--password-file`"),
         }
     }
 
@@ -75,6 +71,23 @@ impl SourceArgs {
     ) -> Result<OpenedPfx, Failure> {
         read(pfx, password, limits).map_err(|error| refusal(&error).doing(self.file.display()))
     }
+}
+
+/// The password in a file; an empty one is a password too: the reader tries the empty one and none at all.
+pub(super) fn password_of(file: &Path) -> Result<SecretBytes, Failure> {
+    match from_file(file) {
+        Err(SecretFileError::Empty { .. }) => Ok(SecretBytes::zeroed(0)),
+        other => Ok(other?),
+    }
+}
+
+/// The password in a file. Who else can read it is the person's own business here, but told.
+pub(super) fn from_file(file: &Path) -> Result<SecretBytes, SecretFileError> {
+    let (secret, exposed) = secret_file::read_told(file)?;
+    if let Some(exposed) = exposed {
+        tracing::warn!("{exposed}");
+    }
+    Ok(secret)
 }
 
 /// What a reader's refusal is on the command line: the operation failed, with the reader's own code.

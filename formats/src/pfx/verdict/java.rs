@@ -1,7 +1,7 @@
 //! Java: the PKCS12 key store of the JDK.
 
 use super::{Answer, Basis, Platform, Rule, What};
-use crate::pfx::{EncryptionScheme, MacScheme, Target};
+use crate::pfx::{EncryptionScheme, MacScheme, PasswordForm, Target};
 
 pub(super) const JAVA: Platform = Platform {
     target: Target::Java,
@@ -16,7 +16,15 @@ pub(super) const JAVA: Platform = Platform {
         Rule(
             What::Encryption {
                 scheme: EncryptionScheme::Pkcs12,
-                ciphers: &["3des-cbc/168", "rc2-cbc", "rc4"],
+                ciphers: &["3des-cbc/112"],
+                prfs: &[],
+            },
+            Answer::Refuses("it knows no 3DES with two keys"),
+        ),
+        Rule(
+            What::Encryption {
+                scheme: EncryptionScheme::Pkcs12,
+                ciphers: &["3des-cbc", "rc2-cbc", "rc4"],
                 prfs: &[],
             },
             Answer::Reads,
@@ -68,10 +76,7 @@ pub(super) const JAVA: Platform = Platform {
                 "it passes over private keys that are not encrypted: the key store is empty",
             ),
         ),
-        Rule(
-            What::KeyWithoutCertificate,
-            Answer::Refuses("it passes over private keys without a certificate"),
-        ),
+        Rule(What::KeyWithoutCertificate, Answer::Reads),
         Rule(
             What::NoKeyAndNoTrust,
             Answer::Refuses(
@@ -98,6 +103,7 @@ pub(super) const JAVA: Platform = Platform {
             Answer::Refuses("it takes passwords of printable ASCII only"),
         ),
         Rule(What::EmptyPassword, Answer::Reads),
+        Rule(What::Password(PasswordForm::Null), Answer::Reads),
         Rule(
             What::IterationsAbove(5_000_000),
             Answer::Refuses("it refuses more than 5,000,000 iterations"),

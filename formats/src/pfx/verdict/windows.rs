@@ -38,6 +38,10 @@ const PKCS12: Rule = Rule(
     },
     Answer::Reads,
 );
+const ITERATIONS: Rule = Rule(
+    What::IterationsAbove(600_000),
+    Answer::ReadsNoting("programs on .NET refuse more than 600,000 iterations in one file"),
+);
 const PUBLIC_KEY: Rule = Rule(
     What::PublicKeyMode,
     Answer::NotKnown("Windows reads the protection to accounts of its own domain only"),
@@ -59,6 +63,7 @@ pub(super) const SERVER_2016: Platform = Platform {
         "https://github.com/ansible-collections/ansible.windows/pull/582",
         "https://github.com/dotnet/runtime/pull/112806 (Windows 8.1 and older write RC2-40)",
         "https://github.com/dotnet/runtime/issues/92921 (secret bags)",
+        "https://support.microsoft.com/kb/5025823 (iterations)",
     ],
     all_read: ALL_READ,
     rules: &[
@@ -86,6 +91,7 @@ pub(super) const SERVER_2016: Platform = Platform {
         OTHER_KEYS,
         BER,
         SECRET,
+        ITERATIONS,
         PUBLIC_KEY,
     ],
 };
@@ -98,6 +104,7 @@ pub(super) const SERVER_2019: Platform = Platform {
         "https://learn.microsoft.com/en-us/windows/win32/api/wincrypt/ns-wincrypt-pkcs12_pbes2_export_params",
         "https://github.com/strongswan/strongswan-docs/issues/5 (OpenSSL 3's default form on Windows 10)",
         "https://github.com/dotnet/runtime/issues/92921 (secret bags)",
+        "https://support.microsoft.com/kb/5025823 (iterations)",
     ],
     all_read: ALL_READ,
     rules: &[
@@ -131,6 +138,7 @@ pub(super) const SERVER_2019: Platform = Platform {
         OTHER_KEYS,
         BER,
         SECRET,
+        ITERATIONS,
         PUBLIC_KEY,
     ],
 };

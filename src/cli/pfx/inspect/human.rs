@@ -313,11 +313,6 @@ fn of_verdict(verdict: &Verdict, page: &mut Page) {
         Opens::NotKnown => ("not known", Colour::Doubtful),
         Opens::No => ("no", Colour::Bad),
     };
-    let reasons: Vec<String> = verdict
-        .reasons
-        .iter()
-        .map(|reason| reason.sentence())
-        .collect();
     let part = if verdict.complete {
         ""
     } else {
@@ -326,13 +321,34 @@ fn of_verdict(verdict: &Verdict, page: &mut Page) {
     page.coloured_row(
         &[(&format!("  {}", verdict.target.name()), 24), (word, 12)],
         Some(colour),
-        &format!("{part}{} [{}]", reasons.join("; "), verdict.basis.name()),
+        &format!("{part}{} [{}]", reasons(verdict), verdict.basis.name()),
     );
+}
+
+/// The reasons; what is said of several things is said once.
+fn reasons(verdict: &Verdict) -> String {
+    let mut grouped: Vec<(Vec<&str>, &str)> = Vec::new();
+    for reason in &verdict.reasons {
+        let what = reason.what.as_deref();
+        match grouped.iter_mut().find(|(_, text)| *text == reason.text) {
+            Some((things, _)) => things.extend(what),
+            None => grouped.push((what.into_iter().collect(), &reason.text)),
+        }
+    }
+    let sentences: Vec<String> = grouped
+        .iter()
+        .map(|(things, text)| match things.as_slice() {
+            [] => (*text).to_owned(),
+            things => format!("{}: {text}", things.join(" and ")),
+        })
+        .collect();
+    sentences.join("; ")
 }
 
 /// What the words behind the reasons mean.
 fn legend(inspection: &Inspection, page: &mut Page) {
     let mut told: Vec<&str> = Vec::new();
+    page.text("");
     for verdict in &inspection.verdicts {
         let name = verdict.basis.name();
         if !told.contains(&name) {

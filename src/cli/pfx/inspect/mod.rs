@@ -6,16 +6,19 @@ mod refusal;
 mod report;
 
 use super::file;
-use super::source::SourceArgs;
+use super::source::{SourceArgs, password_of};
 use crate::cli::output::{self, Exit, Failure, Report};
 use crate::cli::{Context, process, prompt};
 use clap::Args;
 use fips::policy::{self, Exception, Mode};
 use fips::secret::SecretBytes;
 use formats::pfx::verdict::PasswordFacts;
-use formats::pfx::{Integrity, OpenedPfx, PfxError, PfxLimits, Survey, read, survey};
+use formats::pfx::{
+    Integrity, OpenedPfx, Passwords, PfxError, PfxLimits, Survey, read, read_with, survey,
+};
 use report::{Found, Inspection};
 use std::io::IsTerminal;
+use std::path::PathBuf;
 
 /// `pfx inspect`.
 #[derive(Debug, Args)]
@@ -29,6 +32,9 @@ Example:
 pub(super) struct InspectArgs {
     #[command(flatten)]
     source: SourceArgs,
+    /// File with the password of the contents, where that is another than the one of the integrity check
+    #[arg(long, value_name = "FILE", requires = "password_file")]
+    contents_password_file: Option<PathBuf>,
 }
 
 /// Runs it: a file that does not open is reported too, with what can be seen of it, and the failure beside it.
@@ -63,7 +69,15 @@ pub(super) fn run(args: &InspectArgs, context: &Context) -> Result<Report, Failu
     };
     let password = password(args, json, &seen)?;
     let facts = password.as_ref().map(PasswordFacts::of);
-    match open(bytes, &seen, password.as_ref(), &limits) {
+    let privacy = match &args.contents_password_file {
+        Some(file) => Some(password_of(file)?),
+        None => None,
+    };
+    let passwords = password.as_ref().map(|integrity| Passwords {
+        integrity,
+        privacy: privacy.as_ref(),
+    });
+    match open(bytes, &seen, passwords, &limits) {
         Ok(Some(opened)) => {
             let found = Found {
                 survey: opened.survey(),
@@ -124,13 +138,16 @@ fn needs_password(seen: &Survey) -> bool {
 fn open(
     bytes: &[u8],
     seen: &Survey,
-    password: Option<&SecretBytes>,
+    passwords: Option<Passwords<'_>>,
     limits: &PfxLimits,
 ) -> Result<Option<OpenedPfx>, Box<Failure>> {
     let nothing = SecretBytes::zeroed(0);
-    let password = match password {
-        Some(password) => password,
-        None if !needs_password(seen) => &nothing,
+    let passwords = match passwords {
+        Some(passwords) => passwords,
+        None if !needs_password(seen) => Passwords {
+            integrity: &nothing,
+            privacy: None,
+        },
         None => {
             return match refusal::foreseen(seen, legacy_is_refused()) {
                 Some(failure) => Err(Box::new(failure)),
@@ -138,7 +155,7 @@ fn open(
             };
         }
     };
-    match read(bytes, password, limits) {
+    match read_with(bytes, passwords, limits) {
         Ok(opened) => Ok(Some(opened)),
         // That strict mode refuses the file is what has to be said, with all the algorithms and not the first alone.
         Err(error @ PfxError::Module(fips::Error::NotApproved { .. })) => {

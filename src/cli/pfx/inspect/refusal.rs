@@ -30,7 +30,7 @@ fn hint(error: &PfxError, seen: Option<&Survey>) -> Option<&'static str> {
             }
         },
         PfxError::AnotherPassword => {
-            "have it exported again under one password: hardly any program reads files with two"
+            "give the other password by --contents-password-file, or have it exported again under one: hardly any program reads files with two"
         }
         // Its message has the remedy.
         PfxError::UnsupportedAlgorithm { .. } => return None,
