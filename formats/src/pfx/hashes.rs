@@ -1,7 +1,6 @@
 //! The object identifiers of hash functions and of HMAC with them, and the parameters that these have not.
 
 use super::PfxError;
-use crate::words;
 use const_oid::ObjectIdentifier;
 use fips::digest::FileHash;
 use spki::AlgorithmIdentifierRef;
@@ -32,8 +31,8 @@ const HMACS: [(&str, FileHash); 10] = [
     ("1.2.840.113549.2.13", FileHash::Sha512_256),
 ];
 
-/// What is known of a named algorithm: the hash, or the words for one that is not supported.
-pub(super) type Known = Result<FileHash, String>;
+/// What is known of a named algorithm: the hash, or the name of one that is not supported.
+pub(super) type Known = Result<FileHash, ObjectIdentifier>;
 
 /// The hash function of this name.
 pub(super) fn digest(oid: &ObjectIdentifier) -> Known {
@@ -50,7 +49,7 @@ fn find(table: &[(&str, FileHash)], oid: &ObjectIdentifier) -> Known {
     table
         .iter()
         .find_map(|(known, hash)| (*known == numbers).then_some(*hash))
-        .ok_or_else(|| words::oid(oid))
+        .ok_or(*oid)
 }
 
 /// Its name in facts: `sha256`, `sha512-256`.

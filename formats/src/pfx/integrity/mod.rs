@@ -8,6 +8,7 @@ use super::model::{MacFacts, MacScheme};
 use super::pbe::kdf::Kdf;
 use super::safe::{MacData, Outer};
 use super::{PfxError, standing};
+use crate::words;
 use der::Sequence;
 use der::referenced::OwnedToRef;
 use fips::digest::FileHash;
@@ -98,14 +99,14 @@ fn classic_iterations(mac: &MacData<'_>) -> Option<u64> {
 }
 
 /// The name of a hash in facts, in words, and itself; what is not supported has its numbers.
-fn named(hash: &Known, numbers: String) -> (String, String, Option<FileHash>) {
+fn named(hash: &Known) -> (String, String, Option<FileHash>) {
     match hash {
         Ok(hash) => (
             hashes::name(*hash).to_owned(),
             hash.name().to_owned(),
             Some(*hash),
         ),
-        Err(what) => (numbers, what.clone(), None),
+        Err(oid) => (oid.to_string(), words::oid(oid), None),
     }
 }
 
@@ -118,7 +119,7 @@ pub(super) fn describe(mac: &MacData<'_>) -> Result<MacFacts, PfxError> {
     let numbers = algorithm.oid.to_string();
     Ok(match Check::parse(&algorithm)? {
         Check::Classic { hash } => {
-            let (name, text, known) = named(&hash, numbers.clone());
+            let (name, text, known) = named(&hash);
             let text = format!("HMAC-{text} (PKCS#12)");
             MacFacts {
                 algorithm: match known {
@@ -145,7 +146,7 @@ pub(super) fn describe(mac: &MacData<'_>) -> Result<MacFacts, PfxError> {
             key_bytes,
             hash,
         } => {
-            let (name, text, known) = named(&hash, numbers.clone());
+            let (name, text, known) = named(&hash);
             let (kdf_name, prf, kdf_text) = kdf.names();
             let text = format!("HMAC-{text} (PBMAC1 with {kdf_text})");
             MacFacts {
@@ -220,10 +221,10 @@ impl Check<'_> {
         budget: &mut Budget,
     ) -> Result<bool, PfxError> {
         let unsupported =
-            |what: &String| PfxError::unsupported(format!("{what} for its integrity check"));
+            |what: &str| PfxError::unsupported(format!("{what} for its integrity check"));
         let (hash, key) = match self {
             Self::Classic { hash } => {
-                let hash = *hash.as_ref().map_err(unsupported)?;
+                let hash = hash.map_err(|oid| unsupported(&words::oid(&oid)))?;
                 (hash, classic_key(hash, mac, password, budget)?)
             }
             Self::Pbmac1 {
@@ -231,7 +232,7 @@ impl Check<'_> {
                 key_bytes,
                 hash,
             } => {
-                let hash = *hash.as_ref().map_err(unsupported)?;
+                let hash = hash.map_err(|oid| unsupported(&words::oid(&oid)))?;
                 (hash, kdf.derive(password.octets(), *key_bytes, budget)?)
             }
             Self::Unsupported(what) => return Err(unsupported(what)),

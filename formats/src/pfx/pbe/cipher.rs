@@ -1,6 +1,6 @@
 //! The ciphers of PBES2 (RFC 8018 appendix B.2, RFC 3565, RFC 5084).
 
-use crate::pfx::PfxError;
+use crate::pfx::{PfxError, standing};
 use crate::words;
 use der::asn1::{AnyRef, IntRef, OctetStringRef};
 use der::{Sequence, Tagged};
@@ -104,9 +104,7 @@ impl Cipher {
         let iv = parameters.iv.as_bytes().try_into().map_err(|_| BROKEN)?;
         let version = match parameters.version {
             None => None,
-            Some(number) => {
-                Some(super::super::standing::positive(number.as_bytes()).ok_or(BROKEN)?)
-            }
+            Some(number) => Some(standing::positive(number.as_bytes()).ok_or(BROKEN)?),
         };
         let effective_bits = match version {
             None => 32,
@@ -134,11 +132,19 @@ impl Cipher {
         }
     }
 
-    /// Whether a key of this length, which the key derivation names, is one of its keys.
-    pub(super) fn takes(self, key_bytes: u64) -> bool {
+    /// The length of its key when the key derivation names this one, in bytes; none when that is too little or too much.
+    ///
+    /// A longer key than the cipher's is cut off: old NSS names 32 bytes for AES-128. What PBKDF2 and scrypt give for fewer bytes is the
+    /// beginning of what they give for more.
+    pub(super) fn key_bytes_of(self, named: u64) -> Option<usize> {
+        /// The longest key of any cipher here.
+        const LONGEST: usize = 128;
+        let named = usize::try_from(named)
+            .ok()
+            .filter(|named| *named <= LONGEST)?;
         match self {
-            Self::Rc2 { .. } => (1..=128).contains(&key_bytes),
-            _ => u64::try_from(self.key_bytes()) == Ok(key_bytes),
+            Self::Rc2 { .. } => Some(named),
+            _ => Some(self.key_bytes()).filter(|own| *own <= named),
         }
     }
 

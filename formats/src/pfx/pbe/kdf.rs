@@ -1,5 +1,6 @@
 //! The key derivations of PBES2 and PBMAC1: PBKDF2 (RFC 8018 appendix A.2) and scrypt (RFC 7914 section 7.1).
 
+use super::unknown;
 use crate::pfx::PfxError;
 use crate::pfx::hashes::{self, Known};
 use crate::pfx::limits::{Budget, Iterations, Salt, limit};
@@ -149,9 +150,11 @@ impl<'a> Kdf<'a> {
                 Some(format!("hmac-{}", hashes::name(*hash))),
                 format!("PBKDF2 and HMAC-{}", hash.name()),
             ),
-            Self::Pbkdf2 { prf: Err(what), .. } => {
-                ("pbkdf2", Some(what.clone()), format!("PBKDF2 and {what}"))
-            }
+            Self::Pbkdf2 { prf: Err(oid), .. } => (
+                "pbkdf2",
+                Some(unknown::name(oid)),
+                format!("PBKDF2 and {}", words::oid(oid)),
+            ),
             Self::Scrypt { .. } => ("scrypt", None, "scrypt".to_owned()),
         }
     }
@@ -160,7 +163,7 @@ impl<'a> Kdf<'a> {
     pub(in crate::pfx) fn service(&self) -> Option<Service> {
         match self {
             Self::Pbkdf2 { prf, .. } => {
-                let hash = *prf.as_ref().ok()?;
+                let hash = prf.ok()?;
                 Some(standing::pbkdf2(hash, self.salt_bytes(), self.iterations()))
             }
             Self::Scrypt { .. } => Some(Service::Scrypt),
@@ -184,9 +187,7 @@ impl<'a> Kdf<'a> {
                 prf,
                 ..
             } => {
-                let hash = *prf
-                    .as_ref()
-                    .map_err(|what| PfxError::unsupported(what.clone()))?;
+                let hash = prf.map_err(|oid| PfxError::unsupported(words::oid(&oid)))?;
                 let salt = Salt::new(salt, budget)?;
                 let iterations = Iterations::parse(iterations.as_bytes(), budget)?;
                 let blocks = key_bytes.div_ceil(hash.output_len());

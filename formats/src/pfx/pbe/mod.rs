@@ -11,12 +11,12 @@
 mod cipher;
 pub(super) mod kdf;
 mod scheme;
+mod unknown;
 
 use super::PfxError;
 use super::encoding::Password;
 use super::limits::Budget;
-use super::model::{EncryptionFacts, EncryptionScheme};
-use super::standing;
+use super::model::EncryptionFacts;
 use crate::words;
 use fips::secret::SecretBytes;
 use scheme::Scheme;
@@ -31,16 +31,7 @@ pub(super) fn describe(
 ) -> Result<EncryptionFacts, PfxError> {
     match Scheme::parse(algorithm) {
         Ok(scheme) => Ok(scheme.facts()),
-        Err(PfxError::UnsupportedAlgorithm { what, .. }) => Ok(EncryptionFacts {
-            algorithm: standing::unsupported(algorithm.oid.to_string(), what.clone()),
-            scheme: Scheme::kind_of(&algorithm.oid),
-            kdf: None,
-            prf: None,
-            cipher: (Scheme::kind_of(&algorithm.oid) != EncryptionScheme::Unknown).then_some(what),
-            key_bits: None,
-            iterations: None,
-            salt_bytes: None,
-        }),
+        Err(PfxError::UnsupportedAlgorithm { what, .. }) => Ok(unknown::facts(algorithm, what)),
         Err(other) => Err(other),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::cipher::Cipher;
 use super::kdf::Kdf;
-use super::unsupported;
+use super::{unknown, unsupported};
 use crate::pfx::encoding::Password;
 use crate::pfx::limits::{Budget, Iterations, Salt};
 use crate::pfx::model::{EncryptionFacts, EncryptionScheme};
@@ -20,9 +20,9 @@ use spki::AlgorithmIdentifierRef;
 /// PBES2-params ::= SEQUENCE { keyDerivationFunc AlgorithmIdentifier, encryptionScheme AlgorithmIdentifier }
 /// ```
 #[derive(Sequence)]
-struct Pbes2Params<'a> {
-    kdf: AlgorithmIdentifierRef<'a>,
-    encryption: AlgorithmIdentifierRef<'a>,
+pub(super) struct Pbes2Params<'a> {
+    pub(super) kdf: AlgorithmIdentifierRef<'a>,
+    pub(super) encryption: AlgorithmIdentifierRef<'a>,
 }
 
 /// PBEParameter of RFC 8018 appendix A.3, and pkcs-12PbeParams of RFC 7292 appendix C.
@@ -129,14 +129,9 @@ impl<'a> Scheme<'a> {
             let cipher = Cipher::parse(&parameters.encryption)?;
             let key_bytes = match kdf.key_length()? {
                 None => cipher.key_bytes(),
-                Some(length) if cipher.takes(length) => {
-                    usize::try_from(length).map_err(|_| BROKEN)?
-                }
-                Some(_) => {
-                    return Err(PfxError::Malformed {
-                        what: "the key derivation names another length of key than the cipher has",
-                    });
-                }
+                Some(named) => cipher.key_bytes_of(named).ok_or(PfxError::Malformed {
+                    what: "the key derivation names a shorter key than the cipher has, or one that no cipher has",
+                })?,
             };
             return Ok(Self::Pbes2 {
                 kdf,
@@ -165,10 +160,7 @@ impl<'a> Scheme<'a> {
         match self {
             Self::Pbes2 { kdf, cipher, .. } => {
                 let (kdf_name, prf, kdf_text) = kdf.names();
-                let name = match (&prf, kdf.service()) {
-                    (Some(prf), Some(_)) => format!("pbes2-{kdf_name}-{prf}-{}", cipher.name()),
-                    _ => format!("pbes2-{kdf_name}-{}", cipher.name()),
-                };
+                let name = unknown::pbes2_name(kdf_name, prf.as_deref(), &cipher.name());
                 let text = format!("{} (PBES2 with {kdf_text})", cipher.text());
                 EncryptionFacts {
                     algorithm: match kdf.service() {
@@ -248,7 +240,7 @@ impl<'a> Scheme<'a> {
     }
 }
 
-fn decode<'a, T>(algorithm: &AlgorithmIdentifierRef<'a>) -> Result<T, PfxError>
+pub(super) fn decode<'a, T>(algorithm: &AlgorithmIdentifierRef<'a>) -> Result<T, PfxError>
 where
     T: der::Choice<'a, Error = der::Error> + der::DecodeValue<'a, Error = der::Error>,
 {
