@@ -32,6 +32,10 @@ const PBKDF2: Algorithms = &[Algorithm {
     ..kdf("PBKDF2")
 }];
 
+const PBKDF1: Algorithms = &[kdf("PBKDF1")];
+const SCRYPT: Algorithms = &[kdf("scrypt")];
+const HMAC_MD5: Algorithms = &[plain("HMAC-MD5", "mac", &["tag"])];
+
 const AES_CBC: Algorithms = &[
     aes("AES-128-CBC", "128", "cbc", "2.16.840.1.101.3.4.1.2"),
     aes("AES-192-CBC", "192", "cbc", "2.16.840.1.101.3.4.1.22"),
@@ -127,11 +131,17 @@ const ECDH: Algorithms = &[
 ];
 
 const RC2: Algorithms = &[Algorithm {
-    parameters: Some("40, 128"),
+    parameters: Some("40, 64, 128"),
     mode: Some("cbc"),
     oid: Some("1.2.840.113549.3.2"),
     ..plain("RC2-CBC", "block-cipher", &["decrypt"])
 }];
+const DES: Algorithms = &[Algorithm {
+    parameters: Some("56"),
+    mode: Some("cbc"),
+    ..plain("DES-CBC", "block-cipher", &["decrypt"])
+}];
+const RC4: Algorithms = &[plain("RC4", "stream-cipher", &["decrypt"])];
 
 const SIGN: Functions = &["sign"];
 const VERIFY: Functions = &["verify"];
@@ -146,7 +156,10 @@ pub(super) const fn of(service: Service) -> Algorithms {
         Service::Digest => DIGESTS,
         Service::Hmac | Service::HmacShortKey => HMACS,
         Service::Hkdf => HKDF,
-        Service::Pbkdf2 | Service::Pbkdf2OutOfBounds => PBKDF2,
+        Service::HmacMd5 => HMAC_MD5,
+        Service::Pbkdf2 | Service::Pbkdf2OutOfBounds | Service::Pbkdf2Md5 => PBKDF2,
+        Service::Pbkdf1 => PBKDF1,
+        Service::Scrypt => SCRYPT,
         Service::AesCbc => AES_CBC,
         Service::AesGcm => AES_GCM,
         Service::AesKeyWrap => AES_KEY_WRAP,
@@ -186,6 +199,8 @@ pub(super) const fn of(service: Service) -> Algorithms {
         Service::TripleDesEncrypt => const { &[triple_des(ENCRYPT)] },
         Service::TripleDesDecrypt => const { &[triple_des(DECRYPT)] },
         Service::Rc2Decrypt => RC2,
+        Service::DesDecrypt => DES,
+        Service::Rc4Decrypt => RC4,
         Service::TokenKeyGeneration => TOKEN_KEYS,
         Service::TokenKeyWrap => const { &[AES_256_KWP, oaep(ENCRYPT)] },
         Service::TokenKeyUnwrap => const { &[AES_256_KWP, oaep(DECRYPT)] },
