@@ -34,7 +34,7 @@ pub use error::{ConfigError, Problem};
 pub use example::example;
 pub use gateway::{GatewayConfig, GatewayLimits, RetentionConfig};
 pub use import::ImportConfig;
-pub use load::{load, load_redacted};
+pub use load::{load, load_redacted, parse};
 pub use named::{NamedPath, Purpose, open_file};
 
 use serde::Deserialize;

@@ -150,10 +150,6 @@ impl GatewayClient {
         wait_ms: u64,
         deliveries: &[Delivery],
     ) -> Result<Leased, CallError> {
-        #[derive(serde::Deserialize)]
-        struct Items {
-            work: Vec<serde_json::Value>,
-        }
         let body = LeaseRequest {
             connector: self.identity(deliveries),
             max: max.clamp(1, 256),
@@ -164,22 +160,10 @@ impl GatewayClient {
             .saturating_add(Duration::from_millis(body.wait_ms));
         let (items, correlation): (Items, _) =
             self.post("connector/v1/lease", &body, limit).await?;
-        let mut leased = Leased {
-            work: Vec::with_capacity(items.work.len()),
-            malformed: None,
+        Ok(Leased {
             correlation,
-        };
-        for (place, value) in items.work.into_iter().enumerate() {
-            // One bad item must not hold up the others.
-            match read_item(place, value) {
-                Ok(item) => leased.work.push(item),
-                Err(reason) => {
-                    let (count, first) = leased.malformed.take().unwrap_or((0, reason));
-                    leased.malformed = Some((count + 1, first));
-                }
-            }
-        }
-        Ok(leased)
+            ..items.read()
+        })
     }
 
     /// Extends a lease; answers for how long, in milliseconds.
@@ -333,6 +317,40 @@ impl GatewayClient {
         let (kind, message) = explain(status, &bytes);
         Err(failed(kind, message, &correlation))
     }
+}
+
+/// The answer to a lease, its items not looked at yet.
+#[derive(serde::Deserialize)]
+struct Items {
+    work: Vec<serde_json::Value>,
+}
+
+impl Items {
+    fn read(self) -> Leased {
+        let mut leased = Leased {
+            work: Vec::with_capacity(self.work.len()),
+            malformed: None,
+            correlation: None,
+        };
+        for (place, value) in self.work.into_iter().enumerate() {
+            // One bad item must not hold up the others.
+            match read_item(place, value) {
+                Ok(item) => leased.work.push(item),
+                Err(reason) => {
+                    let (count, first) = leased.malformed.take().unwrap_or((0, reason));
+                    leased.malformed = Some((count + 1, first));
+                }
+            }
+        }
+        leased
+    }
+}
+
+/// The requests in the body of an answer to a lease, without those that are malformed; `None` when it is no such answer.
+#[must_use]
+pub fn read_lease(body: &[u8]) -> Option<Vec<WorkItem>> {
+    let items: Items = serde_json::from_slice(body).ok()?;
+    Some(items.read().work)
 }
 
 fn path(request_id: &str, verb: &str) -> String {

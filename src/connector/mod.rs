@@ -33,6 +33,7 @@ mod worker;
 
 pub use error::StartError;
 pub(crate) use gateway_client::http_client;
+pub use gateway_client::read_lease;
 
 use std::path::Path;
 
