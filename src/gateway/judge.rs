@@ -57,9 +57,7 @@ pub fn judge(kind: Message, body: &[u8]) -> Result<(), ApiError> {
         Message::DeviceRequest => validate::device_request(&message::<DeviceRequest>(body)?),
         Message::Lease => validate::connector(&message::<LeaseRequest>(body)?.connector),
         Message::Extend => message::<Fence>(body).map(drop),
-        Message::Completion => {
-            validate::result(message::<Completion>(body)?.encrypted_password.as_slice())
-        }
+        Message::Completion => validate::result(&message::<Completion>(body)?).map(drop),
         Message::Failure => validate::failure(message::<RequestFailure>(body)?.failure).map(drop),
         Message::Heartbeat => validate::connector(&message::<Heartbeat>(body)?.connector),
         Message::Rotation => {

@@ -10,7 +10,8 @@ public class Opens {
     public static void main(String[] arguments) throws Exception {
         for (String line : Files.readAllLines(Path.of(arguments[0]))) {
             String[] files = line.split("\t");
-            char[] password = Files.readString(Path.of(files[1]), StandardCharsets.UTF_8).toCharArray();
+            String secret = Files.readString(Path.of(files[1]), StandardCharsets.UTF_8);
+            char[] password = secret.substring(0, secret.length() - 1).toCharArray();
             System.out.println(files[0] + "\t" + entries(Path.of(files[0]), password));
         }
     }

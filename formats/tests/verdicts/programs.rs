@@ -9,7 +9,7 @@ use tempfile::TempDir;
 pub enum Outcome {
     /// It opened it.
     Opened {
-        /// How many entries it found, where it says so.
+        /// How many entries it found, where it says so: none at all is what Java makes of what it passes over.
         keys: Option<usize>,
     },
     /// It did not.
@@ -36,7 +36,8 @@ impl Programs {
                 let file = self.folder.path().join(format!("{number}.p12"));
                 let secret = self.folder.path().join(format!("{number}.password"));
                 std::fs::write(&file, pfx).unwrap();
-                std::fs::write(&secret, password).unwrap();
+                // The programs read a line; they take an empty file for none.
+                std::fs::write(&secret, [password, b"\n".as_slice()].concat()).unwrap();
                 (file, secret)
             })
             .collect()
@@ -89,11 +90,8 @@ impl Programs {
                     [_, "opened", keys, certificates] => {
                         let keys: usize = keys.parse().unwrap();
                         let certificates: usize = certificates.parse().unwrap();
-                        match keys + certificates {
-                            0 => Outcome::Refused("an empty key store".to_owned()),
-                            entries => Outcome::Opened {
-                                keys: Some(entries),
-                            },
+                        Outcome::Opened {
+                            keys: Some(keys + certificates),
                         }
                     }
                     _ => Outcome::Refused(line.to_owned()),

@@ -32,6 +32,8 @@ pub(super) enum Feature<'a> {
         /// Whether Java's mark of trust is on every certificate.
         java_trusted: bool,
     },
+    /// Nothing at all, in a file all of which was seen.
+    NoEntries,
     /// Several private keys.
     SeveralKeys(usize),
     /// A secret that is no private key.
@@ -83,6 +85,7 @@ pub(super) fn features<'a>(
     let keys = survey.bags().filter(|bag| is_key(bag)).count();
     let whole = survey.opened || survey.bags_are_all_visible();
     match keys {
+        0 if whole && survey.bags().next().is_none() => found.push(Feature::NoEntries),
         0 if whole => {
             let mut certificates = survey.bags().filter(|bag| bag.kind == BagKind::Certificate);
             found.push(Feature::NoKey {
@@ -163,6 +166,7 @@ impl Feature<'_> {
             Self::KeyInClear => "a private key in clear".to_owned(),
             Self::Ber => "BER encoding".to_owned(),
             Self::Key(key) => format!("{} key", key.text),
+            Self::NoEntries => "no entries".to_owned(),
             Self::NoKey { .. } => "no private key".to_owned(),
             Self::SeveralKeys(count) => format!("{count} private keys"),
             Self::Secret { .. } => "a secret that is no private key".to_owned(),

@@ -1,7 +1,7 @@
 //! Java: the PKCS12 key store of the JDK.
 
 use super::{Answer, Basis, Platform, Rule, What};
-use crate::pfx::{EncryptionScheme, MacScheme, Target};
+use crate::pfx::{EncryptionScheme, MacScheme, PasswordForm, Target};
 
 pub(super) const JAVA: Platform = Platform {
     target: Target::Java,
@@ -76,10 +76,7 @@ pub(super) const JAVA: Platform = Platform {
                 "it passes over private keys that are not encrypted: the key store is empty",
             ),
         ),
-        Rule(
-            What::KeyWithoutCertificate,
-            Answer::Refuses("it passes over private keys without a certificate"),
-        ),
+        Rule(What::KeyWithoutCertificate, Answer::Reads),
         Rule(
             What::NoKeyAndNoTrust,
             Answer::Refuses(
@@ -106,6 +103,7 @@ pub(super) const JAVA: Platform = Platform {
             Answer::Refuses("it takes passwords of printable ASCII only"),
         ),
         Rule(What::EmptyPassword, Answer::Reads),
+        Rule(What::Password(PasswordForm::Null), Answer::Reads),
         Rule(
             What::IterationsAbove(5_000_000),
             Answer::Refuses("it refuses more than 5,000,000 iterations"),

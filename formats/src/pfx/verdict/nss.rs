@@ -65,6 +65,10 @@ pub(super) const NSS: Platform = Platform {
             Answer::Refuses("it imports no private key without its certificate"),
         ),
         Rule(
+            What::NoEntries,
+            Answer::Refuses("there is nothing in it to import"),
+        ),
+        Rule(
             What::KeyNotJoined,
             Answer::Refuses("it finds the certificate of a key by their local key ids alone"),
         ),

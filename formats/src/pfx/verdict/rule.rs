@@ -100,6 +100,8 @@ pub enum What {
     Keys(&'static [&'static str]),
     /// No private key, and certificates without Java's mark of trust.
     NoKeyAndNoTrust,
+    /// Nothing at all.
+    NoEntries,
     /// Several private keys.
     SeveralKeys,
     /// A secret that is no private key.
@@ -183,6 +185,7 @@ impl Feature<'_> {
             Self::Iterations(_)
                 | Self::SeveralKeys(_)
                 | Self::NoKey { .. }
+                | Self::NoEntries
                 | Self::KeyInClear
                 | Self::KeyWithoutCertificate
                 | Self::KeyNotJoined
@@ -233,6 +236,7 @@ impl fmt::Display for What {
             Self::Ber => f.write_str("BER"),
             Self::Keys(names) => write!(f, "keys: {}", list(names)),
             Self::NoKeyAndNoTrust => f.write_str("certificates without a key"),
+            Self::NoEntries => f.write_str("files without entries"),
             Self::SeveralKeys => f.write_str("several private keys"),
             Self::Secret => f.write_str("secrets that are no private keys"),
             Self::SecretOfOthers => f.write_str("secrets of other kinds than Java's"),
@@ -287,6 +291,7 @@ impl What {
                     java_trusted: false,
                 },
             )
+            | (Self::NoEntries, Feature::NoEntries)
             | (Self::SeveralKeys, Feature::SeveralKeys(_))
             | (Self::Secret, Feature::Secret { .. })
             | (Self::SecretOfOthers, Feature::Secret { of_java: false })
