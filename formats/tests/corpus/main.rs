@@ -5,6 +5,7 @@
 //! of names, and `--exact`, `--list`, `--skip NAME` as other test binaries do.
 #![forbid(unsafe_code)]
 #![allow(
+    unreachable_pub,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
