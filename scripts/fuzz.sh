@@ -3,7 +3,7 @@
 #   scripts/fuzz.sh MINUTES [TARGET...]      so many minutes for each target (all of them: fuzz/targets)
 #
 # Needs a nightly toolchain (rustup toolchain install nightly) and cargo-fuzz, whose path is in CARGO_FUZZ (`make fuzz` installs it).
-# What was found interesting stays in fuzz/corpus and is where the next run begins; what breaks a target is kept in fuzz/artifacts,
+# As many at once as there are processors, or FUZZ_JOBS. What was found interesting stays in fuzz/corpus and is where the next run begins; what breaks a target is kept in fuzz/artifacts,
 # and the run then fails. Inputs come from the corpora in CORPORA_DIR (default ../shared/corpora), which are read in place.
 set -eu
 
@@ -52,7 +52,7 @@ one() {
 for target in "$@"; do
     one "$target" &
     running=$((${running:-0} + 1))
-    if [ "$running" -ge "$(nproc)" ]; then
+    if [ "$running" -ge "${FUZZ_JOBS:-$(nproc)}" ]; then
         wait
         running=0
     fi

@@ -25,9 +25,8 @@ mod pfx;
 #[path = "../fuzz/bodies/seeds.rs"]
 mod seeds;
 
-use seeds::Seed;
+use seeds::{Seed, corpora};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
 
 /// Changed copies for each target.
 const MUTATIONS: usize = 4000;
@@ -80,13 +79,6 @@ fn mutated(seeds: &[Seed], from: usize, numbers: &mut Numbers) -> Vec<u8> {
         }
     }
     bytes
-}
-
-fn corpora() -> PathBuf {
-    std::env::var_os("CORPORA_DIR").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/corpora"),
-        PathBuf::from,
-    )
 }
 
 fn survives(target: &str, run: fn(&[u8])) {

@@ -1,7 +1,11 @@
 //! What fuzzing and the mutations begin with: files of the corpora, read in place, and messages as this release writes them.
 
+use fips::digest::Hash;
 use fips::secret::SecretBytes;
-use formats::pfx::{self, PfxLimits};
+use formats::cms::write::{
+    ContentEncryption, Form, Recipient, RsaPadding, WriteError, envelop, module_oaep,
+};
+use formats::pfx::{self, OpenedCertificate, PfxLimits};
 use pfx_connector::encoding::Base64Bytes;
 use pfx_connector::engine::api::{
     CmsFormat, DeviceTarget, EngineReply, EngineRequest, Failure, FailureCode, RecryptRequest,
@@ -17,6 +21,7 @@ use pfx_connector::gateway::rotation_api::RotationReplacement;
 use pfx_connector::record::{ImporterSignature, Record};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 /// An input with the name that a failure tells.
 pub(crate) struct Seed {
@@ -28,7 +33,7 @@ pub(crate) struct Seed {
 pub(crate) fn of(target: &str, corpora: &Path) -> Vec<Seed> {
     match target {
         "pfx" => pfx_files(corpora),
-        "cms" => files(&corpora.join("cms/rfc4134"), "bin"),
+        "cms" => messages(corpora),
         "device_certificate" => certificates(corpora),
         "frame" => frames(),
         "configuration" => configurations(),
@@ -44,8 +49,7 @@ pub(crate) fn prepare(target: &str) {
     let Some(folder) = std::env::var_os("FUZZ_SEEDS").map(PathBuf::from) else {
         return;
     };
-    let corpora = std::env::var_os("CORPORA_DIR").map(PathBuf::from);
-    for (number, seed) in of(target, &corpora.unwrap_or_default()).iter().enumerate() {
+    for (number, seed) in of(target, &corpora()).iter().enumerate() {
         std::fs::write(folder.join(format!("seed-{number}")), &seed.bytes).unwrap();
     }
 }
@@ -91,20 +95,93 @@ fn pfx_files(corpora: &Path) -> Vec<Seed> {
         .collect()
 }
 
+/// The examples of RFC 4134, and messages of ours to the keys that [`identities`] found.
+fn messages(corpora: &Path) -> Vec<Seed> {
+    let mut seeds = files(&corpora.join("cms/rfc4134"), "bin");
+    let content = SecretBytes::from_slice(b"what the message holds");
+    for (number, identity) in identities().iter().enumerate() {
+        let Ok(recipient) = Recipient::of_certificate(&identity.certificate) else {
+            continue;
+        };
+        for encryption in [ContentEncryption::Aes256Cbc, ContentEncryption::Aes256Gcm] {
+            let form = Form {
+                content: encryption,
+                rsa: RsaPadding::Oaep,
+            };
+            let oaep = module_oaep::<WriteError>(Hash::Sha256);
+            seeds.push(Seed {
+                name: format!("{encryption:?} to key {number}"),
+                bytes: envelop(form, std::slice::from_ref(&recipient), &content, oaep).unwrap(),
+            });
+        }
+    }
+    seeds
+}
+
+/// A certificate with its key.
+pub(crate) struct Identity {
+    pub(crate) certificate: Vec<u8>,
+    pub(crate) pkcs8: SecretBytes,
+}
+
+/// The first identities of the corpora, of different kinds of key: who reads the messages.
+pub(crate) fn identities() -> &'static [Identity] {
+    static FOUND: OnceLock<Vec<Identity>> = OnceLock::new();
+    FOUND.get_or_init(|| {
+        let mut found: Vec<(usize, Identity)> = Vec::new();
+        for file in pfx_files(&corpora()) {
+            for password in ["", "password", "1234", "testcertificate"] {
+                let password = SecretBytes::from_slice(password.as_bytes());
+                let Ok(opened) = pfx::read(&file.bytes, &password, &few_iterations()) else {
+                    continue;
+                };
+                let Ok(identity) = opened.identity() else {
+                    continue;
+                };
+                // Keys of one kind and size are as long as each other, more or less.
+                let kind = identity.pkcs8().len() / 64;
+                if found.len() < 4 && found.iter().all(|(other, _)| *other != kind) {
+                    let identity = Identity {
+                        certificate: identity.certificate().to_vec(),
+                        pkcs8: SecretBytes::from_slice(identity.pkcs8().expose()),
+                    };
+                    found.push((kind, identity));
+                }
+            }
+        }
+        found.into_iter().map(|(_, identity)| identity).collect()
+    })
+}
+
+/// The folder of the corpora: CORPORA_DIR, or beside the project.
+pub(crate) fn corpora() -> PathBuf {
+    std::env::var_os("CORPORA_DIR").map_or_else(
+        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/corpora"),
+        PathBuf::from,
+    )
+}
+
+fn few_iterations() -> PfxLimits {
+    PfxLimits {
+        max_iterations: 10_000,
+        ..PfxLimits::default()
+    }
+}
+
 /// The certificates of PFX files that open, each with the next one of its file.
 fn certificates(corpora: &Path) -> Vec<Seed> {
     let mut seeds = Vec::new();
     for file in pfx_files(corpora) {
         for password in ["", "password", "1234", "testcertificate"] {
             let password = SecretBytes::from_slice(password.as_bytes());
-            let limits = PfxLimits {
-                max_iterations: 10_000,
-                ..PfxLimits::default()
-            };
-            let Ok(opened) = pfx::read(&file.bytes, &password, &limits) else {
+            let Ok(opened) = pfx::read(&file.bytes, &password, &few_iterations()) else {
                 continue;
             };
-            let all: Vec<&[u8]> = opened.certificates().iter().map(AsRef::as_ref).collect();
+            let all: Vec<&[u8]> = opened
+                .certificates()
+                .iter()
+                .map(OpenedCertificate::der)
+                .collect();
             for (place, device) in all.iter().enumerate() {
                 let issuer = all[(place + 1) % all.len()];
                 seeds.extend(certificate_pair(&file.name, device, issuer));
@@ -270,6 +347,8 @@ fn gateway_messages() -> Vec<Seed> {
         pfx: Base64Bytes(vec![0x30, 0x00]),
         device: device(),
         format: CmsFormat::Modern,
+        delivery: Default::default(),
+        others: Vec::new(),
     };
     vec![
         json("new record", &new_record),
@@ -288,6 +367,7 @@ fn gateway_messages() -> Vec<Seed> {
                 device_id: "phone".to_owned(),
                 device: device(),
                 format: CmsFormat::Compatible,
+                delivery: Default::default(),
                 idempotency_key: Some("once".to_owned()),
             },
         ),
@@ -309,6 +389,8 @@ fn gateway_messages() -> Vec<Seed> {
             &api::Completion {
                 fence: 7,
                 encrypted_password: Base64Bytes(vec![0x30, 0x03, 0x02, 0x01, 0x01]),
+                encrypted_pfx: Base64Bytes::default(),
+                profile: Base64Bytes::default(),
             },
         ),
         json(

@@ -195,10 +195,10 @@ fn what_no_rule_allows_is_malformed() {
 
 #[test]
 fn der_is_borrowed_and_ber_is_rewritten() {
-    let der_bytes = b"\x30\x06\x04\x01\x07\xbf\x81\x01\x00";
+    let der_bytes = b"\x30\x07\x04\x01\x07\xbf\x81\x01\x00";
     let same = normalise(&[der_bytes.as_slice(), b"rest"].concat(), 32)
         .map(|it| (it.bytes().to_vec(), it.used, it.forms.any()));
-    assert_eq!(same.unwrap(), (der_bytes[..8].to_vec(), 8, false));
+    assert_eq!(same.unwrap(), (der_bytes.to_vec(), 9, false));
     let long = [7; 200];
     let ber = indefinite(
         0x30,

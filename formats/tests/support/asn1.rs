@@ -1,4 +1,5 @@
 //! Files put together by hand: elements in DER, and the same in BER.
+#![allow(dead_code, unreachable_pub)]
 
 /// An element in DER.
 pub fn der(tag: u8, content: &[u8]) -> Vec<u8> {

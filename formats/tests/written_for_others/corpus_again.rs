@@ -7,6 +7,11 @@ use formats::pfx::{OpenedPfx, PfxLimits, read};
 
 const PASSWORD: &[u8] = b"another password, of 32 letters.";
 
+/// A name of no characters is none.
+fn some(name: Option<&str>) -> Option<&str> {
+    name.filter(|name| !name.is_empty())
+}
+
 /// What has to be the same: each key with its name and its certificate, and the certificates with their names.
 fn contents(opened: &OpenedPfx) -> (Vec<String>, Vec<String>) {
     let certificate = |place: Option<usize>| place.map(|place| opened.certificates()[place].der());
@@ -14,15 +19,14 @@ fn contents(opened: &OpenedPfx) -> (Vec<String>, Vec<String>) {
         format!(
             "{:?} {:?} {:?}",
             key.pkcs8().expose(),
-            key.friendly_name(),
+            some(key.friendly_name()),
             certificate(key.certificate())
         )
     });
     let certificates = opened.certificates().iter().map(|certificate| {
         // A certificate without a name gets its key's.
-        let name = certificate
-            .friendly_name()
-            .or_else(|| opened.keys()[certificate.key()?].friendly_name());
+        let name = some(certificate.friendly_name())
+            .or_else(|| some(opened.keys()[certificate.key()?].friendly_name()));
         format!("{:?} {name:?}", certificate.der())
     });
     let mut certificates: Vec<String> = certificates.collect();
@@ -34,7 +38,9 @@ fn contents(opened: &OpenedPfx) -> (Vec<String>, Vec<String>) {
 fn check_ids(file: &Case, before: &OpenedPfx, after: &OpenedPfx) {
     let mut seen = Vec::new();
     for (old, new) in before.keys().iter().zip(after.keys()) {
-        let id = new.local_key_id().expect(file.name());
+        let id = new
+            .local_key_id()
+            .unwrap_or_else(|| panic!("{}: no id", file.name()));
         assert!(!seen.contains(&id), "{}: an id twice", file.name());
         seen.push(id);
         if let Some(place) = new.certificate() {

@@ -70,7 +70,11 @@ fn every_reader_opens(algorithm: KeyAlgorithm) {
                 });
                 match (outcome, unable) {
                     (Ok(found), None) => {
-                        assert_eq!(found.publics, [fixture.public.clone()], "{case}");
+                        assert_eq!(
+                            found.publics,
+                            std::slice::from_ref(&fixture.public),
+                            "{case}"
+                        );
                         assert_eq!(found.certificates, fixture.certificates(), "{case}");
                         if let Some(name) = found.name {
                             assert_eq!(name, program.tells(NAME), "{case}");

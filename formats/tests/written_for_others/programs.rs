@@ -283,8 +283,8 @@ impl Job<'_> {
             .ok_or("no key in the database")?;
         // `< 0> rsa      73dd6a33...   name`
         let name = line
-            .splitn(2, "   ")
-            .nth(1)
+            .split_once("   ")
+            .map(|(_, rest)| rest)
             .and_then(|rest| rest.trim().split_once("   "))
             .map(|(_, name)| name.trim().to_owned())
             .ok_or("a key without a name")?;

@@ -65,7 +65,7 @@ pub(super) fn run(args: &ConvertArgs) -> Result<Report, Failure> {
     let limits = PfxLimits::default();
     let bytes = args.source.bytes(&limits)?;
     let password = args.source.password()?;
-    let opened = args.source.open(&bytes, &password, &limits)?;
+    let opened = args.source.open(bytes.expose(), &password, &limits)?;
     drop(password);
 
     let new = args.new_password.get()?;

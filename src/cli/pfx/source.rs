@@ -1,7 +1,8 @@
 //! The file that is given, its password, and the FIPS mode in which it is opened.
 
+use super::file;
 use crate::cli::output::{Exit, Failure};
-use crate::cli::{files, process, prompt};
+use crate::cli::{process, prompt};
 use crate::config;
 use crate::config::secret_file::{self, SecretFileError};
 use clap::{Args, ValueEnum};
@@ -49,8 +50,8 @@ impl SourceArgs {
     }
 
     /// The bytes of the file.
-    pub(super) fn bytes(&self, limits: &PfxLimits) -> Result<Vec<u8>, Failure> {
-        files::read(&self.file, limits.max_bytes, "the PFX")
+    pub(super) fn bytes(&self, limits: &PfxLimits) -> Result<SecretBytes, Failure> {
+        file::read(&self.file, limits.max_bytes)
     }
 
     /// Its password, from the file that is named or from the person at the terminal.

@@ -71,7 +71,7 @@ fn attributes(
         let values = SetOfVec::try_from(vec![value])?;
         attributes.insert(Attribute { oid, values })
     };
-    if let Some(name) = name.filter(|name| !name.is_empty()) {
+    if let Some(name) = name {
         // BMPString, and UTF-16 with surrogates for what is beyond it, as every reader of today takes it.
         let bytes = name.encode_utf16().flat_map(u16::to_be_bytes).collect();
         add(FRIENDLY_NAME, Tag::BmpString, bytes).map_err(WriteError::encoding)?;

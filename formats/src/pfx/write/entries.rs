@@ -201,19 +201,21 @@ impl<'a> Entries<'a> {
 
     /// The friendlyName of a certificate: its own, or its key's, because some readers look at one of the two only.
     pub(super) fn name_of_certificate(&self, place: usize) -> Option<&'a str> {
-        let own = self.certificates.get(place)?.friendly_name;
+        let own = some_name(self.certificates.get(place)?.friendly_name);
         own.or_else(|| {
             let mut keys = self.keys.iter();
-            keys.find(|key| key.certificate == Some(place))?
-                .friendly_name
+            some_name(
+                keys.find(|key| key.certificate == Some(place))?
+                    .friendly_name,
+            )
         })
     }
 
     /// The friendlyName of a key: its own, or its certificate's.
     pub(super) fn name_of_key(&self, key: &KeyEntry<'a>) -> Option<&'a str> {
-        key.friendly_name.or_else(|| {
+        some_name(key.friendly_name).or_else(|| {
             let place = key.certificate?;
-            self.certificates.get(place)?.friendly_name
+            some_name(self.certificates.get(place)?.friendly_name)
         })
     }
 }
@@ -221,4 +223,9 @@ impl<'a> Entries<'a> {
 /// Whether this is an elliptic point with one coordinate and the sign of the other (SEC 1 section 2.3.3), and no RSA key, which is a SEQUENCE.
 fn is_compressed(public: &[u8]) -> bool {
     matches!(public.first(), Some(2 | 3))
+}
+
+/// A name of no characters is none.
+fn some_name(name: Option<&str>) -> Option<&str> {
+    name.filter(|name| !name.is_empty())
 }
