@@ -114,7 +114,9 @@ fn files() -> Vec<(&'static str, Vec<u8>)> {
         ),
         (
             "noise",
-            (0..MIB).map(|at| ((at * at) >> 3).to_le_bytes()[0]).collect(),
+            (0..MIB)
+                .map(|at| ((at * at) >> 3).to_le_bytes()[0])
+                .collect(),
         ),
     ]
 }
