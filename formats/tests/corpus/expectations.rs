@@ -7,7 +7,7 @@ use formats::pfx::{
     self, Integrity, MatchedBy, OpenedPfx, PasswordForm, PfxError, PfxLimits, Protection,
 };
 
-pub fn of(case: &Case) -> Vec<(&'static str, Check)> {
+pub(crate) fn of(case: &Case) -> Vec<(&'static str, Check)> {
     let mut checks: Vec<(&'static str, Check)> = vec![match case.column("expected") {
         "valid" => ("valid", valid as Check),
         "exotic" => ("exotic", exotic),
