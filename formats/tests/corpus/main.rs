@@ -11,7 +11,6 @@
     clippy::indexing_slicing,
     clippy::panic,
     clippy::print_stdout,
-    unreachable_pub,
     missing_docs
 )]
 
