@@ -68,7 +68,7 @@ fn valid(case: &Case) {
         && key.certificate().is_some()
     {
         let identity = opened.identity().unwrap();
-        assert!(!identity.certificate().is_empty());
+        assert_eq!(identity.facts().unwrap().key_matches, Some(true));
         assert_eq!(
             identity.chain().len() + 1,
             opened.certificates().len(),
