@@ -58,7 +58,7 @@ fn generated() -> Vec<(String, Vec<u8>)> {
     ] {
         let many = element.repeat(room / element.len());
         all.push((format!("many {name}"), pfx_of(&tlv(0x30, &many))));
-        let pieces = [&[0x24, 0x80], &many[..many.len() - 8], &[0, 0]].concat();
+        let pieces = [&[0x24, 0x80], many.get(8..).unwrap_or_default(), &[0, 0]].concat();
         all.push((format!("{name} in pieces"), pieces));
     }
     let mut zeros = pfx_of(&tlv(0x30, &[]));
