@@ -3,12 +3,14 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help bootstrap demo kryoptic test soak sanitize check format-check lint doc deny bench advisories reproducible clean
+.PHONY: help bootstrap demo kryoptic test soak sanitize fuzz check format-check lint doc deny bench advisories reproducible clean
 
 CARGO := scripts/with-rust.sh cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 TOOLS := $(TARGET)/tools
 CARGO_DENY_VERSION := 0.20.2
+CARGO_FUZZ_VERSION := 0.13.2
+CARGO_FUZZ := $(TOOLS)/cargo-fuzz-$(CARGO_FUZZ_VERSION)/bin/cargo-fuzz
 CARGO_DENY := $(TOOLS)/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
 # Where tests/support/python.rs looks for it.
 PYTHON := $(TOOLS)/python/.ready
@@ -46,6 +48,9 @@ soak: $(BOOTSTRAPPED)-test kryoptic ## 20,000 fault scripts in process and 500 w
 
 sanitize: $(BOOTSTRAPPED)-test ## the tests of crate hsm under AddressSanitizer and LeakSanitizer (ARGS='--test NAME')
 	@scripts/sanitize.sh $(ARGS)
+
+fuzz: $(BOOTSTRAPPED)-test $(CARGO_FUZZ) ## fuzz every parser of strangers' bytes (MINUTES=15 for each, ARGS='pfx cms' for some); needs a nightly toolchain
+	@CARGO_FUZZ=$(abspath $(CARGO_FUZZ)) scripts/with-rust.sh scripts/fuzz.sh $(or $(MINUTES),1) $(ARGS)
 
 check: $(BOOTSTRAPPED)-check format-check lint doc deny ## what the CI runs: formatting, lints, docs, supply chain, tests
 	@$(MAKE) --no-print-directory test
@@ -109,3 +114,9 @@ $(CARGO_DENY): | $(BOOTSTRAPPED)-check
 			--target-dir $(TOOLS)/build cargo-deny@$(CARGO_DENY_VERSION); \
 		rm -rf $(TOOLS)/build; \
 	fi
+
+$(CARGO_FUZZ): | $(BOOTSTRAPPED)-test
+	@echo 'Building cargo-fuzz $(CARGO_FUZZ_VERSION), once.' >&2
+	@CARGO_PROFILE_DEV_DEBUG=0 $(CARGO) install --quiet --locked --debug --root $(TOOLS)/cargo-fuzz-$(CARGO_FUZZ_VERSION) \
+		--target-dir $(TOOLS)/build cargo-fuzz@$(CARGO_FUZZ_VERSION)
+	@rm -rf $(TOOLS)/build

@@ -21,6 +21,12 @@ impl Base64Bytes {
         &self.0
     }
 
+    /// Whether there are none: for fields that are left out then.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Decodes one line of base64.
     ///
     /// # Errors

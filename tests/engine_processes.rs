@@ -12,13 +12,19 @@
 mod engine;
 #[path = "support/openssl.rs"]
 mod openssl;
+#[path = "support/plist.rs"]
+mod plist;
 #[path = "support/softhsm.rs"]
 mod softhsm;
 
 #[path = "engine_processes/access.rs"]
 mod access;
+#[path = "engine_processes/deliveries.rs"]
+mod deliveries;
 #[path = "engine_processes/faults.rs"]
 mod faults;
+#[path = "engine_processes/memory.rs"]
+mod memory;
 #[path = "engine_processes/requests.rs"]
 mod requests;
 #[path = "engine_processes/token.rs"]

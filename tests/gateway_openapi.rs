@@ -14,7 +14,7 @@ mod pki;
 
 use gateway::Running;
 use pfx_connector::encoding::Base64Bytes;
-use pfx_connector::engine::api::{CmsFormat, DeviceTarget};
+use pfx_connector::engine::api::{CmsFormat, Delivery as DeliveryKind, DeviceTarget, StoredPfx};
 use pfx_connector::evidence::process::{FaultEvidence, ModuleEvidence, ProcessEvidence};
 use pfx_connector::gateway::admin_api::*;
 use pfx_connector::gateway::api::*;
@@ -284,6 +284,10 @@ fn examples() -> BTreeMap<&'static str, Vec<Value>> {
         version: "v".to_owned(),
         features: vec!["pfxImport".to_owned()],
     };
+    let stored = StoredPfx {
+        record: record.clone(),
+        pfx: bytes(),
+    };
     let item = WorkItem {
         request_id: "r".to_owned(),
         fence: 1,
@@ -294,12 +298,15 @@ fn examples() -> BTreeMap<&'static str, Vec<Value>> {
         pfx: bytes(),
         device: target.clone(),
         format: CmsFormat::Modern,
+        delivery: DeliveryKind::AppleProfile,
+        others: vec![stored.clone()],
     };
     let request = DeviceRequest {
         user_principal_name: "a@b".to_owned(),
         device_id: "d".to_owned(),
         device: target.clone(),
         format: CmsFormat::CompatibleDesEde3,
+        delivery: DeliveryKind::Rewrap,
         idempotency_key: Some("k".to_owned()),
     };
     let accepted = AcceptedRequest {
@@ -413,6 +420,7 @@ fn examples() -> BTreeMap<&'static str, Vec<Value>> {
                 to_value(&request),
                 to_value(&DeviceRequest {
                     idempotency_key: None,
+                    delivery: DeliveryKind::Password,
                     ..request.clone()
                 }),
             ],
@@ -440,8 +448,12 @@ fn examples() -> BTreeMap<&'static str, Vec<Value>> {
             vec![to_value(&Delivery {
                 request_id: "r".to_owned(),
                 thumbprint: "ab".repeat(20),
+                delivery: DeliveryKind::Rewrap,
+                newest: true,
                 pfx: bytes(),
+                encrypted_pfx: bytes(),
                 encrypted_password: bytes(),
+                profile: bytes(),
             })],
         ),
         ("ConnectorIdentity", vec![to_value(&identity)]),
@@ -459,7 +471,18 @@ fn examples() -> BTreeMap<&'static str, Vec<Value>> {
                 work: vec![item.clone()],
             })],
         ),
-        ("WorkItem", vec![to_value(&item)]),
+        (
+            "WorkItem",
+            vec![
+                to_value(&item),
+                to_value(&WorkItem {
+                    delivery: DeliveryKind::Password,
+                    others: Vec::new(),
+                    ..item.clone()
+                }),
+            ],
+        ),
+        ("StoredPfx", vec![to_value(&stored)]),
         ("Record", vec![to_value(&record), to_value(&unsigned)]),
         ("Fence", vec![to_value(&Fence { fence: 1 })]),
         ("Extended", vec![to_value(&Extended { lease_ms: 1 })]),
@@ -468,6 +491,8 @@ fn examples() -> BTreeMap<&'static str, Vec<Value>> {
             vec![to_value(&Completion {
                 fence: 1,
                 encrypted_password: bytes(),
+                encrypted_pfx: bytes(),
+                profile: bytes(),
             })],
         ),
         (

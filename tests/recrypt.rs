@@ -16,12 +16,18 @@ mod openssl;
 mod certificates;
 #[path = "recrypt/chain.rs"]
 mod chain;
+#[path = "recrypt/identity.rs"]
+mod identity;
 #[path = "recrypt/known.rs"]
 mod known;
+#[path = "recrypt/limbo.rs"]
+mod limbo;
 #[path = "recrypt/messages.rs"]
 mod messages;
 #[path = "recrypt/records.rs"]
 mod records;
+#[path = "recrypt/revocation.rs"]
+mod revocation;
 
 use openssl::{Authority, Device};
 use pfx_connector::encoding::Base64Bytes;

@@ -66,6 +66,9 @@ impl BareLoop {
             .arg(&ground.ciphertext_file)
             .args(["--threads", &threads.to_string()])
             .args(["--operations", &operations.to_string()]);
+        if let Some(file) = &ground.device_spki_file {
+            command.arg("--encrypt-to").arg(file);
+        }
         if let Some(rate) = per_second {
             command.args(["--per-second", &rate.to_string()]);
         }

@@ -14,6 +14,8 @@ use pfx_connector::record::Record;
 use pkcs8::SecretDocument;
 use std::fs;
 use std::path::PathBuf;
+use x509_cert::Certificate;
+use x509_cert::der::{Decode, Encode};
 
 /// A line of the connector's configuration that the measurements replace.
 pub(crate) const CONCURRENCY: &str = "concurrency = 16";
@@ -28,6 +30,8 @@ pub(crate) struct Ground {
     pub(crate) pin_file: PathBuf,
     /// The password's ciphertext, for the bare loop.
     pub(crate) ciphertext_file: PathBuf,
+    /// In strict mode: the device's public key, to which the bare loop's token encrypts as the engine's does.
+    pub(crate) device_spki_file: Option<PathBuf>,
     pub(crate) person: Person,
     pub(crate) device: Device,
     /// The same work as the engine is asked for it: records that differ in their ciphertexts alone. The engine decrypts a ciphertext once
@@ -67,7 +71,20 @@ impl Ground {
         let ciphertext_file = stack.path("import/ciphertext");
         let first = requests.first().ok_or("no requests")?;
         fs::write(&ciphertext_file, first.record.encrypted_password.as_slice())?;
+        let device_spki_file = if args.fips == "strict" {
+            let certificate = Certificate::from_der(&device.certificate_der)?;
+            let spki = certificate
+                .tbs_certificate()
+                .subject_public_key_info()
+                .to_der()?;
+            let file = stack.path("import/device.spki");
+            fs::write(&file, spki)?;
+            Some(file)
+        } else {
+            None
+        };
         Ok(Self {
+            device_spki_file,
             module: text("module")?.into(),
             token_label: text("label")?,
             pin_file: text("pin_file")?.into(),

@@ -2,7 +2,7 @@
 //! the gateway's queue back to it.
 //!
 //! ```text
-//! (a) bare loop ------------------------------------------> C_DecryptInit, C_Decrypt
+//! (a) bare loop ------------------------------------------> C_DecryptInit, C_Decrypt; in strict mode C_EncryptInit, C_Encrypt
 //! (b) this program -> engine (supervisor, formats, custody) -> the same
 //! (c) gateway -> connector -> engine ------------------------> the same, and back
 //! ```

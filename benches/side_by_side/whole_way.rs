@@ -5,7 +5,7 @@ use super::ground::{CONCURRENCY, Ground};
 use super::processes::{processor_time, resident_bytes};
 use super::statistics::per_second;
 use pfx_connector::cli::demo::{Device, Mdm, Running};
-use pfx_connector::engine::api::CmsFormat;
+use pfx_connector::engine::api::{CmsFormat, Delivery};
 use pfx_connector::gateway::api::State;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -68,7 +68,10 @@ impl WholeWay {
                 let key = format!("bench-{}", self.asked);
                 let (mdm, user, device) =
                     (self.mdm.clone(), self.user.clone(), self.device.clone());
-                tasks.spawn(async move { mdm.ask(&user, &device, CmsFormat::Modern, &key).await });
+                tasks.spawn(async move {
+                    mdm.ask(&user, &device, CmsFormat::Modern, Delivery::Password, &key)
+                        .await
+                });
                 if tasks.len() >= ASKING
                     && let Some(accepted) = tasks.join_next().await
                 {

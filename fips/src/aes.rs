@@ -1,9 +1,11 @@
 //! AES (FIPS 197): CBC with padding, GCM with a random nonce, and key wrap.
 
 mod gcm;
+mod gcm_foreign;
 mod key_wrap;
 
 pub use gcm::{GCM_OVERHEAD_BYTES, gcm_open, gcm_seal};
+pub use gcm_foreign::gcm_open_detached;
 pub use key_wrap::{key_unwrap, key_unwrap_padded, key_wrap, key_wrap_padded};
 
 use crate::cbc::{self, Cipher};

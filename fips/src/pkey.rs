@@ -58,6 +58,11 @@ impl Pkey {
         parse(der, "PKCS#8 private key", lc::EVP_parse_private_key)
     }
 
+    /// For calls that read the key, or take a reference of their own to it.
+    pub(crate) fn as_ptr(&self) -> *mut lc::EVP_PKEY {
+        self.0.as_ptr()
+    }
+
     pub(crate) fn kind(&self) -> Kind {
         let key = self.0.as_ptr();
         // SAFETY: evp.h: EVP_PKEY_id and EVP_PKEY_bits only read a valid key.

@@ -4,10 +4,12 @@
 
 mod private;
 mod public;
+mod reading;
 mod shared;
 
 pub use private::PrivateKey;
 pub use public::PublicKey;
+pub use reading::{MIN_READING_BITS, ReadingKey};
 
 use crate::digest::Hash;
 use crate::pkey::Kind;

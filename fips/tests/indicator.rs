@@ -118,6 +118,10 @@ fn readings(service: Service) -> Vec<bool> {
                 [
                     moved(|| aes::gcm_seal(&key, b"", b"x")),
                     moved(|| aes::gcm_open(&key, b"", &sealed)),
+                    moved(|| {
+                        let (nonce, rest) = sealed.split_at(12);
+                        aes::gcm_open_detached(&key, nonce, b"", &rest[..1], &rest[1..13])
+                    }),
                 ]
             })
             .collect(),
@@ -177,6 +181,12 @@ fn readings(service: Service) -> Vec<bool> {
                 Service::RsaPkcs1v15Encrypt => moved(|| public.encrypt_pkcs1v15(b"x")),
                 _ => moved(|| key.decrypt_pkcs1v15(&pkcs1)),
             }]
+        }
+        Service::RsaShortKeyDecrypt => {
+            let pkcs8 = include_bytes!("../../tests/data/rsa-1024-bits.pkcs8.der");
+            let ciphertext = include_bytes!("../../tests/data/rsa-1024-bits.pkcs1v15.bin");
+            let key = rsa::ReadingKey::from_pkcs8(pkcs8).unwrap();
+            vec![moved(|| key.decrypt_pkcs1v15(ciphertext))]
         }
         Service::Ecdh => {
             let (own, peer) = (
@@ -274,7 +284,7 @@ fn every_service_of_the_module_does_to_the_indicator_what_its_row_says() {
         };
         assert_eq!(disagreed(service), Some(0), "{}", entry.name);
     }
-    assert_eq!(walked, 31);
+    assert_eq!(walked, 32);
     assert_eq!(fault(), None);
 }
 

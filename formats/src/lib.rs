@@ -7,6 +7,8 @@
 
 pub mod ber;
 pub mod certificate;
+pub mod cms;
 pub mod pfx;
+pub mod profile;
 pub mod text;
 pub mod words;

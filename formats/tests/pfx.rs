@@ -8,6 +8,10 @@
     missing_docs
 )]
 
+#[path = "support/asn1.rs"]
+mod asn1;
+#[path = "pfx/ber.rs"]
+mod ber;
 #[path = "pfx/hostile.rs"]
 mod hostile;
 #[path = "../../tests/support/openssl.rs"]

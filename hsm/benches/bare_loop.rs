@@ -1,4 +1,6 @@
-//! The bare loop: C_DecryptInit and C_Decrypt into a ready buffer, one session per thread, the key's handle found once.
+//! The bare loop: C_DecryptInit and C_Decrypt into a ready buffer, one session per thread, the key's handle found once. With
+//! `--encrypt-to` also C_EncryptInit and C_Encrypt of a content key to a device's public key, which is a session object made once: the
+//! calls of the engine in strict mode.
 //!
 //! What the token and its module can do at best, with nothing of ours around it: `side_by_side` starts this program and holds
 //! the engine against it. It deliberately uses neither this crate's sessions nor its worker threads.
@@ -17,7 +19,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
-use cryptoki::object::{Attribute, ObjectClass, ObjectHandle};
+use cryptoki::object::{Attribute, KeyType, ObjectClass, ObjectHandle};
 use cryptoki::session::{Session, UserType};
 use cryptoki::slot::Slot;
 use cryptoki::types::AuthPin;
@@ -25,13 +27,16 @@ use cryptoki_sys::{
     CK_FUNCTION_LIST, CK_MECHANISM, CK_RSA_PKCS_OAEP_PARAMS, CK_RV, CK_ULONG, CKG_MGF1_SHA1,
     CKM_RSA_PKCS_OAEP, CKM_SHA_1, CKR_OK, CKZ_DATA_SPECIFIED,
 };
+use hsm::public_key::PublicKey;
 
 const USAGE: &str = "bare_loop --module FILE --token-label TEXT --pin-file FILE --key-label TEXT --ciphertext FILE \
-                     --threads 1..64 --operations 1..1000000 [--per-second RATE]
+                     --threads 1..64 --operations 1..1000000 [--per-second RATE] [--encrypt-to SPKI-FILE]
 bare_loop --module FILE --token-label TEXT --pin-file FILE --add-objects 1..10000";
 const MAX_THREADS: usize = 64;
 const MAX_OPERATIONS: usize = 1_000_000;
 const MAX_OBJECTS: usize = 10_000;
+/// Length of a content key (AES-256) in bytes.
+const CONTENT_KEY_LEN: usize = 32;
 /// Operations of each thread before the clock starts.
 const WARM_UP: usize = 20;
 
@@ -99,6 +104,16 @@ impl Functions {
     }
 
     /// RSAES-OAEP with SHA-1, which every token does natively.
+    fn oaep() -> CK_RSA_PKCS_OAEP_PARAMS {
+        CK_RSA_PKCS_OAEP_PARAMS {
+            hashAlg: CKM_SHA_1,
+            mgf: CKG_MGF1_SHA1,
+            source: CKZ_DATA_SPECIFIED,
+            pSourceData: std::ptr::null_mut(),
+            ulSourceDataLen: 0,
+        }
+    }
+
     fn decrypt(
         &self,
         session: &Session,
@@ -110,13 +125,7 @@ impl Functions {
         let call = self.table.C_Decrypt.ok_or("C_Decrypt is missing")?;
         let ciphertext_len = CK_ULONG::try_from(ciphertext.len())?;
         let mut result_len = CK_ULONG::try_from(result.len())?;
-        let mut parameters = CK_RSA_PKCS_OAEP_PARAMS {
-            hashAlg: CKM_SHA_1,
-            mgf: CKG_MGF1_SHA1,
-            source: CKZ_DATA_SPECIFIED,
-            pSourceData: std::ptr::null_mut(),
-            ulSourceDataLen: 0,
-        };
+        let mut parameters = Self::oaep();
         let mut mechanism = CK_MECHANISM {
             mechanism: CKM_RSA_PKCS_OAEP,
             pParameter: std::ptr::from_mut(&mut parameters).cast(),
@@ -140,6 +149,39 @@ impl Functions {
         check(rv, "C_Decrypt")?;
         Ok(usize::try_from(result_len)?)
     }
+
+    fn encrypt(
+        &self,
+        session: &Session,
+        key: ObjectHandle,
+        message: &[u8],
+        result: &mut [u8],
+    ) -> Fallible<()> {
+        let init = self.table.C_EncryptInit.ok_or("C_EncryptInit is missing")?;
+        let call = self.table.C_Encrypt.ok_or("C_Encrypt is missing")?;
+        let message_len = CK_ULONG::try_from(message.len())?;
+        let mut result_len = CK_ULONG::try_from(result.len())?;
+        let mut parameters = Self::oaep();
+        let mut mechanism = CK_MECHANISM {
+            mechanism: CKM_RSA_PKCS_OAEP,
+            pParameter: std::ptr::from_mut(&mut parameters).cast(),
+            ulParameterLen: CK_ULONG::try_from(size_of::<CK_RSA_PKCS_OAEP_PARAMS>())?,
+        };
+        // SAFETY: PKCS#11, C_EncryptInit: as for C_DecryptInit above.
+        let rv = unsafe { init(session.handle(), &raw mut mechanism, key.handle()) };
+        check(rv, "C_EncryptInit")?;
+        // SAFETY: PKCS#11, C_Encrypt: as for C_Decrypt above.
+        let rv = unsafe {
+            call(
+                session.handle(),
+                message.as_ptr().cast_mut(),
+                message_len,
+                result.as_mut_ptr(),
+                &raw mut result_len,
+            )
+        };
+        check(rv, "C_Encrypt")
+    }
 }
 
 fn check(rv: CK_RV, function: &str) -> Fallible<()> {
@@ -155,6 +197,8 @@ fn check(rv: CK_RV, function: &str) -> Fallible<()> {
 struct Work {
     functions: Functions,
     ciphertext: Arc<[u8]>,
+    /// To whom each operation encrypts after it has decrypted.
+    device: Option<Arc<PublicKey>>,
     operations: usize,
     /// Pause from the start of one operation to the start of the next; zero: as fast as possible.
     period: Duration,
@@ -168,13 +212,58 @@ struct Done {
     processor: Duration,
 }
 
+/// A device's key on the token, and the place for what is encrypted to it.
+struct OnToken {
+    key: ObjectHandle,
+    result: Vec<u8>,
+}
+
 impl Work {
+    fn device_on(&self, session: &Session) -> Fallible<Option<OnToken>> {
+        let Some(device) = &self.device else {
+            return Ok(None);
+        };
+        let key = session.create_object(&[
+            Attribute::Class(ObjectClass::PUBLIC_KEY),
+            Attribute::KeyType(KeyType::RSA),
+            Attribute::Token(false),
+            Attribute::Private(false),
+            Attribute::Encrypt(true),
+            Attribute::Modulus(device.modulus().to_vec()),
+            Attribute::PublicExponent(device.exponent().to_vec()),
+        ])?;
+        Ok(Some(OnToken {
+            key,
+            result: vec![0; device.modulus().len()],
+        }))
+    }
+
+    /// One operation.
+    fn once(
+        &self,
+        session: &Session,
+        key: ObjectHandle,
+        device: Option<&mut OnToken>,
+        result: &mut [u8],
+    ) -> Fallible<()> {
+        self.functions
+            .decrypt(session, key, &self.ciphertext, result)?;
+        match device {
+            Some(OnToken { key, result }) => {
+                self.functions
+                    .encrypt(session, *key, &[7; CONTENT_KEY_LEN], result)
+            }
+            None => Ok(()),
+        }
+    }
+
     fn run(&self, session: &Session, key: ObjectHandle, first: Duration) -> Fallible<Done> {
         let mut result = vec![0; self.ciphertext.len()];
+        let mut device = None;
         let mut prepare = || -> Fallible<()> {
+            device = self.device_on(session)?;
             for _ in 0..WARM_UP {
-                self.functions
-                    .decrypt(session, key, &self.ciphertext, &mut result)?;
+                self.once(session, key, device.as_mut(), &mut result)?;
             }
             Ok(())
         };
@@ -192,8 +281,7 @@ impl Work {
                 due += self.period;
             }
             let begun = Instant::now();
-            self.functions
-                .decrypt(session, key, &self.ciphertext, &mut result)?;
+            self.once(session, key, device.as_mut(), &mut result)?;
             took.push(begun.elapsed());
         }
         Ok(Done {
@@ -279,6 +367,11 @@ fn run(options: &Options) -> Fallible<serde_json::Value> {
         .copied()
         .ok_or("no private key has this label")?;
 
+    let device = match options.values.get("--encrypt-to") {
+        Some(file) => Some(PublicKey::from_spki_der(&std::fs::read(file)?)?),
+        None => None,
+    };
+
     let each = operations.div_ceil(threads);
     let period = if rate > 0.0 {
         Duration::try_from_secs_f64(threads as f64 / rate)?
@@ -288,6 +381,7 @@ fn run(options: &Options) -> Fallible<serde_json::Value> {
     let work = Work {
         functions: Functions::load(module)?,
         ciphertext: std::fs::read(options.text("--ciphertext")?)?.into(),
+        device: device.map(Arc::new),
         operations: each,
         period,
         barrier: Arc::new(Barrier::new(threads)),

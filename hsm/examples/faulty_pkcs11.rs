@@ -19,6 +19,7 @@
 //! | `two-objects` | C_CreateObject says CKR_DEVICE_MEMORY for a third object that it would make |
 //! | `odd-keys-stick` | C_Encrypt fails unless the modulus has 2048 bits, and the session is then as under `stuck-session` |
 //! | `objects-stay` | C_DestroyObject fails with CKR_GENERAL_ERROR |
+//! | `ignores-labels` | C_DecryptInit and C_EncryptInit do RSAES-OAEP as if there were no label |
 //! | `wrong-signature` | C_Sign changes the last bit of its signature |
 
 #[path = "support/real.rs"]
@@ -32,11 +33,12 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use cryptoki_sys::{
-    CK_ATTRIBUTE, CK_BYTE, CK_FUNCTION_LIST, CK_MECHANISM, CK_OBJECT_HANDLE, CK_RV,
-    CK_SESSION_HANDLE, CK_ULONG, CK_USER_TYPE, CKR_ACTION_PROHIBITED, CKR_DEVICE_ERROR,
-    CKR_DEVICE_MEMORY, CKR_DEVICE_REMOVED, CKR_FUNCTION_FAILED, CKR_FUNCTION_NOT_SUPPORTED,
-    CKR_GENERAL_ERROR, CKR_KEY_HANDLE_INVALID, CKR_OK, CKR_OPERATION_ACTIVE, CKR_PIN_INCORRECT,
-    CKR_TEMPLATE_INCONSISTENT, CKR_USER_NOT_LOGGED_IN,
+    CK_ATTRIBUTE, CK_BYTE, CK_FUNCTION_LIST, CK_MECHANISM, CK_OBJECT_HANDLE,
+    CK_RSA_PKCS_OAEP_PARAMS, CK_RV, CK_SESSION_HANDLE, CK_ULONG, CK_USER_TYPE, CKM_RSA_PKCS_OAEP,
+    CKR_ACTION_PROHIBITED, CKR_DEVICE_ERROR, CKR_DEVICE_MEMORY, CKR_DEVICE_REMOVED,
+    CKR_FUNCTION_FAILED, CKR_FUNCTION_NOT_SUPPORTED, CKR_GENERAL_ERROR, CKR_KEY_HANDLE_INVALID,
+    CKR_OK, CKR_OPERATION_ACTIVE, CKR_PIN_INCORRECT, CKR_TEMPLATE_INCONSISTENT,
+    CKR_USER_NOT_LOGGED_IN,
 };
 use real::RealModule;
 
@@ -161,6 +163,41 @@ unsafe extern "C" fn login(
     rv
 }
 
+/// Under `ignores-labels`: the mechanism as it is without its label.
+///
+/// # Safety
+/// As C_DecryptInit asks of its caller: the mechanism and its parameters can be read.
+unsafe fn without_label(real: &Real, mechanism: *mut CK_MECHANISM) -> Option<OwnMechanism> {
+    if fault(real) != "ignores-labels" {
+        return None;
+    }
+    // SAFETY: of our caller.
+    let mechanism = unsafe { mechanism.as_ref() }?;
+    if mechanism.mechanism != CKM_RSA_PKCS_OAEP {
+        return None;
+    }
+    // SAFETY: PKCS#11, RSA PKCS OAEP: the parameter of this mechanism is a CK_RSA_PKCS_OAEP_PARAMS.
+    let mut parameters = unsafe { *mechanism.pParameter.cast::<CK_RSA_PKCS_OAEP_PARAMS>() };
+    parameters.pSourceData = std::ptr::null_mut();
+    parameters.ulSourceDataLen = 0;
+    Some(OwnMechanism {
+        mechanism: *mechanism,
+        parameters,
+    })
+}
+
+struct OwnMechanism {
+    mechanism: CK_MECHANISM,
+    parameters: CK_RSA_PKCS_OAEP_PARAMS,
+}
+
+impl OwnMechanism {
+    fn as_mut_ptr(&mut self) -> *mut CK_MECHANISM {
+        self.mechanism.pParameter = (&raw mut self.parameters).cast();
+        &raw mut self.mechanism
+    }
+}
+
 unsafe extern "C" fn decrypt_init(
     session: CK_SESSION_HANDLE,
     mechanism: *mut CK_MECHANISM,
@@ -182,6 +219,9 @@ unsafe extern "C" fn decrypt_init(
     if stuck().contains(&session) {
         return CKR_OPERATION_ACTIVE;
     }
+    // SAFETY: of our caller.
+    let mut own = unsafe { without_label(real, mechanism) };
+    let mechanism = own.as_mut().map_or(mechanism, OwnMechanism::as_mut_ptr);
     match real.table.C_DecryptInit {
         // SAFETY: the arguments are those of our caller, under the same contract.
         Some(init) => unsafe { init(session, mechanism, key) },
@@ -232,6 +272,9 @@ unsafe extern "C" fn encrypt_init(
         _ if stuck().contains(&session) => return CKR_OPERATION_ACTIVE,
         _ => {}
     }
+    // SAFETY: of our caller.
+    let mut own = unsafe { without_label(real, mechanism) };
+    let mechanism = own.as_mut().map_or(mechanism, OwnMechanism::as_mut_ptr);
     match real.table.C_EncryptInit {
         // SAFETY: the arguments are those of our caller, under the same contract.
         Some(init) => unsafe { init(session, mechanism, key) },

@@ -1,11 +1,12 @@
 //! The seam between the engine and whatever keeps the key.
 
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::time::Duration;
 
 use fips::secret::SecretBytes;
 use serde::Serialize;
 
-use crate::{Error, KeyFingerprint, KeyInfo, Load, Padding, Terms, TokenInfo};
+use crate::{Error, KeyFingerprint, KeyInfo, Label, Load, Padding, Terms, TokenInfo};
 
 /// Takes the result of a decryption, on whichever thread has it. Must not block: it keeps the token's thread from its work. No lock of
 /// this crate is held meanwhile, so it may begin another request.
@@ -29,18 +30,20 @@ pub trait Custody: Send + Sync {
     /// [`Error::Token`] if the token does not answer.
     fn keys(&self) -> Result<Vec<KeyInfo>, Error>;
 
-    /// Begins to decrypt an RSAES-OAEP ciphertext of the modulus's length, and returns without waiting for anything; `answer` is
+    /// Begins to decrypt an RSAES-OAEP ciphertext of the modulus's length, encrypted with `label`, and returns without waiting for anything; `answer` is
     /// called exactly once, on another thread or on this one.
     ///
     /// # Errors
     /// [`Error::Decryption`] and [`Error::CiphertextLength`] mean that the input is bad and the token is well: that was
     /// tried. A class of [`ErrorClass::Token`](crate::ErrorClass::Token) means that nothing is known about the input.
     /// Besides: [`Error::Deadline`] for a request that could not begin in time, [`Error::Overloaded`] for one that would have to
-    /// wait too long; the token was not asked.
+    /// wait too long; the token was not asked. [`Error::LabelNotSupported`] where the token does the padding and no labels; which is tried
+    /// when the first label is asked for.
     fn begin_decrypt(
         &self,
         key: &KeyFingerprint,
         padding: Padding,
+        label: &Label,
         ciphertext: &[u8],
         terms: Terms,
         answer: Answer,
@@ -51,6 +54,23 @@ pub trait Custody: Send + Sync {
     ///
     /// # Errors
     /// As told there.
+    fn decrypt_with_label(
+        &self,
+        key: &KeyFingerprint,
+        padding: Padding,
+        label: &Label,
+        ciphertext: &[u8],
+        terms: Terms,
+    ) -> Result<SecretBytes, Error> {
+        wait(terms.within, |answer| {
+            self.begin_decrypt(key, padding, label, ciphertext, terms, answer);
+        })
+    }
+
+    /// As [`decrypt_with_label`](Self::decrypt_with_label), with the empty label.
+    ///
+    /// # Errors
+    /// As told there.
     fn decrypt_on(
         &self,
         key: &KeyFingerprint,
@@ -58,7 +78,7 @@ pub trait Custody: Send + Sync {
         ciphertext: &[u8],
         terms: Terms,
     ) -> Result<SecretBytes, Error> {
-        wait_for_decryption(self, key, padding, ciphertext, terms)
+        self.decrypt_with_label(key, padding, &Label::empty(), ciphertext, terms)
     }
 
     /// As [`decrypt_on`](Self::decrypt_on): interactive, without a deadline.
@@ -74,38 +94,65 @@ pub trait Custody: Send + Sync {
         self.decrypt_on(key, padding, ciphertext, Terms::default())
     }
 
-    /// Encrypts to a public RSA key (DER SubjectPublicKeyInfo) inside of the token. The key becomes a session object, which
-    /// is kept for the next time: 64 in each session, the least recently used one is destroyed for a new one.
+    /// Encrypts to a public RSA key (DER SubjectPublicKeyInfo) inside of the token, with `label`. The key becomes a session object,
+    /// which is kept for the next time: 64 in each session, the least recently used one is destroyed for a new one. With a deadline it
+    /// waits no longer, for a place or for the answer.
     ///
     /// # Errors
     /// [`Error::InvalidPublicKey`] or [`Error::PlaintextTooLong`] for the input, [`Error::PaddingNotSupported`] where the
-    /// token cannot do it, a class of [`ErrorClass::Token`](crate::ErrorClass::Token) where it does not answer.
+    /// token cannot do it, [`Error::LabelNotSupported`] where it was not seen to do labels (which takes a custody key on it), a class of
+    /// [`ErrorClass::Token`](crate::ErrorClass::Token) where it does not answer; [`Error::Deadline`] and [`Error::Overloaded`].
+    fn encrypt_with_label(
+        &self,
+        public_key_spki: &[u8],
+        padding: Padding,
+        label: &Label,
+        plaintext: &SecretBytes,
+        terms: Terms,
+    ) -> Result<Vec<u8>, Error>;
+
+    /// As [`encrypt_with_label`](Self::encrypt_with_label), with the empty label.
+    ///
+    /// # Errors
+    /// As told there.
+    fn encrypt_on(
+        &self,
+        public_key_spki: &[u8],
+        padding: Padding,
+        plaintext: &SecretBytes,
+        terms: Terms,
+    ) -> Result<Vec<u8>, Error> {
+        self.encrypt_with_label(public_key_spki, padding, &Label::empty(), plaintext, terms)
+    }
+
+    /// As [`encrypt_on`](Self::encrypt_on): interactive, without a deadline.
+    ///
+    /// # Errors
+    /// As told there.
     fn encrypt(
         &self,
         public_key_spki: &[u8],
         padding: Padding,
         plaintext: &SecretBytes,
-    ) -> Result<Vec<u8>, Error>;
+    ) -> Result<Vec<u8>, Error> {
+        self.encrypt_on(public_key_spki, padding, plaintext, Terms::default())
+    }
 
     /// Counters and the state of the sessions. Never calls the token, so it answers even while the token hangs.
     fn health(&self) -> Health;
 }
 
-/// [`Custody::decrypt_on`] by [`Custody::begin_decrypt`].
-pub(crate) fn wait_for_decryption(
-    custody: &(impl Custody + ?Sized),
-    key: &KeyFingerprint,
-    padding: Padding,
-    ciphertext: &[u8],
-    terms: Terms,
-) -> Result<SecretBytes, Error> {
+/// Begins something that answers once, and waits for the answer, `within` this time.
+pub(crate) fn wait<T: Send + 'static>(
+    within: Option<Duration>,
+    begin: impl FnOnce(Box<dyn FnOnce(Result<T, Error>) + Send>),
+) -> Result<T, Error> {
     let (sender, receiver) = sync_channel(1);
-    let answer = Box::new(move |result| {
+    begin(Box::new(move |result| {
         // Nobody waits any more if the deadline is over.
         let _ = sender.send(result);
-    });
-    custody.begin_decrypt(key, padding, ciphertext, terms, answer);
-    let received = match terms.within {
+    }));
+    let received = match within {
         Some(within) => receiver.recv_timeout(within),
         None => receiver.recv().map_err(|_| RecvTimeoutError::Disconnected),
     };

@@ -267,6 +267,17 @@ pub enum Error {
     /// The token does this padding neither itself nor through raw RSA.
     #[error("the token cannot do {0}")]
     PaddingNotSupported(Padding),
+    /// A label is longer than custody takes.
+    #[error("an OAEP label of {actual} bytes, over the limit of {limit}")]
+    LabelTooLong {
+        /// The longest label in bytes.
+        limit: usize,
+        /// The length of this one.
+        actual: usize,
+    },
+    /// The token does this padding, and ignores or refuses a label.
+    #[error("the token cannot do {0} with a label")]
+    LabelNotSupported(Padding),
     /// The token has no such key that may sign.
     #[error("the token has no signing key {0}")]
     SigningKeyNotFound(SigningKeyName),
@@ -386,6 +397,8 @@ impl Error {
             Self::TokenAmbiguous { .. } => "token_ambiguous",
             Self::KeyRefused { .. } => "key_refused",
             Self::PaddingNotSupported(_) => "padding_not_supported",
+            Self::LabelTooLong { .. } => "label_too_long",
+            Self::LabelNotSupported(_) => "label_not_supported",
             Self::SigningKeyNotFound(_) => "signing_key_not_found",
             Self::SigningKeyAmbiguous { .. } => "signing_key_ambiguous",
             Self::MechanismNotSupported { .. } | Self::MechanismNotOffered(_) => {
@@ -418,6 +431,7 @@ impl Error {
             Self::Decryption
             | Self::CiphertextLength { .. }
             | Self::PlaintextTooLong { .. }
+            | Self::LabelTooLong { .. }
             | Self::InvalidPublicKey(_)
             | Self::InvalidPoint
             | Self::ModulusBits(_)
@@ -431,6 +445,7 @@ impl Error {
             Self::TokenAmbiguous { .. }
             | Self::KeyRefused { .. }
             | Self::PaddingNotSupported(_)
+            | Self::LabelNotSupported(_)
             | Self::SigningKeyNotFound(_)
             | Self::SigningKeyAmbiguous { .. }
             | Self::MechanismNotSupported { .. }
@@ -484,6 +499,11 @@ impl Error {
             }
             Self::PaddingNotSupported(_) => {
                 "use a padding that the capabilities list, or a token that does this one"
+            }
+            Self::LabelTooLong { .. } => "use a shorter label, such as the hash of this one",
+            Self::LabelNotSupported(_) => {
+                "use the empty label, or a token that does labels; SoftHSM and TPMs do not, and in strict mode the label's padding is not \
+                 removed outside of the token without the exception oaep-unpadding-in-software"
             }
             Self::SigningKeyNotFound(_) => {
                 "generate a signing key on the token, or name one that is there; custody keys do not sign"

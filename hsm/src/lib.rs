@@ -59,6 +59,7 @@ mod error;
 pub mod files;
 pub mod group;
 mod key;
+mod label;
 mod life;
 mod load;
 mod oaep;
@@ -75,6 +76,7 @@ pub use custody::{Answer, Capabilities, Custody, Health, Operation};
 pub use error::{Error, ErrorClass, FileProblem, PinProblem, Refusal};
 pub use fips::secret::SecretBytes;
 pub use key::{InvalidFingerprint, KeyAttributes, KeyFingerprint, KeyInfo, KeyProblem};
+pub use label::Label;
 pub use life::{
     AuditValue, AuditedAttribute, Destroyed, KeyAudit, KeyLifeProblem, KeyOrigin, Sealed,
     TokenCertificate, TransportKey, WrappedKey,

@@ -73,7 +73,7 @@ fn shift_to_front(block: &mut [u8], distance: u32) {
     }
 }
 
-/// Encodes `message` with an empty label for a modulus of `modulus_len` bytes: the input of the raw RSA operation, of the same
+/// Encodes `message` with this label for a modulus of `modulus_len` bytes: the input of the raw RSA operation, of the same
 /// length and less than the modulus. Digests and seed are the module's.
 ///
 /// For known ciphertexts only ([`crate::pkcs11`] probes with them), which protect nothing.
@@ -82,6 +82,7 @@ fn shift_to_front(block: &mut [u8], distance: u32) {
 /// [`Error::PlaintextTooLong`]; [`Error::Internal`] if there are no random bytes.
 pub(crate) fn pad(
     padding: Padding,
+    label: &[u8],
     modulus_len: usize,
     message: &[u8],
 ) -> Result<SecretBytes, Error> {
@@ -103,7 +104,7 @@ pub(crate) fn pad(
     };
     *separated.last_mut().ok_or_else(too_long)? = 1;
     place.copy_from_slice(message);
-    let digest = fips::digest::digest(padding.hash(), b"");
+    let digest = fips::digest::digest(padding.hash(), label);
     for (to, from) in label_hash.iter_mut().zip(digest.as_ref()) {
         *to = *from;
     }
@@ -113,19 +114,23 @@ pub(crate) fn pad(
     Ok(encoded)
 }
 
-/// Decodes `encoded`, the whole result of the raw RSA operation (length of the modulus), with an empty label.
+/// Decodes `encoded`, the whole result of the raw RSA operation (length of the modulus), with this label, which is public.
 ///
 /// `encoded` is consumed: it is overwritten and becomes the message.
 ///
 /// # Errors
 /// [`BadPadding`], for every reason alike.
-pub(crate) fn unpad(padding: Padding, mut encoded: SecretBytes) -> Result<SecretBytes, BadPadding> {
+pub(crate) fn unpad(
+    padding: Padding,
+    label: &[u8],
+    mut encoded: SecretBytes,
+) -> Result<SecretBytes, BadPadding> {
     let hash_len = padding.hash_len();
     // Lengths are public: the caller checked them against the modulus.
     if encoded.len() < 2 * hash_len + 2 {
         return Err(BadPadding);
     }
-    let label_hash = fips::digest::digest(padding.hash(), b"");
+    let label_hash = fips::digest::digest(padding.hash(), label);
 
     let (bad, start, db_len) = {
         let Some((first, masked)) = encoded.expose_mut().split_first_mut() else {

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use fips::digest::Hash;
 use serde::{Deserialize, Serialize};
 
-/// RSAES-OAEP with one hash for the label and for MGF1, and an empty label (RFC 8017, section 7.1).
+/// RSAES-OAEP with one hash for the label and for MGF1 (RFC 8017, section 7.1). The label itself is a [`Label`](crate::Label) beside it.
 ///
 /// The serialized names are those of the `paddingScheme` of a Graph `userPfxCertificate`; `oaepSha1` is our own extension.
 /// RSAES-PKCS1-v1_5 is left out on purpose: its decryption is a padding oracle on most tokens.

@@ -33,6 +33,11 @@ pub struct Terms {
     /// Another custody could do it as well: a token in trouble is not waited for until the deadline, but given up as soon as
     /// everything was tried once.
     pub elsewhere: bool,
+    /// The caller's own thread may make the call, where a session is free and nothing waits: two changes of threads less. Then a call that
+    /// hangs holds the caller beyond its deadline, and no other token takes the request from it. So it is for callers who are replaced with
+    /// their process then, and whose own callers are told by somebody else. Without a deadline, and where there are several tokens, it
+    /// means nothing.
+    pub own_thread: bool,
 }
 
 impl Terms {
@@ -43,6 +48,7 @@ impl Terms {
             within: Some(within),
             lane: Lane::Interactive,
             elsewhere: false,
+            own_thread: false,
         }
     }
 
@@ -53,6 +59,16 @@ impl Terms {
             within: None,
             lane: Lane::Batch,
             elsewhere: false,
+            own_thread: false,
+        }
+    }
+
+    /// The same, and the caller's own thread may make the call ([`own_thread`](Self::own_thread)).
+    #[must_use]
+    pub const fn on_own_thread(self) -> Self {
+        Self {
+            own_thread: true,
+            ..self
         }
     }
 }

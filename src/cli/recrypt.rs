@@ -11,6 +11,7 @@ use crate::engine::formats::device::{DevicePolicy, check_device};
 use crate::engine::recrypt::anchors::{self, Anchor};
 use crate::engine::recrypt::chain::{self, DeviceIdentity, DeviceTrust};
 use crate::engine::recrypt::cms;
+use crate::engine::recrypt::rules::DeviceRules;
 use clap::{Args, ValueEnum};
 use hsm::{Custody, KeyInfo, Padding};
 use serde_json::json;
@@ -54,6 +55,8 @@ pub struct RecryptArgs {
 enum Format {
     /// RSAES-OAEP or ECDH, and AES-256
     Modern,
+    /// The same with AES-256-GCM in AuthEnvelopedData, for devices that read it
+    ModernGcm,
     /// RSA PKCS#1 v1.5 and AES-256
     Compatible,
     /// RSA PKCS#1 v1.5 and Triple DES, for the oldest devices
@@ -64,6 +67,7 @@ impl From<Format> for CmsFormat {
     fn from(format: Format) -> Self {
         match format {
             Format::Modern => Self::Modern,
+            Format::ModernGcm => Self::ModernGcm,
             Format::Compatible => Self::Compatible,
             Format::CompatibleDesEde3 => Self::CompatibleDesEde3,
         }
@@ -81,11 +85,11 @@ pub fn run(args: &RecryptArgs, context: &Context) -> Result<Report, Failure> {
     let ciphertext = ciphertext(&args.encrypted_password)?;
     let format = CmsFormat::from(args.format);
     let anchors = anchor_files(args, format)?;
-    let device = device(&args.device_cert, &anchors)?;
+    let device = device(&args.device_cert, &anchors, &rules(args)?)?;
     cms::check_format(format, &device)?;
 
     let custody = open(settings)?;
-    let transport = cms::KeyTransport::choose(&custody);
+    let transport = cms::KeyTransport::choose(&custody, None);
     cms::check_policy(format, &device, transport)?;
     let key = args.choice.one(&custody)?;
     usable(&key)?;
@@ -126,6 +130,15 @@ fn anchor_files(args: &RecryptArgs, format: CmsFormat) -> Result<Vec<PathBuf>, F
     Ok(engine.device_anchors)
 }
 
+/// What the configuration, where one is named, asks of device certificates besides.
+fn rules(args: &RecryptArgs) -> Result<DeviceRules, Failure> {
+    let Some(engine) = args.token.engine("recrypt")? else {
+        return Ok(DeviceRules::default());
+    };
+    DeviceRules::load(&engine.device_policy)
+        .map_err(|error| Failure::usage("device_policy", error.to_string()))
+}
+
 /// The bytes of a file that holds either them or their base64, in one line or several.
 fn ciphertext(path: &Path) -> Result<Vec<u8>, Failure> {
     let bytes = files::read(path, MAX_CIPHERTEXT_BYTES, "the encrypted password")?;
@@ -136,7 +149,11 @@ fn ciphertext(path: &Path) -> Result<Vec<u8>, Failure> {
     Ok(Base64Bytes::decode(&line).map_or(bytes, |decoded| decoded.0))
 }
 
-fn device(path: &Path, anchor_files: &[PathBuf]) -> Result<DeviceIdentity, Failure> {
+fn device(
+    path: &Path,
+    anchor_files: &[PathBuf],
+    rules: &DeviceRules,
+) -> Result<DeviceIdentity, Failure> {
     let target = target(path)?;
     let now_ms = SystemClock.now_ms();
     let anchors = anchors::load(anchor_files)
@@ -157,7 +174,7 @@ fn device(path: &Path, anchor_files: &[PathBuf]) -> Result<DeviceIdentity, Failu
     } else {
         DeviceTrust::Anchors(anchors)
     };
-    chain::verify(&target, &checked, &trust, now_ms)
+    chain::verify_under(&target, &checked, &trust, rules, now_ms)
         .map_err(|error| Failure::failed(error.code(), error.to_string()))
 }
 

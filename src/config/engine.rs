@@ -1,6 +1,9 @@
 //! `[engine]`: the token, who may call, whose records and which devices are accepted.
 
-use serde::Deserialize;
+use super::DevicePolicyConfig;
+use crate::engine::api::Delivery;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -16,9 +19,18 @@ pub struct EngineConfig {
     /// PEM files with the certificates that device certificates must chain to.
     #[serde(default)]
     pub device_anchors: Vec<PathBuf>,
+    /// What device certificates are asked for besides.
+    #[serde(default)]
+    pub device_policy: DevicePolicyConfig,
     /// Exceptions by name.
     #[serde(default)]
     pub exceptions: Vec<EngineException>,
+    /// What may be asked for.
+    #[serde(default = "default_deliveries", deserialize_with = "deliveries")]
+    pub deliveries: Vec<Delivery>,
+    /// How PFX files are opened and written.
+    #[serde(default)]
+    pub pfx: PfxConfig,
     /// Requests that may be in flight at once before callers are told to wait.
     #[serde(default = "default_in_flight")]
     pub max_in_flight: usize,
@@ -96,6 +108,70 @@ impl EngineConfig {
 
 fn default_in_flight() -> usize {
     256
+}
+
+fn default_deliveries() -> Vec<Delivery> {
+    vec![Delivery::Password]
+}
+
+fn deliveries<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Delivery>, D::Error> {
+    Vec::<String>::deserialize(deserializer)?
+        .into_iter()
+        .map(|name| {
+            Delivery::ALL
+                .into_iter()
+                .find(|one| one.config_name() == name)
+                .ok_or_else(|| D::Error::custom("no such delivery"))
+        })
+        .collect()
+}
+
+/// `[engine.pfx]`: how PFX files are opened and written, for the deliveries that do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PfxConfig {
+    /// How a new PFX is protected.
+    pub form: PfxForm,
+    /// Whether the certificate has to name the record's user.
+    pub user_in_certificate: UserInCertificate,
+    /// Iterations of key derivation in one PFX at most.
+    pub max_iterations: u64,
+}
+
+impl Default for PfxConfig {
+    fn default() -> Self {
+        Self {
+            form: PfxForm::Approved,
+            user_in_certificate: UserInCertificate::Unsigned,
+            max_iterations: 10_000_000,
+        }
+    }
+}
+
+/// The forms of a new PFX.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub enum PfxForm {
+    /// PBES2 with AES-256 and PBMAC1.
+    #[serde(rename = "approved")]
+    Approved,
+    /// PBES2 with AES-256 and the classic MAC.
+    #[serde(rename = "compatible")]
+    Compatible,
+    /// Triple DES and the classic MAC with SHA-1.
+    #[serde(rename = "legacy-3des")]
+    Legacy3Des,
+}
+
+/// Which certificates have to name their record's user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UserInCertificate {
+    /// Those of records without an importer's signature: nobody else vouches for the user there.
+    Unsigned,
+    /// All.
+    Always,
+    /// None.
+    Never,
 }
 
 /// Exceptions of the engine, each shown in every status.

@@ -21,6 +21,14 @@ pub fn load(path: &Path) -> Result<Config, ConfigError> {
     load_text(path).map(|(config, _)| config)
 }
 
+/// The same of a text that is not in a file yet, as if it were in `path`, which is not looked at.
+///
+/// # Errors
+/// Those of [`load`].
+pub fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
+    parse_in(text, path, path.parent().unwrap_or(Path::new("/")))
+}
+
 /// The same, and what of the file can be handed to somebody else (TOML): no comments, and nothing that could be a secret.
 ///
 /// # Errors
@@ -38,7 +46,7 @@ fn load_text(path: &Path) -> Result<(Config, String), ConfigError> {
         source,
     })?;
     let folder = absolute.parent().unwrap_or(Path::new("/"));
-    Ok((parse(&text, path, folder)?, text))
+    Ok((parse_in(&text, path, folder)?, text))
 }
 
 fn read(path: &Path) -> Result<String, ConfigError> {
@@ -73,7 +81,7 @@ fn invalid(path: &Path, text: String) -> ConfigError {
 }
 
 /// Reads the text of a file that lies in `folder`.
-pub(super) fn parse(text: &str, path: &Path, folder: &Path) -> Result<Config, ConfigError> {
+pub(super) fn parse_in(text: &str, path: &Path, folder: &Path) -> Result<Config, ConfigError> {
     let problems = validate::problems(text);
     if !problems.is_empty() {
         return Err(ConfigError::Invalid {

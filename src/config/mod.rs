@@ -4,6 +4,7 @@
 
 mod check;
 mod connector;
+mod device_policy;
 mod document;
 mod engine;
 mod error;
@@ -23,15 +24,17 @@ mod validate;
 pub use self::fips::{FipsConfig, FipsException, FipsMode};
 pub use check::{Checked, PinPolicy};
 pub use connector::{ConnectorConfig, LogConfig, LogForm, ProxyConfig, RetryConfig};
+pub use device_policy::{DeviceKeyKind, DevicePolicyConfig, RevocationMode};
 pub use document::page;
 pub use engine::{
-    EngineConfig, EngineException, ImporterConfig, RestartConfig, RotationConfig, TokenSection,
+    EngineConfig, EngineException, ImporterConfig, PfxConfig, PfxForm, RestartConfig,
+    RotationConfig, TokenSection, UserInCertificate,
 };
 pub use error::{ConfigError, Problem};
 pub use example::example;
 pub use gateway::{GatewayConfig, GatewayLimits, RetentionConfig};
 pub use import::ImportConfig;
-pub use load::{load, load_redacted};
+pub use load::{load, load_redacted, parse};
 pub use named::{NamedPath, Purpose, open_file};
 
 use serde::Deserialize;

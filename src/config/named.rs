@@ -141,6 +141,13 @@ pub(super) fn engine(section: &EngineConfig) -> Vec<NamedPath> {
             Purpose::Trust,
         ));
     }
+    for crl in &section.device_policy.crls {
+        paths.push(NamedPath::new(
+            "engine.device_policy.crls",
+            crl,
+            Purpose::Trust,
+        ));
+    }
     for importer in &section.importers {
         paths.push(NamedPath::new(
             "engine.importers.public_key",

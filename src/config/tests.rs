@@ -7,7 +7,7 @@
     missing_docs
 )]
 
-use super::load::parse;
+use super::load::parse_in as parse;
 use super::schema::{Key, Kind, Need, ROOT};
 use super::*;
 use serde::de::{self, DeserializeOwned, Visitor};
@@ -86,6 +86,8 @@ fn the_schema_has_exactly_the_keys_of_the_structures() {
     assert_eq!(top, fields_of::<Config>());
     same::<FipsConfig>("fips");
     same::<EngineConfig>("engine");
+    same::<DevicePolicyConfig>("engine.device_policy");
+    same::<PfxConfig>("engine.pfx");
     same::<RestartConfig>("engine.restart");
     same::<RotationConfig>("engine.rotation");
     same::<TokenSection>("engine.token");
@@ -109,7 +111,7 @@ fn the_schema_has_exactly_the_keys_of_the_structures() {
             })
             .sum()
     }
-    assert_eq!(tables(ROOT), 16);
+    assert_eq!(tables(ROOT), 18);
 }
 
 fn read(text: &str) -> Result<Config, ConfigError> {

@@ -2,6 +2,7 @@
 
 use super::error::{CallError, CallErrorKind};
 use super::journal::{Entry, JournalError, Outcome, State};
+use super::result::DeviceResult;
 use super::shared::{Claim, Shared};
 use crate::gateway::api::{self, FailureReport};
 use crate::telemetry::Draft;
@@ -34,7 +35,8 @@ pub(super) async fn upload(
     let gateway = shared.gateway();
     let answer = match outcome {
         Outcome::Completed { cms: Some(cms), .. } => {
-            gateway.complete(request_id, fence, cms.clone()).await
+            let result = DeviceResult::of_journal(cms.clone());
+            gateway.complete(request_id, fence, result).await
         }
         Outcome::Completed { cms: None, .. } => {
             let failure = FailureReport {

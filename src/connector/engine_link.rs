@@ -1,9 +1,13 @@
 //! The engine as the loop sees it: whether it answers, whether its token does, and the work given to it.
 
 use super::backoff::Backoff;
+use super::result::DeviceResult;
 use crate::config::RetryConfig;
-use crate::engine::api::{EngineStatus, FailureCode, RecryptRequest, Recrypted, TOKEN_OPENING};
+use crate::engine::api::{
+    DeliverRequest, Delivery, EngineStatus, FailureCode, RecryptRequest, StoredPfx, TOKEN_OPENING,
+};
 use crate::engine::client::{EngineClient, RecryptError};
+use crate::gateway::api::WorkItem;
 use crate::telemetry::catalogue::EventKind;
 use crate::telemetry::{Draft, EventLog};
 use std::path::PathBuf;
@@ -41,6 +45,49 @@ pub(super) struct EngineLink {
     last_status: Mutex<Option<EngineStatus>>,
 }
 
+/// What the engine is asked for.
+#[derive(Debug, Clone)]
+pub(super) enum Work {
+    /// A password is encrypted to a device.
+    Recrypt(RecryptRequest),
+    /// PFX files are opened.
+    Deliver(DeliverRequest),
+}
+
+impl From<WorkItem> for Work {
+    fn from(item: WorkItem) -> Self {
+        if item.delivery.is_password() {
+            return Self::Recrypt(RecryptRequest {
+                request_id: item.request_id,
+                record: item.record,
+                pfx: item.pfx,
+                device: item.device,
+                format: item.format,
+            });
+        }
+        let first = StoredPfx {
+            record: item.record,
+            pfx: item.pfx,
+        };
+        Self::Deliver(DeliverRequest {
+            request_id: item.request_id,
+            delivery: item.delivery,
+            certificates: std::iter::once(first).chain(item.others).collect(),
+            device: item.device,
+            format: item.format,
+        })
+    }
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub(super) struct Worked {
+    /// For the device.
+    pub(super) result: DeviceResult,
+    /// Fingerprints of the custody keys that were used.
+    pub(super) custody_keys: Vec<String>,
+}
+
 impl EngineLink {
     pub(super) fn new(path: PathBuf) -> Arc<Self> {
         Arc::new(Self {
@@ -68,15 +115,35 @@ impl EngineLink {
         let _ = health.wait_for(|health| *health == EngineHealth::Up).await;
     }
 
+    /// What it delivers besides passwords, as it said when it was last asked.
+    pub(super) fn deliveries(&self) -> Vec<Delivery> {
+        self.last_status()
+            .map(|status| status.deliveries)
+            .unwrap_or_default()
+    }
+
     /// Gives it work; what the answer says of its health is noted.
-    pub(super) async fn recrypt(
+    pub(super) async fn work(
         &self,
-        request: RecryptRequest,
+        work: &Work,
         deadline: Duration,
-    ) -> Result<Recrypted, RecryptError> {
-        let result = match self.client().await {
-            Ok(client) => client.recrypt(request, deadline).await,
-            Err(error) => Err(error),
+    ) -> Result<Worked, RecryptError> {
+        let result = match (self.client().await, work) {
+            (Ok(client), Work::Recrypt(request)) => client
+                .recrypt(request.clone(), deadline)
+                .await
+                .map(|done| Worked {
+                    result: DeviceResult::password(done.cms),
+                    custody_keys: vec![done.custody_key],
+                }),
+            (Ok(client), Work::Deliver(request)) => client
+                .deliver(request.clone(), deadline)
+                .await
+                .map(|done| Worked {
+                    custody_keys: done.custody_keys.clone(),
+                    result: done.into(),
+                }),
+            (Err(error), _) => Err(error),
         };
         match &result {
             Ok(_) => self.note(EngineHealth::Up),

@@ -1,8 +1,10 @@
 //! The connector's side of the gateway's protocol. What comes back is not trusted: bounded, parsed item by item, and checked.
 
 use super::error::{CallError, CallErrorKind, StartError};
+use super::result::DeviceResult;
 use super::tls;
 use crate::config::{ConnectorConfig, secret_file};
+use crate::engine::api::Delivery;
 use crate::gateway::api::{
     Completion, ConnectorIdentity, ErrorBody, Extended, FailureReport, Fence, Heartbeat,
     LeaseRequest, PROTOCOL_VERSION, RequestFailure, Settled, WorkItem,
@@ -131,14 +133,25 @@ impl GatewayClient {
         })
     }
 
-    /// Asks for at most `max` requests and waits up to `wait_ms` for one.
-    pub(super) async fn lease(&self, max: u32, wait_ms: u64) -> Result<Leased, CallError> {
-        #[derive(serde::Deserialize)]
-        struct Items {
-            work: Vec<serde_json::Value>,
-        }
+    /// Who this is, with the deliveries that its engine allows.
+    fn identity(&self, deliveries: &[Delivery]) -> ConnectorIdentity {
+        let mut identity = self.identity.clone();
+        let others = deliveries.iter().filter(|one| !one.is_password());
+        identity
+            .features
+            .extend(others.map(|one| one.name().to_owned()));
+        identity
+    }
+
+    /// Asks for at most `max` requests and waits up to `wait_ms` for one. `deliveries`: what may be among them besides passwords.
+    pub(super) async fn lease(
+        &self,
+        max: u32,
+        wait_ms: u64,
+        deliveries: &[Delivery],
+    ) -> Result<Leased, CallError> {
         let body = LeaseRequest {
-            connector: self.identity.clone(),
+            connector: self.identity(deliveries),
             max: max.clamp(1, 256),
             wait_ms: wait_ms.min(60_000),
         };
@@ -147,22 +160,10 @@ impl GatewayClient {
             .saturating_add(Duration::from_millis(body.wait_ms));
         let (items, correlation): (Items, _) =
             self.post("connector/v1/lease", &body, limit).await?;
-        let mut leased = Leased {
-            work: Vec::with_capacity(items.work.len()),
-            malformed: None,
+        Ok(Leased {
             correlation,
-        };
-        for (place, value) in items.work.into_iter().enumerate() {
-            // One bad item must not hold up the others.
-            match read_item(place, value) {
-                Ok(item) => leased.work.push(item),
-                Err(reason) => {
-                    let (count, first) = leased.malformed.take().unwrap_or((0, reason));
-                    leased.malformed = Some((count + 1, first));
-                }
-            }
-        }
-        Ok(leased)
+            ..items.read()
+        })
     }
 
     /// Extends a lease; answers for how long, in milliseconds.
@@ -178,11 +179,13 @@ impl GatewayClient {
         &self,
         request_id: &str,
         fence: u64,
-        cms: Vec<u8>,
+        result: DeviceResult,
     ) -> Answer<Settled> {
         let body = Completion {
             fence,
-            encrypted_password: cms.into(),
+            encrypted_password: result.encrypted_password,
+            encrypted_pfx: result.encrypted_pfx,
+            profile: result.profile,
         };
         self.post(&path(request_id, "complete"), &body, self.timeout)
             .await
@@ -210,9 +213,10 @@ impl GatewayClient {
         &self,
         in_flight: u32,
         engine_healthy: bool,
+        deliveries: &[Delivery],
     ) -> Result<(), CallError> {
         let body = Heartbeat {
-            connector: self.identity.clone(),
+            connector: self.identity(deliveries),
             in_flight,
             engine_healthy,
         };
@@ -313,6 +317,40 @@ impl GatewayClient {
         let (kind, message) = explain(status, &bytes);
         Err(failed(kind, message, &correlation))
     }
+}
+
+/// The answer to a lease, its items not looked at yet.
+#[derive(serde::Deserialize)]
+struct Items {
+    work: Vec<serde_json::Value>,
+}
+
+impl Items {
+    fn read(self) -> Leased {
+        let mut leased = Leased {
+            work: Vec::with_capacity(self.work.len()),
+            malformed: None,
+            correlation: None,
+        };
+        for (place, value) in self.work.into_iter().enumerate() {
+            // One bad item must not hold up the others.
+            match read_item(place, value) {
+                Ok(item) => leased.work.push(item),
+                Err(reason) => {
+                    let (count, first) = leased.malformed.take().unwrap_or((0, reason));
+                    leased.malformed = Some((count + 1, first));
+                }
+            }
+        }
+        leased
+    }
+}
+
+/// The requests in the body of an answer to a lease, without those that are malformed; `None` when it is no such answer.
+#[must_use]
+pub fn read_lease(body: &[u8]) -> Option<Vec<WorkItem>> {
+    let items: Items = serde_json::from_slice(body).ok()?;
+    Some(items.read().work)
 }
 
 fn path(request_id: &str, verb: &str) -> String {

@@ -24,6 +24,7 @@ pub mod error;
 mod gateway_client;
 pub mod journal;
 mod poll;
+mod result;
 mod service;
 mod shared;
 mod sweep;
@@ -32,6 +33,7 @@ mod worker;
 
 pub use error::StartError;
 pub(crate) use gateway_client::http_client;
+pub use gateway_client::read_lease;
 
 use std::path::Path;
 

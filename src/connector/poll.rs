@@ -30,9 +30,10 @@ pub(super) async fn poll(shared: Arc<Shared>, again: again::Sender) -> JoinSet<(
         while tasks.try_join_next().is_some() {}
         let config = shared.config();
         let gateway = shared.gateway();
+        let deliveries = shared.engine.deliveries();
         let asked = Instant::now();
         let answer = tokio::select! {
-            answer = gateway.lease(shared.free(), config.wait_ms) => answer,
+            answer = gateway.lease(shared.free(), config.wait_ms, &deliveries) => answer,
             () = shared.until_phase(|phase| phase != Phase::Running) => break,
         };
         match answer {
@@ -117,6 +118,13 @@ fn content_of(item: &WorkItem) -> String {
     let mut bytes = item.record.signed_bytes(item.pfx.as_slice());
     bytes.extend_from_slice(format!("{:?}", item.format).as_bytes());
     bytes.extend_from_slice(item.device.certificate.as_slice());
+    // As an older release made it, where that knew the request.
+    if !item.delivery.is_password() {
+        bytes.extend_from_slice(item.delivery.name().as_bytes());
+        for other in &item.others {
+            bytes.extend_from_slice(&other.record.signed_bytes(other.pfx.as_slice()));
+        }
+    }
     crate::encoding::hex(fips::digest::digest(fips::digest::Hash::Sha256, &bytes).as_ref())
 }
 

@@ -280,7 +280,11 @@ async fn heartbeat(shared: Arc<Shared>) {
         let in_flight = u32::try_from(shared.in_flight()).unwrap_or(u32::MAX);
         let answer = shared
             .gateway()
-            .heartbeat(in_flight, shared.engine.is_up())
+            .heartbeat(
+                in_flight,
+                shared.engine.is_up(),
+                &shared.engine.deliveries(),
+            )
             .await;
         match answer {
             Ok(()) => shared.service_answered().await,

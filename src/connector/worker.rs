@@ -2,11 +2,11 @@
 
 use super::backoff::Backoff;
 use super::deliver::{PARKED, accepted, deliver_once, superseded};
-use super::engine_link::EngineHealth;
+use super::engine_link::{EngineHealth, Work};
 use super::error::{CallError, CallErrorKind};
 use super::journal::{Entry, JournalError, Outcome, State, Subject};
 use super::shared::{Claim, Phase, Shared};
-use crate::engine::api::{Failure, FailureCode, RecryptRequest};
+use crate::engine::api::{Delivery, Failure, FailureCode};
 use crate::engine::client::RecryptError;
 use crate::gateway::api::{self, FailureReport, WorkItem};
 use crate::telemetry::Draft;
@@ -141,13 +141,8 @@ async fn attempts(shared: &Shared, item: WorkItem, failures: u32) -> Verdict {
     let mut backoff = Backoff::new(config.retry);
     let mut failures = failures;
     let mut first = true;
-    let request = RecryptRequest {
-        request_id: item.request_id.clone(),
-        record: item.record,
-        pfx: item.pfx,
-        device: item.device,
-        format: item.format,
-    };
+    let (request_id, delivery, attempt) = (item.request_id.clone(), item.delivery, item.attempt);
+    let work = Work::from(item);
     loop {
         if tokio::time::timeout_at(patience.into(), shared.engine.until_up())
             .await
@@ -167,31 +162,32 @@ async fn attempts(shared: &Shared, item: WorkItem, failures: u32) -> Verdict {
         }
         let started = Instant::now();
         let deadline = Duration::from_millis(config.engine_timeout_ms.max(1));
-        let result = shared.engine.recrypt(request.clone(), deadline).await;
+        let result = shared.engine.work(&work, deadline).await;
         drop(slot);
         shared
             .metrics
             .engine_seconds
             .observe(started.elapsed().as_secs_f64());
         let (failure, answered) = match result {
-            Ok(recrypted) => {
+            Ok(worked) => {
                 shared.metrics.count_attempt(Attempt::Succeeded);
                 shared
                     .log
                     .record(
                         Draft::new(
                             EventKind::PkcsImportReencryptSuccess,
-                            "the password was re-encrypted to the device",
+                            done_in_words(delivery),
                         )
-                        .request(&request.request_id)
-                        .field("custodyKey", recrypted.custody_key)
+                        .request(&request_id)
+                        .field("custodyKey", worked.custody_keys.join(" "))
+                        .field("delivery", delivery.name())
                         .field(
                             "milliseconds",
                             u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
                         ),
                     )
                     .await;
-                return Verdict::Done(Outcome::completed(recrypted.cms.0));
+                return Verdict::Done(Outcome::completed(worked.result.to_journal()));
             }
             Err(RecryptError::Failed(failure)) => (failure, true),
             Err(RecryptError::Unavailable(reason)) => {
@@ -208,7 +204,7 @@ async fn attempts(shared: &Shared, item: WorkItem, failures: u32) -> Verdict {
         let code = code_text(failure.code);
         if !failure.code.is_transient() {
             shared.metrics.count_attempt(Attempt::Permanent);
-            failed_for_good(shared, &request.request_id, &code, &failure.message).await;
+            failed_for_good(shared, &request_id, &code, &failure.message).await;
             return Verdict::Done(Outcome::Failed {
                 code,
                 message: failure.message,
@@ -217,7 +213,7 @@ async fn attempts(shared: &Shared, item: WorkItem, failures: u32) -> Verdict {
         shared.metrics.count_attempt(Attempt::Transient);
         let own_fault = answered && is_own_fault(shared, failure.code).await;
         if own_fault {
-            failures = match shared.journal.blame(&request.request_id).await {
+            failures = match shared.journal.blame(&request_id).await {
                 Ok(failures) => failures,
                 Err(error) => return Verdict::Abandon(error),
             };
@@ -229,11 +225,11 @@ async fn attempts(shared: &Shared, item: WorkItem, failures: u32) -> Verdict {
                     EventKind::PkcsImportReencryptFailedAttempt,
                     "re-encrypting failed and will be tried again",
                 )
-                .request(&request.request_id)
+                .request(&request_id)
                 .field("code", code.clone())
                 .field("reason", failure.message.clone())
                 .field("failures", failures)
-                .field("attempt", item.attempt),
+                .field("attempt", attempt),
             )
             .await;
         // Leases are not counted: an outage or a crash costs leases too, and is not the request's fault.
@@ -242,7 +238,7 @@ async fn attempts(shared: &Shared, item: WorkItem, failures: u32) -> Verdict {
                 "given up after {failures} attempts; the last one: {} ({code})",
                 failure.message
             );
-            failed_for_good(shared, &request.request_id, PARKED, &message).await;
+            failed_for_good(shared, &request_id, PARKED, &message).await;
             return Verdict::Done(Outcome::Failed {
                 code: PARKED.to_owned(),
                 message,
@@ -285,6 +281,16 @@ async fn is_own_fault(shared: &Shared, code: FailureCode) -> bool {
             shared.engine.look().await == EngineHealth::Up
         }
         _ => false,
+    }
+}
+
+fn done_in_words(delivery: Delivery) -> &'static str {
+    match delivery {
+        Delivery::Password => "the password was re-encrypted to the device",
+        Delivery::Rewrap => "the PFX was written anew and encrypted to the device",
+        Delivery::AppleProfile => {
+            "a profile with the user's certificates was encrypted to the device"
+        }
     }
 }
 

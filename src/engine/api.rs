@@ -19,10 +19,64 @@ pub const TOKEN_OPENING: &str = "the token is being opened";
 pub enum CmsFormat {
     /// RSA: RSAES-OAEP (SHA-256, MGF1 SHA-256) and AES-256-CBC. EC: ECDH (dhSinglePass-stdDH-sha256kdf), AES-256 key wrap, AES-256-CBC.
     Modern,
+    /// As `modern` with AES-256-GCM, in AuthEnvelopedData (RFC 5083): changes are noticed. For devices that are known to read it, which
+    /// OpenSSL 3 and Bouncy Castle do; NSS 3.87, GnuPG 2.2 and readers that know EnvelopedData alone do not.
+    ModernGcm,
     /// RSA only: RSAES-PKCS1-v1_5 and AES-256-CBC, for devices that know nothing newer.
     Compatible,
     /// RSA only: RSAES-PKCS1-v1_5 and DES-EDE3-CBC, for devices of the existing connector's days; an opt-in of the engine.
     CompatibleDesEde3,
+}
+
+/// What a device gets.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "camelCase")]
+pub enum Delivery {
+    /// The stored PFX as it is, and its password encrypted to the device.
+    #[default]
+    Password,
+    /// A new PFX with the same key and certificate under a fresh password, both encrypted to the device.
+    Rewrap,
+    /// One configuration profile for Apple's systems with all of the user's certificates, its content encrypted to the device.
+    AppleProfile,
+}
+
+impl Delivery {
+    /// Every one of them.
+    pub const ALL: [Self; 3] = [Self::Password, Self::Rewrap, Self::AppleProfile];
+
+    /// Its name in messages, also among the features of a connector.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Password => "password",
+            Self::Rewrap => "rewrap",
+            Self::AppleProfile => "appleProfile",
+        }
+    }
+
+    /// Its name in the configuration and on the command line.
+    #[must_use]
+    pub const fn config_name(self) -> &'static str {
+        match self {
+            Self::AppleProfile => "apple-profile",
+            other => other.name(),
+        }
+    }
+
+    /// The delivery of a name in messages.
+    #[must_use]
+    pub fn of_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.name() == name)
+    }
+
+    /// For messages to older releases: what they do not know is left out where it is what they do.
+    #[must_use]
+    pub fn is_password(&self) -> bool {
+        *self == Self::Password
+    }
 }
 
 /// The device that a password is encrypted to.
@@ -52,6 +106,54 @@ pub struct RecryptRequest {
     pub format: CmsFormat,
 }
 
+/// A record with the PFX that it speaks of, as stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct StoredPfx {
+    /// The importer's record.
+    pub record: Record,
+    /// The PFX.
+    pub pfx: Base64Bytes,
+}
+
+/// Open PFX files and make of them what a device takes: every delivery but [`Delivery::Password`], which is [`RecryptRequest`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DeliverRequest {
+    /// Name of the request, for logs and receipts.
+    pub request_id: String,
+    /// What the device gets.
+    pub delivery: Delivery,
+    /// What it is made from: one record for [`Delivery::Rewrap`]; up to [`MAX_CERTIFICATES`] of one user for [`Delivery::AppleProfile`].
+    pub certificates: Vec<StoredPfx>,
+    /// Where it goes.
+    pub device: DeviceTarget,
+    /// How it is encrypted to the device.
+    pub format: CmsFormat,
+}
+
+/// Certificates of one user in one request.
+pub const MAX_CERTIFICATES: usize = 32;
+
+/// What a device gets of a [`DeliverRequest`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Delivered {
+    /// Rewrap: the fresh password, CMS ContentInfo with EnvelopedData to the device (DER).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encrypted_password: Option<Base64Bytes>,
+    /// Rewrap: the new PFX, CMS ContentInfo with EnvelopedData to the device (DER).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encrypted_pfx: Option<Base64Bytes>,
+    /// Apple profile: the configuration profile (a property list), its content encrypted to the device.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<Base64Bytes>,
+    /// Thumbprints of the certificates that are in it, the newest (by the beginning of its validity) first.
+    pub certificates: Vec<String>,
+    /// Fingerprints of the custody keys that were used.
+    pub custody_keys: Vec<String>,
+}
+
 /// Re-encrypt the password of one record to another custody key, and sign the record anew.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -75,6 +177,8 @@ pub struct ReencryptRequest {
 pub enum EngineRequest {
     /// Re-encrypt one password.
     Recrypt(Box<RecryptRequest>),
+    /// Open PFX files and make of them what a device takes.
+    Deliver(Box<DeliverRequest>),
     /// Re-encrypt one record to another custody key; in a frame of its own kind.
     Reencrypt(Box<ReencryptRequest>),
     /// Report what runs and how it fares.
@@ -87,6 +191,8 @@ pub enum EngineRequest {
 pub enum EngineReply {
     /// The password, encrypted to the device.
     Recrypted(Recrypted),
+    /// What the device gets.
+    Delivered(Box<Delivered>),
     /// The record for the new custody key, signed by the engine's signing key.
     Reencrypted(Box<Reencrypted>),
     /// The report.
@@ -138,6 +244,10 @@ pub enum FailureCode {
     DeviceCertificateRefused,
     /// The requested format does not fit the device key or is not allowed here.
     FormatRefused,
+    /// The kind of delivery is not allowed here.
+    DeliveryRefused,
+    /// The PFX is not what its record says, cannot be read here, or is not the user's.
+    PfxRefused,
     /// The request is not well-formed or over a limit.
     BadRequest,
     /// The token or its module does not answer; later it may.
@@ -197,6 +307,9 @@ pub struct EngineStatus {
     pub parts: Vec<PartStatus>,
     /// Names of the exceptions in force, such as `no-device-anchors`.
     pub exceptions: Vec<String>,
+    /// The deliveries that may be asked for; empty from a release that knows none but `password`.
+    #[serde(default)]
+    pub deliveries: Vec<Delivery>,
     /// Private-key operations asked of the token for requests since the custody process started (canaries not counted).
     pub key_uses: u64,
     /// Requests that were answered by the decryption of another one for the same ciphertext, since the custody process started.

@@ -1,7 +1,8 @@
 //! How the connector and the commands speak to a running engine: one connection, any number of requests in flight.
 
 use super::api::{
-    EngineReply, EngineRequest, EngineStatus, Failure, RecryptRequest, Recrypted, ReencryptRequest,
+    DeliverRequest, Delivered, EngineReply, EngineRequest, EngineStatus, Failure, RecryptRequest,
+    Recrypted, ReencryptRequest,
 };
 use super::ipc::asynchronous::{read_frame, write_frame};
 use super::ipc::{Frame, FrameError, Kind};
@@ -105,9 +106,29 @@ impl EngineClient {
         match self.ask(frame, deadline.saturating_add(GRACE)).await? {
             EngineReply::Recrypted(recrypted) => Ok(recrypted),
             EngineReply::Failed(failure) => Err(RecryptError::Failed(failure)),
-            EngineReply::Status(_) | EngineReply::Reencrypted(_) => {
-                Err(unavailable("an answer to another question"))
-            }
+            _ => Err(unavailable("an answer to another question")),
+        }
+    }
+
+    /// Opens PFX files and makes of them what a device takes. `deadline` as for [`recrypt`](Self::recrypt).
+    ///
+    /// # Errors
+    /// As [`recrypt`](Self::recrypt).
+    pub async fn deliver(
+        &self,
+        request: DeliverRequest,
+        deadline: Duration,
+    ) -> Result<Delivered, RecryptError> {
+        let id = self.shared.next_id.fetch_add(1, Ordering::Relaxed);
+        let request = EngineRequest::Deliver(Box::new(request));
+        let mut frame = Frame::json(Kind::Request, id, &request).map_err(too_large)?;
+        frame.time_left_ms = u32::try_from(deadline.as_millis())
+            .unwrap_or(u32::MAX)
+            .max(1);
+        match self.ask(frame, deadline.saturating_add(GRACE)).await? {
+            EngineReply::Delivered(done) => Ok(*done),
+            EngineReply::Failed(failure) => Err(RecryptError::Failed(failure)),
+            _ => Err(unavailable("an answer to another question")),
         }
     }
 
@@ -130,9 +151,7 @@ impl EngineClient {
         match self.ask(frame, deadline.saturating_add(GRACE)).await? {
             EngineReply::Reencrypted(done) => Ok(done.record),
             EngineReply::Failed(failure) => Err(RecryptError::Failed(failure)),
-            EngineReply::Status(_) | EngineReply::Recrypted(_) => {
-                Err(unavailable("an answer to another question"))
-            }
+            _ => Err(unavailable("an answer to another question")),
         }
     }
 
@@ -148,9 +167,7 @@ impl EngineClient {
         {
             EngineReply::Status(status) => Ok(*status),
             EngineReply::Failed(failure) => Err(RecryptError::Failed(failure)),
-            EngineReply::Recrypted(_) | EngineReply::Reencrypted(_) => {
-                Err(unavailable("an answer to another question"))
-            }
+            _ => Err(unavailable("an answer to another question")),
         }
     }
 

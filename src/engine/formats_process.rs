@@ -3,20 +3,24 @@
 
 use super::api::DeviceTarget;
 use super::formats::device::{DevicePolicy, DeviceRefusal, check_device};
+use super::formats::opening::{self, PfxRefusal};
 use super::hardening::{self, Limits};
 use super::ipc::blocking::{Incoming, read_frame};
-use super::ipc::{Duplex, Frame, FrameError, Kind};
+use super::ipc::{Duplex, Frame, FrameError, Kind, Payload};
 use super::recrypt::chain::CheckedDevice;
 use super::supervisor::EXIT_MODULE;
+use crate::encoding::Base64Bytes;
 use crate::evidence::process::ProcessEvidence;
 use fips::policy::Policy;
 use serde::{Deserialize, Serialize};
 use std::os::unix::net::UnixStream;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Threads that parse; the supervisor hands out no more calls at once.
 pub(crate) const THREADS: usize = 2;
+/// Threads that derive keys from passwords; the supervisor hands out no more long calls at once.
+pub(crate) const LONG_THREADS: usize = 2;
 const WRITE_LIMIT_BYTES: usize = 16 * 1024 * 1024;
 /// Address space: several times what the largest frames need.
 const ADDRESS_SPACE_BYTES: u64 = 2 * 1024 * 1024 * 1024;
@@ -36,6 +40,13 @@ pub enum FormatsCall {
         /// What they are held against.
         policy: DevicePolicy,
     },
+    /// Look at a PFX from the outside, before the custody key is used for it.
+    LookAtPfx {
+        /// The PFX.
+        pfx: Base64Bytes,
+        /// Iterations of key derivation at most.
+        max_iterations: u64,
+    },
 }
 
 /// What the formats process says. To custody it is a claim: see [`super::recrypt::chain::verify`].
@@ -46,6 +57,10 @@ pub enum FormatsReturn {
     Device(CheckedDevice),
     /// Why there is none.
     DeviceRefused(DeviceRefusal),
+    /// Nothing speaks against the PFX from the outside.
+    PfxFits,
+    /// What does.
+    PfxRefused(PfxRefusal),
     /// The call itself was not understood.
     NotUnderstood,
 }
@@ -88,7 +103,8 @@ pub fn run(policy: Policy) -> Result<(), FormatsError> {
         address_space_bytes: Some(ADDRESS_SPACE_BYTES),
         cpu_seconds: Some(CPU_SECONDS),
         open_files: Some(OPEN_FILES),
-        lock_memory: false,
+        // PFX files are opened here: the clear password and key of one are in this memory for a moment.
+        lock_memory: true,
     }) {
         tracing::warn!(part = "formats", "{note}");
     }
@@ -100,14 +116,8 @@ pub fn run(policy: Policy) -> Result<(), FormatsError> {
 fn serve(stream: UnixStream) -> Result<(), FormatsError> {
     let mut reading = stream.try_clone()?;
     let link = Arc::new(Duplex::start("supervisor", stream, WRITE_LIMIT_BYTES)?);
-    let (queue, calls) = channel::<Frame>();
-    let calls = Arc::new(Mutex::new(calls));
-    for number in 0..THREADS {
-        let (calls, link) = (Arc::clone(&calls), Arc::clone(&link));
-        std::thread::Builder::new()
-            .name(format!("formats-{number}"))
-            .spawn(move || work(&calls, &link))?;
-    }
+    let quick = start("formats", THREADS, &link, |payload| json(&answer(payload)))?;
+    let long = start("formats-long", LONG_THREADS, &link, opening::answer)?;
     link.send(Frame::hello());
     link.send(Frame::bare(Kind::Ready, 0));
     let mut greeted = false;
@@ -131,14 +141,33 @@ fn serve(stream: UnixStream) -> Result<(), FormatsError> {
                     }
                 }
                 // The threads that take from it never end before this one.
-                Kind::Call => drop(queue.send(frame)),
+                Kind::Call => drop(quick.send(frame)),
+                Kind::LongCall => drop(long.send(frame)),
                 _ => {}
             },
         }
     }
 }
 
-fn work(calls: &Mutex<Receiver<Frame>>, link: &Duplex) {
+/// Starts threads that answer what is put into the queue.
+fn start(
+    name: &str,
+    threads: usize,
+    link: &Arc<Duplex>,
+    answer: fn(&[u8]) -> Payload,
+) -> std::io::Result<Sender<Frame>> {
+    let (queue, calls) = channel::<Frame>();
+    let calls = Arc::new(Mutex::new(calls));
+    for number in 0..threads {
+        let (calls, link) = (Arc::clone(&calls), Arc::clone(link));
+        std::thread::Builder::new()
+            .name(format!("{name}-{number}"))
+            .spawn(move || work(&calls, &link, answer))?;
+    }
+    Ok(queue)
+}
+
+fn work(calls: &Mutex<Receiver<Frame>>, link: &Duplex, answer: fn(&[u8]) -> Payload) {
     loop {
         let call = calls.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(call) = call else {
@@ -150,20 +179,28 @@ fn work(calls: &Mutex<Receiver<Frame>>, link: &Duplex) {
             tracing::error!(part = "formats", code = fault.code(), "{fault}");
             hardening::exit(EXIT_MODULE);
         }
-        match Frame::json(Kind::Return, call.id, &answer) {
-            Ok(frame) => link.send(frame),
-            Err(_) => link.send(Frame::with_payload(Kind::Return, call.id, Vec::new())),
-        };
+        link.send(Frame::with_payload(Kind::Return, call.id, answer));
     }
 }
 
-/// The whole of what a stranger's bytes reach: one call in, one answer out.
+fn json(answer: &FormatsReturn) -> Payload {
+    serde_json::to_vec(answer).unwrap_or_default().into()
+}
+
+/// The whole of what a stranger's bytes reach in a quick call: one call in, one answer out. A long one: [`opening::answer`].
 #[must_use]
 pub fn answer(payload: &[u8]) -> FormatsReturn {
     match serde_json::from_slice(payload) {
         Ok(FormatsCall::CheckDevice { device, policy }) => match check_device(&device, &policy) {
             Ok(checked) => FormatsReturn::Device(checked),
             Err(refusal) => FormatsReturn::DeviceRefused(refusal),
+        },
+        Ok(FormatsCall::LookAtPfx {
+            pfx,
+            max_iterations,
+        }) => match opening::look_at(pfx.as_slice(), max_iterations) {
+            Ok(()) => FormatsReturn::PfxFits,
+            Err(refusal) => FormatsReturn::PfxRefused(refusal),
         },
         Err(_) => FormatsReturn::NotUnderstood,
     }

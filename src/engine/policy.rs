@@ -4,14 +4,18 @@
 use super::recrypt::anchors::{self, LoadError};
 use super::recrypt::chain::DeviceTrust;
 use super::recrypt::importers::{self, Importer};
+use super::recrypt::rules::DeviceRules;
 use crate::config::{EngineConfig, EngineException};
 use crate::encoding::Base64Bytes;
+use std::sync::Arc;
 
 /// The engine's checked policy.
 #[derive(Debug, Clone)]
 pub struct EnginePolicy {
     /// Whose device certificates are accepted.
     pub devices: DeviceTrust,
+    /// What else they are asked for.
+    pub rules: Arc<DeviceRules>,
     /// The configured anchors (DER), for the formats process.
     pub anchors_der: Vec<Base64Bytes>,
     /// Whose records are accepted.
@@ -70,6 +74,7 @@ impl EnginePolicy {
         };
         Ok(Self {
             devices,
+            rules: Arc::new(DeviceRules::load(&config.device_policy)?),
             anchors_der,
             importers: importers::load(&config.importers)?,
             unsigned_records: has(EngineException::UnsignedRecords),

@@ -20,7 +20,7 @@
 //! Errors are `{"error":{"code":"...","message":"..."}}` as in Graph; a fence that is no longer current is 409 with code `staleLease`.
 
 use crate::encoding::Base64Bytes;
-use crate::engine::api::{CmsFormat, DeviceTarget};
+use crate::engine::api::{CmsFormat, Delivery as DeliveryKind, DeviceTarget, StoredPfx};
 use crate::record::{ImporterSignature, Record};
 use hsm::Padding;
 use serde::{Deserialize, Serialize};
@@ -111,16 +111,19 @@ pub struct DeviceRequest {
     pub device: DeviceTarget,
     /// The form that the device understands.
     pub format: CmsFormat,
+    /// What the device gets; left out: the stored PFX and its password.
+    #[serde(default, skip_serializing_if = "DeliveryKind::is_password")]
+    pub delivery: DeliveryKind,
     /// Repeating a request with the same key answers the same requests instead of queueing new ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idempotency_key: Option<String>,
 }
 
-/// The requests that a device request became: one for each certificate of the user.
+/// The requests that a device request became: one for each certificate of the user, or one for all of them in a profile.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DeviceRequestAccepted {
-    /// One for each certificate.
+    /// One for each certificate, or one for all of them in a profile.
     pub requests: Vec<AcceptedRequest>,
 }
 
@@ -130,7 +133,7 @@ pub struct DeviceRequestAccepted {
 pub struct AcceptedRequest {
     /// Name of the request.
     pub request_id: String,
-    /// The certificate it will deliver.
+    /// The certificate it will deliver; of a profile, the newest in it.
     pub thumbprint: String,
 }
 
@@ -181,12 +184,27 @@ pub struct FailureReport {
 pub struct Delivery {
     /// Name of the request.
     pub request_id: String,
-    /// The certificate.
+    /// The certificate; of a profile, the newest in it.
     pub thumbprint: String,
-    /// The PFX, untouched.
+    /// What the device gets; left out: the stored PFX and its password.
+    #[serde(default, skip_serializing_if = "DeliveryKind::is_password")]
+    pub delivery: DeliveryKind,
+    /// Whether it is the newest of the user's certificates for its purpose, by the beginning of validity: the one to sign and to be
+    /// encrypted to with. The others are for what was encrypted to them.
+    #[serde(default)]
+    pub newest: bool,
+    /// `password`: the PFX, untouched.
+    #[serde(default, skip_serializing_if = "Base64Bytes::is_empty")]
     pub pfx: Base64Bytes,
-    /// Its password: CMS EnvelopedData to the device (DER).
+    /// `rewrap`: the new PFX, CMS EnvelopedData to the device (DER).
+    #[serde(default, skip_serializing_if = "Base64Bytes::is_empty")]
+    pub encrypted_pfx: Base64Bytes,
+    /// `password`, `rewrap`: the PFX' password, CMS EnvelopedData to the device (DER).
+    #[serde(default, skip_serializing_if = "Base64Bytes::is_empty")]
     pub encrypted_password: Base64Bytes,
+    /// `appleProfile`: the configuration profile (a property list), its content CMS EnvelopedData to the device.
+    #[serde(default, skip_serializing_if = "Base64Bytes::is_empty")]
+    pub profile: Base64Bytes,
 }
 
 /// Who asks: every call of a connector carries it.
@@ -199,7 +217,7 @@ pub struct ConnectorIdentity {
     pub instance: String,
     /// Version of its program.
     pub version: String,
-    /// What it can do; today `pfxImport`.
+    /// What it can do: `pfxImport`, and the deliveries that its engine allows besides `password` (`rewrap`, `appleProfile`).
     pub features: Vec<String>,
 }
 
@@ -245,6 +263,12 @@ pub struct WorkItem {
     pub device: DeviceTarget,
     /// In which form.
     pub format: CmsFormat,
+    /// What the device gets; only a connector that names the delivery among its features is given another than `password`.
+    #[serde(default, skip_serializing_if = "DeliveryKind::is_password")]
+    pub delivery: DeliveryKind,
+    /// `appleProfile`: the user's other certificates.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<StoredPfx>,
 }
 
 /// The lease that an answer belongs to.
@@ -269,8 +293,15 @@ pub struct Extended {
 pub struct Completion {
     /// The fence of the lease.
     pub fence: u64,
-    /// CMS EnvelopedData (DER).
+    /// `password`, `rewrap`: the password, CMS EnvelopedData (DER).
+    #[serde(default, skip_serializing_if = "Base64Bytes::is_empty")]
     pub encrypted_password: Base64Bytes,
+    /// `rewrap`: the new PFX, CMS EnvelopedData (DER).
+    #[serde(default, skip_serializing_if = "Base64Bytes::is_empty")]
+    pub encrypted_pfx: Base64Bytes,
+    /// `appleProfile`: the configuration profile.
+    #[serde(default, skip_serializing_if = "Base64Bytes::is_empty")]
+    pub profile: Base64Bytes,
 }
 
 /// The failure of a request.

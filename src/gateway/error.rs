@@ -67,6 +67,21 @@ impl From<StoreError> for ApiError {
                 "too many requests wait for connectors; ask again later",
             )
             .after(30),
+            StoreError::TooManyRecords => conflict(
+                "tooManyCertificates",
+                "the user has more certificates than one profile takes (32): delete those that nobody needs any more",
+            ),
+            StoreError::NotOffered(delivery) => Self::new(
+                StatusCode::CONFLICT,
+                "deliveryNotOffered",
+                format!(
+                    "no connector of this gateway does the delivery {}: allow it in the configuration of their engines (`engine.deliveries`), and wait until they have asked for work",
+                    delivery.name()
+                ),
+            ),
+            StoreError::WrongResult => {
+                Self::bad_request("the result is of another delivery than the request asks for")
+            }
             StoreError::KeyReused => conflict(
                 "idempotencyKeyReused",
                 "this idempotencyKey was used with another request",

@@ -86,11 +86,7 @@ impl Call {
 
     /// The body as the message `T`; unknown properties are named and refused.
     pub(super) fn message<T: DeserializeOwned>(&self) -> Result<T, ApiError> {
-        serde_json::from_slice(&self.body).map_err(|error| {
-            let mut why = error.to_string();
-            why.truncate(why.floor_char_boundary(300));
-            ApiError::bad_request(format!("the body is not the expected message: {why}"))
-        })
+        message(&self.body)
     }
 
     /// The connector's certificate.
@@ -100,6 +96,15 @@ impl Call {
             _ => Err(no_certificate()),
         }
     }
+}
+
+/// A body as the message `T`; unknown properties are named and refused.
+pub(super) fn message<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+    serde_json::from_slice(body).map_err(|error| {
+        let mut why = error.to_string();
+        why.truncate(why.floor_char_boundary(300));
+        ApiError::bad_request(format!("the body is not the expected message: {why}"))
+    })
 }
 
 fn actor(route: &Route, caller: &Caller) -> Actor {

@@ -17,6 +17,7 @@ mod error;
 mod handlers;
 mod handshake;
 mod http;
+mod judge;
 mod odata;
 mod openapi;
 pub mod rotation_api;
@@ -28,6 +29,7 @@ mod tls;
 mod validate;
 
 pub use error::{ApiError, GatewayError};
+pub use judge::{MESSAGES, Message, judge};
 pub use openapi::document as openapi_document;
 pub use schemas::schemas as message_schemas;
 pub use server::Gateway;

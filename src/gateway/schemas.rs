@@ -3,6 +3,7 @@
 mod evidence;
 
 use super::validate::{PADDINGS, PURPOSES};
+use crate::engine::api::Delivery;
 use serde_json::{Map, Value, json};
 
 fn object(properties: &[(&str, bool, Value)]) -> Value {
@@ -120,6 +121,7 @@ pub fn schemas() -> Map<String, Value> {
             ("deviceId", true, text()),
             ("device", true, reference("DeviceTarget")),
             ("format", true, format()),
+            ("delivery", false, delivery()),
             ("idempotencyKey", false, text()),
         ]),
     );
@@ -154,8 +156,12 @@ pub fn schemas() -> Map<String, Value> {
         object(&[
             ("requestId", true, text()),
             ("thumbprint", true, hex(40)),
-            ("pfx", true, base64()),
-            ("encryptedPassword", true, base64()),
+            ("delivery", false, delivery()),
+            ("newest", false, boolean()),
+            ("pfx", false, base64()),
+            ("encryptedPfx", false, base64()),
+            ("encryptedPassword", false, base64()),
+            ("profile", false, base64()),
         ]),
     );
     connector_schemas(&mut add);
@@ -164,7 +170,11 @@ pub fn schemas() -> Map<String, Value> {
 }
 
 fn format() -> Value {
-    one_of(&["modern", "compatible", "compatibleDesEde3"])
+    one_of(&["modern", "modernGcm", "compatible", "compatibleDesEde3"])
+}
+
+fn delivery() -> Value {
+    one_of(&Delivery::ALL.map(Delivery::name))
 }
 
 fn connector_schemas(add: &mut impl FnMut(&str, Value)) {
@@ -226,6 +236,15 @@ fn connector_schemas(add: &mut impl FnMut(&str, Value)) {
             ("pfx", true, base64()),
             ("device", true, reference("DeviceTarget")),
             ("format", true, format()),
+            ("delivery", false, delivery()),
+            ("others", false, list(reference("StoredPfx"))),
+        ]),
+    );
+    add(
+        "StoredPfx",
+        object(&[
+            ("record", true, reference("Record")),
+            ("pfx", true, base64()),
         ]),
     );
     add("Fence", object(&[("fence", true, number())]));
@@ -234,7 +253,9 @@ fn connector_schemas(add: &mut impl FnMut(&str, Value)) {
         "Completion",
         object(&[
             ("fence", true, number()),
-            ("encryptedPassword", true, base64()),
+            ("encryptedPassword", false, base64()),
+            ("encryptedPfx", false, base64()),
+            ("profile", false, base64()),
         ]),
     );
     add(

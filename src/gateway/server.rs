@@ -3,7 +3,7 @@
 use super::error::GatewayError;
 use super::handshake::Handshakes;
 use super::http::{self, App, Peer};
-use super::store::{LeaseTerms, Store};
+use super::store::{LeaseTerms, Offered, Store};
 use super::tls;
 use crate::clock::Clock;
 use crate::config::{GatewayConfig, GatewayLimits, RetentionConfig};
@@ -68,6 +68,7 @@ impl Gateway {
                 max: 1,
                 lease_ms: config.lease_ms,
                 max_leases: config.max_leases,
+                offered: Offered::default(),
             },
             max_queued: config.max_queued,
             max_body_bytes: config.max_body_bytes,

@@ -1,10 +1,10 @@
 //! Checks of every field that comes in. The engine judges certificates, ciphertexts and signatures; the gateway bounds them.
 
 use super::api::{
-    ConnectorIdentity, DeviceRequest, FailureReport, IntendedPurpose, PROTOCOL_VERSION,
+    Completion, ConnectorIdentity, DeviceRequest, FailureReport, IntendedPurpose, PROTOCOL_VERSION,
 };
 use super::error::ApiError;
-use super::store::{NewRecord, RecordPatch, record_id};
+use super::store::{Completed, NewRecord, RecordPatch, record_id};
 use crate::clock::parse_rfc3339;
 use crate::encoding::Base64Bytes;
 use crate::record::{ImporterSignature, Record};
@@ -28,6 +28,8 @@ const MAX_CERTIFICATE_BYTES: usize = 16 * 1024;
 const MAX_INTERMEDIATES: usize = 8;
 /// The largest result, in bytes.
 pub(super) const MAX_RESULT_BYTES: usize = 64 * 1024;
+/// The largest configuration profile, in bytes.
+const MAX_PROFILE_BYTES: usize = 5 * 512 * 1024;
 /// The longest failure message that is kept, in bytes.
 const MAX_MESSAGE_BYTES: usize = 1024;
 /// Features that a connector may name.
@@ -460,7 +462,30 @@ pub(super) fn failure(failure: FailureReport) -> Result<FailureReport, ApiError>
     })
 }
 
-/// A result within its bounds.
-pub(super) fn result(cms: &[u8]) -> Result<(), ApiError> {
-    bounded("encryptedPassword", cms, MAX_RESULT_BYTES)
+/// A result within its bounds, by what there is in it.
+pub(super) fn result(message: &Completion) -> Result<Completed<'_>, ApiError> {
+    let (password, pfx, profile) = (
+        message.encrypted_password.as_slice(),
+        message.encrypted_pfx.as_slice(),
+        message.profile.as_slice(),
+    );
+    match (password.is_empty(), pfx.is_empty(), profile.is_empty()) {
+        (false, true, true) => {
+            bounded("encryptedPassword", password, MAX_RESULT_BYTES)?;
+            Ok(Completed::Password(password))
+        }
+        (false, false, true) => {
+            bounded("encryptedPassword", password, MAX_RESULT_BYTES)?;
+            bounded("encryptedPfx", pfx, MAX_PFX_BYTES)?;
+            Ok(Completed::Rewrap { password, pfx })
+        }
+        (true, true, false) => {
+            bounded("profile", profile, MAX_PROFILE_BYTES)?;
+            Ok(Completed::AppleProfile(profile))
+        }
+        _ => Err(refused(
+            "the result",
+            "encryptedPassword, or both of encryptedPassword and encryptedPfx, or profile",
+        )),
+    }
 }

@@ -176,6 +176,7 @@ fn status(token: bool) -> EngineStatus {
         keys: Vec::new(),
         parts: Vec::new(),
         exceptions: vec!["no-device-anchors".to_owned()],
+        deliveries: Vec::new(),
         key_uses: 0,
         decryptions_shared: 0,
         tokens: Vec::new(),

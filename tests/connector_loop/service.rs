@@ -9,7 +9,7 @@ use axum::routing::post;
 use axum::{Json, Router};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::service::TowerToHyperService;
-use pfx_connector::engine::api::{CmsFormat, DeviceTarget};
+use pfx_connector::engine::api::{CmsFormat, Delivery as DeliveryKind, DeviceTarget};
 use pfx_connector::gateway::api::*;
 use pfx_connector::record::Record;
 use rustls::pki_types::pem::PemObject;
@@ -256,6 +256,8 @@ fn work_item(id: &str, item: &Item, lease_ms: u64, device_id: &str) -> WorkItem 
             intermediates: Vec::new(),
         },
         format: CmsFormat::Modern,
+        delivery: DeliveryKind::Password,
+        others: Vec::new(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What comes of a request.
 
-use super::engine::{Engine, Options, PASSWORD, exceptions_with, part};
+use super::engine::{Engine, Options, PASSWORD, PATIENCE, exceptions_with, part};
 use super::openssl::{KeyAlgorithm, Workshop};
 use super::softhsm::SoftHsm;
 use hsm::Padding;
@@ -150,6 +150,46 @@ async fn what_no_importer_signed_or_no_authority_issued_is_refused_without_using
     assert_eq!(client.status().await.unwrap().key_uses, 0);
     assert!(client.recrypt(good, DEADLINE).await.is_ok());
     assert_eq!(client.status().await.unwrap().key_uses, 1);
+}
+
+/// The list is read again while the engine runs; the key is not used for a revoked device, and the log says why.
+#[tokio::test]
+async fn a_revoked_device_gets_nothing_from_the_moment_its_authority_says_so() {
+    let workshop = Workshop::new();
+    let authority = workshop.authority("Devices", KeyAlgorithm::P256);
+    let token = SoftHsm::new();
+    let (lost, other) = (
+        authority.device("lost", KeyAlgorithm::Rsa(2048)),
+        authority.device("other", KeyAlgorithm::P256),
+    );
+    let times = ("20260101000000Z", "20491231235959Z");
+    let list = authority.revocation_list(&[], times, "");
+    let options = Options {
+        engine: format!("device_policy = {{ crls = [{list:?}] }}"),
+        ..Options::default()
+    };
+    let engine = Engine::start(&token, &authority, &options);
+    let client = engine.ready_client().await;
+    let to_lost = engine.request("r-1", &token, lost.der());
+    let done = client.recrypt(to_lost.clone(), DEADLINE).await.unwrap();
+    assert_eq!(lost.decrypt_cms(done.cms.as_slice()), PASSWORD);
+
+    std::fs::rename(authority.revocation_list(&[&lost], times, ""), &list).unwrap();
+    let begun = std::time::Instant::now();
+    let (code, message) = loop {
+        match client.recrypt(to_lost.clone(), DEADLINE).await {
+            Err(RecryptError::Failed(failure)) => break (failure.code, failure.message),
+            answer => assert!(begun.elapsed() < PATIENCE, "still accepted: {answer:?}"),
+        }
+    };
+    assert_eq!(code, FailureCode::DeviceCertificateRefused);
+    assert!(message.contains("revoked"), "{message}");
+    assert!(engine.log().contains("device_revoked"), "{}", engine.log());
+    let used = client.status().await.unwrap().key_uses;
+    refused(&client, to_lost).await;
+    assert_eq!(client.status().await.unwrap().key_uses, used);
+    let to_other = engine.request("r-2", &token, other.der());
+    assert!(client.recrypt(to_other, DEADLINE).await.is_ok());
 }
 
 #[tokio::test]

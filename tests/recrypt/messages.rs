@@ -5,7 +5,7 @@ use super::{NOW_MS, check, target, trust};
 use fips::secret::SecretBytes;
 use pfx_connector::engine::api::{CmsFormat, FailureCode};
 use pfx_connector::engine::recrypt::chain::{DeviceIdentity, verify};
-use pfx_connector::engine::recrypt::cms::{KeyTransport, check_format, envelop};
+use pfx_connector::engine::recrypt::cms::{KeyTransport, check_format, envelop, envelop_to_many};
 
 const PASSWORD: &[u8] = b"correct horse battery staple";
 
@@ -120,5 +120,65 @@ fn no_two_messages_share_a_key_or_a_vector() {
             })
             .collect();
         assert_eq!(tails.len(), 20);
+    }
+}
+
+#[test]
+fn modern_gcm_is_read_by_openssl_on_every_kind_of_device_and_by_ours_as_authenticated() {
+    let workshop = Workshop::new();
+    let root = workshop.authority("Prüfstelle München", KeyAlgorithm::P256);
+    for algorithm in [
+        KeyAlgorithm::Rsa(2048),
+        KeyAlgorithm::P256,
+        KeyAlgorithm::P384,
+        KeyAlgorithm::P521,
+    ] {
+        let device = root.device("device", algorithm);
+        let identity = identity(&device, &root);
+        let secret = SecretBytes::from_slice(PASSWORD);
+        let cms = envelop(
+            CmsFormat::ModernGcm,
+            &identity,
+            &secret,
+            KeyTransport::Module,
+        )
+        .unwrap();
+        assert_eq!(device.decrypt_cms(&cms), PASSWORD, "{algorithm:?}");
+        let facts = formats::cms::look_at(&cms, &formats::cms::CmsLimits::default()).unwrap();
+        assert_eq!(facts.kind, formats::cms::MessageKind::AuthEnveloped);
+        assert_eq!(facts.content_encryption, "AES-256-GCM");
+    }
+}
+
+#[test]
+fn one_message_to_several_devices_is_read_by_each_and_bounded_in_their_number() {
+    let workshop = Workshop::new();
+    let root = workshop.authority("Prüfstelle München", KeyAlgorithm::P256);
+    let devices = [
+        root.device("phone", KeyAlgorithm::Rsa(2048)),
+        root.device("tablet", KeyAlgorithm::P256),
+        root.device("laptop", KeyAlgorithm::Rsa(3072)),
+    ];
+    let identities: Vec<_> = devices
+        .iter()
+        .map(|device| identity(device, &root))
+        .collect();
+    let secret = SecretBytes::from_slice(PASSWORD);
+    let many = |format, identities: &[DeviceIdentity]| {
+        envelop_to_many(format, identities, &secret, KeyTransport::Module)
+    };
+    for format in [CmsFormat::Modern, CmsFormat::ModernGcm] {
+        let cms = many(format, &identities).unwrap();
+        for device in &devices {
+            assert_eq!(device.decrypt_cms(&cms), PASSWORD, "{format:?}");
+        }
+    }
+    // One that cannot have it, and nobody gets it.
+    let refused = many(CmsFormat::Compatible, &identities).unwrap_err();
+    assert_eq!(refused.failure_code(), FailureCode::FormatRefused);
+    for count in [0, 65] {
+        let identities = vec![identities[1].clone(); count];
+        let refused = many(CmsFormat::Modern, &identities).unwrap_err();
+        assert_eq!(refused.failure_code(), FailureCode::BadRequest);
     }
 }

@@ -333,6 +333,56 @@ impl<'a> Authority<'a> {
         self.device_with_key(name, self.workshop.key(algorithm), issuance)
     }
 
+    /// A revocation list (PEM) that names the certificates of these devices; of these two times (`YYYYMMDDHHMMSSZ`), with these lines of an
+    /// extension section.
+    pub fn revocation_list(
+        &self,
+        revoked: &[&Device<'_>],
+        (last, next): (&str, &str),
+        extensions: &str,
+    ) -> PathBuf {
+        let home = self.workshop.fresh(".crl.d");
+        std::fs::create_dir(&home).unwrap();
+        let index: String = revoked
+            .iter()
+            .map(|device| {
+                let certificate = text(&device.certificate);
+                let serial = openssl(&["x509", "-noout", "-serial", "-in", certificate]);
+                let serial = String::from_utf8(serial).unwrap();
+                let serial = serial.trim().trim_start_matches("serial=");
+                format!("R\t491231235959Z\t260201000000Z\t{serial}\tunknown\t/CN=x\n")
+            })
+            .collect();
+        std::fs::write(home.join("index"), index).unwrap();
+        let config = home.join("config");
+        let database = home.join("index");
+        std::fs::write(
+            &config,
+            format!(
+                "[ca]\ndefault_ca = a\n[a]\ndatabase = {}\ndefault_md = sha256\n[e]\n{extensions}\n",
+                database.display()
+            ),
+        )
+        .unwrap();
+        let out = self.workshop.fresh(".crl.pem");
+        let mut arguments = vec![
+            "ca",
+            "-gencrl",
+            "-config",
+            text(&config),
+            "-out",
+            text(&out),
+        ];
+        arguments.extend(["-cert", text(&self.certificate)]);
+        arguments.extend(["-keyfile", text(&self.key)]);
+        arguments.extend(["-crl_lastupdate", last, "-crl_nextupdate", next]);
+        if !extensions.is_empty() {
+            arguments.extend(["-crlexts", "e"]);
+        }
+        openssl(&arguments);
+        out
+    }
+
     /// A device whose key (PKCS#8 PEM) is there.
     pub fn device_with_key(&self, name: &str, key: PathBuf, issuance: &Issuance) -> Device<'a> {
         let issuer = Some((self.certificate.as_path(), self.key.as_path()));
@@ -351,6 +401,17 @@ pub struct Device<'a> {
     pub certificate: PathBuf,
     /// PEM file.
     pub key: PathBuf,
+}
+
+impl<'a> Device<'a> {
+    /// A device whose certificate and key (PEM) are there.
+    pub fn of(workshop: &'a Workshop, certificate: PathBuf, key: PathBuf) -> Self {
+        Self {
+            workshop,
+            certificate,
+            key,
+        }
+    }
 }
 
 impl Device<'_> {

@@ -53,6 +53,15 @@ impl Site {
 
     /// The same with these lines of the engine's `[fips]`.
     pub fn with_fips(connector: &str, fips: &str) -> Self {
+        Self::prepare(connector, fips, "")
+    }
+
+    /// The same with these lines of the engine's `[fips]` and further ones of its `[engine]`.
+    pub fn with_engine(fips: &str, engine: &str) -> Self {
+        Self::prepare("", fips, engine)
+    }
+
+    fn prepare(connector: &str, fips: &str, engine: &str) -> Self {
         let stack = Stack::prepare(StackOptions {
             program: PathBuf::from(env!("CARGO_BIN_EXE_pfx-connector")),
             folder: temporary_folder().unwrap(),
@@ -66,9 +75,9 @@ impl Site {
             ),
             engine_fips: fips.to_owned(),
             // A part that a test stops is to be left as it is.
-            engine_extra:
-                "restart = { backoff_ms = 10, backoff_max_ms = 100, unresponsive_ms = 120000 }\n"
-                    .to_owned(),
+            engine_extra: format!(
+                "restart = {{ backoff_ms = 10, backoff_max_ms = 100, unresponsive_ms = 120000 }}\n{engine}"
+            ),
         })
         .unwrap();
         Self { stack }

@@ -4,7 +4,7 @@ use super::Hash;
 use crate::policy::Permit;
 use aws_lc_fips_sys as lc;
 
-/// Every hash function of the module that a PFX can name: those of [`Hash`], and what is only ever read.
+/// Every hash function of the module that a PFX can name: those of [`Hash`](enum@super::Hash), and what is only ever read.
 ///
 /// MD5 is never approved: whatever is done with it is a service of its own ([`crate::policy::Service::HmacMd5`],
 /// [`crate::policy::Service::Pbkdf2Md5`]). The module has neither MD2 nor HMAC with SHA-3.

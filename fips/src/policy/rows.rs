@@ -178,9 +178,14 @@ pub(super) const fn row(service: Service) -> Entry {
         Service::AesGcm => approved(
             "aes-gcm",
             "authenticated encryption and decryption (AES-GCM)",
-            "128 and 256 bits; nonce of 96 bits made in the module (SP 800-38D section 8.2.2), tag of 128 bits",
+            "128 and 256 bits; nonce of 96 bits made in the module (SP 800-38D section 8.2.2), tag of 128 bits; others' messages are opened with the nonce \
+             and the tag (96 to 128 bits) that they have",
             "security policy, approved algorithms: AES-GCM with an internal IV, SP 800-38D",
-            &["fips::aes::gcm_seal", "fips::aes::gcm_open"],
+            &[
+                "fips::aes::gcm_seal",
+                "fips::aes::gcm_open",
+                "fips::aes::gcm_open_detached",
+            ],
         ),
         Service::AesKeyWrap => approved(
             "aes-key-wrap",
@@ -263,7 +268,10 @@ pub(super) const fn row(service: Service) -> Entry {
                 exception: Exception::RsaKeyTransportInModule,
                 source: TABLE_8,
                 remedy: "let a token encrypt (C_Encrypt; for `import` name one in [import.token]), or name the exception `rsa-key-transport-in-module`",
-                functions: &["fips::rsa::PublicKey::encrypt_oaep"],
+                functions: &[
+                    "fips::rsa::PublicKey::encrypt_oaep",
+                    "fips::rsa::PublicKey::encrypt_oaep_with_label",
+                ],
             },
             Module,
             NoEvidence,
@@ -280,6 +288,7 @@ pub(super) const fn row(service: Service) -> Entry {
                 functions: &[
                     "fips::rsa::PrivateKey::decrypt_oaep",
                     "fips::rsa::PrivateKey::decrypt_oaep_with_label",
+                    "fips::rsa::ReadingKey::decrypt_oaep",
                 ],
             },
             Module,
@@ -308,7 +317,27 @@ pub(super) const fn row(service: Service) -> Entry {
                 exception: Exception::CmsRsaPkcs1v15,
                 source: TABLE_8,
                 remedy: "use RSAES-OAEP on a token, or name the exception `cms-rsa-pkcs1v15`",
-                functions: &["fips::rsa::PrivateKey::decrypt_pkcs1v15"],
+                functions: &[
+                    "fips::rsa::PrivateKey::decrypt_pkcs1v15",
+                    "fips::rsa::ReadingKey::decrypt_pkcs1v15",
+                ],
+            },
+            Module,
+            NoEvidence,
+        ),
+        Service::RsaShortKeyDecrypt => refused(
+            Refused {
+                name: "rsa-short-key-decrypt",
+                operation: "RSA decryption in the module with a key of less than 2048 bits, to read an old message",
+                parameters: "1024 to 2047 bits; RSAES-PKCS1-v1_5 and RSAES-OAEP",
+                reason: "keys of less than 112 bits of strength protect nothing any more; the module allows no RSA decryption",
+                exception: Exception::Pkcs12LegacyRead,
+                source: "SP 800-131A revision 2, section 6; security policy, table 8",
+                remedy: "have the message encrypted to a key of 2048 bits or more, or name the exception `pkcs12-legacy-read`",
+                functions: &[
+                    "fips::rsa::ReadingKey::decrypt_oaep",
+                    "fips::rsa::ReadingKey::decrypt_pkcs1v15",
+                ],
             },
             Module,
             NoEvidence,

@@ -56,12 +56,14 @@ services! {
     Tls,
     /// [`crate::rsa::PublicKey::encrypt_oaep`].
     RsaOaepEncrypt,
-    /// [`crate::rsa::PrivateKey::decrypt_oaep`].
+    /// [`crate::rsa::PrivateKey::decrypt_oaep`], [`crate::rsa::ReadingKey::decrypt_oaep`].
     RsaOaepDecrypt,
     /// [`crate::rsa::PublicKey::encrypt_pkcs1v15`].
     RsaPkcs1v15Encrypt,
-    /// [`crate::rsa::PrivateKey::decrypt_pkcs1v15`].
+    /// [`crate::rsa::PrivateKey::decrypt_pkcs1v15`], [`crate::rsa::ReadingKey::decrypt_pkcs1v15`].
     RsaPkcs1v15Decrypt,
+    /// [`crate::rsa::ReadingKey`] with a key of less than 2048 bits.
+    RsaShortKeyDecrypt,
     /// [`crate::ec`]: agreement outside of TLS.
     Ecdh,
     /// [`crate::kdf::x963`].

@@ -122,12 +122,28 @@ impl PublicKey {
     /// [`Error::MessageTooLong`] above [`Self::max_oaep_plaintext`]; [`Error::NotApproved`] in strict mode without
     /// `rsa-key-transport-in-module`.
     pub fn encrypt_oaep(&self, hash: Hash, plaintext: &[u8]) -> Result<Vec<u8>> {
+        self.encrypt_oaep_with_label(hash, b"", plaintext)
+    }
+
+    /// As [`Self::encrypt_oaep`], with this label (RFC 8017 section 7.1, L).
+    ///
+    /// **Not approved**, as that.
+    ///
+    /// # Errors
+    /// As told there.
+    pub fn encrypt_oaep_with_label(
+        &self,
+        hash: Hash,
+        label: &[u8],
+        plaintext: &[u8],
+    ) -> Result<Vec<u8>> {
         const OPERATION: &str = "RSAES-OAEP encryption";
         check_len(OPERATION, plaintext, self.max_oaep_plaintext(hash))?;
         let mut out = vec![0; self.modulus.len()];
+        let label = (!label.is_empty()).then_some(label);
         perform(Service::RsaOaepEncrypt, |_| {
             let len = lc::OaepPublicEncryptingKey::new((*self.key).clone())
-                .and_then(|key| Ok(key.encrypt(oaep(hash), plaintext, &mut out, None)?.len()))
+                .and_then(|key| Ok(key.encrypt(oaep(hash), plaintext, &mut out, label)?.len()))
                 .map_err(|_| refused(OPERATION))?;
             out.truncate(len);
             Ok(out)

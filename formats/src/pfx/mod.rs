@@ -11,7 +11,8 @@
 //! stranger's decides how much memory or time is spent, and apart from the key derivation, for which there is a budget, the work is linear.
 //!
 //! Choices where the standards leave one, or writers left the standards:
-//! - Zeros and blanks may follow the end of the file; other octets may not.
+//! - Octets may follow the end of the file: zeros in exports of Windows, line ends after a download, anything else. They are not looked
+//!   at; [`Survey::trailing_octets`] counts them.
 //! - An empty password is tried as the empty string and as none, for the MAC and for each part.
 //! - A password beyond ASCII that does not fit the MAC is tried as OpenSSL before 1.1.0 had it: each octet a character.
 //! - A password that fits the MAC but does not decrypt is tried for PBES2 as ISO-8859-1 (Bouncy Castle's old default) and as BMPString

@@ -29,7 +29,7 @@ pub(super) struct MacData<'a> {
 /// The file with definite lengths.
 pub(super) struct File<'a> {
     normalised: Normalised<'a>,
-    /// Octets after its end.
+    /// Octets after its end. No MAC covers them, and nothing reads them.
     pub(super) trailing: usize,
 }
 
@@ -41,15 +41,6 @@ impl<'a> File<'a> {
         let normalised = ber::normalise(bytes, MAX_ELEMENT_DEPTH)
             .map_err(|error| PfxError::from_ber(error, something_else(bytes)))?;
         let rest = bytes.get(normalised.used..).unwrap_or_default();
-        // Zeros come from exports of Windows, blanks from copying; nothing honest ends in anything else.
-        if !rest
-            .iter()
-            .all(|octet| *octet == 0 || octet.is_ascii_whitespace())
-        {
-            return Err(PfxError::Malformed {
-                what: "there are octets after its end",
-            });
-        }
         Ok(Self {
             trailing: rest.len(),
             normalised,

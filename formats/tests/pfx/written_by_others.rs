@@ -170,26 +170,72 @@ fn empty_and_foreign_passwords_open() {
     }
 }
 
+/// What OpenSSL can still write of the older forms, each made fresh. Its legacy provider has the old ciphers.
 #[test]
-fn what_is_not_supported_yet_is_refused_by_name() {
+fn every_older_form_that_openssl_writes_opens() {
     let workshop = Workshop::new();
     let root = workshop.authority("Root", KeyAlgorithm::P256);
     let device = root.device("ada", KeyAlgorithm::P256);
-    for (options, named) in [
-        (vec!["-keypbe", "PBE-SHA1-3DES"], "1.2.840.113549.1.12.1.3"),
-        (vec!["-certpbe", "PBE-SHA1-3DES"], "3DES"),
-        (vec!["-legacy"], "RC2"),
-        (vec!["-nomac"], "no integrity check"),
-        (vec!["-macalg", "md5"], "MD5"),
-        (vec!["-keypbe", "DES-EDE3-CBC"], "3DES-CBC"),
+    let legacy = ["-provider", "legacy", "-provider", "default"];
+    let schemes = [
+        "PBE-SHA1-RC4-128",
+        "PBE-SHA1-RC4-40",
+        "PBE-SHA1-3DES",
+        "PBE-SHA1-2DES",
+        "PBE-SHA1-RC2-128",
+        "PBE-SHA1-RC2-40",
+        "PBE-MD5-DES",
+        "PBE-SHA1-DES",
+        "PBE-MD5-RC2-64",
+        "PBE-SHA1-RC2-64",
+        "DES-CBC",
+        "DES-EDE3-CBC",
+        "RC2-40-CBC",
+        "RC2-64-CBC",
+        "RC2-CBC",
+        "AES-128-CBC",
+        "AES-192-CBC",
+    ];
+    for scheme in schemes {
+        for place in ["-keypbe", "-certpbe"] {
+            let options = [&legacy[..], &[place, scheme]].concat();
+            let opened = open(&device.pfx(PASSWORD, &options), PASSWORD)
+                .unwrap_or_else(|error| panic!("{place} {scheme}: {error}"));
+            let identity = opened.identity().unwrap();
+            assert_eq!(identity.certificate(), device.der(), "{place} {scheme}");
+        }
+    }
+    for hash in [
+        "md5",
+        "sha1",
+        "sha224",
+        "sha384",
+        "sha512",
+        "sha512-224",
+        "sha512-256",
     ] {
-        let error = refusal(&device.pfx(PASSWORD, &options), PASSWORD);
-        assert_eq!(
-            error.code(),
-            "unsupported_algorithm",
-            "{options:?}: {error}"
-        );
-        assert!(error.to_string().contains(named), "{options:?}: {error}");
+        open(&device.pfx(PASSWORD, &["-macalg", hash]), PASSWORD)
+            .unwrap_or_else(|error| panic!("{hash}: {error}"));
+    }
+    open(&device.pfx(PASSWORD, &["-nomac"]), PASSWORD).unwrap();
+}
+
+#[test]
+fn what_no_module_has_is_refused_by_name() {
+    let workshop = Workshop::new();
+    let root = workshop.authority("Root", KeyAlgorithm::P256);
+    let device = root.device("ada", KeyAlgorithm::P256);
+    let legacy = ["-provider", "legacy", "-provider", "default"];
+    for (option, algorithm, named) in [
+        ("-keypbe", "CAST5-CBC", "CAST5-CBC"),
+        ("-keypbe", "CAMELLIA-256-CBC", "1.2.392.200011.61.1.1.1.4"),
+        ("-macalg", "sha3-256", "2.16.840.1.101.3.4.2.8"),
+    ] {
+        let options = [&legacy[..], &[option, algorithm]].concat();
+        let file = device.pfx(PASSWORD, &options);
+        let error = refusal(&file, PASSWORD);
+        assert_eq!(error.code(), "unsupported_algorithm", "{error}");
+        assert!(error.to_string().contains(named), "{algorithm}: {error}");
     }
 }
 

@@ -9,6 +9,8 @@ struct State<T> {
     /// By time and number.
     due: BTreeMap<(Duration, u64), Arc<T>>,
     next: u64,
+    /// When who waits wakes by itself.
+    asleep_until: Duration,
     closed: bool,
 }
 
@@ -28,6 +30,7 @@ impl<T> Alarm<T> {
             state: Mutex::new(State {
                 due: BTreeMap::new(),
                 next: 0,
+                asleep_until: Duration::MAX,
                 closed: false,
             }),
             changed: Condvar::new(),
@@ -43,10 +46,8 @@ impl<T> Alarm<T> {
         let mut state = self.lock();
         let set = Set(time, state.next);
         state.next = state.next.wrapping_add(1);
-        let is_first = state
-            .due
-            .first_key_value()
-            .is_none_or(|(first, _)| time < first.0);
+        // Requests set and unset alarms all the time, and most of them at times when nobody need wake earlier for.
+        let is_first = time < state.asleep_until;
         state.due.insert((set.0, set.1), sleeper);
         drop(state);
         if is_first {
@@ -76,11 +77,12 @@ impl<T> Alarm<T> {
 
     /// Waits until the first alarm is due by `now`, or another one is set. `false`: closed.
     pub(super) fn wait(&self, now: impl Fn() -> Duration) -> bool {
-        let state = self.lock();
+        let mut state = self.lock();
         if state.closed {
             return false;
         }
         let first = state.due.first_key_value().map(|(first, _)| first.0);
+        state.asleep_until = first.unwrap_or(Duration::MAX);
         match first.map(|first| first.saturating_sub(now())) {
             Some(Duration::ZERO) => true,
             Some(left) => {

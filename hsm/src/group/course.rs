@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::alarm;
 use super::{Inner, add};
 use crate::custody::Answer;
-use crate::{Error, ErrorClass, KeyFingerprint, Lane, Padding, SecretBytes, Terms};
+use crate::{Error, ErrorClass, KeyFingerprint, Label, Lane, Padding, SecretBytes, Terms};
 
 /// A token from which nothing comes back for this long (or twenty times what is usual) hangs.
 const STALLED: Duration = Duration::from_secs(2);
@@ -30,12 +30,19 @@ struct State {
     alarm: Option<alarm::Set>,
 }
 
+/// What is to be decrypted, and with what.
+pub(super) struct Asked {
+    pub(super) key: KeyFingerprint,
+    pub(super) padding: Padding,
+    pub(super) label: Label,
+    pub(super) ciphertext: Vec<u8>,
+}
+
 /// One decryption.
 pub(super) struct Course {
-    key: KeyFingerprint,
-    padding: Padding,
-    ciphertext: Vec<u8>,
+    asked: Asked,
     lane: Lane,
+    own_thread: bool,
     started: Duration,
     until: Option<Duration>,
     state: Mutex<State>,
@@ -44,7 +51,10 @@ pub(super) struct Course {
 /// Whether no other token could do what this one did not.
 pub(super) fn is_final(error: &Error) -> bool {
     match error {
-        Error::UnknownKey(_) | Error::KeyRefused { .. } | Error::PaddingNotSupported(_) => false,
+        Error::UnknownKey(_)
+        | Error::KeyRefused { .. }
+        | Error::PaddingNotSupported(_)
+        | Error::LabelNotSupported(_) => false,
         Error::Policy(_) => true,
         // The token has judged the input.
         _ => error.class() == ErrorClass::BadInput,
@@ -55,7 +65,10 @@ pub(super) fn is_final(error: &Error) -> bool {
 fn rank(error: &Error) -> u8 {
     match (error, error.class()) {
         (Error::UnknownKey(_), _) => 0,
-        (Error::KeyRefused { .. } | Error::PaddingNotSupported(_), _) => 1,
+        (
+            Error::KeyRefused { .. } | Error::PaddingNotSupported(_) | Error::LabelNotSupported(_),
+            _,
+        ) => 1,
         (_, ErrorClass::Busy) => 2,
         (_, ErrorClass::Token) => 4,
         _ => 3,
@@ -63,19 +76,11 @@ fn rank(error: &Error) -> u8 {
 }
 
 impl Course {
-    pub(super) fn new(
-        key: KeyFingerprint,
-        padding: Padding,
-        ciphertext: &[u8],
-        terms: Terms,
-        now: Duration,
-        answer: Answer,
-    ) -> Arc<Self> {
+    pub(super) fn new(asked: Asked, terms: Terms, now: Duration, answer: Answer) -> Arc<Self> {
         Arc::new(Self {
-            key,
-            padding,
-            ciphertext: ciphertext.to_vec(),
+            asked,
             lane: terms.lane,
+            own_thread: terms.own_thread,
             started: now,
             until: terms.within.map(|within| now.saturating_add(within)),
             state: Mutex::new(State {
@@ -95,7 +100,8 @@ impl Course {
 
     /// Begins.
     pub(super) fn start(self: &Arc<Self>, inner: &Arc<Inner>) {
-        if self.go_on(inner) {
+        // It may have been answered already, on this thread.
+        if self.go_on(inner) && self.lock().answer.is_some() {
             self.set_alarm(inner);
         }
     }
@@ -109,7 +115,7 @@ impl Course {
                 self.keep(Error::Deadline);
                 None
             } else {
-                inner.choose(&self.key, self.padding, &tried, now)
+                inner.choose(&self.asked.key, self.asked.padding, &tried, now)
             };
             let Some(place) = chosen else {
                 if self.persists(now) {
@@ -166,10 +172,12 @@ impl Course {
             (state.tried.clone(), state.persisting)
         };
         let terms = Terms {
+            // Of several tokens another one takes over from one that hangs: whoever does that must not hang with it.
+            own_thread: self.own_thread && inner.members.len() == 1,
             within: self.until.map(|until| until.saturating_sub(now)),
             lane: self.lane,
             elsewhere: !persisting
-                && inner.has_another_holder(&self.key, self.padding, &tried, now),
+                && inner.has_another_holder(&self.asked.key, self.asked.padding, &tried, now),
         };
         let (course, group) = (Arc::clone(self), Arc::clone(inner));
         let answer = Box::new(move |result: Result<SecretBytes, Error>| {
@@ -177,14 +185,20 @@ impl Course {
             if let Some(member) = group.members.get(place) {
                 member.end(&attempt, result.as_ref().err(), now);
                 match &result {
-                    Ok(_) => member.learn(&course.key, true, now),
+                    Ok(_) => member.learn(&course.asked.key, true, now),
                     Err(Error::UnknownKey(key)) => member.learn(key, false, now),
                     Err(_) => {}
                 }
             }
             course.came_back(&group, place, result);
         });
-        custody.begin_decrypt(&self.key, self.padding, &self.ciphertext, terms, answer);
+        let Asked {
+            key,
+            padding,
+            label,
+            ciphertext,
+        } = &self.asked;
+        custody.begin_decrypt(key, *padding, label, ciphertext, terms, answer);
         true
     }
 
@@ -241,7 +255,10 @@ impl Course {
         let error = match error {
             // Somebody else has it, who does not serve now.
             Some(Error::UnknownKey(_))
-                if inner.members.iter().any(|member| member.has(&self.key)) =>
+                if inner
+                    .members
+                    .iter()
+                    .any(|member| member.has(&self.asked.key)) =>
             {
                 Error::NoTokenServes
             }
@@ -371,7 +388,9 @@ impl Course {
     /// Begins it a second time, if another token has the key and there have not been too many of these.
     fn hedge(self: &Arc<Self>, inner: &Arc<Inner>, running: &[(usize, Duration)], now: Duration) {
         let tried: Vec<_> = running.iter().map(|(place, _)| *place).collect();
-        if !inner.has_another_holder(&self.key, self.padding, &tried, now) || !inner.take_hedge() {
+        if !inner.has_another_holder(&self.asked.key, self.asked.padding, &tried, now)
+            || !inner.take_hedge()
+        {
             return;
         }
         let before = self.lock().tried.len();

@@ -34,8 +34,8 @@ pub use member::{MemberState, MemberStatus};
 use crate::clock::Clock;
 use crate::custody::Answer;
 use crate::{
-    Capabilities, Custody, Error, Health, KeyFingerprint, KeyInfo, Load, Padding, SecretBytes,
-    Terms, TokenInfo,
+    Capabilities, Custody, Error, Health, KeyFingerprint, KeyInfo, Label, Load, Padding,
+    SecretBytes, Terms, TokenInfo,
 };
 use alarm::Alarm;
 use choice::{Turns, weights};
@@ -447,23 +447,35 @@ impl Custody for Group {
         &self,
         key: &KeyFingerprint,
         padding: Padding,
+        label: &Label,
         ciphertext: &[u8],
         terms: Terms,
         answer: Answer,
     ) {
         self.inner.budget().request();
         let now = self.inner.clock.now();
-        Course::new(*key, padding, ciphertext, terms, now, answer).start(&self.inner);
+        let asked = course::Asked {
+            key: *key,
+            padding,
+            label: label.clone(),
+            ciphertext: ciphertext.to_vec(),
+        };
+        Course::new(asked, terms, now, answer).start(&self.inner);
     }
 
-    /// By any token that does the padding; the next one if that is in trouble.
-    fn encrypt(
+    /// By any token that does the padding; the next one if that is in trouble, or has not answered in half of the time that is left.
+    fn encrypt_with_label(
         &self,
         public_key_spki: &[u8],
         padding: Padding,
+        label: &Label,
         plaintext: &SecretBytes,
+        terms: Terms,
     ) -> Result<Vec<u8>, Error> {
         let inner = &self.inner;
+        let until = terms
+            .within
+            .map(|within| inner.clock.now().saturating_add(within));
         let mut error = None;
         let mut left: Vec<usize> = (0..inner.members.len()).collect();
         loop {
@@ -482,6 +494,7 @@ impl Custody for Group {
                 .copied()
                 .filter(|place| inner.members.get(*place).is_some_and(|m| m.admits(now)))
                 .collect();
+            let others = able.len() > 1;
             let from = if well.is_empty() { able } else { well };
             let Some(place) = inner.whose_turn(from, now) else {
                 return Err(error.unwrap_or(if self.serves() {
@@ -490,14 +503,32 @@ impl Custody for Group {
                     Error::NoTokenServes
                 }));
             };
+            if until.is_some_and(|until| until <= now) {
+                return Err(error.unwrap_or(Error::Deadline));
+            }
             left.retain(|other| *other != place);
+            let terms = Terms {
+                within: until.map(|until| {
+                    let left = until.saturating_sub(now);
+                    if others { left / 2 } else { left }
+                }),
+                elsewhere: others,
+                own_thread: terms.own_thread && inner.members.len() == 1,
+                ..terms
+            };
             let Some(member) = inner.members.get(place) else {
                 continue;
             };
             let Some(attempt) = member.begin(now) else {
                 continue;
             };
-            let result = attempt.custody.encrypt(public_key_spki, padding, plaintext);
+            let result = attempt.custody.encrypt_with_label(
+                public_key_spki,
+                padding,
+                label,
+                plaintext,
+                terms,
+            );
             member.end(&attempt, result.as_ref().err(), inner.clock.now());
             match result {
                 Err(problem) if !course::is_final(&problem) => {

@@ -65,7 +65,15 @@ impl Custody for Scripted {
         Ok(keys.iter().map(|key| info(*key)).collect())
     }
 
-    fn begin_decrypt(&self, key: &KeyFingerprint, _: Padding, _: &[u8], _: Terms, answer: Answer) {
+    fn begin_decrypt(
+        &self,
+        key: &KeyFingerprint,
+        _: Padding,
+        _: &Label,
+        _: &[u8],
+        _: Terms,
+        answer: Answer,
+    ) {
         self.asked.fetch_add(1, Ordering::Relaxed);
         let act = self.script.lock().unwrap().pop_front();
         match act {
@@ -78,7 +86,14 @@ impl Custody for Scripted {
         }
     }
 
-    fn encrypt(&self, _: &[u8], _: Padding, _: &SecretBytes) -> Result<Vec<u8>, Error> {
+    fn encrypt_with_label(
+        &self,
+        _: &[u8],
+        _: Padding,
+        _: &Label,
+        _: &SecretBytes,
+        _: Terms,
+    ) -> Result<Vec<u8>, Error> {
         self.asked.fetch_add(1, Ordering::Relaxed);
         match self.script.lock().unwrap().pop_front() {
             Some(Act::Fail(error)) => Err(error),
@@ -171,8 +186,14 @@ impl World {
     fn begin(&self, number: u8, terms: Terms) -> Receiver<Result<SecretBytes, Error>> {
         let (sender, receiver) = channel();
         let answer = Box::new(move |result| sender.send(result).unwrap());
-        self.group
-            .begin_decrypt(&key(number), Padding::OaepSha256, &[], terms, answer);
+        self.group.begin_decrypt(
+            &key(number),
+            Padding::OaepSha256,
+            &Label::empty(),
+            &[],
+            terms,
+            answer,
+        );
         receiver
     }
 

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cryptoki::object::ObjectHandle;
 
-use super::probe::Probe;
+use super::probe::{FoundKeyRef, Probe};
 use crate::custody::Capabilities;
 use crate::key::{KeyFingerprint, KeyInfo};
 use crate::padding::Padding;
@@ -22,6 +22,18 @@ pub(super) struct LoadedKey {
     pub(super) public: PublicKey,
     pub(super) info: KeyInfo,
     pub(super) probe: Arc<Probe>,
+}
+
+impl LoadedKey {
+    /// What a decryption needs to know of it.
+    pub(super) fn reference(&self) -> FoundKeyRef<'_> {
+        FoundKeyRef {
+            handle: self.handle,
+            modulus_len: self.public.modulus().len(),
+            public: &self.public,
+            always_authenticate: self.info.attributes.always_authenticate == Some(true),
+        }
+    }
 }
 
 #[derive(Default)]
@@ -97,6 +109,20 @@ impl Cache {
             .flatten()
             .find(|probe| probe.encrypts(padding))
             .cloned()
+    }
+
+    /// The keys to which the token was seen to encrypt with `padding`, but for those that somebody has destroyed.
+    pub(super) fn that_encrypt(&self, padding: Padding) -> Vec<KeyFingerprint> {
+        let state = self.lock();
+        let encrypts = |probe: &Option<Arc<Probe>>| {
+            probe.as_ref().is_some_and(|probe| probe.encrypts(padding))
+        };
+        state
+            .known
+            .iter()
+            .filter(|(key, probe)| encrypts(probe) && !state.is_gone(key))
+            .map(|(key, _)| *key)
+            .collect()
     }
 
     pub(super) fn probe_of(&self, fingerprint: &KeyFingerprint) -> Option<Arc<Probe>> {

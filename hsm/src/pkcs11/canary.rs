@@ -31,7 +31,29 @@ pub(super) enum Canary {
     Trouble(Refusal),
 }
 
-/// Encrypts `message` to `public`. Without `module_may_encrypt` the module is not asked, as if it had refused.
+/// Who makes a known ciphertext.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Maker {
+    /// The module.
+    Module,
+    /// The token, padding and all.
+    Token,
+    /// The token, with the padding of this crate.
+    Raw,
+}
+
+impl Maker {
+    /// All of them, in the order in which they are tried; without the module, as if it had refused.
+    pub(super) const fn all(module_may_encrypt: bool) -> &'static [Self] {
+        if module_may_encrypt {
+            &[Self::Module, Self::Token, Self::Raw]
+        } else {
+            &[Self::Token, Self::Raw]
+        }
+    }
+}
+
+/// Has the first of `makers` that can encrypt `message` with this label to `public`.
 ///
 /// # Errors
 /// If there is no session to be had.
@@ -39,16 +61,17 @@ pub(super) fn make(
     worker: &mut Worker,
     public: &PublicKey,
     padding: Padding,
+    label: &[u8],
     message: &[u8],
-    module_may_encrypt: bool,
+    makers: &[Maker],
 ) -> Result<Canary, Error> {
     if padding.max_message_len(public.modulus_bits()) < message.len() {
         return Ok(Canary::Unsupported);
     }
-    if module_may_encrypt {
+    if makers.contains(&Maker::Module) {
         let spki = public.to_spki_der()?;
         let by_module = fips::rsa::PublicKey::from_spki(&spki)
-            .and_then(|public| public.encrypt_oaep(padding.hash(), message));
+            .and_then(|public| public.encrypt_oaep_with_label(padding.hash(), label, message));
         match by_module {
             Ok(ciphertext) => return Ok(Canary::Made(ciphertext)),
             Err(error) => {
@@ -56,17 +79,18 @@ pub(super) fn make(
             }
         }
     }
-    let encoded = oaep::pad(padding, public.modulus().len(), message)?;
+    let encoded = oaep::pad(padding, label, public.modulus().len(), message)?;
     let ways = [
         (
-            RsaMechanism::Oaep(padding),
+            Maker::Token,
+            RsaMechanism::Oaep(padding, label),
             &SecretBytes::from_slice(message),
         ),
-        (RsaMechanism::Raw, &encoded),
+        (Maker::Raw, RsaMechanism::Raw, &encoded),
     ];
     let mut trouble = None;
-    for (mechanism, input) in ways {
-        if mechanism == RsaMechanism::Raw && !policy::allows_raw() {
+    for (maker, mechanism, input) in ways {
+        if !makers.contains(&maker) || (maker == Maker::Raw && !policy::allows_raw()) {
             continue;
         }
         match worker.encrypt_with(public, mechanism, input.expose())? {

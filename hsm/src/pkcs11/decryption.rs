@@ -9,7 +9,8 @@ use super::cache::LoadedKey;
 use super::classify::Class;
 use super::counters::count;
 use super::evidence::{Evidence, Verdict};
-use super::probe::{self, FoundKeyRef, Outcome, Way};
+use super::labels;
+use super::probe::{self, FoundKeyRef, Outcome, Tried};
 use super::worker::Worker;
 use crate::Error;
 use crate::error::Refusal;
@@ -24,13 +25,18 @@ struct Use<'a> {
     key: FoundKeyRef<'a>,
     loaded: &'a LoadedKey,
     padding: Padding,
-    way: Way,
-    canary: &'a [u8],
-    evidence: &'a Evidence,
+    label: &'a [u8],
+    tried: &'a Tried,
+}
+
+impl Use<'_> {
+    fn evidence(&self) -> &Evidence {
+        &self.tried.evidence
+    }
 }
 
 /// How one try ended.
-enum Tried {
+enum Ended {
     Plain(SecretBytes),
     /// The data is bad, or the session, or the token.
     Failed(Refusal),
@@ -52,6 +58,7 @@ impl Worker {
         &mut self,
         fingerprint: &KeyFingerprint,
         padding: Padding,
+        label: &[u8],
         ciphertext: &[u8],
     ) -> Result<SecretBytes, Error> {
         let key = self.load(fingerprint)?;
@@ -66,25 +73,27 @@ impl Worker {
         if key.public.is_out_of_range(ciphertext) {
             return Err(Error::Decryption);
         }
-        let Some((way, canary, evidence)) = key.probe.way(padding) else {
+        let tried = if label.is_empty() {
+            key.probe.get(padding)
+        } else {
+            self.labelled(&key, padding)?
+        };
+        let Some(tried) = tried else {
             if key.probe.raw_was_not_allowed() {
                 // Named as what it is: the token could, the policy says no.
                 decide(Service::TokenRawRsaOaep).map(drop)?;
             }
-            return Err(Error::PaddingNotSupported(padding));
+            return Err(match key.probe.get(padding) {
+                Some(_) => Error::LabelNotSupported(padding),
+                None => Error::PaddingNotSupported(padding),
+            });
         };
         let meant = Use {
-            key: FoundKeyRef {
-                handle: key.handle,
-                modulus_len,
-                public: &key.public,
-                always_authenticate: key.info.attributes.always_authenticate == Some(true),
-            },
+            key: key.reference(),
             loaded: &key,
             padding,
-            way,
-            canary,
-            evidence,
+            label,
+            tried,
         };
         self.decrypt_judged(&meant, ciphertext)
     }
@@ -94,8 +103,8 @@ impl Worker {
         // A failure, a token that is well afterwards, and another failure: then it is the ciphertext.
         loop {
             let refusal = match self.try_once(meant, ciphertext)? {
-                Tried::Plain(message) => return Ok(message),
-                Tried::Failed(refusal) => refusal,
+                Ended::Plain(message) => return Ok(message),
+                Ended::Failed(refusal) => refusal,
             };
             tries += 1;
             let shown = if tries == 1 {
@@ -134,31 +143,47 @@ impl Worker {
     ///
     /// # Errors
     /// [`Error::Token`] where the table of return values leaves no doubt that it is not about the ciphertext.
-    fn try_once(&mut self, meant: &Use<'_>, ciphertext: &[u8]) -> Result<Tried, Error> {
+    fn try_once(&mut self, meant: &Use<'_>, ciphertext: &[u8]) -> Result<Ended, Error> {
         let mut outcome = self.ask(meant, ciphertext)?;
         if matches!(&outcome, Outcome::NotStarted(refusal) if refusal.class() == Class::Stuck) {
             self.replace_session();
             outcome = self.ask(meant, ciphertext)?;
         }
         match outcome {
-            Outcome::Plain(message) => Ok(Tried::Plain(message)),
+            Outcome::Plain(message) => Ok(Ended::Plain(message)),
             // Of a key that is another one by now than its handle was looked up for, every padding is wrong.
-            Outcome::BadPadding => Ok(Tried::Failed(Refusal::new(
+            Outcome::BadPadding => Ok(Ended::Failed(Refusal::new(
                 Function::Decrypt,
                 RvError::EncryptedDataInvalid,
             ))),
             // The data has not been looked at.
             Outcome::NotStarted(refusal) => Err(Error::Token(refusal)),
             Outcome::Failed(refusal) => match refusal.class() {
-                Class::AskCanary | Class::Stuck => Ok(Tried::Failed(refusal)),
+                Class::AskCanary | Class::Stuck => Ok(Ended::Failed(refusal)),
                 _ => Err(Error::Token(refusal)),
             },
         }
     }
 
+    fn decrypt_as(
+        &mut self,
+        meant: &Use<'_>,
+        label: &[u8],
+        ciphertext: &[u8],
+    ) -> Result<Outcome, Error> {
+        probe::decrypt(
+            self,
+            &meant.key,
+            meant.padding,
+            label,
+            meant.tried.way,
+            ciphertext,
+        )
+    }
+
     fn ask(&mut self, meant: &Use<'_>, ciphertext: &[u8]) -> Result<Outcome, Error> {
         let begun = self.shared().next_number();
-        let outcome = probe::decrypt(self, &meant.key, meant.padding, meant.way, ciphertext)?;
+        let outcome = self.decrypt_as(meant, meant.label, ciphertext)?;
         if matches!(outcome, Outcome::Plain(_)) {
             self.worked(meant, begun);
         }
@@ -167,7 +192,7 @@ impl Worker {
 
     /// A use that began as number `begun` has worked, on this session.
     fn worked(&mut self, meant: &Use<'_>, begun: u64) {
-        meant.evidence.worked(begun, self.shared().clock.now());
+        meant.evidence().worked(begun, self.shared().clock.now());
         self.unproven = 0;
     }
 
@@ -181,7 +206,7 @@ impl Worker {
         let shared = self.shared();
         let failed = shared.next_number();
         let verdict = meant
-            .evidence
+            .evidence()
             .judge(failed, shared.clock.now(), &shared.canaries);
         if verdict == Verdict::Well {
             count(&shared.counters.canaries_shared);
@@ -194,7 +219,7 @@ impl Worker {
                 self.0.ran();
             }
         }
-        let _running = Running(meant.evidence);
+        let _running = Running(meant.evidence());
         self.canary(meant)
     }
 
@@ -202,7 +227,12 @@ impl Worker {
     fn canary(&mut self, meant: &Use<'_>) -> Shown {
         count(&self.shared().counters.canaries_run);
         let begun = self.shared().next_number();
-        match probe::decrypt(self, &meant.key, meant.padding, meant.way, meant.canary) {
+        let label = if meant.label.is_empty() {
+            b""
+        } else {
+            labels::OF_CANARIES
+        };
+        match self.decrypt_as(meant, label, &meant.tried.canary) {
             Ok(Outcome::Plain(message)) if meant.loaded.probe.is_message(&message) => {
                 self.worked(meant, begun);
                 self.shared().well();

@@ -21,7 +21,7 @@ impl Worker {
     pub(super) fn encrypt_with(
         &mut self,
         public: &PublicKey,
-        mechanism: RsaMechanism,
+        mechanism: RsaMechanism<'_>,
         message: &[u8],
     ) -> Result<Result<Vec<u8>, Stage>, Error> {
         let fingerprint = public.fingerprint()?;
@@ -72,9 +72,13 @@ impl Worker {
         &mut self,
         public: &PublicKey,
         padding: Padding,
+        label: &[u8],
         message: &[u8],
     ) -> Result<Vec<u8>, Error> {
-        let mechanism = RsaMechanism::Oaep(padding);
+        if !label.is_empty() {
+            self.require_labels(padding)?;
+        }
+        let mechanism = RsaMechanism::Oaep(padding, label);
         let mut refusal = match self.encrypt_with(public, mechanism, message)? {
             Ok(ciphertext) => return Ok(ciphertext),
             Err(stage) => stage.refusal(),
@@ -116,6 +120,26 @@ impl Worker {
         }
     }
 
+    /// Fails unless the token was seen to encrypt with a label: one that ignores it says nothing about that. It takes one of the token's
+    /// own keys to see it.
+    fn require_labels(&mut self, padding: Padding) -> Result<(), Error> {
+        for fingerprint in self.shared().cache.that_encrypt(padding) {
+            let key = match self.load(&fingerprint) {
+                Ok(key) => key,
+                // Not the key that this is about.
+                Err(Error::KeyVanished(_) | Error::KeyRefused { .. } | Error::UnknownKey(_)) => {
+                    continue;
+                }
+                Err(other) => return Err(other),
+            };
+            return match self.labelled(&key, padding)? {
+                Some(tried) if tried.encrypts => Ok(()),
+                _ => Err(Error::LabelNotSupported(padding)),
+            };
+        }
+        Err(Error::LabelNotSupported(padding))
+    }
+
     /// Fails with `refusal` unless the token encrypts to a public key to which it did before, on a new session if not on this one:
     /// some modules leave it in an operation that nothing ends.
     fn require_canary(
@@ -136,7 +160,11 @@ impl Worker {
     /// True if the token encrypts to a public key to which it did before.
     fn canary_encrypts(&mut self, known: &Probe, padding: Padding) -> bool {
         matches!(
-            self.encrypt_with(known.public(), RsaMechanism::Oaep(padding), known.message()),
+            self.encrypt_with(
+                known.public(),
+                RsaMechanism::Oaep(padding, b""),
+                known.message()
+            ),
             Ok(Ok(_))
         )
     }

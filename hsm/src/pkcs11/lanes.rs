@@ -157,6 +157,16 @@ impl<T> Lanes<T> {
         Some(next)
     }
 
+    /// Whether an interactive request that has not waited may run now, because nothing waits; it runs until [`finished`](Self::finished)
+    /// then.
+    pub(super) fn begin_at_once(&mut self, room: Room) -> bool {
+        let may_begin = self.is_empty() && self.running() < room.limit.min(room.threads);
+        if may_begin {
+            self.running_interactive += 1;
+        }
+        may_begin
+    }
+
     /// A request of this lane does not run any more.
     pub(super) fn finished(&mut self, lane: Lane) {
         let running = match lane {
@@ -277,6 +287,23 @@ mod tests {
         }
         assert_eq!(lanes.next(room).map(|next| next.item), Some(0));
         assert!(lanes.next(room).is_none());
+    }
+
+    #[test]
+    fn who_has_not_waited_overtakes_nobody_and_takes_no_more_room_than_there_is() {
+        let room = Room {
+            threads: 4,
+            limit: 2,
+        };
+        let mut lanes = lanes(0, 0);
+        assert!(lanes.begin_at_once(room) && lanes.begin_at_once(room));
+        assert!(!lanes.begin_at_once(room));
+        lanes.finished(Lane::Interactive);
+        push(&mut lanes, 1000, Lane::Batch, None);
+        assert!(!lanes.begin_at_once(room), "somebody waits");
+        assert!(lanes.next(room).is_some());
+        lanes.finished(Lane::Interactive);
+        assert!(lanes.begin_at_once(room));
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod generate;
 mod inspect;
 mod key_pair;
 mod keys;
+mod labels;
 mod lanes;
 mod life;
 mod limiter;
@@ -61,7 +62,7 @@ use crate::padding::Padding;
 use crate::pin::PinSource;
 use crate::public_key::PublicKey;
 use crate::token::TokenInfo;
-use crate::{Error, KeyFingerprint, KeyInfo, Terms};
+use crate::{Error, KeyFingerprint, KeyInfo, Label, Terms};
 use alone::Alone;
 use counters::{Counters, Known, count};
 use credentials::Credentials;
@@ -69,7 +70,7 @@ use evidence::Budget;
 use module::Module;
 use queue::Queue;
 use recovery::Recovery;
-use requests::Job;
+use requests::{Bench, Job};
 use worker::{Place, Shared, Worker};
 
 /// Most threads, and so sessions, of one custody.
@@ -136,6 +137,7 @@ impl TokenConfig {
 /// uses it. A module that hangs makes that wait for ever: such a process has to be killed (see [`Health::oldest_call_ms`]).
 pub struct Pkcs11Custody {
     queue: Arc<Queue<Job>>,
+    bench: Arc<Bench>,
     threads: Vec<JoinHandle<()>>,
     shared: Arc<Shared>,
 }
@@ -237,14 +239,15 @@ impl Pkcs11Custody {
                 threads * QUEUED_PER_THREAD,
                 Arc::clone(&shared.clock),
             )),
+            bench: Arc::new(Bench::new(workers)),
             threads: Vec::with_capacity(threads),
             shared,
         };
-        for (index, worker) in workers.into_iter().enumerate() {
-            let queue = Arc::clone(&custody.queue);
+        for index in 0..threads {
+            let (bench, queue) = (Arc::clone(&custody.bench), Arc::clone(&custody.queue));
             let thread = std::thread::Builder::new()
                 .name(format!("hsm-{index}"))
-                .spawn(move || requests::serve(index, worker, &queue))
+                .spawn(move || requests::serve(&bench, &queue))
                 .map_err(|_| Error::Internal("a thread could not be started"))?;
             custody.threads.push(thread);
         }
@@ -281,19 +284,36 @@ impl Pkcs11Custody {
     ) -> Result<T, Error> {
         self.queue.run(operation, action)
     }
+
+    /// As [`submit`](Self::submit), on these terms: with a deadline it waits for no place, and no longer than that for the answer.
+    fn submit_on<T: Send + 'static>(
+        &self,
+        terms: Terms,
+        operation: Operation,
+        action: impl FnOnce(&mut Worker) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        if terms.within.is_none() {
+            return self.queue.run_in(terms.lane, operation, action);
+        }
+        custody::wait(terms.within, |answer| {
+            self.queue
+                .begin(&self.bench, operation, terms, action, answer);
+        })
+    }
 }
 
 /// What a worker does for a decryption.
 fn decryption(
     key: &KeyFingerprint,
     padding: Padding,
+    label: &Label,
     ciphertext: &[u8],
     deadline: Option<Duration>,
 ) -> impl FnOnce(&mut Worker) -> Result<SecretBytes, Error> + Send + 'static {
-    let (key, ciphertext) = (*key, ciphertext.to_vec());
+    let (key, label, ciphertext) = (*key, label.clone(), ciphertext.to_vec());
     move |worker| {
         let message = worker.with_recovery(deadline, |worker| {
-            worker.decrypt(&key, padding, &ciphertext)
+            worker.decrypt(&key, padding, label.as_bytes(), &ciphertext)
         })?;
         count(&worker.shared().counters.decrypts);
         worker.shared().well();
@@ -320,34 +340,36 @@ impl Custody for Pkcs11Custody {
         &self,
         key: &KeyFingerprint,
         padding: Padding,
+        label: &Label,
         ciphertext: &[u8],
         terms: Terms,
         answer: Answer,
     ) {
-        let action = decryption(key, padding, ciphertext, self.deadline(terms));
-        self.queue.begin(Operation::Decrypt, terms, action, answer);
+        let action = decryption(key, padding, label, ciphertext, self.deadline(terms));
+        self.queue
+            .begin(&self.bench, Operation::Decrypt, terms, action, answer);
     }
 
     /// Without a deadline it waits for a place too.
-    fn decrypt_on(
+    fn decrypt_with_label(
         &self,
         key: &KeyFingerprint,
         padding: Padding,
+        label: &Label,
         ciphertext: &[u8],
         terms: Terms,
     ) -> Result<SecretBytes, Error> {
-        if terms.within.is_some() {
-            return custody::wait_for_decryption(self, key, padding, ciphertext, terms);
-        }
-        let action = decryption(key, padding, ciphertext, None);
-        self.queue.run_in(terms.lane, Operation::Decrypt, action)
+        let action = decryption(key, padding, label, ciphertext, self.deadline(terms));
+        self.submit_on(terms, Operation::Decrypt, action)
     }
 
-    fn encrypt(
+    fn encrypt_with_label(
         &self,
         public_key_spki: &[u8],
         padding: Padding,
+        label: &Label,
         plaintext: &SecretBytes,
+        terms: Terms,
     ) -> Result<Vec<u8>, Error> {
         let public = PublicKey::from_spki_der(public_key_spki)?;
         let limit = padding.max_message_len(public.modulus_bits());
@@ -363,10 +385,12 @@ impl Custody for Pkcs11Custody {
         {
             return Err(Error::PaddingNotSupported(padding));
         }
+        let label = label.clone();
         let message = SecretBytes::from_slice(plaintext.expose());
-        self.submit(Operation::Encrypt, move |worker| {
-            let ciphertext = worker.with_recovery(None, |worker| {
-                worker.encrypt(&public, padding, message.expose())
+        let deadline = self.deadline(terms);
+        self.submit_on(terms, Operation::Encrypt, move |worker| {
+            let ciphertext = worker.with_recovery(deadline, |worker| {
+                worker.encrypt(&public, padding, label.as_bytes(), message.expose())
             })?;
             count(&worker.shared().counters.encrypts);
             worker.shared().well();
@@ -402,5 +426,6 @@ impl Drop for Pkcs11Custody {
             // Its panics are caught; there is nothing to learn from the join.
             let _ = thread.join();
         }
+        self.bench.close();
     }
 }

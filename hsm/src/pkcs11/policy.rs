@@ -33,11 +33,11 @@ pub(super) fn perform<T, E>(
     }
 }
 
-impl RsaMechanism {
+impl RsaMechanism<'_> {
     /// The service of a decryption.
     pub(super) const fn decryption(self) -> Service {
         match self {
-            Self::Oaep(_) => Service::TokenOaepDecrypt,
+            Self::Oaep(..) => Service::TokenOaepDecrypt,
             Self::Raw => Service::TokenRawRsaOaep,
         }
     }
@@ -45,7 +45,7 @@ impl RsaMechanism {
     /// The service of an encryption.
     pub(super) const fn encryption(self) -> Service {
         match self {
-            Self::Oaep(_) => Service::TokenOaepEncrypt,
+            Self::Oaep(..) => Service::TokenOaepEncrypt,
             Self::Raw => Service::TokenRawRsaOaep,
         }
     }

@@ -6,11 +6,13 @@
 //! The ciphertexts are kept as canaries: one that still decrypts shows that a ciphertext which did not was bad, and the
 //! token is well.
 
+use std::sync::OnceLock;
+
 use cryptoki::error::RvError;
 use cryptoki::mechanism::MechanismType;
 use fips::secret::SecretBytes;
 
-use super::canary::{self, Canary};
+use super::canary::{self, Canary, Maker};
 use super::evidence::Evidence;
 use super::keys::FoundKey;
 use super::mechanisms::is_listed;
@@ -34,20 +36,44 @@ pub(super) enum Way {
 }
 
 impl Way {
-    pub(super) const fn mechanism(self, padding: Padding) -> RsaMechanism {
+    pub(super) const fn mechanism(self, padding: Padding, label: &[u8]) -> RsaMechanism<'_> {
         match self {
-            Self::Native => RsaMechanism::Oaep(padding),
+            Self::Native => RsaMechanism::Oaep(padding, label),
             Self::Software => RsaMechanism::Raw,
         }
     }
 }
 
-struct Tried {
+/// What a try showed.
+pub(super) struct Tried {
+    /// How the padding is removed.
+    pub(super) way: Way,
+    /// A ciphertext to which the answer is known.
+    pub(super) canary: Vec<u8>,
+    /// The token encrypts so.
+    pub(super) encrypts: bool,
+    /// What is known of later uses.
+    pub(super) evidence: Evidence,
+}
+
+impl Tried {
+    pub(super) fn new(way: Way, canary: Vec<u8>) -> Self {
+        Self {
+            way,
+            canary,
+            encrypts: false,
+            evidence: Evidence::default(),
+        }
+    }
+}
+
+/// A padding that works with a key.
+struct Known {
     padding: Padding,
-    way: Way,
-    canary: Vec<u8>,
-    encrypts: bool,
-    evidence: Evidence,
+    /// With the empty label.
+    tried: Tried,
+    /// With another label: tried when one is first asked for. `None` inside: it does not work.
+    labelled: OnceLock<Option<Tried>>,
 }
 
 /// What probing one key showed.
@@ -55,18 +81,22 @@ pub(super) struct Probe {
     public: PublicKey,
     raw_was_not_allowed: bool,
     message: [u8; MESSAGE_LEN],
-    tried: Vec<Tried>,
+    known: Vec<Known>,
 }
 
 impl Probe {
-    fn get(&self, padding: Padding) -> Option<&Tried> {
-        self.tried.iter().find(|tried| tried.padding == padding)
+    /// What was tried with `padding` and the empty label, if that works.
+    pub(super) fn get(&self, padding: Padding) -> Option<&Tried> {
+        self.known(padding).map(|known| &known.tried)
     }
 
-    /// How to remove `padding`, a ciphertext to which the answer is known, and what is known of later uses.
-    pub(super) fn way(&self, padding: Padding) -> Option<(Way, &[u8], &Evidence)> {
-        self.get(padding)
-            .map(|tried| (tried.way, tried.canary.as_slice(), &tried.evidence))
+    fn known(&self, padding: Padding) -> Option<&Known> {
+        self.known.iter().find(|known| known.padding == padding)
+    }
+
+    /// Where what is tried with another label is kept. `None`: the padding does not work even without.
+    pub(super) fn labelled(&self, padding: Padding) -> Option<&OnceLock<Option<Tried>>> {
+        self.known(padding).map(|known| &known.labelled)
     }
 
     pub(super) fn is_native(&self, padding: Padding) -> bool {
@@ -88,6 +118,14 @@ impl Probe {
         plaintext.ct_eq(&self.message)
     }
 
+    fn add(&mut self, padding: Padding, tried: Tried) {
+        self.known.push(Known {
+            padding,
+            tried,
+            labelled: OnceLock::new(),
+        });
+    }
+
     /// Whether the token offers the raw operation, and the policy does not allow to use it.
     pub(super) const fn raw_was_not_allowed(&self) -> bool {
         self.raw_was_not_allowed
@@ -99,7 +137,7 @@ impl Probe {
     }
 
     /// The message of the canaries.
-    pub(super) fn message(&self) -> &[u8] {
+    pub(super) const fn message(&self) -> &[u8; MESSAGE_LEN] {
         &self.message
     }
 }
@@ -123,16 +161,29 @@ fn may_decrypt(worker: &Worker, mechanism: MechanismType) -> bool {
     }
 }
 
+/// The ways to remove a padding that the token offers, whatever the policy says.
+pub(super) fn candidates(worker: &Worker) -> Vec<Way> {
+    [
+        (Way::Native, MechanismType::RSA_PKCS_OAEP),
+        (Way::Software, MechanismType::RSA_X_509),
+    ]
+    .into_iter()
+    .filter(|(_, mechanism)| may_decrypt(worker, *mechanism))
+    .map(|(way, _)| way)
+    .collect()
+}
+
 /// Decrypts `ciphertext` and removes the padding in the given way.
 pub(super) fn decrypt(
     worker: &mut Worker,
     key: &FoundKeyRef<'_>,
     padding: Padding,
+    label: &[u8],
     way: Way,
     ciphertext: &[u8],
 ) -> Result<Outcome, Error> {
     let modulus_len = key.modulus_len;
-    let stage = worker.decrypt_raw(key, way.mechanism(padding), ciphertext)?;
+    let stage = worker.decrypt_raw(key, way.mechanism(padding, label), ciphertext)?;
     Ok(match stage {
         Ok(result) if way == Way::Native => Outcome::Plain(result),
         // Some modules strip leading zeros; that they did would be the very thing nobody may learn.
@@ -140,7 +191,7 @@ pub(super) fn decrypt(
             cryptoki::context::Function::Decrypt,
             RvError::DataLenRange,
         )),
-        Ok(result) => match oaep::unpad(padding, result) {
+        Ok(result) => match oaep::unpad(padding, label, result) {
             Ok(message) => Outcome::Plain(message),
             Err(oaep::BadPadding) => Outcome::BadPadding,
         },
@@ -186,16 +237,9 @@ pub(super) fn run(
         public: key.public.clone(),
         raw_was_not_allowed: false,
         message,
-        tried: Vec::new(),
+        known: Vec::new(),
     };
-    let mut candidates: Vec<_> = [
-        (Way::Native, MechanismType::RSA_PKCS_OAEP),
-        (Way::Software, MechanismType::RSA_X_509),
-    ]
-    .into_iter()
-    .filter(|(_, mechanism)| may_decrypt(worker, *mechanism))
-    .map(|(way, _)| way)
-    .collect();
+    let mut candidates = candidates(worker);
     if !policy::allows_raw() {
         probe.raw_was_not_allowed = candidates.contains(&Way::Software);
         candidates.retain(|way| *way == Way::Native);
@@ -217,7 +261,7 @@ pub(super) fn run(
             &message,
             module_may_encrypt,
         )? {
-            Attempt::Worked(tried) => probe.tried.push(tried),
+            Attempt::Worked(tried) => probe.add(padding, tried),
             Attempt::Refused => {}
             Attempt::NoCanary => continue,
             Attempt::Trouble(refusal) => troubled.push((padding, refusal)),
@@ -245,7 +289,7 @@ pub(super) fn run(
                 module_may_encrypt,
             )? {
                 Attempt::Worked(tried) => {
-                    probe.tried.push(tried);
+                    probe.add(padding, tried);
                     break;
                 }
                 Attempt::Refused | Attempt::NoCanary => break,
@@ -276,22 +320,17 @@ fn attempt(
     message: &[u8; MESSAGE_LEN],
     module_may_encrypt: bool,
 ) -> Result<Attempt, Error> {
-    let canary = match canary::make(worker, key.public, padding, message, module_may_encrypt)? {
+    let makers = Maker::all(module_may_encrypt);
+    let canary = match canary::make(worker, key.public, padding, b"", message, makers)? {
         Canary::Made(canary) => canary,
         Canary::Unsupported => return Ok(Attempt::NoCanary),
         Canary::Trouble(refusal) => return Ok(Attempt::Trouble(refusal)),
     };
     let mut trouble = None;
     for way in candidates {
-        match decrypt(worker, key, padding, *way, &canary)? {
+        match decrypt(worker, key, padding, b"", *way, &canary)? {
             Outcome::Plain(plain) if plain.ct_eq(message) => {
-                return Ok(Attempt::Worked(Tried {
-                    padding,
-                    way: *way,
-                    canary,
-                    encrypts: false,
-                    evidence: Evidence::default(),
-                }));
+                return Ok(Attempt::Worked(Tried::new(*way, canary)));
             }
             Outcome::Plain(_) | Outcome::BadPadding => {}
             Outcome::NotStarted(refusal) if refusal.means_unsupported() => {}
@@ -313,9 +352,9 @@ fn require_one_that_works(
     probe: &Probe,
     refusal: Refusal,
 ) -> Result<(), Error> {
-    if let Some(tried) = probe.tried.first()
+    if let Some(Known { padding, tried, .. }) = probe.known.first()
         && let Outcome::Plain(plain) =
-            decrypt(worker, key, tried.padding, tried.way, &tried.canary)?
+            decrypt(worker, key, *padding, b"", tried.way, &tried.canary)?
         && probe.is_message(&plain)
     {
         return Ok(());
@@ -350,55 +389,71 @@ impl Refusals {
     }
 }
 
-/// Encrypts the message on the token with every padding that it decrypts. What fails is tried again, as above.
+/// Asks until the token gives an answer, or refuses as it did before: then `None`. In between, a padding that worked has to work still.
+///
+/// # Errors
+/// [`Error::Token`] if that does not, or if the token refuses in another way each time.
+pub(super) fn settle<T>(
+    worker: &mut Worker,
+    key: &FoundKeyRef<'_>,
+    probe: &Probe,
+    mut ask: impl FnMut(&mut Worker) -> Result<Result<T, Refusal>, Error>,
+) -> Result<Option<T>, Error> {
+    let mut refusals: Option<Refusals> = None;
+    while refusals.as_ref().is_none_or(Refusals::are_too_few) {
+        let refusal = match ask(worker)? {
+            Ok(answer) => return Ok(Some(answer)),
+            Err(refusal) => refusal,
+        };
+        match &mut refusals {
+            Some(refusals) => refusals.add(refusal)?,
+            None => refusals = Some(Refusals::of(refusal)),
+        }
+        // Some modules leave the session in an operation that nothing ends.
+        worker.replace_session();
+        require_one_that_works(worker, key, probe, refusal)?;
+    }
+    Ok(None)
+}
+
+/// Encrypts the message on the token with every padding that it decrypts.
 fn probe_encryption(
     worker: &mut Worker,
     key: &FoundKeyRef<'_>,
     probe: &mut Probe,
 ) -> Result<(), Error> {
-    for index in 0..probe.tried.len() {
-        let mut refusals: Option<Refusals> = None;
-        while refusals.as_ref().is_none_or(Refusals::are_too_few) {
-            let Some(tried) = probe.tried.get(index) else {
-                break;
-            };
-            match encrypts(worker, key, tried, &probe.message)? {
-                Ok(encrypts) => {
-                    if let Some(tried) = probe.tried.get_mut(index) {
-                        tried.encrypts = encrypts;
-                    }
-                    break;
-                }
-                Err(refusal) => {
-                    match &mut refusals {
-                        Some(refusals) => refusals.add(refusal)?,
-                        None => refusals = Some(Refusals::of(refusal)),
-                    }
-                    // Some modules leave the session in an operation that nothing ends.
-                    worker.replace_session();
-                    require_one_that_works(worker, key, probe, refusal)?;
-                }
-            }
+    for index in 0..probe.known.len() {
+        let Some(Known { padding, tried, .. }) = probe.known.get(index) else {
+            break;
+        };
+        let (padding, way) = (*padding, tried.way);
+        let encrypts = settle(worker, key, probe, |worker| {
+            encrypts(worker, key, padding, b"", way, &probe.message)
+        })?;
+        if let Some(known) = probe.known.get_mut(index) {
+            known.tried.encrypts = encrypts == Some(true);
         }
     }
     Ok(())
 }
 
 /// Whether the token encrypts so and decrypts it again, or why that cannot be said.
-fn encrypts(
+pub(super) fn encrypts(
     worker: &mut Worker,
     key: &FoundKeyRef<'_>,
-    tried: &Tried,
+    padding: Padding,
+    label: &[u8],
+    way: Way,
     message: &[u8; MESSAGE_LEN],
 ) -> Result<Result<bool, Refusal>, Error> {
-    let mechanism = RsaMechanism::Oaep(tried.padding);
+    let mechanism = RsaMechanism::Oaep(padding, label);
     let ciphertext = match worker.encrypt_with(key.public, mechanism, message)? {
         Ok(ciphertext) => ciphertext,
         Err(Stage::Init(refusal)) if refusal.means_unsupported() => return Ok(Ok(false)),
         Err(stage) => return Ok(Err(stage.refusal())),
     };
     Ok(
-        match decrypt(worker, key, tried.padding, tried.way, &ciphertext)? {
+        match decrypt(worker, key, padding, label, way, &ciphertext)? {
             Outcome::Plain(plain) => Ok(plain.ct_eq(message)),
             Outcome::BadPadding => Ok(false),
             Outcome::NotStarted(refusal) | Outcome::Failed(refusal) => Err(refusal),

@@ -53,6 +53,8 @@ pub(super) enum Next<T> {
 pub(super) struct Turn {
     lane: Lane,
     began: Duration,
+    /// No consumer has it.
+    at_once: bool,
 }
 
 /// What a request's time at the token says.
@@ -86,6 +88,29 @@ impl<T> Queue<T> {
 
     fn lock(&self) -> MutexGuard<'_, State<T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A turn for a request of the caller's own thread, if it need not wait; [`finished`](Self::finished) afterwards.
+    pub(super) fn begin_at_once(&self, terms: Terms) -> Option<Turn> {
+        let has_time = terms.within.is_none_or(|within| !within.is_zero());
+        if !terms.own_thread || !has_time || terms.lane != Lane::Interactive {
+            return None;
+        }
+        let began = self.clock.now();
+        let mut state = self.lock();
+        let room = Room {
+            threads: self.threads,
+            limit: state.limiter.limit(),
+        };
+        if state.closed || !state.lanes.begin_at_once(room) {
+            return None;
+        }
+        state.load.queue_time.add(Duration::ZERO);
+        Some(Turn {
+            lane: Lane::Interactive,
+            began,
+            at_once: true,
+        })
     }
 
     /// Takes a request in, at once or not at all.
@@ -165,6 +190,7 @@ impl<T> Queue<T> {
                 let turn = Turn {
                     lane: next.lane,
                     began: now,
+                    at_once: false,
                 };
                 return Some(Next::Work(next.item, turn));
             }
@@ -202,9 +228,12 @@ impl<T> Queue<T> {
         }
         // This consumer comes back by itself; others only if there is more room than for one, or nothing more to come.
         let wake_others = state.limiter.limit() > limit || state.closed;
+        let waits = turn.at_once && !state.lanes.is_empty();
         drop(state);
         if wake_others {
             self.work.notify_all();
+        } else if waits {
+            self.work.notify_one();
         }
     }
 

@@ -88,7 +88,7 @@ pub struct Quirks {
     pub modulus_bits: Option<&'static [u32]>,
     /// Hashes of RSAES-OAEP for which it removes the padding itself, as paddings.
     pub oaep_native: Option<&'static [Padding]>,
-    /// It takes RSAES-OAEP with a label.
+    /// It removes the padding of RSAES-OAEP with a label itself.
     pub oaep_label: Option<bool>,
     /// It encrypts with the public keys of others (C_CreateObject as a session object, C_Encrypt).
     pub encrypts: Option<bool>,

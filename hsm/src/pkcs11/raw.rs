@@ -31,9 +31,9 @@ const MAX_MECHANISMS: usize = 2048;
 
 /// What is done with the padding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum RsaMechanism {
-    /// CKM_RSA_PKCS_OAEP with an empty label: the token handles the padding.
-    Oaep(Padding),
+pub(super) enum RsaMechanism<'a> {
+    /// CKM_RSA_PKCS_OAEP with this label: the token handles the padding.
+    Oaep(Padding, &'a [u8]),
     /// CKM_RSA_X_509: the raw operation.
     Raw,
 }
@@ -79,7 +79,7 @@ fn ulong(len: usize, function: Function) -> Result<CK_ULONG, Refusal> {
 
 /// Hands a CK_MECHANISM to `call`; it and its parameters live until `call` returns.
 fn with_mechanism<T>(
-    mechanism: RsaMechanism,
+    mechanism: RsaMechanism<'_>,
     call: impl FnOnce(*mut CK_MECHANISM) -> Result<T, Refusal>,
     function: Function,
 ) -> Result<T, Refusal> {
@@ -89,7 +89,7 @@ fn with_mechanism<T>(
             pParameter: std::ptr::null_mut(),
             ulParameterLen: 0,
         }),
-        RsaMechanism::Oaep(padding) => {
+        RsaMechanism::Oaep(padding, label) => {
             let (hash, mgf): (CK_MECHANISM_TYPE, CK_RSA_PKCS_MGF_TYPE) = match padding {
                 Padding::OaepSha1 => (CKM_SHA_1, CKG_MGF1_SHA1),
                 Padding::OaepSha256 => (CKM_SHA256, CKG_MGF1_SHA256),
@@ -100,8 +100,13 @@ fn with_mechanism<T>(
                 hashAlg: hash,
                 mgf,
                 source: CKZ_DATA_SPECIFIED,
-                pSourceData: std::ptr::null_mut(),
-                ulSourceDataLen: 0,
+                // Empty: no pointer at all. Some modules look at it before they look at the length.
+                pSourceData: if label.is_empty() {
+                    std::ptr::null_mut()
+                } else {
+                    label.as_ptr().cast_mut().cast()
+                },
+                ulSourceDataLen: ulong(label.len(), function)?,
             };
             call(&mut CK_MECHANISM {
                 mechanism: CKM_RSA_PKCS_OAEP,
@@ -189,7 +194,7 @@ impl Functions {
         &self,
         session: &Session,
         key: ObjectHandle,
-        mechanism: RsaMechanism,
+        mechanism: RsaMechanism<'_>,
     ) -> Result<(), Stage> {
         const INIT: Function = Function::DecryptInit;
         let init = self.table.C_DecryptInit.ok_or(Stage::Init(missing(INIT)))?;
@@ -284,7 +289,7 @@ impl Functions {
         &self,
         session: &Session,
         key: ObjectHandle,
-        mechanism: RsaMechanism,
+        mechanism: RsaMechanism<'_>,
         plaintext: &[u8],
         modulus_len: usize,
     ) -> Result<Vec<u8>, Stage> {

@@ -1,11 +1,11 @@
 //! The way of a request to a worker and of its answer back.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::classify::Class;
-use super::queue::{Measure, Next, Queue, Rejected};
+use super::queue::{Measure, Next, Queue, Rejected, Turn};
 use super::worker::Worker;
 use crate::custody::Operation;
 use crate::{Error, Lane, Terms};
@@ -99,16 +99,21 @@ impl Job {
 }
 
 impl Queue<Job> {
-    /// Has a worker do `action` on these terms, and returns; never waits for a place. `answer` is called exactly once, on a
+    /// Has a worker do `action` on these terms, and returns; never waits for a place. Under [`Terms::own_thread`] it may be done before. `answer` is called exactly once, on a
     /// worker's thread or on this one.
     pub(super) fn begin<T: Send + 'static>(
         &self,
+        bench: &Bench,
         operation: Operation,
         terms: Terms,
         action: impl FnOnce(&mut Worker) -> Result<T, Error> + Send + 'static,
         answer: Answer<T>,
     ) {
         let job = Job::new(operation, action, answer);
+        if let Some(turn) = self.begin_at_once(terms) {
+            bench.take_turn(self, job, turn);
+            return;
+        }
         if let Err((job, rejected)) = self.push(job, terms) {
             job.end(rejected.into());
         }
@@ -154,26 +159,56 @@ impl From<Rejected> for Error {
     }
 }
 
-/// The life of a worker thread.
-pub(super) fn serve(index: usize, mut worker: Worker, queue: &Queue<Job>) {
+/// The workers that nobody uses. There are as many as requests may run, so whoever has a turn finds one.
+pub(super) struct Bench(Mutex<Vec<(usize, Worker)>>);
+
+impl Bench {
+    /// All of them.
+    pub(super) fn new(workers: Vec<Worker>) -> Self {
+        Self(Mutex::new(workers.into_iter().enumerate().collect()))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<(usize, Worker)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Closes their sessions.
+    pub(super) fn close(&self) {
+        let workers = std::mem::take(&mut *self.lock());
+        drop(workers);
+    }
+
+    /// Does the work of a turn, and answers after the turn is over.
+    fn take_turn(&self, queue: &Queue<Job>, Job(work): Job, turn: Turn) {
+        let Some((index, mut worker)) = self.lock().pop() else {
+            queue.finished(turn, Measure::Other);
+            Job(work).end(Error::Internal("a turn without a worker"));
+            return;
+        };
+        let run = std::panic::catch_unwind(AssertUnwindSafe(|| work(Ok((&mut worker, index)))));
+        let (measure, done) = match run {
+            Ok(done) => (done.measure, Some(done.answer)),
+            Err(_) => {
+                tracing::error!(index, "a worker panicked; its session is thrown away");
+                worker.leave();
+                worker.drop_session();
+                (Measure::Other, None)
+            }
+        };
+        // The one that was used last is taken first: it has the most objects that may be wanted again.
+        self.lock().push((index, worker));
+        queue.finished(turn, measure);
+        if let Some(done) = done {
+            answer(done);
+        }
+    }
+}
+
+/// The life of a thread that has requests done.
+pub(super) fn serve(bench: &Bench, queue: &Queue<Job>) {
     while let Some(next) = queue.next() {
         match next {
-            Next::Work(Job(work), turn) => {
-                let run =
-                    std::panic::catch_unwind(AssertUnwindSafe(|| work(Ok((&mut worker, index)))));
-                match run {
-                    Ok(done) => {
-                        queue.finished(turn, done.measure);
-                        answer(done.answer);
-                    }
-                    Err(_) => {
-                        tracing::error!(index, "a worker panicked; its session is thrown away");
-                        worker.leave();
-                        worker.drop_session();
-                        queue.finished(turn, Measure::Other);
-                    }
-                }
-            }
+            Next::Work(job, turn) => bench.take_turn(queue, job, turn),
             Next::Late(late) => {
                 for job in late {
                     answer(Box::new(|| job.end(Error::Deadline)));

@@ -274,7 +274,7 @@ impl Worker {
     pub(super) fn decrypt_raw(
         &mut self,
         key: &FoundKeyRef<'_>,
-        mechanism: RsaMechanism,
+        mechanism: RsaMechanism<'_>,
         ciphertext: &[u8],
     ) -> Result<Result<SecretBytes, Stage>, Error> {
         enum Ended {

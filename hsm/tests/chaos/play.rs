@@ -22,7 +22,7 @@ const REQUESTS_EACH: u64 = 4;
 /// What SoftHSM does by itself, and what needs raw RSA.
 const PADDINGS: [Padding; 2] = [Padding::OaepSha1, Padding::OaepSha512];
 /// As the engine gives a request to custody.
-const TERMS: Terms = Terms::within(Duration::from_secs(10));
+const TERMS: Terms = Terms::within(Duration::from_secs(10)).on_own_thread();
 /// So long custody tries by itself before it asks for another process.
 const PATIENCE_MS: u64 = 10_000;
 const MESSAGE: &[u8] = b"a password";

@@ -10,7 +10,8 @@
 use crate::support::{Module, TestToken};
 use fips::policy::{Policy, Service, counts, not_approved};
 use fips::secret::SecretBytes;
-use hsm::{Custody, Error, Padding};
+use hsm::pkcs11::Pkcs11Custody;
+use hsm::{Custody, Error, KeyInfo, Label, Padding, Terms};
 
 fn performed(service: Service) -> u64 {
     counts()
@@ -55,6 +56,7 @@ pub(crate) fn the_token_does_everything_or_it_is_refused(module: &'static Module
         }
         assert_eq!(performed(Service::TokenOaepDecrypt), before);
     }
+    labels_are_the_tokens_or_refused(&token, &custody, &key);
     let refused = custody
         .generate_agreement_key(&hsm::pkcs11::GenerateAgreementKey {
             label: "agreement".into(),
@@ -71,6 +73,32 @@ pub(crate) fn the_token_does_everything_or_it_is_refused(module: &'static Module
     assert_eq!(not_approved(), 0);
     for count in counts() {
         assert_eq!(count.disagreed, 0, "{}", count.service.name());
+    }
+}
+
+fn labels_are_the_tokens_or_refused(token: &TestToken, custody: &Pkcs11Custody, key: &KeyInfo) {
+    let label = Label::new(b"a label").unwrap();
+    let message = SecretBytes::from_slice(b"a password");
+    let decrypt = |padding, ciphertext: &[u8]| {
+        custody.decrypt_with_label(
+            &key.fingerprint,
+            padding,
+            &label,
+            ciphertext,
+            Terms::default(),
+        )
+    };
+    for padding in token.native().iter().copied() {
+        let encrypted =
+            custody.encrypt_with_label(&key.spki_der, padding, &label, &message, Terms::default());
+        if token.quirks().oaep_label == Some(true) {
+            let decrypted = decrypt(padding, &encrypted.unwrap()).unwrap();
+            assert!(decrypted.ct_eq(message.expose()));
+        } else {
+            assert_eq!(encrypted.unwrap_err().code(), "label_not_supported");
+            let error = decrypt(padding, &[1; 256]).err().expect("no label");
+            assert_eq!(error.code(), "not_approved", "{error}");
+        }
     }
 }
 
@@ -94,5 +122,25 @@ pub(crate) fn under_its_exception_the_padding_is_removed_in_software(module: &'s
         .expect("no padding");
     assert_eq!(error.code(), "decryption_failed");
     assert!(not_approved() > before);
+    // With a label too, also of a padding that the token removes itself without one: but no token that ignores labels encrypts with them.
+    let label = Label::new(b"a label").unwrap();
+    for padding in Padding::ALL {
+        let error = custody
+            .decrypt_with_label(
+                &key.fingerprint,
+                padding,
+                &label,
+                &[1; 256],
+                Terms::default(),
+            )
+            .err()
+            .expect("no padding");
+        assert_eq!(error.code(), "decryption_failed", "{padding}: {error}");
+    }
+    let message = SecretBytes::from_slice(b"a password");
+    let native = token.native()[0];
+    let refused =
+        custody.encrypt_with_label(&key.spki_der, native, &label, &message, Terms::default());
+    assert_eq!(refused.unwrap_err().code(), "label_not_supported");
     assert_eq!(performed(Service::RsaOaepEncrypt), 0);
 }

@@ -11,6 +11,7 @@
 mod agreement;
 mod encryption;
 mod hostile;
+mod labels;
 mod pins;
 mod probing;
 mod signing;
@@ -18,18 +19,20 @@ mod signing;
 pub use agreement::*;
 pub use encryption::*;
 pub use hostile::*;
+pub use labels::*;
 pub use pins::*;
 pub use probing::*;
 pub use signing::*;
 
 use std::sync::Barrier;
+use std::time::Duration;
 
 use cryptoki::mechanism::Mechanism;
 use cryptoki::object::Attribute;
 use hsm::pkcs11::{GenerateKey, Pkcs11Custody};
 use hsm::{
     Custody, Error, ErrorClass, KeyFingerprint, KeyInfo, KeyProblem, Padding, PinProblem,
-    SecretBytes,
+    SecretBytes, Terms,
 };
 
 use crate::support::{TestToken, encrypt, session_beside, write_pin};
@@ -257,7 +260,12 @@ pub fn many_threads_get_their_own_answers(token: &TestToken) {
                     if is_bad {
                         ciphertext[200] ^= 1;
                     }
-                    let result = custody.decrypt(&key.fingerprint, padding, &ciphertext);
+                    // Every second one would have its own thread make the call.
+                    let terms = match thread % 2 {
+                        0 => Terms::default(),
+                        _ => Terms::within(Duration::from_secs(60)).on_own_thread(),
+                    };
+                    let result = custody.decrypt_on(&key.fingerprint, padding, &ciphertext, terms);
                     if is_bad {
                         assert!(matches!(error(result), Error::Decryption));
                     } else {
@@ -500,6 +508,9 @@ macro_rules! custody_suite {
             a_pin_that_somebody_changes_is_read_again_at_the_next_login
             what_the_token_encrypts_it_decrypts
             what_the_token_encrypts_the_devices_decrypt
+            a_message_comes_back_under_its_own_label_alone
+            a_token_encrypts_with_a_label_if_it_does_labels
+            what_has_no_time_is_not_done
             a_public_key_is_made_an_object_once_and_reused
             the_objects_are_bounded_and_the_least_recently_used_goes
             objects_go_away_with_their_session

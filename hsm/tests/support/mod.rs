@@ -149,8 +149,17 @@ fn keep_loaded(path: &Path) {
 
 /// SoftHSM behind the module that fails on command, and the file that commands it.
 pub fn faulty_softhsm() -> (&'static Module, PathBuf) {
+    faulty(|| softhsm_module("ALL"))
+}
+
+/// Kryoptic behind it.
+pub fn faulty_kryoptic() -> (&'static Module, PathBuf) {
+    faulty(kryoptic_module)
+}
+
+fn faulty(real: fn() -> Module) -> (&'static Module, PathBuf) {
     let module = MODULE.get_or_init(|| {
-        let real = softhsm_module("ALL");
+        let real = real();
         set_environment("FAULTY_MODULE", &real.path);
         set_environment("FAULTY_CONTROL", real.folder.with_file_name("fault"));
         let path = example("faulty_pkcs11");
@@ -182,18 +191,20 @@ pub fn command(control: &Path, fault: &str) {
 
 /// Kryoptic: removes OAEP with every hash by itself.
 pub fn kryoptic() -> &'static Module {
-    MODULE.get_or_init(|| {
-        let folder = folder();
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-        let kryoptic = kryoptic::set_up(&folder, root, TOKENS);
-        set_environment(kryoptic::CONFIGURATION, &kryoptic.configuration);
-        Module {
-            path: kryoptic.module,
-            folder,
-            init_parameters: None,
-            source: Source::Initialise,
-        }
-    })
+    MODULE.get_or_init(kryoptic_module)
+}
+
+fn kryoptic_module() -> Module {
+    let folder = folder();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let kryoptic = kryoptic::set_up(&folder, root, TOKENS);
+    set_environment(kryoptic::CONFIGURATION, &kryoptic.configuration);
+    Module {
+        path: kryoptic.module,
+        folder,
+        init_parameters: None,
+        source: Source::Initialise,
+    }
 }
 
 /// NSS softoken.
@@ -381,9 +392,14 @@ impl Drop for TestToken {
 
 /// Encrypts outside of the token.
 pub fn encrypt(spki: &[u8], padding: Padding, message: &[u8]) -> Vec<u8> {
+    encrypt_with_label(spki, padding, b"", message)
+}
+
+/// As [`encrypt`], with a label.
+pub fn encrypt_with_label(spki: &[u8], padding: Padding, label: &[u8], message: &[u8]) -> Vec<u8> {
     fips::rsa::PublicKey::from_spki(spki)
         .unwrap()
-        .encrypt_oaep(padding.hash(), message)
+        .encrypt_oaep_with_label(padding.hash(), label, message)
         .unwrap()
 }
 

@@ -14,7 +14,7 @@ use cryptoki::object::{Attribute, KeyType, ObjectClass};
 use cryptoki::session::Session;
 use hsm::pkcs11::Pkcs11Custody;
 use hsm::public_key::PublicKey;
-use hsm::{Custody, Error, KeyFingerprint, Padding};
+use hsm::{Custody, Error, KeyFingerprint, Label, Padding, Terms};
 use serde_json::Value;
 
 use crate::support::{TestToken, session_beside};
@@ -108,6 +108,8 @@ struct Run {
     imported: HashSet<KeyFingerprint>,
     decrypted: usize,
     refused: usize,
+    /// Of those, with a label.
+    labelled: usize,
 }
 
 fn run_group(custody: &Pkcs11Custody, session: &Session, file: &str, group: &Value, run: &mut Run) {
@@ -118,10 +120,21 @@ fn run_group(custody: &Pkcs11Custody, session: &Session, file: &str, group: &Val
     let fingerprint = import(session, group, &mut run.imported);
     for test in group["tests"].as_array().unwrap() {
         let id = format!("{file}, test {}", test["tcId"]);
-        let result = custody.decrypt(&fingerprint, padding, &bytes(&test["ct"]));
-        // Custody takes the empty label and one hash only: whatever has another label or another hash for MGF1 is as
-        // bad as what the vectors themselves call invalid.
-        let for_us = same_mgf && test["label"] == "";
+        let label = Label::new(&bytes(&test["label"])).unwrap();
+        let ciphertext = bytes(&test["ct"]);
+        let terms = Terms::default();
+        let result = custody.decrypt_with_label(&fingerprint, padding, &label, &ciphertext, terms);
+        // Custody takes one hash only: whatever has another one for MGF1 is as bad as what the vectors themselves call invalid.
+        let for_us = same_mgf;
+        if !label.is_empty() {
+            run.labelled += 1;
+            // Without its label it is as bad as any other.
+            let error = custody
+                .decrypt(&fingerprint, padding, &ciphertext)
+                .err()
+                .unwrap();
+            assert!(is_bad_input(&error), "{id}: {error}");
+        }
         match (test["result"].as_str().unwrap(), result) {
             ("valid", Ok(plain)) if for_us => {
                 assert_eq!(plain.expose(), bytes(&test["msg"]), "{id}");
@@ -169,7 +182,8 @@ pub fn every_vector_is_right(token: &TestToken, software: &[Padding]) {
         "2048 bits: {} decrypted, {} refused",
         run.decrypted, run.refused
     );
-    assert_eq!((run.decrypted, run.refused), (40, 100));
+    assert_eq!((run.decrypted, run.refused), (65, 75));
+    assert_eq!(run.labelled, 25);
 
     let mut run = Run {
         imported: run.imported,
@@ -187,6 +201,12 @@ pub fn every_vector_is_right(token: &TestToken, software: &[Padding]) {
         run.decrypted, run.refused
     );
     assert!(run.decrypted > 0 && run.refused > 0);
+    assert_eq!(run.labelled, 20);
+    let raw = fips::policy::counts()
+        .into_iter()
+        .find(|count| count.service == fips::policy::Service::TokenRawRsaOaep)
+        .unwrap();
+    assert_eq!(raw.performed() > 0, !software.is_empty(), "the other path");
     let health = custody.health();
     assert_eq!(health.reconnects, 0);
     assert_eq!(health.token_failures, 0);

@@ -6,7 +6,7 @@ use super::pfx::Person;
 use super::pki::Device;
 use super::stack::Stack;
 use super::verify::verify;
-use crate::engine::api::CmsFormat;
+use crate::engine::api::{CmsFormat, Delivery};
 use crate::gateway::api::{RequestState, State};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -97,10 +97,24 @@ impl Deliveries {
         device: &Device,
         format: CmsFormat,
     ) -> Result<(), DemoError> {
-        let key = format!("{user}/{}/{format:?}", device.id);
+        self.ask_for(user, device, format, Delivery::Password)
+    }
+
+    /// As [`Self::ask_in`], for any delivery.
+    ///
+    /// # Errors
+    /// As [`Self::ask`].
+    pub fn ask_for(
+        &mut self,
+        user: &str,
+        device: &Device,
+        format: CmsFormat,
+        delivery: Delivery,
+    ) -> Result<(), DemoError> {
+        let key = format!("{user}/{}/{format:?}/{}", device.id, delivery.name());
         let accepted = self
             .runtime
-            .block_on(self.mdm.ask(user, device, format, &key))?;
+            .block_on(self.mdm.ask(user, device, format, delivery, &key))?;
         for request in accepted.requests {
             self.asked.push(Asked {
                 request_id: request.request_id,

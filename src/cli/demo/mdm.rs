@@ -3,8 +3,8 @@
 use super::error::DemoError;
 use super::pki::Device;
 use crate::encoding::Base64Bytes;
-use crate::engine::api::{CmsFormat, DeviceTarget};
-use crate::gateway::api::{Delivery, DeviceRequest, DeviceRequestAccepted, RequestState};
+use crate::engine::api::{CmsFormat, Delivery, DeviceTarget};
+use crate::gateway::api::{self, DeviceRequest, DeviceRequestAccepted, RequestState};
 use crate::tls::CallFailure;
 use reqwest::{Client, Method, RequestBuilder};
 use serde::de::DeserializeOwned;
@@ -66,6 +66,7 @@ impl Mdm {
         user: &str,
         device: &Device,
         format: CmsFormat,
+        delivery: Delivery,
         idempotency_key: &str,
     ) -> Result<DeviceRequestAccepted, DemoError> {
         let body = DeviceRequest {
@@ -76,6 +77,7 @@ impl Mdm {
                 intermediates: Vec::new(),
             },
             format,
+            delivery,
             idempotency_key: Some(idempotency_key.to_owned()),
         };
         Self::send(
@@ -101,7 +103,7 @@ impl Mdm {
     ///
     /// # Errors
     /// When the gateway cannot be reached or has no result.
-    pub async fn collect(&self, request_id: &str) -> Result<Delivery, DemoError> {
+    pub async fn collect(&self, request_id: &str) -> Result<api::Delivery, DemoError> {
         Self::send(
             "collect",
             self.request(Method::POST, &format!("requests/{request_id}/collect")),

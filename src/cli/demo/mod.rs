@@ -32,6 +32,7 @@ pub use verify::verify;
 use super::Context;
 use super::output::{Exit, Failure, Report};
 use crate::connector::control::protocol::Status;
+use crate::engine::api::{CmsFormat, Delivery};
 use crate::evidence::process::ProcessEvidence;
 use clap::{Args, ValueEnum};
 use figures::FipsFigures;
@@ -57,6 +58,9 @@ pub struct DemoArgs {
     /// The devices' keys: RSA, or RSA and EC in turn
     #[arg(long, value_enum, default_value_t = DeviceMix::Rsa)]
     pub devices: DeviceMix,
+    /// What the devices get: the stored PFX with its password, a new PFX under a fresh password, or an Apple profile
+    #[arg(long, value_enum, default_value_t = DemoDelivery::Password)]
+    pub delivery: DemoDelivery,
     /// Size of the custody key in bits
     #[arg(long, default_value_t = 3072, value_parser = clap::value_parser!(u32).range(2048..=4096))]
     pub key_bits: u32,
@@ -76,10 +80,10 @@ pub enum DeviceMix {
 
 impl DeviceMix {
     /// What the engine's `[fips]` has to name for these devices.
-    fn fips(self) -> &'static str {
+    fn exceptions(self) -> &'static [&'static str] {
         match self {
-            Self::Rsa => "",
-            Self::Mixed => "exceptions = [\"cms-ecdh-static\"]",
+            Self::Rsa => &[],
+            Self::Mixed => &["cms-ecdh-static"],
         }
     }
 
@@ -89,6 +93,46 @@ impl DeviceMix {
             (Self::Mixed, 1) => DeviceKind::Ec("P-256"),
             (Self::Mixed, 2) => DeviceKind::Rsa(3072),
             (Self::Mixed, _) => DeviceKind::Ec("P-384"),
+        }
+    }
+}
+
+/// What the demo's devices get.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DemoDelivery {
+    /// The stored PFX, and its password encrypted to the device.
+    Password,
+    /// A new PFX under a fresh password, both encrypted to the device.
+    Rewrap,
+    /// A configuration profile for Apple's systems; Python reads it.
+    AppleProfile,
+}
+
+impl DemoDelivery {
+    fn kind(self) -> Delivery {
+        match self {
+            Self::Password => Delivery::Password,
+            Self::Rewrap => Delivery::Rewrap,
+            Self::AppleProfile => Delivery::AppleProfile,
+        }
+    }
+
+    /// What the engine's `[fips]` has to name: the files are as OpenSSL and GnuTLS write them, and what is written OpenSSL 3.0 has to read.
+    fn exceptions(self) -> &'static [&'static str] {
+        match self {
+            Self::Password => &[],
+            Self::Rewrap | Self::AppleProfile => &["pkcs12-legacy-read", "pkcs12-kdf-mac-write"],
+        }
+    }
+
+    /// What the engine's `[engine]` has to name.
+    fn engine(self) -> String {
+        match self {
+            Self::Password => String::new(),
+            other => format!(
+                "deliveries = [{:?}]\npfx = {{ form = \"compatible\" }}\n",
+                other.kind().config_name()
+            ),
         }
     }
 }
@@ -167,8 +211,11 @@ fn run_in(
         connectors: 1,
         lease_ms: 60_000,
         connector_extra: String::new(),
-        engine_extra: String::new(),
-        engine_fips: args.devices.fips().to_owned(),
+        engine_extra: args.delivery.engine(),
+        engine_fips: format!(
+            "exceptions = {:?}",
+            [args.devices.exceptions(), args.delivery.exceptions()].concat()
+        ),
     })?;
     step.finish();
 
@@ -208,7 +255,12 @@ fn run_in(
     let step = progress.steps("Delivering to devices", users);
     let mut deliveries = Deliveries::new(&stack)?;
     for (person, device) in plan.people.iter().zip(&plan.devices) {
-        deliveries.ask(person, device)?;
+        deliveries.ask_for(
+            &person.user,
+            device,
+            CmsFormat::Modern,
+            args.delivery.kind(),
+        )?;
     }
     deliveries.wait(
         Duration::from_secs(120) + Duration::from_secs(5) * u32::from(args.users),

@@ -297,7 +297,7 @@ fn job(custody: &Pkcs11Custody, key: &KeyInfo, spki: &[u8]) -> (&'static str, Ou
         let Some((padding, ciphertext)) = sealed else {
             return Ok(None);
         };
-        let transport = KeyTransport::choose(custody);
+        let transport = KeyTransport::choose(custody, None);
         let own = if by_module {
             Some(fips::rsa::PrivateKey::generate(2048)?)
         } else {

@@ -14,6 +14,14 @@ pub(super) fn consistent(section: &EngineConfig, findings: &mut Findings) {
             "`engine.device_anchors` is empty: name the device CA's certificate, or the exception `no-device-anchors`",
         );
     }
+    if section.device_policy.keys.is_empty() {
+        findings.add("`engine.device_policy.keys` is empty: no device could be encrypted to");
+    }
+    if !section.device_policy.crls.is_empty() && excepted(EngineException::NoDeviceAnchors) {
+        findings.add(
+            "`engine.device_policy.crls` needs `engine.device_anchors`: under the exception `no-device-anchors` nobody knows whose revocation list counts",
+        );
+    }
     if section.importers.is_empty() && !excepted(EngineException::UnsignedRecords) {
         findings.add(
             "`engine.importers` is empty: name the importers' public keys, or the exception `unsigned-records`",

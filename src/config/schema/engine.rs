@@ -1,5 +1,6 @@
 //! Keys of `[engine]` and of every `token` table.
 
+use super::device_policy::DEVICE_POLICY;
 use super::{Key, Kind, Need, Word};
 
 const EXCEPTIONS: &[Word] = &[
@@ -18,6 +19,71 @@ const EXCEPTIONS: &[Word] = &[
     Word {
         name: "cms-des-ede3",
         doc: "The format compatibleDesEde3 (RSA PKCS#1 v1.5 and Triple DES) may be asked for.",
+    },
+];
+
+const DELIVERIES: &[Word] = &[
+    Word {
+        name: "password",
+        doc: "The stored PFX as it is, and its password encrypted to the device. The engine does not open the PFX.",
+    },
+    Word {
+        name: "rewrap",
+        doc: "A new PFX with the same key and certificate under a fresh password, both encrypted to the device.",
+    },
+    Word {
+        name: "apple-profile",
+        doc: "One configuration profile for Apple's systems with all of the user's certificates, its content encrypted to the device.",
+    },
+];
+
+const PFX: &[Key] = &[
+    Key {
+        name: "form",
+        kind: Kind::Word(&[
+            Word {
+                name: "approved",
+                doc: "PBES2 with AES-256, PBKDF2-HMAC-SHA-256 and PBMAC1 (RFC 9579): approved algorithms alone. Readers from before 2024, and Apple's and Microsoft's systems, do not know PBMAC1.",
+            },
+            Word {
+                name: "compatible",
+                doc: "The same encryption with the classic MAC and SHA-256: what every maintained reader knows. In strict FIPS mode it needs the exception `pkcs12-kdf-mac-write`.",
+            },
+            Word {
+                name: "legacy-3des",
+                doc: "Triple DES and the classic MAC with SHA-1: for what knows nothing else. In strict FIPS mode it needs the exceptions `pkcs12-kdf-mac-write` and `triple-des-encryption`.",
+            },
+        ]),
+        need: Need::Default("\"approved\""),
+        doc: "How a new PFX is protected.",
+    },
+    Key {
+        name: "user_in_certificate",
+        kind: Kind::Word(&[
+            Word {
+                name: "unsigned",
+                doc: "It has to where the record has no importer's signature: there nobody else vouches for the user.",
+            },
+            Word {
+                name: "always",
+                doc: "It has to, whoever signed the record.",
+            },
+            Word {
+                name: "never",
+                doc: "It need not: with records that nobody signed, whoever controls the service can then have one user's certificate delivered as another's.",
+            },
+        ]),
+        need: Need::Default("\"unsigned\""),
+        doc: "Whether one of the certificate's e-mail addresses or user principal names has to be the record's user (capital letters count as small ones). That the certificate is the one that the record names, and the key the certificate's, is verified in any case.",
+    },
+    Key {
+        name: "max_iterations",
+        kind: Kind::Integer {
+            min: 10_000,
+            max: 100_000_000,
+        },
+        need: Need::Default("10000000"),
+        doc: "Iterations of key derivation in one PFX at most: of its MAC and all encrypted parts together, each times the blocks of output that it makes. A million take about half a second. One that is over the limit fails as a wrong password does (the log says which it is).",
     },
 ];
 
@@ -41,10 +107,22 @@ pub(super) const ENGINE: &[Key] = &[
         doc: "PEM files with the certificates that device certificates must chain to. None at all needs the exception `no-device-anchors`.",
     },
     Key {
+        name: "device_policy",
+        kind: Kind::Table(DEVICE_POLICY),
+        need: Need::Default(""),
+        doc: "What device certificates are asked for besides that path.",
+    },
+    Key {
         name: "exceptions",
         kind: Kind::Words(EXCEPTIONS),
         need: Need::Default("[]"),
         doc: "Exceptions by name. Each is shown in every status.",
+    },
+    Key {
+        name: "deliveries",
+        kind: Kind::Words(DELIVERIES),
+        need: Need::Default("[\"password\"]"),
+        doc: "What may be asked for. `rewrap` and `apple-profile` open PFX files, in the sandboxed formats process: users' private keys are then in the engine's memory for moments. In strict FIPS mode most PFX files of the field need the exception `pkcs12-legacy-read`.",
     },
     Key {
         name: "max_in_flight",
@@ -72,6 +150,12 @@ pub(super) const ENGINE: &[Key] = &[
         kind: Kind::Tables(TOKEN),
         need: Need::Optional(""),
         doc: "Instead of `token`, for several tokens: one table for each, with a `name`. Tokens that have the same key (by fingerprint) share its requests, and one takes over from the other. They are in one process: their environments must not contradict each other, and they have 128 threads together at most.",
+    },
+    Key {
+        name: "pfx",
+        kind: Kind::Table(PFX),
+        need: Need::Default(""),
+        doc: "How PFX files are opened and written, for the deliveries `rewrap` and `apple-profile`.",
     },
     Key {
         name: "restart",

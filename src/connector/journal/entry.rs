@@ -54,7 +54,8 @@ impl State {
 pub enum Outcome {
     /// With a result.
     Completed {
-        /// CMS EnvelopedData to the device (DER); `None` once it was dropped to make room.
+        /// The result as the journal keeps it (CMS EnvelopedData to the device in DER, for a password); `None` once it was dropped to make
+        /// room.
         cms: Option<Vec<u8>>,
         /// SHA-256 of it, lower-case hexadecimal.
         digest: String,

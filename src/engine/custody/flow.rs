@@ -4,40 +4,42 @@
 //! bounds -> importer's signature -> formats describes the device's certificates -> this process verifies them -> the token
 //! decrypts -> CMS to the verified device
 
-use super::Shared;
 use super::queue::Job;
 use super::refusal::Refusal;
 use super::rotate;
 use super::sharing::Ciphertext;
+use super::{Shared, deliver, formats};
 use crate::clock::{Clock, SystemClock};
 use crate::encoding::Base64Bytes;
 use crate::engine::api::{
-    CmsFormat, DeviceTarget, EngineReply, EngineRequest, FailureCode, RecryptRequest, Recrypted,
-    ReencryptRequest, Reencrypted,
+    CmsFormat, DeliverRequest, Delivery, DeviceTarget, EngineReply, EngineRequest, FailureCode,
+    RecryptRequest, Recrypted, ReencryptRequest, Reencrypted,
 };
-use crate::engine::formats::device::DevicePolicy;
-use crate::engine::formats_process::{FormatsCall, FormatsReturn};
 use crate::engine::ipc::{Frame, Kind};
-use crate::engine::recrypt::chain::{CheckedDevice, DeviceTrust};
+use crate::engine::recrypt::chain::DeviceIdentity;
 use crate::engine::recrypt::cms::KeyTransport;
 use crate::engine::recrypt::{cms, importers};
 use crate::record::Record;
 use hsm::{Custody, KeyFingerprint, Lane, SecretBytes, Terms};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::RecvTimeoutError;
 use std::time::Instant;
 
 const MAX_NAME_BYTES: usize = 1024;
 const MAX_PFX_BYTES: usize = 2 * 1024 * 1024;
 /// A modulus of 8192 bits.
 const MAX_CIPHERTEXT_BYTES: usize = 1024;
-const MAX_REFUSAL_CHARS: usize = 400;
 
 /// Does the request and puts the answer into a frame. The operator's log gets one line for each.
 pub(super) fn answer(shared: &Shared, job: &Job) -> Frame {
     let (name, outcome) = match parse(job) {
         Ok(Asked::Recrypt(request)) => {
             let outcome = recrypt(shared, job, &request).map(EngineReply::Recrypted);
+            (request.request_id, unless_module_failed(shared, outcome))
+        }
+        Ok(Asked::Deliver(request)) => {
+            let outcome = deliver::deliver(shared, job, &request)
+                .map(|done| EngineReply::Delivered(Box::new(done)));
             (request.request_id, unless_module_failed(shared, outcome))
         }
         Ok(Asked::Reencrypt(request)) => {
@@ -52,6 +54,9 @@ pub(super) fn answer(shared: &Shared, job: &Job) -> Frame {
             match &reply {
                 EngineReply::Recrypted(done) => {
                     tracing::info!(request_id = %name, custody_key = %done.custody_key, "recrypted");
+                }
+                EngineReply::Delivered(done) => {
+                    tracing::info!(request_id = %name, custody_keys = ?done.custody_keys, certificates = done.certificates.len(), "delivered");
                 }
                 EngineReply::Reencrypted(done) => {
                     tracing::info!(request_id = %name, custody_key = done.record.custody_key, "re-encrypted to another custody key");
@@ -87,6 +92,7 @@ fn unless_module_failed(
 /// What is asked for.
 enum Asked {
     Recrypt(RecryptRequest),
+    Deliver(DeliverRequest),
     Reencrypt(ReencryptRequest),
 }
 
@@ -99,6 +105,10 @@ fn parse(job: &Job) -> Result<Asked, Refusal> {
                 return Err(Refusal::bad_request("there is no device certificate"));
             }
             Ok(Asked::Recrypt(*request))
+        }
+        (Kind::Request, Ok(EngineRequest::Deliver(request))) => {
+            deliver::bounded(&request)?;
+            Ok(Asked::Deliver(*request))
         }
         (Kind::Reencrypt, Ok(EngineRequest::Reencrypt(request))) => {
             bounded(&request.request_id, &request.record, &request.pfx)?;
@@ -115,7 +125,7 @@ fn parse(job: &Job) -> Result<Asked, Refusal> {
 }
 
 /// Bounds that hold before anything looks into a field.
-fn bounded(request_id: &str, record: &Record, pfx: &Base64Bytes) -> Result<(), Refusal> {
+pub(super) fn bounded(request_id: &str, record: &Record, pfx: &Base64Bytes) -> Result<(), Refusal> {
     let names = [
         &record.user_principal_name,
         &record.provider_name,
@@ -158,49 +168,109 @@ fn bounded(request_id: &str, record: &Record, pfx: &Base64Bytes) -> Result<(), R
 }
 
 fn recrypt(shared: &Shared, job: &Job, request: &RecryptRequest) -> Result<Recrypted, Refusal> {
-    let policy = &shared.policy;
     let record = &request.record;
+    admit_delivery(shared, Delivery::Password)?;
+    admit_record(shared, record, &request.pfx)?;
+    let device = admit_device(shared, job, &request.device, request.format)?;
+    let custody = open_tokens(shared)?;
+    let transport = KeyTransport::choose(custody, Some(job.deadline));
+    cms::check_policy(request.format, &device, transport).map_err(cms_refusal)?;
+    let key = find_key(custody, record)?;
+    let password = password_of(shared, custody, job, record, key)?;
+    let cms = cms::envelop(request.format, &device, &password, transport).map_err(cms_refusal)?;
+    Ok(Recrypted {
+        cms: Base64Bytes(cms),
+        custody_key: key.to_string(),
+    })
+}
+
+/// Whether the operator lets this kind of delivery be asked for.
+pub(super) fn admit_delivery(shared: &Shared, delivery: Delivery) -> Result<(), Refusal> {
+    if shared.config.deliveries.contains(&delivery) {
+        return Ok(());
+    }
+    Err(Refusal::open(
+        FailureCode::DeliveryRefused,
+        "delivery_not_allowed",
+        format!(
+            "the delivery {} is not allowed here: name it in `engine.deliveries`",
+            delivery.config_name()
+        ),
+    ))
+}
+
+/// Whether a configured importer vouches for the record and its PFX.
+pub(super) fn admit_record(
+    shared: &Shared,
+    record: &Record,
+    pfx: &Base64Bytes,
+) -> Result<(), Refusal> {
+    let policy = &shared.policy;
     importers::verify(
         record,
-        request.pfx.as_slice(),
+        pfx.as_slice(),
         &policy.importers,
         policy.unsigned_records,
     )
-    .map_err(|refusal| {
-        Refusal::open(refusal.failure_code(), refusal.code(), refusal.to_string())
-    })?;
-    if request.format == CmsFormat::CompatibleDesEde3 && !policy.cms_des_ede3 {
+    .map(drop)
+    .map_err(|refusal| Refusal::open(refusal.failure_code(), refusal.code(), refusal.to_string()))
+}
+
+/// Whether a configured authority vouches for the device, and the format is for its key and allowed here.
+pub(super) fn admit_device(
+    shared: &Shared,
+    job: &Job,
+    device: &DeviceTarget,
+    format: CmsFormat,
+) -> Result<DeviceIdentity, Refusal> {
+    let policy = &shared.policy;
+    if format == CmsFormat::CompatibleDesEde3 && !policy.cms_des_ede3 {
         return Err(Refusal::open(
             FailureCode::FormatRefused,
             "format_not_allowed",
             "the format compatibleDesEde3 is not allowed here: it needs the engine's exception cms-des-ede3".to_owned(),
         ));
     }
-
     let now_ms = SystemClock.now_ms();
-    let device = shared
+    let identity = shared
         .known_devices
-        .verify(&request.device, &policy.devices, now_ms, || {
-            describe_device(shared, job, &request.device, now_ms)
+        .verify(device, &policy.devices, now_ms, || {
+            formats::describe_device(shared, job, device, now_ms)
         })?;
-    let cms_refusal = |error: cms::CmsError| match error {
-        cms::CmsError::Token(error) if error.class() != hsm::ErrorClass::BadInput => error.into(),
-        error => Refusal::open(error.failure_code(), error.code(), error.to_string()),
-    };
-    cms::check_format(request.format, &device).map_err(cms_refusal)?;
+    cms::check_format(format, &identity).map_err(cms_refusal)?;
+    Ok(identity)
+}
 
-    let custody = shared
+/// The tokens, if one is open.
+pub(super) fn open_tokens(shared: &Shared) -> Result<&dyn Custody, Refusal> {
+    shared
         .tokens
         .get()
-        .map_err(|problem| Refusal::token_unavailable("token_not_open", problem))?;
-    let transport = KeyTransport::choose(custody);
-    cms::check_policy(request.format, &device, transport).map_err(cms_refusal)?;
+        .map(|group| group as &dyn Custody)
+        .map_err(|problem| Refusal::token_unavailable("token_not_open", problem))
+}
+
+pub(super) fn cms_refusal(error: cms::CmsError) -> Refusal {
+    match error {
+        cms::CmsError::Token(error) if error.class() != hsm::ErrorClass::BadInput => error.into(),
+        error => Refusal::open(error.failure_code(), error.code(), error.to_string()),
+    }
+}
+
+/// The password of a record, decrypted by a token or by whoever is decrypting it already.
+pub(super) fn password_of(
+    shared: &Shared,
+    custody: &dyn Custody,
+    job: &Job,
+    record: &Record,
+    key: KeyFingerprint,
+) -> Result<Arc<SecretBytes>, Refusal> {
     let ciphertext = Ciphertext {
-        key: find_key(custody, record)?,
+        key,
         padding: record.padding,
         bytes: record.encrypted_password.as_slice().to_vec(),
     };
-    let password = shared.sharing.decrypt(&ciphertext, job.deadline, || {
+    shared.sharing.decrypt(&ciphertext, job.deadline, || {
         decrypt(
             shared,
             custody,
@@ -208,11 +278,6 @@ fn recrypt(shared: &Shared, job: &Job, request: &RecryptRequest) -> Result<Recry
             job.deadline,
             Lane::Interactive,
         )
-    })?;
-    let cms = cms::envelop(request.format, &device, &password, transport).map_err(cms_refusal)?;
-    Ok(Recrypted {
-        cms: Base64Bytes(cms),
-        custody_key: ciphertext.key.to_string(),
     })
 }
 
@@ -239,7 +304,7 @@ pub(super) fn decrypt(
         bytes,
         Terms {
             lane,
-            ..Terms::within(left)
+            ..Terms::within(left).on_own_thread()
         },
     );
     if !decrypted.as_ref().is_err_and(was_refused_before_use) {
@@ -256,68 +321,15 @@ fn was_refused_before_use(error: &hsm::Error) -> bool {
             | hsm::Error::KeyRefused { .. }
             | hsm::Error::CiphertextLength { .. }
             | hsm::Error::PaddingNotSupported(_)
+            | hsm::Error::LabelNotSupported(_)
             | hsm::Error::Overloaded
             | hsm::Error::NoTokenServes
             | hsm::Error::Policy(_)
     )
 }
 
-/// Has the formats process parse the device's certificates.
-fn describe_device(
-    shared: &Shared,
-    job: &Job,
-    device: &DeviceTarget,
-    now_ms: i64,
-) -> Result<CheckedDevice, Refusal> {
-    let call = FormatsCall::CheckDevice {
-        device: device.clone(),
-        policy: DevicePolicy {
-            anchors: shared.policy.anchors_der.clone(),
-            require_anchor: matches!(shared.policy.devices, DeviceTrust::Anchors(_)),
-            now_ms,
-        },
-    };
-    let frame = Frame::json(Kind::Call, job.id, &call)
-        .map_err(|_| Refusal::bad_request("the device's certificates are too large"))?;
-    let answer = shared.calls.announce(job.id);
-    shared.link.send(frame);
-    let received = answer.recv_timeout(job.deadline.saturating_duration_since(Instant::now()));
-    shared.calls.forget(job.id);
-    let payload = match received {
-        Ok(Some(payload)) => payload,
-        // The caller has been told by the supervisor, or nobody waits.
-        Ok(None) | Err(RecvTimeoutError::Disconnected) => {
-            return Err(Refusal::fault(
-                "abandoned",
-                "nobody waits for this request any more".to_owned(),
-            ));
-        }
-        Err(RecvTimeoutError::Timeout) => return Err(Refusal::deadline()),
-    };
-    match serde_json::from_slice(&payload) {
-        Ok(FormatsReturn::Device(checked)) => Ok(checked),
-        Ok(FormatsReturn::DeviceRefused(refusal)) => Err(Refusal::open(
-            FailureCode::DeviceCertificateRefused,
-            "device_refused",
-            printable(&refusal.to_string()),
-        )),
-        Ok(FormatsReturn::NotUnderstood) | Err(_) => Err(Refusal::fault(
-            "formats_answer",
-            "the formats process and custody do not understand each other".to_owned(),
-        )),
-    }
-}
-
-/// The formats process may be in a stranger's hand: its words are bounded and cannot forge a log line.
-fn printable(text: &str) -> String {
-    text.chars()
-        .filter(|letter| !letter.is_control())
-        .take(MAX_REFUSAL_CHARS)
-        .collect()
-}
-
 /// The key that the record names by fingerprint; records without one (only let in under `unsigned-records`) name a label.
-fn find_key(custody: &dyn Custody, record: &Record) -> Result<KeyFingerprint, Refusal> {
+pub(super) fn find_key(custody: &dyn Custody, record: &Record) -> Result<KeyFingerprint, Refusal> {
     if let Some(fingerprint) = &record.custody_key {
         return fingerprint.parse().map_err(|_| {
             Refusal::bad_request("the record's custodyKey is not a SHA-256 in hexadecimal")

@@ -4,7 +4,9 @@
 //! One thread reads and answers pings at once, [`request_threads`] threads work, one for each token opens it (and tries again
 //! while it is not there), one reports, one watches: a call that hangs in the PKCS#11 module cannot be interrupted, only its process replaced.
 
+mod deliver;
 mod flow;
+mod formats;
 mod queue;
 mod refusal;
 mod report;
@@ -148,7 +150,7 @@ pub fn run(config: EngineConfig, config_path: PathBuf) -> Result<(), CustodyErro
         config_path,
         sharing: Sharing::default(),
         rotation: Rotation::default(),
-        known_devices: KnownDevices::default(),
+        known_devices: KnownDevices::under(Arc::clone(&policy.rules)),
         key_uses: AtomicU64::new(0),
         fault_told: AtomicBool::new(false),
         policy,

@@ -1,6 +1,6 @@
 //! Requests that wait for a thread, and threads that wait for the formats process.
 
-use crate::engine::ipc::{Frame, Kind};
+use crate::engine::ipc::{Frame, Kind, Payload};
 use std::collections::{HashMap, VecDeque};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 pub(super) struct Job {
     pub(super) id: u64,
     pub(super) kind: Kind,
-    pub(super) payload: Vec<u8>,
+    pub(super) payload: Payload,
     pub(super) deadline: Instant,
 }
 
@@ -110,22 +110,22 @@ impl Queue {
 
 /// Threads that wait for the formats process, by the request they work on.
 #[derive(Debug, Default)]
-pub(super) struct Calls(Mutex<HashMap<u64, SyncSender<Option<Vec<u8>>>>>);
+pub(super) struct Calls(Mutex<HashMap<u64, SyncSender<Option<Payload>>>>);
 
 impl Calls {
-    fn lock(&self) -> MutexGuard<'_, HashMap<u64, SyncSender<Option<Vec<u8>>>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<u64, SyncSender<Option<Payload>>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Announces that the thread of this request is going to wait.
-    pub(super) fn announce(&self, id: u64) -> Receiver<Option<Vec<u8>>> {
+    pub(super) fn announce(&self, id: u64) -> Receiver<Option<Payload>> {
         let (sender, receiver) = sync_channel(1);
         self.lock().insert(id, sender);
         receiver
     }
 
     /// The answer is there, or (`None`) there will be none. Nobody may wait any more: then it is dropped.
-    pub(super) fn answer(&self, id: u64, payload: Option<Vec<u8>>) {
+    pub(super) fn answer(&self, id: u64, payload: Option<Payload>) {
         let sender = self.lock().remove(&id);
         if let Some(sender) = sender {
             let _ = sender.try_send(payload);

@@ -2,7 +2,7 @@
 
 use super::Shared;
 use super::token::describe;
-use crate::engine::api::{HealingStatus, KeyStatus, SwitchingStatus, TokenStatus};
+use crate::engine::api::{Delivery, HealingStatus, KeyStatus, SwitchingStatus, TokenStatus};
 use crate::evidence::process::ProcessEvidence;
 use hsm::group::MemberStatus;
 use hsm::{Custody, KeyInfo};
@@ -38,6 +38,8 @@ pub struct CustodyReport {
     pub notes: Vec<String>,
     /// Names of the exceptions that custody honours: it reads the configuration itself, at each of its starts.
     pub exceptions: Vec<String>,
+    /// The deliveries that it does.
+    pub deliveries: Vec<Delivery>,
 }
 
 impl CustodyReport {
@@ -59,6 +61,7 @@ impl CustodyReport {
             decryptions_shared: 0,
             notes: Vec::new(),
             exceptions: Vec::new(),
+            deliveries: Vec::new(),
         }
     }
 }
@@ -186,6 +189,7 @@ fn without_token(shared: &Shared) -> CustodyReport {
         decryptions_shared: shared.sharing.count(),
         key_uses: shared.key_uses.load(Ordering::Relaxed),
         notes: shared.notes.clone(),
+        deliveries: shared.config.deliveries.clone(),
         exceptions: shared
             .config
             .exceptions

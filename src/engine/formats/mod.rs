@@ -4,5 +4,6 @@
 //! Everything here is bounded before it is parsed, and ends in a value or a named refusal.
 
 pub mod device;
+pub mod opening;
 
 pub use ::formats::{pfx, words};

@@ -1,7 +1,8 @@
 //! Frames over blocking streams, for the engine's own processes.
 
-use super::{Frame, FrameError, HEADER_BYTES, Header};
+use super::{Frame, FrameError, HEADER_BYTES, Header, payload};
 use std::io::{ErrorKind, Read, Write};
+use zeroize::Zeroizing;
 
 /// A payload is read in pieces of this size, so that memory grows with what has really arrived and not with what was announced.
 const CHUNK_BYTES: usize = 64 * 1024;
@@ -36,14 +37,18 @@ pub fn read_frame(stream: &mut impl Read) -> Result<Incoming, FrameError> {
         Filled::IdleBefore => return Ok(Incoming::Idle),
     }
     let header = Header::parse(&header)?;
-    let mut payload = Vec::new();
+    // Memory grows with what has arrived, where a stranger may have named the length.
+    let mut payload = Zeroizing::new(match header.kind.may_be_secret() {
+        true => Vec::with_capacity(header.payload_bytes),
+        false => Vec::new(),
+    });
     while payload.len() < header.payload_bytes {
         let start = payload.len();
         let end = header.payload_bytes.min(start.saturating_add(CHUNK_BYTES));
         payload.resize(end, 0);
         fill(stream, payload.get_mut(start..).unwrap_or_default(), false)?;
     }
-    Ok(Incoming::Frame(header.with(payload)))
+    Ok(Incoming::Frame(header.with(std::mem::take(&mut *payload))))
 }
 
 fn fill(
@@ -81,10 +86,7 @@ pub fn write_frame(stream: &mut impl Write, frame: &Frame) -> Result<(), FrameEr
     let header = frame.header()?;
     if frame.payload.len() <= CHUNK_BYTES {
         // One write for what is small: half the system calls, and no header alone on the wire.
-        let mut whole = Vec::with_capacity(HEADER_BYTES.saturating_add(frame.payload.len()));
-        whole.extend_from_slice(&header);
-        whole.extend_from_slice(&frame.payload);
-        stream.write_all(&whole)?;
+        stream.write_all(&payload::whole(&header, &frame.payload))?;
     } else {
         stream.write_all(&header)?;
         stream.write_all(&frame.payload)?;

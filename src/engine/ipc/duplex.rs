@@ -3,7 +3,7 @@
 //! Waking that thread for every frame would cost a request about as much time as its cryptography does: it becomes seven such frames.
 
 use super::blocking::write_frame;
-use super::{Frame, FrameError, HEADER_BYTES};
+use super::{Frame, FrameError, HEADER_BYTES, payload};
 use rustix::io::Errno;
 use rustix::net::SendFlags;
 use std::io::Write;
@@ -12,16 +12,16 @@ use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use zeroize::Zeroizing;
 
 /// Larger frames are left to the thread: they would have to be copied behind their header first.
 const AT_ONCE_BYTES: usize = 64 * 1024;
 
 /// What the thread has to write.
-#[derive(Debug)]
 enum Outgoing {
     Frame(Frame),
     /// The end of a frame of which the socket took the beginning.
-    Rest(Vec<u8>),
+    Rest(Zeroizing<Vec<u8>>),
 }
 
 impl Outgoing {
@@ -97,9 +97,8 @@ impl Duplex {
     }
 
     /// Gives the socket as much as it takes without waiting; returns the rest.
-    fn send_at_once(&self, frame: &Frame) -> Result<Vec<u8>, FrameError> {
-        let mut whole = Vec::with_capacity(HEADER_BYTES.saturating_add(frame.payload.len()));
-        write_frame(&mut whole, frame)?;
+    fn send_at_once(&self, frame: &Frame) -> Result<Zeroizing<Vec<u8>>, FrameError> {
+        let mut whole = payload::whole(&frame.header()?, &frame.payload);
         loop {
             match rustix::net::send(
                 &self.stream,
@@ -107,7 +106,8 @@ impl Duplex {
                 SendFlags::DONTWAIT | SendFlags::NOSIGNAL,
             ) {
                 Ok(written) => {
-                    whole.drain(..written.min(whole.len()));
+                    let written = written.min(whole.len());
+                    whole.drain(..written);
                     return Ok(whole);
                 }
                 Err(Errno::INTR) => {}

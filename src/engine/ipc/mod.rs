@@ -6,7 +6,7 @@
 //! u8   kind
 //! u64  id                         who asks chooses it; the answer carries the same
 //! u32  time left in milliseconds  for requests; 0 where it does not apply or is left to the receiver
-//! ...  payload                    JSON or nothing, depending on the kind
+//! ...  payload                    JSON, parts ([`Payload::of_parts`]) or nothing, depending on the kind
 //! ```
 //!
 //! The supervisor routes by header alone and looks into no payload that came from outside. A length over
@@ -15,8 +15,10 @@
 pub mod asynchronous;
 pub mod blocking;
 mod duplex;
+mod payload;
 
 pub use duplex::Duplex;
+pub use payload::Payload;
 
 use serde::Serialize;
 
@@ -56,10 +58,12 @@ pub enum Kind {
     GivenBack,
     /// A request to re-encrypt a record to another custody key ([`crate::engine::api::EngineRequest`]): only the engine's own user may send it.
     Reencrypt,
+    /// As [`Kind::Call`], for what may take long because a key is derived from a password. It carries secrets, as its answer does.
+    LongCall,
 }
 
 impl Kind {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::Hello,
         Self::Refused,
         Self::Request,
@@ -73,6 +77,7 @@ impl Kind {
         Self::Abandoned,
         Self::GivenBack,
         Self::Reencrypt,
+        Self::LongCall,
     ];
 
     const fn code(self) -> u8 {
@@ -90,7 +95,13 @@ impl Kind {
             Self::Abandoned => 11,
             Self::GivenBack => 12,
             Self::Reencrypt => 13,
+            Self::LongCall => 14,
         }
+    }
+
+    /// Whether it may carry a secret: then it is read into memory that does not have to grow, and so leaves no copy behind.
+    const fn may_be_secret(self) -> bool {
+        matches!(self, Self::LongCall | Self::Return)
     }
 
     fn from_code(code: u8) -> Option<Self> {
@@ -107,8 +118,8 @@ pub struct Frame {
     pub id: u64,
     /// Time left for a request in milliseconds; 0 where it does not apply.
     pub time_left_ms: u32,
-    /// JSON or nothing.
-    pub payload: Vec<u8>,
+    /// JSON, parts or nothing.
+    pub payload: Payload,
 }
 
 impl std::fmt::Debug for Frame {
@@ -126,23 +137,18 @@ impl std::fmt::Debug for Frame {
 impl Frame {
     /// A frame without payload.
     #[must_use]
-    pub const fn bare(kind: Kind, id: u64) -> Self {
-        Self {
-            kind,
-            id,
-            time_left_ms: 0,
-            payload: Vec::new(),
-        }
+    pub fn bare(kind: Kind, id: u64) -> Self {
+        Self::with_payload(kind, id, Vec::new())
     }
 
     /// A frame with bytes as they are.
     #[must_use]
-    pub const fn with_payload(kind: Kind, id: u64, payload: Vec<u8>) -> Self {
+    pub fn with_payload(kind: Kind, id: u64, payload: impl Into<Payload>) -> Self {
         Self {
             kind,
             id,
             time_left_ms: 0,
-            payload,
+            payload: payload.into(),
         }
     }
 
@@ -257,12 +263,12 @@ impl Header {
         })
     }
 
-    fn with(self, payload: Vec<u8>) -> Frame {
+    fn with(self, payload: impl Into<Payload>) -> Frame {
         Frame {
             kind: self.kind,
             id: self.id,
             time_left_ms: self.time_left_ms,
-            payload,
+            payload: payload.into(),
         }
     }
 }

@@ -35,7 +35,7 @@ impl Generator {
             kind: Kind::ALL[self.below(Kind::ALL.len())],
             id: self.next(),
             time_left_ms: u32::try_from(self.next() >> 32).unwrap(),
-            payload: self.bytes(length),
+            payload: self.bytes(length).into(),
         }
     }
 }
@@ -196,6 +196,6 @@ fn frames_beyond_what_the_socket_takes_arrive_whole_and_in_order() {
             panic!("the connection ended before frame {id}");
         };
         assert_eq!(frame.id, id);
-        assert_eq!(frame.payload, vec![u8::try_from(id % 251).unwrap(); 3001]);
+        assert_eq!(*frame.payload, vec![u8::try_from(id % 251).unwrap(); 3001]);
     }
 }

@@ -124,6 +124,11 @@ impl Anchor {
         &self.spki
     }
 
+    /// The first byte of its keyUsage's bits, where it has any.
+    pub(super) fn key_usage(&self) -> Option<u8> {
+        self.layout.key_usage
+    }
+
     /// SHA-256 of the certificate's DER, lower-case hexadecimal.
     #[must_use]
     pub fn fingerprint(&self) -> String {

@@ -6,6 +6,8 @@
 
 use super::anchors::Anchor;
 use super::layout::{self, CertificateSpans, Layout, MAX_CERTIFICATE_BYTES, PathLength};
+use super::revocation::Step;
+use super::rules::DeviceRules;
 use super::signatures::{self, KeyKind};
 use crate::clock::rfc3339;
 use crate::encoding::hex;
@@ -141,6 +143,48 @@ pub enum ChainError {
         "the device certificate does not chain to a configured anchor; if its authority is meant to be trusted, name its certificate in device_anchors"
     )]
     NoAnchor,
+    /// The device's key is of a kind or size that the operator's policy leaves out.
+    #[error(
+        "the device's key is of a kind or size that device_policy does not allow: enrol the device with another one"
+    )]
+    KeyNotAllowed,
+    /// The certificate does not say what its key is for, as the operator's policy demands.
+    #[error(
+        "the device certificate does not say what its key is for (keyUsage), which device_policy demands"
+    )]
+    NoKeyUsage,
+    /// A revocation list of the issuer names it.
+    #[error(
+        "{} is revoked: its authority's revocation list names it", whose(*authority)
+    )]
+    Revoked {
+        /// An authority's of the path, not the device's own.
+        authority: bool,
+    },
+    /// The issuer's revocation list is not of this time.
+    #[error(
+        "the revocation list of the issuer of {} is out of date: fetch the authority's new one into the file of device_policy.crls", whose(*authority)
+    )]
+    RevocationStale {
+        /// An authority's of the path, not the device's own.
+        authority: bool,
+    },
+    /// No list of the issuer, signed by it, is configured.
+    #[error(
+        "no revocation list among device_policy.crls is about {} and signed by its issuer: add the authority's list", whose(*authority)
+    )]
+    RevocationUnknown {
+        /// An authority's of the path, not the device's own.
+        authority: bool,
+    },
+}
+
+const fn whose(authority: bool) -> &'static str {
+    if authority {
+        "the certificate of an authority of the device's path"
+    } else {
+        "the device certificate"
+    }
 }
 
 impl ChainError {
@@ -157,6 +201,11 @@ impl ChainError {
             Self::UnhandledExtension => "device_unhandled_extension",
             Self::Signature => "device_signature",
             Self::NoAnchor => "device_no_anchor",
+            Self::KeyNotAllowed => "device_key_not_allowed",
+            Self::NoKeyUsage => "device_no_key_usage",
+            Self::Revoked { .. } => "device_revoked",
+            Self::RevocationStale { .. } => "device_revocation_stale",
+            Self::RevocationUnknown { .. } => "device_revocation_unknown",
         }
     }
 
@@ -179,7 +228,21 @@ pub fn verify(
     trust: &DeviceTrust,
     now_ms: i64,
 ) -> Result<DeviceIdentity, ChainError> {
-    verify_path_with(target, checked, trust, now_ms, Signatures::Verify)
+    verify_under(target, checked, trust, &DeviceRules::default(), now_ms)
+}
+
+/// As [`verify`], with what the operator asks for besides.
+///
+/// # Errors
+/// As [`verify`], and what the rules refuse.
+pub fn verify_under(
+    target: &DeviceTarget,
+    checked: &CheckedDevice,
+    trust: &DeviceTrust,
+    rules: &DeviceRules,
+    now_ms: i64,
+) -> Result<DeviceIdentity, ChainError> {
+    verify_path_with(target, checked, trust, rules, now_ms, Signatures::Verify)
 }
 
 /// What is done about the signatures of a path.
@@ -197,6 +260,7 @@ pub(super) fn verify_path_with(
     target: &DeviceTarget,
     checked: &CheckedDevice,
     trust: &DeviceTrust,
+    rules: &DeviceRules,
     now_ms: i64,
     signatures: Signatures,
 ) -> Result<DeviceIdentity, ChainError> {
@@ -209,6 +273,11 @@ pub(super) fn verify_path_with(
     let leaf = Certificate::at(target.certificate.as_slice(), &checked.leaf)?;
     leaf.valid_at(&now)?;
     let kind = recipient_kind(&leaf)?;
+    rules.check_key(
+        kind,
+        leaf.part(leaf.layout.spans.spki)?,
+        leaf.layout.key_usage,
+    )?;
 
     let anchor = match trust {
         DeviceTrust::Unanchored => None,
@@ -217,6 +286,7 @@ pub(super) fn verify_path_with(
             &checked.links,
             &leaf,
             anchors,
+            rules,
             &now,
             signatures,
         )?),
@@ -237,18 +307,54 @@ fn verify_path(
     links: &[Link],
     leaf: &Certificate<'_>,
     anchors: &[Anchor],
+    rules: &DeviceRules,
     now: &[u8; 14],
     signatures: Signatures,
 ) -> Result<usize, ChainError> {
-    let mut subject = leaf.clone();
+    let issuers = issuers(target, links)?;
+    let number = verify_signatures(&issuers, leaf, anchors, now, signatures)?;
+    let anchor = anchors.get(number).ok_or(ChainError::NoAnchor)?;
+    // Only now is every key on the way known to be an authority's.
+    let mut steps = Vec::with_capacity(issuers.len().saturating_add(1));
+    let mut subject = leaf;
+    for issuer in &issuers {
+        let spki = issuer.part(issuer.layout.spans.spki)?;
+        steps.push(subject.step(spki, issuer.layout.key_usage)?);
+        subject = issuer;
+    }
+    steps.push(subject.step(anchor.spki(), anchor.key_usage())?);
+    rules.check_revocation(&steps, anchors, now)?;
+    Ok(number)
+}
+
+/// The certificates between the device's and an anchor, each with its parts placed.
+fn issuers<'a>(
+    target: &'a DeviceTarget,
+    links: &[Link],
+) -> Result<Vec<Certificate<'a>>, ChainError> {
+    links
+        .iter()
+        .map(|link| {
+            let der = usize::try_from(link.intermediate)
+                .ok()
+                .and_then(|index| target.intermediates.get(index))
+                .ok_or(ChainError::Mismatch)?;
+            Certificate::at(der.as_slice(), &link.spans)
+        })
+        .collect()
+}
+
+fn verify_signatures(
+    issuers: &[Certificate<'_>],
+    leaf: &Certificate<'_>,
+    anchors: &[Anchor],
+    now: &[u8; 14],
+    signatures: Signatures,
+) -> Result<usize, ChainError> {
+    let mut subject = leaf;
     // Authorities between the one looked at and the device that count for its pathLenConstraint (RFC 5280 section 4.2.1.9).
     let mut below: u8 = 0;
-    for link in links {
-        let der = usize::try_from(link.intermediate)
-            .ok()
-            .and_then(|index| target.intermediates.get(index))
-            .ok_or(ChainError::Mismatch)?;
-        let issuer = Certificate::at(der.as_slice(), &link.spans)?;
+    for issuer in issuers {
         issuer.valid_at(now)?;
         issuer.may_issue(below)?;
         subject.issued_by(
@@ -345,6 +451,24 @@ impl<'a> Certificate<'a> {
 
     fn part(&self, span: layout::Span) -> Result<&'a [u8], ChainError> {
         span.of(self.der).ok_or(ChainError::Malformed)
+    }
+
+    /// What a revocation list is asked about it.
+    fn step(
+        &self,
+        issuer_spki: &'a [u8],
+        issuer_usage: Option<u8>,
+    ) -> Result<Step<'a>, ChainError> {
+        let serial = self.part(self.layout.spans.serial)?;
+        Ok(Step {
+            serial: formats::ber::Element::whole(serial)
+                .map_err(|_| ChainError::Malformed)?
+                .content,
+            issuer: self.part(self.layout.spans.issuer)?,
+            issuer_spki,
+            issuer_usage,
+            authority: self.layout.authority.is_some(),
+        })
     }
 
     fn valid_at(&self, now: &[u8; 14]) -> Result<(), ChainError> {

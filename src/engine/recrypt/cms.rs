@@ -1,6 +1,9 @@
-//! The password's way on: CMS EnvelopedData to the device (RFC 5652 section 6), with one recipient by issuer and serial number.
+//! The password's way on: CMS EnvelopedData or AuthEnvelopedData to the device (RFC 5652 section 6, RFC 5083), with each recipient by issuer
+//! and serial number.
+//!
+//! The messages themselves are crate `formats`' ([`formats::cms::write`]). Here is who may be encrypted to, in which form, under which
+//! FIPS policy, and what the token does of it.
 
-mod agreement;
 mod transport;
 
 pub use transport::KeyTransport;
@@ -8,25 +11,11 @@ pub use transport::KeyTransport;
 use super::chain::DeviceIdentity;
 use super::signatures::KeyKind;
 use crate::engine::api::{CmsFormat, FailureCode};
-use cms::cert::IssuerAndSerialNumber;
-use cms::content_info::{CmsVersion, ContentInfo};
-use cms::enveloped_data::{EncryptedContentInfo, EnvelopedData, RecipientInfo, RecipientInfos};
-use const_oid::ObjectIdentifier;
-use const_oid::db::rfc5911;
-use der::asn1::{OctetString, SetOfVec};
-use der::{Any, Decode, Encode};
 use fips::policy::{Mode, Service, decide, in_force};
 use fips::secret::SecretBytes;
-use spki::AlgorithmIdentifierOwned;
-use x509_cert::name::Name;
-use x509_cert::serial_number::SerialNumber;
-
-/// des-ede3-cbc (RFC 3370 section 5.1).
-const DES_EDE3_CBC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.3.7");
-/// Length of the content key of AES-256, in bytes.
-const AES_256_KEY_BYTES: usize = 32;
-/// Length of the content key of DES-EDE3 (three keys with their parity bits), in bytes.
-const DES_EDE3_KEY_BYTES: usize = 24;
+use formats::cms::write::{
+    self, ContentEncryption, Form, MAX_RECIPIENTS, Recipient, RecipientKind, RsaPadding, WriteError,
+};
 
 /// Why there is no message.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +40,12 @@ pub enum CmsError {
         /// Which part.
         what: &'static str,
     },
+    /// Nobody to encrypt to, or too many.
+    #[error("a message is for 1 to {MAX_RECIPIENTS} devices, not for {count}")]
+    Devices {
+        /// How many were asked for.
+        count: usize,
+    },
     /// The cryptographic module failed.
     #[error("the cryptographic module: {0}")]
     Module(#[from] fips::Error),
@@ -70,6 +65,7 @@ impl CmsError {
             Self::FormatNotForEc { .. } => "format_not_for_ec",
             Self::SmallExponent => "device_exponent",
             Self::Device { .. } => "device_not_encodable",
+            Self::Devices { .. } => "devices",
             Self::Module(fips::Error::NotApproved { .. }) => "not_approved",
             Self::Module(_) => "module",
             Self::Token(error) => error.code(),
@@ -83,6 +79,7 @@ impl CmsError {
         match self {
             Self::FormatNotForEc { .. } => FailureCode::FormatRefused,
             Self::SmallExponent | Self::Device { .. } => FailureCode::DeviceCertificateRefused,
+            Self::Devices { .. } => FailureCode::BadRequest,
             Self::Module(fips::Error::NotApproved { .. }) => FailureCode::FormatRefused,
             Self::Token(error) => match error.class() {
                 // The token encrypts to other keys, but not to this one.
@@ -94,20 +91,43 @@ impl CmsError {
     }
 }
 
+impl From<WriteError> for CmsError {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Recipient { what } => Self::Device { what },
+            WriteError::Recipients { count } => Self::Devices { count },
+            WriteError::Module(error) => Self::Module(error),
+            WriteError::Encoding(error) => Self::Encoding(error),
+            // Another one of a later day: nothing that is known of a device.
+            _ => Self::Encoding(der::ErrorKind::Failed.into()),
+        }
+    }
+}
+
+const fn form(format: CmsFormat) -> Form {
+    let (content, rsa) = match format {
+        CmsFormat::Modern => (ContentEncryption::Aes256Cbc, RsaPadding::Oaep),
+        CmsFormat::ModernGcm => (ContentEncryption::Aes256Gcm, RsaPadding::Oaep),
+        CmsFormat::Compatible => (ContentEncryption::Aes256Cbc, RsaPadding::Pkcs1v15),
+        CmsFormat::CompatibleDesEde3 => (ContentEncryption::DesEde3Cbc, RsaPadding::Pkcs1v15),
+    };
+    Form { content, rsa }
+}
+
 /// Whether [`envelop`] can make this format for this device, to be asked before the custody key is used.
 ///
 /// # Errors
-/// [`CmsError::FormatNotForEc`], and [`CmsError::Device`] when issuer or serial number cannot be written as they were read.
+/// [`CmsError::FormatNotForEc`], and [`CmsError::Device`] when key, issuer or serial number cannot be written as they were read.
 pub fn check_format(format: CmsFormat, device: &DeviceIdentity) -> Result<(), CmsError> {
     let name = match format {
-        CmsFormat::Modern => None,
+        CmsFormat::Modern | CmsFormat::ModernGcm => None,
         CmsFormat::Compatible => Some("compatible"),
         CmsFormat::CompatibleDesEde3 => Some("compatibleDesEde3"),
     };
     if let (Some(format), false) = (name, device.kind() == KeyKind::Rsa) {
         return Err(CmsError::FormatNotForEc { format });
     }
-    recipient_name(device).map(|_| ())
+    recipient(device).map(|_| ())
 }
 
 /// Whether the FIPS policy of this process lets [`envelop`] make this format for this device by this transport, to be asked before the
@@ -121,35 +141,39 @@ pub fn check_policy(
     device: &DeviceIdentity,
     transport: KeyTransport<'_>,
 ) -> Result<(), CmsError> {
-    let by_kind: &[Service] = match (device.kind(), format, transport) {
-        (KeyKind::Rsa, CmsFormat::Modern, KeyTransport::Token { .. }) => {
+    let Form { content, rsa } = form(format);
+    let by_content = match content {
+        ContentEncryption::Aes256Cbc => Service::AesCbc,
+        ContentEncryption::Aes256Gcm => Service::AesGcm,
+        ContentEncryption::DesEde3Cbc => Service::TripleDesEncrypt,
+    };
+    let by_kind: &[Service] = match (device.kind(), rsa, transport) {
+        (KeyKind::Rsa, RsaPadding::Oaep, KeyTransport::Token { .. }) => {
             &[Service::TokenOaepEncrypt]
         }
-        (KeyKind::Rsa, CmsFormat::Modern, KeyTransport::Module) => &[Service::RsaOaepEncrypt],
-        (KeyKind::Rsa, CmsFormat::Compatible, _) => &[Service::RsaPkcs1v15Encrypt],
-        (KeyKind::Rsa, CmsFormat::CompatibleDesEde3, _) => {
-            &[Service::RsaPkcs1v15Encrypt, Service::TripleDesEncrypt]
-        }
+        (KeyKind::Rsa, RsaPadding::Oaep, KeyTransport::Module) => &[Service::RsaOaepEncrypt],
+        (KeyKind::Rsa, RsaPadding::Pkcs1v15, _) => &[Service::RsaPkcs1v15Encrypt],
         _ => &[Service::Ecdh, Service::X963Kdf],
     };
-    for service in by_kind {
+    for service in by_kind.iter().chain([&by_content]) {
         decide(*service).map(drop)?;
     }
     // What the token does counts as approved, and no token looks at this.
     if by_kind == [Service::TokenOaepEncrypt]
         && in_force().mode() == Mode::Strict
-        && transport::has_small_exponent(device.spki_der())?
+        && has_small_exponent(&recipient(device)?)
     {
         return Err(CmsError::SmallExponent);
     }
     Ok(())
 }
 
-/// Encrypts `content` to the device: a ContentInfo with EnvelopedData (DER) that holds id-data.
+/// Encrypts `content` to the device: a ContentInfo (DER) that holds id-data.
 ///
 /// | format | RSA | EC |
 /// |---|---|---|
 /// | modern | RSAES-OAEP (hash: see [`KeyTransport`]), AES-256-CBC | ephemeral ECDH, X9.63 KDF, AES-256 key wrap, AES-256-CBC |
+/// | modernGcm | the same with AES-256-GCM, in AuthEnvelopedData | the same with AES-256-GCM, in AuthEnvelopedData |
 /// | compatible | RSAES-PKCS1-v1_5, AES-256-CBC | refused |
 /// | compatibleDesEde3 | RSAES-PKCS1-v1_5, DES-EDE3-CBC | refused |
 ///
@@ -163,101 +187,49 @@ pub fn envelop(
     content: &SecretBytes,
     transport: KeyTransport<'_>,
 ) -> Result<Vec<u8>, CmsError> {
-    check_format(format, device)?;
-    let (key, encrypted_content) = match format {
-        CmsFormat::Modern | CmsFormat::Compatible => encrypt_aes_256(content)?,
-        CmsFormat::CompatibleDesEde3 => encrypt_des_ede3(content)?,
-    };
-    let rid = recipient_name(device)?;
-    let (version, recipient) = match (device.kind(), format) {
-        (KeyKind::Rsa, CmsFormat::Modern) => {
-            // RFC 5652 section 6.1: 0 while every recipient is of version 0, and 2 with a key agreement.
-            (
-                CmsVersion::V0,
-                RecipientInfo::Ktri(transport.oaep(device.spki_der(), rid, &key)?),
-            )
-        }
-        (KeyKind::Rsa, _) => (
-            CmsVersion::V0,
-            RecipientInfo::Ktri(transport::pkcs1v15(device.spki_der(), rid, &key)?),
-        ),
-        _ => (
-            CmsVersion::V2,
-            RecipientInfo::Kari(agreement::recipient(device.spki_der(), rid, &key)?),
-        ),
-    };
-    let message = EnvelopedData {
-        version,
-        originator_info: None,
-        recip_infos: RecipientInfos(SetOfVec::try_from(vec![recipient])?),
-        encrypted_content,
-        unprotected_attrs: None,
-    };
-    let content_info = ContentInfo {
-        content_type: rfc5911::ID_ENVELOPED_DATA,
-        content: Any::encode_from(&message)?,
-    };
-    Ok(content_info.to_der()?)
+    envelop_to_many(format, std::slice::from_ref(device), content, transport)
 }
 
-/// The recipient's issuer and serial number, byte for byte as in the certificate.
-fn recipient_name(device: &DeviceIdentity) -> Result<IssuerAndSerialNumber, CmsError> {
-    let issuer = Name::from_der(device.issuer_der())
-        .ok()
-        .filter(|name| name.to_der().is_ok_and(|der| der == device.issuer_der()))
-        .ok_or(CmsError::Device { what: "issuer" })?;
-    let serial_number = SerialNumber::from_der(device.serial_der())
-        .ok()
-        .filter(|serial: &SerialNumber| serial.to_der().is_ok_and(|der| der == device.serial_der()))
-        .ok_or(CmsError::Device {
-            what: "serial number",
-        })?;
-    Ok(IssuerAndSerialNumber {
-        issuer,
-        serial_number,
-    })
-}
-
-fn encrypt_aes_256(content: &SecretBytes) -> Result<(SecretBytes, EncryptedContentInfo), CmsError> {
-    let key = random_key(AES_256_KEY_BYTES)?;
-    let (iv, ciphertext) = fips::aes::cbc_encrypt_random_iv(&key, content.expose())?;
-    let info = encrypted_content(rfc5911::ID_AES_256_CBC, &iv, ciphertext)?;
-    Ok((key, info))
-}
-
-fn encrypt_des_ede3(
+/// As [`envelop`], one message for several devices, of which each can read it: the content is encrypted once, its key to each of them.
+///
+/// Every one of them is to be asked about by [`check_format`] and [`check_policy`] before the custody key is used.
+///
+/// # Errors
+/// As [`envelop`]; [`CmsError::Devices`] for none, and for more than [`MAX_RECIPIENTS`].
+pub fn envelop_to_many(
+    format: CmsFormat,
+    devices: &[DeviceIdentity],
     content: &SecretBytes,
-) -> Result<(SecretBytes, EncryptedContentInfo), CmsError> {
-    let mut key = random_key(DES_EDE3_KEY_BYTES)?;
-    for byte in key.expose_mut() {
-        // Odd parity in the lowest bit of each byte (FIPS 46-3); some readers check it.
-        let odd = (*byte & 0xfe).count_ones().is_multiple_of(2);
-        *byte = (*byte & 0xfe) | u8::from(odd);
+    transport: KeyTransport<'_>,
+) -> Result<Vec<u8>, CmsError> {
+    for device in devices {
+        check_format(format, device)?;
     }
-    let iv = fips::random::array()?;
-    let ciphertext = fips::legacy::des_ede3_cbc_encrypt(&key, &iv, content.expose())?;
-    let info = encrypted_content(DES_EDE3_CBC, &iv, ciphertext)?;
-    Ok((key, info))
-}
-
-/// EncryptedContentInfo with the initialisation vector as the algorithm's parameters (RFC 3370 section 5.1, RFC 3565 section 4.1).
-fn encrypted_content(
-    algorithm: ObjectIdentifier,
-    iv: &[u8],
-    ciphertext: Vec<u8>,
-) -> Result<EncryptedContentInfo, CmsError> {
-    Ok(EncryptedContentInfo {
-        content_type: rfc5911::ID_DATA,
-        content_enc_alg: AlgorithmIdentifierOwned {
-            oid: algorithm,
-            parameters: Some(Any::encode_from(&OctetString::new(iv)?)?),
-        },
-        encrypted_content: Some(OctetString::new(ciphertext)?),
+    let recipients = devices
+        .iter()
+        .map(recipient)
+        .collect::<Result<Vec<_>, _>>()?;
+    write::envelop(form(format), &recipients, content, |spki, key| {
+        transport.oaep(spki, key)
     })
 }
 
-fn random_key(bytes: usize) -> Result<SecretBytes, CmsError> {
-    let mut key = SecretBytes::zeroed(bytes);
-    fips::random::fill(key.expose_mut())?;
-    Ok(key)
+/// The device as a recipient: names byte for byte as in the certificate.
+fn recipient(device: &DeviceIdentity) -> Result<Recipient, CmsError> {
+    let recipient = Recipient::new(device.issuer_der(), device.serial_der(), device.spki_der())?;
+    // Two readings of one key: the path's, by its head, and the module's.
+    match (recipient.kind(), device.kind()) {
+        (RecipientKind::Rsa(_), KeyKind::Rsa)
+        | (RecipientKind::Ec(_), KeyKind::P256 | KeyKind::P384 | KeyKind::P521) => Ok(recipient),
+        _ => Err(CmsError::Device { what: "key" }),
+    }
+}
+
+/// Whether the public exponent is below 65537, the smallest that SP 800-56B revision 2 allows (section 6.2).
+fn has_small_exponent(recipient: &Recipient) -> bool {
+    const SMALLEST: &[u8] = &[1, 0, 1];
+    // Without leading zeros the longer number is the larger one.
+    recipient
+        .rsa_exponent()
+        .is_some_and(|exponent| (exponent.len(), exponent) < (SMALLEST.len(), SMALLEST))
 }

@@ -6,6 +6,7 @@
 use super::chain::{
     ChainError, CheckedDevice, DeviceIdentity, DeviceTrust, Signatures, verify_path_with,
 };
+use super::rules::DeviceRules;
 use crate::engine::api::DeviceTarget;
 use fips::digest::{Hash, Hasher};
 use std::collections::{HashMap, VecDeque};
@@ -32,11 +33,23 @@ struct Entries {
 
 /// What this process knows of device certificates, under the one set of anchors that it has.
 #[derive(Debug, Default)]
-pub struct KnownDevices(Mutex<Entries>);
+pub struct KnownDevices {
+    entries: Mutex<Entries>,
+    rules: Arc<DeviceRules>,
+}
 
 impl KnownDevices {
+    /// Nothing is known yet. The rules are asked each time, also about what is known: revocation lists change.
+    #[must_use]
+    pub fn under(rules: Arc<DeviceRules>) -> Self {
+        Self {
+            entries: Mutex::default(),
+            rules,
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Entries> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// As [`chain::verify`](super::chain::verify). `describe` is asked for a path that has not been seen.
@@ -57,12 +70,20 @@ impl KnownDevices {
                 target,
                 &known.described,
                 trust,
+                &self.rules,
                 now_ms,
                 Signatures::Known(known.anchor),
             )?);
         }
         let described = describe()?;
-        let identity = verify_path_with(target, &described, trust, now_ms, Signatures::Verify)?;
+        let identity = verify_path_with(
+            target,
+            &described,
+            trust,
+            &self.rules,
+            now_ms,
+            Signatures::Verify,
+        )?;
         let anchor = identity.anchor();
         self.remember(key, Verified { described, anchor });
         Ok(identity)

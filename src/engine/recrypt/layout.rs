@@ -65,6 +65,8 @@ pub struct Layout {
     pub authority: Option<PathLength>,
     /// The first byte of keyUsage's bits, where there is one: bit 5 (`keyCertSign`) is 0x04.
     pub key_usage: Option<u8>,
+    /// Where the value of subjectAltName lies (GeneralNames, with its header), where there is one.
+    pub subject_alt_name: Option<Span>,
     /// Whether there is a critical extension, or one that constrains names or policies, that nothing here would honour.
     pub unhandled_extension: bool,
 }
@@ -84,8 +86,8 @@ const BIT_STRING: u8 = 0x03;
 const OCTET_STRING: u8 = 0x04;
 const OBJECT_IDENTIFIER: u8 = 0x06;
 const BOOLEAN: u8 = 0x01;
-const UTC_TIME: u8 = 0x17;
-const GENERALIZED_TIME: u8 = 0x18;
+pub(super) const UTC_TIME: u8 = 0x17;
+pub(super) const GENERALIZED_TIME: u8 = 0x18;
 const VERSION: u8 = 0xa0;
 const EXTENSIONS: u8 = 0xa3;
 
@@ -176,6 +178,7 @@ pub fn read(der: &[u8]) -> Option<Layout> {
         not_after,
         authority: None,
         key_usage: None,
+        subject_alt_name: None,
         unhandled_extension: false,
     };
     fields.take_if(0x81)?;
@@ -206,7 +209,8 @@ fn extensions(der: &[u8], list: Element, layout: &mut Layout) -> Option<()> {
             },
             None => false,
         };
-        let value = entry.take(OCTET_STRING)?.content(der)?;
+        let octets = entry.take(OCTET_STRING)?;
+        let value = octets.content(der)?;
         entry.finish()?;
         match oid.strip_prefix(&ID_CE) {
             Some([BASIC_CONSTRAINTS]) => {
@@ -230,6 +234,15 @@ fn extensions(der: &[u8], list: Element, layout: &mut Layout) -> Option<()> {
                     _ => return None,
                 };
             }
+            Some([SUBJECT_ALT_NAME]) => {
+                let span = Span {
+                    start: u32::try_from(octets.content).ok()?,
+                    end: u32::try_from(octets.end).ok()?,
+                };
+                if layout.subject_alt_name.replace(span).is_some() {
+                    return None;
+                }
+            }
             _ => {}
         }
         layout.unhandled_extension |= restricts_path(oid) || (critical && !handles_extension(oid));
@@ -237,13 +250,17 @@ fn extensions(der: &[u8], list: Element, layout: &mut Layout) -> Option<()> {
     Some(())
 }
 
-/// `YYYYMMDDHHMMSS` of a UTCTime or GeneralizedTime in the one form that RFC 5280 section 4.1.2.5 allows.
 fn time(der: &[u8], element: Element) -> Option<[u8; 14]> {
-    let digits = element.content(der)?.strip_suffix(b"Z")?;
+    time_digits(element.tag, element.content(der)?)
+}
+
+/// `YYYYMMDDHHMMSS` of a UTCTime or GeneralizedTime in the one form that RFC 5280 section 4.1.2.5 allows.
+pub(super) fn time_digits(tag: u8, content: &[u8]) -> Option<[u8; 14]> {
+    let digits = content.strip_suffix(b"Z")?;
     if !digits.iter().all(u8::is_ascii_digit) {
         return None;
     }
-    match (element.tag, digits.len()) {
+    match (tag, digits.len()) {
         (UTC_TIME, 12) => {
             let mut full = [0; 14];
             let (century, rest) = full.split_at_mut(2);
@@ -262,7 +279,7 @@ fn time(der: &[u8], element: Element) -> Option<[u8; 14]> {
 
 /// One element: its tag, and where header, content and end lie.
 #[derive(Debug, Clone, Copy)]
-struct Element {
+pub(super) struct Element {
     tag: u8,
     start: usize,
     content: usize,
@@ -281,20 +298,24 @@ impl Element {
         der.get(self.start..self.end)
     }
 
-    fn content(self, der: &[u8]) -> Option<&[u8]> {
+    pub(super) fn tag(self) -> u8 {
+        self.tag
+    }
+
+    pub(super) fn content(self, der: &[u8]) -> Option<&[u8]> {
         der.get(self.content..self.end)
     }
 }
 
 /// Goes from one element to the next between two offsets.
-struct Cursor<'a> {
+pub(super) struct Cursor<'a> {
     der: &'a [u8],
     at: usize,
     end: usize,
 }
 
 impl<'a> Cursor<'a> {
-    fn over(der: &'a [u8]) -> Self {
+    pub(super) fn over(der: &'a [u8]) -> Self {
         Self {
             der,
             at: 0,
@@ -302,7 +323,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    fn inside(der: &'a [u8], element: Element) -> Self {
+    pub(super) fn inside(der: &'a [u8], element: Element) -> Self {
         Self {
             der,
             at: element.content,
@@ -310,17 +331,17 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    fn is_done(&self) -> bool {
+    pub(super) fn is_done(&self) -> bool {
         self.at >= self.end
     }
 
     /// Nothing may be left over.
-    fn finish(&self) -> Option<()> {
+    pub(super) fn finish(&self) -> Option<()> {
         (self.at == self.end).then_some(())
     }
 
     /// The next element, whatever its tag: definite length in its shortest form, at most 65,535 bytes, tags below 31 only.
-    fn any(&mut self) -> Option<Element> {
+    pub(super) fn any(&mut self) -> Option<Element> {
         let start = self.at;
         let tag = *self.der.get(start)?;
         if tag & 0x1f == 0x1f {
@@ -356,7 +377,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// The next element, which must have this tag.
-    fn take(&mut self, tag: u8) -> Option<Element> {
+    pub(super) fn take(&mut self, tag: u8) -> Option<Element> {
         let element = self.any()?;
         (element.tag == tag).then_some(element)
     }

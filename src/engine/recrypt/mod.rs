@@ -9,6 +9,8 @@
 //!                known::KnownDevices::verify             the same, without formats and signatures for a path that was verified before
 //!              (token decrypts)
 //!              cms::envelop(format, device, password)  only to the identity that chain::verify gave out
+//! rewrap       formats process: opening::answer        opens the PFX, says which key and certificate are in it
+//!              identity::verify(record, claimed)       believes none of that: digest, key, chain
 //! ```
 //!
 //! The formats process reads what strangers made and may be in a stranger's hand. Therefore a [`chain::DeviceIdentity`] cannot be
@@ -18,8 +20,12 @@
 pub mod anchors;
 pub mod chain;
 pub mod cms;
+pub mod identity;
 pub mod importers;
 pub mod known;
 pub mod layout;
+mod names;
 mod pem;
+pub mod revocation;
+pub mod rules;
 pub mod signatures;

@@ -29,6 +29,14 @@ pub(super) fn blocks(text: &[u8], labels: &[&'static str]) -> Option<Vec<(&'stat
 /// The bytes of a file of at most [`MAX_FILE_BYTES`], which says who is trusted: so it must belong to root or to this process's
 /// user, and not be writable by everybody. The file that is checked is the one that is read.
 pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, LoadError> {
+    read_file_of(path, MAX_FILE_BYTES).map(|(bytes, _)| bytes)
+}
+
+/// As [`read_file`], of at most `limit` bytes, with what the system says of the very file that was read.
+pub(super) fn read_file_of(
+    path: &Path,
+    limit: u64,
+) -> Result<(Vec<u8>, std::fs::Metadata), LoadError> {
     use std::io::Read;
     use std::os::unix::fs::MetadataExt;
     let unreadable = |source| LoadError::Unreadable {
@@ -50,14 +58,14 @@ pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, LoadError> {
         });
     }
     let mut bytes = Vec::new();
-    file.take(MAX_FILE_BYTES + 1)
+    file.take(limit.saturating_add(1))
         .read_to_end(&mut bytes)
         .map_err(unreadable)?;
-    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > MAX_FILE_BYTES {
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > limit {
         return Err(LoadError::Unusable {
             path: path.to_path_buf(),
-            problem: format!("is larger than {MAX_FILE_BYTES} bytes"),
+            problem: format!("is larger than {limit} bytes"),
         });
     }
-    Ok(bytes)
+    Ok((bytes, found))
 }

@@ -49,6 +49,16 @@ impl Lane {
         Some(next)
     }
 
+    /// What comes next.
+    pub(super) fn front(&self) -> Option<u64> {
+        self.waiting.front().copied()
+    }
+
+    /// Whether what comes next, or what the part has in hand, is one of these.
+    pub(super) fn has_in_front_or_in_hand(&self, which: impl Fn(u64) -> bool) -> bool {
+        self.front().is_some_and(&which) || self.in_hand.keys().any(|id| which(*id))
+    }
+
     /// The part is done with it. `false` when it was not in its hand.
     pub(super) fn done(&mut self, id: u64) -> bool {
         self.in_hand.remove(&id).is_some()

@@ -2,6 +2,7 @@
 //! and reads no payload that came from outside.
 
 mod callers;
+mod calls;
 mod event;
 mod lane;
 mod listener;
@@ -14,7 +15,6 @@ mod status;
 pub(crate) use module_fault::EXIT_MODULE;
 pub(crate) use part::EXIT_CONFIGURATION;
 
-use super::formats_process::THREADS as FORMATS_WIDTH;
 use super::policy::{EnginePolicy, PolicyError};
 use crate::config::EngineConfig;
 use event::Event;

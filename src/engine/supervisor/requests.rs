@@ -1,6 +1,6 @@
 //! Requests that have not been answered: their bytes, whose they are, and how many parts died over them.
 
-use crate::engine::ipc::{Frame, Kind};
+use crate::engine::ipc::{Frame, Kind, Payload};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ pub(super) struct Pending {
     pub(super) frame_id: u64,
     /// Of the frame that it came in.
     pub(super) kind: Kind,
-    pub(super) payload: Vec<u8>,
+    pub(super) payload: Payload,
     pub(super) deadline: Instant,
     /// Parts that died while they had it in hand.
     pub(super) crashes: u32,

@@ -1,6 +1,8 @@
 //! The one thread that holds the supervisor's state: it takes events in their order and never waits for anybody.
 
+use super::SupervisorError;
 use super::callers::Callers;
+use super::calls::Calls;
 use super::event::Event;
 use super::lane::Lane;
 use super::listener::access_of;
@@ -8,13 +10,11 @@ use super::module_fault::Ending;
 use super::part::{EXIT_CONFIGURATION, Launch, Part, PartKind};
 use super::requests::Requests;
 use super::status::{Counters, Reports, compose};
-use super::{FORMATS_WIDTH, SupervisorError};
 use crate::config::EngineConfig;
 use crate::engine::api::{EngineReply, FailureCode};
 use crate::engine::custody::{CustodyReport, request_threads};
 use crate::engine::ipc::{Frame, Kind};
 use crate::evidence::process::FaultEvidence;
-use std::collections::HashMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
@@ -29,15 +29,6 @@ const LONGEST_WAIT: Duration = Duration::from_secs(1);
 const MODULE_OUT_OF_SERVICE: &str = "the engine's cryptographic module has failed: see its status and log; it does nothing before a restart";
 const STOPPING: &str = "the engine is being stopped: ask again once it runs";
 
-/// A call from custody to the formats part.
-#[derive(Debug)]
-struct Call {
-    request: u64,
-    payload: Vec<u8>,
-    /// Whether the custody process that asked is still there to get the answer.
-    wanted: bool,
-}
-
 /// The supervisor's state.
 #[derive(Debug)]
 pub(super) struct Router<'a> {
@@ -47,9 +38,7 @@ pub(super) struct Router<'a> {
     custody: Part,
     formats: Part,
     custody_lane: Lane,
-    formats_lane: Lane,
-    calls: HashMap<u64, Call>,
-    next_call: u64,
+    calls: Calls,
     reports: Reports,
     answered: u64,
     stop: Option<Instant>,
@@ -72,9 +61,7 @@ impl<'a> Router<'a> {
             custody: Part::new(PartKind::Custody, custody, config.restart, events.clone()),
             formats: Part::new(PartKind::Formats, formats, config.restart, events.clone()),
             custody_lane: Lane::new(request_threads(config)),
-            formats_lane: Lane::new(FORMATS_WIDTH),
-            calls: HashMap::new(),
-            next_call: 1,
+            calls: Calls::new(),
             reports: Reports::default(),
             answered: 0,
             stop: None,
@@ -222,22 +209,10 @@ impl<'a> Router<'a> {
                     self.custody_lane.done(frame.id);
                 }
             }
-            Kind::Call if self.requests.get(frame.id).is_none() => {
+            Kind::Call | Kind::LongCall if self.requests.get(frame.id).is_none() => {
                 self.custody.send(Frame::bare(Kind::Abandoned, frame.id));
             }
-            Kind::Call => {
-                let id = self.next_call;
-                self.next_call = self.next_call.saturating_add(1);
-                self.calls.insert(
-                    id,
-                    Call {
-                        request: frame.id,
-                        payload: frame.payload,
-                        wanted: true,
-                    },
-                );
-                self.formats_lane.push(id);
-            }
+            Kind::Call | Kind::LongCall => self.calls.push(frame.id, frame.kind, frame.payload),
             Kind::Status => match serde_json::from_slice::<CustodyReport>(&frame.payload) {
                 Ok(report) => {
                     if let Some(fault) = report.fips.as_ref().and_then(|fips| fips.fault.clone()) {
@@ -259,15 +234,10 @@ impl<'a> Router<'a> {
             return;
         }
         if frame.kind == Kind::Return
-            && self.formats_lane.done(frame.id)
-            && let Some(call) = self.calls.remove(&frame.id)
-            && call.wanted
+            && let Some(request) = self.calls.done(frame.id)
         {
-            self.custody.send(Frame::with_payload(
-                Kind::Return,
-                call.request,
-                frame.payload,
-            ));
+            self.custody
+                .send(Frame::with_payload(Kind::Return, request, frame.payload));
         }
     }
 
@@ -290,15 +260,7 @@ impl<'a> Router<'a> {
     fn lost(&mut self, kind: PartKind) {
         match kind {
             PartKind::Custody => {
-                // Its calls die with it: those that formats has begun come back to nobody.
-                let waiting: Vec<u64> = self.calls.keys().copied().collect();
-                for id in waiting {
-                    if !self.formats_lane.forget(id) {
-                        self.calls.remove(&id);
-                    } else if let Some(call) = self.calls.get_mut(&id) {
-                        call.wanted = false;
-                    }
-                }
+                self.calls.custody_lost();
                 for id in self.custody_lane.lost().into_iter().rev() {
                     if self.survives(id) {
                         self.custody_lane.give_back(id);
@@ -306,16 +268,11 @@ impl<'a> Router<'a> {
                 }
             }
             PartKind::Formats => {
-                for id in self.formats_lane.lost().into_iter().rev() {
-                    let request = self
-                        .calls
-                        .get(&id)
-                        .filter(|call| call.wanted)
-                        .map(|call| call.request);
+                for (id, request) in self.calls.formats_lost() {
                     if request.is_some_and(|request| self.survives(request)) {
-                        self.formats_lane.give_back(id);
+                        self.calls.give_back(id);
                     } else {
-                        self.calls.remove(&id);
+                        self.calls.remove(id);
                     }
                 }
             }
@@ -355,21 +312,7 @@ impl<'a> Router<'a> {
     /// Nobody waits for this request any more.
     fn abandon(&mut self, id: u64) {
         self.requests.remove(id);
-        let calls: Vec<u64> = self
-            .calls
-            .iter()
-            .filter(|(_, call)| call.request == id)
-            .map(|(call, _)| *call)
-            .collect();
-        for call in calls {
-            if self.formats_lane.forget(call) {
-                if let Some(call) = self.calls.get_mut(&call) {
-                    call.wanted = false;
-                }
-            } else {
-                self.calls.remove(&call);
-            }
-        }
+        self.calls.abandon(id);
         if self.custody_lane.forget(id) {
             // Custody still answers it, to nobody: only then is its thread known to be free.
             self.custody.send(Frame::bare(Kind::Abandoned, id));
@@ -424,11 +367,13 @@ impl<'a> Router<'a> {
             self.lost(PartKind::Custody);
         }
         let overdue = self
-            .formats_lane
-            .oldest()
-            .is_some_and(|since| now.duration_since(since) >= unresponsive);
+            .calls
+            .overdue_at(unresponsive)
+            .is_some_and(|at| at <= now);
         if overdue {
-            tracing::error!("the formats part takes too long over a certificate and is killed");
+            tracing::error!(
+                "the formats part takes too long over a certificate or a PFX and is killed"
+            );
             self.formats.kill(now);
         }
         if self.formats.tick(now, stopping) || overdue {
@@ -449,7 +394,7 @@ impl<'a> Router<'a> {
 
     fn hand_out(&mut self, now: Instant) {
         let max = self.config.restart.max_crashes_per_request;
-        let (requests, calls) = (&self.requests, &self.calls);
+        let requests = &self.requests;
         let last_chance = |id: u64| {
             requests.get(id).is_some_and(|pending| {
                 pending.crashes > 0 && pending.crashes.saturating_add(1) >= max
@@ -468,17 +413,11 @@ impl<'a> Router<'a> {
             frame.time_left_ms = u32::try_from(left).unwrap_or(u32::MAX).max(1);
             self.custody.send(frame);
         }
-        let suspect = |id: u64| calls.get(&id).is_some_and(|call| last_chance(call.request));
         while self.formats.is_ready() {
-            let Some(id) = self.formats_lane.next(now, suspect) else {
+            let Some((id, kind, payload)) = self.calls.next(now, last_chance) else {
                 break;
             };
-            let Some(call) = calls.get(&id) else {
-                self.formats_lane.done(id);
-                continue;
-            };
-            self.formats
-                .send(Frame::with_payload(Kind::Call, id, call.payload.clone()));
+            self.formats.send(Frame::with_payload(kind, id, payload));
         }
     }
 
@@ -488,7 +427,7 @@ impl<'a> Router<'a> {
         [
             self.custody.next_tick(stopping),
             self.formats.next_tick(stopping),
-            self.formats_lane.oldest().map(|since| since + unresponsive),
+            self.calls.overdue_at(unresponsive),
             self.requests.next_deadline(),
             self.reports.until(),
             self.stop.map(|since| since + DRAIN_LIMIT),

@@ -181,6 +181,7 @@ pub(super) fn compose(
             part_status("formats", formats, Vec::new()),
         ],
         exceptions,
+        deliveries: report.deliveries,
         key_uses: report.key_uses,
         decryptions_shared: report.decryptions_shared,
         tokens: report.tokens,

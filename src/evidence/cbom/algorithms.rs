@@ -193,6 +193,7 @@ pub(super) const fn of(service: Service) -> Algorithms {
         }
         Service::RsaPkcs1v15Encrypt => const { &[pkcs1_encryption(ENCRYPT)] },
         Service::RsaPkcs1v15Decrypt => const { &[pkcs1_encryption(DECRYPT)] },
+        Service::RsaShortKeyDecrypt => const { &[pkcs1_encryption(DECRYPT), oaep(DECRYPT)] },
         Service::Ecdh | Service::TokenEcdh => ECDH,
         Service::X963Kdf => X963_KDF,
         Service::Pkcs12KdfRead | Service::Pkcs12KdfWrite => PKCS12_KDF,

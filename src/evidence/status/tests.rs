@@ -34,6 +34,7 @@ fn engine(processes: &[&str]) -> EngineStatus {
         keys: Vec::new(),
         parts: Vec::new(),
         exceptions: vec!["cms-ecdh-static".to_owned(), "no-device-anchors".to_owned()],
+        deliveries: Vec::new(),
         key_uses: 0,
         decryptions_shared: 0,
         tokens: Vec::new(),

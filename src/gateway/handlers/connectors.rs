@@ -5,7 +5,7 @@ use crate::gateway::api::{
 };
 use crate::gateway::error::ApiError;
 use crate::gateway::http::{Call, Reply, ok};
-use crate::gateway::store::{Answer, LeaseTerms};
+use crate::gateway::store::{Answer, LeaseTerms, Offered, StoreError};
 use crate::gateway::validate;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -32,6 +32,7 @@ pub(crate) async fn lease(call: Call) -> Result<Reply, ApiError> {
         .await?;
     let terms = LeaseTerms {
         max: message.max,
+        offered: Offered::of(&message.connector.features),
         ..call.app.terms
     };
     let deadline = Instant::now() + Duration::from_millis(message.wait_ms).min(MAX_WAIT);
@@ -82,7 +83,7 @@ pub(crate) async fn extend(call: Call) -> Result<Reply, ApiError> {
 /// Takes a result.
 pub(crate) async fn complete(call: Call) -> Result<Reply, ApiError> {
     let message: Completion = call.message()?;
-    validate::result(message.encrypted_password.as_slice())?;
+    validate::result(&message)?;
     let contact = call.contact()?;
     let terms = call.app.terms;
     let id = call.id;
@@ -90,7 +91,8 @@ pub(crate) async fn complete(call: Call) -> Result<Reply, ApiError> {
         .app
         .stored(move |store| {
             store.admit_known(&contact)?;
-            let answer = Answer::Completed(message.encrypted_password.as_slice());
+            let completed = validate::result(&message).map_err(|_| StoreError::WrongResult)?;
+            let answer = Answer::Completed(completed);
             store.settle(&contact, &id, message.fence, &answer, &terms)
         })
         .await?;

@@ -2,9 +2,9 @@
 
 use super::{Store, StoreError};
 use crate::encoding::Base64Bytes;
-use crate::engine::api::{CmsFormat, DeviceTarget};
+use crate::engine::api::{CmsFormat, Delivery, DeviceTarget, MAX_CERTIFICATES};
 use crate::gateway::api::{
-    AcceptedRequest, Delivery, DeviceRequest, FailureReport, RequestState, State,
+    self, AcceptedRequest, DeviceRequest, FailureReport, RequestState, State,
 };
 use rusqlite::{OptionalExtension, Transaction, params};
 
@@ -29,7 +29,7 @@ pub struct Accepted {
 }
 
 /// A result.
-pub type Collected = Delivery;
+pub type Collected = api::Delivery;
 
 /// How many requests there are in each state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -49,6 +49,7 @@ pub struct QueueCounts {
 fn format_name(format: CmsFormat) -> &'static str {
     match format {
         CmsFormat::Modern => "modern",
+        CmsFormat::ModernGcm => "modernGcm",
         CmsFormat::Compatible => "compatible",
         CmsFormat::CompatibleDesEde3 => "compatibleDesEde3",
     }
@@ -57,6 +58,7 @@ fn format_name(format: CmsFormat) -> &'static str {
 pub(super) fn format_of(name: &str) -> Result<CmsFormat, StoreError> {
     match name {
         "modern" => Ok(CmsFormat::Modern),
+        "modernGcm" => Ok(CmsFormat::ModernGcm),
         "compatible" => Ok(CmsFormat::Compatible),
         "compatibleDesEde3" => Ok(CmsFormat::CompatibleDesEde3),
         _ => Err(StoreError::Unreadable("format")),
@@ -83,6 +85,11 @@ fn digest_of(message: &DeviceRequest, user_key: &str) -> Vec<u8> {
             .iter()
             .map(Base64Bytes::as_slice),
     );
+    // As an older release made it, where that knew the request.
+    if !message.delivery.is_password() {
+        parts.push(b"delivery");
+        parts.push(message.delivery.name().as_bytes());
+    }
     super::sha256(&parts)
 }
 
@@ -102,11 +109,24 @@ fn requests_of(
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
+/// Whether a connector that may ask for work does this delivery, as it last said. While none is known, one may come.
+fn is_offered(transaction: &Transaction<'_>, delivery: Delivery) -> Result<bool, StoreError> {
+    if delivery.is_password() {
+        return Ok(true);
+    }
+    Ok(transaction
+        .prepare_cached(
+            "SELECT NOT EXISTS (SELECT 1 FROM connectors WHERE revoked_ms IS NULL)
+               OR EXISTS (SELECT 1 FROM connectors c, json_each(c.features) f WHERE c.revoked_ms IS NULL AND f.value = ?)",
+        )?
+        .query_row(params![delivery.name()], |row| row.get(0))?)
+}
+
 impl Store {
-    /// Queues one request for each certificate of the user.
+    /// Queues one request for each certificate of the user, or one for all of them in a profile.
     ///
     /// # Errors
-    /// [`StoreError::NoRecords`], [`StoreError::QueueFull`], [`StoreError::KeyReused`], or the database's own failure.
+    /// [`StoreError::NoRecords`], [`StoreError::TooManyRecords`], [`StoreError::NotOffered`], [`StoreError::QueueFull`], [`StoreError::KeyReused`], or the database's own failure.
     pub fn create_device_request(
         &self,
         new: &NewDeviceRequest<'_>,
@@ -132,12 +152,22 @@ impl Store {
                     return Ok(Accepted { requests, queued_now: false });
                 }
             }
-            let records: Vec<(String, String)> = transaction
+            let mut records: Vec<(String, String)> = transaction
                 .prepare_cached("SELECT id, thumbprint FROM records WHERE user_key = ? ORDER BY starts_ms, id")?
                 .query_map(params![user_key], |row| Ok((row.get(0)?, row.get(1)?)))?
                 .collect::<Result<_, _>>()?;
             if records.is_empty() {
                 return Err(StoreError::NoRecords);
+            }
+            if !is_offered(transaction, message.delivery)? {
+                return Err(StoreError::NotOffered(message.delivery));
+            }
+            if message.delivery == Delivery::AppleProfile {
+                if records.len() > MAX_CERTIFICATES {
+                    return Err(StoreError::TooManyRecords);
+                }
+                // One request, in the name of the newest.
+                records.drain(..records.len().saturating_sub(1));
             }
             let open: u64 = transaction
                 .prepare_cached("SELECT count(*) FROM requests WHERE state IN ('queued', 'leased')")?
@@ -149,8 +179,8 @@ impl Store {
             let id = fips::random::uuid_v4()?;
             transaction
                 .prepare_cached(
-                    "INSERT INTO device_requests (id, user_key, device_id, target, format, idempotency_key, body_digest, requested_by, created_ms)
-                     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    "INSERT INTO device_requests (id, user_key, device_id, target, format, delivery, idempotency_key, body_digest, requested_by, created_ms)
+                     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 )?
                 .execute(params![
                     id,
@@ -158,6 +188,7 @@ impl Store {
                     message.device_id,
                     target,
                     format_name(message.format),
+                    message.delivery.name(),
                     message.idempotency_key,
                     digest,
                     new.requested_by,
@@ -225,28 +256,59 @@ impl Store {
     /// database's own failure.
     pub fn collect(&self, id: &str) -> Result<Collected, StoreError> {
         self.read(|transaction, _| {
-            let (state, thumbprint, cms, pfx): (String, String, Option<Vec<u8>>, Option<Vec<u8>>) =
-                transaction
-                    .prepare_cached(
-                        "SELECT q.state, q.thumbprint, o.cms, r.pfx FROM requests q
-                         LEFT JOIN results o ON o.request = q.seq LEFT JOIN records r ON r.id = q.record WHERE q.id = ?",
-                    )?
-                    .query_row(params![id], |row| {
-                        Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
-                    })
-                    .optional()?
-                    .ok_or(StoreError::NotFound)?;
-            match (state.as_str(), cms, pfx) {
-                ("completed", Some(cms), Some(pfx)) => Ok(Delivery {
-                    request_id: id.to_owned(),
-                    thumbprint,
-                    pfx: Base64Bytes(pfx),
-                    encrypted_password: Base64Bytes(cms),
-                }),
-                ("completed", ..) => Err(StoreError::Retired),
-                ("failed", ..) => Err(StoreError::RequestFailed),
-                _ => Err(StoreError::NotReady),
+            let (state, thumbprint, delivery, newest, first, second, stored) = transaction
+                .prepare_cached(
+                    "SELECT q.state, q.thumbprint, d.delivery,
+                       NOT EXISTS (SELECT 1 FROM records n WHERE n.user_key = r.user_key AND n.intended_purpose = r.intended_purpose
+                                     AND (n.starts_ms, n.id) > (r.starts_ms, r.id)),
+                       o.cms, o.pfx, r.pfx
+                     FROM requests q JOIN device_requests d ON d.id = q.device_request
+                     LEFT JOIN results o ON o.request = q.seq LEFT JOIN records r ON r.id = q.record WHERE q.id = ?",
+                )?
+                .query_row(params![id], |row| {
+                    Ok((
+                        row.get::<_, String>(0)?,
+                        row.get::<_, String>(1)?,
+                        row.get::<_, String>(2)?,
+                        row.get::<_, bool>(3)?,
+                        row.get::<_, Option<Vec<u8>>>(4)?,
+                        row.get::<_, Option<Vec<u8>>>(5)?,
+                        row.get::<_, Option<Vec<u8>>>(6)?,
+                    ))
+                })
+                .optional()?
+                .ok_or(StoreError::NotFound)?;
+            let (Some(first), Some(stored)) = (first, stored) else {
+                return Err(match state.as_str() {
+                    "completed" => StoreError::Retired,
+                    "failed" => StoreError::RequestFailed,
+                    _ => StoreError::NotReady,
+                });
+            };
+            let delivery = Delivery::of_name(&delivery).ok_or(StoreError::Unreadable("delivery"))?;
+            let mut collected = Collected {
+                request_id: id.to_owned(),
+                thumbprint,
+                delivery,
+                newest,
+                pfx: Base64Bytes::default(),
+                encrypted_pfx: Base64Bytes::default(),
+                encrypted_password: Base64Bytes::default(),
+                profile: Base64Bytes::default(),
+            };
+            match delivery {
+                Delivery::Password => {
+                    collected.pfx = Base64Bytes(stored);
+                    collected.encrypted_password = Base64Bytes(first);
+                }
+                Delivery::Rewrap => {
+                    collected.encrypted_pfx =
+                        Base64Bytes(second.ok_or(StoreError::Unreadable("result"))?);
+                    collected.encrypted_password = Base64Bytes(first);
+                }
+                Delivery::AppleProfile => collected.profile = Base64Bytes(first),
             }
+            Ok(collected)
         })
     }
 

@@ -6,11 +6,13 @@
 
 use super::connectors::refuse_revoked;
 use super::device_requests::{format_of, target_of};
-use super::records::{FULL, FULL_COLUMNS, read_record};
+use super::records::{FULL, FULL_COLUMNS, read_record, user_key};
 use super::{Contact, Store, StoreError};
 use crate::encoding::Base64Bytes;
+use crate::engine::api::{Delivery, MAX_CERTIFICATES, StoredPfx};
 use crate::gateway::api::WorkItem;
-use rusqlite::{Row, params};
+use crate::record::Record;
+use rusqlite::{Row, Transaction, params};
 
 /// Work in one answer: bytes of PFX and certificates after which no further request is added.
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
@@ -24,6 +26,43 @@ pub struct LeaseTerms {
     pub lease_ms: u64,
     /// Leases of one request before it has failed for good.
     pub max_leases: u32,
+    /// What the connector does besides the delivery `password`.
+    pub offered: Offered,
+}
+
+/// Deliveries that a connector does, as its features say.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Offered {
+    /// `rewrap`.
+    pub rewrap: bool,
+    /// `appleProfile`.
+    pub apple_profile: bool,
+}
+
+impl Offered {
+    /// Of a connector's features. Every connector does `password`.
+    #[must_use]
+    pub fn of(features: &[String]) -> Self {
+        let has = |delivery: Delivery| features.iter().any(|feature| feature == delivery.name());
+        Self {
+            rewrap: has(Delivery::Rewrap),
+            apple_profile: has(Delivery::AppleProfile),
+        }
+    }
+
+    /// Their names between commas, as the statements here look them up.
+    fn list(self) -> String {
+        let others = [
+            (self.rewrap, Delivery::Rewrap),
+            (self.apple_profile, Delivery::AppleProfile),
+        ];
+        let mut list = format!(",{},", Delivery::Password.name());
+        for (_, delivery) in others.into_iter().filter(|(does, _)| *does) {
+            list.push_str(delivery.name());
+            list.push(',');
+        }
+        list
+    }
 }
 
 /// What was leased.
@@ -77,6 +116,7 @@ fn read_work(row: &Row<'_>, lease_ms: u64) -> Result<(WorkItem, usize), Unread> 
     let fence: i64 = row.get(FULL_COLUMNS + 2)?;
     let target: String = row.get(FULL_COLUMNS + 5)?;
     let format: String = row.get(FULL_COLUMNS + 6)?;
+    let delivery: String = row.get(FULL_COLUMNS + 7)?;
     let item = WorkItem {
         request_id: row.get(FULL_COLUMNS + 1)?,
         fence: fence
@@ -90,8 +130,31 @@ fn read_work(row: &Row<'_>, lease_ms: u64) -> Result<(WorkItem, usize), Unread> 
         pfx: Base64Bytes(pfx),
         device: target_of(&target)?,
         format: format_of(&format)?,
+        delivery: Delivery::of_name(&delivery).ok_or(Unread::Content("delivery"))?,
+        others: Vec::new(),
     };
     Ok((item, target.len()))
+}
+
+/// The other certificates of a record's user, the newest first.
+fn others(transaction: &Transaction<'_>, record: &Record) -> Result<Vec<StoredPfx>, Unread> {
+    let mut statement = transaction.prepare_cached(&format!(
+        "SELECT {FULL} FROM records r WHERE r.user_key = ? AND r.thumbprint <> ? ORDER BY r.starts_ms DESC, r.id LIMIT ?"
+    ))?;
+    let mut rows = statement.query(params![
+        user_key(&record.user_principal_name),
+        record.thumbprint,
+        i64::try_from(MAX_CERTIFICATES.saturating_sub(1)).unwrap_or(i64::MAX)
+    ])?;
+    let mut others = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (record, pfx) = read_record(row)?;
+        others.push(StoredPfx {
+            record,
+            pfx: Base64Bytes(pfx),
+        });
+    }
+    Ok(others)
 }
 
 impl Store {
@@ -106,14 +169,15 @@ impl Store {
         instance: &str,
         terms: &LeaseTerms,
     ) -> Result<Lease, StoreError> {
-        let next_due =
-            |transaction: &rusqlite::Transaction<'_>| -> Result<Option<i64>, StoreError> {
-                Ok(transaction
+        let offered = terms.offered.list();
+        let next_due = |transaction: &Transaction<'_>| -> Result<Option<i64>, StoreError> {
+            Ok(transaction
                     .prepare_cached(
-                        "SELECT min(due_ms) FROM requests WHERE state IN ('queued', 'leased')",
+                        "SELECT min(q.due_ms) FROM requests q JOIN device_requests d ON d.id = q.device_request
+                         WHERE q.state IN ('queued', 'leased') AND instr(?, ',' || d.delivery || ',') > 0",
                     )?
-                    .query_row([], |row| row.get(0))?)
-            };
+                    .query_row(params![offered], |row| row.get(0))?)
+        };
         // Connectors that wait look often; only one that finds something takes the writer's lock.
         let nothing = self.read(|transaction, now| {
             Ok(match next_due(transaction)? {
@@ -138,9 +202,9 @@ impl Store {
                 )?
                 .execute(params![now, terms.max_leases])?;
             let mut select = transaction.prepare_cached(&format!(
-                "SELECT {FULL}, q.seq, q.id, q.fence, q.attempts, d.device_id, d.target, d.format
+                "SELECT {FULL}, q.seq, q.id, q.fence, q.attempts, d.device_id, d.target, d.format, d.delivery
                  FROM requests q JOIN records r ON r.id = q.record JOIN device_requests d ON d.id = q.device_request
-                 WHERE q.state IN ('queued', 'leased') AND q.due_ms <= ? ORDER BY q.due_ms, q.seq LIMIT ?"
+                 WHERE q.state IN ('queued', 'leased') AND q.due_ms <= ? AND instr(?, ',' || d.delivery || ',') > 0 ORDER BY q.due_ms, q.seq LIMIT ?"
             ))?;
             let mut update = transaction.prepare_cached(
                 "UPDATE requests SET state = 'leased', fence = fence + 1, attempts = ?2, due_ms = ?3, lease_instance = ?4, lease_certificate = ?5
@@ -155,10 +219,16 @@ impl Store {
             let mut taken: Vec<(i64, u32)> = Vec::new();
             let mut unreadable: Vec<(i64, &'static str)> = Vec::new();
             let mut bytes = 0_usize;
-            let mut rows = select.query(params![now, terms.max])?;
+            let mut rows = select.query(params![now, offered, terms.max])?;
             while let Some(row) = rows.next()? {
                 let seq: i64 = row.get(FULL_COLUMNS)?;
-                let (item, target_bytes) = match read_work(row, terms.lease_ms) {
+                let read = read_work(row, terms.lease_ms).and_then(|(mut item, target_bytes)| {
+                    if item.delivery == Delivery::AppleProfile {
+                        item.others = others(transaction, &item.record)?;
+                    }
+                    Ok((item, target_bytes))
+                });
+                let (item, target_bytes) = match read {
                     Ok(item) => item,
                     Err(Unread::Content(what)) => {
                         unreadable.push((seq, what));
@@ -167,7 +237,11 @@ impl Store {
                     Err(Unread::Database(error)) => return Err(error.into()),
                 };
                 // Certificates count too: what a connector reads of one answer is bounded.
-                bytes = bytes.saturating_add(item.pfx.as_slice().len()).saturating_add(target_bytes);
+                let of_others = item.others.iter().map(|other| other.pfx.as_slice().len());
+                bytes = bytes
+                    .saturating_add(item.pfx.as_slice().len())
+                    .saturating_add(of_others.fold(0, usize::saturating_add))
+                    .saturating_add(target_bytes);
                 if bytes > BATCH_BYTES && !work.is_empty() {
                     break;
                 }

@@ -20,15 +20,16 @@ pub use audit::{Actor, AuditEntry};
 pub use backup::{BackupReport, RestoreReport, restore};
 pub use connectors::{ConnectorRow, Contact};
 pub use device_requests::{Accepted, Collected, NewDeviceRequest, QueueCounts};
-pub use leases::{Lease, LeaseTerms};
+pub use leases::{Lease, LeaseTerms, Offered};
 pub use records::{ListPage, ListQuery, NewRecord, RecordPatch, record_id, user_key};
 pub use retention::Purged;
 pub use rotation::{IdPage, StoredRecord};
 pub use schema::current_version;
-pub use settle::Answer;
+pub use settle::{Answer, Completed};
 pub use tokens::{NewToken, TokenRow};
 
 use crate::clock::Clock;
+use crate::engine::api::{Delivery, MAX_CERTIFICATES};
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -100,6 +101,15 @@ pub enum StoreError {
     /// The queue is full.
     #[error("the queue is full")]
     QueueFull,
+    /// The user has more certificates than one profile takes.
+    #[error("the user has more than {MAX_CERTIFICATES} certificates")]
+    TooManyRecords,
+    /// No connector of this gateway does such deliveries.
+    #[error("no connector does this delivery")]
+    NotOffered(Delivery),
+    /// The result is of another delivery than the request.
+    #[error("a result of another delivery")]
+    WrongResult,
     /// The idempotency key was used for another request.
     #[error("the idempotency key was used for another request")]
     KeyReused,

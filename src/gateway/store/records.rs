@@ -320,10 +320,7 @@ impl Store {
                 ],
             )?;
             if content_changed {
-                transaction.execute(
-                    "UPDATE requests SET state = 'queued', due_ms = ?2 WHERE record = ?1 AND state = 'leased'",
-                    params![id, now],
-                )?;
+                requeue(transaction, now, id)?;
                 delete_results(transaction, id)?;
             }
             audit::append(transaction, now, actor, &format!("record {id}"), "done")?;
@@ -357,10 +354,27 @@ pub(super) fn full(
     read_record(rows.next()?.ok_or(StoreError::NotFound)?)
 }
 
+/// The requests whose result is made from the record `?1`: its own, and those of profiles, which have all of its user's certificates.
+const MADE_FROM: &str = "(record = ?1 OR device_request IN (SELECT d.id FROM device_requests d JOIN records r ON r.user_key = d.user_key
+                          WHERE r.id = ?1 AND d.delivery = 'appleProfile'))";
+
 fn delete_results(transaction: &Transaction<'_>, record: &str) -> Result<(), StoreError> {
     transaction.execute(
-        "DELETE FROM results WHERE request IN (SELECT seq FROM requests WHERE record = ?)",
+        &format!(
+            "DELETE FROM results WHERE request IN (SELECT seq FROM requests WHERE {MADE_FROM})"
+        ),
         params![record],
+    )?;
+    Ok(())
+}
+
+/// What a connector has in hand is made from content that is no longer there.
+fn requeue(transaction: &Transaction<'_>, now_ms: i64, record: &str) -> Result<(), StoreError> {
+    transaction.execute(
+        &format!(
+            "UPDATE requests SET state = 'queued', due_ms = ?2 WHERE state = 'leased' AND {MADE_FROM}"
+        ),
+        params![record, now_ms],
     )?;
     Ok(())
 }
@@ -385,6 +399,7 @@ pub(super) fn remove(
          WHERE record = ?1 AND state IN ('queued', 'leased')",
         params![id, now_ms],
     )?;
+    requeue(transaction, now_ms, id)?;
     delete_results(transaction, id)?;
     transaction.execute("DELETE FROM records WHERE id = ?", params![id])?;
     Ok(())

@@ -6,6 +6,7 @@
 
 use super::leases::later;
 use super::{Contact, LeaseTerms, Store, StoreError};
+use crate::engine::api::Delivery;
 use crate::gateway::api::{FailureReport, Outcome};
 use rusqlite::{OptionalExtension, Transaction, params};
 
@@ -14,11 +15,45 @@ const RETRY_BASE_MS: u64 = 500;
 /// The longest such pause, in milliseconds.
 const RETRY_MAX_MS: u64 = 60_000;
 
+/// A result, by the delivery that it is of. Everything in it is encrypted to the device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Completed<'a> {
+    /// The password: CMS EnvelopedData (DER).
+    Password(&'a [u8]),
+    /// A new password and PFX: CMS EnvelopedData (DER) each.
+    Rewrap {
+        /// The password.
+        password: &'a [u8],
+        /// The PFX.
+        pfx: &'a [u8],
+    },
+    /// A configuration profile.
+    AppleProfile(&'a [u8]),
+}
+
+impl<'a> Completed<'a> {
+    fn delivery(self) -> Delivery {
+        match self {
+            Self::Password(_) => Delivery::Password,
+            Self::Rewrap { .. } => Delivery::Rewrap,
+            Self::AppleProfile(_) => Delivery::AppleProfile,
+        }
+    }
+
+    /// What is stored of it: the first part, and the second where there are two.
+    fn parts(self) -> (&'a [u8], Option<&'a [u8]>) {
+        match self {
+            Self::Password(whole) | Self::AppleProfile(whole) => (whole, None),
+            Self::Rewrap { password, pfx } => (password, Some(pfx)),
+        }
+    }
+}
+
 /// What a connector answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer<'a> {
-    /// The result: CMS EnvelopedData (DER).
-    Completed(&'a [u8]),
+    /// The result.
+    Completed(Completed<'a>),
     /// It did not work.
     Failed {
         /// Why.
@@ -31,7 +66,11 @@ pub enum Answer<'a> {
 impl Answer<'_> {
     fn digest(&self) -> Vec<u8> {
         match self {
-            Self::Completed(cms) => super::sha256(&[b"completed", cms]),
+            Self::Completed(completed) => {
+                let (first, second) = completed.parts();
+                let parts = [Some(&b"completed"[..]), Some(first), second];
+                super::sha256(&parts.into_iter().flatten().collect::<Vec<_>>())
+            }
             Self::Failed { failure, retry } => super::sha256(&[
                 b"failed",
                 &[u8::from(*retry)],
@@ -136,7 +175,7 @@ impl Store {
     /// Takes a connector's answer: state, result and count change together or not at all.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`], [`StoreError::StaleLease`], or the database's own failure.
+    /// [`StoreError::NotFound`], [`StoreError::StaleLease`], [`StoreError::WrongResult`], or the database's own failure.
     pub fn settle(
         &self,
         contact: &Contact,
@@ -150,16 +189,27 @@ impl Store {
             let Some(held) = held(transaction, contact, id, fence, Some(&digest))? else {
                 return Ok(Outcome::AlreadyAccepted);
             };
+            if let Answer::Completed(completed) = answer {
+                let asked: String = transaction
+                    .prepare_cached(
+                        "SELECT d.delivery FROM requests q JOIN device_requests d ON d.id = q.device_request WHERE q.seq = ?",
+                    )?
+                    .query_row(params![held.seq], |row| row.get(0))?;
+                if asked != completed.delivery().name() {
+                    return Err(StoreError::WrongResult);
+                }
+            }
             transaction
                 .prepare_cached(
                     "UPDATE requests SET answered_fence = fence, answer_digest = ? WHERE seq = ?",
                 )?
                 .execute(params![digest, held.seq])?;
             match answer {
-                Answer::Completed(cms) => {
+                Answer::Completed(completed) => {
+                    let (first, second) = completed.parts();
                     transaction
-                        .prepare_cached("INSERT INTO results (request, cms, created_ms) VALUES (?, ?, ?)")?
-                        .execute(params![held.seq, cms, now])?;
+                        .prepare_cached("INSERT INTO results (request, cms, pfx, created_ms) VALUES (?, ?, ?, ?)")?
+                        .execute(params![held.seq, first, second, now])?;
                     transaction
                         .prepare_cached(
                             "UPDATE requests SET state = 'completed', completions = completions + 1, settled_ms = ? WHERE seq = ?",

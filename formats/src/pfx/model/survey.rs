@@ -15,7 +15,7 @@ pub struct Survey {
     pub encoding: Encoding,
     /// Version of the PFX structure; 3 is the only one there is.
     pub version: u8,
-    /// Octets behind the end of the structure (zeros or blanks, as some exports have them).
+    /// Octets after the end of the structure, such as the zeros of some exports. Nothing reads them.
     pub trailing_octets: usize,
     /// How changes are noticed.
     pub integrity: Integrity,

@@ -132,20 +132,18 @@ impl Cipher {
         }
     }
 
-    /// The length of its key when the key derivation names this one, in bytes; none when that is too little or too much.
+    /// The length of its key when the key derivation names this one, in bytes; none when the cipher has no such key.
     ///
-    /// A longer key than the cipher's is cut off: old NSS names 32 bytes for AES-128. What PBKDF2 and scrypt give for fewer bytes is the
-    /// beginning of what they give for more.
+    /// RC2 has keys of 1 to 128 bytes. Another length of AES than the cipher's name says is used as it is named: old NSS called AES-128 what
+    /// it did with a key of 32 bytes.
     pub(super) fn key_bytes_of(self, named: u64) -> Option<usize> {
-        /// The longest key of any cipher here.
-        const LONGEST: usize = 128;
-        let named = usize::try_from(named)
-            .ok()
-            .filter(|named| *named <= LONGEST)?;
-        match self {
-            Self::Rc2 { .. } => Some(named),
-            _ => Some(self.key_bytes()).filter(|own| *own <= named),
-        }
+        let named = usize::try_from(named).ok()?;
+        let has = match self {
+            Self::Rc2 { .. } => (1..=128).contains(&named),
+            Self::Aes { .. } => [16, 24, 32].contains(&named),
+            _ => named == self.key_bytes(),
+        };
+        has.then_some(named)
     }
 
     /// The effective length of its key in bits, as people count it.

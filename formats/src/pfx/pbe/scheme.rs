@@ -130,7 +130,7 @@ impl<'a> Scheme<'a> {
             let key_bytes = match kdf.key_length()? {
                 None => cipher.key_bytes(),
                 Some(named) => cipher.key_bytes_of(named).ok_or(PfxError::Malformed {
-                    what: "the key derivation names a shorter key than the cipher has, or one that no cipher has",
+                    what: "the key derivation names a length of key that the cipher does not have",
                 })?,
             };
             return Ok(Self::Pbes2 {

@@ -167,7 +167,7 @@ fn try_out(worker: &mut Worker, fingerprint: &KeyFingerprint) -> Result<KeyInfo,
     let key = worker.load(fingerprint)?;
     let decrypts = Padding::ALL
         .into_iter()
-        .any(|padding| key.probe.way(padding).is_some());
+        .any(|padding| key.probe.get(padding).is_some());
     if decrypts {
         Ok(key.info.clone())
     } else {

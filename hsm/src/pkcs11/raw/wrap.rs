@@ -44,7 +44,7 @@ impl WrapMechanism {
         function: Function,
     ) -> Result<T, Refusal> {
         match self {
-            Self::Oaep(padding) => with_mechanism(RsaMechanism::Oaep(padding), call, function),
+            Self::Oaep(padding) => with_mechanism(RsaMechanism::Oaep(padding, b""), call, function),
             Self::AesKwp | Self::AesPad => call(&mut CK_MECHANISM {
                 mechanism: self.number(),
                 pParameter: std::ptr::null_mut(),

@@ -22,7 +22,7 @@ use super::worker::{Shared, Worker};
 use crate::custody::Operation;
 use crate::error::Refusal;
 use crate::signing::{SigningKeyInfo, SigningKeyName, TokenSignature};
-use crate::{Error, KeyFingerprint};
+use crate::{Error, KeyFingerprint, Terms};
 use keys::FoundSigningKey;
 
 impl Pkcs11Custody {
@@ -72,9 +72,24 @@ impl Pkcs11Custody {
     /// [`Error::SigningKeyNotFound`], [`Error::SigningKeyAmbiguous`], [`Error::KeyRefused`], [`Error::MechanismNotSupported`],
     /// [`Error::WrongSignature`]: for the operator. [`Error::Token`] if the token does not answer.
     pub fn sign(&self, key: &SigningKeyName, message: &[u8]) -> Result<TokenSignature, Error> {
+        self.sign_on(key, message, Terms::default())
+    }
+
+    /// As [`sign`](Self::sign), on these terms: with a deadline it waits no longer, for a place or for the answer. A call that has begun
+    /// by then goes on, and its signature is dropped.
+    ///
+    /// # Errors
+    /// As told there; [`Error::Deadline`] and [`Error::Overloaded`].
+    pub fn sign_on(
+        &self,
+        key: &SigningKeyName,
+        message: &[u8],
+        terms: Terms,
+    ) -> Result<TokenSignature, Error> {
         let (key, message) = (key.clone(), message.to_vec());
-        self.submit(Operation::Sign, move |worker| {
-            let signature = worker.with_recovery(None, |worker| worker.sign(&key, &message))?;
+        let deadline = self.deadline(terms);
+        self.submit_on(terms, Operation::Sign, move |worker| {
+            let signature = worker.with_recovery(deadline, |worker| worker.sign(&key, &message))?;
             count(&worker.shared().counters.signatures);
             worker.shared().well();
             Ok(signature)

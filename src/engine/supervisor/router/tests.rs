@@ -180,9 +180,9 @@ fn deaths_of_the_formats_part_count_against_the_request_that_it_worked_for() {
         PartKind::Custody,
         Frame::with_payload(Kind::Call, 1, b"call".to_vec()),
     );
-    assert_eq!(scene.router.formats_lane.in_hand(), [1]);
+    assert_eq!(scene.router.calls.in_hand(), [1]);
     scene.dies(PartKind::Formats);
-    assert_eq!(scene.router.formats_lane.in_hand(), [1]);
+    assert_eq!(scene.router.calls.in_hand(), [1]);
     scene.dies(PartKind::Formats);
     assert_eq!(scene.failure(), (71, FailureCode::EngineFault));
     assert!(scene.router.calls.is_empty());
@@ -191,6 +191,30 @@ fn deaths_of_the_formats_part_count_against_the_request_that_it_worked_for() {
     assert_eq!(scene.router.custody_lane.in_hand(), [2]);
     scene.says(PartKind::Custody, reply(2));
     assert_eq!(scene.answer().id, 72);
+}
+
+#[test]
+fn a_certificate_does_not_wait_for_files_that_take_long_and_a_suspect_is_alone_among_both() {
+    let config = config(2);
+    let mut scene = Scene::new(&config);
+    scene.asks(&[71, 72, 73, 74]);
+    let call = |kind, request| Frame::with_payload(kind, request, b"call".to_vec());
+    for request in 1..=3 {
+        scene.says(PartKind::Custody, call(Kind::LongCall, request));
+    }
+    assert_eq!(scene.router.calls.in_hand(), [1, 2]);
+    scene.says(PartKind::Custody, call(Kind::Call, 4));
+    assert_eq!(scene.router.calls.in_hand(), [1, 2, 4]);
+    // Each has one chance left now, and the third was never begun.
+    scene.dies(PartKind::Formats);
+    assert_eq!(scene.router.calls.in_hand(), [4]);
+    scene.says(PartKind::Formats, Frame::bare(Kind::Return, 4));
+    assert_eq!(scene.router.calls.in_hand(), [1]);
+    scene.dies(PartKind::Formats);
+    assert_eq!(scene.failure(), (71, FailureCode::EngineFault));
+    assert_eq!(scene.router.calls.in_hand(), [2]);
+    scene.says(PartKind::Formats, Frame::bare(Kind::Return, 2));
+    assert_eq!(scene.router.calls.in_hand(), [3]);
 }
 
 #[test]
@@ -213,12 +237,12 @@ fn an_answer_for_a_dead_custody_process_does_not_reach_its_successor() {
         Frame::with_payload(Kind::Call, 1, b"call".to_vec()),
     );
     scene.dies(PartKind::Custody);
-    assert!(!scene.router.calls[&1].wanted);
+    assert!(!scene.router.calls.is_wanted(1));
     scene.says(
         PartKind::Custody,
         Frame::with_payload(Kind::Call, 1, b"call".to_vec()),
     );
-    assert_eq!(scene.router.formats_lane.in_hand(), [1, 2]);
+    assert_eq!(scene.router.calls.in_hand(), [1, 2]);
     scene.says(PartKind::Formats, Frame::bare(Kind::Return, 1));
     scene.says(PartKind::Formats, Frame::bare(Kind::Return, 2));
     // One that nobody asked for.

@@ -55,7 +55,13 @@ fn what_was_answered_is_there_when_the_database_is_opened_again() {
     let store = Store::open(&database, bench.clock.clone()).unwrap();
     assert_eq!(store.request_state(&id).unwrap().completions, 1);
     assert!(matches!(
-        store.settle(&a, &id, item.fence, &Answer::Completed(b"cms"), &TERMS),
+        store.settle(
+            &a,
+            &id,
+            item.fence,
+            &Answer::Completed(Completed::Password(b"cms")),
+            &TERMS
+        ),
         Ok(Outcome::AlreadyAccepted)
     ));
 }
@@ -95,13 +101,25 @@ fn after_a_restore_answers_to_old_leases_count_for_nothing() {
     for old in &later {
         assert!(new.fence > old.fence);
         assert!(matches!(
-            store.settle(&a, &id, old.fence, &Answer::Completed(b"old"), &TERMS),
+            store.settle(
+                &a,
+                &id,
+                old.fence,
+                &Answer::Completed(Completed::Password(b"old")),
+                &TERMS
+            ),
             Err(StoreError::StaleLease)
         ));
     }
     assert_eq!(
         store
-            .settle(&a, &id, new.fence, &Answer::Completed(b"new"), &TERMS)
+            .settle(
+                &a,
+                &id,
+                new.fence,
+                &Answer::Completed(Completed::Password(b"new")),
+                &TERMS
+            )
             .unwrap(),
         Outcome::Accepted
     );

@@ -6,6 +6,7 @@
     clippy::panic
 )]
 
+mod deliveries;
 mod files;
 mod queue;
 mod records;
@@ -14,7 +15,7 @@ mod tokens;
 use super::*;
 use crate::clock::ManualClock;
 use crate::encoding::Base64Bytes;
-use crate::engine::api::{CmsFormat, DeviceTarget};
+use crate::engine::api::{CmsFormat, Delivery, DeviceTarget};
 use crate::gateway::api::{ConnectorIdentity, DeviceRequest, IntendedPurpose, WorkItem};
 use crate::record::{ImporterSignature, Record};
 use hsm::Padding;
@@ -25,6 +26,10 @@ const TERMS: LeaseTerms = LeaseTerms {
     max: 10,
     lease_ms: 60_000,
     max_leases: 3,
+    offered: Offered {
+        rewrap: false,
+        apple_profile: false,
+    },
 };
 
 struct Bench {
@@ -72,7 +77,7 @@ impl Bench {
             who,
             &item.request_id,
             item.fence,
-            &Answer::Completed(cms),
+            &Answer::Completed(Completed::Password(cms)),
             &TERMS,
         )
     }
@@ -150,6 +155,7 @@ fn device_request(user: &str, key: Option<&str>) -> DeviceRequest {
             intermediates: vec![Base64Bytes(b"CA".to_vec())],
         },
         format: CmsFormat::Modern,
+        delivery: Delivery::Password,
         idempotency_key: key.map(str::to_owned),
     }
 }

@@ -1,0 +1,314 @@
+//! Deliveries that open the PFX: a new PFX under a fresh password, or a configuration profile with all of a user's certificates.
+//!
+//! ```text
+//! every record: importer's signature -> device -> format -> what is to be written is allowed -> every PFX, from the outside
+//! then for each: the token decrypts the password -> formats opens the PFX -> this process verifies key and certificate,
+//!                and writes a new PFX under a password that formats never sees
+//! CMS to the verified device
+//! ```
+
+use super::queue::Job;
+use super::refusal::Refusal;
+use super::{Shared, flow, formats};
+use crate::config::{PfxForm, UserInCertificate};
+use crate::encoding::Base64Bytes;
+use crate::engine::api::{
+    CmsFormat, DeliverRequest, Delivered, Delivery, FailureCode, MAX_CERTIFICATES, StoredPfx,
+};
+use crate::engine::formats::opening::OpenTerms;
+use crate::engine::recrypt::chain::DeviceIdentity;
+use crate::engine::recrypt::cms::{self, KeyTransport};
+use crate::engine::recrypt::identity::{self, IdentityError, VerifiedIdentity};
+use crate::record::Record;
+use ::formats::pfx::write::{Entries, Form, WriteError, WriteOptions, write};
+use ::formats::profile::{Certificate, Profile, Validity};
+use hsm::{Custody, KeyFingerprint, SecretBytes};
+
+/// Characters of a fresh password, of 62 kinds: 190 bits.
+const PASSWORD_CHARACTERS: usize = 32;
+
+/// PFX files of one profile together: in base64 within base64 it has to fit into a frame.
+const MAX_PROFILE_PFX_BYTES: usize = 1024 * 1024;
+
+/// Bounds that hold before anything looks into a field.
+pub(super) fn bounded(request: &DeliverRequest) -> Result<(), Refusal> {
+    let certificates = request.certificates.as_slice();
+    match request.delivery {
+        Delivery::Rewrap if certificates.len() == 1 => {}
+        Delivery::AppleProfile if (1..=MAX_CERTIFICATES).contains(&certificates.len()) => {}
+        Delivery::Password => {
+            return Err(Refusal::bad_request(
+                "the delivery password is asked for by recrypt",
+            ));
+        }
+        Delivery::Rewrap => {
+            return Err(Refusal::bad_request(
+                "the delivery rewrap is of one certificate",
+            ));
+        }
+        Delivery::AppleProfile => {
+            return Err(Refusal::bad_request(&format!(
+                "the delivery appleProfile is of 1 to {MAX_CERTIFICATES} certificates",
+            )));
+        }
+    }
+    let bytes = certificates
+        .iter()
+        .map(|stored| stored.pfx.as_slice().len())
+        .fold(0, usize::saturating_add);
+    if certificates.len() > 1 && bytes > MAX_PROFILE_PFX_BYTES {
+        return Err(Refusal::bad_request(
+            "the PFX files of this user are together larger than 1 MiB, which is more than one profile takes",
+        ));
+    }
+    for StoredPfx { record, pfx } in certificates {
+        flow::bounded(&request.request_id, record, pfx)?;
+    }
+    if request.device.certificate.as_slice().is_empty() {
+        return Err(Refusal::bad_request("there is no device certificate"));
+    }
+    let user = |stored: &StoredPfx| stored.record.user_principal_name.to_lowercase();
+    let first = certificates.first().map(user);
+    if certificates
+        .iter()
+        .any(|stored| Some(user(stored)) != first)
+    {
+        return Err(Refusal::bad_request(
+            "the certificates are not all of one user",
+        ));
+    }
+    Ok(())
+}
+
+/// A new PFX with its password.
+struct Rewrapped {
+    identity: VerifiedIdentity,
+    pfx: Vec<u8>,
+    password: SecretBytes,
+}
+
+pub(super) fn deliver(
+    shared: &Shared,
+    job: &Job,
+    request: &DeliverRequest,
+) -> Result<Delivered, Refusal> {
+    flow::admit_delivery(shared, request.delivery)?;
+    for StoredPfx { record, pfx } in &request.certificates {
+        flow::admit_record(shared, record, pfx)?;
+    }
+    let device = flow::admit_device(shared, job, &request.device, request.format)?;
+    let options = WriteOptions::new(form(shared));
+    admit_form(&options)?;
+    for StoredPfx { pfx, .. } in &request.certificates {
+        formats::look_at_pfx(shared, job, pfx)?;
+    }
+    let custody = flow::open_tokens(shared)?;
+    let transport = KeyTransport::choose(custody, Some(job.deadline));
+    cms::check_policy(request.format, &device, transport).map_err(flow::cms_refusal)?;
+    let keys: Vec<KeyFingerprint> = request
+        .certificates
+        .iter()
+        .map(|stored| flow::find_key(custody, &stored.record))
+        .collect::<Result<_, _>>()?;
+
+    let mut rewrapped = Vec::with_capacity(keys.len());
+    for (stored, key) in request.certificates.iter().zip(&keys) {
+        rewrapped.push(rewrap(shared, custody, job, stored, *key, &options)?);
+    }
+    // The newest first; of two that begin at once, the one that was named first.
+    rewrapped.sort_by_key(|one| std::cmp::Reverse(one.identity.not_before()));
+    let sealing = Sealing {
+        format: request.format,
+        device: &device,
+        transport,
+    };
+    let mut delivered = match request.delivery {
+        Delivery::AppleProfile => profile(request, &rewrapped, &sealing)?,
+        _ => pfx(&rewrapped, &sealing)?,
+    };
+    delivered.certificates = rewrapped
+        .iter()
+        .map(|one| thumbprint(one.identity.certificate()))
+        .collect();
+    let mut used: Vec<String> = keys.iter().map(ToString::to_string).collect();
+    used.sort();
+    used.dedup();
+    delivered.custody_keys = used;
+    Ok(delivered)
+}
+
+/// To whom, and how.
+struct Sealing<'a> {
+    format: CmsFormat,
+    device: &'a DeviceIdentity,
+    transport: KeyTransport<'a>,
+}
+
+impl Sealing<'_> {
+    fn seal(&self, content: &SecretBytes) -> Result<Base64Bytes, Refusal> {
+        cms::envelop(self.format, self.device, content, self.transport)
+            .map(Base64Bytes)
+            .map_err(flow::cms_refusal)
+    }
+}
+
+fn pfx(rewrapped: &[Rewrapped], sealing: &Sealing<'_>) -> Result<Delivered, Refusal> {
+    let [one] = rewrapped else {
+        return Err(Refusal::bad_request(
+            "the delivery rewrap is of one certificate",
+        ));
+    };
+    Ok(Delivered {
+        encrypted_password: Some(sealing.seal(&one.password)?),
+        encrypted_pfx: Some(sealing.seal(&SecretBytes::from_slice(&one.pfx))?),
+        profile: None,
+        certificates: Vec::new(),
+        custody_keys: Vec::new(),
+    })
+}
+
+fn profile(
+    request: &DeliverRequest,
+    rewrapped: &[Rewrapped],
+    sealing: &Sealing<'_>,
+) -> Result<Delivered, Refusal> {
+    let user = request
+        .certificates
+        .first()
+        .map(|stored| stored.record.user_principal_name.as_str())
+        .unwrap_or_default();
+    let profile = Profile {
+        user,
+        certificates: rewrapped
+            .iter()
+            .map(|one| Certificate {
+                thumbprint: thumbprint(one.identity.certificate()),
+                validity: Validity {
+                    not_before: one.identity.not_before(),
+                    not_after: one.identity.not_after(),
+                },
+                pfx: &one.pfx,
+                password: &one.password,
+            })
+            .collect(),
+    };
+    let content = profile.content();
+    let sealed = sealing.seal(&content)?;
+    Ok(Delivered {
+        encrypted_password: None,
+        encrypted_pfx: None,
+        profile: Some(Base64Bytes(profile.with_content(sealed.as_slice()))),
+        certificates: Vec::new(),
+        custody_keys: Vec::new(),
+    })
+}
+
+/// One PFX, opened and written anew.
+fn rewrap(
+    shared: &Shared,
+    custody: &dyn Custody,
+    job: &Job,
+    stored: &StoredPfx,
+    key: KeyFingerprint,
+    options: &WriteOptions,
+) -> Result<Rewrapped, Refusal> {
+    let StoredPfx { record, pfx } = stored;
+    let terms = OpenTerms {
+        thumbprint: record.thumbprint.to_ascii_lowercase(),
+        max_iterations: shared.config.pfx.max_iterations,
+    };
+    let open =
+        |password: &SecretBytes| formats::open_pfx(shared, job, &terms, pfx.as_slice(), password);
+    let password = match flow::password_of(shared, custody, job, record, key) {
+        Ok(password) => password,
+        Err(refusal) => {
+            // Who asks must not learn from the time that it takes whether the decryption failed or the PFX has another password.
+            if refusal.told.code == FailureCode::DecryptionFailed {
+                let _ = fresh_password().map(|password| open(&password));
+            }
+            return Err(refusal);
+        }
+    };
+    let claimed = open(&password)?;
+    drop(password);
+    let identity =
+        identity::verify(record, claimed, names_user(shared, record)).map_err(refused)?;
+    let password = fresh_password()?;
+    let chain = identity.chain();
+    let entries = Entries::identity(
+        identity.pkcs8(),
+        identity.certificate(),
+        &chain,
+        Some(&record.user_principal_name),
+    );
+    let pfx = write(&entries, &password, options).map_err(not_written)?;
+    Ok(Rewrapped {
+        pfx,
+        password,
+        identity,
+    })
+}
+
+fn fresh_password() -> Result<SecretBytes, Refusal> {
+    fips::random::alphanumeric(PASSWORD_CHARACTERS)
+        .map_err(|error| Refusal::fault("random", error.to_string()))
+}
+
+fn names_user(shared: &Shared, record: &Record) -> bool {
+    match shared.config.pfx.user_in_certificate {
+        UserInCertificate::Always => true,
+        UserInCertificate::Never => false,
+        UserInCertificate::Unsigned => record.importer_signature.is_none(),
+    }
+}
+
+fn form(shared: &Shared) -> Form {
+    match shared.config.pfx.form {
+        PfxForm::Approved => Form::Approved,
+        PfxForm::Compatible => Form::Compatible,
+        PfxForm::Legacy3Des => Form::Legacy3Des,
+    }
+}
+
+/// Whether the FIPS policy lets a PFX of this form be written: asked before the key is used.
+fn admit_form(options: &WriteOptions) -> Result<(), Refusal> {
+    for service in options.services(PASSWORD_CHARACTERS) {
+        fips::policy::decide(service).map(drop).map_err(|error| {
+            Refusal::open(
+                FailureCode::FormatRefused,
+                "pfx_form_not_approved",
+                format!(
+                    "a PFX of the form {} (`engine.pfx.form`) is not written here: {error}",
+                    options.form()
+                ),
+            )
+        })?;
+    }
+    Ok(())
+}
+
+fn refused(error: IdentityError) -> Refusal {
+    match error {
+        // Words about the engine's own processes are for the operator.
+        IdentityError::OtherCertificate | IdentityError::OtherKey => Refusal::new(
+            FailureCode::PfxRefused,
+            "the PFX does not hold the record's certificate with its key",
+            error.code(),
+            error.to_string(),
+        ),
+        _ => Refusal::open(FailureCode::PfxRefused, error.code(), error.to_string()),
+    }
+}
+
+fn not_written(error: WriteError) -> Refusal {
+    Refusal::new(
+        FailureCode::PfxRefused,
+        "the key or certificate of this PFX cannot be written into a new one: see the engine's log",
+        "pfx_not_written",
+        error.to_string(),
+    )
+}
+
+fn thumbprint(certificate: &[u8]) -> String {
+    crate::encoding::hex(fips::digest::digest(fips::digest::Hash::Sha1, certificate).as_ref())
+}

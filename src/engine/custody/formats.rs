@@ -1,0 +1,128 @@
+//! What custody asks of the formats process, and how its answers are bounded before anybody reads them.
+
+use super::Shared;
+use super::queue::Job;
+use super::refusal::{DECRYPTION_FAILED, Refusal};
+use crate::encoding::{Base64Bytes, printable};
+use crate::engine::api::{DeviceTarget, FailureCode};
+use crate::engine::formats::device::DevicePolicy;
+use crate::engine::formats::opening::{self, ClaimedIdentity, OpenTerms, PfxRefusal};
+use crate::engine::formats_process::{FormatsCall, FormatsReturn};
+use crate::engine::ipc::{Frame, Kind, Payload};
+use crate::engine::recrypt::chain::{CheckedDevice, DeviceTrust};
+use hsm::SecretBytes;
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::Instant;
+
+const MAX_REFUSAL_CHARS: usize = 400;
+
+/// Has the formats process parse the device's certificates.
+pub(super) fn describe_device(
+    shared: &Shared,
+    job: &Job,
+    device: &DeviceTarget,
+    now_ms: i64,
+) -> Result<CheckedDevice, Refusal> {
+    let call = FormatsCall::CheckDevice {
+        device: device.clone(),
+        policy: DevicePolicy {
+            anchors: shared.policy.anchors_der.clone(),
+            require_anchor: matches!(shared.policy.devices, DeviceTrust::Anchors(_)),
+            now_ms,
+        },
+    };
+    match ask(shared, job, &call)? {
+        FormatsReturn::Device(checked) => Ok(checked),
+        FormatsReturn::DeviceRefused(refusal) => Err(Refusal::open(
+            FailureCode::DeviceCertificateRefused,
+            "device_refused",
+            bounded(&refusal.to_string()),
+        )),
+        _ => Err(not_understood()),
+    }
+}
+
+/// Has the formats process look at a PFX without its password: what it refuses now costs no use of the key.
+pub(super) fn look_at_pfx(shared: &Shared, job: &Job, pfx: &Base64Bytes) -> Result<(), Refusal> {
+    let call = FormatsCall::LookAtPfx {
+        pfx: pfx.clone(),
+        max_iterations: shared.config.pfx.max_iterations,
+    };
+    match ask(shared, job, &call)? {
+        FormatsReturn::PfxFits => Ok(()),
+        FormatsReturn::PfxRefused(refusal) => Err(pfx_refused(&refusal)),
+        _ => Err(not_understood()),
+    }
+}
+
+/// Has the formats process open a PFX. The answer is a claim.
+pub(super) fn open_pfx(
+    shared: &Shared,
+    job: &Job,
+    terms: &OpenTerms,
+    pfx: &[u8],
+    password: &SecretBytes,
+) -> Result<ClaimedIdentity, Refusal> {
+    let call = opening::call(terms, pfx, password);
+    let answer = send(
+        shared,
+        job,
+        Frame::with_payload(Kind::LongCall, job.id, call),
+    )?;
+    match opening::claim(&answer).ok_or_else(not_understood)? {
+        Ok(claimed) => Ok(claimed),
+        // What the password decides looks as a failed decryption does: the two of them are one question to who asks.
+        Err(refusal) if !refusal.is_of_the_file => Err(Refusal::new(
+            FailureCode::DecryptionFailed,
+            DECRYPTION_FAILED,
+            "pfx_not_opened",
+            bounded(&format!("{}: {}", refusal.code, refusal.message)),
+        )),
+        Err(refusal) => Err(pfx_refused(&refusal)),
+    }
+}
+
+fn pfx_refused(refusal: &PfxRefusal) -> Refusal {
+    Refusal::new(
+        FailureCode::PfxRefused,
+        bounded(&refusal.message),
+        "pfx_refused",
+        bounded(&format!("{}: {}", refusal.code, refusal.message)),
+    )
+}
+
+fn ask(shared: &Shared, job: &Job, call: &FormatsCall) -> Result<FormatsReturn, Refusal> {
+    let frame = Frame::json(Kind::Call, job.id, call)
+        .map_err(|_| Refusal::bad_request("the device's certificates or the PFX are too large"))?;
+    let answer = send(shared, job, frame)?;
+    serde_json::from_slice(&answer).map_err(|_| not_understood())
+}
+
+/// Sends a call and waits for its answer, for as long as the request has time.
+fn send(shared: &Shared, job: &Job, frame: Frame) -> Result<Payload, Refusal> {
+    let answer = shared.calls.announce(job.id);
+    shared.link.send(frame);
+    let received = answer.recv_timeout(job.deadline.saturating_duration_since(Instant::now()));
+    shared.calls.forget(job.id);
+    match received {
+        Ok(Some(payload)) => Ok(payload),
+        // The caller has been told by the supervisor, or nobody waits.
+        Ok(None) | Err(RecvTimeoutError::Disconnected) => Err(Refusal::fault(
+            "abandoned",
+            "nobody waits for this request any more".to_owned(),
+        )),
+        Err(RecvTimeoutError::Timeout) => Err(Refusal::deadline()),
+    }
+}
+
+fn not_understood() -> Refusal {
+    Refusal::fault(
+        "formats_answer",
+        "the formats process and custody do not understand each other".to_owned(),
+    )
+}
+
+/// The formats process may be in a stranger's hand: its words are bounded and cannot forge a log line.
+fn bounded(text: &str) -> String {
+    printable(text).chars().take(MAX_REFUSAL_CHARS).collect()
+}

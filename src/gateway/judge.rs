@@ -1,0 +1,67 @@
+//! What the gateway thinks of a body, without a caller and without a store: the first thing that a stranger's bytes meet.
+
+use super::api::{Completion, DeviceRequest, Fence, Heartbeat, LeaseRequest, RequestFailure};
+use super::error::ApiError;
+use super::http::message;
+use super::rotation_api::RotationReplacement;
+use super::{odata, validate};
+
+/// A message that somebody may send to the gateway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Message {
+    /// A new record.
+    NewRecord,
+    /// A change of a record.
+    RecordPatch,
+    /// The query of a list of records.
+    ListQuery,
+    /// A device's request.
+    DeviceRequest,
+    /// A connector's request for work.
+    Lease,
+    /// The fence of an extension.
+    Extend,
+    /// A result.
+    Completion,
+    /// A failure.
+    Failure,
+    /// A connector's sign of life.
+    Heartbeat,
+    /// A record for another custody key.
+    Rotation,
+}
+
+/// All of them.
+pub const MESSAGES: [Message; 10] = [
+    Message::NewRecord,
+    Message::RecordPatch,
+    Message::ListQuery,
+    Message::DeviceRequest,
+    Message::Lease,
+    Message::Extend,
+    Message::Completion,
+    Message::Failure,
+    Message::Heartbeat,
+    Message::Rotation,
+];
+
+/// Whether a body is a message of this kind, within every bound.
+///
+/// # Errors
+/// [`ApiError`]: what the sender is told.
+pub fn judge(kind: Message, body: &[u8]) -> Result<(), ApiError> {
+    match kind {
+        Message::NewRecord => validate::new_record(body).map(drop),
+        Message::RecordPatch => validate::record_patch(body, "record").map(drop),
+        Message::ListQuery => odata::list_query(&String::from_utf8_lossy(body)).map(drop),
+        Message::DeviceRequest => validate::device_request(&message::<DeviceRequest>(body)?),
+        Message::Lease => validate::connector(&message::<LeaseRequest>(body)?.connector),
+        Message::Extend => message::<Fence>(body).map(drop),
+        Message::Completion => validate::result(&message::<Completion>(body)?).map(drop),
+        Message::Failure => validate::failure(message::<RequestFailure>(body)?.failure).map(drop),
+        Message::Heartbeat => validate::connector(&message::<Heartbeat>(body)?.connector),
+        Message::Rotation => {
+            validate::rotated_record(&message::<RotationReplacement>(body)?.record)
+        }
+    }
+}
