@@ -11,7 +11,8 @@
     clippy::indexing_slicing,
     clippy::panic,
     clippy::print_stdout,
-    missing_docs
+    missing_docs,
+    unreachable_pub
 )]
 
 mod expectations;
