@@ -163,6 +163,10 @@ pub enum PinProblem {
     /// The token is locked (CKF_USER_PIN_LOCKED).
     #[error("the token is locked")]
     Locked,
+    /// The token said at the login that it is locked (CKR_PIN_LOCKED), and its flags do not show that: it would have to be asked again to
+    /// see a change. It is treated as one that refused the PIN.
+    #[error("the token says that it is locked, though its flags do not")]
+    LockedUnseen,
     /// The token has no user PIN yet.
     #[error("the token has no user PIN")]
     NotInitialized,
@@ -178,7 +182,7 @@ impl PinProblem {
             Self::Incorrect => "pin_incorrect",
             Self::RefusedBefore => "pin_refused_before",
             Self::FinalTry => "pin_final_try",
-            Self::Locked => "pin_locked",
+            Self::Locked | Self::LockedUnseen => "pin_locked",
             Self::NotInitialized => "pin_not_initialized",
             Self::Expired => "pin_expired",
         }
@@ -543,6 +547,9 @@ impl Error {
                 }
                 PinProblem::FinalTry => {
                     "log in once with the right PIN by the vendor's tool, to give the token its tries back"
+                }
+                PinProblem::LockedUnseen => {
+                    "have the security officer set a new PIN, and put it into its source: it is tried again once that has changed"
                 }
                 PinProblem::Locked => "have the security officer set a new PIN",
                 PinProblem::NotInitialized => "have the security officer set the user PIN",
