@@ -52,7 +52,7 @@ struct Figures {
     hostile: hostile::Longest,
 }
 
-/// What one kind of file takes, in milliseconds.
+/// What one kind of file takes, in milliseconds of processor time.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Cost {
@@ -114,7 +114,9 @@ fn costs() -> Fallible<Vec<Cost>> {
 }
 
 fn print(figures: &Figures) {
-    println!("PFX files: one key with its certificate and two more; milliseconds each");
+    println!(
+        "PFX files: one key with its certificate and two more; milliseconds of processor time each"
+    );
     println!(
         "{:>12}{:>12}{:>14}{:>12}{:>12}{:>24}{:>24}",
         "form", "iterations", "derivation", "open", "rewrap", "of open", "of rewrap"
@@ -131,7 +133,7 @@ fn print(figures: &Figures) {
             row.rewrap_share.percent()
         );
     }
-    println!("\nOpening the same files, milliseconds each, and as a multiple of ours");
+    println!("\nOpening the same files, milliseconds by the clock each, and as a multiple of ours");
     for row in &figures.neighbours {
         println!(
             "{:>12}{:>12}{:>14.2}   {:<34}{:>8.2}   {:.2} times ({:.2} to {:.2})",
