@@ -1,5 +1,12 @@
 //! What files of others are protected with, against the answers that their own standards print.
-#![allow(clippy::panic, clippy::unwrap_used, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    missing_docs
+)]
 
 mod common;
 

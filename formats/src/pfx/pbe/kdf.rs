@@ -59,8 +59,8 @@ pub(in crate::pfx) enum Kdf<'a> {
     },
 }
 
-const PBKDF2: &str = "1.2.840.113549.1.5.12";
-const SCRYPT: &str = "1.3.6.1.4.1.11591.4.11";
+pub(super) const PBKDF2: &str = "1.2.840.113549.1.5.12";
+pub(super) const SCRYPT: &str = "1.3.6.1.4.1.11591.4.11";
 const BROKEN: PfxError = PfxError::Malformed {
     what: "the parameters of a key derivation do not parse",
 };

@@ -55,3 +55,6 @@ pub(super) fn decrypt(
 fn unsupported(algorithm: &AlgorithmIdentifierRef<'_>) -> PfxError {
     PfxError::unsupported(words::oid(&algorithm.oid))
 }
+
+#[cfg(test)]
+mod tests;
