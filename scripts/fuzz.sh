@@ -1,10 +1,11 @@
 #!/bin/sh
-# Fuzzes every parser that crosses a trust line, one after the other on each processor.
+# Fuzzes every parser that crosses a trust line.
 #   scripts/fuzz.sh MINUTES [TARGET...]      so many minutes for each target (all of them: fuzz/targets)
 #
 # Needs a nightly toolchain (rustup toolchain install nightly) and cargo-fuzz, whose path is in CARGO_FUZZ (`make fuzz` installs it).
-# As many at once as there are processors, or FUZZ_JOBS. What was found interesting stays in fuzz/corpus and is where the next run begins; what breaks a target is kept in fuzz/artifacts,
-# and the run then fails. Inputs come from the corpora in CORPORA_DIR (default ../shared/corpora), which are read in place.
+# As many at once as there are processors, or FUZZ_JOBS. What was found interesting stays in fuzz/corpus and is where the next run
+# begins; what breaks a target is kept in fuzz/artifacts, and the run then fails. Inputs come from the corpora in CORPORA_DIR
+# (default ../shared/corpora), which are read in place.
 set -eu
 
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)

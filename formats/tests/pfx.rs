@@ -16,6 +16,8 @@ mod ber;
 mod hostile;
 #[path = "../../tests/support/openssl.rs"]
 mod openssl;
+#[path = "pfx/structure.rs"]
+mod structure;
 #[path = "pfx/written_by_others.rs"]
 mod written_by_others;
 

@@ -11,6 +11,7 @@
 //! | `hang` | C_Decrypt does not return until the file says something else |
 //! | `logged-out` | the first four calls of C_DecryptInit wait for each other, and say CKR_USER_NOT_LOGGED_IN |
 //! | `odd-login` | C_Login says CKR_FUNCTION_FAILED where the real module refuses the PIN |
+//! | `locked-unseen` | C_Login says CKR_PIN_LOCKED; the flags of the token are as they were |
 //! | `stuck-session` | after a C_Decrypt that failed, the session answers CKR_OPERATION_ACTIVE for ever |
 //! | `stale-objects` | C_EncryptInit says CKR_KEY_HANDLE_INVALID for every object that is older than the command |
 //! | `no-objects` | C_CreateObject fails with CKR_TEMPLATE_INCONSISTENT |
@@ -37,7 +38,7 @@ use cryptoki_sys::{
     CK_RSA_PKCS_OAEP_PARAMS, CK_RV, CK_SESSION_HANDLE, CK_ULONG, CK_USER_TYPE, CKM_RSA_PKCS_OAEP,
     CKR_ACTION_PROHIBITED, CKR_DEVICE_ERROR, CKR_DEVICE_MEMORY, CKR_DEVICE_REMOVED,
     CKR_FUNCTION_FAILED, CKR_FUNCTION_NOT_SUPPORTED, CKR_GENERAL_ERROR, CKR_KEY_HANDLE_INVALID,
-    CKR_OK, CKR_OPERATION_ACTIVE, CKR_PIN_INCORRECT, CKR_TEMPLATE_INCONSISTENT,
+    CKR_OK, CKR_OPERATION_ACTIVE, CKR_PIN_INCORRECT, CKR_PIN_LOCKED, CKR_TEMPLATE_INCONSISTENT,
     CKR_USER_NOT_LOGGED_IN,
 };
 use real::RealModule;
@@ -152,6 +153,9 @@ unsafe extern "C" fn login(
     let Some(real) = real() else {
         return CKR_GENERAL_ERROR;
     };
+    if fault(real) == "locked-unseen" {
+        return CKR_PIN_LOCKED;
+    }
     let rv = match real.table.C_Login {
         // SAFETY: the arguments are those of our caller, under the same contract.
         Some(call) => unsafe { call(session, user, pin, pin_len) },

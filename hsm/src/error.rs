@@ -1,7 +1,11 @@
 //! What can go wrong in custody, by who has to act.
 
+mod problem;
+
 use std::fmt;
 use std::path::PathBuf;
+
+pub use problem::{FileProblem, PinProblem};
 
 use crate::{KeyFingerprint, KeyLifeProblem, KeyProblem, Padding, SigningKeyName};
 
@@ -106,83 +110,6 @@ pub(crate) const fn later_name(code: cryptoki_sys::CK_RV) -> Option<&'static str
         sys::CKR_PARAMETER_SET_NOT_SUPPORTED => "CKR_PARAMETER_SET_NOT_SUPPORTED",
         _ => return None,
     })
-}
-
-/// What is wrong with a file that custody relies on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum FileProblem {
-    /// The path is relative: it would depend on the working directory.
-    #[error("the path is not absolute")]
-    NotAbsolute,
-    /// There is no such file, or it cannot be opened or read.
-    #[error("it cannot be read ({0})")]
-    Unreadable(std::io::ErrorKind),
-    /// A directory, a device, a pipe ...
-    #[error("it is not a regular file")]
-    NotRegular,
-    /// The last component is a symbolic link, whose target somebody else may exchange.
-    #[error("it is a symbolic link")]
-    SymbolicLink,
-    /// It belongs neither to root nor to the user of this process.
-    #[error("it belongs to another user")]
-    WrongOwner,
-    /// Group or others have more rights than they may have.
-    #[error("group or others have rights on it (mode {0:o})")]
-    Mode(u32),
-    /// It is empty.
-    #[error("it is empty")]
-    Empty,
-    /// It is longer than what it is for.
-    #[error("it is longer than {0} bytes")]
-    TooLong(usize),
-    /// The name of a credential is empty or holds a `/`.
-    #[error("it is not the name of a credential")]
-    NotACredentialName,
-    /// `CREDENTIALS_DIRECTORY` is not set: the process was not started by systemd with a credential.
-    #[error("there is no CREDENTIALS_DIRECTORY")]
-    NoCredentialsDirectory,
-    /// There is no terminal to ask at.
-    #[error("there is no terminal")]
-    NoTerminal,
-}
-
-/// Why a token's PIN was not even tried, or why it failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
-#[non_exhaustive]
-pub enum PinProblem {
-    /// The token says it is wrong. It will not be tried again.
-    #[error("the token refused it")]
-    Incorrect,
-    /// The same PIN was refused before; trying again could lock the token.
-    #[error("it was refused before and has not changed since")]
-    RefusedBefore,
-    /// One more wrong PIN locks the token (CKF_USER_PIN_FINAL_TRY): somebody else has used up the tries.
-    #[error("the token is at its final try")]
-    FinalTry,
-    /// The token is locked (CKF_USER_PIN_LOCKED).
-    #[error("the token is locked")]
-    Locked,
-    /// The token has no user PIN yet.
-    #[error("the token has no user PIN")]
-    NotInitialized,
-    /// The PIN has expired (CKR_PIN_EXPIRED).
-    #[error("it has expired")]
-    Expired,
-}
-
-impl PinProblem {
-    /// The stable name, as in [`Error::code`].
-    pub(crate) const fn code(self) -> &'static str {
-        match self {
-            Self::Incorrect => "pin_incorrect",
-            Self::RefusedBefore => "pin_refused_before",
-            Self::FinalTry => "pin_final_try",
-            Self::Locked => "pin_locked",
-            Self::NotInitialized => "pin_not_initialized",
-            Self::Expired => "pin_expired",
-        }
-    }
 }
 
 /// Everything that can go wrong in this crate. No variant holds a secret.
@@ -544,6 +471,9 @@ impl Error {
                 PinProblem::FinalTry => {
                     "log in once with the right PIN by the vendor's tool, to give the token its tries back"
                 }
+                PinProblem::LockedUnseen => {
+                    "have the security officer set a new PIN, and put it into its source: it is tried again once that has changed"
+                }
                 PinProblem::Locked => "have the security officer set a new PIN",
                 PinProblem::NotInitialized => "have the security officer set the user PIN",
                 PinProblem::Expired => "set a new PIN by the vendor's tool",
@@ -571,31 +501,4 @@ impl Error {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(missing_docs)]
-    use super::*;
-
-    #[test]
-    fn a_refusal_names_function_and_return_value_as_the_standard_does() {
-        use cryptoki::context::Function;
-        use cryptoki::error::RvError;
-        let refusal = Refusal::new(Function::DecryptInit, RvError::SessionHandleInvalid);
-        assert_eq!(
-            refusal.to_string(),
-            "C_DecryptInit: CKR_SESSION_HANDLE_INVALID"
-        );
-        let vendor = Refusal::new(Function::Decrypt, RvError::VendorDefined(0x8000_0001));
-        assert_eq!(
-            vendor.to_string(),
-            "C_Decrypt: CKR_VENDOR_DEFINED(0x80000001)"
-        );
-    }
-
-    #[test]
-    fn a_pin_that_is_wrong_is_for_the_operator_and_not_retried() {
-        let error = Error::Pin(PinProblem::Incorrect);
-        assert_eq!(error.class(), ErrorClass::Configuration);
-        assert_eq!(error.code(), "pin_incorrect");
-        assert!(error.hint().is_some());
-    }
-}
+mod tests;

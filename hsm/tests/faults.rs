@@ -3,7 +3,6 @@
 
 mod support;
 
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -192,19 +191,25 @@ fn a_broken_token_is_not_taken_for_bad_input_and_recovers() {
     command(&control, "");
     decrypt(&token.open(), &key, software).unwrap();
 
-    // A wrong PIN is recognised, and not tried twice, also where the module has another name for it.
-    command(&control, "odd-login");
-    let pin = control.with_file_name("wrong-pin");
-    std::fs::write(&pin, support::WRONG_PIN).unwrap();
-    std::fs::set_permissions(&pin, std::fs::Permissions::from_mode(0o600)).unwrap();
-    let mut wrong = token.config();
-    wrong.pin = PinSource::File(pin);
-    for expected in [PinProblem::Incorrect, PinProblem::RefusedBefore] {
-        match Pkcs11Custody::open(wrong.clone()).err().unwrap() {
-            Error::Pin(problem) => assert_eq!(problem, expected),
-            other => panic!("{other}"),
+    // A wrong PIN is recognised, and not tried twice, also where the module has another name for it, or says that the token is locked
+    // without showing that.
+    for (fault, wrong_pin, first) in [
+        ("odd-login", support::WRONG_PIN, PinProblem::Incorrect),
+        ("locked-unseen", "another", PinProblem::LockedUnseen),
+    ] {
+        command(&control, fault);
+        let pin = control.with_file_name("wrong-pin");
+        support::write_pin(&pin, wrong_pin);
+        let mut wrong = token.config();
+        wrong.pin = PinSource::File(pin);
+        for expected in [first, PinProblem::RefusedBefore] {
+            match Pkcs11Custody::open(wrong.clone()).err().unwrap() {
+                Error::Pin(problem) => assert_eq!(problem, expected),
+                other => panic!("{other}"),
+            }
         }
     }
+    command(&control, "");
     // The right one gives the token its tries back.
     decrypt(&token.open(), &key, software).unwrap();
 }

@@ -20,7 +20,7 @@ pub enum CmsFormat {
     /// RSA: RSAES-OAEP (SHA-256, MGF1 SHA-256) and AES-256-CBC. EC: ECDH (dhSinglePass-stdDH-sha256kdf), AES-256 key wrap, AES-256-CBC.
     Modern,
     /// As `modern` with AES-256-GCM, in AuthEnvelopedData (RFC 5083): changes are noticed. For devices that are known to read it, which
-    /// OpenSSL 3 and Bouncy Castle do; NSS 3.87, GnuPG 2.2 and readers that know EnvelopedData alone do not.
+    /// OpenSSL 3 does; NSS 3.87, GnuPG 2.2 and readers that know EnvelopedData alone do not.
     ModernGcm,
     /// RSA only: RSAES-PKCS1-v1_5 and AES-256-CBC, for devices that know nothing newer.
     Compatible,

@@ -1,5 +1,13 @@
 //! Test vectors of others. Every vector of a file is executed, or refused by this crate for a reason that is named; how many of
 //! each is written down beside the test, so that none can fall through.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    dead_code
+)]
 
 use super::{begin, run};
 use serde_json::Value;

@@ -32,17 +32,21 @@ impl OpenedPfx {
             .collect();
         let mut last = (*outlines.get(certificate)?)?;
         let mut issuers: Vec<usize> = Vec::new();
+        let mut used = vec![false; outlines.len()];
         while !last.is_self_issued() {
             // Renewed authorities have several certificates of one name: the first that is not used yet is as good as any.
             let next = outlines.iter().enumerate().find(|(place, outline)| {
                 *place != certificate
-                    && !issuers.contains(place)
+                    && used.get(*place) == Some(&false)
                     && outline.is_some_and(|outline| outline.subject == last.issuer)
             });
             let Some((place, Some(outline))) = next else {
                 break;
             };
             issuers.push(place);
+            if let Some(used) = used.get_mut(place) {
+                *used = true;
+            }
             last = *outline;
         }
         let in_order = std::iter::once(&certificate).chain(&issuers).is_sorted();

@@ -247,7 +247,7 @@ impl<'a> Identity<'a> {
             .map_or(&[], OpenedCertificate::der)
     }
 
-    /// The other certificates (DER), in the order of the file.
+    /// The other certificates (DER), in the order of the file; [`OpenedPfx::chain_of`] has those of its chain in theirs.
     #[must_use]
     pub fn chain(&self) -> Vec<&'a [u8]> {
         self.pfx
@@ -257,36 +257,6 @@ impl<'a> Identity<'a> {
             .filter(|(index, _)| *index != self.certificate)
             .map(|(_, certificate)| certificate.der())
             .collect()
-    }
-
-    /// The certificates (DER) from the issuer of the identity's upwards, each issued by the next as their names say, however the file
-    /// orders them. No signature is verified.
-    #[must_use]
-    pub fn issuers(&self) -> Vec<&'a [u8]> {
-        let mut left: Vec<(&[u8], Outline<'_>)> = self
-            .pfx
-            .certificates
-            .iter()
-            .enumerate()
-            .filter(|(index, _)| *index != self.certificate)
-            .filter_map(|(_, certificate)| {
-                Some((certificate.der(), Outline::of(certificate.der())?))
-            })
-            .collect();
-        let mut path = Vec::new();
-        let mut last = Outline::of(self.certificate());
-        while let Some(child) = last.filter(|child| !child.is_self_issued()) {
-            let Some(index) = left
-                .iter()
-                .position(|(_, outline)| outline.subject == child.issuer)
-            else {
-                break;
-            };
-            let (der, outline) = left.swap_remove(index);
-            path.push(der);
-            last = Some(outline);
-        }
-        path
     }
 
     /// The name that the file gives the key, or its certificate.

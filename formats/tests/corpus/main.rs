@@ -5,13 +5,13 @@
 //! of names, and `--exact`, `--list`, `--skip NAME` as other test binaries do.
 #![forbid(unsafe_code)]
 #![allow(
+    unreachable_pub,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
     clippy::print_stdout,
-    missing_docs,
-    unreachable_pub
+    missing_docs
 )]
 
 mod expectations;

@@ -4,36 +4,36 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// One file.
-pub struct Case {
+pub(crate) struct Case {
     row: BTreeMap<String, String>,
     pub bytes: Vec<u8>,
 }
 
 impl Case {
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         self.column("file")
     }
 
-    pub fn column(&self, name: &str) -> &str {
+    pub(crate) fn column(&self, name: &str) -> &str {
         self.row
             .get(name)
             .unwrap_or_else(|| panic!("the manifest has no column {name}"))
     }
 
-    pub fn count(&self, name: &str) -> usize {
+    pub(crate) fn count(&self, name: &str) -> usize {
         self.column(name)
             .parse()
             .unwrap_or_else(|_| panic!("{}: {name} is no number", self.name()))
     }
 
     /// Whether it has a MAC under a password, and is whole enough to have one.
-    pub fn has_mac(&self) -> bool {
+    pub(crate) fn has_mac(&self) -> bool {
         !matches!(self.column("mac"), "none" | "?")
     }
 }
 
 /// Every file, none (after saying so) where there is no corpus and that is allowed.
-pub fn cases() -> Vec<Case> {
+pub(crate) fn cases() -> Vec<Case> {
     let folder = std::env::var_os("CORPORA_DIR").map_or_else(
         || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/corpora"),
         PathBuf::from,

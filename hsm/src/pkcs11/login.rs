@@ -173,6 +173,10 @@ fn attempt(
     };
     match refusal.class() {
         Class::Done => Ok(Ok(())),
+        // A lock that the flags do not show would be asked for again and again, each time by a login.
+        Class::Pin(PinProblem::Locked) if !shows_the_lock(login.module, login.slot) => {
+            Ok(Err(PinProblem::LockedUnseen))
+        }
         Class::Pin(problem) => Ok(Err(problem)),
         // It never came to the PIN.
         _ if refusal.is_never_about_data() => Err(Error::Token(refusal)),
@@ -183,6 +187,10 @@ fn attempt(
         }
         _ => Err(Error::Token(refusal)),
     }
+}
+
+fn shows_the_lock(module: &Module, slot: Slot) -> bool {
+    discovery::current_flags(module, slot).is_ok_and(|flags| flags.user_pin_locked)
 }
 
 /// Whether the token says that tries of its PIN are gone; whoever used them up before, caution is cheaper than a locked token. One

@@ -118,7 +118,10 @@ impl Keeper {
                 Err(matches!(
                     error,
                     hsm::Error::Pin(
-                        PinProblem::Incorrect | PinProblem::RefusedBefore | PinProblem::Expired
+                        PinProblem::Incorrect
+                            | PinProblem::RefusedBefore
+                            | PinProblem::Expired
+                            | PinProblem::LockedUnseen
                     )
                 ))
             }

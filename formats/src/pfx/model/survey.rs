@@ -118,7 +118,7 @@ pub struct Bag {
     pub broken_attributes: Vec<String>,
     /// The key, when it could be read.
     pub key: Option<KeyFacts>,
-    /// The certificate, when it parses.
+    /// The certificate, when it parses: those from before RFC 2459 may have dates in forms that are no longer read.
     pub certificate: Option<CertificateFacts>,
     /// The certificate as it is in the file (DER).
     #[serde(skip)]
