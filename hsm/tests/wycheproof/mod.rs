@@ -136,7 +136,8 @@ fn run_group(custody: &Pkcs11Custody, session: &Session, file: &str, group: &Val
             assert!(is_bad_input(&error), "{id}: {error}");
         }
         match (test["result"].as_str().unwrap(), result) {
-            ("valid", Ok(plain)) if for_us => {
+            // Acceptable: the encoded message is a small number, as chance would never make it. Both ways give the message.
+            ("valid" | "acceptable", Ok(plain)) if for_us => {
                 assert_eq!(plain.expose(), bytes(&test["msg"]), "{id}");
                 run.decrypted += 1;
             }
