@@ -11,8 +11,7 @@
     clippy::indexing_slicing,
     clippy::panic,
     clippy::print_stdout,
-    missing_docs,
-    unreachable_pub
+    missing_docs
 )]
 
 mod expectations;
