@@ -12,10 +12,10 @@
 //!     |        indicator  what the module itself says around each use: a cross-check of that table
 //!     |
 //!     |-- approved       random  digest  hmac  aes  sign  tls  kdf::{hkdf, pbkdf2}
-//!     |-- not approved   rsa (encryption)  ec (agreement)  kdf::{x963, pkcs12}  legacy
+//!     |-- not approved   rsa (encryption)  ec (agreement)  kdf::{x963, pkcs12, pbkdf1, scrypt}  legacy
 //!     |
 //!     |---- aws-lc-rs           where its safe interface has what is needed
-//!     `---- aws-lc-fips-sys     raw: CBC, key wrap, reading keys, self-test, version, indicator
+//!     `---- aws-lc-fips-sys     raw: CBC, key wrap, HMAC, PBKDF2, what old files need, reading keys, self-test, version, indicator
 //!   ====================================== the boundary of the validated module =========
 //!   AWS-LC FIPS 3.1.0 (bcm.o)    integrity test before main, known-answer tests in start()
 //! ```

@@ -8,7 +8,7 @@ use std::str::FromStr;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Exception {
-    /// Reading PFX files with the PKCS#12 key derivation, Triple DES, RC2, or PBKDF2 and HMAC out of bounds.
+    /// Reading PFX files with the PKCS#12 key derivation, Triple DES, DES, RC2, RC4, PBKDF1, scrypt, MD5, or PBKDF2 and HMAC out of bounds.
     Pkcs12LegacyRead,
     /// Writing PFX files with the classic MAC, whose key comes from the PKCS#12 key derivation.
     Pkcs12KdfMacWrite,
@@ -55,7 +55,7 @@ impl Exception {
     pub const fn permits(self) -> &'static str {
         match self {
             Self::Pkcs12LegacyRead => {
-                "Reading PFX files with the PKCS#12 key derivation (nearly every file's MAC), Triple DES, RC2, or PBKDF2 and HMAC out of bounds."
+                "Reading PFX files with the PKCS#12 key derivation (nearly every file's MAC), Triple DES, DES, RC2, RC4, PBKDF1, scrypt, MD5, or PBKDF2 and HMAC out of bounds."
             }
             Self::Pkcs12KdfMacWrite => {
                 "Writing PFX files with the classic MAC, whose key comes from the PKCS#12 key derivation."
