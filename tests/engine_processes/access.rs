@@ -99,7 +99,10 @@ async fn callers_that_stall_or_do_not_read_hinder_nobody() {
     begun.write_all(&[0, 0]).unwrap();
     let mut deaf = greeted(&engine);
     for id in 0..2_000 {
-        write_frame(&mut deaf, &Frame::bare(Kind::Status, id)).unwrap();
+        // Who does not read is cut off sooner or later; that it hinders nobody is what counts.
+        if write_frame(&mut deaf, &Frame::bare(Kind::Status, id)).is_err() {
+            break;
+        }
     }
     let device = authority.device("phone", KeyAlgorithm::P256).der();
     assert!(
