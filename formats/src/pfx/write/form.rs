@@ -58,8 +58,8 @@ impl Form {
     /// to be in the password.
     #[must_use]
     pub const fn default_iterations(self) -> NonZeroU32 {
-        const MODERN: NonZeroU32 = NonZeroU32::new(100_000).unwrap();
-        const OLD: NonZeroU32 = NonZeroU32::new(2048).unwrap();
+        const MODERN: NonZeroU32 = NonZeroU32::MIN.saturating_add(100_000 - 1);
+        const OLD: NonZeroU32 = NonZeroU32::MIN.saturating_add(2048 - 1);
         match self {
             Self::Approved | Self::Compatible => MODERN,
             Self::Legacy3Des => OLD,
