@@ -1,7 +1,7 @@
 //! The list of the corpus's files: what each is, and what has to become of it.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// One file.
 pub(crate) struct Case {
@@ -34,10 +34,7 @@ impl Case {
 
 /// Every file, none (after saying so) where there is no corpus and that is allowed.
 pub(crate) fn cases() -> Vec<Case> {
-    let folder = std::env::var_os("CORPORA_DIR").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/corpora"),
-        PathBuf::from,
-    );
+    let folder = std::env::var_os("CORPORA_DIR").map_or_else(beside_the_project, PathBuf::from);
     let folder = folder.join("pfx");
     let Ok(manifest) = std::fs::read_to_string(folder.join("manifest.csv")) else {
         assert!(
@@ -60,6 +57,17 @@ pub(crate) fn cases() -> Vec<Case> {
         .collect();
     assert!(!cases.is_empty(), "the manifest names no files");
     cases
+}
+
+/// `../shared/corpora`, seen from the project's folder: the package that compiles this file may be the project itself or one below it.
+fn beside_the_project() -> PathBuf {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let project = package
+        .ancestors()
+        .filter(|folder| folder.join("Cargo.lock").is_file())
+        .last()
+        .unwrap_or(package);
+    project.join("../shared/corpora")
 }
 
 /// The rows of a CSV text, by column name. Fields may be quoted (RFC 4180).
