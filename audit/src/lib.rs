@@ -20,6 +20,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod approval;
 pub mod entry;
 pub mod event;
 pub mod fold;
@@ -27,6 +28,7 @@ pub mod receipts;
 pub mod seal;
 pub mod storage;
 mod text;
+pub mod verb;
 
 pub use entry::{Entry, FORMAT_VERSION, MAX_LINE_BYTES};
 pub use event::{Caller, Event, KeyUse, Purpose, ResultClass};
@@ -34,3 +36,4 @@ pub use fold::Fold;
 pub use receipts::{ReceiptError, Receipts, Ticket, Written};
 pub use seal::{Signed, Signer, SignerError};
 pub use text::{Hash, Timestamp};
+pub use verb::Verb;

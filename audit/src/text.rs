@@ -68,7 +68,11 @@ impl FromStr for Hash {
     fn from_str(text: &str) -> Result<Self, NotAHash> {
         let mut hash = Self::NONE;
         let decoded = base16ct::lower::decode(text, &mut hash.0).map_err(|_| NotAHash)?;
-        if decoded.len() == 32 { Ok(hash) } else { Err(NotAHash) }
+        if decoded.len() == 32 {
+            Ok(hash)
+        } else {
+            Err(NotAHash)
+        }
     }
 }
 
@@ -85,9 +89,8 @@ impl<'de> Deserialize<'de> for Hash {
     }
 }
 
-const FORMAT: &[FormatItem<'_>] = format_description!(
-    "[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z"
-);
+const FORMAT: &[FormatItem<'_>] =
+    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
 
 /// A point in time: milliseconds since 1970, UTC; `2026-01-31T23:59:59.123Z` (RFC 3339) as text, in this form alone.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

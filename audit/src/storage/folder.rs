@@ -32,7 +32,10 @@ impl Folder {
             builder.create(path)?;
         }
         refuse_loose(path)?;
-        let lock = private().create(true).truncate(false).open(path.join(LOCK))?;
+        let lock = private()
+            .create(true)
+            .truncate(false)
+            .open(path.join(LOCK))?;
         lock.try_lock().map_err(|error| match error {
             fs::TryLockError::WouldBlock => io::Error::new(
                 io::ErrorKind::WouldBlock,
