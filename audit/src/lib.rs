@@ -23,14 +23,16 @@
 pub mod entry;
 pub mod event;
 pub mod fold;
+pub mod ledger;
 pub mod receipts;
 pub mod seal;
 pub mod storage;
 mod text;
 
 pub use entry::{Entry, FORMAT_VERSION, MAX_LINE_BYTES};
-pub use event::{Caller, Event, KeyUse, Purpose, ResultClass};
+pub use event::{Caller, Event, KeyUse, PfxCheck, Purpose, ResultClass};
 pub use fold::Fold;
+pub use ledger::Ledger;
 pub use receipts::{ReceiptError, Receipts, Ticket, Written};
 pub use seal::{Signed, Signer, SignerError};
 pub use text::{Hash, Timestamp};
