@@ -7,7 +7,22 @@
     clippy::panic
 )]
 
+#[path = "../support/engine.rs"]
+mod engine;
+#[path = "../support/gateway.rs"]
+mod gateway;
+#[path = "../support/gateway_host.rs"]
+mod gateway_host;
 mod installation;
+mod notifications;
+#[path = "../support/openssl.rs"]
+mod openssl;
+#[path = "../support/pki.rs"]
+mod pki;
+#[path = "../support/service_manager.rs"]
+mod service_manager;
+#[path = "../support/softhsm.rs"]
+mod softhsm;
 mod units;
 
 use std::path::{Path, PathBuf};
