@@ -3,7 +3,7 @@
 use crate::engine::{Engine, Options, crash, part};
 use crate::gateway::Caller;
 use crate::gateway_host::{Host, Process};
-use crate::openssl::Authority;
+use crate::openssl::{KeyAlgorithm, Workshop};
 use crate::service_manager::{BEAT, ServiceManager, beats};
 use crate::softhsm::SoftHsm;
 use rustix::process::{Signal, kill_process};
@@ -17,7 +17,8 @@ const WATCHDOG: Duration = Duration::from_secs(1);
 async fn the_engine_is_ready_when_it_serves_and_says_when_it_stops() {
     let manager = ServiceManager::new(WATCHDOG);
     let token = SoftHsm::new();
-    let authority = Authority::new(token.path(), "devices");
+    let workshop = Workshop::new();
+    let authority = workshop.authority("Devices", KeyAlgorithm::P256);
     let mut engine = Engine::prepare(&token, &authority, &Options::default());
     engine.launch_as(|command| {
         manager.watches(command);
@@ -40,7 +41,8 @@ async fn the_engine_is_ready_when_it_serves_and_says_when_it_stops() {
 async fn an_engine_whose_custody_cannot_be_kept_is_not_said_to_be_alive() {
     let manager = ServiceManager::new(WATCHDOG);
     let token = SoftHsm::new();
-    let authority = Authority::new(token.path(), "devices");
+    let workshop = Workshop::new();
+    let authority = workshop.authority("Devices", KeyAlgorithm::P256);
     let options = Options {
         restart: "backoff_ms = 10\nbackoff_max_ms = 100".to_owned(),
         ..Options::default()
