@@ -1,8 +1,8 @@
 //! How the connector and the commands speak to a running engine: one connection, any number of requests in flight.
 
 use super::api::{
-    DeliverRequest, Delivered, EngineReply, EngineRequest, EngineStatus, Failure, RecryptRequest,
-    Recrypted, ReencryptRequest,
+    DeliverRequest, Delivered, EngineReply, EngineRequest, EngineStatus, Failure, OracleReport,
+    OracleRequest, RecryptRequest, Recrypted, ReencryptRequest,
 };
 use super::ipc::asynchronous::{read_frame, write_frame};
 use super::ipc::{Frame, FrameError, Kind};
@@ -150,6 +150,28 @@ impl EngineClient {
             .max(1);
         match self.ask(frame, deadline.saturating_add(GRACE)).await? {
             EngineReply::Reencrypted(done) => Ok(done.record),
+            EngineReply::Failed(failure) => Err(RecryptError::Failed(failure)),
+            _ => Err(unavailable("an answer to another question")),
+        }
+    }
+
+    /// Shows or lifts quarantine and suspensions. Only the engine's own user may ask. `deadline` as for [`recrypt`](Self::recrypt).
+    ///
+    /// # Errors
+    /// As [`recrypt`](Self::recrypt).
+    pub async fn oracle(
+        &self,
+        request: OracleRequest,
+        deadline: Duration,
+    ) -> Result<OracleReport, RecryptError> {
+        let id = self.shared.next_id.fetch_add(1, Ordering::Relaxed);
+        let mut frame =
+            Frame::json(Kind::Oracle, id, &EngineRequest::Oracle(request)).map_err(too_large)?;
+        frame.time_left_ms = u32::try_from(deadline.as_millis())
+            .unwrap_or(u32::MAX)
+            .max(1);
+        match self.ask(frame, deadline.saturating_add(GRACE)).await? {
+            EngineReply::Oracle(report) => Ok(*report),
             EngineReply::Failed(failure) => Err(RecryptError::Failed(failure)),
             _ => Err(unavailable("an answer to another question")),
         }

@@ -13,15 +13,18 @@ pub(super) struct Job {
     pub(super) kind: Kind,
     pub(super) payload: Payload,
     pub(super) deadline: Instant,
+    /// When it came, on the clock of the answers' release.
+    pub(super) received: Duration,
 }
 
 impl Job {
-    pub(super) fn new(frame: Frame, now: Instant) -> Self {
+    pub(super) fn new(frame: Frame, now: Instant, received: Duration) -> Self {
         Self {
             id: frame.id,
             kind: frame.kind,
             payload: frame.payload,
             deadline: now + Duration::from_millis(u64::from(frame.time_left_ms)),
+            received,
         }
     }
 }

@@ -60,10 +60,14 @@ pub enum Kind {
     Reencrypt,
     /// As [`Kind::Call`], for what may take long because a key is derived from a password. It carries secrets, as its answer does.
     LongCall,
+    /// Custody has done this request, and its answer leaves later: it is in its hand no longer.
+    Held,
+    /// Budgets and quarantine are shown or lifted ([`crate::engine::api::EngineRequest`]): only the engine's own user may ask.
+    Oracle,
 }
 
 impl Kind {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 16] = [
         Self::Hello,
         Self::Refused,
         Self::Request,
@@ -78,6 +82,8 @@ impl Kind {
         Self::GivenBack,
         Self::Reencrypt,
         Self::LongCall,
+        Self::Held,
+        Self::Oracle,
     ];
 
     const fn code(self) -> u8 {
@@ -96,6 +102,8 @@ impl Kind {
             Self::GivenBack => 12,
             Self::Reencrypt => 13,
             Self::LongCall => 14,
+            Self::Held => 15,
+            Self::Oracle => 16,
         }
     }
 

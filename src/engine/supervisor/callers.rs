@@ -23,7 +23,8 @@ struct Caller {
     access: Access,
 }
 
-const NOT_THE_OPERATOR: &str = "only the engine's own user may have records re-encrypted to another key: run the command as that user";
+const NOT_THE_OPERATOR: &str =
+    "only the engine's own user may ask for this: run the command as that user";
 
 /// Everybody who is connected.
 #[derive(Debug)]
@@ -92,12 +93,9 @@ impl Callers {
         if caller.greeted {
             match frame.kind {
                 Kind::Request | Kind::Status | Kind::Ping => return true,
-                Kind::Reencrypt if caller.access == Access::Operator => return true,
-                Kind::Reencrypt => {
-                    tracing::warn!(
-                        caller = id,
-                        "a connector asks for a re-encryption to another custody key"
-                    );
+                Kind::Reencrypt | Kind::Oracle if caller.access == Access::Operator => return true,
+                Kind::Reencrypt | Kind::Oracle => {
+                    tracing::warn!(caller = id, kind = ?frame.kind, "a connector asks for what only the operator may");
                     self.send_failure(id, frame.id, FailureCode::BadRequest, NOT_THE_OPERATOR);
                     return false;
                 }
