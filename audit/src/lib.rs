@@ -20,12 +20,14 @@
 
 #![forbid(unsafe_code)]
 
+pub mod approval;
 mod boot;
 mod chain;
 pub mod entry;
 pub mod event;
 pub mod files;
 pub mod fold;
+pub mod ledger;
 mod lines;
 mod opening;
 mod queue;
@@ -35,17 +37,20 @@ mod sealer;
 mod status;
 pub mod storage;
 mod text;
+pub mod verb;
 pub mod verify;
 mod walk;
 mod writer;
 
 pub use chain::ChainFault;
 pub use entry::{Entry, FORMAT_VERSION, MAX_LINE_BYTES};
-pub use event::{Caller, Event, KeyUse, Purpose, ResultClass};
+pub use event::{Caller, Event, KeyUse, PfxCheck, Purpose, ResultClass};
 pub use fold::Fold;
+pub use ledger::Ledger;
 pub use opening::OpenError;
 pub use receipts::{Log, Options, ReceiptError, Receipts, Ticket, Written};
 pub use seal::{Anchor, AuditKey, KeyError, Signed, Signer, SignerError};
 pub use status::Status;
 pub use text::{Hash, Timestamp};
+pub use verb::Verb;
 pub use walk::Place;

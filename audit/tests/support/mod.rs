@@ -36,6 +36,7 @@ pub fn key_use(number: u64) -> Event {
         purpose: Purpose::Device(hash("device")),
         delivery: "password".to_owned(),
         policy: Hash::of(b"policy"),
+        pfx_check: None,
         result: ResultClass::Decrypted,
         reason: None,
     }))
