@@ -21,12 +21,13 @@ impl Hash {
     /// The digest of `bytes`.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
+        Self::from_slice(digest(Function::Sha256, bytes).as_ref())
+    }
+
+    /// Of the 32 bytes of a digest.
+    pub(crate) fn from_slice(bytes: &[u8]) -> Self {
         let mut hash = Self::NONE;
-        for (to, from) in hash
-            .0
-            .iter_mut()
-            .zip(digest(Function::Sha256, bytes).as_ref())
-        {
+        for (to, from) in hash.0.iter_mut().zip(bytes) {
             *to = *from;
         }
         hash
@@ -68,7 +69,11 @@ impl FromStr for Hash {
     fn from_str(text: &str) -> Result<Self, NotAHash> {
         let mut hash = Self::NONE;
         let decoded = base16ct::lower::decode(text, &mut hash.0).map_err(|_| NotAHash)?;
-        if decoded.len() == 32 { Ok(hash) } else { Err(NotAHash) }
+        if decoded.len() == 32 {
+            Ok(hash)
+        } else {
+            Err(NotAHash)
+        }
     }
 }
 
@@ -85,9 +90,8 @@ impl<'de> Deserialize<'de> for Hash {
     }
 }
 
-const FORMAT: &[FormatItem<'_>] = format_description!(
-    "[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z"
-);
+const FORMAT: &[FormatItem<'_>] =
+    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
 
 /// A point in time: milliseconds since 1970, UTC; `2026-01-31T23:59:59.123Z` (RFC 3339) as text, in this form alone.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,5 +1,6 @@
 //! What the log says of itself: its files, its starts and ends, its seals.
 
+use crate::approval::{PolicyText, Quorum};
 use crate::text::Hash;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -27,10 +28,13 @@ pub struct Opened {
     pub program: String,
     /// Digest of the policy in force.
     pub policy: Option<Hash>,
-    /// Approvals that a dangerous step needs; 0: none.
-    pub approvals_required: u32,
-    /// Fingerprints of those who can approve.
-    pub approvers: Vec<Hash>,
+    /// The policy itself, so that a later change of it can be read.
+    #[serde(default)]
+    pub rules: PolicyText,
+    /// Who has to approve what is dangerous, with their public keys; none: nobody. A change of policy is held against this, and not against the
+    /// configuration, which would be the change itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approvals: Option<Quorum>,
 }
 
 /// Uses of a key for known ciphertexts, since the line of this kind before.
