@@ -284,8 +284,6 @@ pub enum FailureCode {
     ImporterSuspended,
     /// A budget is used up: of the caller, or of the record's ciphertext. Later it may work.
     BudgetExceeded,
-    /// The audit log cannot be written, so the key is not used; later it may.
-    AuditUnavailable,
     /// Too much is in flight; later it may work.
     Busy,
     /// The deadline passed before an answer was there.
@@ -309,7 +307,6 @@ impl FailureCode {
                 | Self::ModuleOutOfService
                 | Self::ImporterSuspended
                 | Self::BudgetExceeded
-                | Self::AuditUnavailable
                 | Self::Busy
                 | Self::DeadlineExceeded
                 | Self::EngineFault

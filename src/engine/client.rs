@@ -158,8 +158,7 @@ impl EngineClient {
         deadline: Duration,
     ) -> Result<OracleReport, RecryptError> {
         let id = self.shared.next_id.fetch_add(1, Ordering::Relaxed);
-        let mut frame =
-            Frame::request(id, &EngineRequest::Oracle(request)).map_err(too_large)?;
+        let mut frame = Frame::request(id, &EngineRequest::Oracle(request)).map_err(too_large)?;
         frame.time_left_ms = u32::try_from(deadline.as_millis())
             .unwrap_or(u32::MAX)
             .max(1);

@@ -66,6 +66,8 @@ pub struct Options {
     pub environment: String,
     /// Lines of `[engine]`.
     pub engine: String,
+    /// Further importers: whole tables.
+    pub importers: String,
     /// Lines of `[engine.restart]`.
     pub restart: String,
     /// Exceptions by name.
@@ -106,7 +108,10 @@ impl Engine {
         let importers = match options.trusts_nobody {
             true => String::new(),
             false => {
-                format!("[[engine.importers]]\nname = \"ada\"\npublic_key = {importer_pem:?}\n")
+                format!(
+                    "[[engine.importers]]\nname = \"ada\"\npublic_key = {importer_pem:?}\n{}",
+                    options.importers
+                )
             }
         };
         let text = format!(

@@ -157,7 +157,6 @@ pub fn run(config: EngineConfig, config_path: PathBuf) -> Result<(), CustodyErro
     let reading = stream.try_clone()?;
     let oracle = Oracle::new(
         Arc::default(),
-        None,
         &config.oracle,
         policy.importers.clone(),
         request_threads(&config),

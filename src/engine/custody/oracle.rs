@@ -14,7 +14,7 @@ use crate::engine::api::{
 use crate::engine::recrypt::importers::Importer;
 use audit::event::{Caller, Event};
 use audit::ledger::{Admission, Asked, Denied, Ledger, Limits, Release};
-use audit::{Entry, FORMAT_VERSION, Hash, ReceiptError, Receipts, Timestamp};
+use audit::{Entry, FORMAT_VERSION, Hash, Timestamp};
 use refused::RefusedRequests;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -26,8 +26,6 @@ const ALARM_LIMIT: Duration = Duration::from_secs(5);
 /// The ledger with those who wait for room in it.
 pub(super) struct Oracle {
     ledger: Arc<Mutex<Ledger>>,
-    /// The log that feeds the ledger; without one the ledger is fed here, and begins anew with this process.
-    receipts: Option<Receipts>,
     limits: Limits,
     grid_ms: u64,
     importers: Vec<Importer>,
@@ -77,17 +75,15 @@ impl Drop for Admitted<'_> {
 }
 
 impl Oracle {
-    /// With this ledger, which the log feeds where there is one. Of `threads` that work half may wait for room at once.
+    /// With this ledger, which the log feeds. Of `threads` that work half may wait for room at once.
     pub(super) fn new(
         ledger: Arc<Mutex<Ledger>>,
-        receipts: Option<Receipts>,
         config: &OracleConfig,
         importers: Vec<Importer>,
         threads: usize,
     ) -> Self {
         Self {
             ledger,
-            receipts,
             limits: Limits {
                 importer_per_hour: config.importer_failures_per_hour,
                 importer_per_day: config.importer_failures_per_day,
@@ -118,10 +114,6 @@ impl Oracle {
         caller: &Caller,
         deadline: Instant,
     ) -> Result<Admitted<'_>, Refusal> {
-        // A use that could not be recorded is not begun.
-        if let Some(receipts) = &self.receipts {
-            receipts.check().map_err(unrecorded)?;
-        }
         let denied = match self.admit_when_there_is_room(asked, deadline) {
             Ok(admission) => {
                 return Ok(Admitted {
@@ -179,14 +171,7 @@ impl Oracle {
     }
 
     /// Hands an event to the log, which feeds the ledger; with a deadline, returns when it is durable.
-    pub(super) fn record(&self, event: Event, until: Option<Instant>) -> Result<(), Refusal> {
-        if let Some(receipts) = &self.receipts {
-            let ticket = receipts.record(event);
-            return match until {
-                Some(until) => ticket.wait(until).map(drop).map_err(unrecorded),
-                None => Ok(()),
-            };
-        }
+    pub(super) fn record(&self, event: Event, _until: Option<Instant>) -> Result<(), Refusal> {
         let entry = Entry {
             v: FORMAT_VERSION,
             seq: 0,
@@ -297,10 +282,6 @@ impl Oracle {
         self.has_ended.notify_all();
         Ok(())
     }
-}
-
-fn unrecorded(error: ReceiptError) -> Refusal {
-    Refusal::audit_unavailable(error.to_string())
 }
 
 /// What the caller is told.

@@ -8,8 +8,6 @@ use hsm::ErrorClass;
 pub(super) const DECRYPTION_FAILED: &str = "the password of this record could not be decrypted";
 const TOKEN_UNAVAILABLE: &str = "the token is not available: see the engine's log and status";
 const MODULE_OUT_OF_SERVICE: &str = "the engine's cryptographic module has failed: see its status and log; it does nothing before a restart";
-const AUDIT_UNAVAILABLE: &str =
-    "the engine's audit log cannot be written, so the key is not used: see the engine's log and status";
 const KEY_NOT_FOUND: &str =
     "the custody key of this record is not on the token or may not be used: see the engine's log";
 
@@ -105,15 +103,6 @@ impl Refusal {
             FailureCode::KeyNotFound,
             KEY_NOT_FOUND,
             "key_not_found",
-            detail,
-        )
-    }
-
-    pub(super) fn audit_unavailable(detail: String) -> Self {
-        Self::new(
-            FailureCode::AuditUnavailable,
-            AUDIT_UNAVAILABLE,
-            "audit_unavailable",
             detail,
         )
     }
