@@ -13,6 +13,7 @@ pub mod import;
 pub mod key;
 mod key_report;
 pub mod logging;
+pub mod oracle;
 pub mod output;
 mod page;
 pub mod pfx;
@@ -82,6 +83,8 @@ enum Command {
     Gateway(gateway::GatewayArgs),
     /// What is in a PFX, with which algorithms, who reads it; convert it
     Pfx(pfx::PfxArgs),
+    /// Failing records: who is suspended, what is quarantined; let go
+    Oracle(oracle::OracleArgs),
     /// PFX records in Intune or in a gateway
     Import(import::ImportArgs),
     /// Checks everything before and in operation, and says the remedy
@@ -172,6 +175,7 @@ fn dispatch(command: &Command, context: &Context) -> ExitCode {
         Command::Key(args) => key::run(args, context),
         Command::Recrypt(args) => recrypt::run(args, context),
         Command::Pfx(args) => pfx::run(args, context),
+        Command::Oracle(args) => oracle::run(args),
         Command::Import(args) => import::run(args, context),
         Command::Doctor(args) => doctor::run(args, context),
         Command::DoctorToken(args) => doctor::probe(args),

@@ -91,6 +91,8 @@ pub struct Options {
     pub environment: String,
     /// Lines of `[engine]`.
     pub engine: String,
+    /// Further importers: whole tables.
+    pub importers: String,
     /// Lines of `[engine.restart]`.
     pub restart: String,
     /// Exceptions by name.
@@ -131,7 +133,10 @@ impl Engine {
         let importers = match options.trusts_nobody {
             true => String::new(),
             false => {
-                format!("[[engine.importers]]\nname = \"ada\"\npublic_key = {importer_pem:?}\n")
+                format!(
+                    "[[engine.importers]]\nname = \"ada\"\npublic_key = {importer_pem:?}\n{}",
+                    options.importers
+                )
             }
         };
         let audit = match options.exceptions.contains(&"no-receipts") {

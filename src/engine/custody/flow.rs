@@ -9,7 +9,7 @@ use super::queue::Job;
 use super::refusal::{Refusal, was_refused_before_use};
 use super::sharing::Ciphertext;
 use super::usage::{Usage, Wanted};
-use super::{Shared, deliver, formats, operator, rotate};
+use super::{Shared, authorise, deliver, formats, operator, rotate};
 use crate::clock::{Clock, SystemClock};
 use crate::config::ReleaseOnGrid;
 use crate::encoding::Base64Bytes;
@@ -24,6 +24,7 @@ use crate::engine::recrypt::importers::Importer;
 use crate::engine::recrypt::{cms, importers};
 use crate::record::Record;
 use audit::event::{Purpose, ResultClass};
+use audit::verb::Verb;
 use hsm::{Custody, KeyFingerprint, Lane, SecretBytes, Terms};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -41,7 +42,7 @@ pub(super) struct Answer {
 
 /// Does the request and puts the answer into a frame. The operator's log gets one line for each.
 pub(super) fn answer(shared: &Shared, job: &Job) -> Answer {
-    let (name, outcome) = match parse(job) {
+    let (name, outcome) = match parse(shared, job) {
         Ok(Asked::Recrypt(request)) => {
             let outcome = recrypt(shared, job, &request).map(EngineReply::Recrypted);
             (request.request_id, unless_module_failed(shared, outcome))
@@ -63,7 +64,9 @@ pub(super) fn answer(shared: &Shared, job: &Job) -> Answer {
     let on_grid = match &outcome {
         Ok(EngineReply::Recrypted(_) | EngineReply::Delivered(_)) => all,
         Ok(_) => false,
-        Err(refusal) => refusal.on_grid || (all && job.kind == Kind::Request),
+        Err(refusal) => {
+            refusal.on_grid || (all && matches!(job.verb, Some(Verb::Recrypt | Verb::Deliver)))
+        }
     };
     let reply = match outcome {
         Ok(reply) => {
@@ -114,31 +117,30 @@ enum Asked {
     Oracle(OracleRequest),
 }
 
-fn parse(job: &Job) -> Result<Asked, Refusal> {
-    // The supervisor let the caller in by the kind of the frame: what is in it has to be of that kind.
-    match (job.kind, serde_json::from_slice(&job.payload)) {
-        (Kind::Request, Ok(EngineRequest::Recrypt(request))) => {
+fn parse(shared: &Shared, job: &Job) -> Result<Asked, Refusal> {
+    let request: EngineRequest = serde_json::from_slice(&job.payload)
+        // serde's sentence may quote the input.
+        .map_err(|_| Refusal::bad_request("the request is not a message of this release"))?;
+    authorise::admit(&shared.config, job, &request)?;
+    match request {
+        EngineRequest::Recrypt(request) => {
             bounded(&request.request_id, &request.record, &request.pfx)?;
             if request.device.certificate.as_slice().is_empty() {
                 return Err(Refusal::bad_request("there is no device certificate"));
             }
             Ok(Asked::Recrypt(*request))
         }
-        (Kind::Request, Ok(EngineRequest::Deliver(request))) => {
+        EngineRequest::Deliver(request) => {
             deliver::bounded(&request)?;
             Ok(Asked::Deliver(*request))
         }
-        (Kind::Reencrypt, Ok(EngineRequest::Reencrypt(request))) => {
+        EngineRequest::Reencrypt(request) => {
             bounded(&request.request_id, &request.record, &request.pfx)?;
             Ok(Asked::Reencrypt(*request))
         }
-        (Kind::Oracle, Ok(EngineRequest::Oracle(request))) => Ok(Asked::Oracle(request)),
-        (_, Ok(_)) => Err(Refusal::bad_request(
-            "this is asked for by a frame of its own kind",
-        )),
-        // serde's sentence may quote the input.
-        (_, Err(_)) => Err(Refusal::bad_request(
-            "the request is not a message of this release",
+        EngineRequest::Oracle(request) => Ok(Asked::Oracle(request)),
+        EngineRequest::Status => Err(Refusal::bad_request(
+            "a status is asked for by a frame of its own kind",
         )),
     }
 }

@@ -204,7 +204,7 @@ impl<'a> Usage<'a> {
         };
         match self.record(result, Some(refusal.reason)) {
             Ok(()) => refusal.after_use(),
-            Err(unrecorded) => unrecorded,
+            Err(unrecorded) => unrecorded.after_use(),
         }
     }
 
