@@ -1,5 +1,6 @@
 //! The command line: one binary, a sub-command for each job, every report also as JSON.
 
+pub mod audit;
 pub mod config;
 pub mod demo;
 pub mod doctor;
@@ -96,6 +97,8 @@ enum Command {
     Events(events::EventsArgs),
     /// What can be claimed of the cryptography in FIPS mode, and the evidence
     Fips(fips::FipsArgs),
+    /// The log of every use of the custody key: verify, show, export
+    Audit(audit::AuditArgs),
     /// The configuration file: print an example, check one
     Config(config::ConfigArgs),
     /// Versions of the program and of the cryptographic module
@@ -180,6 +183,9 @@ fn dispatch(command: &Command, context: &Context) -> ExitCode {
         // Prints while it reads.
         Command::Events(args) => return events::run(args, json),
         Command::Fips(args) => fips::run(args, context),
+        // Prints while it reads.
+        Command::Audit(args) if args.prints() => return audit::run_printing(args, json),
+        Command::Audit(args) => audit::run(args, json),
         Command::Config(args) => config::run(args),
         Command::Version => version::run(),
     };

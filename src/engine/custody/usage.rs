@@ -70,6 +70,7 @@ impl<'a> Usage<'a> {
         job: &Job,
         wanted: &Wanted<'_>,
     ) -> Result<Self, Refusal> {
+        shared.oracle.book().ready()?;
         let Wanted { record, .. } = wanted;
         let bytes = record.encrypted_password.as_slice();
         let importer = wanted
