@@ -5,7 +5,7 @@ mod key_use;
 mod oracle;
 
 pub use housekeeping::{Begin, Canary, Closed, Opened, Recovered, Seal};
-pub use key_use::{Caller, KeyUse, Purpose, ResultClass};
+pub use key_use::{Caller, KeyUse, PfxCheck, Purpose, ResultClass};
 pub use oracle::{Alarm, Approved, Refused, Released};
 
 use serde::{Deserialize, Serialize};

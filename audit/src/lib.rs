@@ -24,6 +24,7 @@ pub mod approval;
 pub mod entry;
 pub mod event;
 pub mod fold;
+pub mod ledger;
 pub mod receipts;
 pub mod seal;
 pub mod storage;
@@ -31,8 +32,9 @@ mod text;
 pub mod verb;
 
 pub use entry::{Entry, FORMAT_VERSION, MAX_LINE_BYTES};
-pub use event::{Caller, Event, KeyUse, Purpose, ResultClass};
+pub use event::{Caller, Event, KeyUse, PfxCheck, Purpose, ResultClass};
 pub use fold::Fold;
+pub use ledger::Ledger;
 pub use receipts::{ReceiptError, Receipts, Ticket, Written};
 pub use seal::{Signed, Signer, SignerError};
 pub use text::{Hash, Timestamp};

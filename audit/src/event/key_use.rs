@@ -70,6 +70,16 @@ impl ResultClass {
     }
 }
 
+/// Whether the password was held against its PFX before anything was given out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum PfxCheck {
+    /// It had to open it.
+    Opened,
+    /// The FIPS policy does not let the PFX be opened: the password was given out unchecked, as configured.
+    SkippedNotApproved,
+}
+
 /// One use of the custody key, or one answer that was made of another one's use.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -96,6 +106,9 @@ pub struct KeyUse {
     pub purpose: Purpose,
     /// The delivery that was asked for, such as `password`.
     pub delivery: String,
+    /// Whether the password had to open the PFX; none where that is not asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pfx_check: Option<PfxCheck>,
     /// Digest of the policy in force.
     pub policy: Hash,
     /// What came of it.

@@ -1,6 +1,7 @@
 //! What was refused, what raised an alarm, and what an operator allowed.
 
 use super::key_use::Caller;
+use crate::ledger::Release;
 use crate::text::Hash;
 use serde::{Deserialize, Serialize};
 
@@ -47,12 +48,9 @@ pub struct Alarm {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Released {
-    /// Which ciphertext.
+    /// Which.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ciphertext: Option<Hash>,
-    /// Whose records.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub importer: Option<Hash>,
+    pub release: Option<Release>,
     /// The user id that asked for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uid: Option<u32>,
