@@ -3,6 +3,7 @@
 use crate::encoding::Base64Bytes;
 use crate::evidence::process::{FaultEvidence, ProcessEvidence};
 use crate::record::Record;
+use audit::Verb;
 use hsm::group::MemberState;
 use hsm::{Load, Padding};
 use serde::{Deserialize, Serialize};
@@ -179,10 +180,23 @@ pub enum EngineRequest {
     Recrypt(Box<RecryptRequest>),
     /// Open PFX files and make of them what a device takes.
     Deliver(Box<DeliverRequest>),
-    /// Re-encrypt one record to another custody key; in a frame of its own kind.
+    /// Re-encrypt one record to another custody key.
     Reencrypt(Box<ReencryptRequest>),
     /// Report what runs and how it fares.
     Status,
+}
+
+impl EngineRequest {
+    /// What is asked for: whose rule decides who may.
+    #[must_use]
+    pub const fn verb(&self) -> Verb {
+        match self {
+            Self::Recrypt(_) => Verb::Recrypt,
+            Self::Deliver(_) => Verb::Deliver,
+            Self::Reencrypt(_) => Verb::Reencrypt,
+            Self::Status => Verb::Status,
+        }
+    }
 }
 
 /// The engine's answer.

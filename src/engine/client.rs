@@ -106,7 +106,7 @@ impl EngineClient {
         deadline: Duration,
     ) -> Result<Recrypted, RecryptError> {
         let request = EngineRequest::Recrypt(Box::new(request));
-        match self.request(Kind::Request, &request, deadline).await? {
+        match self.request(&request, deadline).await? {
             EngineReply::Recrypted(recrypted) => Ok(recrypted),
             EngineReply::Failed(failure) => Err(RecryptError::Failed(failure)),
             _ => Err(unavailable("an answer to another question")),
@@ -123,7 +123,7 @@ impl EngineClient {
         deadline: Duration,
     ) -> Result<Delivered, RecryptError> {
         let request = EngineRequest::Deliver(Box::new(request));
-        match self.request(Kind::Request, &request, deadline).await? {
+        match self.request(&request, deadline).await? {
             EngineReply::Delivered(done) => Ok(*done),
             EngineReply::Failed(failure) => Err(RecryptError::Failed(failure)),
             _ => Err(unavailable("an answer to another question")),
@@ -141,7 +141,7 @@ impl EngineClient {
         deadline: Duration,
     ) -> Result<Record, RecryptError> {
         let request = EngineRequest::Reencrypt(Box::new(request));
-        match self.request(Kind::Reencrypt, &request, deadline).await? {
+        match self.request(&request, deadline).await? {
             EngineReply::Reencrypted(done) => Ok(done.record),
             EngineReply::Failed(failure) => Err(RecryptError::Failed(failure)),
             _ => Err(unavailable("an answer to another question")),
@@ -166,12 +166,11 @@ impl EngineClient {
 
     async fn request(
         &self,
-        kind: Kind,
         request: &EngineRequest,
         deadline: Duration,
     ) -> Result<EngineReply, RecryptError> {
         let id = self.shared.next_id.fetch_add(1, Ordering::Relaxed);
-        let mut frame = Frame::json(kind, id, request).map_err(too_large)?;
+        let mut frame = Frame::request(id, request).map_err(too_large)?;
         // 0 would mean «as the engine likes».
         frame.time_left_ms = u32::try_from(deadline.as_millis())
             .unwrap_or(u32::MAX)

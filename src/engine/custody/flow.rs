@@ -8,7 +8,7 @@ use super::queue::Job;
 use super::refusal::Refusal;
 use super::rotate;
 use super::sharing::Ciphertext;
-use super::{Shared, deliver, formats};
+use super::{Shared, authorise, deliver, formats};
 use crate::clock::{Clock, SystemClock};
 use crate::encoding::Base64Bytes;
 use crate::engine::api::{
@@ -32,7 +32,7 @@ const MAX_CIPHERTEXT_BYTES: usize = 1024;
 
 /// Does the request and puts the answer into a frame. The operator's log gets one line for each.
 pub(super) fn answer(shared: &Shared, job: &Job) -> Frame {
-    let (name, outcome) = match parse(job) {
+    let (name, outcome) = match parse(shared, job) {
         Ok(Asked::Recrypt(request)) => {
             let outcome = recrypt(shared, job, &request).map(EngineReply::Recrypted);
             (request.request_id, unless_module_failed(shared, outcome))
@@ -96,30 +96,29 @@ enum Asked {
     Reencrypt(ReencryptRequest),
 }
 
-fn parse(job: &Job) -> Result<Asked, Refusal> {
-    // The supervisor let the caller in by the kind of the frame: what is in it has to be of that kind.
-    match (job.kind, serde_json::from_slice(&job.payload)) {
-        (Kind::Request, Ok(EngineRequest::Recrypt(request))) => {
+fn parse(shared: &Shared, job: &Job) -> Result<Asked, Refusal> {
+    let request: EngineRequest = serde_json::from_slice(&job.payload)
+        // serde's sentence may quote the input.
+        .map_err(|_| Refusal::bad_request("the request is not a message of this release"))?;
+    authorise::admit(&shared.config, job, &request)?;
+    match request {
+        EngineRequest::Recrypt(request) => {
             bounded(&request.request_id, &request.record, &request.pfx)?;
             if request.device.certificate.as_slice().is_empty() {
                 return Err(Refusal::bad_request("there is no device certificate"));
             }
             Ok(Asked::Recrypt(*request))
         }
-        (Kind::Request, Ok(EngineRequest::Deliver(request))) => {
+        EngineRequest::Deliver(request) => {
             deliver::bounded(&request)?;
             Ok(Asked::Deliver(*request))
         }
-        (Kind::Reencrypt, Ok(EngineRequest::Reencrypt(request))) => {
+        EngineRequest::Reencrypt(request) => {
             bounded(&request.request_id, &request.record, &request.pfx)?;
             Ok(Asked::Reencrypt(*request))
         }
-        (_, Ok(_)) => Err(Refusal::bad_request(
-            "this is asked for by a frame of its own kind",
-        )),
-        // serde's sentence may quote the input.
-        (_, Err(_)) => Err(Refusal::bad_request(
-            "the request is not a message of this release",
+        EngineRequest::Status => Err(Refusal::bad_request(
+            "a status is asked for by a frame of its own kind",
         )),
     }
 }

@@ -4,6 +4,7 @@
 //! One thread reads and answers pings at once, [`request_threads`] threads work, one for each token opens it (and tries again
 //! while it is not there), one reports, one watches: a call that hangs in the PKCS#11 module cannot be interrupted, only its process replaced.
 
+mod authorise;
 mod deliver;
 mod flow;
 mod formats;
@@ -208,7 +209,7 @@ fn serve(shared: &Arc<Shared>, mut reading: UnixStream) -> Result<(), CustodyErr
             Kind::Ping => {
                 shared.link.send(Frame::bare(Kind::Pong, frame.id));
             }
-            Kind::Request | Kind::Reencrypt => {
+            Kind::Request => {
                 if let Err(job) = shared.queue.push(Job::new(frame, Instant::now())) {
                     shared.link.send(Frame::bare(Kind::GivenBack, job.id));
                 }

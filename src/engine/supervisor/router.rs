@@ -5,7 +5,7 @@ use super::callers::Callers;
 use super::calls::Calls;
 use super::event::Event;
 use super::lane::Lane;
-use super::listener::access_of;
+use super::listener::caller_of;
 use super::module_fault::Ending;
 use super::part::{EXIT_CONFIGURATION, Launch, Part, PartKind};
 use super::requests::Requests;
@@ -110,7 +110,7 @@ impl<'a> Router<'a> {
         match event {
             Event::ClientNew(stream, uid) => {
                 self.callers
-                    .admit(stream, uid, access_of(uid, &self.config.allowed_uids));
+                    .admit(stream, uid, caller_of(uid, &self.config.allowed_uids));
             }
             Event::ClientFrame(caller, frame) => {
                 if self.callers.take(caller, &frame) {
@@ -155,19 +155,17 @@ impl<'a> Router<'a> {
         match frame.kind {
             Kind::Ping => self.callers.send(caller, Frame::bare(Kind::Pong, frame.id)),
             Kind::Status => self.ask_parts(caller, frame.id, now),
-            Kind::Request | Kind::Reencrypt if self.module_fault.is_some() => {
-                self.callers.send_failure(
-                    caller,
-                    frame.id,
-                    FailureCode::ModuleOutOfService,
-                    MODULE_OUT_OF_SERVICE,
-                )
-            }
-            Kind::Request | Kind::Reencrypt if self.stop.is_some() => {
+            Kind::Request if self.module_fault.is_some() => self.callers.send_failure(
+                caller,
+                frame.id,
+                FailureCode::ModuleOutOfService,
+                MODULE_OUT_OF_SERVICE,
+            ),
+            Kind::Request if self.stop.is_some() => {
                 self.callers
                     .send_failure(caller, frame.id, FailureCode::Busy, STOPPING);
             }
-            Kind::Request | Kind::Reencrypt => {
+            Kind::Request => {
                 let frame_id = frame.id;
                 let Some(uid) = self.callers.uid(caller) else {
                     return;
@@ -412,7 +410,8 @@ impl<'a> Router<'a> {
                 continue;
             };
             let left = pending.deadline.saturating_duration_since(now).as_millis();
-            let mut frame = Frame::with_payload(pending.kind, id, pending.payload.clone());
+            let mut frame = Frame::with_payload(Kind::Request, id, pending.payload.clone());
+            frame.verb = pending.verb;
             frame.time_left_ms = u32::try_from(left).unwrap_or(u32::MAX).max(1);
             frame.caller = pending.asker;
             self.custody.send(frame);
