@@ -8,6 +8,10 @@ use hsm::group::MemberState;
 use hsm::{Load, Padding};
 use serde::{Deserialize, Serialize};
 
+mod oracle;
+
+pub use oracle::{OracleReport, OracleRequest, OracleStatus, QuarantinedCiphertext, SubjectStatus};
+
 /// Version of these messages; a greeting with another one is refused.
 pub const API_VERSION: u16 = 2;
 
@@ -182,6 +186,8 @@ pub enum EngineRequest {
     Deliver(Box<DeliverRequest>),
     /// Re-encrypt one record to another custody key.
     Reencrypt(Box<ReencryptRequest>),
+    /// Show or lift quarantine and suspensions.
+    Oracle(OracleRequest),
     /// Report what runs and how it fares.
     Status,
 }
@@ -194,6 +200,8 @@ impl EngineRequest {
             Self::Recrypt(_) => Verb::Recrypt,
             Self::Deliver(_) => Verb::Deliver,
             Self::Reencrypt(_) => Verb::Reencrypt,
+            Self::Oracle(OracleRequest::Show) => Verb::OracleShow,
+            Self::Oracle(OracleRequest::Release { .. }) => Verb::OracleRelease,
             Self::Status => Verb::Status,
         }
     }
@@ -209,6 +217,8 @@ pub enum EngineReply {
     Delivered(Box<Delivered>),
     /// The record for the new custody key, signed by the engine's signing key.
     Reencrypted(Box<Reencrypted>),
+    /// What is quarantined, and who is suspended.
+    Oracle(Box<OracleReport>),
     /// The report.
     Status(Box<EngineStatus>),
     /// It did not work.
@@ -270,6 +280,10 @@ pub enum FailureCode {
     ModuleOutOfService,
     /// A part of the engine died or hung over this request too often.
     EngineFault,
+    /// The importer of the record is suspended: too many of its ciphertexts failed. Later it may work.
+    ImporterSuspended,
+    /// A budget is used up: of the caller, or of the record's ciphertext. Later it may work.
+    BudgetExceeded,
     /// Too much is in flight; later it may work.
     Busy,
     /// The deadline passed before an answer was there.
@@ -277,6 +291,13 @@ pub enum FailureCode {
 }
 
 impl FailureCode {
+    /// Whether the engine refuses by a rule of its own and for some time: nothing is wrong with it, its token or the request, and asking
+    /// again at once is of no use.
+    #[must_use]
+    pub fn is_suspension(self) -> bool {
+        matches!(self, Self::ImporterSuspended | Self::BudgetExceeded)
+    }
+
     /// Whether the same request may succeed later without anybody changing it.
     #[must_use]
     pub fn is_transient(self) -> bool {
@@ -284,6 +305,8 @@ impl FailureCode {
             self,
             Self::TokenUnavailable
                 | Self::ModuleOutOfService
+                | Self::ImporterSuspended
+                | Self::BudgetExceeded
                 | Self::Busy
                 | Self::DeadlineExceeded
                 | Self::EngineFault
@@ -335,6 +358,9 @@ pub struct EngineStatus {
     /// What custody did by itself among its tokens.
     #[serde(default)]
     pub switching: SwitchingStatus,
+    /// Budgets and quarantine; null while custody does not report.
+    #[serde(default)]
+    pub oracle: Option<OracleStatus>,
     /// Requests answered since the supervisor started.
     pub answered: u64,
     /// Requests in flight.

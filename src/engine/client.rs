@@ -1,8 +1,8 @@
 //! How the connector and the commands speak to a running engine: one connection, any number of requests in flight.
 
 use super::api::{
-    DeliverRequest, Delivered, EngineReply, EngineRequest, EngineStatus, Failure, RecryptRequest,
-    Recrypted, ReencryptRequest,
+    DeliverRequest, Delivered, EngineReply, EngineRequest, EngineStatus, Failure, OracleReport,
+    OracleRequest, RecryptRequest, Recrypted, ReencryptRequest,
 };
 use super::ipc::asynchronous::{read_frame, write_frame};
 use super::ipc::{Caller, Frame, FrameError, Kind};
@@ -143,6 +143,23 @@ impl EngineClient {
         let request = EngineRequest::Reencrypt(Box::new(request));
         match self.request(&request, deadline).await? {
             EngineReply::Reencrypted(done) => Ok(done.record),
+            EngineReply::Failed(failure) => Err(RecryptError::Failed(failure)),
+            _ => Err(unavailable("an answer to another question")),
+        }
+    }
+
+    /// Shows or lifts quarantine and suspensions. Only the engine's own user may ask. `deadline` as for [`recrypt`](Self::recrypt).
+    ///
+    /// # Errors
+    /// As [`recrypt`](Self::recrypt).
+    pub async fn oracle(
+        &self,
+        request: OracleRequest,
+        deadline: Duration,
+    ) -> Result<OracleReport, RecryptError> {
+        let request = EngineRequest::Oracle(request);
+        match self.request(&request, deadline).await? {
+            EngineReply::Oracle(report) => Ok(*report),
             EngineReply::Failed(failure) => Err(RecryptError::Failed(failure)),
             _ => Err(unavailable("an answer to another question")),
         }

@@ -179,6 +179,7 @@ fn status(token: bool) -> EngineStatus {
         deliveries: Vec::new(),
         key_uses: 0,
         decryptions_shared: 0,
+        oracle: None,
         tokens: Vec::new(),
         switching: Default::default(),
         answered: 0,

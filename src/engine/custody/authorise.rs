@@ -41,7 +41,7 @@ mod tests {
     use crate::engine::api::FailureCode;
     use crate::engine::ipc::{Caller, Frame};
     use audit::Verb;
-    use std::time::Instant;
+    use std::time::{Duration, Instant};
 
     fn config() -> EngineConfig {
         let text = "[engine]\nsocket = '/s'\nallowed_uids = [64123]\n[engine.token]\nmodule = '/m'\nlabel = 't'\n";
@@ -62,7 +62,7 @@ mod tests {
             uid,
             certificate: None,
         };
-        let job = Job::new(frame, Instant::now());
+        let job = Job::new(frame, Instant::now(), Duration::ZERO);
         admit(&config(), &job, request).map_err(|refusal| refusal.told.code)
     }
 

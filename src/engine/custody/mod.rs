@@ -8,13 +8,18 @@ mod authorise;
 mod deliver;
 mod flow;
 mod formats;
+mod operator;
+mod oracle;
+mod password_check;
 mod queue;
 mod refusal;
+mod release;
 mod report;
 mod rotate;
 mod sharing;
 mod token;
 mod tokens;
+mod usage;
 mod watchdog;
 
 pub use report::CustodyReport;
@@ -25,7 +30,11 @@ use super::ipc::{Duplex, Frame, FrameError, Kind};
 use super::policy::{EnginePolicy, PolicyError};
 use super::recrypt::known::KnownDevices;
 use crate::config::EngineConfig;
+use flow::Answer;
+use hsm::clock::MonotonicClock;
+use oracle::Oracle;
 use queue::{Calls, Job, Queue};
+use release::Release;
 use rotate::Rotation;
 use sharing::Sharing;
 use std::os::unix::net::UnixStream;
@@ -33,7 +42,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokens::Tokens;
 
 const WRITE_LIMIT_BYTES: usize = 64 * 1024 * 1024;
@@ -108,6 +117,10 @@ struct Shared {
     known_devices: KnownDevices,
     key_uses: AtomicU64,
     fault_told: AtomicBool,
+    oracle: Oracle,
+    release: Release,
+    /// Digest of the policy in force, for receipts.
+    policy_digest: audit::Hash,
 }
 
 impl Shared {
@@ -142,7 +155,19 @@ pub fn run(config: EngineConfig, config_path: PathBuf) -> Result<(), CustodyErro
     let tokens = Tokens::new(&config, policy.extractable_keys)?;
     let stream = hardening::supervisor_socket()?;
     let reading = stream.try_clone()?;
+    let oracle = Oracle::new(
+        Arc::default(),
+        &config.oracle,
+        policy.importers.clone(),
+        request_threads(&config),
+    );
     let shared = Arc::new(Shared {
+        oracle,
+        release: Release::new(
+            MonotonicClock::start(),
+            Duration::from_millis(config.oracle.grid_ms),
+        ),
+        policy_digest: audit::Hash::NONE,
         notes,
         link: Duplex::start("supervisor", stream, WRITE_LIMIT_BYTES)?,
         queue: Queue::default(),
@@ -168,13 +193,27 @@ fn serve(shared: &Arc<Shared>, mut reading: UnixStream) -> Result<(), CustodyErr
             .name(format!("request-{number}"))
             .spawn(move || {
                 while let Some(job) = shared.queue.take() {
-                    let frame = flow::answer(&shared, &job);
-                    shared.link.send(frame);
+                    let Answer { frame, on_grid } = flow::answer(&shared, &job);
+                    shared.link.send(match on_grid {
+                        true => shared.release.hold(job.received, frame),
+                        false => frame,
+                    });
                     shared.queue.finished();
                 }
             })?;
     }
     tokens::start(shared)?;
+    let releasing = Arc::clone(shared);
+    std::thread::Builder::new()
+        .name("release".to_owned())
+        .spawn(move || {
+            releasing.release.run(
+                |frame| {
+                    releasing.link.send(frame);
+                },
+                || releasing.oracle.now_and_then(),
+            )
+        })?;
     let watching = Arc::clone(shared);
     std::thread::Builder::new()
         .name("watchdog".to_owned())
@@ -210,7 +249,8 @@ fn serve(shared: &Arc<Shared>, mut reading: UnixStream) -> Result<(), CustodyErr
                 shared.link.send(Frame::bare(Kind::Pong, frame.id));
             }
             Kind::Request => {
-                if let Err(job) = shared.queue.push(Job::new(frame, Instant::now())) {
+                let job = Job::new(frame, Instant::now(), shared.release.now());
+                if let Err(job) = shared.queue.push(job) {
                     shared.link.send(Frame::bare(Kind::GivenBack, job.id));
                 }
             }

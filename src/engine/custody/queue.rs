@@ -17,16 +17,19 @@ pub(super) struct Job {
     pub(super) caller: Caller,
     pub(super) payload: Payload,
     pub(super) deadline: Instant,
+    /// When it came, on the clock of the answers' release.
+    pub(super) received: Duration,
 }
 
 impl Job {
-    pub(super) fn new(frame: Frame, now: Instant) -> Self {
+    pub(super) fn new(frame: Frame, now: Instant, received: Duration) -> Self {
         Self {
             id: frame.id,
             verb: frame.verb,
             caller: frame.caller,
             payload: frame.payload,
             deadline: now + Duration::from_millis(u64::from(frame.time_left_ms)),
+            received,
         }
     }
 }

@@ -2,7 +2,9 @@
 
 use super::Shared;
 use super::token::describe;
-use crate::engine::api::{Delivery, HealingStatus, KeyStatus, SwitchingStatus, TokenStatus};
+use crate::engine::api::{
+    Delivery, HealingStatus, KeyStatus, OracleStatus, SwitchingStatus, TokenStatus,
+};
 use crate::evidence::process::ProcessEvidence;
 use hsm::group::MemberStatus;
 use hsm::{Custody, KeyInfo};
@@ -34,6 +36,8 @@ pub struct CustodyReport {
     pub key_uses: u64,
     /// Requests that were answered by another one's decryption.
     pub decryptions_shared: u64,
+    /// Budgets and quarantine.
+    pub oracle: Option<OracleStatus>,
     /// What the process could not do to protect itself.
     pub notes: Vec<String>,
     /// Names of the exceptions that custody honours: it reads the configuration itself, at each of its starts.
@@ -59,6 +63,7 @@ impl CustodyReport {
             switching: SwitchingStatus::default(),
             key_uses: 0,
             decryptions_shared: 0,
+            oracle: None,
             notes: Vec::new(),
             exceptions: Vec::new(),
             deliveries: Vec::new(),
@@ -187,6 +192,7 @@ fn without_token(shared: &Shared) -> CustodyReport {
             hedges_won: figures.hedges_won,
         },
         decryptions_shared: shared.sharing.count(),
+        oracle: Some(shared.oracle.status(shared.release.late())),
         key_uses: shared.key_uses.load(Ordering::Relaxed),
         notes: shared.notes.clone(),
         deliveries: shared.config.deliveries.clone(),

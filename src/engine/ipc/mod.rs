@@ -67,10 +67,12 @@ pub enum Kind {
     GivenBack,
     /// As [`Kind::Call`], for what may take long because a key is derived from a password. It carries secrets, as its answer does.
     LongCall,
+    /// Custody has done this request, and its answer leaves later: it is in its hand no longer.
+    Held,
 }
 
 impl Kind {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::Hello,
         Self::Refused,
         Self::Request,
@@ -84,6 +86,7 @@ impl Kind {
         Self::Abandoned,
         Self::GivenBack,
         Self::LongCall,
+        Self::Held,
     ];
 
     const fn code(self) -> u8 {
@@ -101,6 +104,7 @@ impl Kind {
             Self::Abandoned => 11,
             Self::GivenBack => 12,
             Self::LongCall => 13,
+            Self::Held => 14,
         }
     }
 

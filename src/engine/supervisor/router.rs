@@ -15,6 +15,7 @@ use crate::engine::api::{EngineReply, FailureCode};
 use crate::engine::custody::{CustodyReport, request_threads};
 use crate::engine::ipc::{Frame, Kind};
 use crate::evidence::process::FaultEvidence;
+use std::collections::HashSet;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
@@ -38,6 +39,8 @@ pub(super) struct Router<'a> {
     custody: Part,
     formats: Part,
     custody_lane: Lane,
+    /// Requests that custody has done and whose answers wait for their time: they are in nobody's way.
+    held: HashSet<u64>,
     calls: Calls,
     reports: Reports,
     answered: u64,
@@ -61,6 +64,7 @@ impl<'a> Router<'a> {
             custody: Part::new(PartKind::Custody, custody, config.restart, events.clone()),
             formats: Part::new(PartKind::Formats, formats, config.restart, events.clone()),
             custody_lane: Lane::new(request_threads(config)),
+            held: HashSet::new(),
             calls: Calls::new(),
             reports: Reports::default(),
             answered: 0,
@@ -195,8 +199,14 @@ impl<'a> Router<'a> {
 
     fn take_from_custody(&mut self, frame: Frame) {
         match frame.kind {
+            Kind::Held => {
+                if self.custody_lane.done(frame.id) && self.requests.get(frame.id).is_some() {
+                    self.held.insert(frame.id);
+                }
+            }
             Kind::Reply => {
                 self.custody_lane.done(frame.id);
+                self.held.remove(&frame.id);
                 if let Some(pending) = self.requests.remove(frame.id) {
                     self.answered = self.answered.saturating_add(1);
                     let reply = Frame::with_payload(Kind::Reply, pending.frame_id, frame.payload);
@@ -262,6 +272,14 @@ impl<'a> Router<'a> {
         match kind {
             PartKind::Custody => {
                 self.calls.custody_lost();
+                // Their answers are lost with it. It was done with them, so they are no suspects.
+                let mut held: Vec<_> = self.held.drain().collect();
+                held.sort_unstable_by(|one, other| other.cmp(one));
+                for id in held {
+                    if self.requests.get(id).is_some() {
+                        self.custody_lane.give_back(id);
+                    }
+                }
                 for id in self.custody_lane.lost().into_iter().rev() {
                     if self.survives(id) {
                         self.custody_lane.give_back(id);
