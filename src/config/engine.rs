@@ -50,6 +50,8 @@ pub struct EngineConfig {
     /// Those whose records are accepted.
     #[serde(default)]
     pub importers: Vec<ImporterConfig>,
+    /// Where every use of the key is recorded; none only under the exception `no-receipts`.
+    pub audit: Option<AuditConfig>,
     /// What keeps the key from being used as an oracle.
     #[serde(default)]
     pub oracle: OracleConfig,
@@ -165,6 +167,27 @@ pub enum PfxForm {
     Legacy3Des,
 }
 
+/// `[engine.audit]`: the log of every use of the key.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuditConfig {
+    /// Its folder.
+    pub folder: PathBuf,
+    /// A file of this size is followed by another one, in bytes.
+    #[serde(default = "default_audit_file")]
+    pub max_file_bytes: u64,
+    /// File with the private key that seals the log (PKCS#8, EC on P-256).
+    pub signing_key_file: Option<PathBuf>,
+    /// Label of the token's key that seals it.
+    pub signing_key: Option<String>,
+    /// File that seals are written to as well.
+    pub anchor_file: Option<PathBuf>,
+}
+
+fn default_audit_file() -> u64 {
+    16 * 1024 * 1024
+}
+
 /// `[engine.oracle]`: how much may fail before it is refused, and when failures are told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -249,6 +272,8 @@ pub enum EngineException {
     ExtractableKeys,
     /// The format `compatibleDesEde3` may be asked for.
     CmsDesEde3,
+    /// Uses of the key are not recorded. Nobody can say afterwards what was decrypted, and a restart forgets what failed.
+    NoReceipts,
 }
 
 impl EngineException {
@@ -260,6 +285,7 @@ impl EngineException {
             Self::UnsignedRecords => "unsigned-records",
             Self::ExtractableKeys => "extractable-keys",
             Self::CmsDesEde3 => "cms-des-ede3",
+            Self::NoReceipts => "no-receipts",
         }
     }
 }

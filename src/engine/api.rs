@@ -284,6 +284,8 @@ pub enum FailureCode {
     ImporterSuspended,
     /// A budget is used up: of the caller, or of the record's ciphertext. Later it may work.
     BudgetExceeded,
+    /// The use of the key cannot be recorded, so it is not used: later it may.
+    AuditUnavailable,
     /// Too much is in flight; later it may work.
     Busy,
     /// The deadline passed before an answer was there.
@@ -304,6 +306,7 @@ impl FailureCode {
         matches!(
             self,
             Self::TokenUnavailable
+                | Self::AuditUnavailable
                 | Self::ModuleOutOfService
                 | Self::ImporterSuspended
                 | Self::BudgetExceeded
@@ -361,6 +364,9 @@ pub struct EngineStatus {
     /// Budgets and quarantine; null while custody does not report.
     #[serde(default)]
     pub oracle: Option<OracleStatus>,
+    /// The log of uses of the key; null under the exception `no-receipts`, and while custody does not report.
+    #[serde(default)]
+    pub audit: Option<audit::Status>,
     /// Requests answered since the supervisor started.
     pub answered: u64,
     /// Requests in flight.

@@ -180,6 +180,7 @@ fn status(token: bool) -> EngineStatus {
         key_uses: 0,
         decryptions_shared: 0,
         oracle: None,
+        audit: None,
         tokens: Vec::new(),
         switching: Default::default(),
         answered: 0,

@@ -20,6 +20,10 @@ const EXCEPTIONS: &[Word] = &[
         name: "cms-des-ede3",
         doc: "The format compatibleDesEde3 (RSA PKCS#1 v1.5 and Triple DES) may be asked for.",
     },
+    Word {
+        name: "no-receipts",
+        doc: "Uses of the key are not recorded: nobody can say afterwards what was decrypted, and a restart forgets what failed.",
+    },
 ];
 
 const DELIVERIES: &[Word] = &[
@@ -158,6 +162,12 @@ pub(super) const ENGINE: &[Key] = &[
         doc: "How PFX files are opened and written, for the deliveries `rewrap` and `apple-profile`.",
     },
     Key {
+        name: "audit",
+        kind: Kind::Table(AUDIT),
+        need: Need::Usual(""),
+        doc: "Where every use of the key is recorded before its result leaves the engine (docs/audit.md). Nothing at all needs the exception `no-receipts`.",
+    },
+    Key {
         name: "oracle",
         kind: Kind::Table(ORACLE),
         need: Need::Default(""),
@@ -189,6 +199,42 @@ const ROTATION: &[Key] = &[Key {
     need: Need::Required("\"pfx-rotation\""),
     doc: "Label of the key on the token that signs re-encrypted records (`key generate-signing`). Its public half has to be one of `importers`.",
 }];
+
+const AUDIT: &[Key] = &[
+    Key {
+        name: "folder",
+        kind: Kind::Path,
+        need: Need::Required("\"/var/lib/pfx-connector/audit\""),
+        doc: "Folder of the log; made where it is not there, for the engine's user alone (mode 0700). When it cannot be written, requests are refused with `auditUnavailable` until it can.",
+    },
+    Key {
+        name: "max_file_bytes",
+        kind: Kind::Integer {
+            min: 4096,
+            max: 1_073_741_824,
+        },
+        need: Need::Default("16777216"),
+        doc: "A file of this size is followed by another one, in bytes. A start reads the newest file.",
+    },
+    Key {
+        name: "signing_key_file",
+        kind: Kind::Path,
+        need: Need::Usual("\"/etc/pfx-connector/audit-key.pem\""),
+        doc: "File with the private key that seals the log (`audit key generate` writes it); only its owner may read it. Exactly one of `signing_key_file` and `signing_key`.",
+    },
+    Key {
+        name: "signing_key",
+        kind: Kind::Text,
+        need: Need::Optional("\"pfx-audit\""),
+        doc: "Instead of a file: label of a key on the token that seals the log (`key generate-signing`, EC on P-256).",
+    },
+    Key {
+        name: "anchor_file",
+        kind: Kind::Path,
+        need: Need::Optional("\"/mnt/elsewhere/pfx-anchors\""),
+        doc: "File, best on another machine, that seals are appended to once a minute and at the end: by it `audit verify --anchor` finds a log that was cut off.",
+    },
+];
 
 const ORACLE: &[Key] = &[
     Key {

@@ -12,6 +12,7 @@ mod operator;
 mod oracle;
 mod password_check;
 mod queue;
+mod receipts;
 mod refusal;
 mod release;
 mod report;
@@ -30,10 +31,12 @@ use super::ipc::{Duplex, Frame, FrameError, Kind};
 use super::policy::{EnginePolicy, PolicyError};
 use super::recrypt::known::KnownDevices;
 use crate::config::EngineConfig;
+use audit::event::Opened;
 use flow::Answer;
 use hsm::clock::MonotonicClock;
 use oracle::Oracle;
 use queue::{Calls, Job, Queue};
+use receipts::{Book, Canaries};
 use release::Release;
 use rotate::Rotation;
 use sharing::Sharing;
@@ -70,6 +73,9 @@ pub enum CustodyError {
     /// The tokens are not what a group can be made of.
     #[error("engine.tokens: {0}")]
     Tokens(String),
+    /// The log of uses of the key cannot be opened.
+    #[error("engine.audit: {0}")]
+    Audit(String),
     /// The cryptographic module did not start.
     #[error("the cryptographic module did not start: {0}")]
     Module(#[from] fips::Error),
@@ -109,7 +115,7 @@ struct Shared {
     link: Duplex,
     queue: Queue,
     calls: Calls,
-    tokens: Tokens,
+    tokens: Arc<Tokens>,
     /// The file that `config` was read from.
     config_path: PathBuf,
     sharing: Sharing,
@@ -152,11 +158,19 @@ pub fn run(config: EngineConfig, config_path: PathBuf) -> Result<(), CustodyErro
     }
     fips::start(fips::policy::in_force())?;
     let policy = EnginePolicy::load(&config)?;
-    let tokens = Tokens::new(&config, policy.extractable_keys)?;
+    let canaries = Canaries::default();
+    let tokens = Arc::new(Tokens::new(&config, policy.extractable_keys, &canaries)?);
     let stream = hardening::supervisor_socket()?;
     let reading = stream.try_clone()?;
+    let ledger = Arc::default();
+    let book = Book::open(config.audit.as_ref(), &tokens, &ledger, canaries)?;
+    book.opened(Opened {
+        program: env!("CARGO_PKG_VERSION").to_owned(),
+        ..Opened::default()
+    });
     let oracle = Oracle::new(
-        Arc::default(),
+        ledger,
+        book,
         &config.oracle,
         policy.importers.clone(),
         request_threads(&config),
@@ -235,7 +249,13 @@ fn serve(shared: &Arc<Shared>, mut reading: UnixStream) -> Result<(), CustodyErr
     let mut greeted = false;
     loop {
         let frame = match read_frame(&mut reading)? {
-            Incoming::Closed => return Ok(()),
+            Incoming::Closed => {
+                shared
+                    .oracle
+                    .book()
+                    .close("the supervisor closed the connection");
+                return Ok(());
+            }
             Incoming::Idle => continue,
             Incoming::Frame(frame) => frame,
         };

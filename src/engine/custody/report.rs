@@ -38,6 +38,8 @@ pub struct CustodyReport {
     pub decryptions_shared: u64,
     /// Budgets and quarantine.
     pub oracle: Option<OracleStatus>,
+    /// The log of uses of the key; none under the exception `no-receipts`.
+    pub audit: Option<audit::Status>,
     /// What the process could not do to protect itself.
     pub notes: Vec<String>,
     /// Names of the exceptions that custody honours: it reads the configuration itself, at each of its starts.
@@ -64,6 +66,7 @@ impl CustodyReport {
             key_uses: 0,
             decryptions_shared: 0,
             oracle: None,
+            audit: None,
             notes: Vec::new(),
             exceptions: Vec::new(),
             deliveries: Vec::new(),
@@ -193,6 +196,7 @@ fn without_token(shared: &Shared) -> CustodyReport {
         },
         decryptions_shared: shared.sharing.count(),
         oracle: Some(shared.oracle.status(shared.release.late())),
+        audit: shared.oracle.book().status(),
         key_uses: shared.key_uses.load(Ordering::Relaxed),
         notes: shared.notes.clone(),
         deliveries: shared.config.deliveries.clone(),

@@ -53,8 +53,11 @@ enum State {
 }
 
 /// Who asks, as the log names it.
-pub(super) fn caller(_job: &Job) -> Caller {
-    Caller::default()
+pub(super) fn caller(job: &Job) -> Caller {
+    Caller {
+        uid: job.caller.uid,
+        connector: job.caller.certificate.map(Hash::from_bytes),
+    }
 }
 
 impl<'a> Usage<'a> {
@@ -67,6 +70,7 @@ impl<'a> Usage<'a> {
         job: &Job,
         wanted: &Wanted<'_>,
     ) -> Result<Self, Refusal> {
+        shared.oracle.book().ready()?;
         let Wanted { record, .. } = wanted;
         let bytes = record.encrypted_password.as_slice();
         let importer = wanted
@@ -200,7 +204,7 @@ impl<'a> Usage<'a> {
         };
         match self.record(result, Some(refusal.reason)) {
             Ok(()) => refusal.after_use(),
-            Err(unrecorded) => unrecorded,
+            Err(unrecorded) => unrecorded.after_use(),
         }
     }
 

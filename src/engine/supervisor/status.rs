@@ -187,6 +187,7 @@ pub(super) fn compose(
         tokens: report.tokens,
         switching: report.switching,
         oracle: report.oracle,
+        audit: report.audit,
         answered: counters.answered,
         in_flight: counters.in_flight,
     }

@@ -38,6 +38,7 @@ fn engine(processes: &[&str]) -> EngineStatus {
         key_uses: 0,
         decryptions_shared: 0,
         oracle: None,
+        audit: None,
         tokens: Vec::new(),
         switching: Default::default(),
         answered: 0,
