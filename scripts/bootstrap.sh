@@ -89,6 +89,7 @@ if [ "$level" != demo ]; then
     need "dbus-daemon" "a D-Bus daemon (dbus-daemon)" "tpm2-abrmd is spoken to by it" has_program dbus-daemon
     need "dbus-bin" "D-Bus tools (dbus-send)" "tells when tpm2-abrmd is there" has_program dbus-send
     need "util-linux" "util-linux (unshare, setpriv)" "keeps the services of a test's token apart, and ends them with it" has_program setpriv
+    need "strace" "strace" "records what the stores write, for their ends at every write" has_program strace
     need "libclang-dev" "libclang" "the build of the Kryoptic token reads OpenSSL's headers with it" has_libclang
     need "libnss3" "NSS (libsoftokn3.so)" "a software token of the tests" has_library libsoftokn3.so
     need "opencryptoki" "openCryptoki (pkcsslotd, pkcsconf, libopencryptoki.so.0)" "a software token of the tests" has_opencryptoki
