@@ -61,8 +61,12 @@ fn number(name: &str) -> Option<usize> {
     )
 }
 
+/// Ends of this number are played in addition at each moment before a folder is synced: names are where orders go wrong.
+const BEFORE_NAMES: usize = 12;
+
 /// Every moment in turn where there are enough ends to play, else moments by chance.
-fn points(moments: usize) -> Vec<Point> {
+fn points(ops: &[Op]) -> Vec<Point> {
+    let moments = ops.len() + 1;
     if let Some(seed) = number("CRASH_SEED") {
         return (0..moments).map(|at| Point { at, seed }).collect();
     }
@@ -78,6 +82,11 @@ fn points(moments: usize) -> Vec<Point> {
             seed,
         })
         .collect();
+    for (at, op) in ops.iter().enumerate() {
+        if matches!(op, Op::SyncFolder { .. }) {
+            points.extend((first..first + BEFORE_NAMES).map(|seed| Point { at, seed }));
+        }
+    }
     points.sort();
     points
 }
@@ -90,7 +99,7 @@ pub(crate) fn play(name: &str, recording: &Recording, check: Check) {
 
 /// Plays ends of a recording and says how many were found wrong, and what is wrong with the first of them.
 pub(crate) fn wrong_ends(name: &str, recording: &Recording, check: Check) -> (usize, Vec<String>) {
-    let points = points(recording.ops.len() + 1);
+    let points = points(&recording.ops);
     let wrong = Mutex::new((0, Vec::new()));
     let longest = Mutex::new(Duration::ZERO);
     std::thread::scope(|scope| {
@@ -102,7 +111,7 @@ pub(crate) fn wrong_ends(name: &str, recording: &Recording, check: Check) -> (us
                     wrong.0 += 1;
                     // The first few say enough.
                     if wrong.1.len() < 3 {
-                        let op = recording.ops.get(point.at).map(brief);
+                        let op = recording.ops.get(point.at).map(ToString::to_string);
                         wrong.1.push(format!("{point:?}, before {op:?}: {problem}"));
                     }
                 });
@@ -176,16 +185,5 @@ fn write(folder: &Path, files: &Files) {
         let path = folder.join(name);
         std::fs::write(&path, content).unwrap();
         crate::record::make_private(&path);
-    }
-}
-
-fn brief(op: &Op) -> String {
-    match op {
-        Op::Write {
-            file,
-            offset,
-            bytes,
-        } => format!("write of {} bytes to {file} at {offset}", bytes.len()),
-        other => format!("{other:?}"),
     }
 }

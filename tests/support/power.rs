@@ -66,6 +66,20 @@ pub enum Op {
     Mark(String),
 }
 
+/// In short, for messages.
+impl std::fmt::Display for Op {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Write {
+                file,
+                offset,
+                bytes,
+            } => write!(f, "a write of {} bytes to {file} at {offset}", bytes.len()),
+            other => write!(f, "{other:?}"),
+        }
+    }
+}
+
 /// splitmix64: the same numbers from the same seed, everywhere.
 #[derive(Debug, Clone)]
 pub struct Random(u64);

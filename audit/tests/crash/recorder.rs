@@ -1,7 +1,7 @@
 //! A storage in memory that writes down what is done to it.
 
 use crate::power::{FileId, Files, Op};
-use audit::Storage;
+use audit::storage::Storage;
 use std::collections::BTreeMap;
 use std::io::{self, Cursor, Read};
 use std::sync::Mutex;
