@@ -31,6 +31,7 @@ pub mod ledger;
 mod lines;
 mod opening;
 mod queue;
+pub mod read;
 pub mod receipts;
 pub mod seal;
 mod sealer;

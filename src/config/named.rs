@@ -148,6 +148,18 @@ pub(super) fn engine(section: &EngineConfig) -> Vec<NamedPath> {
             Purpose::Trust,
         ));
     }
+    if let Some(audit) = &section.audit {
+        let named = |key: &str, path: &Path, purpose| {
+            NamedPath::new(format!("engine.audit.{key}"), path, purpose)
+        };
+        paths.push(named("folder", &audit.folder, Purpose::Folder));
+        if let Some(file) = &audit.signing_key_file {
+            paths.push(named("signing_key_file", file, Purpose::Secret));
+        }
+        if let Some(file) = &audit.anchor_file {
+            paths.push(named("anchor_file", file, Purpose::Written));
+        }
+    }
     for importer in &section.importers {
         paths.push(NamedPath::new(
             "engine.importers.public_key",

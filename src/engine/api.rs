@@ -3,9 +3,14 @@
 use crate::encoding::Base64Bytes;
 use crate::evidence::process::{FaultEvidence, ProcessEvidence};
 use crate::record::Record;
+use audit::Verb;
 use hsm::group::MemberState;
 use hsm::{Load, Padding};
 use serde::{Deserialize, Serialize};
+
+mod oracle;
+
+pub use oracle::{OracleReport, OracleRequest, OracleStatus, QuarantinedCiphertext, SubjectStatus};
 
 /// Version of these messages; a greeting with another one is refused.
 pub const API_VERSION: u16 = 2;
@@ -179,10 +184,27 @@ pub enum EngineRequest {
     Recrypt(Box<RecryptRequest>),
     /// Open PFX files and make of them what a device takes.
     Deliver(Box<DeliverRequest>),
-    /// Re-encrypt one record to another custody key; in a frame of its own kind.
+    /// Re-encrypt one record to another custody key.
     Reencrypt(Box<ReencryptRequest>),
+    /// Show or lift quarantine and suspensions.
+    Oracle(OracleRequest),
     /// Report what runs and how it fares.
     Status,
+}
+
+impl EngineRequest {
+    /// What is asked for: whose rule decides who may.
+    #[must_use]
+    pub const fn verb(&self) -> Verb {
+        match self {
+            Self::Recrypt(_) => Verb::Recrypt,
+            Self::Deliver(_) => Verb::Deliver,
+            Self::Reencrypt(_) => Verb::Reencrypt,
+            Self::Oracle(OracleRequest::Show) => Verb::OracleShow,
+            Self::Oracle(OracleRequest::Release { .. }) => Verb::OracleRelease,
+            Self::Status => Verb::Status,
+        }
+    }
 }
 
 /// The engine's answer.
@@ -195,6 +217,8 @@ pub enum EngineReply {
     Delivered(Box<Delivered>),
     /// The record for the new custody key, signed by the engine's signing key.
     Reencrypted(Box<Reencrypted>),
+    /// What is quarantined, and who is suspended.
+    Oracle(Box<OracleReport>),
     /// The report.
     Status(Box<EngineStatus>),
     /// It did not work.
@@ -256,6 +280,12 @@ pub enum FailureCode {
     ModuleOutOfService,
     /// A part of the engine died or hung over this request too often.
     EngineFault,
+    /// The importer of the record is suspended: too many of its ciphertexts failed. Later it may work.
+    ImporterSuspended,
+    /// A budget is used up: of the caller, or of the record's ciphertext. Later it may work.
+    BudgetExceeded,
+    /// The use of the key cannot be recorded, so it is not used: later it may.
+    AuditUnavailable,
     /// Too much is in flight; later it may work.
     Busy,
     /// The deadline passed before an answer was there.
@@ -263,13 +293,23 @@ pub enum FailureCode {
 }
 
 impl FailureCode {
+    /// Whether the engine refuses by a rule of its own and for some time: nothing is wrong with it, its token or the request, and asking
+    /// again at once is of no use.
+    #[must_use]
+    pub fn is_suspension(self) -> bool {
+        matches!(self, Self::ImporterSuspended | Self::BudgetExceeded)
+    }
+
     /// Whether the same request may succeed later without anybody changing it.
     #[must_use]
     pub fn is_transient(self) -> bool {
         matches!(
             self,
             Self::TokenUnavailable
+                | Self::AuditUnavailable
                 | Self::ModuleOutOfService
+                | Self::ImporterSuspended
+                | Self::BudgetExceeded
                 | Self::Busy
                 | Self::DeadlineExceeded
                 | Self::EngineFault
@@ -321,6 +361,12 @@ pub struct EngineStatus {
     /// What custody did by itself among its tokens.
     #[serde(default)]
     pub switching: SwitchingStatus,
+    /// Budgets and quarantine; null while custody does not report.
+    #[serde(default)]
+    pub oracle: Option<OracleStatus>,
+    /// The log of uses of the key; null under the exception `no-receipts`, and while custody does not report.
+    #[serde(default)]
+    pub audit: Option<audit::Status>,
     /// Requests answered since the supervisor started.
     pub answered: u64,
     /// Requests in flight.

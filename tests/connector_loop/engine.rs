@@ -179,6 +179,8 @@ fn status(token: bool) -> EngineStatus {
         deliveries: Vec::new(),
         key_uses: 0,
         decryptions_shared: 0,
+        oracle: None,
+        audit: None,
         tokens: Vec::new(),
         switching: Default::default(),
         answered: 0,

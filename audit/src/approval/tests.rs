@@ -105,7 +105,7 @@ fn two_of_three_are_enough_and_one_is_not() {
     let mut scene = Scene::new();
     let statement = statement();
     let (ada, cyd) = (scene.approve(0, &statement), scene.approve(2, &statement));
-    let alone = scene.verify(&[ada.clone()]).unwrap_err();
+    let alone = scene.verify(std::slice::from_ref(&ada)).unwrap_err();
     assert_eq!((alone.good, alone.required), (1, 2));
     assert!(alone.to_string().contains("there are 1"), "{alone}");
     let granted = scene.verify(&[ada, cyd]).unwrap();

@@ -2,7 +2,9 @@
 
 use super::Shared;
 use super::token::describe;
-use crate::engine::api::{Delivery, HealingStatus, KeyStatus, SwitchingStatus, TokenStatus};
+use crate::engine::api::{
+    Delivery, HealingStatus, KeyStatus, OracleStatus, SwitchingStatus, TokenStatus,
+};
 use crate::evidence::process::ProcessEvidence;
 use hsm::group::MemberStatus;
 use hsm::{Custody, KeyInfo};
@@ -34,6 +36,10 @@ pub struct CustodyReport {
     pub key_uses: u64,
     /// Requests that were answered by another one's decryption.
     pub decryptions_shared: u64,
+    /// Budgets and quarantine.
+    pub oracle: Option<OracleStatus>,
+    /// The log of uses of the key; none under the exception `no-receipts`.
+    pub audit: Option<audit::Status>,
     /// What the process could not do to protect itself.
     pub notes: Vec<String>,
     /// Names of the exceptions that custody honours: it reads the configuration itself, at each of its starts.
@@ -59,6 +65,8 @@ impl CustodyReport {
             switching: SwitchingStatus::default(),
             key_uses: 0,
             decryptions_shared: 0,
+            oracle: None,
+            audit: None,
             notes: Vec::new(),
             exceptions: Vec::new(),
             deliveries: Vec::new(),
@@ -187,6 +195,8 @@ fn without_token(shared: &Shared) -> CustodyReport {
             hedges_won: figures.hedges_won,
         },
         decryptions_shared: shared.sharing.count(),
+        oracle: Some(shared.oracle.status(shared.release.late())),
+        audit: shared.oracle.book().status(),
         key_uses: shared.key_uses.load(Ordering::Relaxed),
         notes: shared.notes.clone(),
         deliveries: shared.config.deliveries.clone(),

@@ -186,6 +186,8 @@ pub(super) fn compose(
         decryptions_shared: report.decryptions_shared,
         tokens: report.tokens,
         switching: report.switching,
+        oracle: report.oracle,
+        audit: report.audit,
         answered: counters.answered,
         in_flight: counters.in_flight,
     }

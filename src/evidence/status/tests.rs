@@ -37,6 +37,8 @@ fn engine(processes: &[&str]) -> EngineStatus {
         deliveries: Vec::new(),
         key_uses: 0,
         decryptions_shared: 0,
+        oracle: None,
+        audit: None,
         tokens: Vec::new(),
         switching: Default::default(),
         answered: 0,

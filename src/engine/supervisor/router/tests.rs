@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::engine::api::{API_VERSION, Failure};
 use crate::engine::ipc::Caller;
 use crate::engine::ipc::blocking::{Incoming, read_frame, write_frame};
+use audit::Verb;
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc::sync_channel;
 
@@ -114,7 +115,7 @@ impl<'a> Scene<'a> {
     fn asks(&mut self, ids: &[u64]) {
         let there = self.router.requests.len() + ids.len();
         for id in ids {
-            let mut frame = Frame::with_payload(Kind::Request, *id, b"{}".to_vec());
+            let mut frame = asking(Verb::Recrypt, *id);
             frame.time_left_ms = 600_000;
             write_frame(&mut self.caller, &frame).unwrap();
         }
@@ -141,6 +142,13 @@ impl Drop for Scene<'_> {
     fn drop(&mut self) {
         self.router.custody.end();
         self.router.formats.end();
+    }
+}
+
+fn asking(verb: Verb, id: u64) -> Frame {
+    Frame {
+        verb: Some(verb),
+        ..Frame::with_payload(Kind::Request, id, b"{}".to_vec())
     }
 }
 
@@ -316,7 +324,7 @@ fn only_the_engines_own_user_may_have_records_re_encrypted_to_another_key() {
         .handle(Event::ClientNew(theirs, other), Instant::now());
     scene.caller = caller;
     let ask = |scene: &mut Scene<'_>| {
-        let frame = Frame::with_payload(Kind::Reencrypt, 7, b"{}".to_vec());
+        let frame = asking(Verb::Reencrypt, 7);
         write_frame(&mut scene.caller, &frame).unwrap();
     };
     write_frame(&mut scene.caller, &Frame::hello()).unwrap();
@@ -342,7 +350,7 @@ fn only_the_engines_own_user_may_have_records_re_encrypted_to_another_key() {
 fn who_asks_is_the_kernels_word_whatever_the_frame_says() {
     let config = config(3);
     let mut scene = Scene::new(&config);
-    let mut frame = Frame::with_payload(Kind::Request, 71, b"{}".to_vec());
+    let mut frame = asking(Verb::Recrypt, 71);
     frame.caller = Caller {
         uid: Some(64_123),
         certificate: Some([9; 32]),
