@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help bootstrap demo kryoptic test soak sanitize fuzz check format-check lint doc deny bench advisories reproducible install uninstall try-units clean
+.PHONY: help bootstrap demo kryoptic test soak sanitize miri fuzz check format-check lint doc deny bench advisories reproducible install uninstall try-units clean
 
 CARGO := scripts/with-rust.sh cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
@@ -48,6 +48,9 @@ soak: $(BOOTSTRAPPED)-test kryoptic ## 20,000 fault scripts in process and 500 w
 
 sanitize: $(BOOTSTRAPPED)-test ## the tests of crate hsm under AddressSanitizer and LeakSanitizer (ARGS='--test NAME')
 	@scripts/sanitize.sh $(ARGS)
+
+miri: ## the memory for secrets under Miri (needs a nightly toolchain of rustup with Miri; SEEDS=8 schedules of its threads)
+	@scripts/miri.sh $(ARGS)
 
 fuzz: $(BOOTSTRAPPED)-test $(CARGO_FUZZ) ## fuzz every parser of strangers' bytes (MINUTES=15 for each, ARGS='pfx cms' for some); needs a nightly toolchain
 	@CARGO_FUZZ=$(abspath $(CARGO_FUZZ)) scripts/with-rust.sh scripts/fuzz.sh $(or $(MINUTES),1) $(ARGS)

@@ -211,6 +211,7 @@ async fn reload(shared: &Arc<Shared>, path: &Path) {
                 .config
                 .write()
                 .unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
+            shared.engine.state_certificate(gateway.certificate()).await;
             *shared
                 .gateway
                 .write()

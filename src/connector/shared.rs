@@ -148,7 +148,7 @@ impl Shared {
         let metrics = Metrics::new();
         metrics.journal_ok.set(1);
         Arc::new(Self {
-            engine: EngineLink::new(config.engine_socket.clone()),
+            engine: EngineLink::new(config.engine_socket.clone(), gateway.certificate()),
             config: RwLock::new(Arc::new(config)),
             gateway: RwLock::new(Arc::new(gateway)),
             journal,

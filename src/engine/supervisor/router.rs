@@ -188,7 +188,10 @@ impl<'a> Router<'a> {
             }
             Kind::Request | Kind::Reencrypt => {
                 let frame_id = frame.id;
-                match self.requests.insert(caller, frame, now) {
+                let Some(uid) = self.callers.uid(caller) else {
+                    return;
+                };
+                match self.requests.insert(caller, uid, frame, now) {
                     Some(id) => self.custody_lane.push(id),
                     None => self.callers.send_failure(
                         caller,
@@ -430,6 +433,7 @@ impl<'a> Router<'a> {
             let left = pending.deadline.saturating_duration_since(now).as_millis();
             let mut frame = Frame::with_payload(pending.kind, id, pending.payload.clone());
             frame.time_left_ms = u32::try_from(left).unwrap_or(u32::MAX).max(1);
+            frame.caller = pending.asker;
             self.custody.send(frame);
         }
         while self.formats.is_ready() {
