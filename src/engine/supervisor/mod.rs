@@ -79,6 +79,8 @@ pub fn run(
     config_path: &Path,
     log: &[OsString],
 ) -> Result<(), SupervisorError> {
+    // Its socket is made before this process gives up the right to make any.
+    let manager = Manager::new(Notifier::from_environment());
     // Only to refuse early and in words; custody loads it again.
     EnginePolicy::load(config)?;
     let config_path = std::path::absolute(config_path)?;
