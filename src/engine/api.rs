@@ -1,6 +1,7 @@
 //! What may be asked of the engine, and what it answers: the messages that cross its unix socket (JSON in the frames of `ipc`).
 
 use crate::encoding::Base64Bytes;
+use crate::engine::sandboxing::KernelWord;
 use crate::evidence::process::{FaultEvidence, ProcessEvidence};
 use crate::record::Record;
 use hsm::group::MemberState;
@@ -453,4 +454,10 @@ pub struct PartStatus {
     /// What it could not do to protect itself, such as locking its memory.
     #[serde(default)]
     pub notes: Vec<String>,
+    /// Its sandbox, as it says itself; null while it says nothing, and from a release that had none.
+    #[serde(default)]
+    pub sandbox: Option<sandbox::Report>,
+    /// What the kernel says of it; null where it does not run.
+    #[serde(default)]
+    pub kernel: Option<KernelWord>,
 }

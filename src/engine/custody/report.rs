@@ -36,6 +36,8 @@ pub struct CustodyReport {
     pub decryptions_shared: u64,
     /// What the process could not do to protect itself.
     pub notes: Vec<String>,
+    /// What is left to the process.
+    pub sandbox: Option<sandbox::Report>,
     /// Names of the exceptions that custody honours: it reads the configuration itself, at each of its starts.
     pub exceptions: Vec<String>,
     /// The deliveries that it does.
@@ -60,6 +62,7 @@ impl CustodyReport {
             key_uses: 0,
             decryptions_shared: 0,
             notes: Vec::new(),
+            sandbox: None,
             exceptions: Vec::new(),
             deliveries: Vec::new(),
         }
@@ -189,6 +192,7 @@ fn without_token(shared: &Shared) -> CustodyReport {
         decryptions_shared: shared.sharing.count(),
         key_uses: shared.key_uses.load(Ordering::Relaxed),
         notes: shared.notes.clone(),
+        sandbox: Some(shared.sandbox.clone()),
         deliveries: shared.config.deliveries.clone(),
         exceptions: shared
             .config
