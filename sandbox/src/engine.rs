@@ -21,6 +21,11 @@ pub fn custody(kinds: &[&'static ModuleNeeds]) -> Profile {
     let mut profile = Profile::nothing(name, Violation::Errno);
     profile.calls(calls::PROCESS);
     profile.calls(calls::FILES);
+    // The C library counts processors for its heaps.
+    let processors = "/sys/devices/system/cpu";
+    if std::path::Path::new(processors).exists() {
+        profile.path(processors, Access::Read);
+    }
     for kind in kinds {
         kind.add_to(&mut profile);
     }
@@ -36,6 +41,9 @@ pub fn supervisor(custody: &Profile) -> Profile {
     profile.calls(calls::CHILDREN);
     profile.calls(calls::STARTING);
     profile.calls(calls::LOADING);
+    // The service manager is told by a unix socket that it is ready.
+    profile.calls(calls::SOCKETS);
+    profile.family(Family::Unix);
     profile.maps_code = true;
     for (path, access) in [
         ("/lib", Access::Execute),
@@ -62,7 +70,9 @@ pub fn supervisor(custody: &Profile) -> Profile {
 pub fn all() -> Vec<Profile> {
     let mut profiles = vec![formats()];
     profiles.extend(modules::ALL.iter().map(|kind| custody(&[kind])));
-    profiles.push(supervisor(&custody(&modules::ALL.iter().collect::<Vec<_>>())));
+    profiles.push(supervisor(&custody(
+        &modules::ALL.iter().collect::<Vec<_>>(),
+    )));
     profiles
 }
 

@@ -40,7 +40,8 @@ pub(crate) fn apply(
     kernel: &Kernel,
     report: &mut Report,
 ) -> Result<(), Refused> {
-    let status = restrict(profile, kernel, report).map_err(|error| Refused::Landlock(error.to_string()))?;
+    let status =
+        restrict(profile, kernel, report).map_err(|error| Refused::Landlock(error.to_string()))?;
     if status == RulesetStatus::NotEnforced {
         return Err(Refused::Landlock("the kernel did not take it".to_owned()));
     }

@@ -37,23 +37,34 @@ const LIBRARIES: [(&str, Access); 6] = [
 pub static NETWORK: &ModuleNeeds = &NETWORK_NEEDS;
 
 const NETWORK_NEEDS: ModuleNeeds = ModuleNeeds {
-        name: "network",
-        about: "HSMs over a network, and modules that are not known",
-        families: &[Family::Unix, Family::Inet],
-        maps_code: true,
-        calls: &[calls::LOADING, calls::SOCKETS, calls::NETWORK, calls::SHARED_MEMORY, calls::ANY_IOCTL],
-        paths: &[
-            LIBRARIES[0], LIBRARIES[1], LIBRARIES[2], LIBRARIES[3], LIBRARIES[4], LIBRARIES[5],
-            ("/etc", Access::Read),
-            ("/opt", Access::Read),
-            ("/usr/share", Access::Read),
-            ("/proc/sys", Access::Read),
-            ("/sys/devices/system/cpu", Access::Read),
-            ("/dev/null", Access::Use),
-            ("/dev/urandom", Access::Read),
-        ],
-        why: "The module is a client of something else: it resolves names, connects, and reads its own configuration. What it writes (a log, a cache) is named in `sandbox_paths`.",
-    };
+    name: "network",
+    about: "HSMs over a network, and modules that are not known",
+    families: &[Family::Unix, Family::Inet],
+    maps_code: true,
+    calls: &[
+        calls::LOADING,
+        calls::SOCKETS,
+        calls::NETWORK,
+        calls::SHARED_MEMORY,
+        calls::ANY_IOCTL,
+    ],
+    paths: &[
+        LIBRARIES[0],
+        LIBRARIES[1],
+        LIBRARIES[2],
+        LIBRARIES[3],
+        LIBRARIES[4],
+        LIBRARIES[5],
+        ("/etc", Access::Read),
+        ("/opt", Access::Read),
+        ("/usr/share", Access::Read),
+        ("/proc/sys", Access::Read),
+        ("/sys/devices/system/cpu", Access::Read),
+        ("/dev/null", Access::Use),
+        ("/dev/urandom", Access::Read),
+    ],
+    why: "The module is a client of something else: it resolves names, connects, and reads its own configuration. What it writes (a log, a cache) is named in `sandbox_paths`.",
+};
 
 /// All kinds.
 pub static ALL: &[ModuleNeeds] = &[
@@ -63,7 +74,10 @@ pub static ALL: &[ModuleNeeds] = &[
         families: &[],
         maps_code: false,
         calls: &[],
-        paths: &[("/etc/ssl/openssl.cnf", Access::Read), ("/usr/lib/ssl", Access::Read)],
+        paths: &[
+            ("/etc/ssl/openssl.cnf", Access::Read),
+            ("/usr/lib/ssl", Access::Read),
+        ],
         why: "Its token is files. Its cryptography reads OpenSSL's configuration when it starts.",
     },
     ModuleNeeds {
@@ -82,7 +96,12 @@ pub static ALL: &[ModuleNeeds] = &[
         maps_code: true,
         calls: &[calls::LOADING],
         paths: &[
-            LIBRARIES[0], LIBRARIES[1], LIBRARIES[2], LIBRARIES[3], LIBRARIES[4], LIBRARIES[5],
+            LIBRARIES[0],
+            LIBRARIES[1],
+            LIBRARIES[2],
+            LIBRARIES[3],
+            LIBRARIES[4],
+            LIBRARIES[5],
             ("/proc/sys/crypto/fips_enabled", Access::Read),
         ],
         why: "Its token is SQLite databases in the folder `configdir`; C_Initialize loads its libraries for cryptography and for databases.",
@@ -94,7 +113,12 @@ pub static ALL: &[ModuleNeeds] = &[
         maps_code: true,
         calls: &[calls::LOADING, calls::SOCKETS, calls::SHARED_MEMORY],
         paths: &[
-            LIBRARIES[0], LIBRARIES[1], LIBRARIES[2], LIBRARIES[3], LIBRARIES[4], LIBRARIES[5],
+            LIBRARIES[0],
+            LIBRARIES[1],
+            LIBRARIES[2],
+            LIBRARIES[3],
+            LIBRARIES[4],
+            LIBRARIES[5],
             ("/etc/opencryptoki", Access::Read),
             ("/etc/nsswitch.conf", Access::Read),
             ("/etc/passwd", Access::Read),
@@ -114,7 +138,12 @@ pub static ALL: &[ModuleNeeds] = &[
         maps_code: true,
         calls: &[calls::LOADING, calls::SOCKETS],
         paths: &[
-            LIBRARIES[0], LIBRARIES[1], LIBRARIES[2], LIBRARIES[3], LIBRARIES[4], LIBRARIES[5],
+            LIBRARIES[0],
+            LIBRARIES[1],
+            LIBRARIES[2],
+            LIBRARIES[3],
+            LIBRARIES[4],
+            LIBRARIES[5],
             ("/etc/ssl/openssl.cnf", Access::Read),
             ("/etc/tpm2_pkcs11", Access::Write),
             ("/dev/tpmrm0", Access::Use),

@@ -75,12 +75,7 @@ fn filters(
         Violation::Errno => SeccompAction::Errno(EPERM),
         Violation::Kill => SeccompAction::KillProcess,
     };
-    let allowing = SeccompFilter::new(
-        allowed,
-        otherwise,
-        SeccompAction::Allow,
-        architecture,
-    )?;
+    let allowing = SeccompFilter::new(allowed, otherwise, SeccompAction::Allow, architecture)?;
     let absent = SeccompFilter::new(
         absent,
         SeccompAction::Allow,

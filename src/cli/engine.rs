@@ -4,9 +4,10 @@ use super::Context;
 use super::output::{Exit, Failure, Report};
 use crate::config::{self, Checked, Config, EngineConfig, PinPolicy};
 use crate::engine::custody::{self, CustodyError};
-use crate::engine::supervisor::{self, SupervisorError};
+use crate::engine::formats_process;
+use crate::engine::hardening::{self, Limits};
 use crate::engine::sandboxing::Sandboxing;
-use crate::engine::{formats_process, hardening};
+use crate::engine::supervisor::{self, SupervisorError};
 use clap::Args;
 use fips::policy::{Exception, Mode, Policy};
 use sandbox::Want;
@@ -76,23 +77,32 @@ impl PolicyArgs {
 /// # Errors
 /// [`Failure`] when the configuration cannot be used, or the system refuses what it needs.
 pub fn run(args: &EngineArgs, context: &Context) -> Result<Report, Failure> {
+    let inherited = hardening::leave_inherited_behind(&context.args);
     let (whole, config) = load(&args.config)?;
+    for note in inherited.into_iter().chain(hardening::protect(Limits {
+        outlives_parent: true,
+        ..Limits::default()
+    })) {
+        tracing::warn!(part = "supervisor", "{note}");
+    }
     whole.start_module()?;
     let sandboxing = Sandboxing {
         want: config.sandbox,
         landlock_abi: args.landlock_abi,
     };
-    supervisor::run(&config, &args.config, sandboxing, &context.log_arguments()).map_err(|error| {
-        let message = error.to_string();
-        match error {
-            SupervisorError::Io(_) => Failure::failed("engine_io", message),
-            SupervisorError::Module { code, .. } => Failure {
-                exit: Exit::Unhealthy,
-                ..Failure::failed(format!("module_{code}"), message)
-            },
-            _ => Failure::usage("engine_configuration", message),
-        }
-    })?;
+    supervisor::run(&config, &args.config, sandboxing, &context.log_arguments()).map_err(
+        |error| {
+            let message = error.to_string();
+            match error {
+                SupervisorError::Io(_) => Failure::failed("engine_io", message),
+                SupervisorError::Module { code, .. } => Failure {
+                    exit: Exit::Unhealthy,
+                    ..Failure::failed(format!("module_{code}"), message)
+                },
+                _ => Failure::usage("engine_configuration", message),
+            }
+        },
+    )?;
     Ok(Report::silent())
 }
 
@@ -101,8 +111,13 @@ pub fn custody(args: &CustodyArgs) -> ! {
     let policy = args.policy.policy();
     let sandboxing = args.policy.sandboxing();
     let code = match load(&args.config) {
-        Ok((whole, config)) => match run_custody(&whole, policy, config.into_inner(), &args.config, sandboxing)
-        {
+        Ok((whole, config)) => match run_custody(
+            &whole,
+            policy,
+            config.into_inner(),
+            &args.config,
+            sandboxing,
+        ) {
             Ok(()) => 0,
             Err(error) => {
                 tracing::error!("{error}");

@@ -461,3 +461,12 @@ pub struct PartStatus {
     #[serde(default)]
     pub kernel: Option<KernelWord>,
 }
+
+impl PartStatus {
+    /// Whether the kernel says that its system calls are filtered and that it can gain no rights.
+    #[must_use]
+    pub fn is_filtered(&self) -> bool {
+        self.kernel
+            .is_some_and(|kernel| kernel.seccomp == 2 && kernel.no_new_privs)
+    }
+}

@@ -109,6 +109,7 @@ pub fn run(policy: Policy, sandboxing: Sandboxing) -> Result<(), FormatsError> {
         open_files: Some(OPEN_FILES),
         // PFX files are opened here: the clear password and key of one are in this memory for a moment.
         lock_memory: true,
+        outlives_parent: false,
     }) {
         tracing::warn!(part = "formats", "{note}");
     }

@@ -106,7 +106,10 @@ pub fn custody(config: &EngineConfig, config_path: &Path) -> Profile {
             profile.calls(sandbox::calls::SOCKETS);
         }
     }
-    profile.path("/proc/sys/crypto/fips_enabled", Access::Read);
+    let fips = Path::new("/proc/sys/crypto/fips_enabled");
+    if fips.exists() {
+        profile.path(fips, Access::Read);
+    }
     // Files that are read again, and replaced by a new one of the same name: what is allowed is a folder then.
     let pins = config
         .named_tokens()

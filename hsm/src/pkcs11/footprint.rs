@@ -230,10 +230,16 @@ mod tests {
             ("/usr/lib/softhsm/libsofthsm2.so", LibraryKind::SoftHsm),
             ("/opt/libkryoptic_pkcs11.so", LibraryKind::Kryoptic),
             ("/usr/lib/x86_64-linux-gnu/libsoftokn3.so", LibraryKind::Nss),
-            ("/usr/lib/opencryptoki/libopencryptoki.so.0", LibraryKind::OpenCryptoki),
+            (
+                "/usr/lib/opencryptoki/libopencryptoki.so.0",
+                LibraryKind::OpenCryptoki,
+            ),
             ("/usr/lib/pkcs11/PKCS11_API.so", LibraryKind::OpenCryptoki),
             ("/usr/lib/libtpm2_pkcs11.so.1", LibraryKind::Tpm2),
-            ("/opt/nfast/toolkits/pkcs11/libcknfast.so", LibraryKind::Network),
+            (
+                "/opt/nfast/toolkits/pkcs11/libcknfast.so",
+                LibraryKind::Network,
+            ),
         ] {
             assert_eq!(LibraryKind::of(Path::new(file)), kind, "{file}");
             assert_eq!(LibraryKind::named(kind.name()), Some(kind));
@@ -244,7 +250,11 @@ mod tests {
     fn softhsm_writes_its_token_folder_and_reads_its_configuration() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("softhsm2.conf");
-        std::fs::write(&file, "log.level = ERROR\ndirectories.tokendir = /srv/tokens\n").unwrap();
+        std::fs::write(
+            &file,
+            "log.level = ERROR\ndirectories.tokendir = /srv/tokens\n",
+        )
+        .unwrap();
         let variables = environment(&[("SOFTHSM2_CONF", file.to_str().unwrap())]);
         let found = footprint(LibraryKind::SoftHsm, &variables, None);
         assert!(found.read.contains(&file));
@@ -270,7 +280,10 @@ mod tests {
     #[test]
     fn nss_folders_are_found_at_the_top_and_inside_of_tokens() {
         for (parameters, folders) in [
-            ("configdir='sql:/srv/nss' tokenDescription='x'", vec!["/srv/nss"]),
+            (
+                "configdir='sql:/srv/nss' tokenDescription='x'",
+                vec!["/srv/nss"],
+            ),
             (
                 "configdir='' tokens=<4=[configdir='sql:/srv/0' a='b'] 5=[configdir='sql:/srv/1'] >",
                 vec!["/srv/0", "/srv/1"],
@@ -286,13 +299,24 @@ mod tests {
     #[test]
     fn a_tpm_is_a_device_a_socket_or_tcp() {
         let of = |tcti: &str| {
-            let variables = environment(&[("TPM2_PKCS11_TCTI", tcti), ("TPM2_PKCS11_STORE", "/srv/tpm")]);
+            let variables = environment(&[
+                ("TPM2_PKCS11_TCTI", tcti),
+                ("TPM2_PKCS11_STORE", "/srv/tpm"),
+            ]);
             footprint(LibraryKind::Tpm2, &variables, None)
         };
         assert!(of("swtpm:host=localhost,port=2321").tcp);
         assert!(!of("swtpm:path=/run/swtpm/sock").tcp);
-        assert!(of("swtpm:path=/run/swtpm/sock").read.contains(&PathBuf::from("/run/swtpm/sock")));
-        assert!(of("device:/dev/tpmrm1").write.contains(&PathBuf::from("/dev/tpmrm1")));
+        assert!(
+            of("swtpm:path=/run/swtpm/sock")
+                .read
+                .contains(&PathBuf::from("/run/swtpm/sock"))
+        );
+        assert!(
+            of("device:/dev/tpmrm1")
+                .write
+                .contains(&PathBuf::from("/dev/tpmrm1"))
+        );
         assert!(of("tabrmd").write.contains(&PathBuf::from("/srv/tpm")));
     }
 }

@@ -1,6 +1,7 @@
 //! Loading a library apart from C_Initialize: for a process that gives up the right to load code in between.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -18,9 +19,9 @@ static LOADED: Mutex<BTreeMap<PathBuf, Functions>> = Mutex::new(BTreeMap::new())
 pub fn preload(path: &Path) -> Result<(), Error> {
     let path = files::check_module(path)?;
     let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
-    if !loaded.contains_key(&path) {
-        let functions = Functions::load(&path)?;
-        loaded.insert(path, functions);
+    if let Entry::Vacant(place) = loaded.entry(path) {
+        let functions = Functions::load(place.key())?;
+        place.insert(functions);
     }
     Ok(())
 }

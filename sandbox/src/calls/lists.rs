@@ -94,6 +94,7 @@ mod number {
         munlock = SYS_munlock,
         munmap = SYS_munmap,
         newfstatat = SYS_newfstatat,
+        open = SYS_open @ "x86_64",
         openat = SYS_openat,
         pipe2 = SYS_pipe2,
         poll = SYS_poll @ "x86_64",
@@ -171,7 +172,7 @@ calls! {
 
     /// What files need besides: which ones is Landlock's to say.
     FILES = [
-        openat(Opening), fstat, newfstatat, stat @ "x86_64", lstat @ "x86_64", statx, lseek, pread64, pwrite64, readv, getdents64,
+        open(OldOpening) @ "x86_64", openat(Opening), fstat, newfstatat, stat @ "x86_64", lstat @ "x86_64", statx, lseek, pread64, pwrite64, readv, getdents64,
         access @ "x86_64", faccessat, faccessat2, readlink @ "x86_64", readlinkat, getcwd,
         unlink @ "x86_64", unlinkat, rename @ "x86_64", renameat, renameat2, mkdir @ "x86_64", mkdirat, rmdir @ "x86_64",
         flock, fsync, fdatasync, ftruncate, fallocate, fchmod, fchown, umask,

@@ -31,6 +31,8 @@ pub enum Only {
     Pair,
     /// openat(2): truncates nothing that it does not open for writing (Landlock below ABI 3 would let it).
     Opening,
+    /// open(2): the same; its flags are in another place.
+    OldOpening,
     /// fcntl(2): flags, locks, a duplicate that is closed on exec.
     Descriptor,
     /// ioctl(2): blocking or not, and what a terminal is asked.
@@ -59,7 +61,7 @@ impl Only {
             Self::NoWritableCode => "no writable code",
             Self::Families => "families of the profile",
             Self::Pair => "AF_UNIX",
-            Self::Opening => "no truncation without writing",
+            Self::Opening | Self::OldOpening => "no truncation without writing",
             Self::Descriptor => "flags, locks, duplicates",
             Self::Terminal => "FIONBIO, TCGETS, TIOCGWINSZ",
             Self::Name => "names of threads",
@@ -69,20 +71,16 @@ impl Only {
 
     /// The rules of which one has to match; `None`: no call matches; empty: every one does.
     #[cfg(target_os = "linux")]
-    pub(crate) fn rules(
-        self,
-        profile: &Profile,
-    ) -> Result<Option<Vec<SeccompRule>>, BackendError> {
+    pub(crate) fn rules(self, profile: &Profile) -> Result<Option<Vec<SeccompRule>>, BackendError> {
         let rules = match self {
             Self::Any | Self::Absent => Vec::new(),
-            Self::Thread => vec![one(masked(
-                0,
-                THREAD | NAMESPACES,
-                THREAD,
-            )?)?],
+            Self::Thread => vec![one(masked(0, THREAD | NAMESPACES, THREAD)?)?],
             Self::SameNamespaces => vec![one(masked(0, NAMESPACES, 0)?)?],
             Self::OwnProcess => {
-                let own = rustix::process::getpid().as_raw_nonzero().get().unsigned_abs();
+                let own = rustix::process::getpid()
+                    .as_raw_nonzero()
+                    .get()
+                    .unsigned_abs();
                 vec![one(equals(0, u64::from(own))?)?]
             }
             Self::Mapping if profile.maps_code => no_writable_code()?,
@@ -90,14 +88,8 @@ impl Only {
             Self::NoWritableCode => no_writable_code()?,
             Self::Families => return families(&profile.families),
             Self::Pair => return families(&[Family::Unix]),
-            Self::Opening => {
-                let (truncate, way) = (bits(libc::O_TRUNC), bits(libc::O_ACCMODE));
-                vec![
-                    one(masked(2, truncate, 0)?)?,
-                    one(masked(2, way, bits(libc::O_WRONLY))?)?,
-                    one(masked(2, way, bits(libc::O_RDWR))?)?,
-                ]
-            }
+            Self::Opening => opening(2)?,
+            Self::OldOpening => opening(1)?,
             Self::Descriptor => one_of(
                 1,
                 [
@@ -131,13 +123,8 @@ impl Only {
 const THREAD: u64 = 0x0001_0000 | 0x0000_0100 | 0x0000_0800; // CLONE_THREAD, CLONE_VM, CLONE_SIGHAND
 /// CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET.
 #[cfg(target_os = "linux")]
-const NAMESPACES: u64 = 0x0002_0000
-    | 0x0200_0000
-    | 0x0400_0000
-    | 0x0800_0000
-    | 0x1000_0000
-    | 0x2000_0000
-    | 0x4000_0000;
+const NAMESPACES: u64 =
+    0x0002_0000 | 0x0200_0000 | 0x0400_0000 | 0x0800_0000 | 0x1000_0000 | 0x2000_0000 | 0x4000_0000;
 
 /// A constant of the C library, none of which is negative.
 #[cfg(target_os = "linux")]
@@ -179,6 +166,17 @@ fn no_writable_code() -> Result<Vec<SeccompRule>, BackendError> {
     ])
 }
 
+/// `flags` is the place of the argument.
+#[cfg(target_os = "linux")]
+fn opening(flags: u8) -> Result<Vec<SeccompRule>, BackendError> {
+    let (truncate, way) = (bits(libc::O_TRUNC), bits(libc::O_ACCMODE));
+    Ok(vec![
+        one(masked(flags, truncate, 0)?)?,
+        one(masked(flags, way, bits(libc::O_WRONLY))?)?,
+        one(masked(flags, way, bits(libc::O_RDWR))?)?,
+    ])
+}
+
 #[cfg(target_os = "linux")]
 fn families(families: &[Family]) -> Result<Option<Vec<SeccompRule>>, BackendError> {
     /// The bits of the type beside SOCK_NONBLOCK and SOCK_CLOEXEC.
@@ -190,10 +188,8 @@ fn families(families: &[Family]) -> Result<Option<Vec<SeccompRule>>, BackendErro
     let mut rules = Vec::new();
     for number in numbers {
         for kind in [libc::SOCK_STREAM, libc::SOCK_DGRAM] {
-            let rule = SeccompRule::new(vec![
-                equals(0, bits(number))?,
-                masked(1, TYPE, bits(kind))?,
-            ])?;
+            let rule =
+                SeccompRule::new(vec![equals(0, bits(number))?, masked(1, TYPE, bits(kind))?])?;
             if !rules.contains(&rule) {
                 rules.push(rule);
             }

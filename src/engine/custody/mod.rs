@@ -25,6 +25,7 @@ use super::policy::{EnginePolicy, PolicyError};
 use super::recrypt::known::KnownDevices;
 use super::sandboxing::{self, Sandboxing, Seen};
 use crate::config::EngineConfig;
+use crate::evidence::process::ProcessEvidence;
 use queue::{Calls, Job, Queue};
 use rotate::Rotation;
 use sharing::Sharing;
@@ -154,6 +155,8 @@ pub fn run(
     let stream = hardening::supervisor_socket()?;
     let reading = stream.try_clone()?;
     tokens.load_modules();
+    // What reports say of this machine is read once, and here: no such file can be opened afterwards.
+    drop(ProcessEvidence::of_this("custody"));
     let seen = Seen::now(&config);
     // Before there is a second thread: Landlock does not reach those that are there already.
     let sandbox = sandboxing.apply(&sandboxing::custody(&config, &config_path))?;

@@ -18,6 +18,7 @@ pub(crate) use part::EXIT_CONFIGURATION;
 use super::policy::{EnginePolicy, PolicyError};
 use super::sandboxing::{self, Sandboxing};
 use crate::config::EngineConfig;
+use crate::evidence::process::ProcessEvidence;
 use event::Event;
 use listener::Listener;
 use part::{Launch, PartKind};
@@ -88,6 +89,7 @@ pub fn run(
     let own = rustix::process::geteuid().as_raw();
     let others_may_call = config.allowed_uids.iter().any(|uid| *uid != own);
     let mut listener = Listener::bind(&config.socket, others_may_call)?;
+    drop(ProcessEvidence::of_this("supervisor"));
     // Before there is a second thread. The parts inherit it, so it leaves them what they need.
     let sandbox = sandboxing.apply(&sandboxing::supervisor(config, &config_path, &program))?;
 
@@ -110,9 +112,7 @@ pub fn run(
                 }
             }
         })?;
-    let launch = |kind| {
-        Launch::new(kind, &program, config, &config_path, sandboxing, log)
-    };
+    let launch = |kind| Launch::new(kind, &program, config, &config_path, sandboxing, log);
     let launches = (launch(PartKind::Custody), launch(PartKind::Formats));
     let mut router = Router::new(config, launches, &events, sandbox);
     listener.start(events)?;

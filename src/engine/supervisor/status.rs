@@ -10,6 +10,8 @@ use crate::evidence::process::ProcessEvidence;
 use fips::policy::{Exception, Service};
 use std::time::{Duration, Instant};
 
+/// The name under which `sandbox = "off"` is shown among the exceptions.
+const SANDBOX_OFF: &str = "sandbox-off";
 /// How long a part may take to report before the report goes out without what it says.
 const PART_LIMIT: Duration = Duration::from_secs(1);
 /// The longest report of formats, in bytes: many times what an honest one has. It parses what strangers made.
@@ -160,6 +162,9 @@ pub(super) fn compose(
         .collect();
     // A custody process that was restarted after the file had changed honours what is in it now.
     exceptions.extend(report.exceptions);
+    if sandbox.want == sandbox::Want::Off {
+        exceptions.push(SANDBOX_OFF.to_owned());
+    }
     exceptions.extend(report.fips.iter().flat_map(|fips| fips.exceptions.clone()));
     exceptions.sort();
     exceptions.dedup();
