@@ -110,7 +110,7 @@ mod number {
         recvfrom = SYS_recvfrom,
         recvmsg = SYS_recvmsg,
         rename = SYS_rename @ "x86_64",
-        renameat = SYS_renameat,
+        renameat = SYS_renameat @ "x86_64",
         renameat2 = SYS_renameat2,
         restart_syscall = SYS_restart_syscall,
         rmdir = SYS_rmdir @ "x86_64",
@@ -174,7 +174,7 @@ calls! {
     FILES = [
         open(OldOpening) @ "x86_64", openat(Opening), fstat, newfstatat, stat @ "x86_64", lstat @ "x86_64", statx, lseek, pread64, pwrite64, readv, getdents64,
         access @ "x86_64", faccessat, faccessat2, readlink @ "x86_64", readlinkat, getcwd,
-        unlink @ "x86_64", unlinkat, rename @ "x86_64", renameat, renameat2, mkdir @ "x86_64", mkdirat, rmdir @ "x86_64",
+        unlink @ "x86_64", unlinkat, rename @ "x86_64", renameat @ "x86_64", renameat2, mkdir @ "x86_64", mkdirat, rmdir @ "x86_64",
         flock, fsync, fdatasync, ftruncate, fallocate, fchmod, fchown, umask,
         geteuid, getuid, getgid, getegid, prlimit64(OwnLimits), ioctl(Terminal), uname, sysinfo,
     ];
