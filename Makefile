@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help bootstrap demo kryoptic test soak sanitize fuzz check format-check lint doc deny bench advisories reproducible clean
+.PHONY: help bootstrap demo kryoptic test soak sanitize miri fuzz check format-check lint doc deny bench advisories reproducible install uninstall clean
 
 CARGO := scripts/with-rust.sh cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
@@ -49,6 +49,9 @@ soak: $(BOOTSTRAPPED)-test kryoptic ## 20,000 fault scripts in process and 500 w
 sanitize: $(BOOTSTRAPPED)-test ## the tests of crate hsm under AddressSanitizer and LeakSanitizer (ARGS='--test NAME')
 	@scripts/sanitize.sh $(ARGS)
 
+miri: ## the memory for secrets under Miri (needs a nightly toolchain of rustup with Miri; SEEDS=8 schedules of its threads)
+	@scripts/miri.sh $(ARGS)
+
 fuzz: $(BOOTSTRAPPED)-test $(CARGO_FUZZ) ## fuzz every parser of strangers' bytes (MINUTES=15 for each, ARGS='pfx cms' for some); needs a nightly toolchain
 	@CARGO_FUZZ=$(abspath $(CARGO_FUZZ)) scripts/with-rust.sh scripts/fuzz.sh $(or $(MINUTES),1) $(ARGS)
 
@@ -82,6 +85,13 @@ bench: $(BOOTSTRAPPED)-test $(PYTHON) ## measure against a bare loop (ARGS='--bi
 # Too long for `make check`: each build takes all the time that two cores need for a release.
 reproducible: $(BOOTSTRAPPED)-demo ## build HEAD twice in different places and compare (PROGRAM=file: once, with that one)
 	@scripts/reproducible.sh $(PROGRAM)
+
+# Builds nothing: it runs as root, and a build should not.
+install: ## program, units, users and folders, documents (DESTDIR=folder PREFIX=/usr/local PROGRAM=target/release/pfx-connector)
+	@PROGRAM="$(PROGRAM)" PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" scripts/install.sh install
+
+uninstall: ## take away what `make install` put there
+	@PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" scripts/install.sh uninstall
 
 clean: ## remove all that was built, but not the tools in target/tools
 	@rm -rf tests/kryoptic/target $(BOOTSTRAPPED)-*

@@ -34,6 +34,7 @@ run() { scripts/with-rust.sh cargo "$@"; }
 
 run build -p hsm --locked --target "$target" --examples
 if [ $# -eq 0 ]; then
+    run test -p fips --locked --target "$target" --lib secret
     set -- --lib --test chaos --test chaos_module --test null_module --test custody_softhsm --test strict_softhsm \
         --test token_gone_softhsm --test 'faults*' --test signing_not_supported
 fi

@@ -1,11 +1,37 @@
-//! Bytes that must not be left behind.
+//! Secrets in memory: types for them, the memory they are in, and comparing them.
+//!
+//! ```text
+//! SecretBytes            bytes that must not be left behind
+//!   |-- Password  Pin  PrivateKey  BearerToken      what kind they are, so that one cannot be taken for another
+//!   |
+//!   |-- up to 16 KiB     a place in the pool: locked, between guard pages, out of core dumps, empty in a forked child
+//!   `-- longer, or the pool is full     the heap, overwritten as well; counted, and told by memory_report()
+//! ```
+//!
+//! None of them can be printed, copied, compared in a time that depends on the content, or serialised: not because somebody takes care,
+//! but because it does not compile.
 
-use zeroize::Zeroize;
+mod kinds;
+mod pool;
+mod region;
+mod report;
 
-/// Secret bytes on the heap, overwritten with zeros when dropped.
+pub use kinds::{BearerToken, Password, Pin, PrivateKey};
+pub use report::{MemoryReport, memory_report};
+
+use pool::{Place, Pool};
+use std::sync::atomic::{AtomicU64, Ordering};
+use zeroize::{Zeroize, Zeroizing};
+
+/// Secret bytes, overwritten with zeros when dropped: in locked memory of their own up to 16 KiB each and 2 MiB in all, else on the heap.
 ///
 /// There is no `Debug`, `Display`, `Clone` or serialisation, so a secret cannot slip into a log, an error or a second
 /// copy: that is checked when compiling, not when running.
+///
+/// ```
+/// let secret = fips::secret::SecretBytes::from_slice(b"secret");
+/// assert!(secret.ct_eq(b"secret"));
+/// ```
 ///
 /// ```compile_fail,E0277
 /// println!("{:?}", fips::secret::SecretBytes::from_slice(b"secret"));
@@ -15,78 +41,129 @@ use zeroize::Zeroize;
 /// let twice = fips::secret::SecretBytes::from_slice(b"secret").clone();
 /// ```
 ///
-/// The bytes never grow, so they are never moved to another place on the heap while an old copy stays behind.
-/// Locking the memory and keeping it out of core dumps is the business of the process, not of this type.
+/// The bytes never grow, so they are never moved to another place while an old copy stays behind.
 pub struct SecretBytes {
-    bytes: Vec<u8>,
+    held: Held,
+    len: usize,
+}
+
+enum Held {
+    Pool(Place<'static>),
+    Heap(Zeroizing<Vec<u8>>),
+}
+
+static POOL: Pool = Pool::new();
+static TAKEN_FROM_POOL: AtomicU64 = AtomicU64::new(0);
+static TOO_LONG: AtomicU64 = AtomicU64::new(0);
+static NO_PLACE: AtomicU64 = AtomicU64::new(0);
+
+/// A place of `len` zeros in the pool; `None`, counted, when there is none for it.
+fn place(len: usize) -> Option<Place<'static>> {
+    if len > pool::LONGEST {
+        TOO_LONG.fetch_add(1, Ordering::Relaxed);
+        return None;
+    }
+    let place = POOL.take(len);
+    let counter = match place {
+        Some(_) => &TAKEN_FROM_POOL,
+        None => &NO_PLACE,
+    };
+    counter.fetch_add(1, Ordering::Relaxed);
+    place
 }
 
 impl SecretBytes {
-    /// Takes over `bytes` without copying. Earlier reallocations of the vector are the caller's concern.
+    /// Takes over `bytes`: what is short enough is moved into locked memory, and the vector overwritten. Earlier reallocations of the
+    /// vector are the caller's concern.
     #[must_use]
-    pub fn from_vec(bytes: Vec<u8>) -> Self {
-        Self { bytes }
+    pub fn from_vec(mut bytes: Vec<u8>) -> Self {
+        let len = bytes.len();
+        if len > 0
+            && let Some(mut place) = place(len)
+        {
+            place.bytes_mut().copy_from_slice(&bytes);
+            // All of its capacity, also what a former owner left behind its length.
+            bytes.zeroize();
+            return Self {
+                held: Held::Pool(place),
+                len,
+            };
+        }
+        Self {
+            held: Held::Heap(Zeroizing::new(bytes)),
+            len,
+        }
     }
 
     /// Copies `bytes`. The original is the caller's to overwrite.
     #[must_use]
     pub fn from_slice(bytes: &[u8]) -> Self {
-        Self {
-            bytes: bytes.to_vec(),
-        }
+        let mut secret = Self::zeroed(bytes.len());
+        secret.expose_mut().copy_from_slice(bytes);
+        secret
     }
 
     /// `len` zero bytes, to be filled through [`Self::expose_mut`].
     #[must_use]
     pub fn zeroed(len: usize) -> Self {
-        Self {
-            bytes: vec![0; len],
-        }
+        let place = if len == 0 { None } else { place(len) };
+        let held = match place {
+            Some(place) => Held::Pool(place),
+            None => Held::Heap(Zeroizing::new(vec![0; len])),
+        };
+        Self { held, len }
     }
 
     /// The secret. The name is there to be found by whoever reviews where secrets go.
     #[must_use]
     pub fn expose(&self) -> &[u8] {
-        &self.bytes
+        let bytes = match &self.held {
+            Held::Pool(place) => place.bytes(),
+            Held::Heap(bytes) => bytes,
+        };
+        bytes.get(..self.len).unwrap_or_default()
     }
 
     /// The secret, to be changed in place.
     #[must_use]
     pub fn expose_mut(&mut self) -> &mut [u8] {
-        &mut self.bytes
+        let bytes = match &mut self.held {
+            Held::Pool(place) => place.bytes_mut(),
+            Held::Heap(bytes) => bytes.as_mut_slice(),
+        };
+        bytes.get_mut(..self.len).unwrap_or_default()
     }
 
     /// Cuts off everything after `len` bytes and overwrites it. Nothing happens if there are not that many.
     pub fn truncate(&mut self, len: usize) {
-        if let Some(tail) = self.bytes.get_mut(len..) {
+        if let Some(tail) = self.expose_mut().get_mut(len..) {
             tail.zeroize();
-            self.bytes.truncate(len);
+            self.len = len;
         }
     }
 
     /// The number of bytes. Lengths are not treated as secret.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.bytes.len()
+        self.len
     }
 
     /// Whether there are no bytes at all.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
+        self.len == 0
     }
 
     /// Whether both are equal, in a time that depends on the lengths only.
     #[must_use]
     pub fn ct_eq(&self, other: &[u8]) -> bool {
-        ct_eq(&self.bytes, other)
+        ct_eq(self.expose(), other)
     }
-}
 
-impl Drop for SecretBytes {
-    fn drop(&mut self) {
-        // Clears the whole capacity, also what `truncate` or the vector's former owner left in it.
-        self.bytes.zeroize();
+    /// Whether it is in the pool: for tests and reports.
+    #[must_use]
+    pub fn is_in_pool(&self) -> bool {
+        matches!(self.held, Held::Pool(_))
     }
 }
 
@@ -110,15 +187,32 @@ mod tests {
 
     #[test]
     fn truncate_keeps_the_head_and_overwrites_the_tail() {
-        let mut secret = SecretBytes::from_vec(vec![1, 2, 3, 4]);
-        secret.truncate(9);
-        assert_eq!(secret.expose(), [1, 2, 3, 4]);
-        secret.truncate(2);
-        assert_eq!(secret.expose(), [1, 2]);
-        assert_eq!(secret.len(), 2);
-        // The vector still owns the bytes behind its length; no write has happened since `truncate` cleared them.
-        secret.bytes.resize(4, 0xff);
-        assert_eq!(secret.expose(), [1, 2, 0xff, 0xff]);
+        for len in [4, pool::LONGEST + 4] {
+            let mut secret = SecretBytes::from_vec(vec![7; len]);
+            secret.truncate(len + 5);
+            assert_eq!(secret.expose(), vec![7; len]);
+            secret.truncate(2);
+            assert_eq!(secret.expose(), [7, 7]);
+            assert_eq!(secret.len(), 2);
+            // What is behind the length is still there, and no write has happened since `truncate` cleared it.
+            let behind = match &secret.held {
+                Held::Pool(place) => place.bytes(),
+                Held::Heap(bytes) => bytes,
+            };
+            assert_eq!(behind.len(), len);
+            assert!(behind[2..].iter().all(|byte| *byte == 0));
+        }
+    }
+
+    #[test]
+    fn what_is_short_is_in_the_pool_and_what_is_long_is_counted() {
+        assert!(SecretBytes::from_slice(&[1; pool::LONGEST]).is_in_pool());
+        assert!(SecretBytes::from_vec(vec![1; 32]).is_in_pool());
+        let before = TOO_LONG.load(Ordering::Relaxed);
+        let long = SecretBytes::from_vec(vec![3; pool::LONGEST + 1]);
+        assert!(!long.is_in_pool());
+        assert_eq!(long.expose(), vec![3; pool::LONGEST + 1]);
+        assert!(TOO_LONG.load(Ordering::Relaxed) > before);
     }
 
     #[test]

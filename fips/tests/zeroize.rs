@@ -1,4 +1,5 @@
-//! That secrets are overwritten before their memory is given back: an allocator of this test's own looks at the blocks of their length.
+//! That secrets on the heap are overwritten before their memory is given back: an allocator of this test's own looks at the blocks of
+//! their length. What is in the pool is tested beside it (src/secret/pool).
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use fips::digest::Hash;
@@ -9,8 +10,9 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// The length of the secrets. A little more, for paddings and tags, is looked at as well.
-const LENGTH: usize = 4_001;
+/// The length of the secrets: longer than the pool of locked memory takes, so that they are this allocator's. A little more, for paddings
+/// and tags, is looked at as well.
+const LENGTH: usize = 20_001;
 
 static SEEN: AtomicUsize = AtomicUsize::new(0);
 static NOT_OVERWRITTEN: AtomicUsize = AtomicUsize::new(0);
@@ -64,6 +66,13 @@ fn given_back(work: impl FnOnce()) -> (usize, usize) {
     )
 }
 
+/// A vector of the watched capacity with so many bytes in it, and another secret behind its length.
+fn with_capacity(len: usize) -> Vec<u8> {
+    let mut bytes = vec![7; LENGTH];
+    bytes.truncate(len);
+    bytes
+}
+
 /// One test, since the counters are the process'.
 #[test]
 fn a_secret_is_overwritten_before_its_memory_is_given_back() {
@@ -75,6 +84,11 @@ fn a_secret_is_overwritten_before_its_memory_is_given_back() {
     assert_eq!(given_back(made), (1, 0));
     let taken_over = || drop(SecretBytes::from_vec(vec![7; LENGTH]));
     assert_eq!(given_back(taken_over), (1, 0));
+    // What is short enough is moved into locked memory, and the vector overwritten.
+    let mut moved = None;
+    let move_in = || moved = Some(SecretBytes::from_vec(with_capacity(16_000)));
+    assert_eq!(given_back(move_in), (1, 0));
+    assert!(moved.is_some_and(|secret| secret.is_in_pool()));
     let cut = || SecretBytes::from_slice(&[7; LENGTH]).truncate(1);
     assert_eq!(given_back(cut), (1, 0));
 

@@ -50,7 +50,8 @@ pub(crate) fn prepare(target: &str) {
         return;
     };
     for (number, seed) in of(target, &corpora()).iter().enumerate() {
-        std::fs::write(folder.join(format!("seed-{number}")), &seed.bytes).unwrap();
+        let written = std::fs::write(folder.join(format!("seed-{number}")), &seed.bytes);
+        written.unwrap_or_else(|error| panic!("{}: {error}", seed.name));
     }
 }
 

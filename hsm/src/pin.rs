@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+pub use fips::secret::Pin;
 use fips::secret::SecretBytes;
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 
@@ -12,32 +13,6 @@ use crate::{Error, files};
 
 /// Longest PIN in bytes. PKCS#11 has no limit; real tokens stay far below.
 const MAX_PIN_BYTES: usize = 255;
-
-/// A token's PIN: zeroized on drop, without Debug, Display or Clone.
-pub struct Pin(SecretBytes);
-
-impl Pin {
-    /// A PIN that the caller has made or read itself. Neither empty nor longer than 255 bytes is checked here; the token
-    /// has its own limits.
-    #[must_use]
-    pub fn new(pin: SecretBytes) -> Self {
-        Self(pin)
-    }
-
-    /// Keeps the PIN out of the swap space, for as long as the process lives: the page is not unlocked again, because other secrets may
-    /// lie on it.
-    pub(crate) fn lock_in_memory(&self) -> rustix::io::Result<()> {
-        let bytes = self.0.expose();
-        // SAFETY: mlock(2): takes any range; the one of a live buffer is mapped. It changes nothing about the bytes.
-        unsafe { rustix::mm::mlock(bytes.as_ptr().cast_mut().cast(), bytes.len()) }
-    }
-
-    /// The PIN, for the one call that needs it.
-    #[must_use]
-    pub fn expose(&self) -> &[u8] {
-        self.0.expose()
-    }
-}
 
 /// Where a PIN is read from, each time it is needed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -168,7 +143,7 @@ fn read_file(path: &Path, forbidden: u32) -> Result<Pin, Error> {
     if secret.len() > MAX_PIN_BYTES {
         return Err(refused(path, FileProblem::TooLong(MAX_PIN_BYTES)));
     }
-    Ok(Pin(secret))
+    Ok(Pin::new(secret))
 }
 
 const TERMINAL: &str = "/dev/tty";
@@ -239,7 +214,7 @@ fn read_line(mut terminal: &std::fs::File) -> Result<Pin, Error> {
     if pin.is_empty() {
         return Err(refused(path, FileProblem::Empty));
     }
-    Ok(Pin(pin))
+    Ok(Pin::new(pin))
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use hsm::{Load, Padding};
 use serde::{Deserialize, Serialize};
 
 /// Version of these messages; a greeting with another one is refused.
-pub const API_VERSION: u16 = 1;
+pub const API_VERSION: u16 = 2;
 
 /// [`EngineStatus::token_problem`] of an engine that has just started: no problem yet, but no token either.
 pub const TOKEN_OPENING: &str = "the token is being opened";

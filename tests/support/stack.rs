@@ -67,6 +67,7 @@ impl Site {
             folder: temporary_folder().unwrap(),
             token: TokenKind::Softhsm,
             module: None,
+            module_environment: Vec::new(),
             key_bits: 2048,
             connectors: 1,
             lease_ms: 3_000,

@@ -49,14 +49,11 @@ impl Credentials {
     /// # Errors
     /// [`Error::File`] if a source that can be asked only once has no PIN.
     pub(super) fn new(source: PinSource, memory: Option<PathBuf>) -> Result<Self, Error> {
+        // In locked memory, where the system allows it: the status of the process tells.
         let kept = if source.is_readable_again() {
             None
         } else {
-            let pin = source.read()?;
-            if let Err(error) = pin.lock_in_memory() {
-                tracing::warn!(%error, "the PIN is kept in memory that may be written to the swap space");
-            }
-            Some(pin)
+            Some(source.read()?)
         };
         Ok(Self {
             source,

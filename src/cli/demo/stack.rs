@@ -32,6 +32,8 @@ pub struct StackOptions {
     pub token: TokenKind,
     /// The token's PKCS#11 module, where it is not at its usual place.
     pub module: Option<PathBuf>,
+    /// What that module needs in its environment besides.
+    pub module_environment: Vec<(String, String)>,
     /// Size of the custody key in bits.
     pub key_bits: u32,
     /// Connectors on the one gateway.

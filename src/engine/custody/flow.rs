@@ -66,7 +66,7 @@ pub(super) fn answer(shared: &Shared, job: &Job) -> Frame {
             reply
         }
         Err(refusal) => {
-            tracing::warn!(request_id = %name, code = ?refusal.told.code, reason = refusal.reason, "refused: {}", refusal.detail);
+            tracing::warn!(request_id = %name, uid = job.caller.uid, code = ?refusal.told.code, reason = refusal.reason, "refused: {}", refusal.detail);
             EngineReply::Failed(refusal.told)
         }
     };

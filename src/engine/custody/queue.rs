@@ -1,6 +1,6 @@
 //! Requests that wait for a thread, and threads that wait for the formats process.
 
-use crate::engine::ipc::{Frame, Kind, Payload};
+use crate::engine::ipc::{Caller, Frame, Kind, Payload};
 use std::collections::{HashMap, VecDeque};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 pub(super) struct Job {
     pub(super) id: u64,
     pub(super) kind: Kind,
+    /// Who asks: the user is the supervisor's word, the certificate the caller's.
+    pub(super) caller: Caller,
     pub(super) payload: Payload,
     pub(super) deadline: Instant,
 }
@@ -20,6 +22,7 @@ impl Job {
         Self {
             id: frame.id,
             kind: frame.kind,
+            caller: frame.caller,
             payload: frame.payload,
             deadline: now + Duration::from_millis(u64::from(frame.time_left_ms)),
         }

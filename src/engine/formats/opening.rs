@@ -157,8 +157,10 @@ fn identity(opened: &OpenedPfx, thumbprint: &str) -> Result<ClaimedIdentity, Pfx
         .iter()
         .find(|identity| thumbprint_of(identity.certificate()) == thumbprint);
     let Some(wanted) = wanted else {
-        return Err(match opened.keys() {
-            [] => refusal(&PfxError::NoPrivateKey),
+        return Err(match (opened.keys(), opened.closed()) {
+            // It may be in there.
+            (_, Some(closed)) => refusal(closed),
+            ([], None) => refusal(&PfxError::NoPrivateKey),
             _ => PfxRefusal {
                 code: "certificate_not_in_pfx".to_owned(),
                 message: "the PFX holds no private key of the certificate that the record names"

@@ -6,6 +6,8 @@
 //! u8   kind
 //! u64  id                         who asks chooses it; the answer carries the same
 //! u32  time left in milliseconds  for requests; 0 where it does not apply or is left to the receiver
+//! u32  user id of who asks        set by the supervisor from what the kernel says; 2^32 - 1 where it does not apply
+//! 32   certificate of who asks    SHA-256, as stated by a connector; zeros where none is stated
 //! ...  payload                    JSON, parts ([`Payload::of_parts`]) or nothing, depending on the kind
 //! ```
 //!
@@ -14,18 +16,20 @@
 
 pub mod asynchronous;
 pub mod blocking;
+mod caller;
 mod duplex;
 mod payload;
 
+pub use caller::Caller;
 pub use duplex::Duplex;
 pub use payload::Payload;
 
 use serde::Serialize;
 
 /// Version of the frame layout.
-pub const PROTOCOL_VERSION: u8 = 1;
+pub const PROTOCOL_VERSION: u8 = 2;
 /// Bytes before the payload.
-pub const HEADER_BYTES: usize = 18;
+pub const HEADER_BYTES: usize = 18 + Caller::BYTES;
 /// The longest payload: a PFX of 2 MiB in base64 with its certificates and the record fits.
 pub const MAX_PAYLOAD_BYTES: usize = 4 * 1024 * 1024;
 
@@ -118,6 +122,8 @@ pub struct Frame {
     pub id: u64,
     /// Time left for a request in milliseconds; 0 where it does not apply.
     pub time_left_ms: u32,
+    /// Who asks; for requests.
+    pub caller: Caller,
     /// JSON, parts or nothing.
     pub payload: Payload,
 }
@@ -148,6 +154,7 @@ impl Frame {
             kind,
             id,
             time_left_ms: 0,
+            caller: Caller::default(),
             payload: payload.into(),
         }
     }
@@ -199,7 +206,8 @@ impl Frame {
             .into_iter()
             .chain([PROTOCOL_VERSION, self.kind.code()])
             .chain(self.id.to_be_bytes())
-            .chain(self.time_left_ms.to_be_bytes());
+            .chain(self.time_left_ms.to_be_bytes())
+            .chain(self.caller.to_bytes());
         for (slot, byte) in header.iter_mut().zip(fields) {
             *slot = byte;
         }
@@ -216,6 +224,8 @@ pub struct Header {
     pub id: u64,
     /// Time left in milliseconds.
     pub time_left_ms: u32,
+    /// Who asks.
+    pub caller: Caller,
     /// Bytes that follow; never over [`MAX_PAYLOAD_BYTES`].
     pub payload_bytes: usize,
 }
@@ -226,39 +236,22 @@ impl Header {
     /// # Errors
     /// [`FrameError`] for another version, an unknown kind or too long a payload.
     pub fn parse(bytes: &[u8; HEADER_BYTES]) -> Result<Self, FrameError> {
-        let [
-            l0,
-            l1,
-            l2,
-            l3,
-            version,
-            kind,
-            i0,
-            i1,
-            i2,
-            i3,
-            i4,
-            i5,
-            i6,
-            i7,
-            t0,
-            t1,
-            t2,
-            t3,
-        ] = *bytes;
+        let mut rest = bytes.as_slice();
+        let length = u32::from_be_bytes(field(&mut rest)?);
+        let [version, kind] = field(&mut rest)?;
         if version != PROTOCOL_VERSION {
             return Err(FrameError::ProtocolVersion(version));
         }
         let kind = Kind::from_code(kind).ok_or(FrameError::UnknownKind(kind))?;
-        let payload_bytes =
-            usize::try_from(u32::from_be_bytes([l0, l1, l2, l3])).unwrap_or(usize::MAX);
+        let payload_bytes = usize::try_from(length).unwrap_or(usize::MAX);
         if payload_bytes > MAX_PAYLOAD_BYTES {
             return Err(FrameError::TooLong(payload_bytes));
         }
         Ok(Self {
             kind,
-            id: u64::from_be_bytes([i0, i1, i2, i3, i4, i5, i6, i7]),
-            time_left_ms: u32::from_be_bytes([t0, t1, t2, t3]),
+            id: u64::from_be_bytes(field(&mut rest)?),
+            time_left_ms: u32::from_be_bytes(field(&mut rest)?),
+            caller: Caller::from_bytes(field(&mut rest)?, field(&mut rest)?),
             payload_bytes,
         })
     }
@@ -268,9 +261,17 @@ impl Header {
             kind: self.kind,
             id: self.id,
             time_left_ms: self.time_left_ms,
+            caller: self.caller,
             payload: payload.into(),
         }
     }
+}
+
+/// The next bytes of a header, taken off its front.
+fn field<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], FrameError> {
+    let (field, after) = rest.split_first_chunk().ok_or(FrameError::Truncated)?;
+    *rest = after;
+    Ok(*field)
 }
 
 /// Decodes the first frame in `bytes`; `None` while it is not complete. Returns the frame and how many bytes it took.

@@ -35,6 +35,10 @@ impl Generator {
             kind: Kind::ALL[self.below(Kind::ALL.len())],
             id: self.next(),
             time_left_ms: u32::try_from(self.next() >> 32).unwrap(),
+            caller: Caller {
+                uid: Some(u32::try_from(self.next() >> 33).unwrap()),
+                certificate: (self.below(2) == 0).then(|| [7; 32]),
+            },
             payload: self.bytes(length).into(),
         }
     }
@@ -197,5 +201,19 @@ fn frames_beyond_what_the_socket_takes_arrive_whole_and_in_order() {
         };
         assert_eq!(frame.id, id);
         assert_eq!(*frame.payload, vec![u8::try_from(id % 251).unwrap(); 3001]);
+    }
+}
+
+#[test]
+fn who_asks_is_in_the_header_and_nobody_is_nobody() {
+    let mut frame = Frame::bare(Kind::Request, 1);
+    let read = |frame: &Frame| Header::parse(&frame.header().unwrap()).unwrap().caller;
+    assert_eq!(read(&frame), Caller::default());
+    for uid in [0, 1000, u32::MAX - 1] {
+        frame.caller = Caller {
+            uid: Some(uid),
+            certificate: Some([uid.to_be_bytes()[3] | 1; 32]),
+        };
+        assert_eq!(read(&frame), frame.caller);
     }
 }

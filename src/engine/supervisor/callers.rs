@@ -21,6 +21,8 @@ struct Caller {
     link: Duplex,
     greeted: bool,
     access: Access,
+    /// The kernel's word at the time of the connection (SO_PEERCRED).
+    uid: u32,
 }
 
 const NOT_THE_OPERATOR: &str = "only the engine's own user may have records re-encrypted to another key: run the command as that user";
@@ -60,12 +62,18 @@ impl Callers {
         }
         let id = self.next_id;
         self.next_id = self.next_id.saturating_add(1);
-        if let Err(error) = self.connect(id, stream, access) {
+        if let Err(error) = self.connect(id, stream, uid, access) {
             tracing::warn!(%error, "a connection cannot be served");
         }
     }
 
-    fn connect(&mut self, id: u64, stream: UnixStream, access: Access) -> std::io::Result<()> {
+    fn connect(
+        &mut self,
+        id: u64,
+        stream: UnixStream,
+        uid: u32,
+        access: Access,
+    ) -> std::io::Result<()> {
         stream.set_read_timeout(Some(FRAME_LIMIT))?;
         let reading = stream.try_clone()?;
         let link = Duplex::start("caller", stream, WRITE_LIMIT_BYTES)?;
@@ -79,9 +87,15 @@ impl Callers {
                 link,
                 greeted: false,
                 access,
+                uid,
             },
         );
         Ok(())
+    }
+
+    /// The user who is connected there; `None` when nobody is any more.
+    pub(super) fn uid(&self, id: u64) -> Option<u32> {
+        self.connected.get(&id).map(|caller| caller.uid)
     }
 
     /// Deals with the greeting. Whether the frame is one that a greeted caller may send and is still to be dealt with.

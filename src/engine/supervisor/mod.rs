@@ -6,6 +6,7 @@ mod calls;
 mod event;
 mod lane;
 mod listener;
+mod manager;
 mod module_fault;
 mod part;
 mod requests;
@@ -19,8 +20,10 @@ use super::policy::{EnginePolicy, PolicyError};
 use super::sandboxing::{self, Sandboxing};
 use crate::config::EngineConfig;
 use crate::evidence::process::ProcessEvidence;
+use crate::service_manager::Notifier;
 use event::Event;
 use listener::Listener;
+use manager::Manager;
 use part::{Launch, PartKind};
 use router::Router;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -114,7 +117,8 @@ pub fn run(
         })?;
     let launch = |kind| Launch::new(kind, &program, config, &config_path, sandboxing, log);
     let launches = (launch(PartKind::Custody), launch(PartKind::Formats));
-    let mut router = Router::new(config, launches, &events, sandbox);
+    let mut router = Router::new(config, launches, &events, sandbox)
+        .told_to(Manager::new(Notifier::from_environment()));
     listener.start(events)?;
     for exception in &config.exceptions {
         tracing::warn!(exception = exception.name(), "an exception is in force");

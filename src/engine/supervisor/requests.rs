@@ -1,6 +1,6 @@
 //! Requests that have not been answered: their bytes, whose they are, and how many parts died over them.
 
-use crate::engine::ipc::{Frame, Kind, Payload};
+use crate::engine::ipc::{Caller, Frame, Kind, Payload};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,10 @@ const LONGEST: Duration = Duration::from_secs(600);
 /// A request that has not been answered.
 #[derive(Debug)]
 pub(super) struct Pending {
+    /// The connection that it came over.
     pub(super) caller: u64,
+    /// Who asks, as custody is told.
+    pub(super) asker: Caller,
     pub(super) frame_id: u64,
     /// Of the frame that it came in.
     pub(super) kind: Kind,
@@ -41,8 +44,14 @@ impl Requests {
         }
     }
 
-    /// Keeps a request; `None` when too much is in flight.
-    pub(super) fn insert(&mut self, caller: u64, frame: Frame, now: Instant) -> Option<u64> {
+    /// Keeps a request of the user `uid`; `None` when too much is in flight.
+    pub(super) fn insert(
+        &mut self,
+        caller: u64,
+        uid: u32,
+        frame: Frame,
+        now: Instant,
+    ) -> Option<u64> {
         let kept = self.kept_bytes.saturating_add(frame.payload.len());
         if self.pending.len() >= self.max_in_flight || kept > MAX_KEPT_BYTES {
             return None;
@@ -59,6 +68,11 @@ impl Requests {
             id,
             Pending {
                 caller,
+                // Of what came, only the certificate is the caller's to say.
+                asker: Caller {
+                    uid: Some(uid),
+                    ..frame.caller
+                },
                 frame_id: frame.id,
                 kind: frame.kind,
                 payload: frame.payload,

@@ -6,6 +6,7 @@ use super::calls::Calls;
 use super::event::Event;
 use super::lane::Lane;
 use super::listener::access_of;
+use super::manager::{Manager, Seen};
 use super::module_fault::Ending;
 use super::part::{EXIT_CONFIGURATION, Launch, Part, PartKind};
 use super::requests::Requests;
@@ -46,6 +47,7 @@ pub(super) struct Router<'a> {
     /// Why no cryptography is done any more; only a restart of the engine ends it.
     module_fault: Option<FaultEvidence>,
     failed: Option<SupervisorError>,
+    manager: Manager,
 }
 
 impl<'a> Router<'a> {
@@ -70,7 +72,13 @@ impl<'a> Router<'a> {
             stop: None,
             module_fault: None,
             failed: None,
+            manager: Manager::default(),
         }
+    }
+
+    /// The same, with somebody to be told how it fares.
+    pub(super) fn told_to(self, manager: Manager) -> Self {
+        Self { manager, ..self }
     }
 
     /// Works until asked to stop and what was in flight is answered, or a bound is reached.
@@ -85,6 +93,7 @@ impl<'a> Router<'a> {
             if self.failed.is_some() && self.stop.is_none() {
                 self.stop = Some(now);
             }
+            self.tell_manager(now);
             if let Some(since) = self.stop {
                 stop_accepting();
                 if self.failed.is_some()
@@ -107,6 +116,16 @@ impl<'a> Router<'a> {
         self.farewell(events);
         let fault = self.module_fault.as_ref().map(module_error);
         self.failed.take().or(fault).map_or(Ok(()), Err)
+    }
+
+    fn tell_manager(&mut self, now: Instant) {
+        let seen = Seen {
+            custody: self.custody.is_ready(),
+            formats: self.formats.is_ready(),
+            module_fault: self.module_fault.as_ref().map(|fault| fault.code.as_str()),
+            stopping: self.stop.is_some(),
+        };
+        self.manager.look(seen, now);
     }
 
     fn handle(&mut self, event: Event, now: Instant) {
@@ -172,7 +191,10 @@ impl<'a> Router<'a> {
             }
             Kind::Request | Kind::Reencrypt => {
                 let frame_id = frame.id;
-                match self.requests.insert(caller, frame, now) {
+                let Some(uid) = self.callers.uid(caller) else {
+                    return;
+                };
+                match self.requests.insert(caller, uid, frame, now) {
                     Some(id) => self.custody_lane.push(id),
                     None => self.callers.send_failure(
                         caller,
@@ -420,6 +442,7 @@ impl<'a> Router<'a> {
             let left = pending.deadline.saturating_duration_since(now).as_millis();
             let mut frame = Frame::with_payload(pending.kind, id, pending.payload.clone());
             frame.time_left_ms = u32::try_from(left).unwrap_or(u32::MAX).max(1);
+            frame.caller = pending.asker;
             self.custody.send(frame);
         }
         while self.formats.is_ready() {
@@ -439,6 +462,7 @@ impl<'a> Router<'a> {
             self.calls.overdue_at(unresponsive),
             self.requests.next_deadline(),
             self.reports.until(),
+            self.manager.next(),
             self.stop.map(|since| since + DRAIN_LIMIT),
         ]
         .into_iter()

@@ -9,6 +9,7 @@
 use super::*;
 use crate::config::Config;
 use crate::engine::api::{API_VERSION, Failure};
+use crate::engine::ipc::Caller;
 use crate::engine::ipc::blocking::{Incoming, read_frame, write_frame};
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc::sync_channel;
@@ -340,4 +341,20 @@ fn only_the_engines_own_user_may_have_records_re_encrypted_to_another_key() {
     let _other = std::mem::replace(&mut scene.caller, own);
     ask(&mut scene);
     scene.until(|router| router.requests.len() == 2);
+}
+
+#[test]
+fn who_asks_is_the_kernels_word_whatever_the_frame_says() {
+    let config = config(3);
+    let mut scene = Scene::new(&config);
+    let mut frame = Frame::with_payload(Kind::Request, 71, b"{}".to_vec());
+    frame.caller = Caller {
+        uid: Some(64_123),
+        certificate: Some([9; 32]),
+    };
+    write_frame(&mut scene.caller, &frame).unwrap();
+    scene.until(|router| router.requests.len() == 1);
+    let asker = scene.router.requests.get(1).unwrap().asker;
+    assert_eq!(asker.uid, Some(rustix::process::geteuid().as_raw()));
+    assert_eq!(asker.certificate, Some([9; 32]));
 }
