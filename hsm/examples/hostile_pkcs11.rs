@@ -1,6 +1,7 @@
 //! A PKCS#11 module of which C_Initialize tries to get out of the process' sandbox; for tests.
 //!
-//! The environment says what it is aimed at: `HOSTILE_OUTSIDE`, `HOSTILE_INSIDE`, `HOSTILE_VICTIM`. What came of it is written to the file
+//! The environment says what it is aimed at: `HOSTILE_OUTSIDE`, `HOSTILE_INSIDE` (each with `at:` before the path, because files that a token's
+//! environment names may be read), `HOSTILE_VICTIM`. What came of it is written to the file
 //! `attempts` in the folder inside: a line for each attempt, its name, a tab, 0 or the error number. Then it says CKR_GENERAL_ERROR.
 #![allow(non_snake_case, reason = "the names of the standard")]
 
@@ -14,7 +15,10 @@ use attempts::{ALL, Scene, run};
 use cryptoki_sys::*;
 
 unsafe extern "C" fn C_Initialize(_arguments: *mut c_void) -> CK_RV {
-    let variable = |name| std::env::var(name).unwrap_or_default();
+    let variable = |name| {
+        let value = std::env::var(name).unwrap_or_default();
+        value.strip_prefix("at:").unwrap_or(&value).to_owned()
+    };
     let scene = Scene {
         outside: variable("HOSTILE_OUTSIDE"),
         inside: variable("HOSTILE_INSIDE"),

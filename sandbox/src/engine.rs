@@ -4,6 +4,34 @@ use crate::calls;
 use crate::modules::{self, ModuleNeeds};
 use crate::profile::{Access, Family, Profile, Violation};
 
+/// Paths of custody, whatever its tokens are: the C library counts processors for its heaps, reports say whether the system demands FIPS mode.
+pub const CUSTODY_PATHS: &[(&str, Access)] = &[
+    ("/sys/devices/system/cpu", Access::Read),
+    ("/proc/sys/crypto/fips_enabled", Access::Read),
+];
+
+/// Paths of the supervisor: what its parts need to start, and what it reads of them.
+pub const SUPERVISOR_PATHS: &[(&str, Access)] = &[
+    ("/lib", Access::Execute),
+    ("/lib64", Access::Execute),
+    ("/usr/lib", Access::Execute),
+    ("/usr/lib64", Access::Execute),
+    ("/usr/local/lib", Access::Execute),
+    ("/etc/ld.so.cache", Access::Read),
+    ("/etc/ssl/openssl.cnf", Access::Read),
+    ("/proc", Access::Read),
+    ("/dev/null", Access::Use),
+];
+
+/// What a system does not have is no news: only paths of the configuration are reported as absent.
+fn add(profile: &mut Profile, paths: &[(&str, Access)]) {
+    for (path, access) in paths {
+        if std::path::Path::new(path).exists() {
+            profile.path(path, *access);
+        }
+    }
+}
+
 /// The formats process: it has its connection and computes. No file, no socket, no process; anything else ends it.
 #[must_use]
 pub fn formats() -> Profile {
@@ -21,11 +49,7 @@ pub fn custody(kinds: &[&'static ModuleNeeds]) -> Profile {
     let mut profile = Profile::nothing(name, Violation::Errno);
     profile.calls(calls::PROCESS);
     profile.calls(calls::FILES);
-    // The C library counts processors for its heaps.
-    let processors = "/sys/devices/system/cpu";
-    if std::path::Path::new(processors).exists() {
-        profile.path(processors, Access::Read);
-    }
+    add(&mut profile, CUSTODY_PATHS);
     for kind in kinds {
         kind.add_to(&mut profile);
     }
@@ -45,22 +69,7 @@ pub fn supervisor(custody: &Profile) -> Profile {
     profile.calls(calls::SOCKETS);
     profile.family(Family::Unix);
     profile.maps_code = true;
-    for (path, access) in [
-        ("/lib", Access::Execute),
-        ("/lib64", Access::Execute),
-        ("/usr/lib", Access::Execute),
-        ("/usr/lib64", Access::Execute),
-        ("/usr/local/lib", Access::Execute),
-        ("/etc/ld.so.cache", Access::Read),
-        ("/etc/ssl/openssl.cnf", Access::Read),
-        ("/proc", Access::Read),
-        ("/sys/devices/system/cpu", Access::Read),
-        ("/dev/null", Access::Use),
-    ] {
-        if std::path::Path::new(path).exists() {
-            profile.path(path, access);
-        }
-    }
+    add(&mut profile, SUPERVISOR_PATHS);
     profile.widen(custody);
     profile
 }

@@ -61,7 +61,11 @@ fn restrict(
         ruleset = ruleset.handle_access(AccessNet::from_all(abi))?;
     }
     if abi >= ABI::V6 {
-        ruleset = ruleset.scope(Scope::from_all(abi))?;
+        let mut scope = Scope::from_all(abi);
+        if profile.abstract_sockets {
+            scope.remove(Scope::AbstractUnixSocket);
+        }
+        ruleset = ruleset.scope(scope)?;
     }
     let mut created = ruleset.create()?;
     for rule in &profile.rules {

@@ -76,6 +76,8 @@ pub struct Profile {
     pub families: Vec<Family>,
     /// Whether code may still be mapped from files: for libraries that load others after they were loaded themselves.
     pub maps_code: bool,
+    /// Whether abstract unix sockets of others can be reached, where sockets can be made at all.
+    pub abstract_sockets: bool,
     /// What happens over anything else.
     pub violation: Violation,
 }
@@ -90,6 +92,7 @@ impl Profile {
             calls: Vec::new(),
             families: Vec::new(),
             maps_code: false,
+            abstract_sockets: false,
             violation,
         }
     }

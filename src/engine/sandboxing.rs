@@ -106,10 +106,6 @@ pub fn custody(config: &EngineConfig, config_path: &Path) -> Profile {
             profile.calls(sandbox::calls::SOCKETS);
         }
     }
-    let fips = Path::new("/proc/sys/crypto/fips_enabled");
-    if fips.exists() {
-        profile.path(fips, Access::Read);
-    }
     // Files that are read again, and replaced by a new one of the same name: what is allowed is a folder then.
     let pins = config
         .named_tokens()
@@ -134,6 +130,9 @@ pub fn custody(config: &EngineConfig, config_path: &Path) -> Profile {
 #[must_use]
 pub fn supervisor(config: &EngineConfig, config_path: &Path, program: &Path) -> Profile {
     let mut profile = sandbox::engine::supervisor(&custody(config, config_path));
+    // The service manager's socket may be one without a file.
+    profile.abstract_sockets = std::env::var_os("NOTIFY_SOCKET")
+        .is_some_and(|name| name.as_encoded_bytes().starts_with(b"@"));
     profile.path(program, Access::Execute);
     if let Some(folder) = config.socket.parent() {
         profile.path(folder, Access::Listen);
