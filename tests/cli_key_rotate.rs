@@ -11,6 +11,7 @@
 #[path = "support/stack.rs"]
 mod stack;
 
+use audit::Verb;
 use fips::secret::SecretBytes;
 use hsm::Padding;
 use pfx_connector::cli::demo::Deliveries;
@@ -18,7 +19,6 @@ use pfx_connector::clock::SystemClock;
 use pfx_connector::encoding::Base64Bytes;
 use pfx_connector::engine::api::{EngineRequest, FailureCode, ReencryptRequest};
 use pfx_connector::engine::client::{EngineClient, RecryptError};
-use pfx_connector::engine::ipc::Kind;
 use pfx_connector::engine::ipc::blocking::{Incoming, read_frame, write_frame};
 use pfx_connector::intune::{RetryBudget, UserPfxClient};
 use serde_json::Value;
@@ -133,7 +133,7 @@ fn between(
         let mut waits = true;
         while let Ok(Incoming::Frame(frame)) = read_frame(&mut caller) {
             if waits
-                && frame.kind == Kind::Reencrypt
+                && frame.verb == Some(Verb::Reencrypt)
                 && let Ok(EngineRequest::Reencrypt(request)) =
                     serde_json::from_slice(&frame.payload)
             {

@@ -25,6 +25,8 @@ mod deliveries;
 mod faults;
 #[path = "engine_processes/memory.rs"]
 mod memory;
+#[path = "engine_processes/oracle.rs"]
+mod oracle;
 #[path = "engine_processes/requests.rs"]
 mod requests;
 #[path = "engine_processes/sandbox.rs"]

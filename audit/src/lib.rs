@@ -21,21 +21,37 @@
 #![forbid(unsafe_code)]
 
 pub mod approval;
+mod boot;
+mod chain;
 pub mod entry;
 pub mod event;
+pub mod files;
 pub mod fold;
 pub mod ledger;
+mod lines;
+mod opening;
+mod queue;
+pub mod read;
 pub mod receipts;
 pub mod seal;
+mod sealer;
+mod status;
 pub mod storage;
 mod text;
 pub mod verb;
+pub mod verify;
+mod walk;
+mod writer;
 
+pub use chain::ChainFault;
 pub use entry::{Entry, FORMAT_VERSION, MAX_LINE_BYTES};
 pub use event::{Caller, Event, KeyUse, PfxCheck, Purpose, ResultClass};
 pub use fold::Fold;
 pub use ledger::Ledger;
-pub use receipts::{ReceiptError, Receipts, Ticket, Written};
-pub use seal::{Signed, Signer, SignerError};
+pub use opening::OpenError;
+pub use receipts::{Log, Options, ReceiptError, Receipts, Ticket, Written};
+pub use seal::{Anchor, AuditKey, KeyError, Signed, Signer, SignerError};
+pub use status::Status;
 pub use text::{Hash, Timestamp};
 pub use verb::Verb;
+pub use walk::Place;

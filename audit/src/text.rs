@@ -21,12 +21,13 @@ impl Hash {
     /// The digest of `bytes`.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
+        Self::from_slice(digest(Function::Sha256, bytes).as_ref())
+    }
+
+    /// Of the 32 bytes of a digest.
+    pub(crate) fn from_slice(bytes: &[u8]) -> Self {
         let mut hash = Self::NONE;
-        for (to, from) in hash
-            .0
-            .iter_mut()
-            .zip(digest(Function::Sha256, bytes).as_ref())
-        {
+        for (to, from) in hash.0.iter_mut().zip(bytes) {
             *to = *from;
         }
         hash

@@ -276,7 +276,7 @@ fn frames() -> Vec<Seed> {
         Frame::hello(),
         Frame::bare(Kind::Ready, 0),
         Frame::bare(Kind::Ping, 3),
-        Frame::json(Kind::Request, 4, &recrypt).unwrap(),
+        Frame::request(4, &recrypt).unwrap(),
         Frame::json(Kind::Call, 5, &call).unwrap(),
         Frame::json(Kind::Reply, 4, &done).unwrap(),
     ];

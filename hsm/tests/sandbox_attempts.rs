@@ -214,6 +214,7 @@ fn the_supervisor_reaches_no_network_and_no_file_outside_and_becomes_no_other_pr
         for name in [
             "inet socket",
             "inet6 datagram socket",
+            "unix socket",
             "netlink socket",
             "packet socket",
             "file read",

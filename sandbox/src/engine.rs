@@ -65,9 +65,6 @@ pub fn supervisor(custody: &Profile) -> Profile {
     profile.calls(calls::CHILDREN);
     profile.calls(calls::STARTING);
     profile.calls(calls::LOADING);
-    // The service manager is told by a unix socket that it is ready.
-    profile.calls(calls::SOCKETS);
-    profile.family(Family::Unix);
     profile.maps_code = true;
     add(&mut profile, SUPERVISOR_PATHS);
     profile.widen(custody);

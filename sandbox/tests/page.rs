@@ -27,7 +27,7 @@ on the number of processes would do, seccomp does: custody and formats can start
 |---|---|---|---|---|
 | formats | none | none | none | it is killed (SIGSYS), which the supervisor logs, and replaced |
 | custody | its token, the folders of its configuration, PINs and revocation lists (read), the folder of the engine's socket (which PINs were refused), `sandbox_paths` | none; by profile those of its module | none: threads alone | the call fails (EPERM, EACCES) |
-| supervisor | what its parts have, the program and system libraries (executed), its socket's folder | AF_UNIX; by profile those of custody's modules | it starts, watches and kills its parts; no other program can be executed | the call fails |
+| supervisor | what its parts have, the program and system libraries (executed), its socket's folder | by profile those of custody's modules (pairs of AF_UNIX for its parts) | it starts, watches and kills its parts; no other program can be executed | the call fails |
 
 The order in custody: configuration, anchors and importers are read, every PKCS#11 module is loaded, then the sandbox, then C_Initialize and everything else. Landlock goes
 by the file that was there then: a token's folder that is replaced by another one, or a module that was not there, is found by the next process, and custody is replaced for it while no token
@@ -149,7 +149,7 @@ fn the_page_is_what_the_profiles_say() {
         ("files", "custody, supervisor", calls::FILES),
         (
             "sockets",
-            "supervisor, `opencryptoki`, `tpm2`, `network`",
+            "`opencryptoki`, `tpm2`, `network`",
             calls::SOCKETS,
         ),
         ("network", "`network`", calls::NETWORK),

@@ -5,7 +5,7 @@ use crate::engine::api::Delivery;
 use hsm::pkcs11::LibraryKind;
 use sandbox::Want;
 use serde::de::Error as _;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -55,6 +55,11 @@ pub struct EngineConfig {
     /// Those whose records are accepted.
     #[serde(default)]
     pub importers: Vec<ImporterConfig>,
+    /// Where every use of the key is recorded; none only under the exception `no-receipts`.
+    pub audit: Option<AuditConfig>,
+    /// What keeps the key from being used as an oracle.
+    #[serde(default)]
+    pub oracle: OracleConfig,
 }
 
 /// What `[engine.token]` is called where nobody named it.
@@ -171,6 +176,86 @@ pub enum PfxForm {
     Legacy3Des,
 }
 
+/// `[engine.audit]`: the log of every use of the key.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuditConfig {
+    /// Its folder.
+    pub folder: PathBuf,
+    /// A file of this size is followed by another one, in bytes.
+    #[serde(default = "default_audit_file")]
+    pub max_file_bytes: u64,
+    /// File with the private key that seals the log (PKCS#8, EC on P-256).
+    pub signing_key_file: Option<PathBuf>,
+    /// Label of the token's key that seals it.
+    pub signing_key: Option<String>,
+    /// File that seals are written to as well.
+    pub anchor_file: Option<PathBuf>,
+}
+
+fn default_audit_file() -> u64 {
+    16 * 1024 * 1024
+}
+
+/// `[engine.oracle]`: how much may fail before it is refused, and when failures are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OracleConfig {
+    /// Distinct failing ciphertexts of one importer within an hour, before it is suspended.
+    pub importer_failures_per_hour: u32,
+    /// Distinct failing ciphertexts of one importer within a day.
+    pub importer_failures_per_day: u32,
+    /// Distinct failing ciphertexts that one caller asks for within an hour.
+    pub caller_failures_per_hour: u32,
+    /// Decryptions of one ciphertext in a day.
+    pub uses_per_ciphertext: u32,
+    /// Devices that get the password of one ciphertext in a day.
+    pub devices_per_ciphertext: u32,
+    /// Failing answers leave at multiples of so many milliseconds since their request came.
+    pub grid_ms: u64,
+    /// Which answers leave on that grid.
+    pub release: ReleaseOnGrid,
+    /// Whether the password of the delivery `password` has to open its PFX.
+    pub check_password: CheckPassword,
+}
+
+impl Default for OracleConfig {
+    fn default() -> Self {
+        Self {
+            importer_failures_per_hour: 5,
+            importer_failures_per_day: 50,
+            caller_failures_per_hour: 200,
+            uses_per_ciphertext: 1000,
+            devices_per_ciphertext: 100,
+            grid_ms: 50,
+            release: ReleaseOnGrid::Failures,
+            check_password: CheckPassword::Off,
+        }
+    }
+}
+
+/// Which answers leave on the grid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReleaseOnGrid {
+    /// Those that say that something failed.
+    Failures,
+    /// All.
+    All,
+}
+
+/// Whether a password is tried on its PFX before it is given out as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CheckPassword {
+    /// It is not.
+    Off,
+    /// It is where the FIPS policy lets the PFX be opened.
+    WhereApproved,
+    /// It is; a PFX that the FIPS policy does not let be opened is refused.
+    Always,
+}
+
 /// Which certificates have to name their record's user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -196,6 +281,8 @@ pub enum EngineException {
     ExtractableKeys,
     /// The format `compatibleDesEde3` may be asked for.
     CmsDesEde3,
+    /// Uses of the key are not recorded. Nobody can say afterwards what was decrypted, and a restart forgets what failed.
+    NoReceipts,
 }
 
 impl EngineException {
@@ -207,6 +294,7 @@ impl EngineException {
             Self::UnsignedRecords => "unsigned-records",
             Self::ExtractableKeys => "extractable-keys",
             Self::CmsDesEde3 => "cms-des-ede3",
+            Self::NoReceipts => "no-receipts",
         }
     }
 }

@@ -1,12 +1,18 @@
 //! What may be asked of the engine, and what it answers: the messages that cross its unix socket (JSON in the frames of `ipc`).
 
 use crate::encoding::Base64Bytes;
+use crate::engine::recrypt::revocation::ListStatus;
 use crate::engine::sandboxing::KernelWord;
 use crate::evidence::process::{FaultEvidence, ProcessEvidence};
 use crate::record::Record;
+use audit::Verb;
 use hsm::group::MemberState;
 use hsm::{Load, Padding};
 use serde::{Deserialize, Serialize};
+
+mod oracle;
+
+pub use oracle::{OracleReport, OracleRequest, OracleStatus, QuarantinedCiphertext, SubjectStatus};
 
 /// Version of these messages; a greeting with another one is refused.
 pub const API_VERSION: u16 = 2;
@@ -71,6 +77,21 @@ impl Delivery {
     #[must_use]
     pub fn of_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|one| one.name() == name)
+    }
+
+    /// Why it is not made in this format; `None` where it is.
+    ///
+    /// EncryptedPayloadContent of a configuration profile is EnvelopedData (Apple's Configuration Profile Reference); AuthEnvelopedData is
+    /// another content type (RFC 5083), which no profile holds.
+    #[must_use]
+    pub const fn refuses(self, format: CmsFormat) -> Option<&'static str> {
+        match (self, format) {
+            (Self::AppleProfile, CmsFormat::ModernGcm) => Some(
+                "a configuration profile holds its content as EnvelopedData, and the format modernGcm makes AuthEnvelopedData, which Apple's \
+                 systems do not read there: ask for the format modern",
+            ),
+            _ => None,
+        }
     }
 
     /// For messages to older releases: what they do not know is left out where it is what they do.
@@ -180,10 +201,27 @@ pub enum EngineRequest {
     Recrypt(Box<RecryptRequest>),
     /// Open PFX files and make of them what a device takes.
     Deliver(Box<DeliverRequest>),
-    /// Re-encrypt one record to another custody key; in a frame of its own kind.
+    /// Re-encrypt one record to another custody key.
     Reencrypt(Box<ReencryptRequest>),
+    /// Show or lift quarantine and suspensions.
+    Oracle(OracleRequest),
     /// Report what runs and how it fares.
     Status,
+}
+
+impl EngineRequest {
+    /// What is asked for: whose rule decides who may.
+    #[must_use]
+    pub const fn verb(&self) -> Verb {
+        match self {
+            Self::Recrypt(_) => Verb::Recrypt,
+            Self::Deliver(_) => Verb::Deliver,
+            Self::Reencrypt(_) => Verb::Reencrypt,
+            Self::Oracle(OracleRequest::Show) => Verb::OracleShow,
+            Self::Oracle(OracleRequest::Release { .. }) => Verb::OracleRelease,
+            Self::Status => Verb::Status,
+        }
+    }
 }
 
 /// The engine's answer.
@@ -196,6 +234,8 @@ pub enum EngineReply {
     Delivered(Box<Delivered>),
     /// The record for the new custody key, signed by the engine's signing key.
     Reencrypted(Box<Reencrypted>),
+    /// What is quarantined, and who is suspended.
+    Oracle(Box<OracleReport>),
     /// The report.
     Status(Box<EngineStatus>),
     /// It did not work.
@@ -257,6 +297,12 @@ pub enum FailureCode {
     ModuleOutOfService,
     /// A part of the engine died or hung over this request too often.
     EngineFault,
+    /// The importer of the record is suspended: too many of its ciphertexts failed. Later it may work.
+    ImporterSuspended,
+    /// A budget is used up: of the caller, or of the record's ciphertext. Later it may work.
+    BudgetExceeded,
+    /// The use of the key cannot be recorded, so it is not used: later it may.
+    AuditUnavailable,
     /// Too much is in flight; later it may work.
     Busy,
     /// The deadline passed before an answer was there.
@@ -264,13 +310,23 @@ pub enum FailureCode {
 }
 
 impl FailureCode {
+    /// Whether the engine refuses by a rule of its own and for some time: nothing is wrong with it, its token or the request, and asking
+    /// again at once is of no use.
+    #[must_use]
+    pub fn is_suspension(self) -> bool {
+        matches!(self, Self::ImporterSuspended | Self::BudgetExceeded)
+    }
+
     /// Whether the same request may succeed later without anybody changing it.
     #[must_use]
     pub fn is_transient(self) -> bool {
         matches!(
             self,
             Self::TokenUnavailable
+                | Self::AuditUnavailable
                 | Self::ModuleOutOfService
+                | Self::ImporterSuspended
+                | Self::BudgetExceeded
                 | Self::Busy
                 | Self::DeadlineExceeded
                 | Self::EngineFault
@@ -300,6 +356,9 @@ pub struct EngineStatus {
     /// Why the token is not reachable; null while it is.
     #[serde(default)]
     pub token_problem: Option<String>,
+    /// The revocation lists that device certificates are looked up in; empty from a release that did not tell.
+    #[serde(default)]
+    pub revocation_lists: Vec<ListStatus>,
     /// What the token does natively and what is done in software.
     pub capabilities: Option<serde_json::Value>,
     /// Custody keys found, with the reason for each that is refused.
@@ -322,6 +381,12 @@ pub struct EngineStatus {
     /// What custody did by itself among its tokens.
     #[serde(default)]
     pub switching: SwitchingStatus,
+    /// Budgets and quarantine; null while custody does not report.
+    #[serde(default)]
+    pub oracle: Option<OracleStatus>,
+    /// The log of uses of the key; null under the exception `no-receipts`, and while custody does not report.
+    #[serde(default)]
+    pub audit: Option<audit::Status>,
     /// Requests answered since the supervisor started.
     pub answered: u64,
     /// Requests in flight.

@@ -1,8 +1,8 @@
 //! How the connector and the commands speak to a running engine: one connection, any number of requests in flight.
 
 use super::api::{
-    DeliverRequest, Delivered, EngineReply, EngineRequest, EngineStatus, Failure, RecryptRequest,
-    Recrypted, ReencryptRequest,
+    DeliverRequest, Delivered, EngineReply, EngineRequest, EngineStatus, Failure, OracleReport,
+    OracleRequest, RecryptRequest, Recrypted, ReencryptRequest,
 };
 use super::ipc::asynchronous::{read_frame, write_frame};
 use super::ipc::{Caller, Frame, FrameError, Kind};
@@ -106,7 +106,7 @@ impl EngineClient {
         deadline: Duration,
     ) -> Result<Recrypted, RecryptError> {
         let request = EngineRequest::Recrypt(Box::new(request));
-        match self.request(Kind::Request, &request, deadline).await? {
+        match self.request(&request, deadline).await? {
             EngineReply::Recrypted(recrypted) => Ok(recrypted),
             EngineReply::Failed(failure) => Err(RecryptError::Failed(failure)),
             _ => Err(unavailable("an answer to another question")),
@@ -123,7 +123,7 @@ impl EngineClient {
         deadline: Duration,
     ) -> Result<Delivered, RecryptError> {
         let request = EngineRequest::Deliver(Box::new(request));
-        match self.request(Kind::Request, &request, deadline).await? {
+        match self.request(&request, deadline).await? {
             EngineReply::Delivered(done) => Ok(*done),
             EngineReply::Failed(failure) => Err(RecryptError::Failed(failure)),
             _ => Err(unavailable("an answer to another question")),
@@ -141,8 +141,25 @@ impl EngineClient {
         deadline: Duration,
     ) -> Result<Record, RecryptError> {
         let request = EngineRequest::Reencrypt(Box::new(request));
-        match self.request(Kind::Reencrypt, &request, deadline).await? {
+        match self.request(&request, deadline).await? {
             EngineReply::Reencrypted(done) => Ok(done.record),
+            EngineReply::Failed(failure) => Err(RecryptError::Failed(failure)),
+            _ => Err(unavailable("an answer to another question")),
+        }
+    }
+
+    /// Shows or lifts quarantine and suspensions. Only the engine's own user may ask. `deadline` as for [`recrypt`](Self::recrypt).
+    ///
+    /// # Errors
+    /// As [`recrypt`](Self::recrypt).
+    pub async fn oracle(
+        &self,
+        request: OracleRequest,
+        deadline: Duration,
+    ) -> Result<OracleReport, RecryptError> {
+        let request = EngineRequest::Oracle(request);
+        match self.request(&request, deadline).await? {
+            EngineReply::Oracle(report) => Ok(*report),
             EngineReply::Failed(failure) => Err(RecryptError::Failed(failure)),
             _ => Err(unavailable("an answer to another question")),
         }
@@ -166,12 +183,11 @@ impl EngineClient {
 
     async fn request(
         &self,
-        kind: Kind,
         request: &EngineRequest,
         deadline: Duration,
     ) -> Result<EngineReply, RecryptError> {
         let id = self.shared.next_id.fetch_add(1, Ordering::Relaxed);
-        let mut frame = Frame::json(kind, id, request).map_err(too_large)?;
+        let mut frame = Frame::request(id, request).map_err(too_large)?;
         // 0 would mean «as the engine likes».
         frame.time_left_ms = u32::try_from(deadline.as_millis())
             .unwrap_or(u32::MAX)

@@ -3,7 +3,7 @@
 
 use super::api::DeviceTarget;
 use super::formats::device::{DevicePolicy, DeviceRefusal, check_device};
-use super::formats::opening::{self, PfxRefusal};
+use super::formats::opening::{self, PfxRefusal, Unchecked};
 use super::hardening::{self, Limits};
 use super::ipc::blocking::{Incoming, read_frame};
 use super::ipc::{Duplex, Frame, FrameError, Kind, Payload};
@@ -58,8 +58,8 @@ pub enum FormatsReturn {
     Device(CheckedDevice),
     /// Why there is none.
     DeviceRefused(DeviceRefusal),
-    /// Nothing speaks against the PFX from the outside.
-    PfxFits,
+    /// Nothing speaks against the PFX from the outside; its integrity can be checked, or why not.
+    PfxFits(Option<Unchecked>),
     /// What does.
     PfxRefused(PfxRefusal),
     /// The call itself was not understood.
@@ -220,7 +220,7 @@ pub fn answer(payload: &[u8]) -> FormatsReturn {
             pfx,
             max_iterations,
         }) => match opening::look_at(pfx.as_slice(), max_iterations) {
-            Ok(()) => FormatsReturn::PfxFits,
+            Ok(()) => FormatsReturn::PfxFits(opening::unchecked_because(pfx.as_slice())),
             Err(refusal) => FormatsReturn::PfxRefused(refusal),
         },
         Err(_) => FormatsReturn::NotUnderstood,

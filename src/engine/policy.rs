@@ -44,6 +44,12 @@ pub enum PolicyError {
          (whoever controls the service can then mix users, PFX files and passwords)"
     )]
     NoImporters,
+    /// Neither an audit log nor the exception, or both, or not exactly one key.
+    #[error(
+        "no audit log is configured: name `folder` and exactly one of `signing_key_file` and `signing_key` in [engine.audit], or add \
+         \"no-receipts\" to exceptions (nobody can then say what was decrypted)"
+    )]
+    NoReceipts,
     /// A file of the operator's cannot be used.
     #[error(transparent)]
     File(#[from] LoadError),
@@ -61,6 +67,13 @@ impl EnginePolicy {
         }
         if config.importers.is_empty() && !has(EngineException::UnsignedRecords) {
             return Err(PolicyError::NoImporters);
+        }
+        let is_recorded = config
+            .audit
+            .as_ref()
+            .map(|audit| audit.signing_key_file.is_some() != audit.signing_key.is_some());
+        if is_recorded != (!has(EngineException::NoReceipts)).then_some(true) {
+            return Err(PolicyError::NoReceipts);
         }
         let anchors = anchors::load(&config.device_anchors)?;
         let anchors_der = anchors

@@ -7,7 +7,7 @@ use sandbox::modules::{self, ModuleNeeds};
 use sandbox::{Access, Family, Kernel, Profile, Refused, Report, Want};
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 /// What is asked for, by the supervisor's configuration and command line; its parts are told by arguments.
@@ -119,11 +119,30 @@ pub fn custody(config: &EngineConfig, config_path: &Path) -> Profile {
     if let Some(credentials) = std::env::var_os("CREDENTIALS_DIRECTORY") {
         profile.path(PathBuf::from(credentials), Access::Read);
     }
+    if let Some(audit) = &config.audit {
+        profile.path(&audit.folder, Access::Write);
+        if let Some(folder) = audit.signing_key_file.as_deref().and_then(Path::parent) {
+            profile.path(folder, Access::Read);
+        }
+        if let Some(folder) = audit.anchor_file.as_deref().and_then(Path::parent) {
+            profile.path(folder, Access::Write);
+        }
+    }
     // Of which PINs were refused, beside the socket.
     if let Some(folder) = config.socket.parent() {
         profile.path(folder, Access::Write);
     }
     profile
+}
+
+/// Makes the audit log's folder where it is not there, for its owner alone: what is not there cannot be allowed. Custody tells what is wrong
+/// with it.
+pub fn make_folders(config: &EngineConfig) {
+    if let Some(audit) = &config.audit
+        && !audit.folder.exists()
+    {
+        let _ = std::fs::DirBuilder::new().mode(0o700).create(&audit.folder);
+    }
 }
 
 /// The supervisor's profile: its parts can have nothing that it does not have.

@@ -25,7 +25,8 @@ async fn the_engine_is_ready_when_it_serves_and_says_when_it_stops() {
     });
     let start = manager.until("READY=1", |said| said.starts_with("READY=1"));
     assert_eq!(start[0], "STATUS=waiting for custody and formats");
-    assert_eq!(start.last().unwrap(), "READY=1\nSTATUS=serving");
+    let ready = "READY=1\nSTATUS=custody and formats take requests";
+    assert_eq!(start.last().unwrap(), ready);
     // At once, and with its token.
     let status = engine.client().await.status().await.unwrap();
     assert!(status.token.is_some(), "{status:?}");
@@ -61,7 +62,9 @@ async fn an_engine_whose_custody_cannot_be_kept_is_not_said_to_be_alive() {
     let failing = manager.until("that it gives up", |said| said.contains("cannot be kept"));
     assert!(beats(&failing) > 0, "it is given some time: {failing:?}");
     std::fs::write(&file, text).unwrap();
-    let mended = manager.until("that it serves again", |said| said == "STATUS=serving");
+    let mended = manager.until("that it serves again", |said| {
+        said == "STATUS=custody and formats take requests"
+    });
     assert_eq!(beats(&mended), 0, "{mended:?}");
     manager.until("a sign of life", |said| said == BEAT);
 }

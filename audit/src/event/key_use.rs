@@ -76,8 +76,10 @@ impl ResultClass {
 pub enum PfxCheck {
     /// It had to open it.
     Opened,
-    /// The FIPS policy does not let the PFX be opened: the password was given out unchecked, as configured.
+    /// The FIPS policy does not let its integrity be checked: the password was given out unchecked, as configured.
     SkippedNotApproved,
+    /// It has no integrity check: the password was given out unchecked, as configured.
+    SkippedNoMac,
 }
 
 /// One use of the custody key, or one answer that was made of another one's use.

@@ -12,6 +12,7 @@ struct Flight {
     devices: Vec<Short>,
     /// The importer and the caller that it is reserved with, if it may fail.
     reserved: Option<(Option<Hash>, Option<u32>)>,
+    failed: bool,
 }
 
 /// A request's place in a flight.
@@ -68,6 +69,7 @@ impl Flights {
             holders: 0,
             devices: Vec::new(),
             reserved: None,
+            failed: false,
         });
         flight.holders = flight.holders.saturating_add(1);
         flight.devices.extend(device);
@@ -79,6 +81,32 @@ impl Flights {
             *caller = caller.saturating_add(1);
         }
         Place { id, device }
+    }
+
+    /// Whether it is known to fail.
+    pub(super) fn has_failed(&self, id: &CiphertextId) -> bool {
+        self.flights.get(id).is_some_and(|flight| flight.failed)
+    }
+
+    pub(super) fn failed(&mut self, place: &Place) {
+        if let Some(flight) = self.flights.get_mut(&place.id) {
+            flight.failed = true;
+        }
+    }
+
+    pub(super) fn worked(&mut self, place: &Place) {
+        let reserved = self
+            .flights
+            .get_mut(&place.id)
+            .and_then(|flight| flight.reserved.take());
+        self.give_back(reserved);
+    }
+
+    fn give_back(&mut self, reserved: Option<(Option<Hash>, Option<u32>)>) {
+        if let Some((importer, caller)) = reserved {
+            less_one(&mut self.importers, &importer);
+            less_one(&mut self.callers, &caller);
+        }
     }
 
     pub(super) fn end(&mut self, place: Place) {
@@ -96,14 +124,11 @@ impl Flights {
         if flight.holders > 0 {
             return;
         }
-        if let Some(Flight {
-            reserved: Some((importer, caller)),
-            ..
-        }) = self.flights.remove(&place.id)
-        {
-            less_one(&mut self.importers, &importer);
-            less_one(&mut self.callers, &caller);
-        }
+        let reserved = self
+            .flights
+            .remove(&place.id)
+            .and_then(|flight| flight.reserved);
+        self.give_back(reserved);
     }
 }
 

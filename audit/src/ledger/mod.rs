@@ -202,6 +202,9 @@ impl Ledger {
         if let Some(until_ms) = self.caller_until(asked.caller, now_ms, limits) {
             return Err(Denied::CallerSuspended { until_ms });
         }
+        if self.flights.has_failed(&id) {
+            return Err(Denied::Quarantined);
+        }
         let count = self.uses.of(&id, now_ms);
         let (holders, others) = self.flights.of(&id);
         if count.uses().saturating_add(holders) >= limits.uses_per_ciphertext.max(1) {
@@ -258,6 +261,16 @@ impl Ledger {
             .saturating_add(self.flights.unproven())
             < QUARANTINE_CAPACITY;
         if fits { Ok(()) } else { Err(Denied::InFlight) }
+    }
+
+    /// What was admitted is known not to fail, although it has not ended: it needs its room no longer.
+    pub fn worked(&mut self, admission: &Admission) {
+        self.flights.worked(&admission.0);
+    }
+
+    /// What was admitted is known to fail, although that is not recorded yet: nobody else is admitted with it meanwhile.
+    pub fn failed(&mut self, admission: &Admission) {
+        self.flights.failed(&admission.0);
     }
 
     /// What was admitted has ended, and what came of it has been folded in.

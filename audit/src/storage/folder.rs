@@ -13,7 +13,8 @@ const LOCK: &str = "lock";
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
-    _lock: File,
+    /// None: for reading alone.
+    lock: Option<File>,
     /// The file that was appended to last, kept open.
     current: Mutex<Option<(String, File)>>,
 }
@@ -45,12 +46,35 @@ impl Folder {
         })?;
         Ok(Self {
             path: path.to_path_buf(),
-            _lock: lock,
+            lock: Some(lock),
             current: Mutex::new(None),
         })
     }
 
+    /// Opens the folder, or a copy of it, for reading: it is not locked, its modes do not matter, and every write is refused.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::NotADirectory`] and others of the system.
+    pub fn for_reading(path: &Path) -> io::Result<Self> {
+        if !fs::metadata(path)?.is_dir() {
+            return Err(io::ErrorKind::NotADirectory.into());
+        }
+        Ok(Self {
+            path: path.to_path_buf(),
+            lock: None,
+            current: Mutex::new(None),
+        })
+    }
+
+    fn for_writing(&self) -> io::Result<()> {
+        match self.lock {
+            Some(_) => Ok(()),
+            None => Err(io::ErrorKind::ReadOnlyFilesystem.into()),
+        }
+    }
+
     fn with<T>(&self, name: &str, act: impl FnOnce(&mut File) -> io::Result<T>) -> io::Result<T> {
+        self.for_writing()?;
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         match current.as_mut() {
             Some((open, file)) if open == name => act(file),
@@ -115,6 +139,7 @@ impl Storage for Folder {
     }
 
     fn create(&self, name: &str) -> io::Result<()> {
+        self.for_writing()?;
         self.forget();
         private()
             .create(true)
@@ -136,6 +161,7 @@ impl Storage for Folder {
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.for_writing()?;
         self.forget();
         fs::rename(self.path.join(from), self.path.join(to))
     }

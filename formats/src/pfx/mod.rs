@@ -160,6 +160,34 @@ pub fn read_within(
     Ok(identity::assemble(contents, survey))
 }
 
+/// Whether the integrity of a PFX can be checked here: it has a MAC, and the FIPS policy lets it be computed.
+///
+/// # Errors
+/// As [`check_integrity`], but for the password.
+pub fn can_check_integrity(pfx: &[u8], limits: &PfxLimits) -> Result<(), PfxError> {
+    let file = File::open(BoundedPfx::new(pfx, limits)?)?;
+    let outer = file.outer()?;
+    outer.check_supported()?;
+    integrity::check_permitted(&outer)
+}
+
+/// Whether the password (UTF-8, without any terminator) fits the MAC of a PFX: less work than [`read`], and nothing is decrypted.
+///
+/// # Errors
+/// [`PfxError::WrongPassword`]; [`PfxError::UnsupportedAlgorithm`] for a file without MAC; as [`read`].
+pub fn check_integrity(
+    pfx: &[u8],
+    password: &SecretBytes,
+    limits: &PfxLimits,
+) -> Result<(), PfxError> {
+    let mut budget = Budget::new(limits);
+    let file = File::open(BoundedPfx::new(pfx, limits)?)?;
+    let outer = file.outer()?;
+    outer.check_supported()?;
+    let password = Password::new(password, limits)?;
+    integrity::verify(&outer, &password, &mut budget).map(drop)
+}
+
 /// What is in the parts, as far as the keyring goes.
 fn contents(
     pfx: &[u8],

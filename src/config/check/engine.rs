@@ -27,6 +27,7 @@ pub(super) fn consistent(section: &EngineConfig, findings: &mut Findings) {
             "`engine.importers` is empty: name the importers' public keys, or the exception `unsigned-records`",
         );
     }
+    audit(section, findings);
     tokens(section, findings);
     let mut names = BTreeSet::new();
     for importer in &section.importers {
@@ -44,6 +45,25 @@ pub(super) fn consistent(section: &EngineConfig, findings: &mut Findings) {
     }
     if section.restart.backoff_ms > section.restart.backoff_max_ms {
         findings.add("`engine.restart.backoff_ms` is larger than `engine.restart.backoff_max_ms`");
+    }
+}
+
+/// Where uses of the key are recorded.
+fn audit(section: &EngineConfig, findings: &mut Findings) {
+    let excepted = section.exceptions.contains(&EngineException::NoReceipts);
+    match &section.audit {
+        None if !excepted => findings.add(
+            "`engine.audit` is missing: name the folder and the key of the log in which every use of the key is recorded, or the exception `no-receipts`",
+        ),
+        Some(_) if excepted => findings.add(
+            "`engine.audit` and the exception `no-receipts` are both given: only one of them can be meant",
+        ),
+        Some(audit) if audit.signing_key_file.is_some() == audit.signing_key.is_some() => {
+            findings.add(
+                "`engine.audit`: exactly one of `signing_key_file` and `signing_key` has to be given",
+            );
+        }
+        _ => {}
     }
 }
 

@@ -4,16 +4,23 @@
 //! One thread reads and answers pings at once, [`request_threads`] threads work, one for each token opens it (and tries again
 //! while it is not there), one reports, one watches: a call that hangs in the PKCS#11 module cannot be interrupted, only its process replaced.
 
+mod authorise;
 mod deliver;
 mod flow;
 mod formats;
+mod operator;
+mod oracle;
+mod password_check;
 mod queue;
+mod receipts;
 mod refusal;
+mod release;
 mod report;
 mod rotate;
 mod sharing;
 mod token;
 mod tokens;
+mod usage;
 mod watchdog;
 
 pub use report::CustodyReport;
@@ -26,7 +33,13 @@ use super::recrypt::known::KnownDevices;
 use super::sandboxing::{self, Sandboxing, Seen};
 use crate::config::EngineConfig;
 use crate::evidence::process::ProcessEvidence;
+use audit::event::Opened;
+use flow::Answer;
+use hsm::clock::MonotonicClock;
+use oracle::Oracle;
 use queue::{Calls, Job, Queue};
+use receipts::{Book, Canaries};
+use release::Release;
 use rotate::Rotation;
 use sharing::Sharing;
 use std::os::unix::net::UnixStream;
@@ -34,7 +47,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokens::Tokens;
 
 const WRITE_LIMIT_BYTES: usize = 64 * 1024 * 1024;
@@ -62,6 +75,9 @@ pub enum CustodyError {
     /// The tokens are not what a group can be made of.
     #[error("engine.tokens: {0}")]
     Tokens(String),
+    /// The log of uses of the key cannot be opened.
+    #[error("engine.audit: {0}")]
+    Audit(String),
     /// The cryptographic module did not start.
     #[error("the cryptographic module did not start: {0}")]
     Module(#[from] fips::Error),
@@ -108,7 +124,7 @@ struct Shared {
     link: Duplex,
     queue: Queue,
     calls: Calls,
-    tokens: Tokens,
+    tokens: Arc<Tokens>,
     /// The file that `config` was read from.
     config_path: PathBuf,
     sharing: Sharing,
@@ -116,6 +132,10 @@ struct Shared {
     known_devices: KnownDevices,
     key_uses: AtomicU64,
     fault_told: AtomicBool,
+    oracle: Oracle,
+    release: Release,
+    /// Digest of the policy in force, for receipts.
+    policy_digest: audit::Hash,
 }
 
 impl Shared {
@@ -151,7 +171,8 @@ pub fn run(
     }
     fips::start(fips::policy::in_force())?;
     let policy = EnginePolicy::load(&config)?;
-    let tokens = Tokens::new(&config, policy.extractable_keys)?;
+    let canaries = Canaries::default();
+    let tokens = Arc::new(Tokens::new(&config, policy.extractable_keys, &canaries)?);
     let stream = hardening::supervisor_socket()?;
     let reading = stream.try_clone()?;
     tokens.load_modules();
@@ -160,7 +181,26 @@ pub fn run(
     let seen = Seen::now(&config);
     // Before there is a second thread: Landlock does not reach those that are there already.
     let sandbox = sandboxing.apply(&sandboxing::custody(&config, &config_path))?;
+    let ledger = Arc::default();
+    let book = Book::open(config.audit.as_ref(), &tokens, &ledger, canaries)?;
+    book.opened(Opened {
+        program: env!("CARGO_PKG_VERSION").to_owned(),
+        ..Opened::default()
+    });
+    let oracle = Oracle::new(
+        ledger,
+        book,
+        &config.oracle,
+        policy.importers.clone(),
+        request_threads(&config),
+    );
     let shared = Arc::new(Shared {
+        oracle,
+        release: Release::new(
+            MonotonicClock::start(),
+            Duration::from_millis(config.oracle.grid_ms),
+        ),
+        policy_digest: audit::Hash::NONE,
         notes,
         sandbox,
         seen,
@@ -188,13 +228,27 @@ fn serve(shared: &Arc<Shared>, mut reading: UnixStream) -> Result<(), CustodyErr
             .name(format!("request-{number}"))
             .spawn(move || {
                 while let Some(job) = shared.queue.take() {
-                    let frame = flow::answer(&shared, &job);
-                    shared.link.send(frame);
+                    let Answer { frame, on_grid } = flow::answer(&shared, &job);
+                    shared.link.send(match on_grid {
+                        true => shared.release.hold(job.received, frame),
+                        false => frame,
+                    });
                     shared.queue.finished();
                 }
             })?;
     }
     tokens::start(shared)?;
+    let releasing = Arc::clone(shared);
+    std::thread::Builder::new()
+        .name("release".to_owned())
+        .spawn(move || {
+            releasing.release.run(
+                |frame| {
+                    releasing.link.send(frame);
+                },
+                || releasing.oracle.now_and_then(),
+            )
+        })?;
     let watching = Arc::clone(shared);
     std::thread::Builder::new()
         .name("watchdog".to_owned())
@@ -216,7 +270,13 @@ fn serve(shared: &Arc<Shared>, mut reading: UnixStream) -> Result<(), CustodyErr
     let mut greeted = false;
     loop {
         let frame = match read_frame(&mut reading)? {
-            Incoming::Closed => return Ok(()),
+            Incoming::Closed => {
+                shared
+                    .oracle
+                    .book()
+                    .close("the supervisor closed the connection");
+                return Ok(());
+            }
             Incoming::Idle => continue,
             Incoming::Frame(frame) => frame,
         };
@@ -229,8 +289,9 @@ fn serve(shared: &Arc<Shared>, mut reading: UnixStream) -> Result<(), CustodyErr
             Kind::Ping => {
                 shared.link.send(Frame::bare(Kind::Pong, frame.id));
             }
-            Kind::Request | Kind::Reencrypt => {
-                if let Err(job) = shared.queue.push(Job::new(frame, Instant::now())) {
+            Kind::Request => {
+                let job = Job::new(frame, Instant::now(), shared.release.now());
+                if let Err(job) = shared.queue.push(job) {
                     shared.link.send(Frame::bare(Kind::GivenBack, job.id));
                 }
             }

@@ -6,7 +6,7 @@ use crate::config::{EngineConfig, TokenSection};
 use crate::engine::hardening;
 use hsm::group::Group;
 use hsm::pin::{PinSource, PinStamp};
-use hsm::pkcs11::{Pkcs11Custody, TokenConfig};
+use hsm::pkcs11::{CanaryObserver, Pkcs11Custody, TokenConfig};
 use hsm::{Custody, PinProblem};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -33,6 +33,7 @@ impl Keeper {
         section: &TokenSection,
         engine: &EngineConfig,
         extractable_keys: bool,
+        canaries: CanaryObserver,
     ) -> Option<Self> {
         let pin = match (&section.pin_file, &section.pin_credential) {
             (Some(path), None) => PinSource::File(path.clone()),
@@ -47,6 +48,7 @@ impl Keeper {
                 pin_memory: Some(pin_memory(engine, name)),
                 threads: section.threads,
                 allow_extractable_keys: extractable_keys,
+                canary_observer: Some(canaries),
                 ..TokenConfig::new(section.module.clone(), pin)
             },
             opening: Mutex::new(Some(Instant::now())),

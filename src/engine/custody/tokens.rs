@@ -1,5 +1,6 @@
 //! The tokens of this process, as one group: it serves as soon as one of them is open.
 
+use super::receipts::Canaries;
 use super::token::Keeper;
 use super::{CustodyError, Shared};
 use crate::config::{self, EngineConfig};
@@ -27,10 +28,22 @@ impl Tokens {
     ///
     /// # Errors
     /// [`CustodyError::PinSource`] and [`CustodyError::Tokens`]: the configuration.
-    pub(super) fn new(config: &EngineConfig, extractable_keys: bool) -> Result<Self, CustodyError> {
+    pub(super) fn new(
+        config: &EngineConfig,
+        extractable_keys: bool,
+        canaries: &Canaries,
+    ) -> Result<Self, CustodyError> {
         let keepers = config
             .named_tokens()
-            .map(|(name, section)| Keeper::new(name, section, config, extractable_keys))
+            .map(|(name, section)| {
+                Keeper::new(
+                    name,
+                    section,
+                    config,
+                    extractable_keys,
+                    canaries.observer(name),
+                )
+            })
             .collect::<Option<Vec<_>>>()
             .ok_or(CustodyError::PinSource)?;
         let names = keepers.iter().map(|keeper| keeper.name.clone());

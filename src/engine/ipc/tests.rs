@@ -33,11 +33,12 @@ impl Generator {
         let length = self.below(200_000);
         Frame {
             kind: Kind::ALL[self.below(Kind::ALL.len())],
+            verb: Verb::from_code(self.next().to_be_bytes()[0] % 20),
             id: self.next(),
             time_left_ms: u32::try_from(self.next() >> 32).unwrap(),
             caller: Caller {
                 uid: Some(u32::try_from(self.next() >> 33).unwrap()),
-                certificate: (self.below(2) == 0).then(|| [7; 32]),
+                certificate: (self.below(2) == 0).then_some([7; 32]),
             },
             payload: self.bytes(length).into(),
         }
@@ -133,7 +134,7 @@ fn a_length_over_the_limit_is_refused_before_anything_is_allocated() {
 }
 
 #[test]
-fn another_version_and_unknown_kinds_are_refused() {
+fn another_version_and_unknown_kinds_and_verbs_are_refused() {
     let good = encode(&Frame::hello());
     for version in (0..=u8::MAX).filter(|version| *version != PROTOCOL_VERSION) {
         let mut bytes = good.clone();
@@ -147,6 +148,11 @@ fn another_version_and_unknown_kinds_are_refused() {
         let mut bytes = good.clone();
         bytes[5] = kind;
         assert!(matches!(decode(&bytes), Err(FrameError::UnknownKind(_))));
+    }
+    for verb in (1..=u8::MAX).filter(|verb| Verb::from_code(*verb).is_none()) {
+        let mut bytes = good.clone();
+        bytes[6] = verb;
+        assert!(matches!(decode(&bytes), Err(FrameError::UnknownVerb(_))));
     }
 }
 

@@ -8,6 +8,9 @@ const BEATS_A_PERIOD: u32 = 4;
 /// A part that has not been ready for so many periods of the watchdog is beyond what this process can mend by starting it again.
 const PATIENCE_PERIODS: u32 = 8;
 
+/// Not that a token is open: custody is ready as well when it has tried each of them in vain, and goes on trying. `status` tells.
+const READY: &str = "custody and formats take requests";
+
 /// What the routing thread sees of its parts.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Seen<'a> {
@@ -113,9 +116,9 @@ impl Manager {
             self.notifier
                 .status(&format!("waiting for {}", seen.missing()));
         } else if self.ready_told {
-            self.notifier.status("serving");
+            self.notifier.status(READY);
         } else {
-            self.ready_told = self.notifier.ready("serving");
+            self.ready_told = self.notifier.ready(READY);
         }
     }
 }
@@ -192,12 +195,12 @@ mod tests {
         assert_eq!(starting[0], "STATUS=waiting for custody");
         assert!(!starting.iter().any(|said| said.contains("READY=1")));
         let served = scene.rounds(3, SERVING);
-        assert_eq!(served[0], "READY=1\nSTATUS=serving");
+        assert_eq!(served[0], format!("READY=1\nSTATUS={READY}"));
         assert_eq!(served.len(), 1 + beats(&served), "{served:?}");
         // A part that is replaced does not make the start of the engine undone.
         scene.rounds(3, STARTING);
         let again = scene.rounds(3, SERVING);
-        assert_eq!(again[0], "STATUS=serving");
+        assert_eq!(again[0], format!("STATUS={READY}"));
         assert!(!again.iter().any(|said| said.contains("READY=1")));
     }
 

@@ -85,6 +85,8 @@ pub fn run(
     sandboxing: Sandboxing,
     log: &[OsString],
 ) -> Result<(), SupervisorError> {
+    // Its socket is made before this process gives up the right to make any.
+    let manager = Manager::new(Notifier::from_environment());
     // Only to refuse early and in words; custody loads it again.
     EnginePolicy::load(config)?;
     let config_path = std::path::absolute(config_path)?;
@@ -93,6 +95,7 @@ pub fn run(
     let others_may_call = config.allowed_uids.iter().any(|uid| *uid != own);
     let mut listener = Listener::bind(&config.socket, others_may_call)?;
     drop(ProcessEvidence::of_this("supervisor"));
+    sandboxing::make_folders(config);
     // Before there is a second thread. The parts inherit it, so it leaves them what they need.
     let sandbox = sandboxing.apply(&sandboxing::supervisor(config, &config_path, &program))?;
 
@@ -117,8 +120,7 @@ pub fn run(
         })?;
     let launch = |kind| Launch::new(kind, &program, config, &config_path, sandboxing, log);
     let launches = (launch(PartKind::Custody), launch(PartKind::Formats));
-    let mut router = Router::new(config, launches, &events, sandbox)
-        .told_to(Manager::new(Notifier::from_environment()));
+    let mut router = Router::new(config, launches, &events, sandbox).told_to(manager);
     listener.start(events)?;
     for exception in &config.exceptions {
         tracing::warn!(exception = exception.name(), "an exception is in force");

@@ -1,6 +1,7 @@
 //! Requests that have not been answered: their bytes, whose they are, and how many parts died over them.
 
-use crate::engine::ipc::{Caller, Frame, Kind, Payload};
+use crate::engine::ipc::{Caller, Frame, Payload};
+use audit::Verb;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
@@ -17,8 +18,8 @@ pub(super) struct Pending {
     /// Who asks, as custody is told.
     pub(super) asker: Caller,
     pub(super) frame_id: u64,
-    /// Of the frame that it came in.
-    pub(super) kind: Kind,
+    /// What is asked for.
+    pub(super) verb: Option<Verb>,
     pub(super) payload: Payload,
     pub(super) deadline: Instant,
     /// Parts that died while they had it in hand.
@@ -74,7 +75,7 @@ impl Requests {
                     ..frame.caller
                 },
                 frame_id: frame.id,
-                kind: frame.kind,
+                verb: frame.verb,
                 payload: frame.payload,
                 deadline,
                 crashes: 0,

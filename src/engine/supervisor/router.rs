@@ -5,7 +5,7 @@ use super::callers::Callers;
 use super::calls::Calls;
 use super::event::Event;
 use super::lane::Lane;
-use super::listener::access_of;
+use super::listener::caller_of;
 use super::manager::{Manager, Seen};
 use super::module_fault::Ending;
 use super::part::{EXIT_CONFIGURATION, Launch, Part, PartKind};
@@ -16,6 +16,7 @@ use crate::engine::api::{EngineReply, FailureCode};
 use crate::engine::custody::{CustodyReport, request_threads};
 use crate::engine::ipc::{Frame, Kind};
 use crate::evidence::process::FaultEvidence;
+use std::collections::HashSet;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
@@ -40,6 +41,8 @@ pub(super) struct Router<'a> {
     custody: Part,
     formats: Part,
     custody_lane: Lane,
+    /// Requests that custody has done and whose answers wait for their time: they are in nobody's way.
+    held: HashSet<u64>,
     calls: Calls,
     reports: Reports,
     answered: u64,
@@ -66,6 +69,7 @@ impl<'a> Router<'a> {
             custody: Part::new(PartKind::Custody, custody, config.restart, events.clone()),
             formats: Part::new(PartKind::Formats, formats, config.restart, events.clone()),
             custody_lane: Lane::new(request_threads(config)),
+            held: HashSet::new(),
             calls: Calls::new(),
             reports: Reports::default(),
             answered: 0,
@@ -132,7 +136,7 @@ impl<'a> Router<'a> {
         match event {
             Event::ClientNew(stream, uid) => {
                 self.callers
-                    .admit(stream, uid, access_of(uid, &self.config.allowed_uids));
+                    .admit(stream, uid, caller_of(uid, &self.config.allowed_uids));
             }
             Event::ClientFrame(caller, frame) => {
                 if self.callers.take(caller, &frame) {
@@ -177,19 +181,17 @@ impl<'a> Router<'a> {
         match frame.kind {
             Kind::Ping => self.callers.send(caller, Frame::bare(Kind::Pong, frame.id)),
             Kind::Status => self.ask_parts(caller, frame.id, now),
-            Kind::Request | Kind::Reencrypt if self.module_fault.is_some() => {
-                self.callers.send_failure(
-                    caller,
-                    frame.id,
-                    FailureCode::ModuleOutOfService,
-                    MODULE_OUT_OF_SERVICE,
-                )
-            }
-            Kind::Request | Kind::Reencrypt if self.stop.is_some() => {
+            Kind::Request if self.module_fault.is_some() => self.callers.send_failure(
+                caller,
+                frame.id,
+                FailureCode::ModuleOutOfService,
+                MODULE_OUT_OF_SERVICE,
+            ),
+            Kind::Request if self.stop.is_some() => {
                 self.callers
                     .send_failure(caller, frame.id, FailureCode::Busy, STOPPING);
             }
-            Kind::Request | Kind::Reencrypt => {
+            Kind::Request => {
                 let frame_id = frame.id;
                 let Some(uid) = self.callers.uid(caller) else {
                     return;
@@ -219,8 +221,14 @@ impl<'a> Router<'a> {
 
     fn take_from_custody(&mut self, frame: Frame) {
         match frame.kind {
+            Kind::Held => {
+                if self.custody_lane.done(frame.id) && self.requests.get(frame.id).is_some() {
+                    self.held.insert(frame.id);
+                }
+            }
             Kind::Reply => {
                 self.custody_lane.done(frame.id);
+                self.held.remove(&frame.id);
                 if let Some(pending) = self.requests.remove(frame.id) {
                     self.answered = self.answered.saturating_add(1);
                     let reply = Frame::with_payload(Kind::Reply, pending.frame_id, frame.payload);
@@ -286,6 +294,14 @@ impl<'a> Router<'a> {
         match kind {
             PartKind::Custody => {
                 self.calls.custody_lost();
+                // Their answers are lost with it. It was done with them, so they are no suspects.
+                let mut held: Vec<_> = self.held.drain().collect();
+                held.sort_unstable_by(|one, other| other.cmp(one));
+                for id in held {
+                    if self.requests.get(id).is_some() {
+                        self.custody_lane.give_back(id);
+                    }
+                }
                 for id in self.custody_lane.lost().into_iter().rev() {
                     if self.survives(id) {
                         self.custody_lane.give_back(id);
@@ -440,7 +456,8 @@ impl<'a> Router<'a> {
                 continue;
             };
             let left = pending.deadline.saturating_duration_since(now).as_millis();
-            let mut frame = Frame::with_payload(pending.kind, id, pending.payload.clone());
+            let mut frame = Frame::with_payload(Kind::Request, id, pending.payload.clone());
+            frame.verb = pending.verb;
             frame.time_left_ms = u32::try_from(left).unwrap_or(u32::MAX).max(1);
             frame.caller = pending.asker;
             self.custody.send(frame);

@@ -182,6 +182,7 @@ pub(super) fn compose(
         // Of the token that custody has opened: it may have read a file that was changed since this process started.
         token_certificate: report.token_certificate,
         token_problem: report.token_problem,
+        revocation_lists: report.revocation_lists,
         capabilities: report.capabilities,
         keys: report.keys,
         parts: vec![
@@ -203,6 +204,8 @@ pub(super) fn compose(
         decryptions_shared: report.decryptions_shared,
         tokens: report.tokens,
         switching: report.switching,
+        oracle: report.oracle,
+        audit: report.audit,
         answered: counters.answered,
         in_flight: counters.in_flight,
     }

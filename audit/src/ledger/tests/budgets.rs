@@ -85,6 +85,27 @@ fn what_is_in_flight_counts_as_if_it_failed() {
 }
 
 #[test]
+fn what_is_known_before_it_is_recorded_counts_at_once() {
+    let mut ledger = Ledger::default();
+    let limits = Limits::default();
+    let mut flying: Vec<_> = (0..5)
+        .map(|number| ledger.admit(NOW, &asked(1, number), &limits).unwrap())
+        .collect();
+    ledger.failed(&flying[0]);
+    let again = ledger.admit(NOW, &asked(1, 0), &limits);
+    assert_eq!(again.err(), Some(Denied::Quarantined));
+    ledger.worked(&flying[1]);
+    flying.push(ledger.admit(NOW, &asked(1, 5), &limits).unwrap());
+    let seventh = ledger.admit(NOW, &asked(1, 6), &limits);
+    assert_eq!(seventh.err(), Some(Denied::InFlight));
+    flying.into_iter().for_each(|one| ledger.ended(one));
+    for number in 10..15 {
+        let admission = ledger.admit(NOW, &asked(1, number), &limits).unwrap();
+        ledger.ended(admission);
+    }
+}
+
+#[test]
 fn what_decrypted_before_needs_no_room_and_is_refused_with_its_importer_all_the_same() {
     let mut ledger = Ledger::default();
     let limits = Limits::default();
