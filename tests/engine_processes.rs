@@ -23,8 +23,6 @@ mod access;
 mod deliveries;
 #[path = "engine_processes/faults.rs"]
 mod faults;
-#[path = "engine_processes/memory.rs"]
-mod memory;
 #[path = "engine_processes/requests.rs"]
 mod requests;
 #[path = "engine_processes/token.rs"]
