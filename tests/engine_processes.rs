@@ -23,8 +23,6 @@ mod access;
 mod deliveries;
 #[path = "engine_processes/faults.rs"]
 mod faults;
-#[path = "engine_processes/memory.rs"]
-mod memory;
 #[path = "engine_processes/oracle.rs"]
 mod oracle;
 #[path = "engine_processes/receipts.rs"]

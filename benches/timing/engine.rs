@@ -119,12 +119,18 @@ impl Caller {
                 importer,
                 quarantine: true,
             };
-            self.oracle(OracleRequest::Release { release })?;
+            self.oracle(OracleRequest::Release {
+                release,
+                approvals: Vec::new(),
+            })?;
         }
         for caller in &report.status.callers {
             let caller = caller.id.as_deref().map(str::parse).transpose()?;
             let release = audit::ledger::Release::Caller { caller };
-            self.oracle(OracleRequest::Release { release })?;
+            self.oracle(OracleRequest::Release {
+                release,
+                approvals: Vec::new(),
+            })?;
         }
         Ok(report)
     }
