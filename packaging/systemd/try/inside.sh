@@ -125,5 +125,7 @@ for unit in $CONNECTOR $ENGINE $GATEWAY; do
     holds "$unit stops in order" systemctl stop $unit
     holds "$unit: ended well" is "$(of $unit Result)/$(of $unit ExecMainStatus)" success/0
 done
+holds "the audit log is whole, and verified with the public half alone" \
+    pfx-connector audit verify /var/lib/pfx-engine/audit --public-key $work/audit.pem
 [ $failed = 0 ] && say "-- all of it holds"
 [ $failed = 0 ] || tail -n 15 /run/try/out/*.log

@@ -110,8 +110,7 @@ pub fn run(
         })?;
     let launch = |kind| Launch::new(kind, &program, config, &config_path, log);
     let launches = (launch(PartKind::Custody), launch(PartKind::Formats));
-    let mut router =
-        Router::new(config, launches, &events).told_to(Manager::new(Notifier::from_environment()));
+    let mut router = Router::new(config, launches, &events).told_to(manager);
     listener.start(events)?;
     for exception in &config.exceptions {
         tracing::warn!(exception = exception.name(), "an exception is in force");
