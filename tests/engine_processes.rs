@@ -29,6 +29,8 @@ mod memory;
 mod oracle;
 #[path = "engine_processes/requests.rs"]
 mod requests;
+#[path = "engine_processes/sandbox.rs"]
+mod sandbox;
 #[path = "engine_processes/token.rs"]
 mod token;
 #[path = "engine_processes/tokens.rs"]

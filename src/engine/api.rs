@@ -2,6 +2,7 @@
 
 use crate::encoding::Base64Bytes;
 use crate::engine::recrypt::revocation::ListStatus;
+use crate::engine::sandboxing::KernelWord;
 use crate::evidence::process::{FaultEvidence, ProcessEvidence};
 use crate::record::Record;
 use audit::Verb;
@@ -518,4 +519,19 @@ pub struct PartStatus {
     /// What it could not do to protect itself, such as locking its memory.
     #[serde(default)]
     pub notes: Vec<String>,
+    /// Its sandbox, as it says itself; null while it says nothing, and from a release that had none.
+    #[serde(default)]
+    pub sandbox: Option<sandbox::Report>,
+    /// What the kernel says of it; null where it does not run.
+    #[serde(default)]
+    pub kernel: Option<KernelWord>,
+}
+
+impl PartStatus {
+    /// Whether the kernel says that its system calls are filtered and that it can gain no rights.
+    #[must_use]
+    pub fn is_filtered(&self) -> bool {
+        self.kernel
+            .is_some_and(|kernel| kernel.seccomp == 2 && kernel.no_new_privs)
+    }
 }
