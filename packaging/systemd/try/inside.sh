@@ -104,6 +104,9 @@ holds "connector's user: cannot read the engine's configuration" fails_with "Per
 holds "gateway's user: cannot reach the engine's socket" fails_with "Permission denied" as pfx-gateway ls /run/pfx-engine/
 holds "modes of state and sockets" is "$(stat -c %a /var/lib/pfx-engine /var/lib/pfx-connector /var/lib/pfx-gateway /run/pfx-engine | tr '\n' ' ')" "700 700 700 750 "
 
+holds "engine: its own sandbox is in force inside of the unit's, in full" not grep -E 'WARN.*sandbox: ' /run/try/out/$ENGINE.log
+holds "engine: and says so" grep -q 'system calls.*profile="custody' /run/try/out/$ENGINE.log
+
 say "-- reload, crash, hang"
 before=$(of $CONNECTOR MainPID)
 holds "reload" systemctl reload $CONNECTOR
