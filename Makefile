@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help bootstrap demo kryoptic test soak sanitize miri fuzz check format-check lint doc deny bench advisories reproducible clean
+.PHONY: help bootstrap demo kryoptic test soak sanitize miri fuzz check format-check lint doc deny bench advisories reproducible install uninstall try-units clean
 
 CARGO := scripts/with-rust.sh cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
@@ -88,6 +88,18 @@ bench: $(BOOTSTRAPPED)-test $(PYTHON) ## measure against a bare loop (ARGS='--bi
 # Too long for `make check`: each build takes all the time that two cores need for a release.
 reproducible: $(BOOTSTRAPPED)-demo ## build HEAD twice in different places and compare (PROGRAM=file: once, with that one)
 	@scripts/reproducible.sh $(PROGRAM)
+
+# Builds nothing: it runs as root, and a build should not.
+install: ## program, units, users and folders, documents (DESTDIR=folder PREFIX=/usr/local PROGRAM=target/release/pfx-connector)
+	@PROGRAM="$(PROGRAM)" PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" scripts/install.sh install
+
+# Not a part of `make check`: it needs root with all capabilities, which a CI rarely has.
+try-units: $(BOOTSTRAPPED)-test ## the units under a real systemd in namespaces of its own: one delivery, watchdogs, what the services cannot do
+	@$(CARGO) build --locked --bin pfx-connector
+	@packaging/systemd/try/try.sh $(TARGET)/debug/pfx-connector
+
+uninstall: ## take away what `make install` put there
+	@PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" scripts/install.sh uninstall
 
 clean: ## remove all that was built, but not the tools in target/tools
 	@rm -rf tests/kryoptic/target $(BOOTSTRAPPED)-*

@@ -27,6 +27,8 @@ mod faults;
 mod memory;
 #[path = "engine_processes/oracle.rs"]
 mod oracle;
+#[path = "engine_processes/receipts.rs"]
+mod receipts;
 #[path = "engine_processes/requests.rs"]
 mod requests;
 #[path = "engine_processes/token.rs"]

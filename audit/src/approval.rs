@@ -30,7 +30,7 @@ pub use statement::{
     Approval, ApprovalFileError, MAX_APPROVAL_BYTES, MAX_LIFETIME_MS, MAX_REQUEST_BYTES, Nonce,
     Request, Statement,
 };
-pub use subject::{Subject, Suspended};
+pub use subject::Subject;
 pub use verify::{Granted, MAX_OFFERED, NotApproved, Offered, Problem, verify};
 
 /// Fields one after the other, each with its length as a 32-bit big-endian number before it, so that no two lists share an encoding.

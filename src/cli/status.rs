@@ -5,6 +5,7 @@ use crate::connector::control::client::{self, ControlError};
 use crate::connector::control::protocol::Status;
 use crate::encoding::printable;
 use crate::engine::api::{KeyStatus, TokenStatus};
+use crate::engine::recrypt::revocation::ListStatus;
 use clap::Args;
 use hsm::Times;
 use hsm::group::MemberState;
@@ -144,6 +145,9 @@ pub fn human(status: &Status) -> String {
                     ),
                 ));
             }
+            for list in &engine.revocation_lists {
+                rows.push(("revocation", revocation_line(list)));
+            }
             for part in &engine.parts {
                 let pid = part
                     .pid
@@ -212,6 +216,22 @@ fn where_it_is(key: &KeyStatus) -> String {
         let _ = write!(text, ", {warning}");
     }
     text
+}
+
+/// One revocation list, and whether it still says anything.
+fn revocation_line(list: &ListStatus) -> String {
+    let problem = match &list.problem {
+        Some(problem) => format!("; the file that is there now is not used: {problem}"),
+        None => String::new(),
+    };
+    format!(
+        "{}: {}, from {} to {}, {} revoked{problem}",
+        list.issuer,
+        list.state.words(),
+        list.this_update,
+        list.next_update,
+        list.revoked
+    )
 }
 
 /// One token in a line: what state it is in, what it has to do, how long that takes.

@@ -132,6 +132,9 @@ checks! {
     CERTIFICATES_ANCHOR, Certificates, "certificates.anchor",
         "Device anchors: authorities' certificates that may issue.",
         "name the certificate of the authority that issues to devices";
+    CERTIFICATES_REVOCATION, Certificates, "certificates.revocation",
+        "Revocation lists of devices' authorities (`engine.device_policy.crls`): they can be used, and are of this time.",
+        "fetch the authority's new list into the file, in time and by itself: `nextUpdate` says until when";
     CERTIFICATES_IMPORTER, Certificates, "certificates.importer",
         "Importers' public keys.",
         "`pfx-connector import signer` makes a key and writes its public half";

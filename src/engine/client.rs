@@ -157,12 +157,8 @@ impl EngineClient {
         request: OracleRequest,
         deadline: Duration,
     ) -> Result<OracleReport, RecryptError> {
-        let id = self.shared.next_id.fetch_add(1, Ordering::Relaxed);
-        let mut frame = Frame::request(id, &EngineRequest::Oracle(request)).map_err(too_large)?;
-        frame.time_left_ms = u32::try_from(deadline.as_millis())
-            .unwrap_or(u32::MAX)
-            .max(1);
-        match self.ask(frame, deadline.saturating_add(GRACE)).await? {
+        let request = EngineRequest::Oracle(request);
+        match self.request(&request, deadline).await? {
             EngineReply::Oracle(report) => Ok(*report),
             EngineReply::Failed(failure) => Err(RecryptError::Failed(failure)),
             _ => Err(unavailable("an answer to another question")),

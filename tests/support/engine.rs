@@ -173,21 +173,26 @@ impl Engine {
 
     /// Starts the engine.
     pub fn launch(&mut self) {
+        self.launch_as(|_| {});
+    }
+
+    /// Starts the engine, with something else about its process.
+    pub fn launch_as(&mut self, change: impl FnOnce(&mut Command)) {
         assert!(self.running.is_none());
         let log = File::options()
             .create(true)
             .append(true)
             .open(self.log_path())
             .unwrap();
-        let child = Command::new(&self.program)
+        let mut command = Command::new(&self.program);
+        command
             .args(["engine", "--config"])
             .arg(self.dir.path().join("config.toml"))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        self.running = Some(child);
+            .stderr(log);
+        change(&mut command);
+        self.running = Some(command.spawn().unwrap());
     }
 
     pub fn path(&self) -> &Path {

@@ -1,6 +1,7 @@
 //! What exactly is approved.
 
 use super::joined;
+use crate::ledger::Release;
 use crate::text::Hash;
 use crate::verb::Verb;
 use serde::{Deserialize, Serialize};
@@ -11,30 +12,8 @@ const CONTEXT: &[u8] = b"pfx-connector approval subject v1";
 /// The longest serial number of a token: CK_TOKEN_INFO has 16 bytes for it; some modules' own tools show more.
 const MAX_SERIAL_BYTES: usize = 64;
 
-/// Whose suspension is lifted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Suspended {
-    /// A ciphertext, by its SHA-256: it may be decrypted again.
-    Ciphertext,
-    /// An importer, by the fingerprint of the key: the budget begins anew.
-    Importer,
-    /// A connector, by the SHA-256 of the certificate that it states: the budget begins anew.
-    Connector,
-}
-
-impl Suspended {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Ciphertext => "ciphertext",
-            Self::Importer => "importer",
-            Self::Connector => "connector",
-        }
-    }
-}
-
 /// A dangerous step with everything that it depends on; in a file `{"verb":"keyDestroy", ...}`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(
     tag = "verb",
     rename_all = "camelCase",
@@ -53,10 +32,8 @@ pub enum Subject {
     },
     /// A quarantine or a suspension is lifted.
     OracleRelease {
-        /// Of what.
-        what: Suspended,
-        /// Of which.
-        which: Hash,
+        /// Whose or of what.
+        release: Release,
     },
     /// The engine may start with another policy than it last had.
     PolicyChange {
@@ -94,8 +71,9 @@ impl Subject {
                 token_serial.as_bytes(),
                 &[u8::from(*last_copy)],
             ]),
-            Self::OracleRelease { what, which } => {
-                joined([CONTEXT, verb, what.name().as_bytes(), which.as_bytes()])
+            Self::OracleRelease { release } => {
+                let (what, which) = named(release);
+                joined([CONTEXT, verb, what.as_bytes(), which.as_bytes()])
             }
             Self::PolicyChange { from, to } => {
                 joined([CONTEXT, verb, from.as_bytes(), to.as_bytes()])
@@ -114,6 +92,30 @@ impl Subject {
                         .all(|byte| byte.is_ascii_graphic() || byte == b' ')
             }
             Self::OracleRelease { .. } | Self::PolicyChange { .. } => true,
+        }
+    }
+}
+
+/// What is let go, and which of it: two releases that are not the same never have the same names.
+fn named(release: &Release) -> (&'static str, String) {
+    const NOBODY: &str = "(none)";
+    match release {
+        Release::Ciphertext { ciphertext } => ("ciphertext", ciphertext.to_string()),
+        Release::Importer {
+            importer,
+            quarantine,
+        } => {
+            let what = if *quarantine {
+                "importer with all of its ciphertexts"
+            } else {
+                "importer"
+            };
+            let importer = importer.map(|importer| importer.to_string());
+            (what, importer.unwrap_or_else(|| NOBODY.to_owned()))
+        }
+        Release::Caller { caller } => {
+            let caller = caller.map(|caller| caller.to_string());
+            ("caller", caller.unwrap_or_else(|| NOBODY.to_owned()))
         }
     }
 }
@@ -137,16 +139,10 @@ impl fmt::Display for Subject {
                     "destroy the custody key {key} on the token with the serial number {token_serial}{copies}"
                 )
             }
-            Self::OracleRelease { what, which } => match what {
-                Suspended::Ciphertext => {
-                    write!(
-                        f,
-                        "let the quarantined ciphertext {which} be decrypted again"
-                    )
-                }
-                Suspended::Importer => write!(f, "lift the suspension of the importer {which}"),
-                Suspended::Connector => write!(f, "lift the suspension of the connector {which}"),
-            },
+            Self::OracleRelease { release } => {
+                let (what, which) = named(release);
+                write!(f, "lift the quarantine or suspension of the {what} {which}")
+            }
             Self::PolicyChange { from, to } => {
                 write!(
                     f,

@@ -13,6 +13,7 @@ use super::*;
 use crate::entry::Entry;
 use crate::event::{Event, Opened};
 use crate::fold::Fold;
+use crate::ledger::Release;
 use crate::text::{Hash, Timestamp};
 use fips::sign::{KeyKind, SigningKey};
 
@@ -81,6 +82,13 @@ fn destroy() -> Subject {
     }
 }
 
+fn importer(quarantine: bool) -> Release {
+    Release::Importer {
+        importer: Some(Hash::of(b"importer")),
+        quarantine,
+    }
+}
+
 fn statement() -> Statement {
     about(destroy())
 }
@@ -137,8 +145,7 @@ fn a_file_that_does_not_count_hinders_none_that_do() {
         scene.approve(
             0,
             &about(Subject::OracleRelease {
-                what: Suspended::Importer,
-                which: Hash::of(b"importer"),
+                release: importer(false),
             }),
         ),
         scene.approve(1, &statement),
@@ -253,4 +260,42 @@ fn more_decisions_than_can_be_remembered_are_refused() {
     let files = [scene.approve(0, &statement), scene.approve(1, &statement)];
     let refused = scene.verify(&files).unwrap_err();
     assert!(refused.is_full, "{refused}");
+}
+
+#[test]
+fn no_two_subjects_have_the_same_digest() {
+    fips::start(fips::policy::Policy::STRICT).unwrap();
+    let release = |release| Subject::OracleRelease { release };
+    let hash = Hash::of(b"importer");
+    let subjects = [
+        destroy(),
+        Subject::PolicyChange {
+            from: hash,
+            to: Hash::NONE,
+        },
+        Subject::PolicyChange {
+            from: Hash::NONE,
+            to: hash,
+        },
+        release(importer(false)),
+        release(importer(true)),
+        release(Release::Importer {
+            importer: None,
+            quarantine: false,
+        }),
+        release(Release::Ciphertext { ciphertext: hash }),
+        release(Release::Caller { caller: Some(0) }),
+        release(Release::Caller { caller: None }),
+    ];
+    let digests: std::collections::BTreeSet<_> =
+        subjects.iter().map(|subject| subject.digest()).collect();
+    assert_eq!(digests.len(), subjects.len());
+    for subject in subjects {
+        let text = serde_json::to_string(&subject).unwrap();
+        assert_eq!(
+            serde_json::from_str::<Subject>(&text).unwrap(),
+            subject,
+            "{text}"
+        );
+    }
 }

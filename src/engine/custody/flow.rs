@@ -23,6 +23,7 @@ use crate::engine::recrypt::cms::KeyTransport;
 use crate::engine::recrypt::importers::Importer;
 use crate::engine::recrypt::{cms, importers};
 use crate::record::Record;
+use audit::Verb;
 use audit::event::{Purpose, ResultClass};
 use audit::verb::Verb;
 use hsm::{Custody, KeyFingerprint, Lane, SecretBytes, Terms};

@@ -2,9 +2,11 @@
 
 use super::Shared;
 use super::token::describe;
+use crate::clock::{Clock, SystemClock};
 use crate::engine::api::{
     Delivery, HealingStatus, KeyStatus, OracleStatus, SwitchingStatus, TokenStatus,
 };
+use crate::engine::recrypt::revocation::ListStatus;
 use crate::evidence::process::ProcessEvidence;
 use hsm::group::MemberStatus;
 use hsm::{Custody, KeyInfo};
@@ -24,6 +26,8 @@ pub struct CustodyReport {
     pub token_certificate: Option<String>,
     /// Why there is none.
     pub token_problem: Option<String>,
+    /// The revocation lists that device certificates are looked up in.
+    pub revocation_lists: Vec<ListStatus>,
     /// What the token was seen to do.
     pub capabilities: Option<serde_json::Value>,
     /// Keys, with the reason for each that is refused.
@@ -59,6 +63,7 @@ impl CustodyReport {
             token_problem: Some(
                 "the custody process does not report: it is being restarted or hangs".to_owned(),
             ),
+            revocation_lists: Vec::new(),
             capabilities: None,
             keys: Vec::new(),
             tokens: Vec::new(),
@@ -187,6 +192,12 @@ fn without_token(shared: &Shared) -> CustodyReport {
     CustodyReport {
         token_certificate: shown.and_then(|token| token.certificate.clone()),
         token_problem: None,
+        revocation_lists: shared
+            .policy
+            .rules
+            .revocation()
+            .map(|lists| lists.report(SystemClock.now_ms()))
+            .unwrap_or_default(),
         tokens,
         switching: SwitchingStatus {
             failovers: figures.failovers,

@@ -38,7 +38,7 @@ impl Generator {
             time_left_ms: u32::try_from(self.next() >> 32).unwrap(),
             caller: Caller {
                 uid: Some(u32::try_from(self.next() >> 33).unwrap()),
-                certificate: (self.below(2) == 0).then(|| [7; 32]),
+                certificate: (self.below(2) == 0).then_some([7; 32]),
             },
             payload: self.bytes(length).into(),
         }

@@ -6,6 +6,7 @@ mod calls;
 mod event;
 mod lane;
 mod listener;
+mod manager;
 mod module_fault;
 mod part;
 mod requests;
@@ -17,8 +18,10 @@ pub(crate) use part::EXIT_CONFIGURATION;
 
 use super::policy::{EnginePolicy, PolicyError};
 use crate::config::EngineConfig;
+use crate::service_manager::Notifier;
 use event::Event;
 use listener::Listener;
+use manager::Manager;
 use part::{Launch, PartKind};
 use router::Router;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -76,6 +79,8 @@ pub fn run(
     config_path: &Path,
     log: &[OsString],
 ) -> Result<(), SupervisorError> {
+    // Its socket is made before this process gives up the right to make any.
+    let manager = Manager::new(Notifier::from_environment());
     // Only to refuse early and in words; custody loads it again.
     EnginePolicy::load(config)?;
     let config_path = std::path::absolute(config_path)?;
@@ -105,7 +110,8 @@ pub fn run(
         })?;
     let launch = |kind| Launch::new(kind, &program, config, &config_path, log);
     let launches = (launch(PartKind::Custody), launch(PartKind::Formats));
-    let mut router = Router::new(config, launches, &events);
+    let mut router =
+        Router::new(config, launches, &events).told_to(Manager::new(Notifier::from_environment()));
     listener.start(events)?;
     for exception in &config.exceptions {
         tracing::warn!(exception = exception.name(), "an exception is in force");

@@ -6,6 +6,7 @@ use super::calls::Calls;
 use super::event::Event;
 use super::lane::Lane;
 use super::listener::caller_of;
+use super::manager::{Manager, Seen};
 use super::module_fault::Ending;
 use super::part::{EXIT_CONFIGURATION, Launch, Part, PartKind};
 use super::requests::Requests;
@@ -48,6 +49,7 @@ pub(super) struct Router<'a> {
     /// Why no cryptography is done any more; only a restart of the engine ends it.
     module_fault: Option<FaultEvidence>,
     failed: Option<SupervisorError>,
+    manager: Manager,
 }
 
 impl<'a> Router<'a> {
@@ -71,7 +73,13 @@ impl<'a> Router<'a> {
             stop: None,
             module_fault: None,
             failed: None,
+            manager: Manager::default(),
         }
+    }
+
+    /// The same, with somebody to be told how it fares.
+    pub(super) fn told_to(self, manager: Manager) -> Self {
+        Self { manager, ..self }
     }
 
     /// Works until asked to stop and what was in flight is answered, or a bound is reached.
@@ -86,6 +94,7 @@ impl<'a> Router<'a> {
             if self.failed.is_some() && self.stop.is_none() {
                 self.stop = Some(now);
             }
+            self.tell_manager(now);
             if let Some(since) = self.stop {
                 stop_accepting();
                 if self.failed.is_some()
@@ -108,6 +117,16 @@ impl<'a> Router<'a> {
         self.farewell(events);
         let fault = self.module_fault.as_ref().map(module_error);
         self.failed.take().or(fault).map_or(Ok(()), Err)
+    }
+
+    fn tell_manager(&mut self, now: Instant) {
+        let seen = Seen {
+            custody: self.custody.is_ready(),
+            formats: self.formats.is_ready(),
+            module_fault: self.module_fault.as_ref().map(|fault| fault.code.as_str()),
+            stopping: self.stop.is_some(),
+        };
+        self.manager.look(seen, now);
     }
 
     fn handle(&mut self, event: Event, now: Instant) {
@@ -451,6 +470,7 @@ impl<'a> Router<'a> {
             self.calls.overdue_at(unresponsive),
             self.requests.next_deadline(),
             self.reports.until(),
+            self.manager.next(),
             self.stop.map(|since| since + DRAIN_LIMIT),
         ]
         .into_iter()

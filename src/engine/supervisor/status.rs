@@ -167,6 +167,7 @@ pub(super) fn compose(
         // Of the token that custody has opened: it may have read a file that was changed since this process started.
         token_certificate: report.token_certificate,
         token_problem: report.token_problem,
+        revocation_lists: report.revocation_lists,
         capabilities: report.capabilities,
         keys: report.keys,
         parts: vec![

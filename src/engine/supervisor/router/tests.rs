@@ -12,6 +12,7 @@ use crate::engine::api::{API_VERSION, Failure};
 use crate::engine::ipc::Caller;
 use crate::engine::ipc::blocking::{Incoming, read_frame, write_frame};
 use audit::Verb;
+use audit::verb::CallerKind;
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc::sync_channel;
 
@@ -360,4 +361,37 @@ fn who_asks_is_the_kernels_word_whatever_the_frame_says() {
     let asker = scene.router.requests.get(1).unwrap().asker;
     assert_eq!(asker.uid, Some(rustix::process::geteuid().as_raw()));
     assert_eq!(asker.certificate, Some([9; 32]));
+}
+
+#[test]
+fn of_all_verbs_a_connector_gets_those_of_the_rule_through_and_the_engines_user_too() {
+    let other = rustix::process::geteuid().as_raw() + 1;
+    let mut config = config(3);
+    config.allowed_uids = vec![other];
+    for (uid, who) in [
+        (other, CallerKind::Connector),
+        (other - 1, CallerKind::EngineUser),
+    ] {
+        for verb in Verb::ALL.iter().copied() {
+            let mut scene = Scene::new(&config);
+            let (theirs, caller) = UnixStream::pair().unwrap();
+            caller.set_read_timeout(Some(PATIENCE)).unwrap();
+            scene
+                .router
+                .handle(Event::ClientNew(theirs, uid), Instant::now());
+            let _first = std::mem::replace(&mut scene.caller, caller);
+            for frame in [Frame::hello(), asking(verb, 7)] {
+                write_frame(&mut scene.caller, &frame).unwrap();
+                let event = scene.events.recv_timeout(PATIENCE).unwrap();
+                scene.router.handle(event, Instant::now());
+            }
+            assert_eq!(scene.answer().kind, Kind::Hello);
+            if verb.rule().admits(who) {
+                assert_eq!(scene.router.requests.len(), 1, "{verb} {who:?}");
+            } else {
+                assert_eq!(scene.failure(), (7, FailureCode::BadRequest), "{verb}");
+                assert_eq!(scene.router.requests.len(), 0, "{verb} {who:?}");
+            }
+        }
+    }
 }
