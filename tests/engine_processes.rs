@@ -27,8 +27,12 @@ mod faults;
 mod memory;
 #[path = "engine_processes/oracle.rs"]
 mod oracle;
+#[path = "engine_processes/receipts.rs"]
+mod receipts;
 #[path = "engine_processes/requests.rs"]
 mod requests;
+#[path = "engine_processes/sandbox.rs"]
+mod sandbox;
 #[path = "engine_processes/token.rs"]
 mod token;
 #[path = "engine_processes/tokens.rs"]

@@ -55,6 +55,7 @@
 mod agreement;
 pub mod clock;
 mod custody;
+pub mod descriptors;
 mod error;
 pub mod files;
 pub mod group;

@@ -171,6 +171,9 @@ pub fn human(status: &Status) -> String {
                     "part",
                     format!("{} {pid}, {} restarts", part.name, part.restarts),
                 ));
+                if let Some(sandbox) = &part.sandbox {
+                    rows.push(("", format!("sandbox: {}", sandbox.words())));
+                }
             }
         }
     }

@@ -139,7 +139,10 @@ async fn the_sixth_distinct_bad_ciphertext_is_refused_without_the_token_and_stop
         importer: Some(importer),
         quarantine: false,
     };
-    let request = OracleRequest::Release { release };
+    let request = OracleRequest::Release {
+        release,
+        approvals: Vec::new(),
+    };
     let report = client.oracle(request, DEADLINE).await.unwrap();
     assert!(report.status.importers.is_empty());
     assert_eq!(ask(&client, scene.good("again")).await, None);
@@ -148,7 +151,10 @@ async fn the_sixth_distinct_bad_ciphertext_is_refused_without_the_token_and_stop
     assert_eq!(status(&client).await.0, used, "it is still quarantined");
     let ciphertext = Hash::of(first.record.encrypted_password.as_slice());
     let release = Release::Ciphertext { ciphertext };
-    let request = OracleRequest::Release { release };
+    let request = OracleRequest::Release {
+        release,
+        approvals: Vec::new(),
+    };
     let report = client.oracle(request, DEADLINE).await.unwrap();
     assert_eq!(report.quarantine.len(), 4);
     assert_eq!(ask(&client, first).await, FAILED);

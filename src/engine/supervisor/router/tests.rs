@@ -27,6 +27,11 @@ fn config(max_crashes: u32) -> EngineConfig {
     config.engine.unwrap()
 }
 
+fn no_sandbox() -> sandbox::Report {
+    let kernel = sandbox::Kernel::none();
+    sandbox::apply(&sandbox::engine::formats(), &kernel, sandbox::Want::Off).unwrap()
+}
+
 struct Scene<'a> {
     router: Router<'a>,
     events: Receiver<Event>,
@@ -38,7 +43,7 @@ impl<'a> Scene<'a> {
     fn new(config: &'a EngineConfig) -> Self {
         let (sender, events) = sync_channel(64);
         let idle = || Launch::of("/bin/sleep", &["3600"]);
-        let mut router = Router::new(config, (idle(), idle()), &sender);
+        let mut router = Router::new(config, (idle(), idle()), &sender, no_sandbox());
         let (theirs, mut caller) = UnixStream::pair().unwrap();
         caller.set_read_timeout(Some(PATIENCE)).unwrap();
         let own = rustix::process::geteuid().as_raw();
