@@ -25,7 +25,6 @@ use crate::engine::recrypt::{cms, importers};
 use crate::record::Record;
 use audit::Verb;
 use audit::event::{Purpose, ResultClass};
-use audit::verb::Verb;
 use hsm::{Custody, KeyFingerprint, Lane, SecretBytes, Terms};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
