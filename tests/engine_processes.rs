@@ -31,6 +31,8 @@ mod oracle;
 mod receipts;
 #[path = "engine_processes/requests.rs"]
 mod requests;
+#[path = "engine_processes/sandbox.rs"]
+mod sandbox;
 #[path = "engine_processes/token.rs"]
 mod token;
 #[path = "engine_processes/tokens.rs"]

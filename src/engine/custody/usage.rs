@@ -186,7 +186,7 @@ impl<'a> Usage<'a> {
     /// # Errors
     /// What was recorded counts, whatever is answered; what could not be recorded must not leave.
     pub(super) fn end(mut self, result: ResultClass) -> Result<(), Refusal> {
-        self.record(result, None)
+        self.record(result, None).map_err(Refusal::after_use)
     }
 
     /// Ends it with a refusal, which is given back: it is what the caller may be told, or that nothing could be recorded.
