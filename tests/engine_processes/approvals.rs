@@ -247,7 +247,7 @@ async fn a_key_is_destroyed_with_two_approvals_and_not_with_fewer() {
         .unwrap();
     assert!(approved.contains("\"verb\":\"keyDestroy\""), "{approved}");
     let gone = destroy(&both);
-    assert_eq!(gone.error()["code"], "key_not_found", "{}", gone.err);
+    assert_eq!(gone.error()["code"], "unknown_key", "{}", gone.err);
 }
 
 #[tokio::test]
