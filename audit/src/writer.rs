@@ -415,8 +415,13 @@ impl Writer {
         if self.chain.file == 0 || trouble.rotation {
             self.new_file()
                 .map_err(|(NewFileError::Unborn(error) | NewFileError::Unknown(error))| error)?;
-        } else if trouble.cut {
-            torn = self.cut()?;
+        } else {
+            // Who was killed may have given this file its name and not made that durable: nothing is promised in a file that a power
+            // cut could take away.
+            self.storage.sync_names()?;
+            if trouble.cut {
+                torn = self.cut()?;
+            }
         }
         let mut batch: VecDeque<Pending> = VecDeque::new();
         if !trouble.told || torn.is_some() {

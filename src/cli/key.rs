@@ -14,6 +14,7 @@ mod rotate;
 mod rotation;
 mod transcript;
 mod verify;
+mod yubihsm;
 
 use super::Context;
 use super::output::{Exit, Failure, Report};

@@ -2,6 +2,8 @@
 
 use super::DevicePolicyConfig;
 use crate::engine::api::Delivery;
+use hsm::pkcs11::LibraryKind;
+use sandbox::Want;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
@@ -45,6 +47,9 @@ pub struct EngineConfig {
     /// The tokens, if there are several.
     #[serde(default)]
     pub tokens: Vec<TokenSection>,
+    /// How much of the sandbox is asked for.
+    #[serde(default = "default_sandbox")]
+    pub sandbox: Want,
     /// How records are re-encrypted to another custody key; without it none is.
     pub rotation: Option<RotationConfig>,
     /// Those whose records are accepted.
@@ -111,6 +116,10 @@ impl EngineConfig {
             .flat_map(|(_, section)| section.environment.clone())
             .collect()
     }
+}
+
+fn default_sandbox() -> Want {
+    Want::Available
 }
 
 fn default_in_flight() -> usize {
@@ -359,6 +368,32 @@ pub struct TokenSection {
     /// Environment of the process that loads the module (such as `SOFTHSM2_CONF`); nothing else of the environment reaches it.
     #[serde(default)]
     pub environment: BTreeMap<String, String>,
+    /// What the sandbox leaves to the module; by the name of its file where nothing is said.
+    #[serde(default, deserialize_with = "library_kind")]
+    pub sandbox_profile: Option<LibraryKind>,
+    /// Further files and folders that the module reads and writes.
+    #[serde(default)]
+    pub sandbox_paths: Vec<PathBuf>,
+}
+
+impl TokenSection {
+    /// The kind of its library, as the sandbox takes it.
+    #[must_use]
+    pub fn library_kind(&self) -> LibraryKind {
+        self.sandbox_profile
+            .unwrap_or_else(|| LibraryKind::of(&self.module))
+    }
+}
+
+fn library_kind<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<LibraryKind>, D::Error> {
+    match String::deserialize(deserializer)?.as_str() {
+        "auto" => Ok(None),
+        name => LibraryKind::named(name)
+            .map(Some)
+            .ok_or_else(|| D::Error::custom("no such profile")),
+    }
 }
 
 fn default_threads() -> usize {

@@ -105,6 +105,9 @@ impl SecretFileError {
 
 /// Reads a secret: a file that only its owner can use, owned by the user who runs this or by root. One line end at its end is dropped.
 ///
+/// A file in systemd's own folder of credentials (`CREDENTIALS_DIRECTORY`, where the service manager gives secrets to one service) may
+/// be readable by its group: systemd lets the service's user read it by an access list, which shows there.
+///
 /// # Errors
 /// [`SecretFileError`] when it cannot be read, others can use it, it is empty or larger than [`MAX_BYTES`].
 pub fn read(path: &Path) -> Result<SecretBytes, SecretFileError> {
@@ -208,7 +211,8 @@ fn open(path: &Path) -> Result<File, SecretFileError> {
         });
     }
     let mode = stat.st_mode & 0o7777;
-    if mode & 0o077 != 0 {
+    let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+    if mode & forbidden(path, credentials.as_deref()) != 0 {
         let path = path.to_owned();
         return Err(SecretFileError::Exposed { path, mode });
     }
@@ -221,6 +225,14 @@ fn open(path: &Path) -> Result<File, SecretFileError> {
         });
     }
     Ok(file)
+}
+
+/// The rights that nobody may have on a secret there.
+fn forbidden(path: &Path, credentials: Option<&Path>) -> u32 {
+    let is_credential = credentials
+        .filter(|folder| folder.is_absolute())
+        .is_some_and(|folder| path.parent() == Some(folder));
+    if is_credential { 0o037 } else { 0o077 }
 }
 
 fn libc_flags() -> i32 {
@@ -281,6 +293,22 @@ mod tests {
             let given = PathBuf::from(format!("{folder}/{}", opened.as_raw_fd()));
             assert_eq!(read_given(&given).unwrap().expose(), b"abc");
             assert_eq!(code(&given), "secret_file_exposed");
+        }
+    }
+
+    #[test]
+    fn a_group_may_read_nothing_but_systemds_credentials() {
+        let folder = Path::new("/run/credentials/pfx-connector.service");
+        let credential = folder.join("tls-key");
+        assert_eq!(forbidden(&credential, Some(folder)), 0o037);
+        for (path, folder) in [
+            (credential.as_path(), None),
+            (&folder.join("..").join("tls-key"), Some(folder)),
+            (&folder.join("below").join("tls-key"), Some(folder)),
+            (Path::new("/etc/pfx-connector/tls-key"), Some(folder)),
+            (Path::new("tls-key"), Some(Path::new(""))),
+        ] {
+            assert_eq!(forbidden(path, folder), 0o077, "{path:?}");
         }
     }
 

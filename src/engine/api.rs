@@ -1,6 +1,8 @@
 //! What may be asked of the engine, and what it answers: the messages that cross its unix socket (JSON in the frames of `ipc`).
 
 use crate::encoding::Base64Bytes;
+use crate::engine::recrypt::revocation::ListStatus;
+use crate::engine::sandboxing::KernelWord;
 use crate::evidence::process::{FaultEvidence, ProcessEvidence};
 use crate::record::Record;
 use audit::Verb;
@@ -77,6 +79,21 @@ impl Delivery {
     #[must_use]
     pub fn of_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|one| one.name() == name)
+    }
+
+    /// Why it is not made in this format; `None` where it is.
+    ///
+    /// EncryptedPayloadContent of a configuration profile is EnvelopedData (Apple's Configuration Profile Reference); AuthEnvelopedData is
+    /// another content type (RFC 5083), which no profile holds.
+    #[must_use]
+    pub const fn refuses(self, format: CmsFormat) -> Option<&'static str> {
+        match (self, format) {
+            (Self::AppleProfile, CmsFormat::ModernGcm) => Some(
+                "a configuration profile holds its content as EnvelopedData, and the format modernGcm makes AuthEnvelopedData, which Apple's \
+                 systems do not read there: ask for the format modern",
+            ),
+            _ => None,
+        }
     }
 
     /// For messages to older releases: what they do not know is left out where it is what they do.
@@ -348,6 +365,9 @@ pub struct EngineStatus {
     /// Why the token is not reachable; null while it is.
     #[serde(default)]
     pub token_problem: Option<String>,
+    /// The revocation lists that device certificates are looked up in; empty from a release that did not tell.
+    #[serde(default)]
+    pub revocation_lists: Vec<ListStatus>,
     /// What the token does natively and what is done in software.
     pub capabilities: Option<serde_json::Value>,
     /// Custody keys found, with the reason for each that is refused.
@@ -508,4 +528,19 @@ pub struct PartStatus {
     /// What it could not do to protect itself, such as locking its memory.
     #[serde(default)]
     pub notes: Vec<String>,
+    /// Its sandbox, as it says itself; null while it says nothing, and from a release that had none.
+    #[serde(default)]
+    pub sandbox: Option<sandbox::Report>,
+    /// What the kernel says of it; null where it does not run.
+    #[serde(default)]
+    pub kernel: Option<KernelWord>,
+}
+
+impl PartStatus {
+    /// Whether the kernel says that its system calls are filtered and that it can gain no rights.
+    #[must_use]
+    pub fn is_filtered(&self) -> bool {
+        self.kernel
+            .is_some_and(|kernel| kernel.seccomp == 2 && kernel.no_new_privs)
+    }
 }

@@ -7,18 +7,18 @@ use super::store::{LeaseTerms, Offered, Store};
 use super::tls;
 use crate::clock::Clock;
 use crate::config::{GatewayConfig, GatewayLimits, RetentionConfig};
+use crate::service_manager::{Beats, Notifier};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
+use fips::secret::file::{self, Rights};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use std::convert::Infallible;
 use std::future::Future;
-use std::io::Write;
 use std::net::SocketAddr;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
@@ -49,6 +49,7 @@ pub struct Gateway {
     limits: GatewayLimits,
     retention: RetentionConfig,
     stop: watch::Sender<bool>,
+    manager: Arc<Notifier>,
 }
 
 impl Gateway {
@@ -100,7 +101,17 @@ impl Gateway {
             limits: config.limits,
             retention: config.retention,
             stop,
+            manager: Arc::default(),
         })
+    }
+
+    /// The same, telling a service manager when it serves, that it is alive and when it stops.
+    #[must_use]
+    pub fn told_to(self, manager: Notifier) -> Self {
+        Self {
+            manager: Arc::new(manager),
+            ..self
+        }
     }
 
     /// The address that it listens on.
@@ -127,14 +138,22 @@ impl Gateway {
             limits,
             retention,
             stop,
+            manager,
         } = self;
         let slots = Arc::new(Semaphore::new(limits.connections));
         let mut connections = JoinSet::new();
-        let maintenance = tokio::spawn(maintain(store, retention));
+        let maintenance = tokio::spawn(maintain(Arc::clone(&store), retention));
         let mut until = pin!(until);
+        let mut beats = Beats::new(Arc::clone(&manager));
+        let mut told = manager.ready("serving");
         loop {
             let accepted = tokio::select! {
                 () = &mut until => break,
+                () = beats.due() => {
+                    told = told || manager.ready("serving");
+                    beats.beat(answers(Arc::clone(&store)));
+                    continue;
+                }
                 accepted = accept(&listener, &slots) => accepted,
                 Some(_) = connections.join_next(), if !connections.is_empty() => continue,
             };
@@ -149,6 +168,8 @@ impl Gateway {
                 drop(slot);
             });
         }
+        manager.stopping("finishing what is in flight");
+        drop(beats);
         drop(listener);
         stop.send_replace(true);
         maintenance.abort();
@@ -163,6 +184,14 @@ impl Gateway {
             );
         }
         connections.shutdown().await;
+    }
+}
+
+/// Ends when the database has answered, whatever it says.
+async fn answers(store: Arc<Store>) {
+    let asked = tokio::task::spawn_blocking(move || store.check()).await;
+    if let Ok(Err(error)) = asked {
+        tracing::warn!(%error, "the database answers with an error");
     }
 }
 
@@ -335,15 +364,5 @@ async fn maintain(store: Arc<Store>, retention: RetentionConfig) {
 
 /// Writes the address where whoever waits for it finds either all of it or nothing.
 fn announce(path: &Path, address: SocketAddr) -> std::io::Result<()> {
-    let mut partial = path.as_os_str().to_owned();
-    partial.push(".partial");
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o644)
-        .open(&partial)?;
-    writeln!(file, "{address}")?;
-    file.sync_all()?;
-    std::fs::rename(&partial, path)
+    file::replace(path, format!("{address}\n").as_bytes(), Rights::AllRead)
 }

@@ -172,6 +172,7 @@ fn status(token: bool) -> EngineStatus {
         module_version: "none".to_owned(),
         token_problem: (!token).then(|| "taken away by the test".to_owned()),
         token: token.then(|| serde_json::json!({"label": "test"})),
+        revocation_lists: Vec::new(),
         capabilities: None,
         keys: Vec::new(),
         parts: Vec::new(),

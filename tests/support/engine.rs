@@ -99,6 +99,8 @@ pub struct Options {
     pub exceptions: Vec<&'static str>,
     /// Neither anchors nor importers.
     pub trusts_nobody: bool,
+    /// Further arguments of the command `engine`.
+    pub arguments: Vec<&'static str>,
 }
 
 /// The engine's folder and, while it runs, its first process.
@@ -106,6 +108,7 @@ pub struct Engine {
     dir: TempDir,
     importer: SigningKey,
     program: PathBuf,
+    arguments: Vec<&'static str>,
     running: Option<Child>,
 }
 
@@ -167,27 +170,34 @@ impl Engine {
                 .program
                 .clone()
                 .unwrap_or_else(|| env!("CARGO_BIN_EXE_pfx-connector").into()),
+            arguments: options.arguments.clone(),
             running: None,
         }
     }
 
     /// Starts the engine.
     pub fn launch(&mut self) {
+        self.launch_as(|_| {});
+    }
+
+    /// Starts the engine, with something else about its process.
+    pub fn launch_as(&mut self, change: impl FnOnce(&mut Command)) {
         assert!(self.running.is_none());
         let log = File::options()
             .create(true)
             .append(true)
             .open(self.log_path())
             .unwrap();
-        let child = Command::new(&self.program)
+        let mut command = Command::new(&self.program);
+        command
             .args(["engine", "--config"])
             .arg(self.dir.path().join("config.toml"))
+            .args(&self.arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        self.running = Some(child);
+            .stderr(log);
+        change(&mut command);
+        self.running = Some(command.spawn().unwrap());
     }
 
     pub fn path(&self) -> &Path {

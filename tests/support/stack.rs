@@ -9,7 +9,7 @@
     missing_docs
 )]
 
-use fips::secret::SecretBytes;
+use fips::secret::BearerToken;
 use fips::sign::SigningKey;
 use hsm::Padding;
 use pfx_connector::cli::demo::{
@@ -45,11 +45,11 @@ impl Site {
 
     /// The same with further lines of `[connector]`. Every form of a result may be asked for.
     pub fn with(connector: &str) -> Self {
-        Self::with_fips(
-            connector,
-            "exceptions = [\"cms-ecdh-static\", \"cms-rsa-pkcs1v15\", \"oaep-unpadding-in-software\", \"triple-des-encryption\"]",
-        )
+        Self::with_fips(connector, Self::EVERY_FORM)
     }
+
+    /// Lines of the engine's `[fips]` under which every form of a result may be asked for.
+    pub const EVERY_FORM: &str = "exceptions = [\"cms-ecdh-static\", \"cms-rsa-pkcs1v15\", \"oaep-unpadding-in-software\", \"triple-des-encryption\"]";
 
     /// The same with these lines of the engine's `[fips]`.
     pub fn with_fips(connector: &str, fips: &str) -> Self {
@@ -178,7 +178,7 @@ impl Site {
         let client = UserPfxClient::new(
             &self.stack.gateway_url().unwrap(),
             tls,
-            &SecretBytes::from_slice(bearer.trim_ascii()),
+            &BearerToken::from_slice(bearer.trim_ascii()),
             RetryBudget::default(),
             Arc::new(SystemClock),
         )

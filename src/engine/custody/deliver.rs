@@ -54,6 +54,13 @@ pub(super) fn bounded(request: &DeliverRequest) -> Result<(), Refusal> {
             )));
         }
     }
+    if let Some(why) = request.delivery.refuses(request.format) {
+        return Err(Refusal::open(
+            FailureCode::FormatRefused,
+            "format_not_for_delivery",
+            why.to_owned(),
+        ));
+    }
     let bytes = certificates
         .iter()
         .map(|stored| stored.pfx.as_slice().len())

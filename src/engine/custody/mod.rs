@@ -31,7 +31,9 @@ use super::ipc::blocking::{Incoming, read_frame};
 use super::ipc::{Duplex, Frame, FrameError, Kind};
 use super::policy::{EnginePolicy, PolicyError, text_of};
 use super::recrypt::known::KnownDevices;
+use super::sandboxing::{self, Sandboxing, Seen};
 use crate::config::EngineConfig;
+use crate::evidence::process::ProcessEvidence;
 use approvals::{Approvals, Start};
 use flow::Answer;
 use hsm::clock::MonotonicClock;
@@ -89,6 +91,9 @@ pub enum CustodyError {
     /// Standard input is not the supervisor's socket, or it broke.
     #[error("the connection to the supervisor: {0}")]
     Connection(#[from] FrameError),
+    /// The sandbox cannot be put in force.
+    #[error(transparent)]
+    Sandbox(#[from] sandbox::Refused),
     /// The system gave no thread or descriptor.
     #[error("{0}")]
     Io(#[from] std::io::Error),
@@ -104,6 +109,7 @@ impl CustodyError {
                 | Self::PolicyNotApproved(_)
                 | Self::PinSource
                 | Self::Tokens(_)
+                | Self::Sandbox(sandbox::Refused::Kernel(_))
                 | Self::Module(fips::Error::SystemRequiresFips | fips::Error::PolicyTaken)
         )
     }
@@ -120,6 +126,9 @@ struct Shared {
     config: EngineConfig,
     policy: EnginePolicy,
     notes: Vec<String>,
+    sandbox: sandbox::Report,
+    /// Where the tokens were when the sandbox was put in force.
+    seen: Seen,
     link: Duplex,
     queue: Queue,
     calls: Calls,
@@ -155,7 +164,11 @@ impl Shared {
 /// # Errors
 /// [`CustodyError`] when it cannot start or the connection breaks. The caller ends the process by
 /// [`hardening::exit`], because a thread may be inside the PKCS#11 module.
-pub fn run(config: EngineConfig, config_path: PathBuf) -> Result<(), CustodyError> {
+pub fn run(
+    config: EngineConfig,
+    config_path: PathBuf,
+    sandboxing: Sandboxing,
+) -> Result<(), CustodyError> {
     hardening::end_on_panic("custody");
     hardening::ignore_terminal_signals()?;
     let notes = hardening::protect(Limits {
@@ -172,6 +185,12 @@ pub fn run(config: EngineConfig, config_path: PathBuf) -> Result<(), CustodyErro
     let stream = hardening::supervisor_socket()?;
     let reading = stream.try_clone()?;
     let rules = text_of(&config, &policy, &fips::policy::in_force());
+    tokens.load_modules();
+    // What reports say of this machine is read once, and here: no such file can be opened afterwards.
+    drop(ProcessEvidence::of_this("custody"));
+    let seen = Seen::now(&config);
+    // Before there is a second thread: Landlock does not reach those that are there already.
+    let sandbox = sandboxing.apply(&sandboxing::custody(&config, &config_path))?;
     let (ledger, memory) = (Arc::default(), Arc::default());
     let book = Book::open(
         config.audit.as_ref(),
@@ -196,6 +215,8 @@ pub fn run(config: EngineConfig, config_path: PathBuf) -> Result<(), CustodyErro
         approvals: Approvals::new(policy.approvals.clone(), memory),
         policy_digest: rules.digest(),
         notes,
+        sandbox,
+        seen,
         link: Duplex::start("supervisor", stream, WRITE_LIMIT_BYTES)?,
         queue: Queue::default(),
         calls: Calls::default(),

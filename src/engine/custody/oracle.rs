@@ -1,7 +1,7 @@
 //! What stands between a request and the key: the ledger, asked before the token is touched and told what came of it.
 //!
 //! A request that is admitted is in flight until its receipt has been folded into the ledger. One that would have to be refused if all
-//! that is in flight failed waits until some of it has ended; only so many threads wait, so that the others are there for everybody else.
+//! that is in flight failed waits until some of it has ended; two threads wait only for moments, so that they are there for everybody else.
 
 mod refused;
 
@@ -23,6 +23,11 @@ use std::time::{Duration, Instant};
 
 /// How long an alarm may take to be recorded.
 const ALARM_LIMIT: Duration = Duration::from_secs(5);
+
+/// How long the last free threads wait: then they are there for somebody else.
+const SHORT_WAIT: Duration = Duration::from_millis(50);
+/// So many threads wait no longer than that.
+const FREE_THREADS: usize = 2;
 
 /// The ledger with those who wait for room in it.
 pub(super) struct Oracle {
@@ -77,7 +82,7 @@ impl Drop for Admitted<'_> {
 }
 
 impl Oracle {
-    /// With this ledger, which the log feeds. Of `threads` that work half may wait for room at once.
+    /// With this ledger, which the log feeds. Of `threads` that work all but two may wait for room until their deadline.
     pub(super) fn new(
         ledger: Arc<Mutex<Ledger>>,
         book: Book,
@@ -99,7 +104,7 @@ impl Oracle {
             importers,
             has_ended: Condvar::new(),
             waiting: AtomicUsize::new(0),
-            most_waiting: threads / 2,
+            most_waiting: threads.saturating_sub(FREE_THREADS),
             refused: RefusedRequests::default(),
             alarms: Mutex::new(0),
             refusals: AtomicU64::new(0),
@@ -156,6 +161,7 @@ impl Oracle {
         }
         let mut ledger = self.lock();
         let mut waiting = None;
+        let mut until = deadline;
         loop {
             match ledger.admit(SystemClock.now_ms(), asked, &self.limits) {
                 Err(Denied::InFlight) => {}
@@ -165,10 +171,10 @@ impl Oracle {
                 let others = self.waiting.fetch_add(1, Ordering::SeqCst);
                 waiting = Some(Waiting(&self.waiting));
                 if others >= self.most_waiting {
-                    return Err(Denied::InFlight);
+                    until = until.min(Instant::now() + SHORT_WAIT);
                 }
             }
-            let left = deadline.saturating_duration_since(Instant::now());
+            let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Err(Denied::InFlight);
             }

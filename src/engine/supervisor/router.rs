@@ -6,6 +6,7 @@ use super::calls::Calls;
 use super::event::Event;
 use super::lane::Lane;
 use super::listener::caller_of;
+use super::manager::{Manager, Seen};
 use super::module_fault::Ending;
 use super::part::{EXIT_CONFIGURATION, Launch, Part, PartKind};
 use super::requests::Requests;
@@ -34,6 +35,7 @@ const STOPPING: &str = "the engine is being stopped: ask again once it runs";
 #[derive(Debug)]
 pub(super) struct Router<'a> {
     config: &'a EngineConfig,
+    sandbox: sandbox::Report,
     callers: Callers,
     requests: Requests,
     custody: Part,
@@ -48,6 +50,7 @@ pub(super) struct Router<'a> {
     /// Why no cryptography is done any more; only a restart of the engine ends it.
     module_fault: Option<FaultEvidence>,
     failed: Option<SupervisorError>,
+    manager: Manager,
 }
 
 impl<'a> Router<'a> {
@@ -55,10 +58,12 @@ impl<'a> Router<'a> {
         config: &'a EngineConfig,
         launches: (Launch, Launch),
         events: &SyncSender<Event>,
+        sandbox: sandbox::Report,
     ) -> Self {
         let (custody, formats) = launches;
         Self {
             config,
+            sandbox,
             callers: Callers::new(events.clone()),
             requests: Requests::new(config.max_in_flight),
             custody: Part::new(PartKind::Custody, custody, config.restart, events.clone()),
@@ -71,7 +76,13 @@ impl<'a> Router<'a> {
             stop: None,
             module_fault: None,
             failed: None,
+            manager: Manager::default(),
         }
+    }
+
+    /// The same, with somebody to be told how it fares.
+    pub(super) fn told_to(self, manager: Manager) -> Self {
+        Self { manager, ..self }
     }
 
     /// Works until asked to stop and what was in flight is answered, or a bound is reached.
@@ -86,6 +97,7 @@ impl<'a> Router<'a> {
             if self.failed.is_some() && self.stop.is_none() {
                 self.stop = Some(now);
             }
+            self.tell_manager(now);
             if let Some(since) = self.stop {
                 stop_accepting();
                 if self.failed.is_some()
@@ -108,6 +120,16 @@ impl<'a> Router<'a> {
         self.farewell(events);
         let fault = self.module_fault.as_ref().map(module_error);
         self.failed.take().or(fault).map_or(Ok(()), Err)
+    }
+
+    fn tell_manager(&mut self, now: Instant) {
+        let seen = Seen {
+            custody: self.custody.is_ready(),
+            formats: self.formats.is_ready(),
+            module_fault: self.module_fault.as_ref().map(|fault| fault.code.as_str()),
+            stopping: self.stop.is_some(),
+        };
+        self.manager.look(seen, now);
     }
 
     fn handle(&mut self, event: Event, now: Instant) {
@@ -199,11 +221,7 @@ impl<'a> Router<'a> {
 
     fn take_from_custody(&mut self, frame: Frame) {
         match frame.kind {
-            Kind::Held => {
-                if self.custody_lane.done(frame.id) && self.requests.get(frame.id).is_some() {
-                    self.held.insert(frame.id);
-                }
-            }
+            Kind::Held => self.answer_is_held(frame.id),
             Kind::Reply => {
                 self.custody_lane.done(frame.id);
                 self.held.remove(&frame.id);
@@ -235,6 +253,13 @@ impl<'a> Router<'a> {
                 Err(error) => tracing::error!(%error, "custody's report is none of this release"),
             },
             _ => {}
+        }
+    }
+
+    /// Custody is done with a request; its answer comes later.
+    fn answer_is_held(&mut self, id: u64) {
+        if self.custody_lane.done(id) && self.requests.get(id).is_some() {
+            self.held.insert(id);
         }
     }
 
@@ -361,6 +386,12 @@ impl<'a> Router<'a> {
     fn part_reaped(&mut self, kind: PartKind, generation: u64, ending: &Ending, now: Instant) {
         let code = ending.code;
         tracing::warn!(part = kind.name(), ?code, "the part's process has ended");
+        if ending.broke_out {
+            tracing::error!(
+                part = kind.name(),
+                "the part was killed (SIGSYS): it made a system call that its sandbox does not allow"
+            );
+        }
         if let Some(fault) = &ending.fault {
             self.module_failed(fault.clone());
         }
@@ -451,6 +482,7 @@ impl<'a> Router<'a> {
             self.calls.overdue_at(unresponsive),
             self.requests.next_deadline(),
             self.reports.until(),
+            self.manager.next(),
             self.stop.map(|since| since + DRAIN_LIMIT),
         ]
         .into_iter()
@@ -476,7 +508,14 @@ impl<'a> Router<'a> {
             in_flight: u64::try_from(self.requests.len()).unwrap_or(u64::MAX),
         };
         let said = (due.custody, due.formats);
-        let mut status = compose(self.config, &self.custody, &self.formats, counters, said);
+        let mut status = compose(
+            self.config,
+            &self.custody,
+            &self.formats,
+            counters,
+            said,
+            &self.sandbox,
+        );
         status.module_fault.clone_from(&self.module_fault);
         let reply = EngineReply::Status(Box::new(status));
         for (caller, frame_id) in due.waiting {

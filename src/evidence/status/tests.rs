@@ -30,6 +30,7 @@ fn engine(processes: &[&str]) -> EngineStatus {
         token: Some(json!({"label": "custody", "model": "SoftHSM v2", "firmwareVersion": "2.6"})),
         token_certificate: None,
         token_problem: None,
+        revocation_lists: Vec::new(),
         capabilities: None,
         keys: Vec::new(),
         parts: Vec::new(),

@@ -9,6 +9,7 @@ use crate::clock::Clock;
 use crate::config::{LogConfig, LogForm};
 use crate::telemetry::catalogue::{EventKind, Log};
 use crate::telemetry::event::{Draft, Event};
+use fips::secret::file::{self, Rights};
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -75,6 +76,7 @@ pub(super) enum Command {
         durable: Option<oneshot::Sender<Result<(), LogError>>>,
     },
     Snapshot(oneshot::Sender<Result<Followed, LogError>>),
+    Ping(oneshot::Sender<()>),
     Reconfigure(LogConfig),
     Archived(Result<PathBuf, LogError>),
     CapReached(Vec<Archive>),
@@ -92,12 +94,8 @@ impl EventLog {
         instance: &str,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, LogError> {
-        use std::os::unix::fs::DirBuilderExt;
-        std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o750)
-            .create(&config.directory)
-            .map_err(LogError::io("create", &config.directory))?;
+        file::create_folder(&config.directory, Rights::GroupReads)
+            .map_err(|error| LogError::io("create", &config.directory)(error.into()))?;
         archive::remove_scratch(&config.directory);
         let mut files = Vec::new();
         for log in LOGS {
@@ -178,6 +176,14 @@ impl EventLog {
         answer.await.unwrap_or(Err(LogError::Closed))
     }
 
+    /// Returns when the writing thread has dealt with everything logged so far, well or badly, or is gone.
+    pub async fn answers(&self) {
+        let (reply, answer) = oneshot::channel();
+        if self.commands.send(Command::Ping(reply)).await.is_ok() {
+            let _ = answer.await;
+        }
+    }
+
     /// Puts other sizes, another console form or another Debug switch in force; the folder stays what it was.
     pub async fn reconfigure(&self, config: &LogConfig) {
         let _ = self
@@ -249,6 +255,9 @@ impl Writer {
                     }
                     Command::Snapshot(reply) => {
                         let _ = reply.send(self.snapshot());
+                    }
+                    Command::Ping(reply) => {
+                        let _ = reply.send(());
                     }
                     Command::Reconfigure(config) => {
                         let directory = self.config.directory.clone();
