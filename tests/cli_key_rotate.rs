@@ -12,7 +12,7 @@
 mod stack;
 
 use audit::Verb;
-use fips::secret::SecretBytes;
+use fips::secret::BearerToken;
 use hsm::Padding;
 use pfx_connector::cli::demo::{Deliveries, Running};
 use pfx_connector::clock::SystemClock;
@@ -111,7 +111,7 @@ fn rotation_client(site: &Site) -> UserPfxClient {
     UserPfxClient::new(
         &site.stack.gateway_url().unwrap(),
         tls,
-        &SecretBytes::from_slice(token.trim_ascii()),
+        &BearerToken::from_slice(token.trim_ascii()),
         RetryBudget::default(),
         Arc::new(SystemClock),
     )

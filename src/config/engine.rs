@@ -2,6 +2,8 @@
 
 use super::DevicePolicyConfig;
 use crate::engine::api::Delivery;
+use hsm::pkcs11::LibraryKind;
+use sandbox::Want;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
@@ -45,6 +47,9 @@ pub struct EngineConfig {
     /// The tokens, if there are several.
     #[serde(default)]
     pub tokens: Vec<TokenSection>,
+    /// How much of the sandbox is asked for.
+    #[serde(default = "default_sandbox")]
+    pub sandbox: Want,
     /// How records are re-encrypted to another custody key; without it none is.
     pub rotation: Option<RotationConfig>,
     /// Those whose records are accepted.
@@ -55,6 +60,8 @@ pub struct EngineConfig {
     /// What keeps the key from being used as an oracle.
     #[serde(default)]
     pub oracle: OracleConfig,
+    /// Whose approvals dangerous steps need; without it they need none.
+    pub approvals: Option<ApprovalsConfig>,
 }
 
 /// What `[engine.token]` is called where nobody named it.
@@ -111,6 +118,10 @@ impl EngineConfig {
     }
 }
 
+fn default_sandbox() -> Want {
+    Want::Available
+}
+
 fn default_in_flight() -> usize {
     256
 }
@@ -154,7 +165,7 @@ impl Default for PfxConfig {
 }
 
 /// The forms of a new PFX.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PfxForm {
     /// PBES2 with AES-256 and PBMAC1.
     #[serde(rename = "approved")]
@@ -186,6 +197,18 @@ pub struct AuditConfig {
 
 fn default_audit_file() -> u64 {
     16 * 1024 * 1024
+}
+
+/// `[engine.approvals]`: whose approvals dangerous steps need.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApprovalsConfig {
+    /// How many different approvers it takes.
+    pub required: u32,
+    /// PEM files with the approvers' public keys.
+    pub approvers: Vec<PathBuf>,
+    /// Folder that approvals of another policy are read from at the start.
+    pub folder: Option<PathBuf>,
 }
 
 /// `[engine.oracle]`: how much may fail before it is refused, and when failures are told.
@@ -248,7 +271,7 @@ pub enum CheckPassword {
 }
 
 /// Which certificates have to name their record's user.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum UserInCertificate {
     /// Those of records without an importer's signature: nobody else vouches for the user there.
@@ -345,6 +368,32 @@ pub struct TokenSection {
     /// Environment of the process that loads the module (such as `SOFTHSM2_CONF`); nothing else of the environment reaches it.
     #[serde(default)]
     pub environment: BTreeMap<String, String>,
+    /// What the sandbox leaves to the module; by the name of its file where nothing is said.
+    #[serde(default, deserialize_with = "library_kind")]
+    pub sandbox_profile: Option<LibraryKind>,
+    /// Further files and folders that the module reads and writes.
+    #[serde(default)]
+    pub sandbox_paths: Vec<PathBuf>,
+}
+
+impl TokenSection {
+    /// The kind of its library, as the sandbox takes it.
+    #[must_use]
+    pub fn library_kind(&self) -> LibraryKind {
+        self.sandbox_profile
+            .unwrap_or_else(|| LibraryKind::of(&self.module))
+    }
+}
+
+fn library_kind<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<LibraryKind>, D::Error> {
+    match String::deserialize(deserializer)?.as_str() {
+        "auto" => Ok(None),
+        name => LibraryKind::named(name)
+            .map(Some)
+            .ok_or_else(|| D::Error::custom("no such profile")),
+    }
 }
 
 fn default_threads() -> usize {

@@ -99,6 +99,8 @@ pub struct Options {
     pub exceptions: Vec<&'static str>,
     /// Neither anchors nor importers.
     pub trusts_nobody: bool,
+    /// Further arguments of the command `engine`.
+    pub arguments: Vec<&'static str>,
 }
 
 /// The engine's folder and, while it runs, its first process.
@@ -106,6 +108,7 @@ pub struct Engine {
     dir: TempDir,
     importer: SigningKey,
     program: PathBuf,
+    arguments: Vec<&'static str>,
     running: Option<Child>,
 }
 
@@ -167,6 +170,7 @@ impl Engine {
                 .program
                 .clone()
                 .unwrap_or_else(|| env!("CARGO_BIN_EXE_pfx-connector").into()),
+            arguments: options.arguments.clone(),
             running: None,
         }
     }
@@ -188,6 +192,7 @@ impl Engine {
         command
             .args(["engine", "--config"])
             .arg(self.dir.path().join("config.toml"))
+            .args(&self.arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log);

@@ -13,6 +13,7 @@ mod ec;
 mod ec_keys;
 mod encryption;
 mod evidence;
+mod footprint;
 mod gate;
 mod generate;
 mod inspect;
@@ -27,6 +28,7 @@ mod mechanisms;
 mod module;
 mod parameters;
 mod policy;
+mod preload;
 mod probe;
 mod public_objects;
 mod queue;
@@ -50,9 +52,11 @@ use fips::secret::SecretBytes;
 
 pub use agreement::GenerateAgreementKey;
 pub use classify::{Actor, Class, Classified, Healing, Level, Retry, classification};
+pub use footprint::{Footprint, LibraryKind, footprint};
 pub use generate::GenerateKey;
 pub use inspect::{Inspection, MechanismInfo, Slot, inspect};
 pub use parameters::check_init_parameters;
+pub use preload::preload;
 pub use setup::{init_token, list_tokens};
 pub use signing::GenerateSigningKey;
 

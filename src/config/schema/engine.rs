@@ -26,6 +26,52 @@ const EXCEPTIONS: &[Word] = &[
     },
 ];
 
+const SANDBOX: &[Word] = &[
+    Word {
+        name: "required",
+        doc: "The engine does not start on a kernel without Landlock (ABI 2: Linux 5.19) or seccomp.",
+    },
+    Word {
+        name: "available",
+        doc: "What the kernel has; every status says what it lacks.",
+    },
+    Word {
+        name: "off",
+        doc: "None, as an exception that every status shows.",
+    },
+];
+
+const SANDBOX_PROFILES: &[Word] = &[
+    Word {
+        name: "auto",
+        doc: "By the name of the module's file; `network` for a module that is not known.",
+    },
+    Word {
+        name: "softhsm",
+        doc: "SoftHSM 2: files, no sockets.",
+    },
+    Word {
+        name: "kryoptic",
+        doc: "Kryoptic: files, no sockets.",
+    },
+    Word {
+        name: "nss",
+        doc: "NSS softoken: files, no sockets, libraries loaded late.",
+    },
+    Word {
+        name: "opencryptoki",
+        doc: "openCryptoki: its daemon's unix socket, shared memory, libraries loaded late.",
+    },
+    Word {
+        name: "tpm2",
+        doc: "tpm2-pkcs11: the TPM's device or resource manager, libraries loaded late.",
+    },
+    Word {
+        name: "network",
+        doc: "The client of an HSM in the network: sockets, names of hosts, files below /etc and /opt read, libraries loaded late.",
+    },
+];
+
 const DELIVERIES: &[Word] = &[
     Word {
         name: "password",
@@ -168,6 +214,12 @@ pub(super) const ENGINE: &[Key] = &[
         doc: "Where every use of the key is recorded before its result leaves the engine (docs/audit.md). Nothing at all needs the exception `no-receipts`.",
     },
     Key {
+        name: "approvals",
+        kind: Kind::Table(APPROVALS),
+        need: Need::Optional(""),
+        doc: "Whose approvals dangerous steps need: destroying a key by `key destroy`, starting with another policy, lifting a quarantine or suspension (docs/approvals.md). Without it they need none. Taking it away is a change of policy like any other.",
+    },
+    Key {
         name: "oracle",
         kind: Kind::Table(ORACLE),
         need: Need::Default(""),
@@ -178,6 +230,12 @@ pub(super) const ENGINE: &[Key] = &[
         kind: Kind::Table(RESTART),
         need: Need::Default(""),
         doc: "How dead and hanging parts of the engine are replaced.",
+    },
+    Key {
+        name: "sandbox",
+        kind: Kind::Word(SANDBOX),
+        need: Need::Default("\"available\""),
+        doc: "Landlock and seccomp around the engine's processes: docs/sandbox.md says what is left to each. `status` and `doctor` show what is in force.",
     },
     Key {
         name: "rotation",
@@ -233,6 +291,29 @@ const AUDIT: &[Key] = &[
         kind: Kind::Path,
         need: Need::Optional("\"/mnt/elsewhere/pfx-anchors\""),
         doc: "File, best on another machine, that seals are appended to once a minute and at the end: by it `audit verify --anchor` finds a log that was cut off.",
+    },
+];
+
+const APPROVALS: &[Key] = &[
+    Key {
+        name: "required",
+        kind: Kind::Integer { min: 1, max: 32 },
+        need: Need::Required("2"),
+        doc: "How many different approvers have to approve the same request.",
+    },
+    Key {
+        name: "approvers",
+        kind: Kind::Paths,
+        need: Need::Required(
+            "[\"/etc/pfx-connector/approver-ada.pem\", \"/etc/pfx-connector/approver-ben.pem\"]",
+        ),
+        doc: "PEM files with the approvers' public keys (EC on P-256; `import signer` makes such a pair), one in each; the file's name without its ending is the approver's. 32 at most, none twice.",
+    },
+    Key {
+        name: "folder",
+        kind: Kind::Path,
+        need: Need::Optional("\"/etc/pfx-connector/approvals\""),
+        doc: "Folder that approvals of a change of policy are read from at the engine's start; `approvals` in the folder of the audit log where it is not given.",
     },
 ];
 
@@ -425,7 +506,19 @@ pub(super) const TOKEN: &[Key] = &[
         name: "environment",
         kind: Kind::TextMap,
         need: Need::Default("{}"),
-        doc: "Environment of the process that loads the module (such as SOFTHSM2_CONF); nothing else of the environment reaches it.",
+        doc: "Environment of the process that loads the module (such as SOFTHSM2_CONF); nothing else of the environment reaches it. Files and folders that it names may be read in the sandbox.",
+    },
+    Key {
+        name: "sandbox_profile",
+        kind: Kind::Word(SANDBOX_PROFILES),
+        need: Need::Default("\"auto\""),
+        doc: "What the sandbox of the engine leaves to this module.",
+    },
+    Key {
+        name: "sandbox_paths",
+        kind: Kind::Paths,
+        need: Need::Default("[]"),
+        doc: "Further files and folders that this module reads and writes, such as its log.",
     },
 ];
 

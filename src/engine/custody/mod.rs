@@ -4,6 +4,7 @@
 //! One thread reads and answers pings at once, [`request_threads`] threads work, one for each token opens it (and tries again
 //! while it is not there), one reports, one watches: a call that hangs in the PKCS#11 module cannot be interrupted, only its process replaced.
 
+mod approvals;
 mod authorise;
 mod deliver;
 mod flow;
@@ -28,10 +29,12 @@ pub use report::CustodyReport;
 use super::hardening::{self, Limits};
 use super::ipc::blocking::{Incoming, read_frame};
 use super::ipc::{Duplex, Frame, FrameError, Kind};
-use super::policy::{EnginePolicy, PolicyError};
+use super::policy::{EnginePolicy, PolicyError, text_of};
 use super::recrypt::known::KnownDevices;
+use super::sandboxing::{self, Sandboxing, Seen};
 use crate::config::EngineConfig;
-use audit::event::Opened;
+use crate::evidence::process::ProcessEvidence;
+use approvals::{Approvals, Start};
 use flow::Answer;
 use hsm::clock::MonotonicClock;
 use oracle::Oracle;
@@ -76,12 +79,21 @@ pub enum CustodyError {
     /// The log of uses of the key cannot be opened.
     #[error("engine.audit: {0}")]
     Audit(String),
+    /// The policy was changed, and approvals in force say that this needs approval.
+    #[error("{0}")]
+    PolicyNotApproved(String),
+    /// The approvals of this start could not be recorded; when the log can be written, they can.
+    #[error("the approval of the changed policy cannot be recorded: {0}")]
+    Unrecorded(String),
     /// The cryptographic module did not start.
     #[error("the cryptographic module did not start: {0}")]
     Module(#[from] fips::Error),
     /// Standard input is not the supervisor's socket, or it broke.
     #[error("the connection to the supervisor: {0}")]
     Connection(#[from] FrameError),
+    /// The sandbox cannot be put in force.
+    #[error(transparent)]
+    Sandbox(#[from] sandbox::Refused),
     /// The system gave no thread or descriptor.
     #[error("{0}")]
     Io(#[from] std::io::Error),
@@ -94,8 +106,10 @@ impl CustodyError {
         matches!(
             self,
             Self::Policy(_)
+                | Self::PolicyNotApproved(_)
                 | Self::PinSource
                 | Self::Tokens(_)
+                | Self::Sandbox(sandbox::Refused::Kernel(_))
                 | Self::Module(fips::Error::SystemRequiresFips | fips::Error::PolicyTaken)
         )
     }
@@ -112,6 +126,9 @@ struct Shared {
     config: EngineConfig,
     policy: EnginePolicy,
     notes: Vec<String>,
+    sandbox: sandbox::Report,
+    /// Where the tokens were when the sandbox was put in force.
+    seen: Seen,
     link: Duplex,
     queue: Queue,
     calls: Calls,
@@ -125,6 +142,7 @@ struct Shared {
     fault_told: AtomicBool,
     oracle: Oracle,
     release: Release,
+    approvals: Approvals,
     /// Digest of the policy in force, for receipts.
     policy_digest: audit::Hash,
 }
@@ -146,7 +164,11 @@ impl Shared {
 /// # Errors
 /// [`CustodyError`] when it cannot start or the connection breaks. The caller ends the process by
 /// [`hardening::exit`], because a thread may be inside the PKCS#11 module.
-pub fn run(config: EngineConfig, config_path: PathBuf) -> Result<(), CustodyError> {
+pub fn run(
+    config: EngineConfig,
+    config_path: PathBuf,
+    sandboxing: Sandboxing,
+) -> Result<(), CustodyError> {
     hardening::end_on_panic("custody");
     hardening::ignore_terminal_signals()?;
     let notes = hardening::protect(Limits {
@@ -162,12 +184,21 @@ pub fn run(config: EngineConfig, config_path: PathBuf) -> Result<(), CustodyErro
     let tokens = Arc::new(Tokens::new(&config, policy.extractable_keys, &canaries)?);
     let stream = hardening::supervisor_socket()?;
     let reading = stream.try_clone()?;
-    let ledger = Arc::default();
-    let book = Book::open(config.audit.as_ref(), &tokens, &ledger, canaries)?;
-    book.opened(Opened {
-        program: env!("CARGO_PKG_VERSION").to_owned(),
-        ..Opened::default()
-    });
+    let rules = text_of(&config, &policy, &fips::policy::in_force());
+    tokens.load_modules();
+    // What reports say of this machine is read once, and here: no such file can be opened afterwards.
+    drop(ProcessEvidence::of_this("custody"));
+    let seen = Seen::now(&config);
+    // Before there is a second thread: Landlock does not reach those that are there already.
+    let sandbox = sandboxing.apply(&sandboxing::custody(&config, &config_path))?;
+    let (ledger, memory) = (Arc::default(), Arc::default());
+    let book = Book::open(
+        config.audit.as_ref(),
+        &tokens,
+        (&ledger, &memory),
+        canaries,
+        |last| Start::admit(&config, &policy, &rules, last, &memory),
+    )?;
     let oracle = Oracle::new(
         ledger,
         book,
@@ -181,8 +212,11 @@ pub fn run(config: EngineConfig, config_path: PathBuf) -> Result<(), CustodyErro
             MonotonicClock::start(),
             Duration::from_millis(config.oracle.grid_ms),
         ),
-        policy_digest: audit::Hash::NONE,
+        approvals: Approvals::new(policy.approvals.clone(), memory),
+        policy_digest: rules.digest(),
         notes,
+        sandbox,
+        seen,
         link: Duplex::start("supervisor", stream, WRITE_LIMIT_BYTES)?,
         queue: Queue::default(),
         calls: Calls::default(),

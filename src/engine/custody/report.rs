@@ -46,6 +46,8 @@ pub struct CustodyReport {
     pub audit: Option<audit::Status>,
     /// What the process could not do to protect itself.
     pub notes: Vec<String>,
+    /// What is left to the process.
+    pub sandbox: Option<sandbox::Report>,
     /// Names of the exceptions that custody honours: it reads the configuration itself, at each of its starts.
     pub exceptions: Vec<String>,
     /// The deliveries that it does.
@@ -73,6 +75,7 @@ impl CustodyReport {
             oracle: None,
             audit: None,
             notes: Vec::new(),
+            sandbox: None,
             exceptions: Vec::new(),
             deliveries: Vec::new(),
         }
@@ -210,6 +213,7 @@ fn without_token(shared: &Shared) -> CustodyReport {
         audit: shared.oracle.book().status(),
         key_uses: shared.key_uses.load(Ordering::Relaxed),
         notes: shared.notes.clone(),
+        sandbox: Some(shared.sandbox.clone()),
         deliveries: shared.config.deliveries.clone(),
         exceptions: shared
             .config

@@ -57,6 +57,16 @@ impl Tokens {
         Ok(Self { group, keepers })
     }
 
+    /// Loads the libraries of all tokens, without C_Initialize: afterwards this process may not be able to. One that cannot be loaded is found out
+    /// again, and told, when its token is opened.
+    pub(super) fn load_modules(&self) {
+        for keeper in &self.keepers {
+            if let Err(error) = hsm::pkcs11::preload(keeper.module()) {
+                tracing::warn!(name = %keeper.name, "the PKCS#11 module cannot be loaded: {error}");
+            }
+        }
+    }
+
     /// The tokens, if one of them serves.
     ///
     /// # Errors
@@ -112,12 +122,23 @@ pub(super) fn start(shared: &Arc<Shared>) -> std::io::Result<()> {
                 let Some(keeper) = shared.tokens.keepers.get(place) else {
                     return;
                 };
-                keeper.keep_open(&shared.tokens.group, || {
+                let tried = || {
                     let was_last = left.fetch_sub(1, Ordering::Relaxed) == 1;
                     // Told more than once where several are open: the supervisor takes the first.
                     if was_last || shared.tokens.group.serves() {
                         shared.link.send(Frame::bare(Kind::Ready, 0));
                     }
+                };
+                keeper.keep_open(&shared.tokens.group, tried, || {
+                    // Others serve in this process; to them it would be a loss.
+                    if shared.tokens.group.serves() || shared.sandbox.landlock_abi == 0 {
+                        return None;
+                    }
+                    let path = shared.seen.replaced()?;
+                    Some(format!(
+                        "{} is another one than at the start, and the sandbox goes by what was there then",
+                        path.display()
+                    ))
                 });
             })?;
     }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 /// Exit code: a call into the module took longer than `call_limit_ms`.
 const EXIT_HANGING: i32 = 75;
 /// Exit code: the module needs a fresh process to find its token.
-const EXIT_TOKEN_LOST: i32 = 76;
+pub(super) const EXIT_TOKEN_LOST: i32 = 76;
 /// How often it looks.
 const INTERVAL: Duration = Duration::from_millis(100);
 /// How long requests that other threads are busy with may take to finish before the process ends.

@@ -35,6 +35,7 @@ const STOPPING: &str = "the engine is being stopped: ask again once it runs";
 #[derive(Debug)]
 pub(super) struct Router<'a> {
     config: &'a EngineConfig,
+    sandbox: sandbox::Report,
     callers: Callers,
     requests: Requests,
     custody: Part,
@@ -57,10 +58,12 @@ impl<'a> Router<'a> {
         config: &'a EngineConfig,
         launches: (Launch, Launch),
         events: &SyncSender<Event>,
+        sandbox: sandbox::Report,
     ) -> Self {
         let (custody, formats) = launches;
         Self {
             config,
+            sandbox,
             callers: Callers::new(events.clone()),
             requests: Requests::new(config.max_in_flight),
             custody: Part::new(PartKind::Custody, custody, config.restart, events.clone()),
@@ -218,11 +221,7 @@ impl<'a> Router<'a> {
 
     fn take_from_custody(&mut self, frame: Frame) {
         match frame.kind {
-            Kind::Held => {
-                if self.custody_lane.done(frame.id) && self.requests.get(frame.id).is_some() {
-                    self.held.insert(frame.id);
-                }
-            }
+            Kind::Held => self.answer_is_held(frame.id),
             Kind::Reply => {
                 self.custody_lane.done(frame.id);
                 self.held.remove(&frame.id);
@@ -254,6 +253,13 @@ impl<'a> Router<'a> {
                 Err(error) => tracing::error!(%error, "custody's report is none of this release"),
             },
             _ => {}
+        }
+    }
+
+    /// Custody is done with a request; its answer comes later.
+    fn answer_is_held(&mut self, id: u64) {
+        if self.custody_lane.done(id) && self.requests.get(id).is_some() {
+            self.held.insert(id);
         }
     }
 
@@ -380,6 +386,12 @@ impl<'a> Router<'a> {
     fn part_reaped(&mut self, kind: PartKind, generation: u64, ending: &Ending, now: Instant) {
         let code = ending.code;
         tracing::warn!(part = kind.name(), ?code, "the part's process has ended");
+        if ending.broke_out {
+            tracing::error!(
+                part = kind.name(),
+                "the part was killed (SIGSYS): it made a system call that its sandbox does not allow"
+            );
+        }
         if let Some(fault) = &ending.fault {
             self.module_failed(fault.clone());
         }
@@ -496,7 +508,14 @@ impl<'a> Router<'a> {
             in_flight: u64::try_from(self.requests.len()).unwrap_or(u64::MAX),
         };
         let said = (due.custody, due.formats);
-        let mut status = compose(self.config, &self.custody, &self.formats, counters, said);
+        let mut status = compose(
+            self.config,
+            &self.custody,
+            &self.formats,
+            counters,
+            said,
+            &self.sandbox,
+        );
         status.module_fault.clone_from(&self.module_fault);
         let reply = EngineReply::Status(Box::new(status));
         for (caller, frame_id) in due.waiting {
