@@ -23,10 +23,10 @@ mod access;
 mod deliveries;
 #[path = "engine_processes/faults.rs"]
 mod faults;
-#[path = "engine_processes/memory.rs"]
-mod memory;
 #[path = "engine_processes/oracle.rs"]
 mod oracle;
+#[path = "engine_processes/receipts.rs"]
+mod receipts;
 #[path = "engine_processes/requests.rs"]
 mod requests;
 #[path = "engine_processes/sandbox.rs"]

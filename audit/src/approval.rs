@@ -24,7 +24,7 @@ mod subject;
 mod verify;
 
 pub use approver::{Approver, ApproverError, MAX_APPROVERS, Quorum};
-pub use memory::{ApprovalMemory, InForce};
+pub use memory::ApprovalMemory;
 pub use policy_text::{Change, PolicyText};
 pub use statement::{
     Approval, ApprovalFileError, MAX_APPROVAL_BYTES, MAX_LIFETIME_MS, MAX_REQUEST_BYTES, Nonce,

@@ -11,6 +11,7 @@
 //! None of them can be printed, copied, compared in a time that depends on the content, or serialised: not because somebody takes care,
 //! but because it does not compile.
 
+pub mod file;
 mod kinds;
 mod pool;
 mod region;

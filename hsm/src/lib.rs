@@ -63,6 +63,7 @@ mod key;
 mod label;
 mod life;
 mod load;
+pub mod measurement;
 mod oaep;
 mod padding;
 pub mod pin;

@@ -1,5 +1,6 @@
 //! `key`: custody keys, which are made on a token and never leave it.
 
+mod approval;
 mod attest;
 mod blob;
 mod ceremony;

@@ -1,5 +1,6 @@
 //! The command line: one binary, a sub-command for each job, every report also as JSON.
 
+pub mod approve;
 pub mod audit;
 pub mod config;
 pub mod demo;
@@ -75,6 +76,8 @@ enum Command {
     EngineFormats(engine::PolicyArgs),
     /// Custody keys: made on a token, never leaving it
     Key(key::KeyArgs),
+    /// Dangerous steps need several people: ask for approval, read what is asked for, sign it
+    Approve(approve::ApproveArgs),
     /// One re-encryption by hand: encrypted password and device certificate in, CMS message out
     Recrypt(recrypt::RecryptArgs),
     /// The connector: leases work, has the engine do it, delivers it exactly once
@@ -173,6 +176,7 @@ fn dispatch(command: &Command, context: &Context) -> ExitCode {
         Command::Run(args) => return run::run(args, json),
         Command::Gateway(args) => gateway::run(args, context),
         Command::Key(args) => key::run(args, context),
+        Command::Approve(args) => approve::run(args, context),
         Command::Recrypt(args) => recrypt::run(args, context),
         Command::Pfx(args) => pfx::run(args, context),
         Command::Oracle(args) => oracle::run(args),

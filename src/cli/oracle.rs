@@ -1,5 +1,6 @@
 //! `oracle`: what the running engine has counted against importers and callers, and how an operator lifts it.
 
+use super::approve::ApprovalArgs;
 use super::output::{Failure, Report};
 use crate::config;
 use crate::encoding::printable;
@@ -34,7 +35,7 @@ enum OracleCommand {
   pfx-connector oracle release --config engine.toml --importer 91d2... --quarantine
   pfx-connector oracle release --config engine.toml --caller 998
 
-Run it as the engine's user, on its host. What is let go is an entry of the audit log.")]
+Run it as the engine's user, on its host. Where [engine.approvals] are in force, it needs approvals (`approve release`). What is let go is an entry of the audit log.")]
     Release(ReleaseArgs),
 }
 
@@ -45,6 +46,7 @@ struct ShowArgs {
     config: PathBuf,
 }
 
+/// Whom or what to let go.
 #[derive(Debug, Args)]
 #[group(id = "whom", required = true, multiple = false)]
 struct Whom {
@@ -65,14 +67,27 @@ struct ReleaseArgs {
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
     #[command(flatten)]
+    release: LetGo,
+    #[command(flatten)]
+    approvals: ApprovalArgs,
+}
+
+/// What is let go.
+#[derive(Debug, Args)]
+pub(super) struct LetGo {
+    #[command(flatten)]
     whom: Whom,
     /// Of an importer: its ciphertexts leave the quarantine, too
     #[arg(long, requires = "importer")]
     quarantine: bool,
 }
 
-impl ReleaseArgs {
-    fn release(&self) -> Result<Release, Failure> {
+impl LetGo {
+    /// The same for the engine.
+    ///
+    /// # Errors
+    /// [`Failure`] (usage) for what is no fingerprint.
+    pub(super) fn release(&self) -> Result<Release, Failure> {
         match &self.whom {
             Whom {
                 ciphertext: Some(ciphertext),
@@ -110,7 +125,8 @@ pub fn run(args: &OracleArgs) -> Result<Report, Failure> {
         OracleCommand::Release(args) => (
             &args.config,
             OracleRequest::Release {
-                release: args.release()?,
+                release: args.release.release()?,
+                approvals: args.approvals.read()?,
             },
         ),
     };

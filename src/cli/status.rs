@@ -1,5 +1,6 @@
 //! `status`: what the running connector says of itself.
 
+use super::oracle::subject_line;
 use super::output::{Exit, Failure, Report};
 use crate::connector::control::client::{self, ControlError};
 use crate::connector::control::protocol::Status;
@@ -144,6 +145,20 @@ pub fn human(status: &Status) -> String {
                         where_it_is(key)
                     ),
                 ));
+            }
+            if let Some(oracle) = &engine.oracle {
+                rows.push((
+                    "oracle",
+                    format!(
+                        "{} ciphertexts quarantined, {} requests refused, {} alarms",
+                        oracle.quarantined, oracle.refused, oracle.alarms
+                    ),
+                ));
+                for (what, subjects) in
+                    [("importer", &oracle.importers), ("caller", &oracle.callers)]
+                {
+                    rows.extend(subjects.iter().map(|one| (what, subject_line(one))));
+                }
             }
             for list in &engine.revocation_lists {
                 rows.push(("revocation", revocation_line(list)));

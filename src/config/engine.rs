@@ -60,6 +60,8 @@ pub struct EngineConfig {
     /// What keeps the key from being used as an oracle.
     #[serde(default)]
     pub oracle: OracleConfig,
+    /// Whose approvals dangerous steps need; without it they need none.
+    pub approvals: Option<ApprovalsConfig>,
 }
 
 /// What `[engine.token]` is called where nobody named it.
@@ -163,7 +165,7 @@ impl Default for PfxConfig {
 }
 
 /// The forms of a new PFX.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PfxForm {
     /// PBES2 with AES-256 and PBMAC1.
     #[serde(rename = "approved")]
@@ -195,6 +197,18 @@ pub struct AuditConfig {
 
 fn default_audit_file() -> u64 {
     16 * 1024 * 1024
+}
+
+/// `[engine.approvals]`: whose approvals dangerous steps need.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApprovalsConfig {
+    /// How many different approvers it takes.
+    pub required: u32,
+    /// PEM files with the approvers' public keys.
+    pub approvers: Vec<PathBuf>,
+    /// Folder that approvals of another policy are read from at the start.
+    pub folder: Option<PathBuf>,
 }
 
 /// `[engine.oracle]`: how much may fail before it is refused, and when failures are told.
@@ -257,7 +271,7 @@ pub enum CheckPassword {
 }
 
 /// Which certificates have to name their record's user.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum UserInCertificate {
     /// Those of records without an importer's signature: nobody else vouches for the user there.

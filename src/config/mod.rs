@@ -27,8 +27,8 @@ pub use connector::{ConnectorConfig, LogConfig, LogForm, ProxyConfig, RetryConfi
 pub use device_policy::{DeviceKeyKind, DevicePolicyConfig, RevocationMode};
 pub use document::page;
 pub use engine::{
-    AuditConfig, CheckPassword, EngineConfig, EngineException, ImporterConfig, OracleConfig,
-    PfxConfig, PfxForm, ReleaseOnGrid, RestartConfig, RotationConfig, TokenSection,
+    ApprovalsConfig, AuditConfig, CheckPassword, EngineConfig, EngineException, ImporterConfig,
+    OracleConfig, PfxConfig, PfxForm, ReleaseOnGrid, RestartConfig, RotationConfig, TokenSection,
     UserInCertificate,
 };
 pub use error::{ConfigError, Problem};

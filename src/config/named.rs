@@ -196,6 +196,13 @@ pub(super) fn engine(section: &EngineConfig) -> Vec<NamedPath> {
             paths.push(named("anchor_file", file, Purpose::Written));
         }
     }
+    for file in section.approvals.iter().flat_map(|one| &one.approvers) {
+        paths.push(NamedPath::new(
+            "engine.approvals.approvers",
+            file,
+            Purpose::Trust,
+        ));
+    }
     for importer in &section.importers {
         paths.push(NamedPath::new(
             "engine.importers.public_key",

@@ -10,8 +10,10 @@ use hsm::group::MemberState;
 use hsm::{Load, Padding};
 use serde::{Deserialize, Serialize};
 
+mod approval;
 mod oracle;
 
+pub use approval::{AllowRequest, Allowed, ApprovalFile};
 pub use oracle::{OracleReport, OracleRequest, OracleStatus, QuarantinedCiphertext, SubjectStatus};
 
 /// Version of these messages; a greeting with another one is refused.
@@ -205,6 +207,8 @@ pub enum EngineRequest {
     Reencrypt(Box<ReencryptRequest>),
     /// Show or lift quarantine and suspensions.
     Oracle(OracleRequest),
+    /// Give leave for a dangerous step that a command does itself.
+    Allow(Box<AllowRequest>),
     /// Report what runs and how it fares.
     Status,
 }
@@ -212,13 +216,14 @@ pub enum EngineRequest {
 impl EngineRequest {
     /// What is asked for: whose rule decides who may.
     #[must_use]
-    pub const fn verb(&self) -> Verb {
+    pub fn verb(&self) -> Verb {
         match self {
             Self::Recrypt(_) => Verb::Recrypt,
             Self::Deliver(_) => Verb::Deliver,
             Self::Reencrypt(_) => Verb::Reencrypt,
             Self::Oracle(OracleRequest::Show) => Verb::OracleShow,
             Self::Oracle(OracleRequest::Release { .. }) => Verb::OracleRelease,
+            Self::Allow(request) => request.subject.verb(),
             Self::Status => Verb::Status,
         }
     }
@@ -236,6 +241,8 @@ pub enum EngineReply {
     Reencrypted(Box<Reencrypted>),
     /// What is quarantined, and who is suspended.
     Oracle(Box<OracleReport>),
+    /// Leave is given, and recorded.
+    Allowed(Allowed),
     /// The report.
     Status(Box<EngineStatus>),
     /// It did not work.
@@ -303,6 +310,8 @@ pub enum FailureCode {
     BudgetExceeded,
     /// The use of the key cannot be recorded, so it is not used: later it may.
     AuditUnavailable,
+    /// It needs approvals, and those that came are not enough.
+    ApprovalMissing,
     /// Too much is in flight; later it may work.
     Busy,
     /// The deadline passed before an answer was there.

@@ -1,8 +1,8 @@
 //! How the connector and the commands speak to a running engine: one connection, any number of requests in flight.
 
 use super::api::{
-    DeliverRequest, Delivered, EngineReply, EngineRequest, EngineStatus, Failure, OracleReport,
-    OracleRequest, RecryptRequest, Recrypted, ReencryptRequest,
+    AllowRequest, Allowed, DeliverRequest, Delivered, EngineReply, EngineRequest, EngineStatus,
+    Failure, OracleReport, OracleRequest, RecryptRequest, Recrypted, ReencryptRequest,
 };
 use super::ipc::asynchronous::{read_frame, write_frame};
 use super::ipc::{Caller, Frame, FrameError, Kind};
@@ -160,6 +160,23 @@ impl EngineClient {
         let request = EngineRequest::Oracle(request);
         match self.request(&request, deadline).await? {
             EngineReply::Oracle(report) => Ok(*report),
+            EngineReply::Failed(failure) => Err(RecryptError::Failed(failure)),
+            _ => Err(unavailable("an answer to another question")),
+        }
+    }
+
+    /// Asks for leave for a dangerous step that a command does itself. Only the engine's own user may ask, and it is given once.
+    ///
+    /// # Errors
+    /// As [`recrypt`](Self::recrypt); [`super::api::FailureCode::ApprovalMissing`] says what is missing.
+    pub async fn allow(
+        &self,
+        request: AllowRequest,
+        deadline: Duration,
+    ) -> Result<Allowed, RecryptError> {
+        let request = EngineRequest::Allow(Box::new(request));
+        match self.request(&request, deadline).await? {
+            EngineReply::Allowed(allowed) => Ok(allowed),
             EngineReply::Failed(failure) => Err(RecryptError::Failed(failure)),
             _ => Err(unavailable("an answer to another question")),
         }

@@ -132,7 +132,7 @@ fn limit(resource: Resource, value: u64) -> rustix::io::Result<()> {
 }
 
 /// Has this process ignore what a terminal or a service manager sends to the whole group: the supervisor decides when it ends, by
-/// closing the connection.
+/// closing the connection. A file that may not grow any more (RLIMIT_FSIZE) is a write that fails, like that of a full disk.
 ///
 /// # Errors
 /// When the system does not allow it.
@@ -141,6 +141,7 @@ pub fn ignore_terminal_signals() -> std::io::Result<()> {
         signal_hook::consts::SIGINT,
         signal_hook::consts::SIGTERM,
         signal_hook::consts::SIGHUP,
+        signal_hook::consts::SIGXFSZ,
     ] {
         signal_hook::flag::register(signal, Arc::new(AtomicBool::new(false)))?;
     }
@@ -212,7 +213,7 @@ mod tests {
             let _ = std::thread::spawn(|| panic!("the secret is hunter2")).join();
             return;
         }
-        let output = std::process::Command::new(std::env::current_exe().unwrap())
+        let output = Command::new(std::env::current_exe().unwrap())
             .args([
                 "--exact",
                 "--nocapture",

@@ -1,12 +1,18 @@
 //! Whose records and which devices the engine accepts, from its configuration. Nothing is accepted by default: where the
 //! configuration names nobody, the exception has to be named instead.
 
+mod text;
+
+pub use text::{approvals_folder, text_of};
+
 use super::recrypt::anchors::{self, LoadError};
+use super::recrypt::approvers;
 use super::recrypt::chain::DeviceTrust;
 use super::recrypt::importers::{self, Importer};
 use super::recrypt::rules::DeviceRules;
 use crate::config::{EngineConfig, EngineException};
 use crate::encoding::Base64Bytes;
+use audit::approval::Quorum;
 use std::sync::Arc;
 
 /// The engine's checked policy.
@@ -24,6 +30,8 @@ pub struct EnginePolicy {
     pub unsigned_records: bool,
     /// Whether the format with DES-EDE3 may be asked for.
     pub cms_des_ede3: bool,
+    /// Who has to approve what is dangerous; none: nobody.
+    pub approvals: Option<Quorum>,
     /// Whether keys that are extractable or not sensitive may be used.
     pub extractable_keys: bool,
 }
@@ -92,6 +100,7 @@ impl EnginePolicy {
             importers: importers::load(&config.importers)?,
             unsigned_records: has(EngineException::UnsignedRecords),
             cms_des_ede3: has(EngineException::CmsDesEde3),
+            approvals: config.approvals.as_ref().map(approvers::load).transpose()?,
             extractable_keys: has(EngineException::ExtractableKeys),
         })
     }

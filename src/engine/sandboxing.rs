@@ -2,6 +2,7 @@
 //! says is data of crate `sandbox`; docs/sandbox.md shows it.
 
 use crate::config::EngineConfig;
+use crate::engine::policy::approvals_folder;
 use hsm::pkcs11::{Footprint, footprint};
 use sandbox::modules::{self, ModuleNeeds};
 use sandbox::{Access, Family, Kernel, Profile, Refused, Report, Want};
@@ -131,6 +132,9 @@ pub fn custody(config: &EngineConfig, config_path: &Path) -> Profile {
             profile.path(folder, Access::Write);
         }
     }
+    if let Some(folder) = approvals_folder(config) {
+        profile.path(folder, Access::Read);
+    }
     // Of which PINs were refused, beside the socket.
     if let Some(folder) = config.socket.parent() {
         profile.path(folder, Access::Write);
@@ -170,6 +174,7 @@ pub fn supervisor(config: &EngineConfig, config_path: &Path, program: &Path) -> 
         .iter()
         .chain(&config.device_policy.crls)
         .chain(config.importers.iter().map(|importer| &importer.public_key))
+        .chain(config.approvals.iter().flat_map(|one| &one.approvers))
     {
         profile.path(file, Access::Read);
         if let Some(folder) = file.parent() {

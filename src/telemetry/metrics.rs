@@ -1,10 +1,12 @@
 //! Figures for Prometheus (OpenMetrics text); `status` shows the same counters.
 
 mod fips;
+mod oracle;
 mod sandbox;
 mod tokens;
 
 use self::fips::FipsMetrics;
+use self::oracle::OracleMetrics;
 use self::sandbox::SandboxMetrics;
 use self::tokens::TokenMetrics;
 use crate::engine::api::EngineStatus;
@@ -78,6 +80,7 @@ pub struct Metrics {
     log_bytes: Family<LogLabel, Gauge>,
     fips: FipsMetrics,
     tokens: TokenMetrics,
+    oracle: OracleMetrics,
     sandbox: SandboxMetrics,
     /// Requests in flight.
     pub in_flight: Gauge,
@@ -112,6 +115,7 @@ impl Metrics {
             log_bytes: Family::default(),
             fips: FipsMetrics::default(),
             tokens: TokenMetrics::default(),
+            oracle: OracleMetrics::default(),
             sandbox: SandboxMetrics::default(),
             in_flight: Gauge::default(),
             queue_seconds: Histogram::new(BOUNDS),
@@ -193,6 +197,7 @@ impl Metrics {
         );
         self.fips.register(to);
         self.tokens.register(to);
+        self.oracle.register(to);
         self.sandbox.register(to);
         // Series that exist from the start make rates and alerts simple.
         for outcome in [
@@ -257,6 +262,7 @@ impl Metrics {
     /// Takes over the figures of the engine's tokens and of its sandbox from its status.
     pub fn take_tokens(&self, status: Option<&EngineStatus>) {
         self.tokens.take(status);
+        self.oracle.take(status);
         self.sandbox.take(status);
     }
 

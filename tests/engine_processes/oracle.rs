@@ -1,6 +1,6 @@
 //! The engine against somebody who asks it for decryptions that fail.
 
-use super::engine::{Engine, FIPS_EXCEPTIONS, Options};
+use super::engine::{Engine, FIPS_EXCEPTIONS, Options, crash, part};
 use super::openssl::{Authority, Device, KeyAlgorithm, Workshop};
 use super::requests::DEADLINE;
 use super::softhsm::SoftHsm;
@@ -16,6 +16,7 @@ use pfx_connector::engine::client::{EngineClient, RecryptError};
 use pfx_connector::engine::ipc::asynchronous::{read_frame, write_frame};
 use pfx_connector::engine::ipc::{Frame, Kind};
 use pfx_connector::engine::recrypt::importers::sign;
+use rustix::process::Signal;
 use tempfile::TempDir;
 
 /// A token, an engine with two importers, and a device.
@@ -138,7 +139,10 @@ async fn the_sixth_distinct_bad_ciphertext_is_refused_without_the_token_and_stop
         importer: Some(importer),
         quarantine: false,
     };
-    let request = OracleRequest::Release { release };
+    let request = OracleRequest::Release {
+        release,
+        approvals: Vec::new(),
+    };
     let report = client.oracle(request, DEADLINE).await.unwrap();
     assert!(report.status.importers.is_empty());
     assert_eq!(ask(&client, scene.good("again")).await, None);
@@ -147,7 +151,10 @@ async fn the_sixth_distinct_bad_ciphertext_is_refused_without_the_token_and_stop
     assert_eq!(status(&client).await.0, used, "it is still quarantined");
     let ciphertext = Hash::of(first.record.encrypted_password.as_slice());
     let release = Release::Ciphertext { ciphertext };
-    let request = OracleRequest::Release { release };
+    let request = OracleRequest::Release {
+        release,
+        approvals: Vec::new(),
+    };
     let report = client.oracle(request, DEADLINE).await.unwrap();
     assert_eq!(report.quarantine.len(), 4);
     assert_eq!(ask(&client, first).await, FAILED);
@@ -291,4 +298,42 @@ async fn a_ciphertext_goes_to_so_many_devices_and_no_more() {
         assert_eq!(ask(&client, request.clone()).await, expected);
     }
     assert_eq!(status(&client).await.0, 4);
+}
+
+#[tokio::test]
+async fn neither_a_killed_custody_nor_a_killed_engine_forgets_what_failed() {
+    let workshop = Workshop::new();
+    let mut scene = Scene::start(&workshop, Options::default());
+    let client = scene.engine.ready_client().await;
+    let first = scene.bad();
+    assert_eq!(ask(&client, first.clone()).await, FAILED);
+    for _ in 1..3 {
+        assert_eq!(ask(&client, scene.bad()).await, FAILED);
+    }
+    let before = client.status().await.unwrap();
+    crash(part(&before, "custody").pid.unwrap(), Signal::KILL);
+    scene
+        .engine
+        .wait_for(&client, "custody again", |status| {
+            part(status, "custody").restarts == 1 && status.token.is_some()
+        })
+        .await;
+    let (used, oracle) = status(&client).await;
+    assert_eq!(used, 0);
+    assert_eq!(oracle.importers[0].failures_hour, 3);
+    assert_eq!(ask(&client, first.clone()).await, FAILED);
+    assert_eq!(status(&client).await.0, 0, "it is still quarantined");
+    for _ in 3..5 {
+        assert_eq!(ask(&client, scene.bad()).await, FAILED);
+    }
+    scene.engine.signal(Signal::KILL);
+    scene.engine.wait();
+    scene.engine.launch();
+    let client = scene.engine.ready_client().await;
+    assert_eq!(ask(&client, scene.bad()).await, SUSPENDED);
+    assert_eq!(ask(&client, first).await, FAILED);
+    let (used, oracle) = status(&client).await;
+    assert_eq!((used, oracle.quarantined), (0, 5));
+    let other = scene.of_second(scene.good("other"));
+    assert_eq!(ask(&client, other).await, None);
 }

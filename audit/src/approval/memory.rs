@@ -1,29 +1,16 @@
-//! What follows from the log about approvals: which nonces were used, how late it is at least, and what was in force at the last start.
+//! What follows from the log about approvals: which nonces were used, and how late it is at least.
 
-use super::approver::Quorum;
-use super::policy_text::PolicyText;
 use super::statement::Nonce;
 use crate::entry::Entry;
 use crate::event::Event;
 use crate::fold::Fold;
-use crate::text::{Hash, Timestamp};
+use crate::text::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Nonces that are remembered at most: each has been used with the signatures of several people, within seven days.
 const MAX_REMEMBERED: usize = 4096;
-
-/// What the last start of custody wrote.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct InForce {
-    /// Digest of the policy.
-    pub digest: Hash,
-    /// The policy itself.
-    pub policy: PolicyText,
-    /// Who has to approve what is dangerous; none: nobody.
-    pub quorum: Option<Quorum>,
-}
 
 /// A [`Fold`] over the log; its snapshots are called [`ApprovalMemory::NAME`].
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,7 +19,6 @@ pub struct ApprovalMemory {
     latest: Timestamp,
     /// Used ones, with the time after which they would be of no use anyway.
     used: BTreeMap<Nonce, Timestamp>,
-    in_force: Option<InForce>,
     /// Granted by this process and not in the log yet.
     #[serde(skip)]
     pending: BTreeSet<Nonce>,
@@ -41,12 +27,6 @@ pub struct ApprovalMemory {
 impl ApprovalMemory {
     /// What its snapshots are called in a log.
     pub const NAME: &'static str = "approvals";
-
-    /// What was in force at the last start; none before the first.
-    #[must_use]
-    pub const fn in_force(&self) -> Option<&InForce> {
-        self.in_force.as_ref()
-    }
 
     /// Now, or the time of the newest entry where the clock was set back behind it.
     #[must_use]
@@ -73,22 +53,12 @@ impl ApprovalMemory {
 impl Fold for ApprovalMemory {
     fn apply(&mut self, entry: &Entry) {
         self.latest = self.latest.max(entry.time);
-        match &entry.event {
-            Event::Approved(approved) => {
-                for nonce in approved.nonces.iter().filter_map(|text| text.parse().ok()) {
-                    self.pending.remove(&nonce);
-                    self.used
-                        .insert(nonce, Timestamp::from_ms(approved.expires_ms));
-                }
+        if let Event::Approved(approved) = &entry.event {
+            for nonce in approved.nonces.iter().filter_map(|text| text.parse().ok()) {
+                self.pending.remove(&nonce);
+                self.used
+                    .insert(nonce, Timestamp::from_ms(approved.expires_ms));
             }
-            Event::Opened(opened) => {
-                self.in_force = Some(InForce {
-                    digest: opened.policy.unwrap_or_else(|| opened.rules.digest()),
-                    policy: opened.rules.clone(),
-                    quorum: opened.approvals.clone(),
-                });
-            }
-            _ => {}
         }
         let latest = self.latest;
         self.used.retain(|_, expires| *expires >= latest);

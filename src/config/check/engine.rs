@@ -43,6 +43,20 @@ pub(super) fn consistent(section: &EngineConfig, findings: &mut Findings) {
             "`engine.rotation` needs `engine.importers`: the public half of its signing key, and those of the importers whose records are re-encrypted",
         );
     }
+    if let Some(approvals) = &section.approvals {
+        if section.audit.is_none() {
+            findings.add(
+                "`engine.approvals` needs `engine.audit`: which approvals were used is known from the log alone",
+            );
+        }
+        let approvers = approvals.approvers.len();
+        if usize::try_from(approvals.required).map_or(true, |required| required > approvers) {
+            findings.add(format!(
+                "`engine.approvals.required` is {}, but there are {approvers} `approvers`: nothing could ever be approved",
+                approvals.required
+            ));
+        }
+    }
     if section.restart.backoff_ms > section.restart.backoff_max_ms {
         findings.add("`engine.restart.backoff_ms` is larger than `engine.restart.backoff_max_ms`");
     }

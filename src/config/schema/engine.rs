@@ -214,6 +214,12 @@ pub(super) const ENGINE: &[Key] = &[
         doc: "Where every use of the key is recorded before its result leaves the engine (docs/audit.md). Nothing at all needs the exception `no-receipts`.",
     },
     Key {
+        name: "approvals",
+        kind: Kind::Table(APPROVALS),
+        need: Need::Optional(""),
+        doc: "Whose approvals dangerous steps need: destroying a key by `key destroy`, starting with another policy, lifting a quarantine or suspension (docs/approvals.md). Without it they need none. Taking it away is a change of policy like any other.",
+    },
+    Key {
         name: "oracle",
         kind: Kind::Table(ORACLE),
         need: Need::Default(""),
@@ -285,6 +291,29 @@ const AUDIT: &[Key] = &[
         kind: Kind::Path,
         need: Need::Optional("\"/mnt/elsewhere/pfx-anchors\""),
         doc: "File, best on another machine, that seals are appended to once a minute and at the end: by it `audit verify --anchor` finds a log that was cut off.",
+    },
+];
+
+const APPROVALS: &[Key] = &[
+    Key {
+        name: "required",
+        kind: Kind::Integer { min: 1, max: 32 },
+        need: Need::Required("2"),
+        doc: "How many different approvers have to approve the same request.",
+    },
+    Key {
+        name: "approvers",
+        kind: Kind::Paths,
+        need: Need::Required(
+            "[\"/etc/pfx-connector/approver-ada.pem\", \"/etc/pfx-connector/approver-ben.pem\"]",
+        ),
+        doc: "PEM files with the approvers' public keys (EC on P-256; `import signer` makes such a pair), one in each; the file's name without its ending is the approver's. 32 at most, none twice.",
+    },
+    Key {
+        name: "folder",
+        kind: Kind::Path,
+        need: Need::Optional("\"/etc/pfx-connector/approvals\""),
+        doc: "Folder that approvals of a change of policy are read from at the engine's start; `approvals` in the folder of the audit log where it is not given.",
     },
 ];
 

@@ -1,10 +1,11 @@
 //! What the engine says of budgets and quarantine, and how an operator lifts them.
 
+use super::ApprovalFile;
 use audit::ledger::{Limits, Quarantined, Release, Standing};
 use serde::{Deserialize, Serialize};
 
 /// What an operator asks of the ledger. Only the engine's own user may.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "action", rename_all = "camelCase", deny_unknown_fields)]
 pub enum OracleRequest {
     /// What is quarantined and who is suspended.
@@ -13,6 +14,9 @@ pub enum OracleRequest {
     Release {
         /// Whom or what.
         release: Release,
+        /// Who approved it, where approvals are required.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        approvals: Vec<ApprovalFile>,
     },
 }
 

@@ -9,13 +9,13 @@ use super::queue::Job;
 use super::refusal::{Refusal, was_refused_before_use};
 use super::sharing::Ciphertext;
 use super::usage::{Usage, Wanted};
-use super::{Shared, authorise, deliver, formats, operator, rotate};
+use super::{Shared, approvals, authorise, deliver, formats, operator, rotate};
 use crate::clock::{Clock, SystemClock};
 use crate::config::ReleaseOnGrid;
 use crate::encoding::Base64Bytes;
 use crate::engine::api::{
-    CmsFormat, DeliverRequest, Delivery, DeviceTarget, EngineReply, EngineRequest, FailureCode,
-    OracleRequest, RecryptRequest, Recrypted, ReencryptRequest, Reencrypted,
+    AllowRequest, CmsFormat, DeliverRequest, Delivery, DeviceTarget, EngineReply, EngineRequest,
+    FailureCode, OracleRequest, RecryptRequest, Recrypted, ReencryptRequest, Reencrypted,
 };
 use crate::engine::ipc::{Frame, Kind};
 use crate::engine::recrypt::chain::DeviceIdentity;
@@ -58,6 +58,10 @@ pub(super) fn answer(shared: &Shared, job: &Job) -> Answer {
             (request.request_id, unless_module_failed(shared, outcome))
         }
         Ok(Asked::Oracle(request)) => ("-".to_owned(), operator::oracle(shared, job, request)),
+        Ok(Asked::Allow(request)) => (
+            "-".to_owned(),
+            approvals::allow(shared, job.deadline, &request),
+        ),
         Err(refusal) => ("-".to_owned(), Err(refusal)),
     };
     let all = shared.config.oracle.release == ReleaseOnGrid::All;
@@ -115,6 +119,7 @@ enum Asked {
     Deliver(DeliverRequest),
     Reencrypt(ReencryptRequest),
     Oracle(OracleRequest),
+    Allow(Box<AllowRequest>),
 }
 
 fn parse(shared: &Shared, job: &Job) -> Result<Asked, Refusal> {
@@ -139,6 +144,7 @@ fn parse(shared: &Shared, job: &Job) -> Result<Asked, Refusal> {
             Ok(Asked::Reencrypt(*request))
         }
         EngineRequest::Oracle(request) => Ok(Asked::Oracle(request)),
+        EngineRequest::Allow(request) => Ok(Asked::Allow(request)),
         EngineRequest::Status => Err(Refusal::bad_request(
             "a status is asked for by a frame of its own kind",
         )),

@@ -4,6 +4,7 @@
 //! One thread reads and answers pings at once, [`request_threads`] threads work, one for each token opens it (and tries again
 //! while it is not there), one reports, one watches: a call that hangs in the PKCS#11 module cannot be interrupted, only its process replaced.
 
+mod approvals;
 mod authorise;
 mod deliver;
 mod flow;
@@ -28,12 +29,12 @@ pub use report::CustodyReport;
 use super::hardening::{self, Limits};
 use super::ipc::blocking::{Incoming, read_frame};
 use super::ipc::{Duplex, Frame, FrameError, Kind};
-use super::policy::{EnginePolicy, PolicyError};
+use super::policy::{EnginePolicy, PolicyError, text_of};
 use super::recrypt::known::KnownDevices;
 use super::sandboxing::{self, Sandboxing, Seen};
 use crate::config::EngineConfig;
 use crate::evidence::process::ProcessEvidence;
-use audit::event::Opened;
+use approvals::{Approvals, Start};
 use flow::Answer;
 use hsm::clock::MonotonicClock;
 use oracle::Oracle;
@@ -78,6 +79,12 @@ pub enum CustodyError {
     /// The log of uses of the key cannot be opened.
     #[error("engine.audit: {0}")]
     Audit(String),
+    /// The policy was changed, and approvals in force say that this needs approval.
+    #[error("{0}")]
+    PolicyNotApproved(String),
+    /// The approvals of this start could not be recorded; when the log can be written, they can.
+    #[error("the approval of the changed policy cannot be recorded: {0}")]
+    Unrecorded(String),
     /// The cryptographic module did not start.
     #[error("the cryptographic module did not start: {0}")]
     Module(#[from] fips::Error),
@@ -99,6 +106,7 @@ impl CustodyError {
         matches!(
             self,
             Self::Policy(_)
+                | Self::PolicyNotApproved(_)
                 | Self::PinSource
                 | Self::Tokens(_)
                 | Self::Sandbox(sandbox::Refused::Kernel(_))
@@ -134,6 +142,7 @@ struct Shared {
     fault_told: AtomicBool,
     oracle: Oracle,
     release: Release,
+    approvals: Approvals,
     /// Digest of the policy in force, for receipts.
     policy_digest: audit::Hash,
 }
@@ -175,18 +184,21 @@ pub fn run(
     let tokens = Arc::new(Tokens::new(&config, policy.extractable_keys, &canaries)?);
     let stream = hardening::supervisor_socket()?;
     let reading = stream.try_clone()?;
+    let rules = text_of(&config, &policy, &fips::policy::in_force());
     tokens.load_modules();
     // What reports say of this machine is read once, and here: no such file can be opened afterwards.
     drop(ProcessEvidence::of_this("custody"));
     let seen = Seen::now(&config);
     // Before there is a second thread: Landlock does not reach those that are there already.
     let sandbox = sandboxing.apply(&sandboxing::custody(&config, &config_path))?;
-    let ledger = Arc::default();
-    let book = Book::open(config.audit.as_ref(), &tokens, &ledger, canaries)?;
-    book.opened(Opened {
-        program: env!("CARGO_PKG_VERSION").to_owned(),
-        ..Opened::default()
-    });
+    let (ledger, memory) = (Arc::default(), Arc::default());
+    let book = Book::open(
+        config.audit.as_ref(),
+        &tokens,
+        (&ledger, &memory),
+        canaries,
+        |last| Start::admit(&config, &policy, &rules, last, &memory),
+    )?;
     let oracle = Oracle::new(
         ledger,
         book,
@@ -200,7 +212,8 @@ pub fn run(
             MonotonicClock::start(),
             Duration::from_millis(config.oracle.grid_ms),
         ),
-        policy_digest: audit::Hash::NONE,
+        approvals: Approvals::new(policy.approvals.clone(), memory),
+        policy_digest: rules.digest(),
         notes,
         sandbox,
         seen,

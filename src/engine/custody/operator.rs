@@ -5,6 +5,7 @@ use super::queue::Job;
 use super::refusal::Refusal;
 use super::usage::caller;
 use crate::engine::api::{EngineReply, OracleRequest};
+use audit::approval::Subject;
 
 /// Shows, or lets somebody or something go and shows what is left.
 pub(super) fn oracle(
@@ -14,8 +15,11 @@ pub(super) fn oracle(
 ) -> Result<EngineReply, Refusal> {
     match request {
         OracleRequest::Show => {}
-        // Where approvals are required for it, this is where they are asked for: nothing is lifted before.
-        OracleRequest::Release { release } => {
+        OracleRequest::Release { release, approvals } => {
+            let subject = Subject::OracleRelease { release };
+            shared
+                .approvals
+                .require(&subject, &approvals, shared.oracle.book(), job.deadline)?;
             shared
                 .oracle
                 .release(&release, caller(job).uid, job.deadline)?;

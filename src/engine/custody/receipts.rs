@@ -3,10 +3,12 @@
 mod signer;
 
 use super::CustodyError;
+use super::approvals::Start;
 use super::refusal::Refusal;
 use super::tokens::Tokens;
 use crate::config::AuditConfig;
 use crate::engine::api::FailureCode;
+use audit::approval::ApprovalMemory;
 use audit::event::{Canary, Event, Opened};
 use audit::ledger::Ledger;
 use audit::storage::Folder;
@@ -32,15 +34,17 @@ pub(super) struct Book {
 }
 
 impl Book {
-    /// Opens the log and goes on with it. `ledger` is what follows from it.
+    /// Opens the log and goes on with it, if what was in force at the last start says that this start may be; what it may is recorded.
+    /// `ledger` and `memory` are what follows from the log.
     ///
     /// # Errors
-    /// [`CustodyError::Audit`]: a folder or key that cannot be used, a log that is damaged.
+    /// [`CustodyError::Audit`]: a folder or key that cannot be used, a log that is damaged. What `may_start` says: nothing is written then.
     pub(super) fn open(
         config: Option<&AuditConfig>,
         tokens: &Arc<Tokens>,
-        ledger: &Arc<Mutex<Ledger>>,
+        (ledger, memory): (&Arc<Mutex<Ledger>>, &Arc<Mutex<ApprovalMemory>>),
         canaries: Canaries,
+        may_start: impl FnOnce(Option<&Opened>) -> Result<Start, CustodyError>,
     ) -> Result<Self, CustodyError> {
         let canaries = canaries.0;
         let Some(config) = config else {
@@ -59,24 +63,21 @@ impl Book {
             anchor_file: config.anchor_file.clone(),
             ..Options::default()
         }
-        .with_fold(LEDGER, Arc::clone(ledger));
+        .with_fold(LEDGER, Arc::clone(ledger))
+        .with_fold(ApprovalMemory::NAME, Arc::clone(memory));
         let log = Log::open(Arc::new(folder), options).map_err(|error| failed(&error))?;
         tracing::info!(entries = log.seq(), folder = %config.folder.display(), "the audit log is open");
+        let start = may_start(log.opened())?;
         let receipts = log.start(signer).map_err(|error| failed(&error))?;
         if let Err(error) = receipts.check() {
             tracing::error!("{error}: nothing is decrypted until it can");
         }
-        Ok(Self {
+        let book = Self {
             receipts: Some(receipts),
             canaries,
-        })
-    }
-
-    /// Records that custody started under this policy.
-    pub(super) fn opened(&self, opened: Opened) {
-        if let Some(receipts) = &self.receipts {
-            receipts.note(Event::Opened(Box::new(opened)));
-        }
+        };
+        start.record(&book)?;
+        Ok(book)
     }
 
     /// Whether there is a log; without one the caller feeds the ledger itself.

@@ -221,11 +221,7 @@ impl<'a> Router<'a> {
 
     fn take_from_custody(&mut self, frame: Frame) {
         match frame.kind {
-            Kind::Held => {
-                if self.custody_lane.done(frame.id) && self.requests.get(frame.id).is_some() {
-                    self.held.insert(frame.id);
-                }
-            }
+            Kind::Held => self.answer_is_held(frame.id),
             Kind::Reply => {
                 self.custody_lane.done(frame.id);
                 self.held.remove(&frame.id);
@@ -257,6 +253,13 @@ impl<'a> Router<'a> {
                 Err(error) => tracing::error!(%error, "custody's report is none of this release"),
             },
             _ => {}
+        }
+    }
+
+    /// Custody is done with a request; its answer comes later.
+    fn answer_is_held(&mut self, id: u64) {
+        if self.custody_lane.done(id) && self.requests.get(id).is_some() {
+            self.held.insert(id);
         }
     }
 

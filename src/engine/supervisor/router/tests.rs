@@ -163,6 +163,32 @@ fn reply(id: u64) -> Frame {
 }
 
 #[test]
+fn an_answer_that_waits_for_its_time_is_in_nobodys_way_and_is_not_lost_with_custody() {
+    let config = config(3);
+    let mut scene = Scene::new(&config);
+    scene.asks(&[71, 72, 73, 74, 75]);
+    assert_eq!(scene.router.custody_lane.in_hand(), [1, 2, 3, 4]);
+    scene.says(PartKind::Custody, Frame::bare(Kind::Held, 1));
+    scene.says(PartKind::Custody, Frame::bare(Kind::Held, 2));
+    assert_eq!(scene.router.custody_lane.in_hand(), [3, 4, 5]);
+    scene.says(PartKind::Custody, reply(2));
+    assert_eq!(scene.answer().id, 72);
+    // What was held begins anew, first and without blame; what is in hand is a suspect.
+    scene.dies(PartKind::Custody);
+    assert_eq!(scene.router.custody_lane.in_hand(), [1, 3, 4, 5]);
+    let crashes = |id| scene.router.requests.get(id).unwrap().crashes;
+    assert_eq!((crashes(1), crashes(3)), (0, 1));
+    // A second word on it, or one about nothing, changes nothing.
+    scene.says(PartKind::Custody, Frame::bare(Kind::Held, 2));
+    scene.says(PartKind::Custody, Frame::bare(Kind::Held, 99));
+    assert!(scene.router.held.is_empty());
+    for (id, theirs) in [(1, 71), (3, 73), (4, 74), (5, 75)] {
+        scene.says(PartKind::Custody, reply(id));
+        assert_eq!(scene.answer().id, theirs);
+    }
+}
+
+#[test]
 fn a_request_over_which_parts_die_is_given_up_and_its_neighbours_are_not() {
     let config = config(3);
     let mut scene = Scene::new(&config);
