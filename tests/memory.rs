@@ -162,7 +162,7 @@ fn after_many_deliveries_no_process_and_no_core_has_a_secret() {
             dumped.found.len()
         );
         for found in memory.found.into_iter().chain(dumped.found) {
-            problems.push(format!("{name}: {found:?}"));
+            problems.push(format!("{name}: {found}"));
         }
     };
     for (name, pid) in [
