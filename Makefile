@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help bootstrap demo kryoptic test soak constant-time sanitize miri fuzz check format-check lint doc deny bench advisories reproducible clean
+.PHONY: help bootstrap demo kryoptic test soak constant-time sanitize miri fuzz check format-check lint doc deny bench advisories timing reproducible install uninstall try-units clean
 
 CARGO := scripts/with-rust.sh cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
@@ -41,10 +41,13 @@ test: $(BOOTSTRAPPED)-test $(PYTHON) kryoptic ## all tests (ARGS='--test NAME' f
 
 # The tests that run on for as long as one lets them, with more of everything: an hour on two cores. CHAOS_FIRST=100000 plays other
 # scripts than the last time.
-soak: $(BOOTSTRAPPED)-test kryoptic ## 20,000 fault scripts in process, 500 with real processes (CHAOS_FIRST=N: other ones), the memory after 1,000 deliveries
+soak: $(BOOTSTRAPPED)-test kryoptic ## 20,000 fault scripts in process, 500 with real processes, 200 kills, 300,000 ends at any write of the stores, the memory after 1,000 deliveries (CHAOS_FIRST=N, CRASH_FIRST=N, AUDIT_FIRST=N, KILLS_SEED=N: other ones)
 	@$(CARGO) build -p hsm --locked --examples
 	@CHAOS_SCRIPTS=20000 $(CARGO) test -p hsm --locked --test chaos -- --nocapture
 	@CHAOS_PROCESS_SCRIPTS=500 $(CARGO) test -p pfx-connector --locked --test chaos_processes -- --nocapture
+	@KILLS=200 $(CARGO) test -p pfx-connector --locked --test kills -- --nocapture
+	@CRASH_STATES=20000 $(CARGO) test -p pfx-connector --locked --test crash -- --nocapture
+	@AUDIT_ENDS=200000 $(CARGO) test -p audit --locked --test crash -- --nocapture
 	@MEMORY_DELIVERIES=1000 $(CARGO) test -p pfx-connector --locked --test memory -- --nocapture
 
 constant-time: $(BOOTSTRAPPED)-test ## that no branch of optimised code depends on a secret, by valgrind (the tests do it without optimisation)
@@ -87,9 +90,24 @@ bench: $(BOOTSTRAPPED)-test $(PYTHON) ## measure against a bare loop (ARGS='--bi
 	@$(CARGO) bench --locked -p hsm --bench custody -- $(if $(findstring --json,$(ARGS)),--json)
 	@$(CARGO) bench --locked -p formats --bench pfx -- $(if $(findstring --json,$(ARGS)),--json)
 
+timing: $(BOOTSTRAPPED)-test ## whether times say why a decryption failed (ARGS='--samples 100000 --lanes 4'); docs/timing.md explains the figures
+	@$(CARGO) bench --locked -p pfx-connector --bench timing -- $(ARGS)
+
 # Too long for `make check`: each build takes all the time that two cores need for a release.
 reproducible: $(BOOTSTRAPPED)-demo ## build HEAD twice in different places and compare (PROGRAM=file: once, with that one)
 	@scripts/reproducible.sh $(PROGRAM)
+
+# Builds nothing: it runs as root, and a build should not.
+install: ## program, units, users and folders, documents (DESTDIR=folder PREFIX=/usr/local PROGRAM=target/release/pfx-connector)
+	@PROGRAM="$(PROGRAM)" PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" scripts/install.sh install
+
+# Not a part of `make check`: it needs root with all capabilities, which a CI rarely has.
+try-units: $(BOOTSTRAPPED)-test ## the units under a real systemd in namespaces of its own: one delivery, watchdogs, what the services cannot do
+	@$(CARGO) build --locked --bin pfx-connector
+	@packaging/systemd/try/try.sh $(TARGET)/debug/pfx-connector
+
+uninstall: ## take away what `make install` put there
+	@PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" scripts/install.sh uninstall
 
 clean: ## remove all that was built, but not the tools in target/tools
 	@rm -rf tests/kryoptic/target $(BOOTSTRAPPED)-*

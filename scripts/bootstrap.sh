@@ -45,6 +45,7 @@ has_softhsm() {
 # Where users have no /usr/sbin in their PATH.
 has_root_program() { has_program "$1" || any_file "/usr/sbin/$1"; }
 has_library() { any_file "/usr/lib*/$1" "/usr/lib*/*/$1"; }
+has_systemd() { has_program systemd-analyze && has_program systemd-sysusers && has_program systemd-tmpfiles; }
 has_opencryptoki() { has_root_program pkcsslotd && has_root_program pkcsconf; }
 # Not libclang-cpp, which a graphics driver may have brought and which is another library.
 has_libclang() {
@@ -89,6 +90,8 @@ if [ "$level" != demo ]; then
     need "dbus-daemon" "a D-Bus daemon (dbus-daemon)" "tpm2-abrmd is spoken to by it" has_program dbus-daemon
     need "dbus-bin" "D-Bus tools (dbus-send)" "tells when tpm2-abrmd is there" has_program dbus-send
     need "util-linux" "util-linux (unshare, setpriv)" "keeps the services of a test's token apart, and ends them with it" has_program setpriv
+    need "systemd" "systemd's tools (systemd-analyze, systemd-sysusers, systemd-tmpfiles), 252 or later" "judge the units and what goes with them" has_systemd
+    need "strace" "strace" "records what the stores write, for their ends at every write" has_program strace
     need "libclang-dev" "libclang" "the build of the Kryoptic token reads OpenSSL's headers with it" has_libclang
     need "libnss3" "NSS (libsoftokn3.so)" "a software token of the tests" has_library libsoftokn3.so
     need "opencryptoki" "openCryptoki (pkcsslotd, pkcsconf, libopencryptoki.so.0)" "a software token of the tests" has_opencryptoki

@@ -9,7 +9,7 @@
 //!
 //! One binary, several processes, each with one trust level; `docs/architecture.md` draws the lines between them.
 //! Modules follow those lines and depend one way: [`cli`] -> [`connector`], [`gateway`] -> [`engine`] -> `hsm` -> `fips`.
-//! [`record`], [`encoding`], [`clock`], [`config`] and [`telemetry`] hold what several of them share.
+//! [`record`], [`encoding`], [`clock`], [`config`], [`service_manager`] and [`telemetry`] hold what several of them share.
 #![forbid(unsafe_code)]
 
 mod bearer;
@@ -24,6 +24,7 @@ pub mod evidence;
 pub mod gateway;
 pub mod intune;
 pub mod record;
+pub mod service_manager;
 pub mod telemetry;
 pub mod tls;
 

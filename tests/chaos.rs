@@ -62,6 +62,7 @@ fn survive_kills(connectors: usize) {
         folder: folder.clone(),
         token: TokenKind::Softhsm,
         module: None,
+        module_environment: Vec::new(),
         key_bits: 2048,
         connectors,
         lease_ms: 4_000,

@@ -337,3 +337,33 @@ fn a_file_may_come_on_standard_input() {
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(report["opens"], true);
 }
+
+#[test]
+fn what_cannot_be_opened_is_named_beside_what_can() {
+    let bench = Bench::new();
+    let closed = ["-certpbe", "CAMELLIA-256-CBC", "-keypbe", "AES-256-CBC"];
+    let file = bench.pfx("closed.pfx", &closed);
+    let (code, seen) = bench.report(text(&file), &[]);
+    assert_eq!((code, &seen["opens"]), (0, &Value::Bool(true)), "{seen}");
+    assert_eq!(seen["closed_parts"].as_array().unwrap().len(), 1);
+    assert_eq!(seen["hidden_parts"], 0);
+    let entries = seen["entries"].as_array().unwrap();
+    assert_eq!(entries.len(), 1, "{entries:?}");
+    assert_eq!(entries[0]["kind"], "private_key");
+    // The certificate may be in there.
+    assert_eq!(seen["key_matches_certificate"], Value::Null);
+    assert!(seen["notes"].to_string().contains("stays closed"), "{seen}");
+    let page = bench
+        .inspect(text(&file), &["--password-file", text(&bench.path("pw"))])
+        .text();
+    assert!(page.contains("stays closed"), "{page}");
+
+    let closed = ["-keypbe", "CAMELLIA-256-CBC", "-certpbe", "AES-256-CBC"];
+    let file = bench.pfx("closed-key.pfx", &closed);
+    let (code, seen) = bench.report(text(&file), &[]);
+    assert_eq!((code, &seen["opens"]), (1, &Value::Bool(false)));
+    assert_eq!(seen["error"]["code"], "unsupported_algorithm");
+    // Without the password it is said already.
+    let (_, seen) = report(&bench.inspect(text(&file), &["--json"]));
+    assert!(seen["entries"][0]["not_supported"].is_string(), "{seen}");
+}

@@ -520,6 +520,12 @@ async fn device_requests_are_bounded_and_repeated_by_key_only() {
     let answer = mdm.post(path, wrong).await;
     assert_eq!(answer.status, 400);
     assert!(answer.message().contains("surprise"));
+    let mut profile = device_request("a@b.org");
+    profile["delivery"] = json!("appleProfile");
+    profile["format"] = json!("modernGcm");
+    let answer = mdm.post(path, profile).await;
+    assert_eq!(answer.status, 400);
+    assert!(answer.message().contains("EnvelopedData"));
     running.stop().await;
 }
 

@@ -139,7 +139,10 @@ fn refused_devices(workshop: &Workshop, authority: &Authority<'_>) -> Vec<(&'sta
 
 #[test]
 fn requests_that_cannot_be_fulfilled_fail_with_their_reason_and_disturb_nobody() {
-    let site = Site::new();
+    let site = Site::with_engine(
+        Site::EVERY_FORM,
+        "oracle = { importer_failures_per_hour = 50 }",
+    );
     let stack = &site.stack;
     let engine = stack.start_engine().unwrap();
     let gateway = stack.start_gateway().unwrap();

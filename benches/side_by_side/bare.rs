@@ -1,6 +1,7 @@
 //! The bare loop of the same PKCS#11 calls: the program `bare_loop` of the crate `hsm`, one process for each measurement.
 
 use super::Fallible;
+use super::built::built;
 use super::ground::Ground;
 use serde::Deserialize;
 use std::path::PathBuf;
@@ -24,30 +25,20 @@ pub(crate) struct BareFigures {
 impl BareLoop {
     /// Has cargo build it, with the same settings as this program, and learns where it is.
     pub(crate) fn build() -> Fallible<Self> {
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         // Both packages, so that their dependencies have the features that they had when this program was built.
-        let output = Command::new(cargo)
-            .args(["bench", "--locked", "--no-run", "--message-format=json"])
-            .args(["-p", "pfx-connector", "-p", "hsm", "--bench", "bare_loop"])
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .stdin(Stdio::null())
-            .output()?;
-        if !output.status.success() {
-            let said = String::from_utf8_lossy(&output.stderr).into_owned();
-            return Err(format!("cargo does not build the bare loop: {said}").into());
-        }
-        let program = output
-            .stdout
-            .split(|byte| *byte == b'\n')
-            .filter_map(|line| serde_json::from_slice::<serde_json::Value>(line).ok())
-            .filter(|message| {
-                message
-                    .pointer("/target/name")
-                    .and_then(|name| name.as_str())
-                    == Some("bare_loop")
-            })
-            .find_map(|message| Some(PathBuf::from(message.get("executable")?.as_str()?)))
-            .ok_or("cargo does not say where the bare loop is")?;
+        let program = built(
+            "bare_loop",
+            &[
+                "bench",
+                "--no-run",
+                "-p",
+                "pfx-connector",
+                "-p",
+                "hsm",
+                "--bench",
+                "bare_loop",
+            ],
+        )?;
         Ok(Self { program })
     }
 

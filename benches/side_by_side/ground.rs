@@ -1,10 +1,11 @@
 //! What all three ways are measured on: one token with one key, one PFX, one ciphertext, one device.
 
+use super::built::built;
 use super::{Args, Fallible};
 use fips::secret::SecretBytes;
 use fips::sign::SigningKey;
 use pfx_connector::cli::demo::{
-    Device, DeviceKind, KEY_LABEL, Person, Stack, StackOptions, TokenKind,
+    Device, DeviceKind, KEY_LABEL, Person, Stack, StackOptions, TokenKind, find_module,
 };
 use pfx_connector::encoding::Base64Bytes;
 use pfx_connector::engine::api::{CmsFormat, DeviceTarget, RecryptRequest};
@@ -41,16 +42,25 @@ pub(crate) struct Ground {
 
 impl Ground {
     pub(crate) fn prepare(args: &Args, folder: PathBuf) -> Fallible<Self> {
+        let (module, module_environment) = match args.distance_us {
+            Some(distance) => {
+                let (module, environment) = distant(distance)?;
+                (Some(module), environment)
+            }
+            None => (None, Vec::new()),
+        };
         let stack = Stack::prepare(StackOptions {
             program: PathBuf::from(env!("CARGO_BIN_EXE_pfx-connector")),
             folder,
             token: TokenKind::Softhsm,
-            module: None,
+            module,
+            module_environment,
             key_bits: args.bits,
             connectors: 1,
             lease_ms: 60_000,
             connector_extra: CONCURRENCY.to_owned(),
-            engine_extra: String::new(),
+            // Few records are asked for very often here.
+            engine_extra: "oracle = { uses_per_ciphertext = 1000000000 }".to_owned(),
             engine_fips: format!("mode = {:?}", args.fips),
         })?;
         if stack.padding != "oaepSha1" {
@@ -95,6 +105,28 @@ impl Ground {
             stack,
         })
     }
+}
+
+/// The module that makes SoftHSM distant, and what it needs in its environment.
+fn distant(microseconds: u32) -> Fallible<(PathBuf, Vec<(String, String)>)> {
+    let module = built(
+        "distant_pkcs11",
+        &[
+            "build",
+            "--release",
+            "-p",
+            "hsm",
+            "--example",
+            "distant_pkcs11",
+        ],
+    )?;
+    let real = find_module(TokenKind::Softhsm)?;
+    let environment = [
+        ("DISTANT_MODULE", real.display().to_string()),
+        ("DISTANT_MICROSECONDS", microseconds.to_string()),
+    ];
+    let environment = environment.map(|(name, value)| (name.to_owned(), value));
+    Ok((module, environment.into()))
 }
 
 /// Records as `import add` makes them, signed by the importer that the engine knows.

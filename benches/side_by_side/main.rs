@@ -16,6 +16,7 @@
 )]
 
 mod bare;
+mod built;
 mod engine_path;
 mod ground;
 mod neighbours;
@@ -63,6 +64,9 @@ pub(crate) struct Args {
     /// Also measure with this many other objects on the token, against the token without them
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     objects: Option<u32>,
+    /// Put the token this far away, in microseconds for each C_Decrypt and C_Encrypt: an HSM behind a network works on processors of its own
+    #[arg(long, value_name = "US", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    distance_us: Option<u32>,
     /// What `cargo bench` says to every program that it starts
     #[arg(long, hide = true)]
     bench: bool,
@@ -186,7 +190,10 @@ fn measure(args: &Args, folder: &Folder) -> Fallible<Figures> {
         version: pfx_connector::VERSION,
         fips_mode: args.fips.clone(),
         module_version: fips::start(fips::policy::Policy::OFF)?.version().to_owned(),
-        token: ground.stack.token.name(),
+        token: match args.distance_us {
+            Some(distance) => format!("{} behind {distance} us", ground.stack.token.name()),
+            None => ground.stack.token.name().to_owned(),
+        },
         key_bits: args.bits,
         processors: std::thread::available_parallelism()?.get(),
         load_before,

@@ -15,7 +15,7 @@ pub(crate) struct Figures {
     pub(crate) module_version: String,
     /// Of the engine.
     pub(crate) fips_mode: String,
-    pub(crate) token: &'static str,
+    pub(crate) token: String,
     pub(crate) key_bits: u32,
     pub(crate) processors: usize,
     /// Load average before the first measurement: what else the machine was busy with.

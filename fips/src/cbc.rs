@@ -191,6 +191,22 @@ pub(crate) fn decrypt(
     iv: &[u8],
     ciphertext: &[u8],
 ) -> Result<SecretBytes> {
+    let mut out = decrypt_blocks(permit, cipher, key, iv, ciphertext)?;
+    let padding = padding_len(out.expose(), cipher.block_len()).ok_or(Error::Decryption)?;
+    out.truncate(ciphertext.len() - padding);
+    Ok(out)
+}
+
+/// Decrypts whole blocks, whose last one is no padding, or not yet looked at.
+///
+/// No block at all and a part of one are [`Error::Decryption`].
+pub(crate) fn decrypt_blocks(
+    permit: &Permit,
+    cipher: Cipher,
+    key: &[u8],
+    iv: &[u8],
+    ciphertext: &[u8],
+) -> Result<SecretBytes> {
     let len = checked_len(cipher, DECRYPT, key, iv, ciphertext)?;
     if ciphertext.is_empty() || !ciphertext.len().is_multiple_of(cipher.block_len()) {
         return Err(Error::Decryption);
@@ -225,8 +241,6 @@ pub(crate) fn decrypt(
         return Err(refused(DECRYPT));
     }
     out.truncate(ciphertext.len());
-    let padding = padding_len(out.expose(), cipher.block_len()).ok_or(Error::Decryption)?;
-    out.truncate(ciphertext.len() - padding);
     Ok(out)
 }
 

@@ -60,19 +60,6 @@ impl Hash {
         }
     }
 
-    /// The same for the module's EVP interface.
-    pub(crate) fn evp(self) -> *const aws_lc_fips_sys::EVP_MD {
-        // SAFETY: digest.h: each of these returns a pointer to a constant of static lifetime; no arguments.
-        unsafe {
-            match self {
-                Self::Sha1 => aws_lc_fips_sys::EVP_sha1(),
-                Self::Sha256 => aws_lc_fips_sys::EVP_sha256(),
-                Self::Sha384 => aws_lc_fips_sys::EVP_sha384(),
-                Self::Sha512 => aws_lc_fips_sys::EVP_sha512(),
-            }
-        }
-    }
-
     fn algorithm(self) -> &'static lc::Algorithm {
         match self {
             Self::Sha1 => &lc::SHA1_FOR_LEGACY_USE_ONLY,

@@ -2,8 +2,10 @@
 //! module's security policy at all. They are here, and not elsewhere, so that the policy has one place to forbid: in strict mode
 //! each is refused ([`Error::NotApproved`]) unless its exception is named.
 
+mod key_wrap;
 mod rc4;
 
+pub use key_wrap::des_ede3_key_unwrap;
 pub use rc4::rc4_decrypt;
 
 use crate::cbc::{self, Cipher};

@@ -40,7 +40,11 @@ fn the_x963_kdf_agrees_for_every_hash_and_around_the_block_lengths() {
     begin();
     let z = random::secret(48).unwrap();
     let info = random::array::<29>().unwrap();
-    for hash in Hash::ALL {
+    // Debian's OpenSSL has no X9.63 KDF with MD5, and nobody else has.
+    for hash in FileHash::ALL
+        .into_iter()
+        .filter(|hash| *hash != FileHash::Md5)
+    {
         for len in [16, hash.output_len(), hash.output_len() + 1, 200] {
             let ours = kdf::x963(hash, &z, &info, len).unwrap();
             let theirs = openssl_kdf(

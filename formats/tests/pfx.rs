@@ -12,6 +12,8 @@
 mod asn1;
 #[path = "pfx/ber.rs"]
 mod ber;
+#[path = "pfx/closed.rs"]
+mod closed;
 #[path = "pfx/hostile.rs"]
 mod hostile;
 #[path = "../../tests/support/openssl.rs"]

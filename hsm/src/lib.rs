@@ -55,6 +55,7 @@
 mod agreement;
 pub mod clock;
 mod custody;
+pub mod descriptors;
 mod error;
 pub mod files;
 pub mod group;
@@ -62,6 +63,7 @@ mod key;
 mod label;
 mod life;
 mod load;
+pub mod measurement;
 mod oaep;
 mod padding;
 pub mod pin;

@@ -4,10 +4,13 @@ use super::Context;
 use super::output::{Exit, Failure, Report};
 use crate::config::{self, Checked, Config, EngineConfig, PinPolicy};
 use crate::engine::custody::{self, CustodyError};
+use crate::engine::formats_process;
+use crate::engine::hardening::{self, Limits};
+use crate::engine::sandboxing::Sandboxing;
 use crate::engine::supervisor::{self, SupervisorError};
-use crate::engine::{formats_process, hardening};
 use clap::Args;
 use fips::policy::{Exception, Mode, Policy};
+use sandbox::Want;
 use std::path::{Path, PathBuf};
 
 /// Arguments of `engine`.
@@ -16,6 +19,9 @@ pub struct EngineArgs {
     /// Configuration file with [engine]
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
+    /// Use no Landlock ABI above this one, as on an older kernel: for tests
+    #[arg(long, value_name = "NUMBER", hide = true)]
+    landlock_abi: Option<u8>,
 }
 
 /// Arguments of the engine's custody part.
@@ -35,6 +41,10 @@ pub struct PolicyArgs {
     fips_mode: String,
     #[arg(long, value_name = "NAME")]
     fips_exception: Vec<Exception>,
+    #[arg(long, value_name = "WORD", value_parser = ["required", "available", "off"], default_value = "available")]
+    sandbox: String,
+    #[arg(long, value_name = "NUMBER")]
+    landlock_abi: Option<u8>,
 }
 
 impl PolicyArgs {
@@ -47,6 +57,19 @@ impl PolicyArgs {
             Policy::strict_except(self.fips_exception.iter().copied())
         }
     }
+
+    /// The sandbox that the supervisor asks for.
+    fn sandboxing(&self) -> Sandboxing {
+        let want = match self.sandbox.as_str() {
+            "off" => Want::Off,
+            "required" => Want::Required,
+            _ => Want::Available,
+        };
+        Sandboxing {
+            want,
+            landlock_abi: self.landlock_abi,
+        }
+    }
 }
 
 /// `engine`: runs until SIGTERM or SIGINT.
@@ -54,28 +77,47 @@ impl PolicyArgs {
 /// # Errors
 /// [`Failure`] when the configuration cannot be used, or the system refuses what it needs.
 pub fn run(args: &EngineArgs, context: &Context) -> Result<Report, Failure> {
+    let inherited = hardening::leave_inherited_behind(&context.args);
     let (whole, config) = load(&args.config)?;
+    for note in inherited.into_iter().chain(hardening::protect(Limits {
+        outlives_parent: true,
+        ..Limits::default()
+    })) {
+        tracing::warn!(part = "supervisor", "{note}");
+    }
     whole.start_module()?;
-    supervisor::run(&config, &args.config, &context.log_arguments()).map_err(|error| {
-        let message = error.to_string();
-        match error {
-            SupervisorError::Io(_) => Failure::failed("engine_io", message),
-            SupervisorError::Module { code, .. } => Failure {
-                exit: Exit::Unhealthy,
-                ..Failure::failed(format!("module_{code}"), message)
-            },
-            _ => Failure::usage("engine_configuration", message),
-        }
-    })?;
+    let sandboxing = Sandboxing {
+        want: config.sandbox,
+        landlock_abi: args.landlock_abi,
+    };
+    supervisor::run(&config, &args.config, sandboxing, &context.log_arguments()).map_err(
+        |error| {
+            let message = error.to_string();
+            match error {
+                SupervisorError::Io(_) => Failure::failed("engine_io", message),
+                SupervisorError::Module { code, .. } => Failure {
+                    exit: Exit::Unhealthy,
+                    ..Failure::failed(format!("module_{code}"), message)
+                },
+                _ => Failure::usage("engine_configuration", message),
+            }
+        },
+    )?;
     Ok(Report::silent())
 }
 
 /// `engine-custody`: started by `engine` alone, which is on the other end of standard input and understands the exit code.
 pub fn custody(args: &CustodyArgs) -> ! {
     let policy = args.policy.policy();
+    let sandboxing = args.policy.sandboxing();
     let code = match load(&args.config) {
-        Ok((whole, config)) => match run_custody(&whole, policy, config.into_inner(), &args.config)
-        {
+        Ok((whole, config)) => match run_custody(
+            &whole,
+            policy,
+            config.into_inner(),
+            &args.config,
+            sandboxing,
+        ) {
             Ok(()) => 0,
             Err(error) => {
                 tracing::error!("{error}");
@@ -96,6 +138,7 @@ fn run_custody(
     policy: Policy,
     config: EngineConfig,
     file: &Path,
+    sandboxing: Sandboxing,
 ) -> Result<(), CustodyError> {
     if whole.fips.policy() != policy {
         tracing::warn!(
@@ -103,7 +146,7 @@ fn run_custody(
         );
     }
     fips::start(policy)?;
-    custody::run(config, file.to_owned())
+    custody::run(config, file.to_owned(), sandboxing)
 }
 
 fn custody_code(error: &CustodyError) -> i32 {
@@ -121,7 +164,7 @@ fn custody_code(error: &CustodyError) -> i32 {
 /// # Errors
 /// [`Failure`] when it cannot start or the connection to the supervisor breaks.
 pub fn formats(args: &PolicyArgs) -> Result<Report, Failure> {
-    match formats_process::run(args.policy()) {
+    match formats_process::run(args.policy(), args.sandboxing()) {
         Ok(()) => Ok(Report::silent()),
         Err(error) if error.is_module() => {
             tracing::error!("{error}");

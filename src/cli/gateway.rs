@@ -9,6 +9,7 @@ use crate::config::{self, GatewayConfig};
 use crate::gateway::auth::Role;
 use crate::gateway::store::{self, Actor, Store, StoreError};
 use crate::gateway::{Gateway, GatewayError};
+use crate::service_manager::Notifier;
 use clap::{Args, Subcommand, ValueEnum};
 use fips::secret::file::{self, Rights};
 use serde_json::json;
@@ -168,7 +169,10 @@ fn serve(config: &GatewayConfig) -> Result<Report, Failure> {
         let gateway = Gateway::bind(config, Arc::new(SystemClock)).await?;
         let address = gateway.address().map_err(GatewayError::Runtime)?;
         tracing::info!(%address, version = crate::VERSION, "the gateway listens");
-        gateway.run(stop).await;
+        gateway
+            .told_to(Notifier::from_environment())
+            .run(stop)
+            .await;
         tracing::info!("the gateway stopped");
         Ok(Report::done(json!({"stopped": true}), "stopped"))
     })

@@ -1,5 +1,6 @@
 //! `key`: custody keys, which are made on a token and never leave it.
 
+mod approval;
 mod attest;
 mod blob;
 mod ceremony;
@@ -13,6 +14,7 @@ mod rotate;
 mod rotation;
 mod transcript;
 mod verify;
+mod yubihsm;
 
 use super::Context;
 use super::output::{Exit, Failure, Report};

@@ -1,5 +1,7 @@
 //! The command line: one binary, a sub-command for each job, every report also as JSON.
 
+pub mod approve;
+pub mod audit;
 pub mod config;
 pub mod demo;
 pub mod doctor;
@@ -12,6 +14,7 @@ pub mod import;
 pub mod key;
 mod key_report;
 pub mod logging;
+pub mod oracle;
 pub mod output;
 mod page;
 pub mod pfx;
@@ -73,6 +76,8 @@ enum Command {
     EngineFormats(engine::PolicyArgs),
     /// Custody keys: made on a token, never leaving it
     Key(key::KeyArgs),
+    /// Dangerous steps need several people: ask for approval, read what is asked for, sign it
+    Approve(approve::ApproveArgs),
     /// One re-encryption by hand: encrypted password and device certificate in, CMS message out
     Recrypt(recrypt::RecryptArgs),
     /// The connector: leases work, has the engine do it, delivers it exactly once
@@ -81,6 +86,8 @@ enum Command {
     Gateway(gateway::GatewayArgs),
     /// What is in a PFX, with which algorithms, who reads it; convert it
     Pfx(pfx::PfxArgs),
+    /// Failing records: who is suspended, what is quarantined; let go
+    Oracle(oracle::OracleArgs),
     /// PFX records in Intune or in a gateway
     Import(import::ImportArgs),
     /// Checks everything before and in operation, and says the remedy
@@ -93,6 +100,8 @@ enum Command {
     Events(events::EventsArgs),
     /// What can be claimed of the cryptography in FIPS mode, and the evidence
     Fips(fips::FipsArgs),
+    /// The log of every use of the custody key: verify, show, export
+    Audit(audit::AuditArgs),
     /// The configuration file: print an example, check one
     Config(config::ConfigArgs),
     /// Versions of the program and of the cryptographic module
@@ -167,8 +176,10 @@ fn dispatch(command: &Command, context: &Context) -> ExitCode {
         Command::Run(args) => return run::run(args, json),
         Command::Gateway(args) => gateway::run(args, context),
         Command::Key(args) => key::run(args, context),
+        Command::Approve(args) => approve::run(args, context),
         Command::Recrypt(args) => recrypt::run(args, context),
         Command::Pfx(args) => pfx::run(args, context),
+        Command::Oracle(args) => oracle::run(args),
         Command::Import(args) => import::run(args, context),
         Command::Doctor(args) => doctor::run(args, context),
         Command::DoctorToken(args) => doctor::probe(args),
@@ -176,6 +187,9 @@ fn dispatch(command: &Command, context: &Context) -> ExitCode {
         // Prints while it reads.
         Command::Events(args) => return events::run(args, json),
         Command::Fips(args) => fips::run(args, context),
+        // Prints while it reads.
+        Command::Audit(args) if args.prints() => return audit::run_printing(args, json),
+        Command::Audit(args) => audit::run(args, json),
         Command::Config(args) => config::run(args),
         Command::Version => version::run(),
     };

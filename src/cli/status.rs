@@ -1,10 +1,12 @@
 //! `status`: what the running connector says of itself.
 
+use super::oracle::subject_line;
 use super::output::{Exit, Failure, Report};
 use crate::connector::control::client::{self, ControlError};
 use crate::connector::control::protocol::Status;
 use crate::encoding::printable;
 use crate::engine::api::{KeyStatus, TokenStatus};
+use crate::engine::recrypt::revocation::ListStatus;
 use clap::Args;
 use hsm::Times;
 use hsm::group::MemberState;
@@ -144,6 +146,23 @@ pub fn human(status: &Status) -> String {
                     ),
                 ));
             }
+            if let Some(oracle) = &engine.oracle {
+                rows.push((
+                    "oracle",
+                    format!(
+                        "{} ciphertexts quarantined, {} requests refused, {} alarms",
+                        oracle.quarantined, oracle.refused, oracle.alarms
+                    ),
+                ));
+                for (what, subjects) in
+                    [("importer", &oracle.importers), ("caller", &oracle.callers)]
+                {
+                    rows.extend(subjects.iter().map(|one| (what, subject_line(one))));
+                }
+            }
+            for list in &engine.revocation_lists {
+                rows.push(("revocation", revocation_line(list)));
+            }
             for part in &engine.parts {
                 let pid = part
                     .pid
@@ -152,6 +171,9 @@ pub fn human(status: &Status) -> String {
                     "part",
                     format!("{} {pid}, {} restarts", part.name, part.restarts),
                 ));
+                if let Some(sandbox) = &part.sandbox {
+                    rows.push(("", format!("sandbox: {}", sandbox.words())));
+                }
             }
         }
     }
@@ -212,6 +234,22 @@ fn where_it_is(key: &KeyStatus) -> String {
         let _ = write!(text, ", {warning}");
     }
     text
+}
+
+/// One revocation list, and whether it still says anything.
+fn revocation_line(list: &ListStatus) -> String {
+    let problem = match &list.problem {
+        Some(problem) => format!("; the file that is there now is not used: {problem}"),
+        None => String::new(),
+    };
+    format!(
+        "{}: {}, from {} to {}, {} revoked{problem}",
+        list.issuer,
+        list.state.words(),
+        list.this_update,
+        list.next_update,
+        list.revoked
+    )
 }
 
 /// One token in a line: what state it is in, what it has to do, how long that takes.

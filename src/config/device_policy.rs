@@ -1,6 +1,6 @@
 //! `[engine.device_policy]`: what device certificates are asked for besides a path to an anchor.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// `[engine.device_policy]`.
@@ -32,7 +32,7 @@ impl Default for DevicePolicyConfig {
 }
 
 /// A kind of device key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DeviceKeyKind {
     /// RSA.
@@ -54,7 +54,7 @@ impl DeviceKeyKind {
 }
 
 /// What is done where no current revocation list says anything about a certificate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RevocationMode {
     /// It is refused.

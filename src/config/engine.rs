@@ -2,8 +2,10 @@
 
 use super::DevicePolicyConfig;
 use crate::engine::api::Delivery;
+use hsm::pkcs11::LibraryKind;
+use sandbox::Want;
 use serde::de::Error as _;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -45,11 +47,21 @@ pub struct EngineConfig {
     /// The tokens, if there are several.
     #[serde(default)]
     pub tokens: Vec<TokenSection>,
+    /// How much of the sandbox is asked for.
+    #[serde(default = "default_sandbox")]
+    pub sandbox: Want,
     /// How records are re-encrypted to another custody key; without it none is.
     pub rotation: Option<RotationConfig>,
     /// Those whose records are accepted.
     #[serde(default)]
     pub importers: Vec<ImporterConfig>,
+    /// Where every use of the key is recorded; none only under the exception `no-receipts`.
+    pub audit: Option<AuditConfig>,
+    /// What keeps the key from being used as an oracle.
+    #[serde(default)]
+    pub oracle: OracleConfig,
+    /// Whose approvals dangerous steps need; without it they need none.
+    pub approvals: Option<ApprovalsConfig>,
 }
 
 /// What `[engine.token]` is called where nobody named it.
@@ -106,6 +118,10 @@ impl EngineConfig {
     }
 }
 
+fn default_sandbox() -> Want {
+    Want::Available
+}
+
 fn default_in_flight() -> usize {
     256
 }
@@ -149,7 +165,7 @@ impl Default for PfxConfig {
 }
 
 /// The forms of a new PFX.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PfxForm {
     /// PBES2 with AES-256 and PBMAC1.
     #[serde(rename = "approved")]
@@ -162,8 +178,100 @@ pub enum PfxForm {
     Legacy3Des,
 }
 
-/// Which certificates have to name their record's user.
+/// `[engine.audit]`: the log of every use of the key.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuditConfig {
+    /// Its folder.
+    pub folder: PathBuf,
+    /// A file of this size is followed by another one, in bytes.
+    #[serde(default = "default_audit_file")]
+    pub max_file_bytes: u64,
+    /// File with the private key that seals the log (PKCS#8, EC on P-256).
+    pub signing_key_file: Option<PathBuf>,
+    /// Label of the token's key that seals it.
+    pub signing_key: Option<String>,
+    /// File that seals are written to as well.
+    pub anchor_file: Option<PathBuf>,
+}
+
+fn default_audit_file() -> u64 {
+    16 * 1024 * 1024
+}
+
+/// `[engine.approvals]`: whose approvals dangerous steps need.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApprovalsConfig {
+    /// How many different approvers it takes.
+    pub required: u32,
+    /// PEM files with the approvers' public keys.
+    pub approvers: Vec<PathBuf>,
+    /// Folder that approvals of another policy are read from at the start.
+    pub folder: Option<PathBuf>,
+}
+
+/// `[engine.oracle]`: how much may fail before it is refused, and when failures are told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OracleConfig {
+    /// Distinct failing ciphertexts of one importer within an hour, before it is suspended.
+    pub importer_failures_per_hour: u32,
+    /// Distinct failing ciphertexts of one importer within a day.
+    pub importer_failures_per_day: u32,
+    /// Distinct failing ciphertexts that one caller asks for within an hour.
+    pub caller_failures_per_hour: u32,
+    /// Decryptions of one ciphertext in a day.
+    pub uses_per_ciphertext: u32,
+    /// Devices that get the password of one ciphertext in a day.
+    pub devices_per_ciphertext: u32,
+    /// Failing answers leave at multiples of so many milliseconds since their request came.
+    pub grid_ms: u64,
+    /// Which answers leave on that grid.
+    pub release: ReleaseOnGrid,
+    /// Whether the password of the delivery `password` has to open its PFX.
+    pub check_password: CheckPassword,
+}
+
+impl Default for OracleConfig {
+    fn default() -> Self {
+        Self {
+            importer_failures_per_hour: 5,
+            importer_failures_per_day: 50,
+            caller_failures_per_hour: 200,
+            uses_per_ciphertext: 1000,
+            devices_per_ciphertext: 100,
+            grid_ms: 50,
+            release: ReleaseOnGrid::Failures,
+            check_password: CheckPassword::Off,
+        }
+    }
+}
+
+/// Which answers leave on the grid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReleaseOnGrid {
+    /// Those that say that something failed.
+    Failures,
+    /// All.
+    All,
+}
+
+/// Whether a password is tried on its PFX before it is given out as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CheckPassword {
+    /// It is not.
+    Off,
+    /// It is where the FIPS policy lets the PFX be opened.
+    WhereApproved,
+    /// It is; a PFX that the FIPS policy does not let be opened is refused.
+    Always,
+}
+
+/// Which certificates have to name their record's user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum UserInCertificate {
     /// Those of records without an importer's signature: nobody else vouches for the user there.
@@ -187,6 +295,8 @@ pub enum EngineException {
     ExtractableKeys,
     /// The format `compatibleDesEde3` may be asked for.
     CmsDesEde3,
+    /// Uses of the key are not recorded. Nobody can say afterwards what was decrypted, and a restart forgets what failed.
+    NoReceipts,
 }
 
 impl EngineException {
@@ -198,6 +308,7 @@ impl EngineException {
             Self::UnsignedRecords => "unsigned-records",
             Self::ExtractableKeys => "extractable-keys",
             Self::CmsDesEde3 => "cms-des-ede3",
+            Self::NoReceipts => "no-receipts",
         }
     }
 }
@@ -257,6 +368,32 @@ pub struct TokenSection {
     /// Environment of the process that loads the module (such as `SOFTHSM2_CONF`); nothing else of the environment reaches it.
     #[serde(default)]
     pub environment: BTreeMap<String, String>,
+    /// What the sandbox leaves to the module; by the name of its file where nothing is said.
+    #[serde(default, deserialize_with = "library_kind")]
+    pub sandbox_profile: Option<LibraryKind>,
+    /// Further files and folders that the module reads and writes.
+    #[serde(default)]
+    pub sandbox_paths: Vec<PathBuf>,
+}
+
+impl TokenSection {
+    /// The kind of its library, as the sandbox takes it.
+    #[must_use]
+    pub fn library_kind(&self) -> LibraryKind {
+        self.sandbox_profile
+            .unwrap_or_else(|| LibraryKind::of(&self.module))
+    }
+}
+
+fn library_kind<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<LibraryKind>, D::Error> {
+    match String::deserialize(deserializer)?.as_str() {
+        "auto" => Ok(None),
+        name => LibraryKind::named(name)
+            .map(Some)
+            .ok_or_else(|| D::Error::custom("no such profile")),
+    }
 }
 
 fn default_threads() -> usize {

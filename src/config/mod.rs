@@ -27,8 +27,9 @@ pub use connector::{ConnectorConfig, LogConfig, LogForm, ProxyConfig, RetryConfi
 pub use device_policy::{DeviceKeyKind, DevicePolicyConfig, RevocationMode};
 pub use document::page;
 pub use engine::{
-    EngineConfig, EngineException, ImporterConfig, PfxConfig, PfxForm, RestartConfig,
-    RotationConfig, TokenSection, UserInCertificate,
+    ApprovalsConfig, AuditConfig, CheckPassword, EngineConfig, EngineException, ImporterConfig,
+    OracleConfig, PfxConfig, PfxForm, ReleaseOnGrid, RestartConfig, RotationConfig, TokenSection,
+    UserInCertificate,
 };
 pub use error::{ConfigError, Problem};
 pub use example::example;

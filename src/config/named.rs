@@ -6,7 +6,13 @@ use super::{
 };
 use std::fs::File;
 use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+
+/// The right of everybody to write, in a mode.
+const EVERYBODY_WRITES: u32 = 0o002;
+/// In such a folder only its owner may take a file away (/tmp).
+const STICKY: u32 = 0o1000;
 
 /// What a path is for, which says what must hold of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +71,17 @@ impl NamedPath {
         let (key, path) = (&self.key, &self.path);
         match self.purpose {
             Purpose::Content | Purpose::Trust | Purpose::Module => match open_file(path) {
+                Ok(file) if self.purpose == Purpose::Trust => {
+                    let mode = file.metadata().map_or(0, |found| found.mode()) & 0o7777;
+                    if mode & EVERYBODY_WRITES == 0 {
+                        Ok(())
+                    } else {
+                        Err(format!(
+                            "`{key}`: everybody may change who is trusted (mode {mode:04o} of {shown}; remedy: chmod o-w {shown})",
+                            shown = path.display()
+                        ))
+                    }
+                }
                 Ok(_) => Ok(()),
                 Err(error) if error.kind() == ErrorKind::InvalidInput => {
                     Err(format!("`{key}`: {} is not a file", path.display()))
@@ -85,9 +102,28 @@ impl NamedPath {
                     "`{key}`: the folder {} does not exist",
                     folder.display()
                 )),
-                Some(_) => Ok(()),
+                Some(parent) => {
+                    let folder = match self.purpose {
+                        Purpose::Folder if path.is_dir() => path,
+                        _ => parent,
+                    };
+                    self.check_folder(folder)
+                }
             },
         }
+    }
+
+    /// What is made in a folder belongs to nobody for certain where everybody may put something in its place.
+    fn check_folder(&self, folder: &Path) -> Result<(), String> {
+        let mode = std::fs::metadata(folder).map_or(0, |found| found.mode()) & 0o7777;
+        if mode & EVERYBODY_WRITES == 0 || mode & STICKY != 0 {
+            return Ok(());
+        }
+        Err(format!(
+            "`{key}`: everybody may put files into the folder and take them away (mode {mode:04o} of {shown}; remedy: chmod o-w {shown})",
+            key = self.key,
+            shown = folder.display()
+        ))
     }
 }
 
@@ -145,6 +181,25 @@ pub(super) fn engine(section: &EngineConfig) -> Vec<NamedPath> {
         paths.push(NamedPath::new(
             "engine.device_policy.crls",
             crl,
+            Purpose::Trust,
+        ));
+    }
+    if let Some(audit) = &section.audit {
+        let named = |key: &str, path: &Path, purpose| {
+            NamedPath::new(format!("engine.audit.{key}"), path, purpose)
+        };
+        paths.push(named("folder", &audit.folder, Purpose::Folder));
+        if let Some(file) = &audit.signing_key_file {
+            paths.push(named("signing_key_file", file, Purpose::Secret));
+        }
+        if let Some(file) = &audit.anchor_file {
+            paths.push(named("anchor_file", file, Purpose::Written));
+        }
+    }
+    for file in section.approvals.iter().flat_map(|one| &one.approvers) {
+        paths.push(NamedPath::new(
+            "engine.approvals.approvers",
+            file,
             Purpose::Trust,
         ));
     }
@@ -219,4 +274,46 @@ pub(super) fn import(section: &ImportConfig) -> Vec<NamedPath> {
             .flat_map(|section| token(section, "import.token")),
     );
     paths
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, missing_docs)]
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn set_mode(path: &Path, mode: u32) {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn what_says_who_is_trusted_is_refused_when_everybody_may_change_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("authority.pem");
+        std::fs::write(&path, "").unwrap();
+        for (purpose, mode, accepted) in [
+            (Purpose::Trust, 0o644, true),
+            (Purpose::Trust, 0o660, true),
+            (Purpose::Trust, 0o646, false),
+            (Purpose::Content, 0o646, true),
+        ] {
+            set_mode(&path, mode);
+            let checked = NamedPath::new("gateway.connector_ca", &path, purpose).check();
+            assert_eq!(checked.is_ok(), accepted, "{mode:o} {checked:?}");
+        }
+    }
+
+    #[test]
+    fn a_folder_that_everybody_may_write_is_refused_unless_each_keeps_what_is_his() {
+        let above = tempfile::tempdir().unwrap();
+        let folder = above.path().join("state");
+        std::fs::create_dir(&folder).unwrap();
+        for (mode, accepted) in [(0o700, true), (0o770, true), (0o777, false), (0o1777, true)] {
+            set_mode(&folder, mode);
+            let file = NamedPath::new("connector.journal", &folder.join("db"), Purpose::Written);
+            assert_eq!(file.check().is_ok(), accepted, "{mode:o}");
+            let logs = NamedPath::new("connector.log.directory", &folder, Purpose::Folder);
+            assert_eq!(logs.check().is_ok(), accepted, "{mode:o}");
+        }
+    }
 }

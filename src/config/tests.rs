@@ -359,7 +359,7 @@ fn rotation_needs_importers() {
 /// An engine with these tables for tokens.
 fn engine_with(tokens: &str) -> String {
     format!(
-        "[engine]\nsocket = \"/run/e.sock\"\nexceptions = [\"no-device-anchors\", \"unsigned-records\"]\n{tokens}"
+        "[engine]\nsocket = \"/run/e.sock\"\nexceptions = [\"no-device-anchors\", \"no-receipts\", \"unsigned-records\"]\n{tokens}"
     )
 }
 

@@ -41,6 +41,8 @@ pub(super) enum EngineHealth {
 pub(super) struct EngineLink {
     path: PathBuf,
     client: tokio::sync::Mutex<Option<EngineClient>>,
+    /// SHA-256 of the certificate that the gateway is shown.
+    certificate: Mutex<Option<[u8; 32]>>,
     health: watch::Sender<EngineHealth>,
     last_status: Mutex<Option<EngineStatus>>,
 }
@@ -89,13 +91,26 @@ pub(super) struct Worked {
 }
 
 impl EngineLink {
-    pub(super) fn new(path: PathBuf) -> Arc<Self> {
+    pub(super) fn new(path: PathBuf, certificate: Option<[u8; 32]>) -> Arc<Self> {
         Arc::new(Self {
             path,
             client: tokio::sync::Mutex::new(None),
+            certificate: Mutex::new(certificate),
             health: watch::Sender::new(EngineHealth::Unknown),
             last_status: Mutex::new(None),
         })
+    }
+
+    /// The gateway is shown another certificate from now on.
+    pub(super) async fn state_certificate(&self, certificate: Option<[u8; 32]>) {
+        let slot = self.client.lock().await;
+        *self
+            .certificate
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = certificate;
+        if let Some(client) = slot.as_ref() {
+            client.state_certificate(certificate);
+        }
     }
 
     /// How it fares, to look at or to wait on.
@@ -205,6 +220,12 @@ impl EngineLink {
             return Ok(client.clone());
         }
         let client = EngineClient::connect(&self.path).await?;
+        client.state_certificate(
+            *self
+                .certificate
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        );
         *slot = Some(client.clone());
         Ok(client)
     }

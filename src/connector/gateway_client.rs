@@ -33,6 +33,7 @@ pub(super) struct GatewayClient {
     http: Client,
     base: Url,
     identity: ConnectorIdentity,
+    certificate: Option<[u8; 32]>,
     timeout: Duration,
 }
 
@@ -129,11 +130,17 @@ impl GatewayClient {
                 version: crate::VERSION.to_owned(),
                 features: vec!["pfxImport".to_owned()],
             },
+            certificate: tls::certificate_digest(config)?,
             timeout,
         })
     }
 
     /// Who this is, with the deliveries that its engine allows.
+    /// SHA-256 of the certificate that it shows.
+    pub(super) fn certificate(&self) -> Option<[u8; 32]> {
+        self.certificate
+    }
+
     fn identity(&self, deliveries: &[Delivery]) -> ConnectorIdentity {
         let mut identity = self.identity.clone();
         let others = deliveries.iter().filter(|one| !one.is_password());

@@ -23,12 +23,14 @@ mod engine_link;
 pub mod error;
 mod gateway_client;
 pub mod journal;
+mod manager;
 mod poll;
 mod result;
 mod service;
 mod shared;
 mod sweep;
 mod tls;
+mod turn;
 mod worker;
 
 pub use error::StartError;

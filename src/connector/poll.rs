@@ -26,7 +26,13 @@ pub(super) async fn poll(shared: Arc<Shared>, again: again::Sender) -> JoinSet<(
     let mut tasks = JoinSet::new();
     let mut failing = Backoff::new(shared.config().retry);
     let mut pace = Backoff::new(shared.config().retry).at_most(LONGEST_PACE);
-    while until_ready(&shared).await {
+    loop {
+        // What follows may wait as long as engine, journal and service make it.
+        shared.turn.rest();
+        if !until_ready(&shared).await {
+            break;
+        }
+        shared.turn.step();
         while tasks.try_join_next().is_some() {}
         let config = shared.config();
         let gateway = shared.gateway();
@@ -52,6 +58,7 @@ pub(super) async fn poll(shared: Arc<Shared>, again: again::Sender) -> JoinSet<(
                     )
                     .await;
                 let new = take(&shared, &again, &mut tasks, leased).await;
+                shared.turn.rest();
                 if new > 0 {
                     pace = Backoff::new(config.retry).at_most(LONGEST_PACE);
                 } else if empty && config.wait_ms == 0 {
@@ -66,10 +73,12 @@ pub(super) async fn poll(shared: Arc<Shared>, again: again::Sender) -> JoinSet<(
             }
             Err(error) => {
                 download_failed(&shared, &error).await;
+                shared.turn.rest();
                 shared.pause(failing.next()).await;
             }
         }
     }
+    shared.turn.rest();
     tasks
 }
 

@@ -4,6 +4,7 @@ use super::control;
 use super::error::StartError;
 use super::gateway_client::GatewayClient;
 use super::journal::Journal;
+use super::manager::Manager;
 use super::shared::{Phase, Shared};
 use super::{again, poll, sweep};
 use crate::clock::{Clock, SystemClock};
@@ -128,15 +129,24 @@ async fn serve(path: &Path, config: ConnectorConfig) -> Result<(), StartError> {
         }
     };
     let mut work = tokio::spawn(work);
+    let mut manager = Manager::from_environment();
+    manager.ready(&shared);
     let asked = loop {
         tokio::select! {
             _ = terminate.recv() => break true,
             _ = interrupt.recv() => break true,
-            _ = hangup.recv() => reload(&shared, path).await,
+            _ = hangup.recv() => {
+                manager.reloading();
+                reload(&shared, path).await;
+                manager.ready(&shared);
+            }
+            () = manager.due() => manager.tell(&shared),
             // It ends only with the connector; should it fail, stopping in order is all that is left.
             _ = &mut work => break false,
         }
     };
+    manager.stopping();
+    drop(manager);
     drain(&shared, work).await;
     background.shutdown().await;
     let _ = std::fs::remove_file(control_socket);
@@ -201,6 +211,7 @@ async fn reload(shared: &Arc<Shared>, path: &Path) {
                 .config
                 .write()
                 .unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
+            shared.engine.state_certificate(gateway.certificate()).await;
             *shared
                 .gateway
                 .write()

@@ -4,6 +4,7 @@ use super::engine_link::{EngineHealth, EngineLink};
 use super::error::{CallError, CallErrorKind};
 use super::gateway_client::GatewayClient;
 use super::journal::{Journal, JournalError};
+use super::turn::Turn;
 use crate::clock::Clock;
 use crate::config::ConnectorConfig;
 use crate::evidence::process::ProcessEvidence;
@@ -118,6 +119,8 @@ pub(super) struct Shared {
     pub(super) freed: Notify,
     /// Told when there is something for the sweeper.
     pub(super) sweep: Notify,
+    /// Where the loop that asks for work stands.
+    pub(super) turn: Turn,
     pub(super) last_contact_ms: AtomicI64,
     pub(super) started_at_ms: i64,
     pub(super) started: Instant,
@@ -145,7 +148,7 @@ impl Shared {
         let metrics = Metrics::new();
         metrics.journal_ok.set(1);
         Arc::new(Self {
-            engine: EngineLink::new(config.engine_socket.clone()),
+            engine: EngineLink::new(config.engine_socket.clone(), gateway.certificate()),
             config: RwLock::new(Arc::new(config)),
             gateway: RwLock::new(Arc::new(gateway)),
             journal,
@@ -159,6 +162,7 @@ impl Shared {
             sleeping: AtomicUsize::new(0),
             freed: Notify::new(),
             sweep: Notify::new(),
+            turn: Turn::new(),
             last_contact_ms: AtomicI64::new(0),
             started_at_ms: clock.now_ms(),
             started: Instant::now(),

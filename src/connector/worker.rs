@@ -21,11 +21,21 @@ enum Verdict {
     /// With an outcome.
     Done(Outcome),
     /// Somebody else should try, or this instance later.
-    GiveBack(String),
+    GiveBack(FailureReport),
     /// The lease is lost.
     Lost(CallError),
     /// The journal cannot be written: the lease is left to expire.
     Abandon(JournalError),
+}
+
+impl Verdict {
+    /// Given back for a reason that is not the request's.
+    fn later(message: String) -> Self {
+        Self::GiveBack(FailureReport {
+            code: "tryAgain".to_owned(),
+            message,
+        })
+    }
 }
 
 /// Sees a leased request through.
@@ -51,12 +61,12 @@ pub(super) async fn work(shared: Arc<Shared>, claim: Claim, item: WorkItem, fail
         verdict = attempts(&shared, item, failures) => verdict,
         error = keep_lease(&shared, &claim, &entry.request_id, lease_ms) => Verdict::Lost(error),
         () = shared.until_phase(|phase| phase == Phase::Releasing) => {
-            Verdict::GiveBack("the connector is about to stop".to_owned())
+            Verdict::later("the connector is about to stop".to_owned())
         }
     };
     match verdict {
         Verdict::Done(outcome) => finish(&shared, &claim, &entry, outcome, lease_ms).await,
-        Verdict::GiveBack(reason) => give_back(&shared, &claim, &entry, reason).await,
+        Verdict::GiveBack(report) => give_back(&shared, &claim, &entry, report).await,
         Verdict::Lost(error) => superseded(&shared, &entry.request_id, &error).await,
         Verdict::Abandon(error) => shared.journal_failed(&error).await,
     }
@@ -148,10 +158,10 @@ async fn attempts(shared: &Shared, item: WorkItem, failures: u32) -> Verdict {
             .await
             .is_err()
         {
-            return Verdict::GiveBack("the engine does not answer".to_owned());
+            return Verdict::later("the engine does not answer".to_owned());
         }
         let Ok(slot) = shared.slots.acquire().await else {
-            return Verdict::GiveBack("the connector is about to stop".to_owned());
+            return Verdict::later("the connector is about to stop".to_owned());
         };
         if first {
             shared
@@ -232,6 +242,13 @@ async fn attempts(shared: &Shared, item: WorkItem, failures: u32) -> Verdict {
                 .field("attempt", attempt),
             )
             .await;
+        // The engine refuses by a rule of its own and for longer than a lease lasts: the gateway queues it again, and counts no attempt.
+        if failure.code.is_suspension() {
+            return Verdict::GiveBack(FailureReport {
+                code,
+                message: failure.message,
+            });
+        }
         // Leases are not counted: an outage or a crash costs leases too, and is not the request's fault.
         if own_fault && failures >= config.retry.max_attempts.max(1) {
             let message = format!(
@@ -245,10 +262,10 @@ async fn attempts(shared: &Shared, item: WorkItem, failures: u32) -> Verdict {
             });
         }
         if !own_fault && Instant::now() >= patience {
-            return Verdict::GiveBack(failure.message);
+            return Verdict::later(failure.message);
         }
         if !sleep_between(shared, backoff.next()).await {
-            return Verdict::GiveBack(failure.message);
+            return Verdict::later(failure.message);
         }
     }
 }
@@ -309,12 +326,9 @@ async fn failed_for_good(shared: &Shared, request_id: &str, code: &str, message:
         .await;
 }
 
-async fn give_back(shared: &Shared, claim: &Claim, entry: &Entry, reason: String) {
+async fn give_back(shared: &Shared, claim: &Claim, entry: &Entry, failure: FailureReport) {
     let request_id = entry.request_id.as_str();
-    let failure = FailureReport {
-        code: "tryAgain".to_owned(),
-        message: reason.clone(),
-    };
+    let reason = failure.message.clone();
     match shared
         .gateway()
         .fail(request_id, claim.flight.fence(), failure, true)

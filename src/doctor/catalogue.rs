@@ -87,6 +87,9 @@ checks! {
     LIMITS_CORE, Limits, "limits.core",
         "Core dumps: processes with secrets switch them off for themselves.",
         "look at what the system says; without this no process of ours reads a secret";
+    LIMITS_SANDBOX, Limits, "limits.sandbox",
+        "What this kernel has for the engine's sandbox, and whether that is what [engine] demands.",
+        "use Linux 5.19 or newer with `landlock` among the security modules and seccomp; or say `sandbox = \"available\"` in [engine]";
     LIMITS_SWAP, Limits, "limits.swap",
         "Swap space, which may keep what was in memory.",
         "encrypt the swap space, switch it off, or let the memory be locked (see `limits.memlock`)";
@@ -132,6 +135,9 @@ checks! {
     CERTIFICATES_ANCHOR, Certificates, "certificates.anchor",
         "Device anchors: authorities' certificates that may issue.",
         "name the certificate of the authority that issues to devices";
+    CERTIFICATES_REVOCATION, Certificates, "certificates.revocation",
+        "Revocation lists of devices' authorities (`engine.device_policy.crls`): they can be used, and are of this time.",
+        "fetch the authority's new list into the file, in time and by itself: `nextUpdate` says until when";
     CERTIFICATES_IMPORTER, Certificates, "certificates.importer",
         "Importers' public keys.",
         "`pfx-connector import signer` makes a key and writes its public half";
@@ -167,6 +173,9 @@ checks! {
     SERVICE_RESTARTS, Service, "service.restarts",
         "Parts of the engine that died and were replaced.",
         "the engine's log says how each ended; a PKCS#11 module that crashes or hangs is the usual reason";
+    SERVICE_SANDBOX, Service, "service.sandbox",
+        "The sandbox of each process of the engine: what it says is in force, what the kernel confirms and lacks (docs/sandbox.md).",
+        "use a kernel with Landlock and seccomp (Linux 5.19 or newer), and take `sandbox = \"off\"` out of [engine]";
     SERVICE_PROTECTION, Service, "service.protection",
         "What the engine's parts could not do to protect themselves.",
         "raise the limits in the unit, such as LimitMEMLOCK=infinity";

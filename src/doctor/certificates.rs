@@ -2,11 +2,12 @@
 
 use super::catalogue::{
     CERTIFICATES_ANCHOR, CERTIFICATES_CHAIN, CERTIFICATES_CUSTODY, CERTIFICATES_EXPIRY,
-    CERTIFICATES_FILE, CERTIFICATES_IMPORTER, CERTIFICATES_KEY, Check,
+    CERTIFICATES_FILE, CERTIFICATES_IMPORTER, CERTIFICATES_KEY, CERTIFICATES_REVOCATION, Check,
 };
 use super::finding::{Finding, Severity};
 use crate::clock::rfc3339;
-use crate::config::{Config, ImportConfig};
+use crate::config::{Config, ImportConfig, RevocationMode};
+use crate::engine::recrypt::revocation::{self, ListState, ListStatus};
 use crate::engine::recrypt::{anchors, importers};
 use crate::tls::{self, Identity, TlsError};
 use der::Decode;
@@ -143,6 +144,13 @@ pub fn examine(config: &Config, now_ms: i64) -> Vec<Finding> {
     if let Some(engine) = &config.engine {
         for path in &engine.device_anchors {
             findings.extend(anchor(path, now_ms));
+        }
+        for path in &engine.device_policy.crls {
+            findings.extend(revocation_lists(
+                path,
+                engine.device_policy.revocation,
+                now_ms,
+            ));
         }
         for configured in &engine.importers {
             findings.push(importer(configured));
@@ -283,6 +291,47 @@ fn anchor(path: &Path, now_ms: i64) -> Vec<Finding> {
     findings
 }
 
+/// The revocation lists of a file.
+fn revocation_lists(path: &Path, mode: RevocationMode, now_ms: i64) -> Vec<Finding> {
+    match revocation::of_file(path, now_ms) {
+        Ok(lists) => lists
+            .iter()
+            .map(|list| revocation_list(list, mode))
+            .collect(),
+        Err(error) => {
+            vec![CERTIFICATES_REVOCATION.error("engine.device_policy.crls", error.to_string())]
+        }
+    }
+}
+
+/// One list: out of date it stops deliveries under its authority, or nobody notices any more who was revoked.
+fn revocation_list(list: &ListStatus, mode: RevocationMode) -> Finding {
+    let key = "engine.device_policy.crls";
+    let said = format!(
+        "{}: {}, from {} to {}, {} revoked",
+        list.issuer,
+        list.state.words(),
+        list.this_update,
+        list.next_update,
+        list.revoked
+    );
+    let found = match (list.state, mode) {
+        (ListState::Current, _) => CERTIFICATES_REVOCATION.ok(key, said),
+        (ListState::EndsSoon, _) => CERTIFICATES_REVOCATION.warning(key, said),
+        (ListState::Stale | ListState::NotYet, RevocationMode::Require) => CERTIFICATES_REVOCATION
+            .error(
+                key,
+                format!("{said}: no device under this authority gets anything"),
+            ),
+        (ListState::Stale | ListState::NotYet, RevocationMode::Prefer) => CERTIFICATES_REVOCATION
+            .warning(
+                key,
+                format!("{said}: devices that were revoked since are not noticed"),
+            ),
+    };
+    found.facts(json!(list))
+}
+
 fn importer(configured: &crate::config::ImporterConfig) -> Finding {
     let key = format!("engine.importers ({})", configured.name);
     match importers::load(std::slice::from_ref(configured)) {
@@ -388,6 +437,32 @@ mod tests {
             (-1, Severity::Error),
         ] {
             assert_eq!(judged(days), severity, "{days}");
+        }
+    }
+
+    #[test]
+    fn a_list_that_is_out_of_date_is_as_bad_as_the_mode_makes_it() {
+        let list = |state| ListStatus {
+            file: "list.pem".into(),
+            issuer: "CN=test".to_owned(),
+            this_update: String::new(),
+            next_update: String::new(),
+            revoked: 0,
+            state,
+            problem: None,
+        };
+        for (state, require, prefer) in [
+            (ListState::Current, Severity::Ok, Severity::Ok),
+            (ListState::EndsSoon, Severity::Warning, Severity::Warning),
+            (ListState::Stale, Severity::Error, Severity::Warning),
+            (ListState::NotYet, Severity::Error, Severity::Warning),
+        ] {
+            for (mode, severity) in [
+                (RevocationMode::Require, require),
+                (RevocationMode::Prefer, prefer),
+            ] {
+                assert_eq!(revocation_list(&list(state), mode).severity, severity);
+            }
         }
     }
 

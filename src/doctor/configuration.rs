@@ -88,6 +88,10 @@ fn excepted(exception: EngineException) -> Finding {
             name,
             "whoever controls the service can mix users, PFX files and passwords",
         ),
+        EngineException::NoReceipts => CONFIGURATION_EXCEPTION.warning(
+            name,
+            "uses of the key are not recorded: nobody can say afterwards what was decrypted",
+        ),
         EngineException::CmsDesEde3 => CONFIGURATION_EXCEPTION.note(
             name,
             "Triple DES and RSA PKCS#1 v1.5 may be asked for: for devices that know nothing newer",

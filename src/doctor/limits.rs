@@ -1,9 +1,12 @@
 //! What the system allows this process. A unit of systemd may be allowed other things than a shell: the findings say whose they are.
 
-use super::catalogue::{LIMITS_CORE, LIMITS_FILES, LIMITS_MEMLOCK, LIMITS_SWAP, LIMITS_USER};
+use super::catalogue::{
+    LIMITS_CORE, LIMITS_FILES, LIMITS_MEMLOCK, LIMITS_SANDBOX, LIMITS_SWAP, LIMITS_USER,
+};
 use super::finding::{Finding, Severity};
 use crate::config::Config;
 use rustix::process::{DumpableBehavior, Resource, getrlimit};
+use sandbox::{Kernel, Want};
 use serde_json::json;
 
 /// Files that a process has open besides its connections: libraries, logs, database, sockets.
@@ -20,13 +23,54 @@ pub fn examine(config: &Config) -> Vec<Finding> {
     let files = getrlimit(Resource::Nofile).current;
     let needed = files_needed(config);
     let secrets = fips::secret::memory_report();
-    vec![
+    let mut findings = vec![
         user(rustix::process::geteuid().as_raw()),
         judge_memlock(lock, is_root, swap > 0, secrets.is_protected()),
         judge_files(files, needed),
         core(),
         judge_swap(swap, lock.is_none() || is_root),
-    ]
+    ];
+    if let Some(engine) = &config.engine {
+        findings.push(judge_sandbox(engine.sandbox, Kernel::running()));
+    }
+    findings
+}
+
+/// What is said of a kernel, where so much of the sandbox is asked for.
+#[must_use]
+pub fn judge_sandbox(want: Want, kernel: Kernel) -> Finding {
+    let has = format!(
+        "Landlock ABI {}, seccomp {}",
+        kernel.landlock_abi(),
+        if kernel.has_seccomp() {
+            "there"
+        } else {
+            "missing"
+        }
+    );
+    let found = match (want, kernel.insufficient()) {
+        (Want::Off, _) => LIMITS_SANDBOX
+            .warning(
+                "",
+                format!("{has}, but the sandbox is off (`engine.sandbox`)"),
+            )
+            .remedy("take `sandbox = \"off\"` out of [engine]"),
+        (Want::Required, Some(missing)) => LIMITS_SANDBOX
+            .error(
+                "",
+                format!("the sandbox is required, and this kernel lacks {missing}"),
+            )
+            .remedy(LIMITS_SANDBOX.remedy),
+        (Want::Available, Some(missing)) => LIMITS_SANDBOX
+            .warning("", format!("this kernel lacks {missing}"))
+            .remedy(LIMITS_SANDBOX.remedy),
+        (_, None) => LIMITS_SANDBOX.ok("", has),
+    };
+    found.facts(json!({
+        "landlockAbi": kernel.landlock_abi(),
+        "seccomp": kernel.has_seccomp(),
+        "lacking": kernel.lacking(),
+    }))
 }
 
 fn user(id: u32) -> Finding {

@@ -1,11 +1,13 @@
 //! What runs: the connector by its control socket, the engine by its socket.
 
-use super::catalogue::{SERVICE_CONNECTOR, SERVICE_ENGINE, SERVICE_PROTECTION, SERVICE_RESTARTS};
+use super::catalogue::{
+    SERVICE_CONNECTOR, SERVICE_ENGINE, SERVICE_PROTECTION, SERVICE_RESTARTS, SERVICE_SANDBOX,
+};
 use super::finding::Finding;
 use crate::config::Config;
 use crate::connector::control::client::{self, ControlError};
 use crate::connector::control::protocol::Status;
-use crate::engine::api::{EngineStatus, TOKEN_OPENING};
+use crate::engine::api::{EngineStatus, PartStatus, TOKEN_OPENING};
 use crate::engine::client::{EngineClient, RecryptError};
 use crate::evidence::status::FipsStatus;
 use serde_json::json;
@@ -122,6 +124,27 @@ pub fn examine(running: &Running) -> Vec<Finding> {
     findings
 }
 
+/// The sandbox of a part: what it says, held against what the kernel says.
+fn sandbox(part: &PartStatus) -> Option<Finding> {
+    let said = part.sandbox.as_ref()?;
+    let facts = json!({"sandbox": said, "kernel": part.kernel});
+    let claims_filters = said.calls > 0;
+    let found = if claims_filters && part.kernel.is_some() && !part.is_filtered() {
+        SERVICE_SANDBOX.error(
+            &part.name,
+            "says that its system calls are filtered; the kernel says that they are not",
+        )
+    } else if said.is_in_force() {
+        return Some(SERVICE_SANDBOX.ok(&part.name, said.words()).facts(facts));
+    } else {
+        SERVICE_SANDBOX.warning(
+            &part.name,
+            format!("{}: {}", said.words(), said.lacking.join("; ")),
+        )
+    };
+    Some(found.remedy(SERVICE_SANDBOX.remedy).facts(facts))
+}
+
 /// Before operation nothing runs yet: nothing fails of that.
 fn not_running(found: Finding, command: &str) -> Finding {
     found.code("not_running").remedy(format!(
@@ -218,6 +241,7 @@ fn engine(status: &EngineStatus) -> Vec<Finding> {
                     .facts(json!({"restarts": part.restarts})),
             );
         }
+        findings.extend(sandbox(part));
         for note in &part.notes {
             findings.push(
                 SERVICE_PROTECTION

@@ -1,14 +1,23 @@
 //! What may be asked of the engine, and what it answers: the messages that cross its unix socket (JSON in the frames of `ipc`).
 
 use crate::encoding::Base64Bytes;
+use crate::engine::recrypt::revocation::ListStatus;
+use crate::engine::sandboxing::KernelWord;
 use crate::evidence::process::{FaultEvidence, ProcessEvidence};
 use crate::record::Record;
+use audit::Verb;
 use hsm::group::MemberState;
 use hsm::{Load, Padding};
 use serde::{Deserialize, Serialize};
 
+mod approval;
+mod oracle;
+
+pub use approval::{AllowRequest, Allowed, ApprovalFile};
+pub use oracle::{OracleReport, OracleRequest, OracleStatus, QuarantinedCiphertext, SubjectStatus};
+
 /// Version of these messages; a greeting with another one is refused.
-pub const API_VERSION: u16 = 1;
+pub const API_VERSION: u16 = 2;
 
 /// [`EngineStatus::token_problem`] of an engine that has just started: no problem yet, but no token either.
 pub const TOKEN_OPENING: &str = "the token is being opened";
@@ -70,6 +79,21 @@ impl Delivery {
     #[must_use]
     pub fn of_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|one| one.name() == name)
+    }
+
+    /// Why it is not made in this format; `None` where it is.
+    ///
+    /// EncryptedPayloadContent of a configuration profile is EnvelopedData (Apple's Configuration Profile Reference); AuthEnvelopedData is
+    /// another content type (RFC 5083), which no profile holds.
+    #[must_use]
+    pub const fn refuses(self, format: CmsFormat) -> Option<&'static str> {
+        match (self, format) {
+            (Self::AppleProfile, CmsFormat::ModernGcm) => Some(
+                "a configuration profile holds its content as EnvelopedData, and the format modernGcm makes AuthEnvelopedData, which Apple's \
+                 systems do not read there: ask for the format modern",
+            ),
+            _ => None,
+        }
     }
 
     /// For messages to older releases: what they do not know is left out where it is what they do.
@@ -179,10 +203,30 @@ pub enum EngineRequest {
     Recrypt(Box<RecryptRequest>),
     /// Open PFX files and make of them what a device takes.
     Deliver(Box<DeliverRequest>),
-    /// Re-encrypt one record to another custody key; in a frame of its own kind.
+    /// Re-encrypt one record to another custody key.
     Reencrypt(Box<ReencryptRequest>),
+    /// Show or lift quarantine and suspensions.
+    Oracle(OracleRequest),
+    /// Give leave for a dangerous step that a command does itself.
+    Allow(Box<AllowRequest>),
     /// Report what runs and how it fares.
     Status,
+}
+
+impl EngineRequest {
+    /// What is asked for: whose rule decides who may.
+    #[must_use]
+    pub fn verb(&self) -> Verb {
+        match self {
+            Self::Recrypt(_) => Verb::Recrypt,
+            Self::Deliver(_) => Verb::Deliver,
+            Self::Reencrypt(_) => Verb::Reencrypt,
+            Self::Oracle(OracleRequest::Show) => Verb::OracleShow,
+            Self::Oracle(OracleRequest::Release { .. }) => Verb::OracleRelease,
+            Self::Allow(request) => request.subject.verb(),
+            Self::Status => Verb::Status,
+        }
+    }
 }
 
 /// The engine's answer.
@@ -195,6 +239,10 @@ pub enum EngineReply {
     Delivered(Box<Delivered>),
     /// The record for the new custody key, signed by the engine's signing key.
     Reencrypted(Box<Reencrypted>),
+    /// What is quarantined, and who is suspended.
+    Oracle(Box<OracleReport>),
+    /// Leave is given, and recorded.
+    Allowed(Allowed),
     /// The report.
     Status(Box<EngineStatus>),
     /// It did not work.
@@ -256,6 +304,14 @@ pub enum FailureCode {
     ModuleOutOfService,
     /// A part of the engine died or hung over this request too often.
     EngineFault,
+    /// The importer of the record is suspended: too many of its ciphertexts failed. Later it may work.
+    ImporterSuspended,
+    /// A budget is used up: of the caller, or of the record's ciphertext. Later it may work.
+    BudgetExceeded,
+    /// The use of the key cannot be recorded, so it is not used: later it may.
+    AuditUnavailable,
+    /// It needs approvals, and those that came are not enough.
+    ApprovalMissing,
     /// Too much is in flight; later it may work.
     Busy,
     /// The deadline passed before an answer was there.
@@ -263,13 +319,23 @@ pub enum FailureCode {
 }
 
 impl FailureCode {
+    /// Whether the engine refuses by a rule of its own and for some time: nothing is wrong with it, its token or the request, and asking
+    /// again at once is of no use.
+    #[must_use]
+    pub fn is_suspension(self) -> bool {
+        matches!(self, Self::ImporterSuspended | Self::BudgetExceeded)
+    }
+
     /// Whether the same request may succeed later without anybody changing it.
     #[must_use]
     pub fn is_transient(self) -> bool {
         matches!(
             self,
             Self::TokenUnavailable
+                | Self::AuditUnavailable
                 | Self::ModuleOutOfService
+                | Self::ImporterSuspended
+                | Self::BudgetExceeded
                 | Self::Busy
                 | Self::DeadlineExceeded
                 | Self::EngineFault
@@ -299,6 +365,9 @@ pub struct EngineStatus {
     /// Why the token is not reachable; null while it is.
     #[serde(default)]
     pub token_problem: Option<String>,
+    /// The revocation lists that device certificates are looked up in; empty from a release that did not tell.
+    #[serde(default)]
+    pub revocation_lists: Vec<ListStatus>,
     /// What the token does natively and what is done in software.
     pub capabilities: Option<serde_json::Value>,
     /// Custody keys found, with the reason for each that is refused.
@@ -321,6 +390,12 @@ pub struct EngineStatus {
     /// What custody did by itself among its tokens.
     #[serde(default)]
     pub switching: SwitchingStatus,
+    /// Budgets and quarantine; null while custody does not report.
+    #[serde(default)]
+    pub oracle: Option<OracleStatus>,
+    /// The log of uses of the key; null under the exception `no-receipts`, and while custody does not report.
+    #[serde(default)]
+    pub audit: Option<audit::Status>,
     /// Requests answered since the supervisor started.
     pub answered: u64,
     /// Requests in flight.
@@ -453,4 +528,19 @@ pub struct PartStatus {
     /// What it could not do to protect itself, such as locking its memory.
     #[serde(default)]
     pub notes: Vec<String>,
+    /// Its sandbox, as it says itself; null while it says nothing, and from a release that had none.
+    #[serde(default)]
+    pub sandbox: Option<sandbox::Report>,
+    /// What the kernel says of it; null where it does not run.
+    #[serde(default)]
+    pub kernel: Option<KernelWord>,
+}
+
+impl PartStatus {
+    /// Whether the kernel says that its system calls are filtered and that it can gain no rights.
+    #[must_use]
+    pub fn is_filtered(&self) -> bool {
+        self.kernel
+            .is_some_and(|kernel| kernel.seccomp == 2 && kernel.no_new_privs)
+    }
 }

@@ -1,11 +1,11 @@
 //! How the connector and the commands speak to a running engine: one connection, any number of requests in flight.
 
 use super::api::{
-    DeliverRequest, Delivered, EngineReply, EngineRequest, EngineStatus, Failure, RecryptRequest,
-    Recrypted, ReencryptRequest,
+    AllowRequest, Allowed, DeliverRequest, Delivered, EngineReply, EngineRequest, EngineStatus,
+    Failure, OracleReport, OracleRequest, RecryptRequest, Recrypted, ReencryptRequest,
 };
 use super::ipc::asynchronous::{read_frame, write_frame};
-use super::ipc::{Frame, FrameError, Kind};
+use super::ipc::{Caller, Frame, FrameError, Kind};
 use crate::record::Record;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -36,6 +36,8 @@ pub struct EngineClient {
 struct Shared {
     path: PathBuf,
     next_id: AtomicU64,
+    /// What is stated with each request.
+    certificate: Mutex<Option<[u8; 32]>>,
     connection: tokio::sync::Mutex<Option<Connection>>,
 }
 
@@ -76,11 +78,22 @@ impl EngineClient {
             shared: Arc::new(Shared {
                 path: path.to_owned(),
                 next_id: AtomicU64::new(1),
+                certificate: Mutex::new(None),
                 connection: tokio::sync::Mutex::new(None),
             }),
         };
         client.connection().await?;
         Ok(client)
+    }
+
+    /// States the client certificate that this process shows to the gateway, by its SHA-256, with each request from now on: the engine
+    /// writes it into its receipts, as stated.
+    pub fn state_certificate(&self, sha256: Option<[u8; 32]>) {
+        *self
+            .shared
+            .certificate
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = sha256;
     }
 
     /// Re-encrypts one password. `deadline` is how long it may take, in all, counted from this call.
@@ -92,18 +105,8 @@ impl EngineClient {
         request: RecryptRequest,
         deadline: Duration,
     ) -> Result<Recrypted, RecryptError> {
-        let id = self.shared.next_id.fetch_add(1, Ordering::Relaxed);
-        let mut frame = Frame::json(
-            Kind::Request,
-            id,
-            &EngineRequest::Recrypt(Box::new(request)),
-        )
-        .map_err(too_large)?;
-        // 0 would mean «as the engine likes».
-        frame.time_left_ms = u32::try_from(deadline.as_millis())
-            .unwrap_or(u32::MAX)
-            .max(1);
-        match self.ask(frame, deadline.saturating_add(GRACE)).await? {
+        let request = EngineRequest::Recrypt(Box::new(request));
+        match self.request(&request, deadline).await? {
             EngineReply::Recrypted(recrypted) => Ok(recrypted),
             EngineReply::Failed(failure) => Err(RecryptError::Failed(failure)),
             _ => Err(unavailable("an answer to another question")),
@@ -119,13 +122,8 @@ impl EngineClient {
         request: DeliverRequest,
         deadline: Duration,
     ) -> Result<Delivered, RecryptError> {
-        let id = self.shared.next_id.fetch_add(1, Ordering::Relaxed);
         let request = EngineRequest::Deliver(Box::new(request));
-        let mut frame = Frame::json(Kind::Request, id, &request).map_err(too_large)?;
-        frame.time_left_ms = u32::try_from(deadline.as_millis())
-            .unwrap_or(u32::MAX)
-            .max(1);
-        match self.ask(frame, deadline.saturating_add(GRACE)).await? {
+        match self.request(&request, deadline).await? {
             EngineReply::Delivered(done) => Ok(*done),
             EngineReply::Failed(failure) => Err(RecryptError::Failed(failure)),
             _ => Err(unavailable("an answer to another question")),
@@ -142,14 +140,43 @@ impl EngineClient {
         request: ReencryptRequest,
         deadline: Duration,
     ) -> Result<Record, RecryptError> {
-        let id = self.shared.next_id.fetch_add(1, Ordering::Relaxed);
         let request = EngineRequest::Reencrypt(Box::new(request));
-        let mut frame = Frame::json(Kind::Reencrypt, id, &request).map_err(too_large)?;
-        frame.time_left_ms = u32::try_from(deadline.as_millis())
-            .unwrap_or(u32::MAX)
-            .max(1);
-        match self.ask(frame, deadline.saturating_add(GRACE)).await? {
+        match self.request(&request, deadline).await? {
             EngineReply::Reencrypted(done) => Ok(done.record),
+            EngineReply::Failed(failure) => Err(RecryptError::Failed(failure)),
+            _ => Err(unavailable("an answer to another question")),
+        }
+    }
+
+    /// Shows or lifts quarantine and suspensions. Only the engine's own user may ask. `deadline` as for [`recrypt`](Self::recrypt).
+    ///
+    /// # Errors
+    /// As [`recrypt`](Self::recrypt).
+    pub async fn oracle(
+        &self,
+        request: OracleRequest,
+        deadline: Duration,
+    ) -> Result<OracleReport, RecryptError> {
+        let request = EngineRequest::Oracle(request);
+        match self.request(&request, deadline).await? {
+            EngineReply::Oracle(report) => Ok(*report),
+            EngineReply::Failed(failure) => Err(RecryptError::Failed(failure)),
+            _ => Err(unavailable("an answer to another question")),
+        }
+    }
+
+    /// Asks for leave for a dangerous step that a command does itself. Only the engine's own user may ask, and it is given once.
+    ///
+    /// # Errors
+    /// As [`recrypt`](Self::recrypt); [`super::api::FailureCode::ApprovalMissing`] says what is missing.
+    pub async fn allow(
+        &self,
+        request: AllowRequest,
+        deadline: Duration,
+    ) -> Result<Allowed, RecryptError> {
+        let request = EngineRequest::Allow(Box::new(request));
+        match self.request(&request, deadline).await? {
+            EngineReply::Allowed(allowed) => Ok(allowed),
             EngineReply::Failed(failure) => Err(RecryptError::Failed(failure)),
             _ => Err(unavailable("an answer to another question")),
         }
@@ -169,6 +196,29 @@ impl EngineClient {
             EngineReply::Failed(failure) => Err(RecryptError::Failed(failure)),
             _ => Err(unavailable("an answer to another question")),
         }
+    }
+
+    async fn request(
+        &self,
+        request: &EngineRequest,
+        deadline: Duration,
+    ) -> Result<EngineReply, RecryptError> {
+        let id = self.shared.next_id.fetch_add(1, Ordering::Relaxed);
+        let mut frame = Frame::request(id, request).map_err(too_large)?;
+        // 0 would mean «as the engine likes».
+        frame.time_left_ms = u32::try_from(deadline.as_millis())
+            .unwrap_or(u32::MAX)
+            .max(1);
+        frame.caller = Caller {
+            // The engine knows better.
+            uid: None,
+            certificate: *self
+                .shared
+                .certificate
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        };
+        self.ask(frame, deadline.saturating_add(GRACE)).await
     }
 
     async fn ask(&self, frame: Frame, limit: Duration) -> Result<EngineReply, RecryptError> {

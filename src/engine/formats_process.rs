@@ -3,11 +3,12 @@
 
 use super::api::DeviceTarget;
 use super::formats::device::{DevicePolicy, DeviceRefusal, check_device};
-use super::formats::opening::{self, PfxRefusal};
+use super::formats::opening::{self, PfxRefusal, Unchecked};
 use super::hardening::{self, Limits};
 use super::ipc::blocking::{Incoming, read_frame};
 use super::ipc::{Duplex, Frame, FrameError, Kind, Payload};
 use super::recrypt::chain::CheckedDevice;
+use super::sandboxing::Sandboxing;
 use super::supervisor::EXIT_MODULE;
 use crate::encoding::Base64Bytes;
 use crate::evidence::process::ProcessEvidence;
@@ -57,8 +58,8 @@ pub enum FormatsReturn {
     Device(CheckedDevice),
     /// Why there is none.
     DeviceRefused(DeviceRefusal),
-    /// Nothing speaks against the PFX from the outside.
-    PfxFits,
+    /// Nothing speaks against the PFX from the outside; its integrity can be checked, or why not.
+    PfxFits(Option<Unchecked>),
     /// What does.
     PfxRefused(PfxRefusal),
     /// The call itself was not understood.
@@ -75,6 +76,9 @@ pub enum FormatsError {
     /// Standard input is not the supervisor's socket, or it broke.
     #[error("the connection to the supervisor: {0}")]
     Connection(#[from] FrameError),
+    /// The sandbox cannot be put in force.
+    #[error(transparent)]
+    Sandbox(#[from] sandbox::Refused),
     /// The system gave no thread or descriptor.
     #[error("{0}")]
     Io(#[from] std::io::Error),
@@ -96,7 +100,7 @@ impl FormatsError {
 ///
 /// # Errors
 /// [`FormatsError`] when it cannot start or the connection breaks.
-pub fn run(policy: Policy) -> Result<(), FormatsError> {
+pub fn run(policy: Policy, sandboxing: Sandboxing) -> Result<(), FormatsError> {
     hardening::end_on_panic("formats");
     hardening::ignore_terminal_signals()?;
     for note in hardening::protect(Limits {
@@ -105,15 +109,30 @@ pub fn run(policy: Policy) -> Result<(), FormatsError> {
         open_files: Some(OPEN_FILES),
         // PFX files are opened here: the clear password and key of one are in this memory for a moment.
         lock_memory: true,
+        outlives_parent: false,
     }) {
         tracing::warn!(part = "formats", "{note}");
     }
     fips::start(policy)?;
     let stream = hardening::supervisor_socket()?;
-    serve(stream)
+    // Reports are made of what was read here, since no file can be opened afterwards.
+    fips::policy::system::keep();
+    drop(ProcessEvidence::of_this("formats"));
+    // From here on nothing but the connection, memory and time; anything else ends this process.
+    let sandbox = sandboxing.apply(&sandbox::engine::formats())?;
+    serve(stream, &sandbox)
 }
 
-fn serve(stream: UnixStream) -> Result<(), FormatsError> {
+/// What this process says of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct FormatsReport {
+    /// Its cryptography.
+    pub(crate) fips: ProcessEvidence,
+    /// What is left to it.
+    pub(crate) sandbox: sandbox::Report,
+}
+
+fn serve(stream: UnixStream, sandbox: &sandbox::Report) -> Result<(), FormatsError> {
     let mut reading = stream.try_clone()?;
     let link = Arc::new(Duplex::start("supervisor", stream, WRITE_LIMIT_BYTES)?);
     let quick = start("formats", THREADS, &link, |payload| json(&answer(payload)))?;
@@ -134,9 +153,11 @@ fn serve(stream: UnixStream) -> Result<(), FormatsError> {
                     link.send(Frame::bare(Kind::Pong, frame.id));
                 }
                 Kind::Status => {
-                    if let Ok(frame) =
-                        Frame::json(Kind::Status, frame.id, &ProcessEvidence::of_this("formats"))
-                    {
+                    let report = FormatsReport {
+                        fips: ProcessEvidence::of_this("formats"),
+                        sandbox: sandbox.clone(),
+                    };
+                    if let Ok(frame) = Frame::json(Kind::Status, frame.id, &report) {
                         link.send(frame);
                     }
                 }
@@ -199,7 +220,7 @@ pub fn answer(payload: &[u8]) -> FormatsReturn {
             pfx,
             max_iterations,
         }) => match opening::look_at(pfx.as_slice(), max_iterations) {
-            Ok(()) => FormatsReturn::PfxFits,
+            Ok(()) => FormatsReturn::PfxFits(opening::unchecked_because(pfx.as_slice())),
             Err(refusal) => FormatsReturn::PfxRefused(refusal),
         },
         Err(_) => FormatsReturn::NotUnderstood,

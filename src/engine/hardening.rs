@@ -2,7 +2,10 @@
 
 use rustix::fd::AsFd;
 use rustix::process::{DumpableBehavior, Resource, Rlimit, Signal};
+use std::ffi::OsString;
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -17,6 +20,38 @@ pub struct Limits {
     pub open_files: Option<u64>,
     /// Keep all memory, now and later, out of swap.
     pub lock_memory: bool,
+    /// Live on when the process that started this one is gone: for the first process.
+    pub outlives_parent: bool,
+}
+
+/// Set in the environment of the process that was started anew by [`leave_inherited_behind`].
+const STARTED_ANEW: &str = "PFX_CONNECTOR_STARTED_ANEW";
+
+/// Gets rid of descriptors that whoever started this program has left open, beside the three standard ones: they are marked, and the program
+/// takes its own place, which closes them. Does nothing when there are none. Before anything is opened, with the arguments of the process.
+///
+/// Returns a sentence when the system did not allow it.
+#[must_use]
+pub fn leave_inherited_behind(arguments: &[OsString]) -> Option<String> {
+    let is_second = std::env::var_os(STARTED_ANEW).is_some();
+    // One is the folder that is being read.
+    let open = std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
+    if let Err(error) = hsm::descriptors::keep_from_other_programs() {
+        return Some(format!(
+            "descriptors that were inherited stay open, in the engine's parts too: {error}"
+        ));
+    }
+    if open <= 4 || is_second {
+        return None;
+    }
+    let program = std::env::current_exe().ok()?;
+    let error = Command::new(program)
+        .args(arguments.iter().skip(1))
+        .env(STARTED_ANEW, "1")
+        .exec();
+    Some(format!(
+        "descriptors that were inherited stay open in the supervisor: {error}"
+    ))
 }
 
 /// Makes this process unreadable to others of the same user (not dumpable, so neither core file nor debugger), unable to gain
@@ -38,10 +73,12 @@ pub fn protect(limits: Limits) -> Vec<String> {
         "it may gain rights by exec",
         rustix::thread::set_no_new_privs(true),
     );
-    note(
-        "it does not die at once with its parent",
-        rustix::process::set_parent_process_death_signal(Some(Signal::KILL)),
-    );
+    if !limits.outlives_parent {
+        note(
+            "it does not die at once with its parent",
+            rustix::process::set_parent_process_death_signal(Some(Signal::KILL)),
+        );
+    }
     if let Some(bytes) = limits.address_space_bytes {
         note(
             "its address space is not bounded",
@@ -95,7 +132,7 @@ fn limit(resource: Resource, value: u64) -> rustix::io::Result<()> {
 }
 
 /// Has this process ignore what a terminal or a service manager sends to the whole group: the supervisor decides when it ends, by
-/// closing the connection.
+/// closing the connection. A file that may not grow any more (RLIMIT_FSIZE) is a write that fails, like that of a full disk.
 ///
 /// # Errors
 /// When the system does not allow it.
@@ -104,6 +141,7 @@ pub fn ignore_terminal_signals() -> std::io::Result<()> {
         signal_hook::consts::SIGINT,
         signal_hook::consts::SIGTERM,
         signal_hook::consts::SIGHUP,
+        signal_hook::consts::SIGXFSZ,
     ] {
         signal_hook::flag::register(signal, Arc::new(AtomicBool::new(false)))?;
     }
@@ -175,7 +213,7 @@ mod tests {
             let _ = std::thread::spawn(|| panic!("the secret is hunter2")).join();
             return;
         }
-        let output = std::process::Command::new(std::env::current_exe().unwrap())
+        let output = Command::new(std::env::current_exe().unwrap())
             .args([
                 "--exact",
                 "--nocapture",

@@ -21,4 +21,5 @@ pub mod hardening;
 pub mod ipc;
 pub mod policy;
 pub mod recrypt;
+pub mod sandboxing;
 pub mod supervisor;

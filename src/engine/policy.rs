@@ -1,12 +1,18 @@
 //! Whose records and which devices the engine accepts, from its configuration. Nothing is accepted by default: where the
 //! configuration names nobody, the exception has to be named instead.
 
+mod text;
+
+pub use text::{approvals_folder, text_of};
+
 use super::recrypt::anchors::{self, LoadError};
+use super::recrypt::approvers;
 use super::recrypt::chain::DeviceTrust;
 use super::recrypt::importers::{self, Importer};
 use super::recrypt::rules::DeviceRules;
 use crate::config::{EngineConfig, EngineException};
 use crate::encoding::Base64Bytes;
+use audit::approval::Quorum;
 use std::sync::Arc;
 
 /// The engine's checked policy.
@@ -24,6 +30,8 @@ pub struct EnginePolicy {
     pub unsigned_records: bool,
     /// Whether the format with DES-EDE3 may be asked for.
     pub cms_des_ede3: bool,
+    /// Who has to approve what is dangerous; none: nobody.
+    pub approvals: Option<Quorum>,
     /// Whether keys that are extractable or not sensitive may be used.
     pub extractable_keys: bool,
 }
@@ -44,6 +52,12 @@ pub enum PolicyError {
          (whoever controls the service can then mix users, PFX files and passwords)"
     )]
     NoImporters,
+    /// Neither an audit log nor the exception, or both, or not exactly one key.
+    #[error(
+        "no audit log is configured: name `folder` and exactly one of `signing_key_file` and `signing_key` in [engine.audit], or add \
+         \"no-receipts\" to exceptions (nobody can then say what was decrypted)"
+    )]
+    NoReceipts,
     /// A file of the operator's cannot be used.
     #[error(transparent)]
     File(#[from] LoadError),
@@ -62,6 +76,13 @@ impl EnginePolicy {
         if config.importers.is_empty() && !has(EngineException::UnsignedRecords) {
             return Err(PolicyError::NoImporters);
         }
+        let is_recorded = config
+            .audit
+            .as_ref()
+            .map(|audit| audit.signing_key_file.is_some() != audit.signing_key.is_some());
+        if is_recorded != (!has(EngineException::NoReceipts)).then_some(true) {
+            return Err(PolicyError::NoReceipts);
+        }
         let anchors = anchors::load(&config.device_anchors)?;
         let anchors_der = anchors
             .iter()
@@ -79,6 +100,7 @@ impl EnginePolicy {
             importers: importers::load(&config.importers)?,
             unsigned_records: has(EngineException::UnsignedRecords),
             cms_des_ede3: has(EngineException::CmsDesEde3),
+            approvals: config.approvals.as_ref().map(approvers::load).transpose()?,
             extractable_keys: has(EngineException::ExtractableKeys),
         })
     }

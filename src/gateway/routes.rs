@@ -433,3 +433,6 @@ pub static ROUTES: &[Route] = &[
         handler: |call| Box::pin(rotation::replace(call)),
     },
 ];
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,7 @@ use super::store::{LeaseTerms, Offered, Store};
 use super::tls;
 use crate::clock::Clock;
 use crate::config::{GatewayConfig, GatewayLimits, RetentionConfig};
+use crate::service_manager::{Beats, Notifier};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
@@ -48,6 +49,7 @@ pub struct Gateway {
     limits: GatewayLimits,
     retention: RetentionConfig,
     stop: watch::Sender<bool>,
+    manager: Arc<Notifier>,
 }
 
 impl Gateway {
@@ -99,7 +101,17 @@ impl Gateway {
             limits: config.limits,
             retention: config.retention,
             stop,
+            manager: Arc::default(),
         })
+    }
+
+    /// The same, telling a service manager when it serves, that it is alive and when it stops.
+    #[must_use]
+    pub fn told_to(self, manager: Notifier) -> Self {
+        Self {
+            manager: Arc::new(manager),
+            ..self
+        }
     }
 
     /// The address that it listens on.
@@ -126,14 +138,22 @@ impl Gateway {
             limits,
             retention,
             stop,
+            manager,
         } = self;
         let slots = Arc::new(Semaphore::new(limits.connections));
         let mut connections = JoinSet::new();
-        let maintenance = tokio::spawn(maintain(store, retention));
+        let maintenance = tokio::spawn(maintain(Arc::clone(&store), retention));
         let mut until = pin!(until);
+        let mut beats = Beats::new(Arc::clone(&manager));
+        let mut told = manager.ready("serving");
         loop {
             let accepted = tokio::select! {
                 () = &mut until => break,
+                () = beats.due() => {
+                    told = told || manager.ready("serving");
+                    beats.beat(answers(Arc::clone(&store)));
+                    continue;
+                }
                 accepted = accept(&listener, &slots) => accepted,
                 Some(_) = connections.join_next(), if !connections.is_empty() => continue,
             };
@@ -148,6 +168,8 @@ impl Gateway {
                 drop(slot);
             });
         }
+        manager.stopping("finishing what is in flight");
+        drop(beats);
         drop(listener);
         stop.send_replace(true);
         maintenance.abort();
@@ -162,6 +184,14 @@ impl Gateway {
             );
         }
         connections.shutdown().await;
+    }
+}
+
+/// Ends when the database has answered, whatever it says.
+async fn answers(store: Arc<Store>) {
+    let asked = tokio::task::spawn_blocking(move || store.check()).await;
+    if let Ok(Err(error)) = asked {
+        tracing::warn!(%error, "the database answers with an error");
     }
 }
 

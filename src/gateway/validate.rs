@@ -393,6 +393,9 @@ pub(super) fn device_request(request: &DeviceRequest) -> Result<(), ApiError> {
     if let Some(key) = &request.idempotency_key {
         name("idempotencyKey", key)?;
     }
+    if let Some(why) = request.delivery.refuses(request.format) {
+        return Err(refused("format", why));
+    }
     let device = &request.device;
     bounded(
         "device.certificate",

@@ -1,9 +1,13 @@
 //! Figures for Prometheus (OpenMetrics text); `status` shows the same counters.
 
 mod fips;
+mod oracle;
+mod sandbox;
 mod tokens;
 
 use self::fips::FipsMetrics;
+use self::oracle::OracleMetrics;
+use self::sandbox::SandboxMetrics;
 use self::tokens::TokenMetrics;
 use crate::engine::api::EngineStatus;
 use crate::evidence::status::FipsStatus;
@@ -76,6 +80,8 @@ pub struct Metrics {
     log_bytes: Family<LogLabel, Gauge>,
     fips: FipsMetrics,
     tokens: TokenMetrics,
+    oracle: OracleMetrics,
+    sandbox: SandboxMetrics,
     /// Requests in flight.
     pub in_flight: Gauge,
     /// Seconds from the lease to the first call of the engine.
@@ -109,6 +115,8 @@ impl Metrics {
             log_bytes: Family::default(),
             fips: FipsMetrics::default(),
             tokens: TokenMetrics::default(),
+            oracle: OracleMetrics::default(),
+            sandbox: SandboxMetrics::default(),
             in_flight: Gauge::default(),
             queue_seconds: Histogram::new(BOUNDS),
             engine_seconds: Histogram::new(BOUNDS),
@@ -189,6 +197,8 @@ impl Metrics {
         );
         self.fips.register(to);
         self.tokens.register(to);
+        self.oracle.register(to);
+        self.sandbox.register(to);
         // Series that exist from the start make rates and alerts simple.
         for outcome in [
             Outcome::Delivered,
@@ -249,9 +259,11 @@ impl Metrics {
         self.fips.take(status);
     }
 
-    /// Takes over the figures of the engine's tokens from its status.
+    /// Takes over the figures of the engine's tokens and of its sandbox from its status.
     pub fn take_tokens(&self, status: Option<&EngineStatus>) {
         self.tokens.take(status);
+        self.oracle.take(status);
+        self.sandbox.take(status);
     }
 
     /// The page that Prometheus reads (`application/openmetrics-text; version=1.0.0`).

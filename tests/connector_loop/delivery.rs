@@ -142,6 +142,29 @@ async fn permanent_failures_end_at_once_and_transient_ones_are_tried_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_request_of_a_suspended_importer_is_given_back_at_once_and_done_later() {
+    let bench = Bench::new();
+    let service = Service::start(&bench.pki).await;
+    let engine = FakeEngine::start(bench.path(), |id, before| match id {
+        "suspended" if before < 3 => Answer::Fail(FailureCode::ImporterSuspended),
+        "exceeded" if before < 1 => Answer::Fail(FailureCode::BudgetExceeded),
+        _ => Answer::Recrypt,
+    });
+    for id in ["suspended", "exceeded", "other"] {
+        service.add(id);
+    }
+    let connector = bench.start(&service, &engine);
+    until("all are reported", || bench.reports().len() == 3).await;
+    for (id, calls) in [("suspended", 4), ("exceeded", 2), ("other", 1)] {
+        assert_eq!(bench.reports()[id], [2000], "{id}");
+        assert_eq!(engine.calls(id), calls, "{id}");
+        assert_eq!(service.item(id).requeued, calls - 1, "{id}");
+    }
+    assert_eq!(connector.status().unwrap().counters.requeued, 4);
+    assert!(connector.stop().await.success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_lease_is_kept_while_the_work_goes_on() {
     let mut bench = Bench::new();
     bench.set("engine_timeout_ms", 30_000);

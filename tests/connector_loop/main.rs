@@ -19,6 +19,9 @@ mod process;
 mod proxy;
 mod service;
 mod service_faults;
+#[path = "../support/service_manager.rs"]
+mod service_manager;
 mod signals;
 #[path = "../support/tls_peer.rs"]
 mod tls_peer;
+mod told;

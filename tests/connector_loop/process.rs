@@ -193,17 +193,26 @@ pub(crate) struct Connector {
 
 impl Connector {
     pub(crate) fn spawn(config: &Path, folder: &Path) -> Self {
-        let child = Command::new(env!("CARGO_BIN_EXE_pfx-connector"))
+        Self::spawn_as(config, folder, |_| {})
+    }
+
+    /// With something else about its process.
+    pub(crate) fn spawn_as(
+        config: &Path,
+        folder: &Path,
+        change: impl FnOnce(&mut Command),
+    ) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pfx-connector"));
+        command
             .args(["run", "--config"])
             .arg(config)
             // A proxy of the environment must not matter.
             .env("HTTPS_PROXY", "http://127.0.0.1:9")
             .env("ALL_PROXY", "http://127.0.0.1:9")
-            .stdin(Stdio::null())
-            .spawn()
-            .unwrap();
+            .stdin(Stdio::null());
+        change(&mut command);
         Self {
-            child: Some(child),
+            child: Some(command.spawn().unwrap()),
             folder: folder.to_owned(),
         }
     }

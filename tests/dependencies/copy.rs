@@ -22,7 +22,15 @@ impl Manifests {
         let copy = Self { folder };
         let mut files = rust_files(root());
         files.push(root().join("Cargo.lock"));
-        for package in ["", "fips", "formats", "hsm", "third_party/stub-aws-lc-sys"] {
+        for package in [
+            "",
+            "audit",
+            "fips",
+            "formats",
+            "hsm",
+            "sandbox",
+            "third_party/stub-aws-lc-sys",
+        ] {
             files.push(root().join(package).join("Cargo.toml"));
         }
         for file in files {

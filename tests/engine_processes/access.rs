@@ -4,6 +4,7 @@ use super::engine::{Engine, Options, wait_until};
 use super::openssl::{KeyAlgorithm, Workshop};
 use super::requests::DEADLINE;
 use super::softhsm::SoftHsm;
+use audit::Verb;
 use pfx_connector::engine::ipc::blocking::{Incoming, read_frame, write_frame};
 use pfx_connector::engine::ipc::{Frame, HEADER_BYTES, Kind, MAX_PAYLOAD_BYTES, PROTOCOL_VERSION};
 use std::io::{Read, Write};
@@ -69,7 +70,10 @@ async fn nonsense_ends_only_the_connection_that_it_came_over() {
     let mut no_json = greeted(&engine);
     write_frame(
         &mut no_json,
-        &Frame::with_payload(Kind::Request, 5, b"[[[[".to_vec()),
+        &Frame {
+            verb: Some(Verb::Recrypt),
+            ..Frame::with_payload(Kind::Request, 5, b"[[[[".to_vec())
+        },
     )
     .unwrap();
     let Incoming::Frame(reply) = read_frame(&mut no_json).unwrap() else {

@@ -276,6 +276,11 @@ async fn what_is_no_pfx_of_the_users_certificate_is_refused_by_what_it_is() {
         &device,
     );
     assert_eq!(refused(&client, mixed).await.0, FailureCode::BadRequest);
+    let mut authenticated = request(Delivery::AppleProfile, vec![good.clone()], &device);
+    authenticated.format = CmsFormat::ModernGcm;
+    let (code, message) = refused(&client, authenticated).await;
+    assert_eq!(code, FailureCode::FormatRefused);
+    assert!(message.contains("EnvelopedData"), "{message}");
     assert_eq!(client.status().await.unwrap().key_uses, 0);
 
     // What only the opened file shows.

@@ -197,7 +197,11 @@ async fn every_failed_decryption_is_told_alike_and_a_missing_key_by_name() {
     let workshop = Workshop::new();
     let authority = workshop.authority("Devices", KeyAlgorithm::P256);
     let token = SoftHsm::new();
-    let engine = Engine::start(&token, &authority, &Options::default());
+    let options = Options {
+        engine: "oracle = { importer_failures_per_hour = 50 }".to_owned(),
+        ..Options::default()
+    };
+    let engine = Engine::start(&token, &authority, &options);
     let client = engine.ready_client().await;
     let device = authority.device("phone", KeyAlgorithm::P256);
     let good = engine.request("good", &token, device.der());

@@ -46,7 +46,7 @@ fn a_module_that_fails_its_self_test_is_told_with_exit_code_3() {
 fn a_service_that_does_not_run_is_an_error_and_no_status() {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("config.toml");
-    let engine = "[engine]\nsocket = \"engine.sock\"\nexceptions = [\"no-device-anchors\", \"unsigned-records\"]\n\
+    let engine = "[engine]\nsocket = \"engine.sock\"\nexceptions = [\"no-device-anchors\", \"unsigned-records\", \"no-receipts\"]\n\
                   [engine.token]\nmodule = \"/nowhere.so\"\nlabel = \"x\"\npin_file = \"pin\"\n";
     let connector = "[connector]\ninstance = \"c\"\ngateway = \"https://localhost\"\ngateway_ca = \"ca.pem\"\ncertificate = \"c.pem\"\n\
                      private_key = \"c.key\"\nengine_socket = \"engine.sock\"\njournal = \"j.db\"\ncontrol_socket = \"c.sock\"\n\

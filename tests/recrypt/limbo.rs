@@ -1,5 +1,5 @@
-//! Paths after the cases of C2SP's x509-limbo (its files testcases/pathlen and testcases/rfc5280), made here with OpenSSL: each test has the
-//! name of its case. Those that others in this folder have already (dates, critical extensions, names) are not repeated.
+//! Paths after the cases of C2SP's x509-limbo (its files testcases/pathlen and testcases/rfc5280), made here with OpenSSL: each test begins
+//! with the name of its case. Those that others in this folder have already (dates, critical extensions, names) are not repeated.
 
 use super::openssl::{Authority, DEVICE, Device, Issuance, KeyAlgorithm, Workshop};
 use super::{NOW_MS, check, target, trust};
@@ -158,13 +158,13 @@ fn rfc5280_intermediate_ca_missing_basic_constraints() {
 }
 
 #[test]
-fn rfc5280_intermediate_ca_without_keycertsign() {
+fn rfc5280_ica_ku_keycertsign() {
     let workshop = Workshop::new();
     let root = workshop.authority("R", KEY);
     let issuer = with(
         &root,
         "I",
-        "basicConstraints = critical, CA:TRUE\nkeyUsage = critical, digitalSignature, keyAgreement",
+        "basicConstraints = critical, CA:TRUE, pathlen:0\nkeyUsage = critical, digitalSignature, keyAgreement",
     );
     assert!(!accepted(&issuer.device("d", KEY), &[&issuer], &root));
 }
@@ -186,7 +186,7 @@ fn rfc5280_nc_permitted_dns_match_is_refused_since_names_are_not_constrained_her
 }
 
 #[test]
-fn rfc5280_chain_untrusted_root_and_root_inconsistent_signature() {
+fn rfc5280_chain_untrusted_root_also_one_of_the_same_name() {
     let workshop = Workshop::new();
     let (root, other) = (workshop.authority("R", KEY), workshop.authority("S", KEY));
     let same_name = workshop.authority("R", KEY);

@@ -1,5 +1,5 @@
 //! Revocation lists made by OpenSSL, and the policy for device certificates. Where C2SP's x509-limbo has the case (its files testcases/crl),
-//! the test has its name.
+//! the test begins with its name.
 
 use super::openssl::{
     Authority, DEVICE, Device, Issuance, KeyAlgorithm, Workshop, der, openssl, text,
@@ -9,6 +9,7 @@ use fips::policy::Policy;
 use pfx_connector::config::{DeviceKeyKind, DevicePolicyConfig, RevocationMode};
 use pfx_connector::engine::recrypt::chain::{ChainError, verify_under};
 use pfx_connector::engine::recrypt::known::KnownDevices;
+use pfx_connector::engine::recrypt::revocation::{ListState, of_file};
 use pfx_connector::engine::recrypt::rules::DeviceRules;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -246,6 +247,47 @@ fn workshop_file(workshop: &Workshop, bytes: &[u8]) -> PathBuf {
 }
 
 /// A device that was accepted, and whose path is known, is refused from the moment on that its authority's new list is there.
+#[test]
+fn the_report_says_of_when_each_list_is_and_which_file_is_not_used() {
+    fips::start(Policy::OFF).unwrap();
+    let workshop = Workshop::new();
+    let root = workshop.authority("R", KeyAlgorithm::P256);
+    let bad = root.device("bad", KeyAlgorithm::P256);
+    let current = crl(&root, &[&bad], CURRENT, "");
+    let stale = crl(&root, &[], STALE, "");
+    let future = crl(&root, &[], ("20261201000000Z", "20270101000000Z"), "");
+    // NOW_MS is in the last tenth of its time.
+    let ends = crl(&root, &[], ("20240101000000Z", "20260802000000Z"), "");
+    let config = config(&[&current, &stale, &future, &ends], RevocationMode::Require);
+    let rules = DeviceRules::load(&config).unwrap();
+    let lists = rules.revocation().unwrap();
+    let report = lists.report(NOW_MS);
+    let states: Vec<ListState> = report.iter().map(|list| list.state).collect();
+    assert_eq!(
+        states,
+        [
+            ListState::Current,
+            ListState::Stale,
+            ListState::NotYet,
+            ListState::EndsSoon
+        ]
+    );
+    let first = &report[0];
+    assert_eq!((first.issuer.as_str(), first.revoked), ("CN=R", 1));
+    assert_eq!(first.this_update, "2026-01-01T00:00:00Z");
+    assert_eq!(first.next_update, "2027-01-01T00:00:00Z");
+    assert_eq!(first.file, current);
+    assert_eq!(first.problem, None);
+    assert_eq!(of_file(&current, NOW_MS).unwrap(), report[..1]);
+
+    std::fs::write(&current, "no list at all").unwrap();
+    lists.reload();
+    let report = lists.report(NOW_MS);
+    assert_eq!(report[0].revoked, 1, "the one from before stays in use");
+    assert!(report[0].problem.is_some());
+    assert!(of_file(&current, NOW_MS).is_err());
+}
+
 #[test]
 fn a_new_list_counts_for_known_devices_and_a_broken_one_leaves_the_old() {
     fips::start(Policy::OFF).unwrap();

@@ -13,9 +13,10 @@
 
 use super::openssl::Authority;
 use super::softhsm::{KEY_LABEL, SoftHsm};
+use audit::AuditKey;
 use fips::sign::{KeyKind, SigningKey};
 use hsm::Padding;
-use pfx_connector::encoding::Base64Bytes;
+use pfx_connector::encoding::{Base64Bytes, public_key_pem};
 use pfx_connector::engine::api::{
     CmsFormat, DeviceTarget, EngineStatus, PartStatus, RecryptRequest,
 };
@@ -24,6 +25,7 @@ use pfx_connector::engine::recrypt::importers::sign;
 use pfx_connector::record::Record;
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::File;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -53,6 +55,29 @@ pub fn exceptions_with(named: &[&str]) -> Vec<String> {
     all
 }
 
+/// `[engine.audit]` of an engine in this folder, whose audit key is made there.
+pub fn audit_section(dir: &Path) -> String {
+    use std::os::unix::fs::OpenOptionsExt;
+    let key = AuditKey::generate().unwrap();
+    let private = pkcs8::SecretDocument::try_from(key.pkcs8_der().unwrap().expose())
+        .unwrap()
+        .to_pem("PRIVATE KEY", der::pem::LineEnding::LF)
+        .unwrap();
+    let (path, public) = (dir.join("audit-key.pem"), dir.join("audit-public.pem"));
+    let mut options = File::options();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    options
+        .open(&path)
+        .unwrap()
+        .write_all(private.as_bytes())
+        .unwrap();
+    std::fs::write(public, public_key_pem(key.spki_der()).unwrap()).unwrap();
+    format!(
+        "[engine.audit]\nfolder = {:?}\nsigning_key_file = {path:?}\n",
+        dir.join("audit")
+    )
+}
+
 /// What differs from the usual engine.
 #[derive(Default)]
 pub struct Options {
@@ -66,12 +91,16 @@ pub struct Options {
     pub environment: String,
     /// Lines of `[engine]`.
     pub engine: String,
+    /// Further importers: whole tables.
+    pub importers: String,
     /// Lines of `[engine.restart]`.
     pub restart: String,
     /// Exceptions by name.
     pub exceptions: Vec<&'static str>,
     /// Neither anchors nor importers.
     pub trusts_nobody: bool,
+    /// Further arguments of the command `engine`.
+    pub arguments: Vec<&'static str>,
 }
 
 /// The engine's folder and, while it runs, its first process.
@@ -79,6 +108,7 @@ pub struct Engine {
     dir: TempDir,
     importer: SigningKey,
     program: PathBuf,
+    arguments: Vec<&'static str>,
     running: Option<Child>,
 }
 
@@ -106,11 +136,18 @@ impl Engine {
         let importers = match options.trusts_nobody {
             true => String::new(),
             false => {
-                format!("[[engine.importers]]\nname = \"ada\"\npublic_key = {importer_pem:?}\n")
+                format!(
+                    "[[engine.importers]]\nname = \"ada\"\npublic_key = {importer_pem:?}\n{}",
+                    options.importers
+                )
             }
         };
+        let audit = match options.exceptions.contains(&"no-receipts") {
+            true => String::new(),
+            false => audit_section(dir.path()),
+        };
         let text = format!(
-            "[fips]\n{}\n[engine]\nsocket = {:?}\nexceptions = {:?}\n{anchors}{}\n[engine.restart]\n{}\n{}{}\n{importers}",
+            "[fips]\n{}\n[engine]\nsocket = {:?}\nexceptions = {:?}\n{anchors}{}\n{audit}[engine.restart]\n{}\n{}{}\n{importers}",
             options
                 .fips
                 .clone()
@@ -133,27 +170,34 @@ impl Engine {
                 .program
                 .clone()
                 .unwrap_or_else(|| env!("CARGO_BIN_EXE_pfx-connector").into()),
+            arguments: options.arguments.clone(),
             running: None,
         }
     }
 
     /// Starts the engine.
     pub fn launch(&mut self) {
+        self.launch_as(|_| {});
+    }
+
+    /// Starts the engine, with something else about its process.
+    pub fn launch_as(&mut self, change: impl FnOnce(&mut Command)) {
         assert!(self.running.is_none());
         let log = File::options()
             .create(true)
             .append(true)
             .open(self.log_path())
             .unwrap();
-        let child = Command::new(&self.program)
+        let mut command = Command::new(&self.program);
+        command
             .args(["engine", "--config"])
             .arg(self.dir.path().join("config.toml"))
+            .args(&self.arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        self.running = Some(child);
+            .stderr(log);
+        change(&mut command);
+        self.running = Some(command.spawn().unwrap());
     }
 
     pub fn path(&self) -> &Path {

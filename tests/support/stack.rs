@@ -45,11 +45,11 @@ impl Site {
 
     /// The same with further lines of `[connector]`. Every form of a result may be asked for.
     pub fn with(connector: &str) -> Self {
-        Self::with_fips(
-            connector,
-            "exceptions = [\"cms-ecdh-static\", \"cms-rsa-pkcs1v15\", \"oaep-unpadding-in-software\", \"triple-des-encryption\"]",
-        )
+        Self::with_fips(connector, Self::EVERY_FORM)
     }
+
+    /// Lines of the engine's `[fips]` under which every form of a result may be asked for.
+    pub const EVERY_FORM: &str = "exceptions = [\"cms-ecdh-static\", \"cms-rsa-pkcs1v15\", \"oaep-unpadding-in-software\", \"triple-des-encryption\"]";
 
     /// The same with these lines of the engine's `[fips]`.
     pub fn with_fips(connector: &str, fips: &str) -> Self {
@@ -67,6 +67,7 @@ impl Site {
             folder: temporary_folder().unwrap(),
             token: TokenKind::Softhsm,
             module: None,
+            module_environment: Vec::new(),
             key_bits: 2048,
             connectors: 1,
             lease_ms: 3_000,

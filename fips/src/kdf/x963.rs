@@ -1,7 +1,7 @@
 //! The key derivation function of ANSI X9.63 (SEC 1 version 2, section 3.6.1).
 
 use super::{MAX_DERIVED_BYTES, output};
-use crate::digest::{Hash, Hasher};
+use crate::digest::{FileHash, LONGEST_DIGEST};
 use crate::policy::{Permit, Service, perform};
 use crate::{Result, secret::SecretBytes};
 use zeroize::Zeroize;
@@ -14,7 +14,13 @@ use zeroize::Zeroize;
 ///
 /// # Errors
 /// [`crate::Error::OutputLength`] above [`MAX_DERIVED_BYTES`]; [`crate::Error::NotApproved`] in strict mode without `cms-ecdh-static`.
-pub fn x963(hash: Hash, z: &SecretBytes, shared_info: &[u8], len: usize) -> Result<SecretBytes> {
+pub fn x963(
+    hash: impl Into<FileHash>,
+    z: &SecretBytes,
+    shared_info: &[u8],
+    len: usize,
+) -> Result<SecretBytes> {
+    let hash = hash.into();
     let out = output("X9.63 KDF", len, MAX_DERIVED_BYTES)?;
     perform(Service::X963Kdf, |permit| {
         Ok(derive(permit, hash, z, shared_info, out))
@@ -23,26 +29,33 @@ pub fn x963(hash: Hash, z: &SecretBytes, shared_info: &[u8], len: usize) -> Resu
 
 fn derive(
     permit: &Permit,
-    hash: Hash,
+    hash: FileHash,
     z: &SecretBytes,
     shared_info: &[u8],
     mut out: SecretBytes,
 ) -> SecretBytes {
+    // What is hashed each time, with another counter in its place.
+    let mut input = SecretBytes::zeroed(z.len() + 4 + shared_info.len());
+    let before_and_behind = z.expose().iter().chain(&[0; 4]).chain(shared_info);
+    for (to, from) in input.expose_mut().iter_mut().zip(before_and_behind) {
+        *to = *from;
+    }
+    let mut block = [0; LONGEST_DIGEST];
     for (chunk, counter) in out
         .expose_mut()
         .chunks_mut(hash.output_len())
         .zip(1_u32..=u32::MAX)
     {
-        let mut hasher = Hasher::new(hash);
-        hasher.update(z.expose());
-        hasher.update(&counter.to_be_bytes());
-        hasher.update(shared_info);
-        let mut block = hasher.finish_within(permit);
-        for (to, from) in chunk.iter_mut().zip(block.as_ref()) {
+        let place = input.expose_mut().iter_mut().skip(z.len());
+        for (to, from) in place.zip(counter.to_be_bytes()) {
+            *to = from;
+        }
+        hash.digest_into(permit, input.expose(), &mut block);
+        for (to, from) in chunk.iter_mut().zip(&block) {
             *to = *from;
         }
-        block.zeroize();
     }
+    block.zeroize();
     out
 }
 
@@ -51,6 +64,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+    use crate::digest::Hash;
 
     fn bytes(hex: &str) -> Vec<u8> {
         base16ct::lower::decode_vec(hex).unwrap()
@@ -69,7 +83,7 @@ mod tests {
     fn shorter_outputs_are_the_beginning_of_longer_ones_and_endless_ones_are_refused() {
         let _mode = crate::policy::tests::under(crate::policy::Policy::OFF);
         let z = SecretBytes::zeroed(32);
-        for hash in Hash::ALL {
+        for hash in FileHash::ALL {
             let mut long = x963(hash, &z, b"info", 100).unwrap();
             for len in (0..100).rev() {
                 long.truncate(len);

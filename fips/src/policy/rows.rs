@@ -280,7 +280,7 @@ pub(super) const fn row(service: Service) -> Entry {
             Refused {
                 name: "rsa-oaep-decrypt",
                 operation: "RSA decryption in the module (RSAES-OAEP)",
-                parameters: "2048 to 8192 bits; SHA-1, SHA-256, SHA-384, SHA-512, MGF1 with the same",
+                parameters: "2048 to 8192 bits; SHA-1, SHA-256, SHA-384, SHA-512, MGF1 with the same; to read others' messages also SHA-224, SHA-512/224, SHA-512/256, and MGF1 with another one",
                 reason: "non-approved and not allowed in this module; the indicator counts the hash inside",
                 exception: Exception::RsaKeyTransportInModule,
                 source: TABLE_8,
@@ -360,7 +360,7 @@ pub(super) const fn row(service: Service) -> Entry {
             Refused {
                 name: "x963-kdf",
                 operation: "key derivation (ANSI X9.63)",
-                parameters: "SHA-1, SHA-256, SHA-384, SHA-512",
+                parameters: "SHA-1, SHA-224, SHA-256, SHA-384, SHA-512, SHA-512/224, SHA-512/256",
                 reason: "the module has no such service: it is built from digests here, and the indicator counts those",
                 exception: Exception::CmsEcdhStatic,
                 source: NOT_LISTED,

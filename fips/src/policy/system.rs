@@ -3,6 +3,8 @@
 //! Linux: `/proc/sys/crypto/fips_enabled` (kernel parameter `fips=1`). Windows: the policy "System cryptography: Use FIPS compliant
 //! algorithms", in the registry. Elsewhere there is no such setting.
 
+use std::sync::OnceLock;
+
 /// What the system says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Setting {
@@ -26,9 +28,19 @@ impl Setting {
     }
 }
 
-/// Reads the setting, each time afresh.
+static KEPT: OnceLock<Setting> = OnceLock::new();
+
+/// Reads the setting a last time: from then on this process says what it was. For one that will not be able to open files.
+pub fn keep() {
+    KEPT.get_or_init(setting);
+}
+
+/// Reads the setting, each time afresh, unless it was kept.
 #[must_use]
 pub fn setting() -> Setting {
+    if let Some(kept) = KEPT.get() {
+        return *kept;
+    }
     source::read().map_or(Setting::Unknown, |text| source::parse(&text))
 }
 

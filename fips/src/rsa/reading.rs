@@ -2,7 +2,7 @@
 //! and keys from the days of 1024 bits. [`super::PrivateKey`] is for everything else.
 
 use super::{MAX_BITS, MIN_BITS};
-use crate::digest::Hash;
+use crate::digest::FileHash;
 use crate::pkey::{Kind, Pkey};
 use crate::policy::{Permit, Service, perform};
 use crate::{Error, Result, secret::SecretBytes};
@@ -24,8 +24,8 @@ pub struct ReadingKey {
 /// How the plaintext was padded.
 enum Padding<'a> {
     Oaep {
-        hash: Hash,
-        mask_hash: Hash,
+        hash: FileHash,
+        mask_hash: FileHash,
         label: &'a [u8],
     },
     Pkcs1v15,
@@ -65,8 +65,8 @@ impl ReadingKey {
     /// [`Error::Decryption`], whatever is wrong; [`Error::NotApproved`] in strict mode without the exception.
     pub fn decrypt_oaep(
         &self,
-        hash: Hash,
-        mask_hash: Hash,
+        hash: impl Into<FileHash>,
+        mask_hash: impl Into<FileHash>,
         label: &[u8],
         ciphertext: &[u8],
     ) -> Result<SecretBytes> {
@@ -78,8 +78,8 @@ impl ReadingKey {
             });
         }
         let padding = Padding::Oaep {
-            hash,
-            mask_hash,
+            hash: hash.into(),
+            mask_hash: mask_hash.into(),
             label,
         };
         self.perform(Service::RsaOaepDecrypt, &padding, ciphertext)
@@ -164,7 +164,7 @@ impl Context {
         done(unsafe { lc::EVP_PKEY_CTX_set_rsa_padding(self.0.as_ptr(), padding) })
     }
 
-    fn set_oaep(&self, hash: Hash, mask_hash: Hash) -> Result<()> {
+    fn set_oaep(&self, hash: FileHash, mask_hash: FileHash) -> Result<()> {
         // SAFETY: evp.h: both take a valid context whose padding is OAEP, and a digest of static lifetime.
         done(unsafe {
             let context = self.0.as_ptr();
@@ -240,6 +240,7 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
     use super::*;
+    use crate::digest::Hash;
     use crate::policy::Policy;
     use crate::rsa::PrivateKey;
 

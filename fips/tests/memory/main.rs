@@ -1,5 +1,5 @@
-//! What is left in memory when a PFX has been read or written: nothing of the password and nothing of the key, however the reading ended; and how much
-//! memory it takes. Here, and not in crate `formats`, because an allocator cannot be written without `unsafe`.
+//! What is left in memory when a PFX has been read or written: nothing of the password and nothing of the key, however it ended. (How much
+//! memory it takes is in `formats/tests/bounds.rs`.) Here, and not in crate `formats`, because an allocator cannot be written without `unsafe`.
 //!
 //! What the module allocates itself is none of this allocator's: it overwrites every block that it gives back (OPENSSL_free).
 #![allow(
@@ -15,11 +15,11 @@
 mod common;
 mod watching;
 
-use common::{Temporary, openssl, vectors::corpus};
+use common::{Temporary, openssl};
 use fips::secret::SecretBytes;
 use formats::pfx::write::{Entries, Form, WriteOptions, write};
 use formats::pfx::{self, PfxLimits};
-use watching::{NOTHING, peak_bytes, watch};
+use watching::{NOTHING, watch};
 
 #[global_allocator]
 static ALLOCATOR: watching::Watching = watching::Watching;
@@ -131,7 +131,7 @@ fn files(algorithm: &[&str]) -> (Vec<Made>, &'static [u8]) {
 
 /// One test, since allocator and counters are the process'.
 #[test]
-fn nothing_of_password_and_key_is_left_behind_and_memory_is_bounded() {
+fn nothing_of_password_and_key_is_left_behind() {
     common::begin();
     let seen = watch(forever_all(vec![forever(PASSWORD.into())]), || {
         drop(PASSWORD.as_bytes().to_vec());
@@ -155,7 +155,6 @@ fn nothing_of_password_and_key_is_left_behind_and_memory_is_bounded() {
         }
         nothing_is_left_of_writing(&files[0], secrets);
     }
-    memory_is_bounded();
 }
 
 fn forever_all(secrets: Vec<&'static [u8]>) -> &'static [&'static [u8]] {
@@ -235,88 +234,4 @@ fn nothing_is_left_of_writing(file: &Made, secrets: &'static [&'static [u8]]) {
         assert!(write(&entries, &password, &WriteOptions::new(Form::Compatible)).is_err());
     });
     assert_eq!(left, NOTHING, "a key that is refused");
-}
-
-/// What the corpus' files, hostile ones among them, and made ones of 1 MiB take beside the file itself: less than 16 MiB.
-fn memory_is_bounded() {
-    const MOST: usize = 16 * 1024 * 1024;
-    let limits = PfxLimits {
-        max_iterations: 200_000,
-        ..PfxLimits::default()
-    };
-    let peak = |bytes: &[u8]| {
-        let passwords = ["", "1234", "password", "changeit"];
-        let peaks = passwords.map(|password| {
-            peak_bytes(|| {
-                let password = SecretBytes::from_slice(password.as_bytes());
-                drop(pfx::read(bytes, &password, &limits));
-                drop(pfx::survey(bytes, &limits));
-            })
-        });
-        peaks.into_iter().max().unwrap()
-    };
-    for (name, bytes) in made_of_one_mebibyte() {
-        assert!(bytes.len() > 900_000 && bytes.len() <= limits.max_bytes);
-        let peak = peak(&bytes);
-        println!("{name}: {peak} bytes");
-        assert!(peak < MOST, "{name}: {peak} bytes");
-    }
-    let Some(folder) = corpus("pfx") else {
-        return;
-    };
-    let mut largest = (0, String::new());
-    for folder in std::fs::read_dir(folder).unwrap() {
-        let folder = folder.unwrap().path();
-        if !folder.is_dir() {
-            continue;
-        }
-        for file in std::fs::read_dir(folder).unwrap() {
-            let path = file.unwrap().path();
-            let peak = peak(&std::fs::read(&path).unwrap());
-            assert!(peak < MOST, "{}: {peak} bytes", path.display());
-            largest = largest.max((peak, path.display().to_string()));
-        }
-    }
-    println!("most memory: {} bytes, for {}", largest.0, largest.1);
-}
-
-/// Well-formed files without a MAC, and less than that, of nearly 1 MiB each.
-fn made_of_one_mebibyte() -> Vec<(&'static str, Vec<u8>)> {
-    const DATA: &[u8] = &[6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 7, 1];
-    let element = |tag: u8, content: &[u8]| {
-        let length = u32::try_from(content.len()).unwrap().to_be_bytes();
-        [&[tag, 0x84], &length[..], content].concat()
-    };
-    let content = |octets: &[u8]| element(0x30, &[DATA, &element(0xa0, octets)].concat());
-    let pfx = |auth_safe: &[u8]| element(0x30, &[&[2, 1, 3], &content(auth_safe)[..]].concat());
-    let octets = |content: &[u8]| element(4, content);
-    // A secretBag with nothing that anybody knows.
-    let bag = [
-        &[
-            0x30, 0x11, 6, 11, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 12, 10, 1, 5,
-        ][..],
-        &[0xa0, 2, 5, 0],
-    ]
-    .concat();
-    let safe = |bags: &[u8]| octets(&element(0x30, &content(&octets(&element(0x30, bags)))));
-    vec![
-        ("one bag after the other", pfx(&safe(&bag.repeat(48_000)))),
-        (
-            "one part after the other",
-            pfx(&octets(&element(
-                0x30,
-                &content(&octets(&[0x30, 0])).repeat(32_000),
-            ))),
-        ),
-        (
-            "a string in pieces of one octet",
-            pfx(&element(0x24, &[4, 1, 0x30].repeat(330_000))),
-        ),
-        ("zeros", vec![0; 1_000_000]),
-        ("one large string", pfx(&octets(&vec![0x30; 1_000_000]))),
-        (
-            "indefinite lengths within each other",
-            [0x30, 0x80].repeat(500_000),
-        ),
-    ]
 }

@@ -1,12 +1,10 @@
-//! An allocator that looks for secrets in every block before it is given back, and counts what is held.
+//! An allocator that looks for secrets in every block before it is given back.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::RwLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 static WATCHING: AtomicBool = AtomicBool::new(false);
-static HELD: AtomicUsize = AtomicUsize::new(0);
-static PEAK: AtomicUsize = AtomicUsize::new(0);
 static LEFT_BEHIND: AtomicUsize = AtomicUsize::new(0);
 /// Size of the last block that a secret was left in, to find it by.
 static LAST_BLOCK: AtomicUsize = AtomicUsize::new(0);
@@ -19,19 +17,16 @@ pub(crate) struct Watching;
 // the default of the trait: a new block, a copy, and the old block given back here.
 unsafe impl GlobalAlloc for Watching {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(layout.size());
         // SAFETY: GlobalAlloc::alloc: the caller's promises are handed on. Zeroed, so that all of a block may be read when it comes back.
         unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        count(layout.size());
         // SAFETY: GlobalAlloc::alloc_zeroed: as above.
         unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        HELD.fetch_sub(layout.size(), Ordering::Relaxed);
         if WATCHING.load(Ordering::Relaxed) {
             // SAFETY: GlobalAlloc::dealloc: `block` is allocated with `layout` until it is given back below, and every byte of it was
             // written, by zeros at least.
@@ -41,11 +36,6 @@ unsafe impl GlobalAlloc for Watching {
         // SAFETY: GlobalAlloc::dealloc: the caller's promises are handed on.
         unsafe { System.dealloc(block, layout) }
     }
-}
-
-fn count(bytes: usize) {
-    let held = HELD.fetch_add(bytes, Ordering::Relaxed) + bytes;
-    PEAK.fetch_max(held, Ordering::Relaxed);
 }
 
 fn look(bytes: &[u8]) {
@@ -95,12 +85,4 @@ pub(crate) fn watch(secrets: &'static [&'static [u8]], work: impl FnOnce()) -> L
         blocks: LEFT_BEHIND.load(Ordering::Relaxed),
         last_block_bytes: LAST_BLOCK.load(Ordering::Relaxed),
     }
-}
-
-/// The most bytes that `work` held at once, beyond what was held before it.
-pub(crate) fn peak_bytes(work: impl FnOnce()) -> usize {
-    let before = HELD.load(Ordering::Relaxed);
-    PEAK.store(before, Ordering::Relaxed);
-    work();
-    PEAK.load(Ordering::Relaxed).saturating_sub(before)
 }

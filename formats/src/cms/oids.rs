@@ -2,7 +2,7 @@
 
 use crate::words;
 use der::asn1::ObjectIdentifier;
-use fips::digest::Hash;
+use fips::digest::FileHash;
 
 const fn oid(text: &str) -> ObjectIdentifier {
     ObjectIdentifier::new_unwrap(text)
@@ -28,32 +28,47 @@ pub(super) const P_SPECIFIED: ObjectIdentifier = oid("1.2.840.113549.1.1.9");
 /// id-ecPublicKey (RFC 5480 section 2.1.1).
 pub(super) const EC_PUBLIC_KEY: ObjectIdentifier = oid("1.2.840.10045.2.1");
 
-/// Hash functions (RFC 4055 section 2.1).
-pub(super) const HASHES: [(ObjectIdentifier, Hash); 4] = [
-    (oid("1.3.14.3.2.26"), Hash::Sha1),
-    (oid("2.16.840.1.101.3.4.2.1"), Hash::Sha256),
-    (oid("2.16.840.1.101.3.4.2.2"), Hash::Sha384),
-    (oid("2.16.840.1.101.3.4.2.3"), Hash::Sha512),
+/// Hash functions (RFC 4055 section 2.1, and RFC 5754 section 2 with FIPS 180-4 for the truncated ones). What is written has one of those of
+/// [`fips::digest::Hash`].
+pub(super) const HASHES: [(ObjectIdentifier, FileHash); 7] = [
+    (oid("1.3.14.3.2.26"), FileHash::Sha1),
+    (oid("2.16.840.1.101.3.4.2.4"), FileHash::Sha224),
+    (oid("2.16.840.1.101.3.4.2.1"), FileHash::Sha256),
+    (oid("2.16.840.1.101.3.4.2.2"), FileHash::Sha384),
+    (oid("2.16.840.1.101.3.4.2.3"), FileHash::Sha512),
+    (oid("2.16.840.1.101.3.4.2.5"), FileHash::Sha512_224),
+    (oid("2.16.840.1.101.3.4.2.6"), FileHash::Sha512_256),
 ];
 
 /// dhSinglePass-stdDH and dhSinglePass-cofactorDH with the hash of their X9.63 KDF (RFC 5753 section 7.1.4). The cofactor of the NIST
 /// curves is 1, so that both are the same.
-pub(super) const AGREEMENTS: [(ObjectIdentifier, Hash); 8] = [
-    (oid("1.3.133.16.840.63.0.2"), Hash::Sha1),
-    (oid("1.3.132.1.11.1"), Hash::Sha256),
-    (oid("1.3.132.1.11.2"), Hash::Sha384),
-    (oid("1.3.132.1.11.3"), Hash::Sha512),
-    (oid("1.3.133.16.840.63.0.3"), Hash::Sha1),
-    (oid("1.3.132.1.14.1"), Hash::Sha256),
-    (oid("1.3.132.1.14.2"), Hash::Sha384),
-    (oid("1.3.132.1.14.3"), Hash::Sha512),
+pub(super) const AGREEMENTS: [(ObjectIdentifier, FileHash); 10] = [
+    (oid("1.3.133.16.840.63.0.2"), FileHash::Sha1),
+    (oid("1.3.132.1.11.0"), FileHash::Sha224),
+    (oid("1.3.132.1.11.1"), FileHash::Sha256),
+    (oid("1.3.132.1.11.2"), FileHash::Sha384),
+    (oid("1.3.132.1.11.3"), FileHash::Sha512),
+    (oid("1.3.133.16.840.63.0.3"), FileHash::Sha1),
+    (oid("1.3.132.1.14.0"), FileHash::Sha224),
+    (oid("1.3.132.1.14.1"), FileHash::Sha256),
+    (oid("1.3.132.1.14.2"), FileHash::Sha384),
+    (oid("1.3.132.1.14.3"), FileHash::Sha512),
 ];
 
-/// AES key wrap with the length of its key in bytes (RFC 3565 section 2.3.2).
-pub(super) const AES_WRAPS: [(ObjectIdentifier, usize); 3] = [
-    (oid("2.16.840.1.101.3.4.1.5"), 16),
-    (oid("2.16.840.1.101.3.4.1.25"), 24),
-    (oid("2.16.840.1.101.3.4.1.45"), 32),
+/// What wraps a content key under an agreed one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wrap {
+    /// AES, with the length of its key in bytes (RFC 3565 section 2.3.2).
+    Aes(usize),
+    /// Triple DES (RFC 3370 section 4.3.1, RFC 3217): read only.
+    DesEde3,
+}
+
+pub(super) const WRAPS: [(ObjectIdentifier, Wrap); 4] = [
+    (oid("2.16.840.1.101.3.4.1.5"), Wrap::Aes(16)),
+    (oid("2.16.840.1.101.3.4.1.25"), Wrap::Aes(24)),
+    (oid("2.16.840.1.101.3.4.1.45"), Wrap::Aes(32)),
+    (oid("1.2.840.113549.1.9.16.3.6"), Wrap::DesEde3),
 ];
 
 /// What encrypts the content.
@@ -80,7 +95,7 @@ const CIPHERS: [(ObjectIdentifier, Cipher); 7] = [
 ];
 
 /// Names of what is refused or shown, where the common list has none or an abbreviation.
-const NAMES: [(&str, &str); 32] = [
+const NAMES: [(&str, &str); 28] = [
     ("1.2.840.113549.1.7.1", "data"),
     ("1.2.840.113549.1.7.2", "SignedData"),
     ("1.2.840.113549.1.7.5", "DigestedData"),
@@ -109,7 +124,6 @@ const NAMES: [(&str, &str); 32] = [
         "1.2.840.113549.1.9.16.3.5",
         "ephemeral-static Diffie-Hellman",
     ),
-    ("1.2.840.113549.1.9.16.3.6", "3DES key wrap"),
     ("1.2.840.113549.1.9.16.3.7", "RC2 key wrap"),
     ("1.3.133.16.840.63.0.16", "ECMQV with SHA-1"),
     ("1.3.132.1.15.1", "ECMQV with SHA-256"),
@@ -119,9 +133,6 @@ const NAMES: [(&str, &str); 32] = [
     ),
     ("1.3.101.110", "X25519"),
     ("1.3.101.111", "X448"),
-    ("2.16.840.1.101.3.4.2.4", "SHA-224"),
-    ("1.3.132.1.11.0", "ECDH with a KDF of SHA-224"),
-    ("1.3.132.1.14.0", "ECDH with a KDF of SHA-224"),
 ];
 
 /// An object identifier in words: `AES-256-CCM (2.16.840.1.101.3.4.1.47)`.

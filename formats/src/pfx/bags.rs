@@ -27,6 +27,26 @@ pub(super) struct Contents {
     /// DER.
     pub(super) certificates: Vec<(Vec<u8>, Attributes)>,
     pub(super) others: Vec<OpenedOther>,
+    pub(super) closed: Closed,
+}
+
+/// What stays closed because it is protected in a way that is not supported: the first refusal of each kind, in words.
+#[derive(Default)]
+pub(super) struct Closed {
+    key: Option<String>,
+    part: Option<String>,
+}
+
+impl Closed {
+    /// The refusal that names it: of a key, or of a part, which may hold one.
+    pub(super) fn refusal(&self) -> Option<PfxError> {
+        let what = self.key.as_ref().or(self.part.as_ref())?;
+        Some(PfxError::unsupported(what.as_str()))
+    }
+
+    pub(super) fn part(&mut self, what: &str) {
+        self.part.get_or_insert_with(|| what.to_owned());
+    }
 }
 
 /// What goes along through all parts.
@@ -109,6 +129,7 @@ impl Reading<'_> {
             microsoft_provider: attributes.microsoft_provider.clone(),
             java_trusted: attributes.java_trusted,
             broken_attributes: attributes.broken.clone(),
+            not_supported: None,
             key: None,
             certificate: None,
             certificate_der: None,
@@ -123,14 +144,7 @@ impl Reading<'_> {
             PKCS_12_PKCS8_KEY_BAG_OID => {
                 facts.kind = BagKind::ShroudedKey;
                 self.budget.take_key()?;
-                let shrouded = Shrouded::parse(bag.value)?;
-                facts.encryption = Some(pbe::describe(&shrouded.algorithm)?);
-                if let Some(keyring) = &mut self.keyring {
-                    let pkcs8 =
-                        keyring.decrypt(&shrouded.algorithm, shrouded.ciphertext, self.budget)?;
-                    let key = key::examine(&pkcs8)?;
-                    self.found_key(key, attributes, &mut facts);
-                }
+                self.shrouded_key(&Shrouded::parse(bag.value)?, attributes, &mut facts)?;
             }
             PKCS_12_CERT_BAG_OID => self.certificate(bag, attributes, &mut facts)?,
             PKCS_12_CRL_BAG_OID => {
@@ -151,6 +165,34 @@ impl Reading<'_> {
             unknown => self.other(bag.value, unknown, &mut facts),
         }
         Ok(facts)
+    }
+
+    /// An encrypted key. One under encryption that is not supported stays closed: each bag is encrypted by itself, so it says nothing about
+    /// the others.
+    fn shrouded_key(
+        &mut self,
+        shrouded: &Shrouded<'_>,
+        attributes: Attributes,
+        facts: &mut Bag,
+    ) -> Result<(), PfxError> {
+        let encryption = pbe::describe(&shrouded.algorithm)?;
+        facts.not_supported = encryption.not_supported();
+        facts.encryption = Some(encryption);
+        let Some(keyring) = &mut self.keyring else {
+            return Ok(());
+        };
+        match keyring.decrypt(&shrouded.algorithm, shrouded.ciphertext, self.budget) {
+            Ok(pkcs8) => {
+                let key = key::examine(&pkcs8)?;
+                self.found_key(key, attributes, facts);
+            }
+            Err(PfxError::UnsupportedAlgorithm { what, .. }) => {
+                facts.not_supported = Some(what.clone());
+                self.contents.closed.key.get_or_insert(what);
+            }
+            Err(other) => return Err(other),
+        }
+        Ok(())
     }
 
     fn found_key(&mut self, key: Examined, attributes: Attributes, facts: &mut Bag) {

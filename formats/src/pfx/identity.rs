@@ -66,6 +66,7 @@ pub(super) fn assemble(contents: Contents, survey: Survey) -> OpenedPfx {
         keys,
         certificates,
         others: contents.others,
+        closed: contents.closed.refusal(),
         survey,
     }
 }

@@ -18,6 +18,9 @@
 //! - A password that fits the MAC but does not decrypt is tried for PBES2 as ISO-8859-1 (Bouncy Castle's old default) and as BMPString
 //!   (old NSS). That is sound: the MAC has shown the password, and what comes out has to be a whole ASN.1 structure.
 //! - A file without MAC opens; [`Survey::integrity`] says so, and the first part decides whether the password is wrong.
+//! - A part or a key whose protection is not supported stays closed, and the rest is read: each is protected by itself, and the MAC is over
+//!   all of them as they are. [`Survey::not_supported`] names it. Where no private key was found, what stays closed may hold it, and the
+//!   file is refused by that name.
 //! - An attribute with a value of another type than its own is no attribute; [`Bag::broken_attributes`] names it.
 
 mod attributes;
@@ -101,7 +104,8 @@ pub fn survey(pfx: &[u8], limits: &PfxLimits) -> Result<Survey, PfxError> {
 /// # Errors
 /// [`PfxError`], whose codes are stable. `wrong_password` when the integrity check fails; without one, when the first encrypted part does
 /// not decrypt; and when a part has another password than the integrity check. `unsupported_algorithm` with the name of what is not
-/// supported, `malformed`, `limit_exceeded`, `not_approved`.
+/// supported, where that is the integrity check or may be the key: what else is not supported stays closed ([`OpenedPfx::closed`]).
+/// `malformed`, `limit_exceeded`, `not_approved`.
 pub fn read(pfx: &[u8], password: &SecretBytes, limits: &PfxLimits) -> Result<OpenedPfx, PfxError> {
     let passwords = Passwords {
         integrity: password,
@@ -148,7 +152,40 @@ pub fn read_within(
         ),
     };
     let (contents, survey) = contents(pfx, &file, &outer, Some(keyring), budget)?;
+    if contents.keys.is_empty()
+        && let Some(refusal) = contents.closed.refusal()
+    {
+        return Err(refusal);
+    }
     Ok(identity::assemble(contents, survey))
+}
+
+/// Whether the integrity of a PFX can be checked here: it has a MAC, and the FIPS policy lets it be computed.
+///
+/// # Errors
+/// As [`check_integrity`], but for the password.
+pub fn can_check_integrity(pfx: &[u8], limits: &PfxLimits) -> Result<(), PfxError> {
+    let file = File::open(BoundedPfx::new(pfx, limits)?)?;
+    let outer = file.outer()?;
+    outer.check_supported()?;
+    integrity::check_permitted(&outer)
+}
+
+/// Whether the password (UTF-8, without any terminator) fits the MAC of a PFX: less work than [`read`], and nothing is decrypted.
+///
+/// # Errors
+/// [`PfxError::WrongPassword`]; [`PfxError::UnsupportedAlgorithm`] for a file without MAC; as [`read`].
+pub fn check_integrity(
+    pfx: &[u8],
+    password: &SecretBytes,
+    limits: &PfxLimits,
+) -> Result<(), PfxError> {
+    let mut budget = Budget::new(limits);
+    let file = File::open(BoundedPfx::new(pfx, limits)?)?;
+    let outer = file.outer()?;
+    outer.check_supported()?;
+    let password = Password::new(password, limits)?;
+    integrity::verify(&outer, &password, &mut budget).map(drop)
 }
 
 /// What is in the parts, as far as the keyring goes.

@@ -11,6 +11,8 @@ pub struct OpenedPfx {
     pub(super) keys: Vec<OpenedKey>,
     pub(super) certificates: Vec<OpenedCertificate>,
     pub(super) others: Vec<OpenedOther>,
+    /// The refusal of what stays closed.
+    pub(super) closed: Option<PfxError>,
     pub(super) survey: Survey,
 }
 
@@ -76,6 +78,13 @@ impl OpenedPfx {
         &self.others
     }
 
+    /// The refusal that names what stays closed, because its protection is not supported, while the rest was read; `None` when everything
+    /// was opened. [`Survey::not_supported`] names all of it.
+    #[must_use]
+    pub fn closed(&self) -> Option<&PfxError> {
+        self.closed.as_ref()
+    }
+
     /// Everything about how it is made.
     #[must_use]
     pub fn survey(&self) -> &Survey {
@@ -86,7 +95,7 @@ impl OpenedPfx {
     ///
     /// # Errors
     /// When there is no key, more than one, or no certificate for it; [`PfxError::UnsupportedAlgorithm`] when no key is of a supported
-    /// kind.
+    /// kind, and when the certificate may be in what stays closed.
     pub fn identity(&self) -> Result<Identity<'_>, PfxError> {
         let mut usable = self.keys.iter().filter(|key| key.facts.supported);
         let key = match (usable.next(), self.keys.first()) {
@@ -111,7 +120,7 @@ impl OpenedPfx {
                     what: "a certificate does not parse",
                 }
             } else {
-                PfxError::NoCertificateForKey
+                self.closed.clone().unwrap_or(PfxError::NoCertificateForKey)
             }
         })
     }

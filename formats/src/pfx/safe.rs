@@ -210,53 +210,64 @@ impl Reading<'_> {
                 Ok(Part {
                     protection: Protection::Plain,
                     bags: Some(self.safe_contents(safe)?),
+                    not_supported: None,
                 })
             }
             ID_ENCRYPTED_DATA => self.encrypted_part(part),
-            ID_ENVELOPED_DATA => self.closed_part(
+            ID_ENVELOPED_DATA => Ok(self.closed_part(
                 Protection::PublicKey,
-                "encryption to a certificate (public-key privacy mode)",
-            ),
+                "encryption to a certificate (public-key privacy mode)".to_owned(),
+            )),
             other => {
                 let content_type = words::oid(&other);
-                self.closed_part(
+                Ok(self.closed_part(
                     Protection::Unknown {
                         content_type: content_type.clone(),
                     },
-                    &content_type,
-                )
+                    content_type,
+                ))
             }
         }
     }
 
-    /// A part that no password opens.
-    fn closed_part(&self, protection: Protection, what: &str) -> Result<Part, PfxError> {
-        if self.keyring.is_some() {
-            return Err(PfxError::unsupported(what));
-        }
-        Ok(Part {
+    /// A part that no password opens here. Each part is a ContentInfo of its own, so the others are read nevertheless.
+    fn closed_part(&mut self, protection: Protection, what: String) -> Part {
+        self.contents.closed.part(&what);
+        Part {
             protection,
             bags: None,
-        })
+            not_supported: Some(what),
+        }
     }
 
     fn encrypted_part(&mut self, part: Element<'_>) -> Result<Part, PfxError> {
         let encrypted = EncryptedSafe::parse(part).map_err(|error| {
             PfxError::from_ber(error, "an encrypted SafeContents is not an EncryptedData")
         })?;
-        let protection = Protection::Password(pbe::describe(&encrypted.algorithm)?);
+        let encryption = pbe::describe(&encrypted.algorithm)?;
+        let not_supported = encryption.not_supported();
+        let protection = Protection::Password(encryption);
         if encrypted.content_type != ID_DATA {
-            return self.closed_part(protection, &words::oid(&encrypted.content_type));
+            return Ok(self.closed_part(protection, words::oid(&encrypted.content_type)));
         }
-        let bags = match &mut self.keyring {
-            None => None,
-            Some(keyring) => {
-                let safe =
-                    keyring.decrypt(&encrypted.algorithm, &encrypted.ciphertext, self.budget)?;
-                Some(self.safe_contents(safe.expose())?)
-            }
+        let Some(keyring) = &mut self.keyring else {
+            return Ok(Part {
+                protection,
+                bags: None,
+                not_supported,
+            });
         };
-        Ok(Part { protection, bags })
+        match keyring.decrypt(&encrypted.algorithm, &encrypted.ciphertext, self.budget) {
+            Ok(safe) => Ok(Part {
+                protection,
+                bags: Some(self.safe_contents(safe.expose())?),
+                not_supported: None,
+            }),
+            Err(PfxError::UnsupportedAlgorithm { what, .. }) => {
+                Ok(self.closed_part(protection, what))
+            }
+            Err(other) => Err(other),
+        }
     }
 }
 

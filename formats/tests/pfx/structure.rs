@@ -9,9 +9,9 @@ use formats::pfx::{
 };
 use std::path::Path;
 
-const KEY: u8 = 1;
-const SHROUDED_KEY: u8 = 2;
-const CERTIFICATE: u8 = 3;
+pub(super) const KEY: u8 = 1;
+pub(super) const SHROUDED_KEY: u8 = 2;
+pub(super) const CERTIFICATE: u8 = 3;
 const CRL: u8 = 4;
 const SECRET: u8 = 5;
 const SAFE_CONTENTS: u8 = 6;
@@ -34,7 +34,7 @@ fn local_key_id(id: &[u8]) -> Vec<u8> {
 }
 
 /// PKCS#8 in DER.
-fn pkcs8(key: &Path) -> Vec<u8> {
+pub(super) fn pkcs8(key: &Path) -> Vec<u8> {
     openssl(&[
         "pkcs8",
         "-topk8",
@@ -47,13 +47,18 @@ fn pkcs8(key: &Path) -> Vec<u8> {
 }
 
 /// EncryptedPrivateKeyInfo in DER.
-fn shrouded(key: &Path, password: &str) -> Vec<u8> {
+pub(super) fn shrouded(key: &Path, password: &str) -> Vec<u8> {
+    shrouded_under("aes-256-cbc", key, password)
+}
+
+/// As [`shrouded`], with this cipher of OpenSSL's.
+pub(super) fn shrouded_under(cipher: &str, key: &Path, password: &str) -> Vec<u8> {
     let password = format!("pass:{password}");
     openssl(&[
         "pkcs8",
         "-topk8",
         "-v2",
-        "aes-256-cbc",
+        cipher,
         "-passout",
         &password,
         "-outform",

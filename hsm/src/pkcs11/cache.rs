@@ -171,6 +171,16 @@ impl Cache {
         missing
     }
 
+    /// Forgets a key that this very custody has destroyed: that it is not there any more is no trouble of the token's.
+    pub(super) fn forget(&self, destroyed: &KeyFingerprint) {
+        let mut state = self.lock();
+        state.keys.remove(destroyed);
+        state.known.remove(destroyed);
+        state.signing.remove(destroyed);
+        state.agreeing.remove(destroyed);
+        state.missing.remove(destroyed);
+    }
+
     /// True if a key was on the token, and is not any more although the module was initialised again since, and the token shows
     /// others: somebody has destroyed it. Nothing that heals a token brings it back, and nobody who asks for it is to set that off.
     pub(super) fn is_gone(&self, key: &KeyFingerprint) -> bool {
@@ -251,5 +261,17 @@ mod tests {
         assert_eq!(cache.compare(&[key(1), key(2)]), []);
         assert!(!cache.is_gone(&key(2)));
         assert!(!cache.is_gone(&key(9)), "it never was there");
+    }
+
+    #[test]
+    fn a_key_that_was_destroyed_here_is_not_missed() {
+        let cache = Cache::default();
+        cache.belongs_to(1);
+        assert_eq!(cache.compare(&[key(1)]), []);
+        cache.forget(&key(1));
+        // The last one: a token that shows none is empty then, and not in trouble.
+        assert_eq!(cache.compare(&[]), []);
+        assert!(cache.has_one_of(&[key(2)]));
+        assert!(!cache.is_gone(&key(1)));
     }
 }

@@ -232,7 +232,7 @@ impl Worker {
         } else {
             labels::OF_CANARIES
         };
-        match self.decrypt_as(meant, label, &meant.tried.canary) {
+        let shown = match self.decrypt_as(meant, label, &meant.tried.canary) {
             Ok(Outcome::Plain(message)) if meant.loaded.probe.is_message(&message) => {
                 self.worked(meant, begun);
                 self.shared().well();
@@ -240,6 +240,10 @@ impl Worker {
             }
             Ok(Outcome::NotStarted(refusal)) if refusal.class() == Class::Stuck => Shown::Stuck,
             _ => Shown::Broken,
+        };
+        if let Some(observer) = &self.shared().canary_observer {
+            observer.tell(meant.loaded.info.fingerprint, shown == Shown::Well);
         }
+        shown
     }
 }

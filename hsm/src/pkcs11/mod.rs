@@ -13,6 +13,7 @@ mod ec;
 mod ec_keys;
 mod encryption;
 mod evidence;
+mod footprint;
 mod gate;
 mod generate;
 mod inspect;
@@ -27,6 +28,7 @@ mod mechanisms;
 mod module;
 mod parameters;
 mod policy;
+mod preload;
 mod probe;
 mod public_objects;
 mod queue;
@@ -50,9 +52,11 @@ use fips::secret::SecretBytes;
 
 pub use agreement::GenerateAgreementKey;
 pub use classify::{Actor, Class, Classified, Healing, Level, Retry, classification};
+pub use footprint::{Footprint, LibraryKind, footprint};
 pub use generate::GenerateKey;
 pub use inspect::{Inspection, MechanismInfo, Slot, inspect};
 pub use parameters::check_init_parameters;
+pub use preload::preload;
 pub use setup::{init_token, list_tokens};
 pub use signing::GenerateSigningKey;
 
@@ -109,8 +113,31 @@ pub struct TokenConfig {
     /// Development switch: keys that are extractable or not sensitive are used as well. They carry
     /// [`KeyInfo::waived`] so that every status can show it.
     pub allow_extractable_keys: bool,
+    /// Who is told of every use of a key for a known ciphertext.
+    pub canary_observer: Option<CanaryObserver>,
     /// What deadlines and pauses are measured by.
     pub clock: Arc<dyn Clock>,
+}
+
+/// Told of every canary: the key, and whether it decrypted to what it should. Called on the token's thread, so it must return at once.
+#[derive(Clone)]
+pub struct CanaryObserver(Arc<dyn Fn(KeyFingerprint, bool) + Send + Sync>);
+
+impl CanaryObserver {
+    /// One that calls `tell`.
+    pub fn new(tell: impl Fn(KeyFingerprint, bool) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(tell))
+    }
+
+    fn tell(&self, key: KeyFingerprint, is_well: bool) {
+        (self.0)(key, is_well);
+    }
+}
+
+impl std::fmt::Debug for CanaryObserver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("CanaryObserver")
+    }
 }
 
 impl TokenConfig {
@@ -126,6 +153,7 @@ impl TokenConfig {
             pin_memory: None,
             threads: 1,
             allow_extractable_keys: false,
+            canary_observer: None,
             clock: MonotonicClock::start(),
         }
     }
@@ -208,6 +236,7 @@ impl Pkcs11Custody {
             numbers: AtomicU64::new(0),
             canaries: Budget::new(evidence::CANARIES),
             second_tries: Budget::new(evidence::SECOND_TRIES),
+            canary_observer: config.canary_observer,
             clock: config.clock,
             module,
         });

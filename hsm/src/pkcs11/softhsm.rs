@@ -15,7 +15,7 @@ use std::time::Duration;
 use fips::secret::file::{self, Rights};
 
 /// Where SoftHSM looks for its configuration when SOFTHSM2_CONF does not say.
-const USUAL_CONFIGURATION: &str = "/etc/softhsm/softhsm2.conf";
+pub(super) const USUAL_CONFIGURATION: &str = "/etc/softhsm/softhsm2.conf";
 /// The file that is guarded; a real one has some 300 bytes.
 const OBJECT: &str = "token.object";
 /// The copy. SoftHSM reads no file whose name does not end in `.object`.
@@ -64,11 +64,20 @@ fn token_folder() -> Option<PathBuf> {
             .filter(|path| path.is_file())
             .unwrap_or_else(|| PathBuf::from(USUAL_CONFIGURATION)),
     };
-    let text = String::from_utf8(read(&configuration).ok()?).ok()?;
-    text.lines().find_map(|line| {
+    token_folder_of(&configuration)
+}
+
+/// `directories.tokendir` of this configuration.
+pub(super) fn token_folder_of(configuration: &Path) -> Option<PathBuf> {
+    read_configuration(configuration)?.lines().find_map(|line| {
         let (key, value) = line.split_once('=')?;
         (key.trim() == "directories.tokendir").then(|| PathBuf::from(value.trim()))
     })
+}
+
+/// The text of a configuration, if it is one.
+pub(super) fn read_configuration(path: &Path) -> Option<String> {
+    String::from_utf8(read(path).ok()?).ok()
 }
 
 /// Copies a whole file, or puts back an empty one; tells whether it did the latter.

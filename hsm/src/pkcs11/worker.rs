@@ -58,6 +58,7 @@ pub(super) struct Shared {
     pub(super) numbers: AtomicU64,
     pub(super) canaries: Budget,
     pub(super) second_tries: Budget,
+    pub(super) canary_observer: Option<super::CanaryObserver>,
     pub(super) clock: Arc<dyn Clock>,
     /// Last, so that it is finalised after everything else is gone.
     pub(super) module: Module,

@@ -300,8 +300,14 @@ pub fn a_destroyed_key_is_gone_with_its_public_half_and_others_stay(module: &'st
         custody.destroy(&key.fingerprint),
         Err(Error::UnknownKey(_))
     ));
-    let custody = token.open();
     decrypts(&custody, &other);
+    // The last one too: a token without keys is empty, and nothing that has to be healed.
+    custody.destroy(&other.fingerprint).unwrap();
+    assert!(custody.keys().unwrap().is_empty());
+    let unknown = custody.decrypt(&other.fingerprint, Padding::OaepSha1, &[1; 256]);
+    assert!(matches!(unknown, Err(Error::UnknownKey(_))));
+    let made = custody.generate(&request("again")).unwrap();
+    decrypts(&token.open(), &made);
 }
 
 pub fn the_audit_names_every_attribute_and_every_key(module: &'static Module) {

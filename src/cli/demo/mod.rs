@@ -26,7 +26,7 @@ pub use pki::{Device, DeviceKind, Pki};
 pub use process::Running;
 pub use stack::{KEY_LABEL, Stack, StackOptions, temporary_folder};
 pub use summary::Summary;
-pub use token::{DemoToken, TokenKind};
+pub use token::{DemoToken, TokenKind, find_module};
 pub use verify::verify;
 
 use super::Context;
@@ -207,6 +207,7 @@ fn run_in(
         folder,
         token: args.token,
         module: args.module.clone(),
+        module_environment: Vec::new(),
         key_bits: args.key_bits,
         connectors: 1,
         lease_ms: 60_000,

@@ -33,6 +33,8 @@ pub struct StackOptions {
     pub token: TokenKind,
     /// The token's PKCS#11 module, where it is not at its usual place.
     pub module: Option<PathBuf>,
+    /// What that module needs in its environment besides.
+    pub module_environment: Vec<(String, String)>,
     /// Size of the custody key in bits.
     pub key_bits: u32,
     /// Connectors on the one gateway.
@@ -162,13 +164,35 @@ impl Stack {
         Ok(())
     }
 
+    /// The key that seals the audit log.
+    fn audit_key(&self) -> PathBuf {
+        self.path("audit-key.pem")
+    }
+
     fn write_engine_config(&self) -> Result<(), DemoError> {
+        super::process::run_json(
+            &self.options.program,
+            &[
+                "audit",
+                "key",
+                "generate",
+                "--out-key",
+                &self.audit_key().display().to_string(),
+                "--out-public",
+                &self.path("audit-public.pem").display().to_string(),
+                "--json",
+            ],
+            &[],
+        )?;
         let mut text = String::new();
         let _ = writeln!(text, "[fips]\n{}", self.options.engine_fips);
         let _ = writeln!(text, "[engine]");
         let _ = writeln!(text, "socket = {}", quoted(&self.path("run/engine.sock")));
         let _ = writeln!(text, "device_anchors = [{}]", quoted(&self.pki.device_ca()));
         let _ = writeln!(text, "{}", self.options.engine_extra);
+        let _ = writeln!(text, "[engine.audit]");
+        let _ = writeln!(text, "folder = {}", quoted(&self.path("audit")));
+        let _ = writeln!(text, "signing_key_file = {}", quoted(&self.audit_key()));
         let _ = writeln!(text, "[engine.token]");
         text.push_str(&self.token.section());
         let _ = writeln!(text, "[[engine.importers]]");

@@ -33,7 +33,7 @@ pub struct DemoToken {
     kind: TokenKind,
     module: PathBuf,
     pin_file: PathBuf,
-    environment: (String, String),
+    environment: Vec<(String, String)>,
     /// For `key` commands: a configuration without `[fips]`, so that they are strict without exceptions.
     key_config: PathBuf,
 }
@@ -73,7 +73,10 @@ impl DemoToken {
             kind: options.token,
             module,
             pin_file: folder.join("user.pin"),
-            environment: (variable.to_owned(), configuration.display().to_string()),
+            environment: [(variable.to_owned(), configuration.display().to_string())]
+                .into_iter()
+                .chain(options.module_environment.iter().cloned())
+                .collect(),
             key_config: options.folder.join("key.toml"),
         };
         let socket = quoted(&options.folder.join("run/engine.sock"));
@@ -127,7 +130,7 @@ impl DemoToken {
     /// What the module needs in the environment of the process that loads it.
     #[must_use]
     pub fn environment(&self) -> Vec<(String, String)> {
-        vec![self.environment.clone()]
+        self.environment.clone()
     }
 
     /// Body of an `[engine.token]` or `[import.token]` section.
@@ -137,12 +140,12 @@ impl DemoToken {
         let _ = writeln!(text, "module = {}", quoted(&self.module));
         let _ = writeln!(text, "label = \"{TOKEN_LABEL}\"");
         let _ = writeln!(text, "pin_file = {}", quoted(&self.pin_file));
-        let (name, value) = &self.environment;
-        let _ = writeln!(
-            text,
-            "environment = {{ {name} = {} }}",
-            quoted(Path::new(value))
-        );
+        let environment: Vec<String> = self
+            .environment
+            .iter()
+            .map(|(name, value)| format!("{name} = {}", quoted(Path::new(value))))
+            .collect();
+        let _ = writeln!(text, "environment = {{ {} }}", environment.join(", "));
         text
     }
 
@@ -162,7 +165,11 @@ impl DemoToken {
     }
 }
 
-fn find_module(kind: TokenKind) -> Result<PathBuf, DemoError> {
+/// Where the module of a kind of token is: where the environment names it, or at its usual place.
+///
+/// # Errors
+/// When it is not there.
+pub fn find_module(kind: TokenKind) -> Result<PathBuf, DemoError> {
     match kind {
         TokenKind::Softhsm => {
             let named = std::env::var_os("SOFTHSM_MODULE").map(PathBuf::from);

@@ -1,27 +1,34 @@
 //! `key attest`: what a token has of its vendor's statement that a key was made in it.
 //!
 //! PKCS#11 has no attestation. Some modules show the vendor's certificates as objects (YubiKey's does); most show none, and the vendor's
-//! own tool is the way. What is found is collected as it is. Nothing is verified: what the token says about its own keys is in `key show`.
+//! own tool is the way. What is found is collected as it is, together with what that tool gave. With `--root` the attestation of a YubiHSM is
+//! verified ([`super::yubihsm`]); of other vendors' nothing is. What the token says about its own keys is in `key show`.
 
+use super::yubihsm::{self, Attested};
 use crate::cli::output::{Failure, Report};
 use crate::cli::token::{KeyChoice, TokenArgs, absolute, open};
 use crate::cli::{Context, files};
+use crate::clock::{Clock, SystemClock};
 use crate::encoding::hex;
+use crate::engine::recrypt::anchors::Anchor;
+use crate::engine::recrypt::layout;
 use clap::Args;
 use der::{Decode, Encode};
 use fips::digest::{Hash, digest};
 use hsm::{Custody, KeyFingerprint, TokenCertificate};
 use serde_json::json;
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// `key attest`.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:
+#[command(after_help = "Examples:
   pfx-connector key attest --config engine.toml --out attestation
+  pfx-connector key attest --config engine.toml --certificates attestation.pem --root yubihsm2-attest-ca.pem
 
-SoftHSM, Kryoptic, NSS and openCryptoki have no attestation; TPMs certify keys by TPM2_Certify, which PKCS#11 does not reach; network HSMs
-have tools of their vendors. Verify a chain with the vendor's tool and root.")]
+With --root the attestation of a YubiHSM 2 is verified: the chain up to that root, that it is of this very key, and what the device says of
+the key. SoftHSM, Kryoptic, NSS and openCryptoki have no attestation; TPMs certify keys by TPM2_Certify, which PKCS#11 does not reach; network
+HSMs have tools of their vendors: verify what they give with those.")]
 pub(super) struct AttestArgs {
     #[command(flatten)]
     token: TokenArgs,
@@ -30,6 +37,55 @@ pub(super) struct AttestArgs {
     /// Write the certificates found (DER) to files of this new folder
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
+    /// Certificates from the vendor's tool (PEM, or one in DER): the attestation, and what lies between it and the root
+    #[arg(long, value_name = "FILE", requires = "root")]
+    certificates: Vec<PathBuf>,
+    /// The vendor's root certificate (PEM), from the vendor itself: verify the attestation of a YubiHSM up to it
+    #[arg(long, value_name = "FILE")]
+    root: Option<PathBuf>,
+}
+
+/// The largest file with certificates, in bytes.
+const MAX_CERTIFICATES_BYTES: usize = 256 * 1024;
+
+/// The attestation of the key, verified up to the root that was named; `None` when none was.
+fn verified(
+    args: &AttestArgs,
+    key: &KeyFingerprint,
+    on_the_token: &[TokenCertificate],
+) -> Result<Option<Attested>, Failure> {
+    let Some(root) = &args.root else {
+        return Ok(None);
+    };
+    let unusable = |file: &Path, problem: String| {
+        Failure::usage(
+            "certificate_malformed",
+            format!("{}: {problem}", file.display()),
+        )
+    };
+    let text = files::read(root, MAX_CERTIFICATES_BYTES, "the root certificate")?;
+    let roots = Anchor::all_from_pem(&text).map_err(|problem| unusable(root, problem))?;
+    let mut certificates: Vec<Vec<u8>> = Vec::new();
+    for file in &args.certificates {
+        let bytes = files::read(file, MAX_CERTIFICATES_BYTES, "the certificates")?;
+        let found = files::certificates(&bytes).map_err(|problem| unusable(file, problem))?;
+        certificates.extend(found);
+    }
+    // What is on the token besides may be anything: it counts where it is a certificate.
+    let on_the_token = on_the_token.iter().map(|found| &found.der);
+    certificates.extend(
+        on_the_token
+            .filter(|der| layout::read(der).is_some())
+            .cloned(),
+    );
+    yubihsm::verify(key, &certificates, &roots, SystemClock.now_ms())
+        .map(Some)
+        .map_err(|error| {
+            Failure::failed("attestation_not_verified", error.to_string()).hint(
+                "have the device attest this key again (`yubihsm-shell -a sign-attestation-certificate`), and get the root and the \
+                 intermediate certificate from the vendor",
+            )
+        })
 }
 
 /// Why a certificate of the token is collected.
@@ -79,8 +135,9 @@ pub(super) fn run(args: &AttestArgs, context: &Context) -> Result<Report, Failur
     let custody = open(args.token.settings("key attest", &context.args)?)?;
     let key = args.choice.one(&custody)?;
     let token = custody.token();
-    let found: Vec<_> = custody
-        .certificates()?
+    let certificates = custody.certificates()?;
+    let attested = verified(args, &key.fingerprint, &certificates)?;
+    let found: Vec<_> = certificates
         .into_iter()
         .filter_map(|certificate| {
             Reason::of(&certificate, &key.fingerprint).map(|reason| (certificate, reason))
@@ -121,11 +178,26 @@ pub(super) fn run(args: &AttestArgs, context: &Context) -> Result<Report, Failur
             "file": file,
         }));
     }
-    text.push_str(if found.is_empty() {
-        "\nThis module shows no attestation of the key. Ask the vendor's own tool, if the token has one."
-    } else {
-        "\nNothing of this was verified here: hold the chain against the vendor's root with the vendor's tool."
-    });
+    match &attested {
+        Some(attested) => {
+            let _ = write!(
+                text,
+                "\nVerified     up to the root {}\n  {}",
+                attested.root,
+                attested.statement.line()
+            );
+            for remark in attested.statement.remarks() {
+                let _ = write!(text, "\n  remark     {remark}");
+            }
+        }
+        None if found.is_empty() => text.push_str(
+            "\nThis module shows no attestation of the key. Ask the vendor's own tool, if the token has one.",
+        ),
+        None => text.push_str(
+            "\nNothing of this was verified here: name the vendor's root (--root) for a YubiHSM's, or hold the chain against it with the \
+             vendor's tool.",
+        ),
+    }
     Ok(Report::done(
         json!({
             "fingerprint": key.fingerprint,
@@ -133,7 +205,10 @@ pub(super) fn run(args: &AttestArgs, context: &Context) -> Result<Report, Failur
             "token": token,
             "certificates": listed,
             "offered": !found.is_empty(),
-            "verified": false,
+            "verified": attested.is_some(),
+            "root": attested.as_ref().map(|attested| &attested.root),
+            "statement": attested.as_ref().map(|attested| &attested.statement),
+            "remarks": attested.as_ref().map(|attested| attested.statement.remarks()),
             "origin": key.attributes.origin(),
         }),
         text,

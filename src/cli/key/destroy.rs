@@ -4,8 +4,10 @@
 //! there against mistakes. It holds when it ends and a digest over everything that the first step said, so that the second step does
 //! exactly that, soon, or nothing.
 
+use super::approval::Approval;
 use super::copies::{Copies, OtherTokens};
 use super::transcript::Transcript;
+use crate::cli::approve::ApprovalArgs;
 use crate::cli::output::{Failure, Report};
 use crate::cli::token::{TokenArgs, absolute, open};
 use crate::cli::{Context, files};
@@ -31,21 +33,26 @@ const CODE_BYTES: usize = 10;
       destroys both halves, and looks whether they are gone
 
 The last known copy is refused without --last-copy in both steps: what was encrypted to it can then never be read again. Copies on other
-tokens are known only where --also names the token.")]
+tokens are known only where --also names the token.
+
+Where the configuration has [engine.approvals], the engine has to run and to give leave: the second step needs --approval for each
+approval (`approve destroy-key`), and they are used by it, whatever becomes of it.")]
 pub(super) struct DestroyArgs {
     #[command(flatten)]
-    token: TokenArgs,
+    pub(super) token: TokenArgs,
     /// Fingerprint of the key (SHA-256 of its SubjectPublicKeyInfo, 64 hexadecimal digits); nothing else names a key here
     #[arg(long, value_name = "HEX")]
-    fingerprint: KeyFingerprint,
+    pub(super) fingerprint: KeyFingerprint,
     #[command(flatten)]
     others: OtherTokens,
     /// Destroy it although no usable copy is known on another token
     #[arg(long)]
-    last_copy: bool,
+    pub(super) last_copy: bool,
     /// The code that the first step printed; without it nothing is destroyed
     #[arg(long, value_name = "CODE")]
     confirm: Option<String>,
+    #[command(flatten)]
+    pub(super) approvals: ApprovalArgs,
     /// Write what was done to this file as well (JSON); one that exists is not overwritten
     #[arg(long, value_name = "FILE", requires = "confirm")]
     transcript: Option<PathBuf>,
@@ -72,15 +79,19 @@ pub(super) fn run(args: &DestroyArgs, context: &Context) -> Result<Report, Failu
         )
         .hint("name tokens that have a copy by `--also`, or say `--last-copy` if that is meant"));
     }
+    let rule = Approval::of(args, &token)?;
     let Some(code) = &args.confirm else {
-        return Ok(first_step(&token, &key, elsewhere, args.last_copy));
+        let mut report = first_step(&token, &key, elsewhere, args.last_copy);
+        rule.announce(&mut report);
+        return Ok(report);
     };
     check(code, &Said::new(&token, &key, elsewhere, args.last_copy))?;
+    let approved_by = rule.ask(args)?;
 
     let mut transcript = Transcript::begin("key destroy", &token);
     transcript.step(
         "confirmed",
-        json!({"code": code, "fingerprint": key.fingerprint, "label": key.label, "copiesElsewhere": elsewhere, "lastCopy": args.last_copy}),
+        json!({"code": code, "fingerprint": key.fingerprint, "label": key.label, "copiesElsewhere": elsewhere, "lastCopy": args.last_copy, "approvedBy": approved_by}),
     );
     let destroyed = custody.destroy(&key.fingerprint).map_err(Failure::from);
     match &destroyed {

@@ -196,11 +196,14 @@ fn notes(
     written: &Written,
     new: &NewPassword,
 ) -> Vec<String> {
-    let mut notes: Vec<String> = opened
-        .others()
-        .iter()
+    let others = opened.others().iter();
+    let mut notes: Vec<String> = others
         .map(|other| format!("left out: {}", words::printable(other.of_type())))
         .collect();
+    let closed = opened.survey().not_supported();
+    notes.extend(closed.iter().map(|what| {
+        format!("left out, because it could not be opened: what is protected by {what}, which is not supported")
+    }));
     if new.out.is_none() {
         let told = new_password::notes(&new.secret);
         notes.extend(told.into_iter().map(str::to_owned));

@@ -27,6 +27,7 @@ pub(super) fn consistent(section: &EngineConfig, findings: &mut Findings) {
             "`engine.importers` is empty: name the importers' public keys, or the exception `unsigned-records`",
         );
     }
+    audit(section, findings);
     tokens(section, findings);
     let mut names = BTreeSet::new();
     for importer in &section.importers {
@@ -42,8 +43,41 @@ pub(super) fn consistent(section: &EngineConfig, findings: &mut Findings) {
             "`engine.rotation` needs `engine.importers`: the public half of its signing key, and those of the importers whose records are re-encrypted",
         );
     }
+    if let Some(approvals) = &section.approvals {
+        if section.audit.is_none() {
+            findings.add(
+                "`engine.approvals` needs `engine.audit`: which approvals were used is known from the log alone",
+            );
+        }
+        let approvers = approvals.approvers.len();
+        if usize::try_from(approvals.required).map_or(true, |required| required > approvers) {
+            findings.add(format!(
+                "`engine.approvals.required` is {}, but there are {approvers} `approvers`: nothing could ever be approved",
+                approvals.required
+            ));
+        }
+    }
     if section.restart.backoff_ms > section.restart.backoff_max_ms {
         findings.add("`engine.restart.backoff_ms` is larger than `engine.restart.backoff_max_ms`");
+    }
+}
+
+/// Where uses of the key are recorded.
+fn audit(section: &EngineConfig, findings: &mut Findings) {
+    let excepted = section.exceptions.contains(&EngineException::NoReceipts);
+    match &section.audit {
+        None if !excepted => findings.add(
+            "`engine.audit` is missing: name the folder and the key of the log in which every use of the key is recorded, or the exception `no-receipts`",
+        ),
+        Some(_) if excepted => findings.add(
+            "`engine.audit` and the exception `no-receipts` are both given: only one of them can be meant",
+        ),
+        Some(audit) if audit.signing_key_file.is_some() == audit.signing_key.is_some() => {
+            findings.add(
+                "`engine.audit`: exactly one of `signing_key_file` and `signing_key` has to be given",
+            );
+        }
+        _ => {}
     }
 }
 

@@ -20,6 +20,56 @@ const EXCEPTIONS: &[Word] = &[
         name: "cms-des-ede3",
         doc: "The format compatibleDesEde3 (RSA PKCS#1 v1.5 and Triple DES) may be asked for.",
     },
+    Word {
+        name: "no-receipts",
+        doc: "Uses of the key are not recorded: nobody can say afterwards what was decrypted, and a restart forgets what failed.",
+    },
+];
+
+const SANDBOX: &[Word] = &[
+    Word {
+        name: "required",
+        doc: "The engine does not start on a kernel without Landlock (ABI 2: Linux 5.19) or seccomp.",
+    },
+    Word {
+        name: "available",
+        doc: "What the kernel has; every status says what it lacks.",
+    },
+    Word {
+        name: "off",
+        doc: "None, as an exception that every status shows.",
+    },
+];
+
+const SANDBOX_PROFILES: &[Word] = &[
+    Word {
+        name: "auto",
+        doc: "By the name of the module's file; `network` for a module that is not known.",
+    },
+    Word {
+        name: "softhsm",
+        doc: "SoftHSM 2: files, no sockets.",
+    },
+    Word {
+        name: "kryoptic",
+        doc: "Kryoptic: files, no sockets.",
+    },
+    Word {
+        name: "nss",
+        doc: "NSS softoken: files, no sockets, libraries loaded late.",
+    },
+    Word {
+        name: "opencryptoki",
+        doc: "openCryptoki: its daemon's unix socket, shared memory, libraries loaded late.",
+    },
+    Word {
+        name: "tpm2",
+        doc: "tpm2-pkcs11: the TPM's device or resource manager, libraries loaded late.",
+    },
+    Word {
+        name: "network",
+        doc: "The client of an HSM in the network: sockets, names of hosts, files below /etc and /opt read, libraries loaded late.",
+    },
 ];
 
 const DELIVERIES: &[Word] = &[
@@ -158,10 +208,34 @@ pub(super) const ENGINE: &[Key] = &[
         doc: "How PFX files are opened and written, for the deliveries `rewrap` and `apple-profile`.",
     },
     Key {
+        name: "audit",
+        kind: Kind::Table(AUDIT),
+        need: Need::Usual(""),
+        doc: "Where every use of the key is recorded before its result leaves the engine (docs/audit.md). Nothing at all needs the exception `no-receipts`.",
+    },
+    Key {
+        name: "approvals",
+        kind: Kind::Table(APPROVALS),
+        need: Need::Optional(""),
+        doc: "Whose approvals dangerous steps need: destroying a key by `key destroy`, starting with another policy, lifting a quarantine or suspension (docs/approvals.md). Without it they need none. Taking it away is a change of policy like any other.",
+    },
+    Key {
+        name: "oracle",
+        kind: Kind::Table(ORACLE),
+        need: Need::Default(""),
+        doc: "How much may fail before it is refused, and when failures are told: what keeps the engine from being used as a decryption oracle.",
+    },
+    Key {
         name: "restart",
         kind: Kind::Table(RESTART),
         need: Need::Default(""),
         doc: "How dead and hanging parts of the engine are replaced.",
+    },
+    Key {
+        name: "sandbox",
+        kind: Kind::Word(SANDBOX),
+        need: Need::Default("\"available\""),
+        doc: "Landlock and seccomp around the engine's processes: docs/sandbox.md says what is left to each. `status` and `doctor` show what is in force.",
     },
     Key {
         name: "rotation",
@@ -183,6 +257,147 @@ const ROTATION: &[Key] = &[Key {
     need: Need::Required("\"pfx-rotation\""),
     doc: "Label of the key on the token that signs re-encrypted records (`key generate-signing`). Its public half has to be one of `importers`.",
 }];
+
+const AUDIT: &[Key] = &[
+    Key {
+        name: "folder",
+        kind: Kind::Path,
+        need: Need::Required("\"/var/lib/pfx-connector/audit\""),
+        doc: "Folder of the log; made where it is not there, for the engine's user alone (mode 0700). When it cannot be written, requests are refused with `auditUnavailable` until it can.",
+    },
+    Key {
+        name: "max_file_bytes",
+        kind: Kind::Integer {
+            min: 4096,
+            max: 1_073_741_824,
+        },
+        need: Need::Default("16777216"),
+        doc: "A file of this size is followed by another one, in bytes. A start reads the newest file.",
+    },
+    Key {
+        name: "signing_key_file",
+        kind: Kind::Path,
+        need: Need::Usual("\"/etc/pfx-connector/audit-key.pem\""),
+        doc: "File with the private key that seals the log (`audit key generate` writes it); only its owner may read it. Exactly one of `signing_key_file` and `signing_key`.",
+    },
+    Key {
+        name: "signing_key",
+        kind: Kind::Text,
+        need: Need::Optional("\"pfx-audit\""),
+        doc: "Instead of a file: label of a key on the token that seals the log (`key generate-signing`, EC on P-256).",
+    },
+    Key {
+        name: "anchor_file",
+        kind: Kind::Path,
+        need: Need::Optional("\"/mnt/elsewhere/pfx-anchors\""),
+        doc: "File, best on another machine, that seals are appended to once a minute and at the end: by it `audit verify --anchor` finds a log that was cut off.",
+    },
+];
+
+const APPROVALS: &[Key] = &[
+    Key {
+        name: "required",
+        kind: Kind::Integer { min: 1, max: 32 },
+        need: Need::Required("2"),
+        doc: "How many different approvers have to approve the same request.",
+    },
+    Key {
+        name: "approvers",
+        kind: Kind::Paths,
+        need: Need::Required(
+            "[\"/etc/pfx-connector/approver-ada.pem\", \"/etc/pfx-connector/approver-ben.pem\"]",
+        ),
+        doc: "PEM files with the approvers' public keys (EC on P-256; `import signer` makes such a pair), one in each; the file's name without its ending is the approver's. 32 at most, none twice.",
+    },
+    Key {
+        name: "folder",
+        kind: Kind::Path,
+        need: Need::Optional("\"/etc/pfx-connector/approvals\""),
+        doc: "Folder that approvals of a change of policy are read from at the engine's start; `approvals` in the folder of the audit log where it is not given.",
+    },
+];
+
+const ORACLE: &[Key] = &[
+    Key {
+        name: "importer_failures_per_hour",
+        kind: Kind::Integer { min: 1, max: 1000 },
+        need: Need::Default("5"),
+        doc: "Distinct ciphertexts of one importer that may fail within an hour; then the importer is suspended, and nobody else, until there is room again or an operator lets it go (`oracle release`). Records that nobody signed count as of one importer. So many records of one importer that were not decrypted before are in the tokens' hands at once.",
+    },
+    Key {
+        name: "importer_failures_per_day",
+        kind: Kind::Integer { min: 1, max: 1000 },
+        need: Need::Default("50"),
+        doc: "The same within a day.",
+    },
+    Key {
+        name: "caller_failures_per_hour",
+        kind: Kind::Integer { min: 1, max: 1000 },
+        need: Need::Default("200"),
+        doc: "Distinct failing ciphertexts that one caller (user id) may ask for within an hour.",
+    },
+    Key {
+        name: "uses_per_ciphertext",
+        kind: Kind::Integer {
+            min: 1,
+            max: 1_000_000_000,
+        },
+        need: Need::Default("1000"),
+        doc: "How often one ciphertext is decrypted within a day of the first time.",
+    },
+    Key {
+        name: "devices_per_ciphertext",
+        kind: Kind::Integer {
+            min: 1,
+            max: 1_000_000_000,
+        },
+        need: Need::Default("100"),
+        doc: "For how many devices one ciphertext is decrypted within a day of the first time.",
+    },
+    Key {
+        name: "grid_ms",
+        kind: Kind::Integer {
+            min: 1,
+            max: 10_000,
+        },
+        need: Need::Default("50"),
+        doc: "A failing answer that follows a decryption leaves at the next multiple of so many milliseconds since its request came, whatever failed. It should be longer than nearly every request takes: status counts those that missed the first.",
+    },
+    Key {
+        name: "release",
+        kind: Kind::Word(&[
+            Word {
+                name: "failures",
+                doc: "Failing answers.",
+            },
+            Word {
+                name: "all",
+                doc: "Every answer, so that the time does not tell whether it worked.",
+            },
+        ]),
+        need: Need::Default("\"failures\""),
+        doc: "Which answers leave on that grid.",
+    },
+    Key {
+        name: "check_password",
+        kind: Kind::Word(&[
+            Word {
+                name: "off",
+                doc: "It need not: the PFX is not looked into.",
+            },
+            Word {
+                name: "where-approved",
+                doc: "It has to where the FIPS policy lets the PFX's integrity be checked; where it does not, the receipt says that it was not tried.",
+            },
+            Word {
+                name: "always",
+                doc: "It has to. A PFX whose integrity check the FIPS policy does not let be done (strict mode without the exception `pkcs12-legacy-read`) is refused before the key is used.",
+            },
+        ]),
+        need: Need::Default("\"off\""),
+        doc: "Whether the password has to fit the integrity check of its PFX before it is given out by the delivery `password`. For `rewrap` and `apple-profile` it always has to open it.",
+    },
+];
 
 const RESTART: &[Key] = &[
     Key {
@@ -291,7 +506,19 @@ pub(super) const TOKEN: &[Key] = &[
         name: "environment",
         kind: Kind::TextMap,
         need: Need::Default("{}"),
-        doc: "Environment of the process that loads the module (such as SOFTHSM2_CONF); nothing else of the environment reaches it.",
+        doc: "Environment of the process that loads the module (such as SOFTHSM2_CONF); nothing else of the environment reaches it. Files and folders that it names may be read in the sandbox.",
+    },
+    Key {
+        name: "sandbox_profile",
+        kind: Kind::Word(SANDBOX_PROFILES),
+        need: Need::Default("\"auto\""),
+        doc: "What the sandbox of the engine leaves to this module.",
+    },
+    Key {
+        name: "sandbox_paths",
+        kind: Kind::Paths,
+        need: Need::Default("[]"),
+        doc: "Further files and folders that this module reads and writes, such as its log.",
     },
 ];
 

@@ -9,6 +9,7 @@
 
 use super::queue::Job;
 use super::refusal::Refusal;
+use super::usage::{Usage, Wanted};
 use super::{Shared, flow, formats};
 use crate::config::{PfxForm, UserInCertificate};
 use crate::encoding::Base64Bytes;
@@ -22,6 +23,7 @@ use crate::engine::recrypt::identity::{self, IdentityError, VerifiedIdentity};
 use crate::record::Record;
 use ::formats::pfx::write::{Entries, Form, WriteError, WriteOptions, write};
 use ::formats::profile::{Certificate, Profile, Validity};
+use audit::event::{PfxCheck, ResultClass};
 use hsm::{Custody, KeyFingerprint, SecretBytes};
 
 /// Characters of a fresh password, of 62 kinds: 190 bits.
@@ -51,6 +53,13 @@ pub(super) fn bounded(request: &DeliverRequest) -> Result<(), Refusal> {
                 "the delivery appleProfile is of 1 to {MAX_CERTIFICATES} certificates",
             )));
         }
+    }
+    if let Some(why) = request.delivery.refuses(request.format) {
+        return Err(Refusal::open(
+            FailureCode::FormatRefused,
+            "format_not_for_delivery",
+            why.to_owned(),
+        ));
     }
     let bytes = certificates
         .iter()
@@ -93,9 +102,11 @@ pub(super) fn deliver(
     request: &DeliverRequest,
 ) -> Result<Delivered, Refusal> {
     flow::admit_delivery(shared, request.delivery)?;
-    for StoredPfx { record, pfx } in &request.certificates {
-        flow::admit_record(shared, record, pfx)?;
-    }
+    let importers = request
+        .certificates
+        .iter()
+        .map(|StoredPfx { record, pfx }| flow::admit_record(shared, record, pfx))
+        .collect::<Result<Vec<_>, _>>()?;
     let device = flow::admit_device(shared, job, &request.device, request.format)?;
     let options = WriteOptions::new(form(shared));
     admit_form(&options)?;
@@ -111,15 +122,53 @@ pub(super) fn deliver(
         .map(|stored| flow::find_key(custody, &stored.record))
         .collect::<Result<_, _>>()?;
 
+    let purpose = flow::for_device(&request.device);
     let mut rewrapped = Vec::with_capacity(keys.len());
-    for (stored, key) in request.certificates.iter().zip(&keys) {
-        rewrapped.push(rewrap(shared, custody, job, stored, *key, &options)?);
+    let mut usages = Vec::with_capacity(keys.len());
+    for ((stored, key), importer) in request.certificates.iter().zip(&keys).zip(importers) {
+        let wanted = Wanted {
+            request_id: &request.request_id,
+            record: &stored.record,
+            pfx: stored.pfx.as_slice(),
+            importer,
+            key: *key,
+            purpose: purpose.clone(),
+            delivery: request.delivery.name(),
+            pfx_check: Some(PfxCheck::Opened),
+        };
+        let one = Usage::begin(shared, job, &wanted)
+            .and_then(|usage| rewrap(shared, custody, job, usage, stored, &options));
+        let (one, usage) = one.map_err(|refusal| Refusal {
+            // Whatever is said of this one, others were decrypted before.
+            on_grid: refusal.on_grid || !usages.is_empty(),
+            ..refusal
+        })?;
+        rewrapped.push(one);
+        usages.push(usage);
     }
+    let delivered = seal(request, rewrapped, &device, transport, &keys);
+    for usage in usages {
+        match &delivered {
+            Ok(_) => usage.end(ResultClass::Decrypted)?,
+            Err(_) => usage.end(ResultClass::ThrownAway)?,
+        }
+    }
+    delivered.map_err(Refusal::after_use)
+}
+
+/// What the device gets of the new PFX files.
+fn seal(
+    request: &DeliverRequest,
+    mut rewrapped: Vec<Rewrapped>,
+    device: &DeviceIdentity,
+    transport: KeyTransport<'_>,
+    keys: &[KeyFingerprint],
+) -> Result<Delivered, Refusal> {
     // The newest first; of two that begin at once, the one that was named first.
     rewrapped.sort_by_key(|one| std::cmp::Reverse(one.identity.not_before()));
     let sealing = Sealing {
         format: request.format,
-        device: &device,
+        device,
         transport,
     };
     let mut delivered = match request.delivery {
@@ -203,34 +252,48 @@ fn profile(
     })
 }
 
-/// One PFX, opened and written anew.
-fn rewrap(
+/// One PFX, opened and written anew; what happened of the use has still to be recorded.
+fn rewrap<'a>(
     shared: &Shared,
     custody: &dyn Custody,
     job: &Job,
+    mut usage: Usage<'a>,
     stored: &StoredPfx,
-    key: KeyFingerprint,
+    options: &WriteOptions,
+) -> Result<(Rewrapped, Usage<'a>), Refusal> {
+    match write_anew(shared, custody, job, &mut usage, stored, options) {
+        Ok(rewrapped) => Ok((rewrapped, usage)),
+        Err(refusal) => Err(usage.refuse(refusal)),
+    }
+}
+
+fn write_anew(
+    shared: &Shared,
+    custody: &dyn Custody,
+    job: &Job,
+    usage: &mut Usage<'_>,
+    stored: &StoredPfx,
     options: &WriteOptions,
 ) -> Result<Rewrapped, Refusal> {
     let StoredPfx { record, pfx } = stored;
     let terms = OpenTerms {
         thumbprint: record.thumbprint.to_ascii_lowercase(),
         max_iterations: shared.config.pfx.max_iterations,
+        integrity_alone: false,
     };
     let open =
         |password: &SecretBytes| formats::open_pfx(shared, job, &terms, pfx.as_slice(), password);
-    let password = match flow::password_of(shared, custody, job, record, key) {
-        Ok(password) => password,
-        Err(refusal) => {
-            // Who asks must not learn from the time that it takes whether the decryption failed or the PFX has another password.
-            if refusal.told.code == FailureCode::DecryptionFailed {
-                let _ = fresh_password().map(|password| open(&password));
-            }
-            return Err(refusal);
-        }
-    };
-    let claimed = open(&password)?;
-    drop(password);
+    let mut claimed = None;
+    usage.decrypt_and_check(custody, job, |password| {
+        claimed = Some(open(password)?);
+        Ok(())
+    })?;
+    let claimed = claimed.ok_or_else(|| {
+        Refusal::fault(
+            "not_opened",
+            "a PFX was not opened and not refused".to_owned(),
+        )
+    })?;
     let identity =
         identity::verify(record, claimed, names_user(shared, record)).map_err(refused)?;
     let password = fresh_password()?;
@@ -249,7 +312,7 @@ fn rewrap(
     })
 }
 
-fn fresh_password() -> Result<SecretBytes, Refusal> {
+pub(super) fn fresh_password() -> Result<SecretBytes, Refusal> {
     fips::random::alphanumeric(PASSWORD_CHARACTERS)
         .map_err(|error| Refusal::fault("random", error.to_string()))
 }

@@ -1,27 +1,31 @@
 //! One request from its bytes to its answer, in the order that keeps the key from being used for anything but a record of a
 //! configured importer and a device of a configured authority.
 //!
-//! bounds -> importer's signature -> formats describes the device's certificates -> this process verifies them -> the token
-//! decrypts -> CMS to the verified device
+//! bounds -> importer's signature -> formats describes the device's certificates -> this process verifies them -> the ledger admits ->
+//! the token decrypts -> CMS to the verified device -> the receipt is durable -> the answer leaves, on the grid if it failed
 
+use super::password_check::PasswordCheck;
 use super::queue::Job;
-use super::refusal::Refusal;
-use super::rotate;
+use super::refusal::{Refusal, was_refused_before_use};
 use super::sharing::Ciphertext;
-use super::{Shared, deliver, formats};
+use super::usage::{Usage, Wanted};
+use super::{Shared, approvals, authorise, deliver, formats, operator, rotate};
 use crate::clock::{Clock, SystemClock};
+use crate::config::ReleaseOnGrid;
 use crate::encoding::Base64Bytes;
 use crate::engine::api::{
-    CmsFormat, DeliverRequest, Delivery, DeviceTarget, EngineReply, EngineRequest, FailureCode,
-    RecryptRequest, Recrypted, ReencryptRequest, Reencrypted,
+    AllowRequest, CmsFormat, DeliverRequest, Delivery, DeviceTarget, EngineReply, EngineRequest,
+    FailureCode, OracleRequest, RecryptRequest, Recrypted, ReencryptRequest, Reencrypted,
 };
 use crate::engine::ipc::{Frame, Kind};
 use crate::engine::recrypt::chain::DeviceIdentity;
 use crate::engine::recrypt::cms::KeyTransport;
+use crate::engine::recrypt::importers::Importer;
 use crate::engine::recrypt::{cms, importers};
 use crate::record::Record;
+use audit::Verb;
+use audit::event::{Purpose, ResultClass};
 use hsm::{Custody, KeyFingerprint, Lane, SecretBytes, Terms};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -30,9 +34,15 @@ const MAX_PFX_BYTES: usize = 2 * 1024 * 1024;
 /// A modulus of 8192 bits.
 const MAX_CIPHERTEXT_BYTES: usize = 1024;
 
+/// The answer to a request, and when it leaves.
+pub(super) struct Answer {
+    pub(super) frame: Frame,
+    pub(super) on_grid: bool,
+}
+
 /// Does the request and puts the answer into a frame. The operator's log gets one line for each.
-pub(super) fn answer(shared: &Shared, job: &Job) -> Frame {
-    let (name, outcome) = match parse(job) {
+pub(super) fn answer(shared: &Shared, job: &Job) -> Answer {
+    let (name, outcome) = match parse(shared, job) {
         Ok(Asked::Recrypt(request)) => {
             let outcome = recrypt(shared, job, &request).map(EngineReply::Recrypted);
             (request.request_id, unless_module_failed(shared, outcome))
@@ -47,7 +57,20 @@ pub(super) fn answer(shared: &Shared, job: &Job) -> Frame {
                 .map(|record| EngineReply::Reencrypted(Box::new(Reencrypted { record })));
             (request.request_id, unless_module_failed(shared, outcome))
         }
+        Ok(Asked::Oracle(request)) => ("-".to_owned(), operator::oracle(shared, job, request)),
+        Ok(Asked::Allow(request)) => (
+            "-".to_owned(),
+            approvals::allow(shared, job.deadline, &request),
+        ),
         Err(refusal) => ("-".to_owned(), Err(refusal)),
+    };
+    let all = shared.config.oracle.release == ReleaseOnGrid::All;
+    let on_grid = match &outcome {
+        Ok(EngineReply::Recrypted(_) | EngineReply::Delivered(_)) => all,
+        Ok(_) => false,
+        Err(refusal) => {
+            refusal.on_grid || (all && matches!(job.verb, Some(Verb::Recrypt | Verb::Deliver)))
+        }
     };
     let reply = match outcome {
         Ok(reply) => {
@@ -66,14 +89,15 @@ pub(super) fn answer(shared: &Shared, job: &Job) -> Frame {
             reply
         }
         Err(refusal) => {
-            tracing::warn!(request_id = %name, code = ?refusal.told.code, reason = refusal.reason, "refused: {}", refusal.detail);
+            tracing::warn!(request_id = %name, uid = job.caller.uid, code = ?refusal.told.code, reason = refusal.reason, "refused: {}", refusal.detail);
             EngineReply::Failed(refusal.told)
         }
     };
-    Frame::json(Kind::Reply, job.id, &reply).unwrap_or_else(|error| {
+    let frame = Frame::json(Kind::Reply, job.id, &reply).unwrap_or_else(|error| {
         tracing::error!(request_id = %name, %error, "an answer cannot be framed");
         Frame::bare(Kind::Reply, job.id)
-    })
+    });
+    Answer { frame, on_grid }
 }
 
 /// A result that was made while the module failed is thrown away, and no refusal of that time says anything about the request: a
@@ -94,32 +118,35 @@ enum Asked {
     Recrypt(RecryptRequest),
     Deliver(DeliverRequest),
     Reencrypt(ReencryptRequest),
+    Oracle(OracleRequest),
+    Allow(Box<AllowRequest>),
 }
 
-fn parse(job: &Job) -> Result<Asked, Refusal> {
-    // The supervisor let the caller in by the kind of the frame: what is in it has to be of that kind.
-    match (job.kind, serde_json::from_slice(&job.payload)) {
-        (Kind::Request, Ok(EngineRequest::Recrypt(request))) => {
+fn parse(shared: &Shared, job: &Job) -> Result<Asked, Refusal> {
+    let request: EngineRequest = serde_json::from_slice(&job.payload)
+        // serde's sentence may quote the input.
+        .map_err(|_| Refusal::bad_request("the request is not a message of this release"))?;
+    authorise::admit(&shared.config, job, &request)?;
+    match request {
+        EngineRequest::Recrypt(request) => {
             bounded(&request.request_id, &request.record, &request.pfx)?;
             if request.device.certificate.as_slice().is_empty() {
                 return Err(Refusal::bad_request("there is no device certificate"));
             }
             Ok(Asked::Recrypt(*request))
         }
-        (Kind::Request, Ok(EngineRequest::Deliver(request))) => {
+        EngineRequest::Deliver(request) => {
             deliver::bounded(&request)?;
             Ok(Asked::Deliver(*request))
         }
-        (Kind::Reencrypt, Ok(EngineRequest::Reencrypt(request))) => {
+        EngineRequest::Reencrypt(request) => {
             bounded(&request.request_id, &request.record, &request.pfx)?;
             Ok(Asked::Reencrypt(*request))
         }
-        (_, Ok(_)) => Err(Refusal::bad_request(
-            "this is asked for by a frame of its own kind",
-        )),
-        // serde's sentence may quote the input.
-        (_, Err(_)) => Err(Refusal::bad_request(
-            "the request is not a message of this release",
+        EngineRequest::Oracle(request) => Ok(Asked::Oracle(request)),
+        EngineRequest::Allow(request) => Ok(Asked::Allow(request)),
+        EngineRequest::Status => Err(Refusal::bad_request(
+            "a status is asked for by a frame of its own kind",
         )),
     }
 }
@@ -170,18 +197,49 @@ pub(super) fn bounded(request_id: &str, record: &Record, pfx: &Base64Bytes) -> R
 fn recrypt(shared: &Shared, job: &Job, request: &RecryptRequest) -> Result<Recrypted, Refusal> {
     let record = &request.record;
     admit_delivery(shared, Delivery::Password)?;
-    admit_record(shared, record, &request.pfx)?;
+    let importer = admit_record(shared, record, &request.pfx)?;
     let device = admit_device(shared, job, &request.device, request.format)?;
     let custody = open_tokens(shared)?;
     let transport = KeyTransport::choose(custody, Some(job.deadline));
     cms::check_policy(request.format, &device, transport).map_err(cms_refusal)?;
     let key = find_key(custody, record)?;
-    let password = password_of(shared, custody, job, record, key)?;
-    let cms = cms::envelop(request.format, &device, &password, transport).map_err(cms_refusal)?;
-    Ok(Recrypted {
-        cms: Base64Bytes(cms),
-        custody_key: key.to_string(),
-    })
+    let check = PasswordCheck::of(shared, job, &request.pfx)?;
+    let mut usage = Usage::begin(
+        shared,
+        job,
+        &Wanted {
+            request_id: &request.request_id,
+            record,
+            pfx: request.pfx.as_slice(),
+            importer,
+            key,
+            purpose: for_device(&request.device),
+            delivery: Delivery::Password.name(),
+            pfx_check: check.receipt(),
+        },
+    )?;
+    let cms = usage
+        .decrypt_and_check(custody, job, |password| {
+            check.hold(shared, job, &request.pfx, password)
+        })
+        .and_then(|password| {
+            cms::envelop(request.format, &device, &password, transport).map_err(cms_refusal)
+        });
+    match cms {
+        Ok(cms) => {
+            usage.end(ResultClass::Decrypted)?;
+            Ok(Recrypted {
+                cms: Base64Bytes(cms),
+                custody_key: key.to_string(),
+            })
+        }
+        Err(refusal) => Err(usage.refuse(refusal)),
+    }
+}
+
+/// What a password for this device is for, as the log names it.
+pub(super) fn for_device(device: &DeviceTarget) -> Purpose {
+    Purpose::Device(audit::Hash::of(device.certificate.as_slice()))
 }
 
 /// Whether the operator lets this kind of delivery be asked for.
@@ -199,12 +257,12 @@ pub(super) fn admit_delivery(shared: &Shared, delivery: Delivery) -> Result<(), 
     ))
 }
 
-/// Whether a configured importer vouches for the record and its PFX.
-pub(super) fn admit_record(
-    shared: &Shared,
+/// The configured importer who vouches for the record and its PFX.
+pub(super) fn admit_record<'a>(
+    shared: &'a Shared,
     record: &Record,
     pfx: &Base64Bytes,
-) -> Result<(), Refusal> {
+) -> Result<Option<&'a Importer>, Refusal> {
     let policy = &shared.policy;
     importers::verify(
         record,
@@ -212,7 +270,6 @@ pub(super) fn admit_record(
         &policy.importers,
         policy.unsigned_records,
     )
-    .map(drop)
     .map_err(|refusal| Refusal::open(refusal.failure_code(), refusal.code(), refusal.to_string()))
 }
 
@@ -257,30 +314,6 @@ pub(super) fn cms_refusal(error: cms::CmsError) -> Refusal {
     }
 }
 
-/// The password of a record, decrypted by a token or by whoever is decrypting it already.
-pub(super) fn password_of(
-    shared: &Shared,
-    custody: &dyn Custody,
-    job: &Job,
-    record: &Record,
-    key: KeyFingerprint,
-) -> Result<Arc<SecretBytes>, Refusal> {
-    let ciphertext = Ciphertext {
-        key,
-        padding: record.padding,
-        bytes: record.encrypted_password.as_slice().to_vec(),
-    };
-    shared.sharing.decrypt(&ciphertext, job.deadline, || {
-        decrypt(
-            shared,
-            custody,
-            &ciphertext,
-            job.deadline,
-            Lane::Interactive,
-        )
-    })
-}
-
 /// Has a token decrypt, in the time that is left.
 pub(super) fn decrypt(
     shared: &Shared,
@@ -307,25 +340,13 @@ pub(super) fn decrypt(
             ..Terms::within(left).on_own_thread()
         },
     );
-    if !decrypted.as_ref().is_err_and(was_refused_before_use) {
+    let was_asked = !decrypted.as_ref().is_err_and(|error| {
+        was_refused_before_use(error) || matches!(error, hsm::Error::CiphertextLength { .. })
+    });
+    if was_asked {
         shared.key_uses.fetch_add(1, Ordering::Relaxed);
     }
     Ok(decrypted?)
-}
-
-/// Whether custody refused without asking the token for a private-key operation. What is not known to be refused counts as a use.
-fn was_refused_before_use(error: &hsm::Error) -> bool {
-    matches!(
-        error,
-        hsm::Error::UnknownKey(_)
-            | hsm::Error::KeyRefused { .. }
-            | hsm::Error::CiphertextLength { .. }
-            | hsm::Error::PaddingNotSupported(_)
-            | hsm::Error::LabelNotSupported(_)
-            | hsm::Error::Overloaded
-            | hsm::Error::NoTokenServes
-            | hsm::Error::Policy(_)
-    )
 }
 
 /// The key that the record names by fingerprint; records without one (only let in under `unsigned-records`) name a label.

@@ -2,11 +2,11 @@
 
 use super::Shared;
 use super::queue::Job;
-use super::refusal::{DECRYPTION_FAILED, Refusal};
+use super::refusal::{Came, DECRYPTION_FAILED, Refusal};
 use crate::encoding::{Base64Bytes, printable};
 use crate::engine::api::{DeviceTarget, FailureCode};
 use crate::engine::formats::device::DevicePolicy;
-use crate::engine::formats::opening::{self, ClaimedIdentity, OpenTerms, PfxRefusal};
+use crate::engine::formats::opening::{self, ClaimedIdentity, OpenTerms, PfxRefusal, Unchecked};
 use crate::engine::formats_process::{FormatsCall, FormatsReturn};
 use crate::engine::ipc::{Frame, Kind, Payload};
 use crate::engine::recrypt::chain::{CheckedDevice, DeviceTrust};
@@ -43,13 +43,19 @@ pub(super) fn describe_device(
 }
 
 /// Has the formats process look at a PFX without its password: what it refuses now costs no use of the key.
-pub(super) fn look_at_pfx(shared: &Shared, job: &Job, pfx: &Base64Bytes) -> Result<(), Refusal> {
+///
+/// Whether its integrity can be checked, or why not.
+pub(super) fn look_at_pfx(
+    shared: &Shared,
+    job: &Job,
+    pfx: &Base64Bytes,
+) -> Result<Option<Unchecked>, Refusal> {
     let call = FormatsCall::LookAtPfx {
         pfx: pfx.clone(),
         max_iterations: shared.config.pfx.max_iterations,
     };
     match ask(shared, job, &call)? {
-        FormatsReturn::PfxFits => Ok(()),
+        FormatsReturn::PfxFits(unchecked) => Ok(unchecked),
         FormatsReturn::PfxRefused(refusal) => Err(pfx_refused(&refusal)),
         _ => Err(not_understood()),
     }
@@ -71,15 +77,45 @@ pub(super) fn open_pfx(
     )?;
     match opening::claim(&answer).ok_or_else(not_understood)? {
         Ok(claimed) => Ok(claimed),
-        // What the password decides looks as a failed decryption does: the two of them are one question to who asks.
-        Err(refusal) if !refusal.is_of_the_file => Err(Refusal::new(
-            FailureCode::DecryptionFailed,
-            DECRYPTION_FAILED,
-            "pfx_not_opened",
-            bounded(&format!("{}: {}", refusal.code, refusal.message)),
-        )),
-        Err(refusal) => Err(pfx_refused(&refusal)),
+        Err(refusal) => Err(not_opened(&refusal)),
     }
+}
+
+/// Has the formats process hold the password against the integrity check of a PFX. The answer is a claim.
+pub(super) fn check_integrity(
+    shared: &Shared,
+    job: &Job,
+    pfx: &[u8],
+    password: &SecretBytes,
+) -> Result<(), Refusal> {
+    let terms = OpenTerms {
+        thumbprint: String::new(),
+        max_iterations: shared.config.pfx.max_iterations,
+        integrity_alone: true,
+    };
+    let call = opening::call(&terms, pfx, password);
+    let answer = send(
+        shared,
+        job,
+        Frame::with_payload(Kind::LongCall, job.id, call),
+    )?;
+    opening::checked(&answer)
+        .ok_or_else(not_understood)?
+        .map_err(|refusal| not_opened(&refusal))
+}
+
+/// What the password decides looks as a failed decryption does: the two of them are one question to who asks.
+fn not_opened(refusal: &PfxRefusal) -> Refusal {
+    if refusal.is_of_the_file {
+        return pfx_refused(refusal);
+    }
+    Refusal::new(
+        FailureCode::DecryptionFailed,
+        DECRYPTION_FAILED,
+        "pfx_not_opened",
+        bounded(&format!("{}: {}", refusal.code, refusal.message)),
+    )
+    .that_came(Came::WrongPassword)
 }
 
 fn pfx_refused(refusal: &PfxRefusal) -> Refusal {

@@ -4,16 +4,24 @@
 //! One thread reads and answers pings at once, [`request_threads`] threads work, one for each token opens it (and tries again
 //! while it is not there), one reports, one watches: a call that hangs in the PKCS#11 module cannot be interrupted, only its process replaced.
 
+mod approvals;
+mod authorise;
 mod deliver;
 mod flow;
 mod formats;
+mod operator;
+mod oracle;
+mod password_check;
 mod queue;
+mod receipts;
 mod refusal;
+mod release;
 mod report;
 mod rotate;
 mod sharing;
 mod token;
 mod tokens;
+mod usage;
 mod watchdog;
 
 pub use report::CustodyReport;
@@ -21,10 +29,18 @@ pub use report::CustodyReport;
 use super::hardening::{self, Limits};
 use super::ipc::blocking::{Incoming, read_frame};
 use super::ipc::{Duplex, Frame, FrameError, Kind};
-use super::policy::{EnginePolicy, PolicyError};
+use super::policy::{EnginePolicy, PolicyError, text_of};
 use super::recrypt::known::KnownDevices;
+use super::sandboxing::{self, Sandboxing, Seen};
 use crate::config::EngineConfig;
+use crate::evidence::process::ProcessEvidence;
+use approvals::{Approvals, Start};
+use flow::Answer;
+use hsm::clock::MonotonicClock;
+use oracle::Oracle;
 use queue::{Calls, Job, Queue};
+use receipts::{Book, Canaries};
+use release::Release;
 use rotate::Rotation;
 use sharing::Sharing;
 use std::os::unix::net::UnixStream;
@@ -32,7 +48,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokens::Tokens;
 
 const WRITE_LIMIT_BYTES: usize = 64 * 1024 * 1024;
@@ -60,12 +76,24 @@ pub enum CustodyError {
     /// The tokens are not what a group can be made of.
     #[error("engine.tokens: {0}")]
     Tokens(String),
+    /// The log of uses of the key cannot be opened.
+    #[error("engine.audit: {0}")]
+    Audit(String),
+    /// The policy was changed, and approvals in force say that this needs approval.
+    #[error("{0}")]
+    PolicyNotApproved(String),
+    /// The approvals of this start could not be recorded; when the log can be written, they can.
+    #[error("the approval of the changed policy cannot be recorded: {0}")]
+    Unrecorded(String),
     /// The cryptographic module did not start.
     #[error("the cryptographic module did not start: {0}")]
     Module(#[from] fips::Error),
     /// Standard input is not the supervisor's socket, or it broke.
     #[error("the connection to the supervisor: {0}")]
     Connection(#[from] FrameError),
+    /// The sandbox cannot be put in force.
+    #[error(transparent)]
+    Sandbox(#[from] sandbox::Refused),
     /// The system gave no thread or descriptor.
     #[error("{0}")]
     Io(#[from] std::io::Error),
@@ -78,8 +106,10 @@ impl CustodyError {
         matches!(
             self,
             Self::Policy(_)
+                | Self::PolicyNotApproved(_)
                 | Self::PinSource
                 | Self::Tokens(_)
+                | Self::Sandbox(sandbox::Refused::Kernel(_))
                 | Self::Module(fips::Error::SystemRequiresFips | fips::Error::PolicyTaken)
         )
     }
@@ -96,10 +126,13 @@ struct Shared {
     config: EngineConfig,
     policy: EnginePolicy,
     notes: Vec<String>,
+    sandbox: sandbox::Report,
+    /// Where the tokens were when the sandbox was put in force.
+    seen: Seen,
     link: Duplex,
     queue: Queue,
     calls: Calls,
-    tokens: Tokens,
+    tokens: Arc<Tokens>,
     /// The file that `config` was read from.
     config_path: PathBuf,
     sharing: Sharing,
@@ -107,6 +140,11 @@ struct Shared {
     known_devices: KnownDevices,
     key_uses: AtomicU64,
     fault_told: AtomicBool,
+    oracle: Oracle,
+    release: Release,
+    approvals: Approvals,
+    /// Digest of the policy in force, for receipts.
+    policy_digest: audit::Hash,
 }
 
 impl Shared {
@@ -126,7 +164,11 @@ impl Shared {
 /// # Errors
 /// [`CustodyError`] when it cannot start or the connection breaks. The caller ends the process by
 /// [`hardening::exit`], because a thread may be inside the PKCS#11 module.
-pub fn run(config: EngineConfig, config_path: PathBuf) -> Result<(), CustodyError> {
+pub fn run(
+    config: EngineConfig,
+    config_path: PathBuf,
+    sandboxing: Sandboxing,
+) -> Result<(), CustodyError> {
     hardening::end_on_panic("custody");
     hardening::ignore_terminal_signals()?;
     let notes = hardening::protect(Limits {
@@ -138,11 +180,43 @@ pub fn run(config: EngineConfig, config_path: PathBuf) -> Result<(), CustodyErro
     }
     fips::start(fips::policy::in_force())?;
     let policy = EnginePolicy::load(&config)?;
-    let tokens = Tokens::new(&config, policy.extractable_keys)?;
+    let canaries = Canaries::default();
+    let tokens = Arc::new(Tokens::new(&config, policy.extractable_keys, &canaries)?);
     let stream = hardening::supervisor_socket()?;
     let reading = stream.try_clone()?;
+    let rules = text_of(&config, &policy, &fips::policy::in_force());
+    tokens.load_modules();
+    // What reports say of this machine is read once, and here: no such file can be opened afterwards.
+    drop(ProcessEvidence::of_this("custody"));
+    let seen = Seen::now(&config);
+    // Before there is a second thread: Landlock does not reach those that are there already.
+    let sandbox = sandboxing.apply(&sandboxing::custody(&config, &config_path))?;
+    let (ledger, memory) = (Arc::default(), Arc::default());
+    let book = Book::open(
+        config.audit.as_ref(),
+        &tokens,
+        (&ledger, &memory),
+        canaries,
+        |last| Start::admit(&config, &policy, &rules, last, &memory),
+    )?;
+    let oracle = Oracle::new(
+        ledger,
+        book,
+        &config.oracle,
+        policy.importers.clone(),
+        request_threads(&config),
+    );
     let shared = Arc::new(Shared {
+        oracle,
+        release: Release::new(
+            MonotonicClock::start(),
+            Duration::from_millis(config.oracle.grid_ms),
+        ),
+        approvals: Approvals::new(policy.approvals.clone(), memory),
+        policy_digest: rules.digest(),
         notes,
+        sandbox,
+        seen,
         link: Duplex::start("supervisor", stream, WRITE_LIMIT_BYTES)?,
         queue: Queue::default(),
         calls: Calls::default(),
@@ -167,13 +241,27 @@ fn serve(shared: &Arc<Shared>, mut reading: UnixStream) -> Result<(), CustodyErr
             .name(format!("request-{number}"))
             .spawn(move || {
                 while let Some(job) = shared.queue.take() {
-                    let frame = flow::answer(&shared, &job);
-                    shared.link.send(frame);
+                    let Answer { frame, on_grid } = flow::answer(&shared, &job);
+                    shared.link.send(match on_grid {
+                        true => shared.release.hold(job.received, frame),
+                        false => frame,
+                    });
                     shared.queue.finished();
                 }
             })?;
     }
     tokens::start(shared)?;
+    let releasing = Arc::clone(shared);
+    std::thread::Builder::new()
+        .name("release".to_owned())
+        .spawn(move || {
+            releasing.release.run(
+                |frame| {
+                    releasing.link.send(frame);
+                },
+                || releasing.oracle.now_and_then(),
+            )
+        })?;
     let watching = Arc::clone(shared);
     std::thread::Builder::new()
         .name("watchdog".to_owned())
@@ -195,7 +283,13 @@ fn serve(shared: &Arc<Shared>, mut reading: UnixStream) -> Result<(), CustodyErr
     let mut greeted = false;
     loop {
         let frame = match read_frame(&mut reading)? {
-            Incoming::Closed => return Ok(()),
+            Incoming::Closed => {
+                shared
+                    .oracle
+                    .book()
+                    .close("the supervisor closed the connection");
+                return Ok(());
+            }
             Incoming::Idle => continue,
             Incoming::Frame(frame) => frame,
         };
@@ -208,8 +302,9 @@ fn serve(shared: &Arc<Shared>, mut reading: UnixStream) -> Result<(), CustodyErr
             Kind::Ping => {
                 shared.link.send(Frame::bare(Kind::Pong, frame.id));
             }
-            Kind::Request | Kind::Reencrypt => {
-                if let Err(job) = shared.queue.push(Job::new(frame, Instant::now())) {
+            Kind::Request => {
+                let job = Job::new(frame, Instant::now(), shared.release.now());
+                if let Err(job) = shared.queue.push(job) {
                     shared.link.send(Frame::bare(Kind::GivenBack, job.id));
                 }
             }

@@ -1,6 +1,7 @@
 //! Requests that wait for a thread, and threads that wait for the formats process.
 
-use crate::engine::ipc::{Frame, Kind, Payload};
+use crate::engine::ipc::{Caller, Frame, Payload};
+use audit::Verb;
 use std::collections::{HashMap, VecDeque};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -10,18 +11,25 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 pub(super) struct Job {
     pub(super) id: u64,
-    pub(super) kind: Kind,
+    /// What is asked for, by the frame's header.
+    pub(super) verb: Option<Verb>,
+    /// Who asks: the user is the supervisor's word, the certificate the caller's.
+    pub(super) caller: Caller,
     pub(super) payload: Payload,
     pub(super) deadline: Instant,
+    /// When it came, on the clock of the answers' release.
+    pub(super) received: Duration,
 }
 
 impl Job {
-    pub(super) fn new(frame: Frame, now: Instant) -> Self {
+    pub(super) fn new(frame: Frame, now: Instant, received: Duration) -> Self {
         Self {
             id: frame.id,
-            kind: frame.kind,
+            verb: frame.verb,
+            caller: frame.caller,
             payload: frame.payload,
             deadline: now + Duration::from_millis(u64::from(frame.time_left_ms)),
+            received,
         }
     }
 }

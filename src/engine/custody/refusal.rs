@@ -11,6 +11,21 @@ const MODULE_OUT_OF_SERVICE: &str = "the engine's cryptographic module has faile
 const KEY_NOT_FOUND: &str =
     "the custody key of this record is not on the token or may not be used: see the engine's log";
 
+/// When in the course of a request it was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Came {
+    /// No token was asked, as far as this refusal knows.
+    BeforeUse,
+    /// The token is well and does not decrypt the ciphertext.
+    BadInput,
+    /// What was decrypted does not open the PFX.
+    WrongPassword,
+    /// The token was asked and failed.
+    TokenTrouble,
+    /// The token was asked, and its answer did not come in time.
+    NoAnswer,
+}
+
 /// A request that is not answered with a password: what the caller is told, and what the operator's log says.
 #[derive(Debug, Clone)]
 pub(super) struct Refusal {
@@ -19,6 +34,9 @@ pub(super) struct Refusal {
     pub(super) reason: &'static str,
     /// The reason in words, without secrets, for the log.
     pub(super) detail: String,
+    pub(super) came: Came,
+    /// The answer leaves on the grid.
+    pub(super) on_grid: bool,
 }
 
 impl Refusal {
@@ -35,6 +53,21 @@ impl Refusal {
             },
             reason,
             detail: detail.into(),
+            came: Came::BeforeUse,
+            on_grid: false,
+        }
+    }
+
+    /// As it came.
+    pub(super) fn that_came(self, came: Came) -> Self {
+        Self { came, ..self }
+    }
+
+    /// As an answer that follows a decryption.
+    pub(super) fn after_use(self) -> Self {
+        Self {
+            on_grid: true,
+            ..self
         }
     }
 
@@ -101,7 +134,13 @@ impl From<ChainError> for Refusal {
 impl From<hsm::Error> for Refusal {
     fn from(error: hsm::Error) -> Self {
         let (reason, detail) = (error.code(), super::token::describe(&error));
-        match &error {
+        let came = match &error {
+            error if was_refused_before_use(error) => Came::BeforeUse,
+            hsm::Error::Deadline => Came::NoAnswer,
+            error if error.class() == ErrorClass::BadInput => Came::BadInput,
+            _ => Came::TokenTrouble,
+        };
+        let refusal = match &error {
             hsm::Error::UnknownKey(_) | hsm::Error::KeyRefused { .. } => {
                 Self::new(FailureCode::KeyNotFound, KEY_NOT_FOUND, reason, detail)
             }
@@ -132,8 +171,23 @@ impl From<hsm::Error> for Refusal {
                 }
                 _ => Self::fault(reason, detail),
             },
-        }
+        };
+        refusal.that_came(came)
     }
+}
+
+/// Whether custody refused without asking the token for a private-key operation. What is not known to be refused counts as a use.
+pub(super) fn was_refused_before_use(error: &hsm::Error) -> bool {
+    matches!(
+        error,
+        hsm::Error::UnknownKey(_)
+            | hsm::Error::KeyRefused { .. }
+            | hsm::Error::PaddingNotSupported(_)
+            | hsm::Error::LabelNotSupported(_)
+            | hsm::Error::Overloaded
+            | hsm::Error::NoTokenServes
+            | hsm::Error::Policy(_)
+    )
 }
 
 #[cfg(test)]

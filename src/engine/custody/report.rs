@@ -2,7 +2,11 @@
 
 use super::Shared;
 use super::token::describe;
-use crate::engine::api::{Delivery, HealingStatus, KeyStatus, SwitchingStatus, TokenStatus};
+use crate::clock::{Clock, SystemClock};
+use crate::engine::api::{
+    Delivery, HealingStatus, KeyStatus, OracleStatus, SwitchingStatus, TokenStatus,
+};
+use crate::engine::recrypt::revocation::ListStatus;
 use crate::evidence::process::ProcessEvidence;
 use hsm::group::MemberStatus;
 use hsm::{Custody, KeyInfo};
@@ -22,6 +26,8 @@ pub struct CustodyReport {
     pub token_certificate: Option<String>,
     /// Why there is none.
     pub token_problem: Option<String>,
+    /// The revocation lists that device certificates are looked up in.
+    pub revocation_lists: Vec<ListStatus>,
     /// What the token was seen to do.
     pub capabilities: Option<serde_json::Value>,
     /// Keys, with the reason for each that is refused.
@@ -34,8 +40,14 @@ pub struct CustodyReport {
     pub key_uses: u64,
     /// Requests that were answered by another one's decryption.
     pub decryptions_shared: u64,
+    /// Budgets and quarantine.
+    pub oracle: Option<OracleStatus>,
+    /// The log of uses of the key; none under the exception `no-receipts`.
+    pub audit: Option<audit::Status>,
     /// What the process could not do to protect itself.
     pub notes: Vec<String>,
+    /// What is left to the process.
+    pub sandbox: Option<sandbox::Report>,
     /// Names of the exceptions that custody honours: it reads the configuration itself, at each of its starts.
     pub exceptions: Vec<String>,
     /// The deliveries that it does.
@@ -53,13 +65,17 @@ impl CustodyReport {
             token_problem: Some(
                 "the custody process does not report: it is being restarted or hangs".to_owned(),
             ),
+            revocation_lists: Vec::new(),
             capabilities: None,
             keys: Vec::new(),
             tokens: Vec::new(),
             switching: SwitchingStatus::default(),
             key_uses: 0,
             decryptions_shared: 0,
+            oracle: None,
+            audit: None,
             notes: Vec::new(),
+            sandbox: None,
             exceptions: Vec::new(),
             deliveries: Vec::new(),
         }
@@ -179,6 +195,12 @@ fn without_token(shared: &Shared) -> CustodyReport {
     CustodyReport {
         token_certificate: shown.and_then(|token| token.certificate.clone()),
         token_problem: None,
+        revocation_lists: shared
+            .policy
+            .rules
+            .revocation()
+            .map(|lists| lists.report(SystemClock.now_ms()))
+            .unwrap_or_default(),
         tokens,
         switching: SwitchingStatus {
             failovers: figures.failovers,
@@ -187,8 +209,11 @@ fn without_token(shared: &Shared) -> CustodyReport {
             hedges_won: figures.hedges_won,
         },
         decryptions_shared: shared.sharing.count(),
+        oracle: Some(shared.oracle.status(shared.release.late())),
+        audit: shared.oracle.book().status(),
         key_uses: shared.key_uses.load(Ordering::Relaxed),
         notes: shared.notes.clone(),
+        sandbox: Some(shared.sandbox.clone()),
         deliveries: shared.config.deliveries.clone(),
         exceptions: shared
             .config

@@ -6,15 +6,15 @@
 //! What is given out is what an importer could have made; the password stays in this process. All of it is batch work.
 
 use super::Shared;
-use super::flow::decrypt;
 use super::queue::Job;
 use super::refusal::Refusal;
-use super::sharing::Ciphertext;
 use super::token::describe;
+use super::usage::{Usage, Wanted};
 use crate::encoding::{Base64Bytes, hex};
 use crate::engine::api::ReencryptRequest;
-use crate::engine::recrypt::importers;
+use crate::engine::recrypt::importers::{self, Importer};
 use crate::record::{ImporterSignature, Record};
+use audit::event::{Purpose, ResultClass};
 use fips::digest::{Hash, digest};
 use fips::policy::{Mode, in_force};
 use hsm::pkcs11::Pkcs11Custody;
@@ -46,7 +46,7 @@ pub(super) fn reencrypt(
     };
     let (record, pfx) = (&request.record, request.pfx.as_slice());
     // Also under the exception `unsigned-records`: nothing gets a signature here that had none.
-    verify(shared, record, pfx)?;
+    let importer = verify(shared, record, pfx)?;
     let from = fingerprint(record.custody_key.as_deref().unwrap_or_default())?;
     let to = fingerprint(&request.to)?;
     if from == to {
@@ -60,35 +60,55 @@ pub(super) fn reencrypt(
     let signer = signer(shared, &rotation.signing_key)?;
     let padding = choose_padding(custody, request.padding)?;
 
-    let old = Ciphertext {
-        key: from,
-        padding: record.padding,
-        bytes: record.encrypted_password.as_slice().to_vec(),
+    let wanted = |record, key, purpose| Wanted {
+        request_id: &request.request_id,
+        record,
+        pfx,
+        importer,
+        key,
+        purpose,
+        delivery: "reencrypt",
+        pfx_check: None,
     };
-    let password = decrypt(shared, custody, &old, job.deadline, Lane::Batch)?;
-    let new = Ciphertext {
-        key: to,
-        padding,
-        bytes: encrypt(custody, &target.spki_der, padding, &password)?,
+    let hash = |key: KeyFingerprint| audit::Hash::from_bytes(*key.as_bytes());
+    let rotation = wanted(record, from, Purpose::Rotation(hash(to)));
+    let mut old = Usage::begin(shared, job, &rotation)?;
+    let reencrypted = old.decrypt(custody, job, Lane::Batch).and_then(|password| {
+        // The second use of this request must not wait for the first.
+        old.worked();
+        let bytes = encrypt(custody, &target.spki_der, padding, &password)?;
+        Ok((password, bytes))
+    });
+    let (password, bytes) = match reencrypted {
+        Ok(done) => done,
+        Err(refusal) => return Err(old.refuse(refusal)),
     };
-    // The old ciphertext is about to be replaced by this one: a wrong one would be a password that is lost.
-    let again = decrypt(shared, custody, &new, job.deadline, Lane::Batch)?;
-    if !again.ct_eq(password.expose()) {
-        return Err(Refusal::fault(
-            "reencrypted_otherwise",
-            "what was encrypted to the new key decrypts to something else".to_owned(),
-        ));
-    }
-    drop((password, again));
-
     let mut record = Record {
         key_name: name_of(&target, &record.key_name),
         custody_key: Some(to.to_string()),
         padding,
-        encrypted_password: Base64Bytes(new.bytes),
+        encrypted_password: Base64Bytes(bytes),
         importer_signature: None,
         ..record.clone()
     };
+    // The old ciphertext is about to be replaced by this one: a wrong one would be a password that is lost.
+    let verification = wanted(&record, to, Purpose::Verify);
+    let mut new = Usage::begin(shared, job, &verification)?;
+    let again = match new.decrypt(custody, job, Lane::Batch) {
+        Ok(again) => again,
+        Err(refusal) => return Err(new.refuse(refusal)),
+    };
+    if !again.ct_eq(password.expose()) {
+        return Err(new.refuse(Refusal::fault(
+            "reencrypted_otherwise",
+            "what was encrypted to the new key decrypts to something else".to_owned(),
+        )));
+    }
+    drop((password, again));
+    for usage in [old, new] {
+        usage.end(ResultClass::Decrypted)?;
+    }
+
     let signed = sign(shared, signer, &record.signed_bytes(pfx))?;
     record.importer_signature = Some(ImporterSignature {
         importer: hex(digest(Hash::Sha256, &signed.spki_der).as_ref()),
@@ -98,12 +118,14 @@ pub(super) fn reencrypt(
     Ok(record)
 }
 
-fn verify(shared: &Shared, record: &Record, pfx: &[u8]) -> Result<(), Refusal> {
-    importers::verify(record, pfx, &shared.policy.importers, false)
-        .map(drop)
-        .map_err(|refusal| {
-            Refusal::open(refusal.failure_code(), refusal.code(), refusal.to_string())
-        })
+fn verify<'a>(
+    shared: &'a Shared,
+    record: &Record,
+    pfx: &[u8],
+) -> Result<Option<&'a Importer>, Refusal> {
+    importers::verify(record, pfx, &shared.policy.importers, false).map_err(|refusal| {
+        Refusal::open(refusal.failure_code(), refusal.code(), refusal.to_string())
+    })
 }
 
 fn fingerprint(text: &str) -> Result<KeyFingerprint, Refusal> {

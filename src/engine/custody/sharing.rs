@@ -101,7 +101,7 @@ impl Sharing {
         self.shared.load(Ordering::Relaxed)
     }
 
-    /// The password, decrypted by `decrypt` or by whoever is decrypting it already.
+    /// The password, decrypted by `decrypt` or by whoever is decrypting it already; `true`: by `decrypt`.
     ///
     /// # Errors
     /// Those of the decryption. A failure that is about the other request's time, not about the ciphertext, is not shared: it is tried
@@ -111,7 +111,7 @@ impl Sharing {
         ciphertext: &Ciphertext,
         deadline: Instant,
         decrypt: impl Fn() -> Result<SecretBytes, Refusal>,
-    ) -> Outcome {
+    ) -> (Outcome, bool) {
         loop {
             let (flight, is_mine) = {
                 let mut flights = self.lock();
@@ -132,10 +132,10 @@ impl Sharing {
                 };
                 let outcome = decrypt().map(Arc::new);
                 landing.land(outcome.clone());
-                return outcome;
+                return (outcome, true);
             }
             match flight.wait(deadline) {
-                None => return Err(Refusal::deadline()),
+                None => return (Err(Refusal::deadline()), false),
                 Some(Err(refusal))
                     if matches!(
                         refusal.told.code,
@@ -145,7 +145,7 @@ impl Sharing {
                     ) && Instant::now() < deadline => {}
                 Some(outcome) => {
                     self.shared.fetch_add(1, Ordering::Relaxed);
-                    return outcome;
+                    return (outcome, false);
                 }
             }
         }
@@ -214,10 +214,10 @@ mod tests {
             let other = sharing.decrypt(&ciphertext(b"two"), soon(), || {
                 Ok(SecretBytes::from_slice(b"other"))
             });
-            assert_eq!(other.unwrap().expose(), b"other");
+            assert_eq!(other.0.unwrap().expose(), b"other");
             go.send(()).unwrap();
             for one in others.into_iter().chain([first]) {
-                assert_eq!(one.join().unwrap().unwrap().expose(), b"secret");
+                assert_eq!(one.join().unwrap().0.unwrap().expose(), b"secret");
             }
         });
         assert_eq!((calls.load(Ordering::Relaxed), sharing.count()), (1, 3));
@@ -257,8 +257,8 @@ mod tests {
                     std::thread::yield_now();
                 }
                 go.send(()).unwrap();
-                assert!(first.join().unwrap().is_err());
-                assert_eq!(second.join().unwrap().is_ok(), expected_calls == 2);
+                assert!(first.join().unwrap().0.is_err());
+                assert_eq!(second.join().unwrap().0.is_ok(), expected_calls == 2);
             });
             assert_eq!(calls.load(Ordering::Relaxed), expected_calls);
         }
@@ -285,11 +285,11 @@ mod tests {
         let sharing = Sharing::default();
         let same = ciphertext(b"one");
         let outcome = sharing.decrypt(&same, soon(), || {
-            let late = sharing.decrypt(&same, Instant::now(), unreachable);
+            let (late, _) = sharing.decrypt(&same, Instant::now(), unreachable);
             assert_eq!(late.err().unwrap().told.code, FailureCode::DeadlineExceeded);
             Ok(SecretBytes::from_slice(b"secret"))
         });
-        outcome.unwrap();
+        outcome.0.unwrap();
     }
 
     fn unreachable() -> Result<SecretBytes, Refusal> {

@@ -1,12 +1,14 @@
 //! Keeps one token open. A token that is not there is tried again with growing pauses; a wrong PIN only once it has changed, because
 //! tokens lock themselves.
 
+use super::watchdog::EXIT_TOKEN_LOST;
 use crate::config::{EngineConfig, TokenSection};
+use crate::engine::hardening;
 use hsm::group::Group;
 use hsm::pin::{PinSource, PinStamp};
-use hsm::pkcs11::{Pkcs11Custody, TokenConfig};
+use hsm::pkcs11::{CanaryObserver, Pkcs11Custody, TokenConfig};
 use hsm::{Custody, PinProblem};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -31,6 +33,7 @@ impl Keeper {
         section: &TokenSection,
         engine: &EngineConfig,
         extractable_keys: bool,
+        canaries: CanaryObserver,
     ) -> Option<Self> {
         let pin = match (&section.pin_file, &section.pin_credential) {
             (Some(path), None) => PinSource::File(path.clone()),
@@ -45,11 +48,17 @@ impl Keeper {
                 pin_memory: Some(pin_memory(engine, name)),
                 threads: section.threads,
                 allow_extractable_keys: extractable_keys,
+                canary_observer: Some(canaries),
                 ..TokenConfig::new(section.module.clone(), pin)
             },
             opening: Mutex::new(Some(Instant::now())),
             custody: OnceLock::new(),
         })
+    }
+
+    /// The path of its library.
+    pub(super) fn module(&self) -> &Path {
+        &self.config.module
     }
 
     /// The token, if it is open.
@@ -67,7 +76,14 @@ impl Keeper {
     }
 
     /// Opens the token, trying until it works; `tried` is called once, after the first attempt.
-    pub(super) fn keep_open(&self, group: &Group, tried: impl FnOnce()) {
+    ///
+    /// `hopeless` tells why this process cannot succeed any more, if that is so: then it is replaced.
+    pub(super) fn keep_open(
+        &self,
+        group: &Group,
+        tried: impl FnOnce(),
+        hopeless: impl Fn() -> Option<String>,
+    ) {
         let mut tried = Some(tried);
         let mut pause = FIRST_PAUSE;
         loop {
@@ -82,6 +98,10 @@ impl Keeper {
             let Err(pin_is_wrong) = outcome else {
                 return;
             };
+            if let Some(reason) = hopeless() {
+                tracing::error!(name = self.name, "{reason}: this process is replaced");
+                hardening::exit(EXIT_TOKEN_LOST);
+            }
             std::thread::sleep(pause);
             pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
             if pin_is_wrong {

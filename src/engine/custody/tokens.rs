@@ -1,5 +1,6 @@
 //! The tokens of this process, as one group: it serves as soon as one of them is open.
 
+use super::receipts::Canaries;
 use super::token::Keeper;
 use super::{CustodyError, Shared};
 use crate::config::{self, EngineConfig};
@@ -27,10 +28,22 @@ impl Tokens {
     ///
     /// # Errors
     /// [`CustodyError::PinSource`] and [`CustodyError::Tokens`]: the configuration.
-    pub(super) fn new(config: &EngineConfig, extractable_keys: bool) -> Result<Self, CustodyError> {
+    pub(super) fn new(
+        config: &EngineConfig,
+        extractable_keys: bool,
+        canaries: &Canaries,
+    ) -> Result<Self, CustodyError> {
         let keepers = config
             .named_tokens()
-            .map(|(name, section)| Keeper::new(name, section, config, extractable_keys))
+            .map(|(name, section)| {
+                Keeper::new(
+                    name,
+                    section,
+                    config,
+                    extractable_keys,
+                    canaries.observer(name),
+                )
+            })
             .collect::<Option<Vec<_>>>()
             .ok_or(CustodyError::PinSource)?;
         let names = keepers.iter().map(|keeper| keeper.name.clone());
@@ -42,6 +55,16 @@ impl Tokens {
             .map_err(|error| CustodyError::Tokens(error.to_string()))?;
         drain(&group, config);
         Ok(Self { group, keepers })
+    }
+
+    /// Loads the libraries of all tokens, without C_Initialize: afterwards this process may not be able to. One that cannot be loaded is found out
+    /// again, and told, when its token is opened.
+    pub(super) fn load_modules(&self) {
+        for keeper in &self.keepers {
+            if let Err(error) = hsm::pkcs11::preload(keeper.module()) {
+                tracing::warn!(name = %keeper.name, "the PKCS#11 module cannot be loaded: {error}");
+            }
+        }
     }
 
     /// The tokens, if one of them serves.
@@ -99,12 +122,23 @@ pub(super) fn start(shared: &Arc<Shared>) -> std::io::Result<()> {
                 let Some(keeper) = shared.tokens.keepers.get(place) else {
                     return;
                 };
-                keeper.keep_open(&shared.tokens.group, || {
+                let tried = || {
                     let was_last = left.fetch_sub(1, Ordering::Relaxed) == 1;
                     // Told more than once where several are open: the supervisor takes the first.
                     if was_last || shared.tokens.group.serves() {
                         shared.link.send(Frame::bare(Kind::Ready, 0));
                     }
+                };
+                keeper.keep_open(&shared.tokens.group, tried, || {
+                    // Others serve in this process; to them it would be a loss.
+                    if shared.tokens.group.serves() || shared.sandbox.landlock_abi == 0 {
+                        return None;
+                    }
+                    let path = shared.seen.replaced()?;
+                    Some(format!(
+                        "{} is another one than at the start, and the sandbox goes by what was there then",
+                        path.display()
+                    ))
                 });
             })?;
     }

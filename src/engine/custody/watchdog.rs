@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 /// Exit code: a call into the module took longer than `call_limit_ms`.
 const EXIT_HANGING: i32 = 75;
 /// Exit code: the module needs a fresh process to find its token.
-const EXIT_TOKEN_LOST: i32 = 76;
+pub(super) const EXIT_TOKEN_LOST: i32 = 76;
 /// How often it looks.
 const INTERVAL: Duration = Duration::from_millis(100);
 /// How long requests that other threads are busy with may take to finish before the process ends.
@@ -56,7 +56,8 @@ pub(super) fn watch(shared: &Shared) -> ! {
             .any(|(place, member)| place != sick && serves(shared, place, member, limit));
         let is_time = !others_serve
             || (started.elapsed() >= SETTLED
-                && (shared.queue.is_idle() || since.elapsed() >= GRACE));
+                && ((shared.queue.is_idle() && shared.release.is_empty())
+                    || since.elapsed() >= GRACE));
         if is_time {
             tracing::error!("{}: this process is replaced", reason.text);
             leave(shared, reason.code);
@@ -104,7 +105,9 @@ fn leave(shared: &Shared, code: i32) -> ! {
         shared.link.send(Frame::bare(Kind::GivenBack, job.id));
     }
     let until = Instant::now() + FAREWELL;
-    while (shared.queue.busy() > 0 || !shared.link.is_drained()) && Instant::now() < until {
+    while (shared.queue.busy() > 0 || !shared.release.is_empty() || !shared.link.is_drained())
+        && Instant::now() < until
+    {
         std::thread::sleep(Duration::from_millis(5));
     }
     hardening::exit(code)

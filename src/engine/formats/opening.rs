@@ -26,6 +26,9 @@ pub struct OpenTerms {
     pub thumbprint: String,
     /// Iterations of key derivation in the whole file at most.
     pub max_iterations: u64,
+    /// Only whether the password fits the integrity check is wanted: nothing is decrypted, and nothing of the file is given back.
+    #[serde(default)]
+    pub integrity_alone: bool,
 }
 
 impl OpenTerms {
@@ -63,6 +66,7 @@ pub struct PfxRefusal {
 #[serde(tag = "outcome", rename_all = "camelCase", deny_unknown_fields)]
 enum Outcome {
     Opened,
+    Fits,
     Refused { refusal: PfxRefusal },
 }
 
@@ -79,6 +83,7 @@ pub fn call(terms: &OpenTerms, pfx: &[u8], password: &SecretBytes) -> Payload {
 pub fn answer(payload: &[u8]) -> Payload {
     let opened = match Payload::parts(MARK, payload).as_deref() {
         Some([terms, pfx, password]) => match serde_json::from_slice::<OpenTerms>(terms) {
+            Ok(terms) if terms.integrity_alone => return check(&terms, pfx, password),
             Ok(terms) => open(&terms, pfx, password),
             Err(_) => return Payload::default(),
         },
@@ -98,6 +103,32 @@ pub fn answer(payload: &[u8]) -> Payload {
         parts.extend(identity.others.iter().map(Vec::as_slice));
     }
     Payload::of_parts(MARK, &parts)
+}
+
+fn check(terms: &OpenTerms, pfx: &[u8], password: &[u8]) -> Payload {
+    let password = SecretBytes::from_slice(password);
+    let outcome = match pfx::check_integrity(pfx, &password, &terms.limits()) {
+        Ok(()) => Outcome::Fits,
+        Err(error) => Outcome::Refused {
+            refusal: refusal(&error),
+        },
+    };
+    let outcome = serde_json::to_vec(&outcome).unwrap_or_default();
+    Payload::of_parts(MARK, &[&outcome])
+}
+
+/// Reads the answer to a call for the integrity check alone; `None` when it is none.
+#[must_use]
+pub fn checked(payload: &[u8]) -> Option<Result<(), PfxRefusal>> {
+    let parts = Payload::parts(MARK, payload)?;
+    let [outcome] = parts.as_slice() else {
+        return None;
+    };
+    match serde_json::from_slice(outcome).ok()? {
+        Outcome::Fits => Some(Ok(())),
+        Outcome::Refused { refusal } => Some(Err(refusal)),
+        Outcome::Opened => None,
+    }
 }
 
 /// Reads an answer; `None` when it is none.
@@ -124,6 +155,7 @@ pub fn look_at(pfx: &[u8], max_iterations: u64) -> Result<(), PfxRefusal> {
     let terms = OpenTerms {
         thumbprint: String::new(),
         max_iterations,
+        integrity_alone: false,
     };
     let limits = terms.limits();
     let survey = pfx::look_at(pfx, &limits)
@@ -139,6 +171,26 @@ pub fn look_at(pfx: &[u8], max_iterations: u64) -> Result<(), PfxRefusal> {
         }));
     }
     Ok(())
+}
+
+/// Whether the integrity of a PFX that [`look_at`] lets pass can be checked: `None`, or why not.
+#[must_use]
+pub fn unchecked_because(pfx: &[u8]) -> Option<Unchecked> {
+    match pfx::can_check_integrity(pfx, &PfxLimits::default()) {
+        Ok(()) => None,
+        Err(PfxError::Module(_)) => Some(Unchecked::NotApproved),
+        Err(_) => Some(Unchecked::NoMac),
+    }
+}
+
+/// Why the integrity of a PFX is not checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Unchecked {
+    /// The FIPS policy does not permit it.
+    NotApproved,
+    /// It has none that is known here.
+    NoMac,
 }
 
 fn open(terms: &OpenTerms, pfx: &[u8], password: &[u8]) -> Result<ClaimedIdentity, PfxRefusal> {
@@ -157,8 +209,10 @@ fn identity(opened: &OpenedPfx, thumbprint: &str) -> Result<ClaimedIdentity, Pfx
         .iter()
         .find(|identity| thumbprint_of(identity.certificate()) == thumbprint);
     let Some(wanted) = wanted else {
-        return Err(match opened.keys() {
-            [] => refusal(&PfxError::NoPrivateKey),
+        return Err(match (opened.keys(), opened.closed()) {
+            // It may be in there.
+            (_, Some(closed)) => refusal(closed),
+            ([], None) => refusal(&PfxError::NoPrivateKey),
             _ => PfxRefusal {
                 code: "certificate_not_in_pfx".to_owned(),
                 message: "the PFX holds no private key of the certificate that the record names"

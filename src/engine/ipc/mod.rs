@@ -4,28 +4,37 @@
 //! u32  length of the payload      all numbers big-endian
 //! u8   version of this protocol
 //! u8   kind
+//! u8   verb                       what a request asks for ([`Verb`]); 0 in other frames
 //! u64  id                         who asks chooses it; the answer carries the same
 //! u32  time left in milliseconds  for requests; 0 where it does not apply or is left to the receiver
+//! u32  user id of who asks        set by the supervisor from what the kernel says; 2^32 - 1 where it does not apply
+//! 32   certificate of who asks    SHA-256, as stated by a connector; zeros where none is stated
 //! ...  payload                    JSON, parts ([`Payload::of_parts`]) or nothing, depending on the kind
 //! ```
 //!
-//! The supervisor routes by header alone and looks into no payload that came from outside. A length over
+//! The supervisor decides and routes by header alone and looks into no payload that came from outside. A length over
 //! [`MAX_PAYLOAD_BYTES`], another version or an unknown kind ends the connection: nothing after it can be trusted to be a frame.
 
 pub mod asynchronous;
 pub mod blocking;
+mod caller;
 mod duplex;
 mod payload;
 
+pub use caller::Caller;
 pub use duplex::Duplex;
 pub use payload::Payload;
 
+use super::api::EngineRequest;
+use audit::Verb;
 use serde::Serialize;
 
 /// Version of the frame layout.
-pub const PROTOCOL_VERSION: u8 = 1;
+pub const PROTOCOL_VERSION: u8 = 2;
 /// Bytes before the payload.
-pub const HEADER_BYTES: usize = 18;
+pub const HEADER_BYTES: usize = 19 + Caller::BYTES;
+/// In the place of a verb where there is none.
+const NO_VERB: u8 = 0;
 /// The longest payload: a PFX of 2 MiB in base64 with its certificates and the record fits.
 pub const MAX_PAYLOAD_BYTES: usize = 4 * 1024 * 1024;
 
@@ -36,7 +45,7 @@ pub enum Kind {
     Hello,
     /// A caller is sent away; the payload says why in plain text.
     Refused,
-    /// A request that uses the token ([`crate::engine::api::EngineRequest`]).
+    /// A request for custody ([`crate::engine::api::EngineRequest`]); its verb says which.
     Request,
     /// The answer to a request ([`crate::engine::api::EngineReply`]).
     Reply,
@@ -56,10 +65,10 @@ pub enum Kind {
     Abandoned,
     /// Custody is about to end itself and has not begun this request.
     GivenBack,
-    /// A request to re-encrypt a record to another custody key ([`crate::engine::api::EngineRequest`]): only the engine's own user may send it.
-    Reencrypt,
     /// As [`Kind::Call`], for what may take long because a key is derived from a password. It carries secrets, as its answer does.
     LongCall,
+    /// Custody has done this request, and its answer leaves later: it is in its hand no longer.
+    Held,
 }
 
 impl Kind {
@@ -76,8 +85,8 @@ impl Kind {
         Self::Return,
         Self::Abandoned,
         Self::GivenBack,
-        Self::Reencrypt,
         Self::LongCall,
+        Self::Held,
     ];
 
     const fn code(self) -> u8 {
@@ -94,8 +103,8 @@ impl Kind {
             Self::Return => 10,
             Self::Abandoned => 11,
             Self::GivenBack => 12,
-            Self::Reencrypt => 13,
-            Self::LongCall => 14,
+            Self::LongCall => 13,
+            Self::Held => 14,
         }
     }
 
@@ -114,10 +123,14 @@ impl Kind {
 pub struct Frame {
     /// What it is.
     pub kind: Kind,
+    /// What a request asks for.
+    pub verb: Option<Verb>,
     /// Chosen by who asks.
     pub id: u64,
     /// Time left for a request in milliseconds; 0 where it does not apply.
     pub time_left_ms: u32,
+    /// Who asks; for requests.
+    pub caller: Caller,
     /// JSON, parts or nothing.
     pub payload: Payload,
 }
@@ -146,8 +159,10 @@ impl Frame {
     pub fn with_payload(kind: Kind, id: u64, payload: impl Into<Payload>) -> Self {
         Self {
             kind,
+            verb: None,
             id,
             time_left_ms: 0,
+            caller: Caller::default(),
             payload: payload.into(),
         }
     }
@@ -162,6 +177,28 @@ impl Frame {
             return Err(FrameError::TooLong(payload.len()));
         }
         Ok(Self::with_payload(kind, id, payload))
+    }
+
+    /// A request as JSON, with its verb.
+    ///
+    /// # Errors
+    /// As [`Frame::json`].
+    pub fn request(id: u64, request: &EngineRequest) -> Result<Self, FrameError> {
+        Ok(Self {
+            verb: Some(request.verb()),
+            ..Self::json(Kind::Request, id, request)?
+        })
+    }
+
+    /// What a caller asks for by this frame; `None` for what only the engine's own processes send.
+    #[must_use]
+    pub fn asks(&self) -> Option<Verb> {
+        match self.kind {
+            Kind::Request => self.verb,
+            Kind::Status => Some(Verb::Status),
+            Kind::Ping => Some(Verb::Ping),
+            _ => None,
+        }
     }
 
     /// The greeting.
@@ -197,9 +234,14 @@ impl Frame {
         let fields = length
             .to_be_bytes()
             .into_iter()
-            .chain([PROTOCOL_VERSION, self.kind.code()])
+            .chain([
+                PROTOCOL_VERSION,
+                self.kind.code(),
+                self.verb.map_or(NO_VERB, Verb::code),
+            ])
             .chain(self.id.to_be_bytes())
-            .chain(self.time_left_ms.to_be_bytes());
+            .chain(self.time_left_ms.to_be_bytes())
+            .chain(self.caller.to_bytes());
         for (slot, byte) in header.iter_mut().zip(fields) {
             *slot = byte;
         }
@@ -212,10 +254,14 @@ impl Frame {
 pub struct Header {
     /// What the frame is.
     pub kind: Kind,
+    /// What a request asks for.
+    pub verb: Option<Verb>,
     /// Chosen by who asks.
     pub id: u64,
     /// Time left in milliseconds.
     pub time_left_ms: u32,
+    /// Who asks.
+    pub caller: Caller,
     /// Bytes that follow; never over [`MAX_PAYLOAD_BYTES`].
     pub payload_bytes: usize,
 }
@@ -226,39 +272,27 @@ impl Header {
     /// # Errors
     /// [`FrameError`] for another version, an unknown kind or too long a payload.
     pub fn parse(bytes: &[u8; HEADER_BYTES]) -> Result<Self, FrameError> {
-        let [
-            l0,
-            l1,
-            l2,
-            l3,
-            version,
-            kind,
-            i0,
-            i1,
-            i2,
-            i3,
-            i4,
-            i5,
-            i6,
-            i7,
-            t0,
-            t1,
-            t2,
-            t3,
-        ] = *bytes;
+        let mut rest = bytes.as_slice();
+        let length = u32::from_be_bytes(field(&mut rest)?);
+        let [version, kind, verb] = field(&mut rest)?;
         if version != PROTOCOL_VERSION {
             return Err(FrameError::ProtocolVersion(version));
         }
         let kind = Kind::from_code(kind).ok_or(FrameError::UnknownKind(kind))?;
-        let payload_bytes =
-            usize::try_from(u32::from_be_bytes([l0, l1, l2, l3])).unwrap_or(usize::MAX);
+        let verb = match verb {
+            NO_VERB => None,
+            code => Some(Verb::from_code(code).ok_or(FrameError::UnknownVerb(code))?),
+        };
+        let payload_bytes = usize::try_from(length).unwrap_or(usize::MAX);
         if payload_bytes > MAX_PAYLOAD_BYTES {
             return Err(FrameError::TooLong(payload_bytes));
         }
         Ok(Self {
             kind,
-            id: u64::from_be_bytes([i0, i1, i2, i3, i4, i5, i6, i7]),
-            time_left_ms: u32::from_be_bytes([t0, t1, t2, t3]),
+            verb,
+            id: u64::from_be_bytes(field(&mut rest)?),
+            time_left_ms: u32::from_be_bytes(field(&mut rest)?),
+            caller: Caller::from_bytes(field(&mut rest)?, field(&mut rest)?),
             payload_bytes,
         })
     }
@@ -266,11 +300,20 @@ impl Header {
     fn with(self, payload: impl Into<Payload>) -> Frame {
         Frame {
             kind: self.kind,
+            verb: self.verb,
             id: self.id,
             time_left_ms: self.time_left_ms,
+            caller: self.caller,
             payload: payload.into(),
         }
     }
+}
+
+/// The next bytes of a header, taken off its front.
+fn field<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], FrameError> {
+    let (field, after) = rest.split_first_chunk().ok_or(FrameError::Truncated)?;
+    *rest = after;
+    Ok(*field)
 }
 
 /// Decodes the first frame in `bytes`; `None` while it is not complete. Returns the frame and how many bytes it took.
@@ -313,6 +356,9 @@ pub enum FrameError {
     /// The payload is over the limit.
     #[error("a payload of {0} bytes is over the limit of {MAX_PAYLOAD_BYTES}")]
     TooLong(usize),
+    /// No such verb.
+    #[error("unknown verb {0}")]
+    UnknownVerb(u8),
     /// The message has no JSON form.
     #[error("a message that has no JSON form")]
     Json,

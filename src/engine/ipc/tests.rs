@@ -33,8 +33,13 @@ impl Generator {
         let length = self.below(200_000);
         Frame {
             kind: Kind::ALL[self.below(Kind::ALL.len())],
+            verb: Verb::from_code(self.next().to_be_bytes()[0] % 20),
             id: self.next(),
             time_left_ms: u32::try_from(self.next() >> 32).unwrap(),
+            caller: Caller {
+                uid: Some(u32::try_from(self.next() >> 33).unwrap()),
+                certificate: (self.below(2) == 0).then_some([7; 32]),
+            },
             payload: self.bytes(length).into(),
         }
     }
@@ -129,7 +134,7 @@ fn a_length_over_the_limit_is_refused_before_anything_is_allocated() {
 }
 
 #[test]
-fn another_version_and_unknown_kinds_are_refused() {
+fn another_version_and_unknown_kinds_and_verbs_are_refused() {
     let good = encode(&Frame::hello());
     for version in (0..=u8::MAX).filter(|version| *version != PROTOCOL_VERSION) {
         let mut bytes = good.clone();
@@ -143,6 +148,11 @@ fn another_version_and_unknown_kinds_are_refused() {
         let mut bytes = good.clone();
         bytes[5] = kind;
         assert!(matches!(decode(&bytes), Err(FrameError::UnknownKind(_))));
+    }
+    for verb in (1..=u8::MAX).filter(|verb| Verb::from_code(*verb).is_none()) {
+        let mut bytes = good.clone();
+        bytes[6] = verb;
+        assert!(matches!(decode(&bytes), Err(FrameError::UnknownVerb(_))));
     }
 }
 
@@ -197,5 +207,19 @@ fn frames_beyond_what_the_socket_takes_arrive_whole_and_in_order() {
         };
         assert_eq!(frame.id, id);
         assert_eq!(*frame.payload, vec![u8::try_from(id % 251).unwrap(); 3001]);
+    }
+}
+
+#[test]
+fn who_asks_is_in_the_header_and_nobody_is_nobody() {
+    let mut frame = Frame::bare(Kind::Request, 1);
+    let read = |frame: &Frame| Header::parse(&frame.header().unwrap()).unwrap().caller;
+    assert_eq!(read(&frame), Caller::default());
+    for uid in [0, 1000, u32::MAX - 1] {
+        frame.caller = Caller {
+            uid: Some(uid),
+            certificate: Some([uid.to_be_bytes()[3] | 1; 32]),
+        };
+        assert_eq!(read(&frame), frame.caller);
     }
 }

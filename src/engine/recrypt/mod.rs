@@ -18,6 +18,7 @@
 //! ([`layout`]), compares, and verifies the signatures itself.
 
 pub mod anchors;
+pub mod approvers;
 pub mod chain;
 pub mod cms;
 pub mod identity;

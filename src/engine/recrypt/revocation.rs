@@ -8,6 +8,9 @@
 //! write the files can therefore hide nothing but the newest list; and not longer than until the one they leave there is stale.
 
 mod list;
+mod report;
+
+pub use report::{ListState, ListStatus, of_file};
 
 use super::anchors::{Anchor, LoadError};
 use super::chain::ChainError;
@@ -52,6 +55,8 @@ struct State {
 struct Loaded {
     stamp: Option<Stamp>,
     lists: Arc<Vec<RevocationList>>,
+    /// Why a file that came later could not be read.
+    problem: Option<String>,
 }
 
 /// How a change of a file is noticed.
@@ -121,15 +126,17 @@ impl Revocation {
 
     /// What the files hold; those that have changed are read again. A file that cannot be read any more keeps its old lists, which go stale.
     fn lists(&self) -> Vec<Arc<Vec<RevocationList>>> {
+        let loaded = self.loaded().into_iter();
+        loaded.map(|loaded| loaded.lists).collect()
+    }
+
+    /// As [`Self::lists`], with what is known of their files.
+    fn loaded(&self) -> Vec<Loaded> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.looked.elapsed() >= LOOK_AGAIN {
             self.refresh(&mut state);
         }
-        state
-            .files
-            .iter()
-            .map(|loaded| Arc::clone(&loaded.lists))
-            .collect()
+        state.files.clone()
     }
 
     fn refresh(&self, state: &mut State) {
@@ -148,6 +155,7 @@ impl Revocation {
                     );
                     // Told once for each change.
                     loaded.stamp = stamp;
+                    loaded.problem = Some(error.to_string());
                 }
             }
         }
@@ -249,5 +257,6 @@ fn load(path: &Path) -> Result<Loaded, LoadError> {
     Ok(Loaded {
         stamp: Some(Stamp::of(&found)),
         lists: Arc::new(lists),
+        problem: None,
     })
 }

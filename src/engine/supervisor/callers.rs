@@ -1,9 +1,10 @@
 //! The connections of the callers.
 
 use super::event::Event;
-use super::listener::{Access, read_client};
+use super::listener::read_client;
 use crate::engine::api::{EngineReply, Failure, FailureCode};
 use crate::engine::ipc::{Duplex, Frame, Kind};
+use audit::verb::CallerKind;
 use std::collections::HashMap;
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc::SyncSender;
@@ -20,10 +21,10 @@ const WRITE_LIMIT_BYTES: usize = 32 * 1024 * 1024;
 struct Caller {
     link: Duplex,
     greeted: bool,
-    access: Access,
+    who: CallerKind,
+    /// The kernel's word at the time of the connection (SO_PEERCRED).
+    uid: u32,
 }
-
-const NOT_THE_OPERATOR: &str = "only the engine's own user may have records re-encrypted to another key: run the command as that user";
 
 /// Everybody who is connected.
 #[derive(Debug)]
@@ -43,8 +44,8 @@ impl Callers {
     }
 
     /// Takes a connection on, or sends it away with a reason.
-    pub(super) fn admit(&mut self, stream: UnixStream, uid: u32, access: Access) {
-        let refusal = if access == Access::Refused {
+    pub(super) fn admit(&mut self, stream: UnixStream, uid: u32, who: CallerKind) {
+        let refusal = if who == CallerKind::Stranger {
             Some(format!(
                 "user {uid} may not call this engine: see allowed_uids"
             ))
@@ -60,12 +61,18 @@ impl Callers {
         }
         let id = self.next_id;
         self.next_id = self.next_id.saturating_add(1);
-        if let Err(error) = self.connect(id, stream, access) {
+        if let Err(error) = self.connect(id, stream, uid, who) {
             tracing::warn!(%error, "a connection cannot be served");
         }
     }
 
-    fn connect(&mut self, id: u64, stream: UnixStream, access: Access) -> std::io::Result<()> {
+    fn connect(
+        &mut self,
+        id: u64,
+        stream: UnixStream,
+        uid: u32,
+        who: CallerKind,
+    ) -> std::io::Result<()> {
         stream.set_read_timeout(Some(FRAME_LIMIT))?;
         let reading = stream.try_clone()?;
         let link = Duplex::start("caller", stream, WRITE_LIMIT_BYTES)?;
@@ -78,10 +85,16 @@ impl Callers {
             Caller {
                 link,
                 greeted: false,
-                access,
+                who,
+                uid,
             },
         );
         Ok(())
+    }
+
+    /// The user who is connected there; `None` when nobody is any more.
+    pub(super) fn uid(&self, id: u64) -> Option<u32> {
+        self.connected.get(&id).map(|caller| caller.uid)
     }
 
     /// Deals with the greeting. Whether the frame is one that a greeted caller may send and is still to be dealt with.
@@ -90,18 +103,13 @@ impl Callers {
             return false;
         };
         if caller.greeted {
-            match frame.kind {
-                Kind::Request | Kind::Status | Kind::Ping => return true,
-                Kind::Reencrypt if caller.access == Access::Operator => return true,
-                Kind::Reencrypt => {
-                    tracing::warn!(
-                        caller = id,
-                        "a connector asks for a re-encryption to another custody key"
-                    );
-                    self.send_failure(id, frame.id, FailureCode::BadRequest, NOT_THE_OPERATOR);
-                    return false;
+            if let Some(verb) = frame.asks() {
+                if verb.rule().admits(caller.who) {
+                    return true;
                 }
-                _ => {}
+                tracing::warn!(caller = id, uid = caller.uid, %verb, "a caller asks for what is not its to ask");
+                self.send_failure(id, frame.id, FailureCode::BadRequest, &verb.refusal());
+                return false;
             }
             tracing::warn!(caller = id, kind = ?frame.kind, "a caller sent what only parts send");
             self.drop_caller(id);

@@ -2,6 +2,7 @@
 
 use super::SupervisorError;
 use super::event::Event;
+use audit::verb::CallerKind;
 use fips::secret::file::{self, Rights};
 use rustix::fs::{FlockOperation, Mode, flock};
 use std::fs::Permissions;
@@ -166,26 +167,9 @@ fn lock(path: &Path) -> Result<OwnedFd, String> {
     }
 }
 
-/// What a caller may ask for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Access {
-    /// Nothing.
-    Refused,
-    /// What connectors ask for: a configured user.
-    Connector,
-    /// That and what operators ask for: the engine's own user.
-    Operator,
-}
-
-/// What a user may ask for.
-pub(super) fn access_of(uid: u32, allowed: &[u32]) -> Access {
-    if uid == rustix::process::geteuid().as_raw() {
-        Access::Operator
-    } else if allowed.contains(&uid) {
-        Access::Connector
-    } else {
-        Access::Refused
-    }
+/// Who that user is to this engine.
+pub(super) fn caller_of(uid: u32, allowed: &[u32]) -> CallerKind {
+    CallerKind::of(Some(uid), rustix::process::geteuid().as_raw(), allowed)
 }
 
 /// Reads the frames of one caller into events until it closes, breaks the rules or stalls inside a frame.

@@ -6,6 +6,7 @@ mod calls;
 mod event;
 mod lane;
 mod listener;
+mod manager;
 mod module_fault;
 mod part;
 mod requests;
@@ -16,9 +17,13 @@ pub(crate) use module_fault::EXIT_MODULE;
 pub(crate) use part::EXIT_CONFIGURATION;
 
 use super::policy::{EnginePolicy, PolicyError};
+use super::sandboxing::{self, Sandboxing};
 use crate::config::EngineConfig;
+use crate::evidence::process::ProcessEvidence;
+use crate::service_manager::Notifier;
 use event::Event;
 use listener::Listener;
+use manager::Manager;
 use part::{Launch, PartKind};
 use router::Router;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -45,6 +50,9 @@ pub enum SupervisorError {
         /// Why, and what to do.
         problem: String,
     },
+    /// The sandbox cannot be put in force.
+    #[error(transparent)]
+    Sandbox(#[from] sandbox::Refused),
     /// A part refuses its configuration; its own log line says what is wrong.
     #[error("the part {0} refuses to start with this configuration: its message is above")]
     PartConfiguration(&'static str),
@@ -74,8 +82,11 @@ pub enum SupervisorError {
 pub fn run(
     config: &EngineConfig,
     config_path: &Path,
+    sandboxing: Sandboxing,
     log: &[OsString],
 ) -> Result<(), SupervisorError> {
+    // Its socket is made before this process gives up the right to make any.
+    let manager = Manager::new(Notifier::from_environment());
     // Only to refuse early and in words; custody loads it again.
     EnginePolicy::load(config)?;
     let config_path = std::path::absolute(config_path)?;
@@ -83,6 +94,10 @@ pub fn run(
     let own = rustix::process::geteuid().as_raw();
     let others_may_call = config.allowed_uids.iter().any(|uid| *uid != own);
     let mut listener = Listener::bind(&config.socket, others_may_call)?;
+    drop(ProcessEvidence::of_this("supervisor"));
+    sandboxing::make_folders(config);
+    // Before there is a second thread. The parts inherit it, so it leaves them what they need.
+    let sandbox = sandboxing.apply(&sandboxing::supervisor(config, &config_path, &program))?;
 
     let (events, queue) = sync_channel(EVENT_QUEUE);
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
@@ -103,9 +118,9 @@ pub fn run(
                 }
             }
         })?;
-    let launch = |kind| Launch::new(kind, &program, config, &config_path, log);
+    let launch = |kind| Launch::new(kind, &program, config, &config_path, sandboxing, log);
     let launches = (launch(PartKind::Custody), launch(PartKind::Formats));
-    let mut router = Router::new(config, launches, &events);
+    let mut router = Router::new(config, launches, &events, sandbox).told_to(manager);
     listener.start(events)?;
     for exception in &config.exceptions {
         tracing::warn!(exception = exception.name(), "an exception is in force");

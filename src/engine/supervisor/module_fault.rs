@@ -19,6 +19,8 @@ use std::time::{Duration, Instant};
 pub(crate) const EXIT_MODULE: i32 = 77;
 /// SIGABRT.
 const ABORTED: i32 = 6;
+/// SIGSYS.
+const BAD_CALL: i32 = 31;
 /// How long the question may take.
 const QUESTION_LIMIT: Duration = Duration::from_secs(20);
 /// As much of what is written to standard error as is looked at, in bytes.
@@ -31,6 +33,8 @@ const INTEGRITY_WORDS: &str = "integrity test failed";
 pub(super) struct Ending {
     /// Exit code, where it ended by itself.
     pub(super) code: Option<i32>,
+    /// It was killed over a system call that its sandbox does not allow.
+    pub(super) broke_out: bool,
     /// The module's failure, where it was one.
     pub(super) fault: Option<FaultEvidence>,
 }
@@ -47,7 +51,12 @@ impl Ending {
             (Some(EXIT_MODULE), _) | (_, Some(ABORTED)) => ask(program),
             _ => None,
         };
-        Self { code, fault }
+        let broke_out = status.and_then(|status| status.signal()) == Some(BAD_CALL);
+        Self {
+            code,
+            broke_out,
+            fault,
+        }
     }
 }
 
@@ -127,6 +136,8 @@ mod tests {
             assert_eq!(of("kill -ABRT $$").fault, None);
             assert_eq!(of("kill -KILL $$").fault, None);
             assert_eq!(of("exit 1").code, Some(1));
+            assert!(!of("kill -ABRT $$").broke_out);
+            assert!(of("kill -SYS $$").broke_out);
         }
     }
 

@@ -5,6 +5,7 @@ use super::module_fault::Ending;
 use crate::config::{EngineConfig, RestartConfig};
 use crate::engine::ipc::blocking::{Incoming, read_frame};
 use crate::engine::ipc::{Duplex, Frame, Kind};
+use crate::engine::sandboxing::Sandboxing;
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -53,6 +54,7 @@ impl Launch {
         program: &Path,
         config: &EngineConfig,
         path: &Path,
+        sandboxing: Sandboxing,
         log: &[OsString],
     ) -> Self {
         let mut arguments: Vec<OsString> = Vec::new();
@@ -83,6 +85,7 @@ impl Launch {
             arguments.push("--fips-exception".into());
             arguments.push(exception.name().into());
         }
+        arguments.extend(sandboxing.arguments());
         arguments.extend(log.iter().cloned());
         for name in passed {
             if let Some(value) = std::env::var_os(&name) {

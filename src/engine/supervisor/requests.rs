@@ -1,6 +1,7 @@
 //! Requests that have not been answered: their bytes, whose they are, and how many parts died over them.
 
-use crate::engine::ipc::{Frame, Kind, Payload};
+use crate::engine::ipc::{Caller, Frame, Payload};
+use audit::Verb;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
@@ -12,10 +13,13 @@ const LONGEST: Duration = Duration::from_secs(600);
 /// A request that has not been answered.
 #[derive(Debug)]
 pub(super) struct Pending {
+    /// The connection that it came over.
     pub(super) caller: u64,
+    /// Who asks, as custody is told.
+    pub(super) asker: Caller,
     pub(super) frame_id: u64,
-    /// Of the frame that it came in.
-    pub(super) kind: Kind,
+    /// What is asked for.
+    pub(super) verb: Option<Verb>,
     pub(super) payload: Payload,
     pub(super) deadline: Instant,
     /// Parts that died while they had it in hand.
@@ -41,8 +45,14 @@ impl Requests {
         }
     }
 
-    /// Keeps a request; `None` when too much is in flight.
-    pub(super) fn insert(&mut self, caller: u64, frame: Frame, now: Instant) -> Option<u64> {
+    /// Keeps a request of the user `uid`; `None` when too much is in flight.
+    pub(super) fn insert(
+        &mut self,
+        caller: u64,
+        uid: u32,
+        frame: Frame,
+        now: Instant,
+    ) -> Option<u64> {
         let kept = self.kept_bytes.saturating_add(frame.payload.len());
         if self.pending.len() >= self.max_in_flight || kept > MAX_KEPT_BYTES {
             return None;
@@ -59,8 +69,13 @@ impl Requests {
             id,
             Pending {
                 caller,
+                // Of what came, only the certificate is the caller's to say.
+                asker: Caller {
+                    uid: Some(uid),
+                    ..frame.caller
+                },
                 frame_id: frame.id,
-                kind: frame.kind,
+                verb: frame.verb,
                 payload: frame.payload,
                 deadline,
                 crashes: 0,

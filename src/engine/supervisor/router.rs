@@ -5,7 +5,8 @@ use super::callers::Callers;
 use super::calls::Calls;
 use super::event::Event;
 use super::lane::Lane;
-use super::listener::access_of;
+use super::listener::caller_of;
+use super::manager::{Manager, Seen};
 use super::module_fault::Ending;
 use super::part::{EXIT_CONFIGURATION, Launch, Part, PartKind};
 use super::requests::Requests;
@@ -15,6 +16,7 @@ use crate::engine::api::{EngineReply, FailureCode};
 use crate::engine::custody::{CustodyReport, request_threads};
 use crate::engine::ipc::{Frame, Kind};
 use crate::evidence::process::FaultEvidence;
+use std::collections::HashSet;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
@@ -33,11 +35,14 @@ const STOPPING: &str = "the engine is being stopped: ask again once it runs";
 #[derive(Debug)]
 pub(super) struct Router<'a> {
     config: &'a EngineConfig,
+    sandbox: sandbox::Report,
     callers: Callers,
     requests: Requests,
     custody: Part,
     formats: Part,
     custody_lane: Lane,
+    /// Requests that custody has done and whose answers wait for their time: they are in nobody's way.
+    held: HashSet<u64>,
     calls: Calls,
     reports: Reports,
     answered: u64,
@@ -45,6 +50,7 @@ pub(super) struct Router<'a> {
     /// Why no cryptography is done any more; only a restart of the engine ends it.
     module_fault: Option<FaultEvidence>,
     failed: Option<SupervisorError>,
+    manager: Manager,
 }
 
 impl<'a> Router<'a> {
@@ -52,22 +58,31 @@ impl<'a> Router<'a> {
         config: &'a EngineConfig,
         launches: (Launch, Launch),
         events: &SyncSender<Event>,
+        sandbox: sandbox::Report,
     ) -> Self {
         let (custody, formats) = launches;
         Self {
             config,
+            sandbox,
             callers: Callers::new(events.clone()),
             requests: Requests::new(config.max_in_flight),
             custody: Part::new(PartKind::Custody, custody, config.restart, events.clone()),
             formats: Part::new(PartKind::Formats, formats, config.restart, events.clone()),
             custody_lane: Lane::new(request_threads(config)),
+            held: HashSet::new(),
             calls: Calls::new(),
             reports: Reports::default(),
             answered: 0,
             stop: None,
             module_fault: None,
             failed: None,
+            manager: Manager::default(),
         }
+    }
+
+    /// The same, with somebody to be told how it fares.
+    pub(super) fn told_to(self, manager: Manager) -> Self {
+        Self { manager, ..self }
     }
 
     /// Works until asked to stop and what was in flight is answered, or a bound is reached.
@@ -82,6 +97,7 @@ impl<'a> Router<'a> {
             if self.failed.is_some() && self.stop.is_none() {
                 self.stop = Some(now);
             }
+            self.tell_manager(now);
             if let Some(since) = self.stop {
                 stop_accepting();
                 if self.failed.is_some()
@@ -106,11 +122,21 @@ impl<'a> Router<'a> {
         self.failed.take().or(fault).map_or(Ok(()), Err)
     }
 
+    fn tell_manager(&mut self, now: Instant) {
+        let seen = Seen {
+            custody: self.custody.is_ready(),
+            formats: self.formats.is_ready(),
+            module_fault: self.module_fault.as_ref().map(|fault| fault.code.as_str()),
+            stopping: self.stop.is_some(),
+        };
+        self.manager.look(seen, now);
+    }
+
     fn handle(&mut self, event: Event, now: Instant) {
         match event {
             Event::ClientNew(stream, uid) => {
                 self.callers
-                    .admit(stream, uid, access_of(uid, &self.config.allowed_uids));
+                    .admit(stream, uid, caller_of(uid, &self.config.allowed_uids));
             }
             Event::ClientFrame(caller, frame) => {
                 if self.callers.take(caller, &frame) {
@@ -155,21 +181,22 @@ impl<'a> Router<'a> {
         match frame.kind {
             Kind::Ping => self.callers.send(caller, Frame::bare(Kind::Pong, frame.id)),
             Kind::Status => self.ask_parts(caller, frame.id, now),
-            Kind::Request | Kind::Reencrypt if self.module_fault.is_some() => {
-                self.callers.send_failure(
-                    caller,
-                    frame.id,
-                    FailureCode::ModuleOutOfService,
-                    MODULE_OUT_OF_SERVICE,
-                )
-            }
-            Kind::Request | Kind::Reencrypt if self.stop.is_some() => {
+            Kind::Request if self.module_fault.is_some() => self.callers.send_failure(
+                caller,
+                frame.id,
+                FailureCode::ModuleOutOfService,
+                MODULE_OUT_OF_SERVICE,
+            ),
+            Kind::Request if self.stop.is_some() => {
                 self.callers
                     .send_failure(caller, frame.id, FailureCode::Busy, STOPPING);
             }
-            Kind::Request | Kind::Reencrypt => {
+            Kind::Request => {
                 let frame_id = frame.id;
-                match self.requests.insert(caller, frame, now) {
+                let Some(uid) = self.callers.uid(caller) else {
+                    return;
+                };
+                match self.requests.insert(caller, uid, frame, now) {
                     Some(id) => self.custody_lane.push(id),
                     None => self.callers.send_failure(
                         caller,
@@ -194,8 +221,10 @@ impl<'a> Router<'a> {
 
     fn take_from_custody(&mut self, frame: Frame) {
         match frame.kind {
+            Kind::Held => self.answer_is_held(frame.id),
             Kind::Reply => {
                 self.custody_lane.done(frame.id);
+                self.held.remove(&frame.id);
                 if let Some(pending) = self.requests.remove(frame.id) {
                     self.answered = self.answered.saturating_add(1);
                     let reply = Frame::with_payload(Kind::Reply, pending.frame_id, frame.payload);
@@ -224,6 +253,13 @@ impl<'a> Router<'a> {
                 Err(error) => tracing::error!(%error, "custody's report is none of this release"),
             },
             _ => {}
+        }
+    }
+
+    /// Custody is done with a request; its answer comes later.
+    fn answer_is_held(&mut self, id: u64) {
+        if self.custody_lane.done(id) && self.requests.get(id).is_some() {
+            self.held.insert(id);
         }
     }
 
@@ -261,6 +297,14 @@ impl<'a> Router<'a> {
         match kind {
             PartKind::Custody => {
                 self.calls.custody_lost();
+                // Their answers are lost with it. It was done with them, so they are no suspects.
+                let mut held: Vec<_> = self.held.drain().collect();
+                held.sort_unstable_by(|one, other| other.cmp(one));
+                for id in held {
+                    if self.requests.get(id).is_some() {
+                        self.custody_lane.give_back(id);
+                    }
+                }
                 for id in self.custody_lane.lost().into_iter().rev() {
                     if self.survives(id) {
                         self.custody_lane.give_back(id);
@@ -342,6 +386,12 @@ impl<'a> Router<'a> {
     fn part_reaped(&mut self, kind: PartKind, generation: u64, ending: &Ending, now: Instant) {
         let code = ending.code;
         tracing::warn!(part = kind.name(), ?code, "the part's process has ended");
+        if ending.broke_out {
+            tracing::error!(
+                part = kind.name(),
+                "the part was killed (SIGSYS): it made a system call that its sandbox does not allow"
+            );
+        }
         if let Some(fault) = &ending.fault {
             self.module_failed(fault.clone());
         }
@@ -409,8 +459,10 @@ impl<'a> Router<'a> {
                 continue;
             };
             let left = pending.deadline.saturating_duration_since(now).as_millis();
-            let mut frame = Frame::with_payload(pending.kind, id, pending.payload.clone());
+            let mut frame = Frame::with_payload(Kind::Request, id, pending.payload.clone());
+            frame.verb = pending.verb;
             frame.time_left_ms = u32::try_from(left).unwrap_or(u32::MAX).max(1);
+            frame.caller = pending.asker;
             self.custody.send(frame);
         }
         while self.formats.is_ready() {
@@ -430,6 +482,7 @@ impl<'a> Router<'a> {
             self.calls.overdue_at(unresponsive),
             self.requests.next_deadline(),
             self.reports.until(),
+            self.manager.next(),
             self.stop.map(|since| since + DRAIN_LIMIT),
         ]
         .into_iter()
@@ -455,7 +508,14 @@ impl<'a> Router<'a> {
             in_flight: u64::try_from(self.requests.len()).unwrap_or(u64::MAX),
         };
         let said = (due.custody, due.formats);
-        let mut status = compose(self.config, &self.custody, &self.formats, counters, said);
+        let mut status = compose(
+            self.config,
+            &self.custody,
+            &self.formats,
+            counters,
+            said,
+            &self.sandbox,
+        );
         status.module_fault.clone_from(&self.module_fault);
         let reply = EngineReply::Status(Box::new(status));
         for (caller, frame_id) in due.waiting {

@@ -4,10 +4,14 @@ use super::part::Part;
 use crate::config::EngineConfig;
 use crate::engine::api::{EngineStatus, PartStatus};
 use crate::engine::custody::CustodyReport;
+use crate::engine::formats_process::FormatsReport;
+use crate::engine::sandboxing::KernelWord;
 use crate::evidence::process::ProcessEvidence;
 use fips::policy::{Exception, Service};
 use std::time::{Duration, Instant};
 
+/// The name under which `sandbox = "off"` is shown among the exceptions.
+const SANDBOX_OFF: &str = "sandbox-off";
 /// How long a part may take to report before the report goes out without what it says.
 const PART_LIMIT: Duration = Duration::from_secs(1);
 /// The longest report of formats, in bytes: many times what an honest one has. It parses what strangers made.
@@ -19,7 +23,7 @@ pub(super) struct Reports {
     waiting: Vec<(u64, u64)>,
     until: Option<Instant>,
     custody: Awaited<CustodyReport>,
-    formats: Awaited<ProcessEvidence>,
+    formats: Awaited<FormatsReport>,
 }
 
 /// What a part says.
@@ -52,7 +56,7 @@ impl<T> Awaited<T> {
 pub(super) struct Due {
     pub(super) waiting: Vec<(u64, u64)>,
     pub(super) custody: Option<CustodyReport>,
-    pub(super) formats: Option<ProcessEvidence>,
+    pub(super) formats: Option<FormatsReport>,
 }
 
 impl Reports {
@@ -86,14 +90,17 @@ impl Reports {
         }
         let evidence = Some(payload)
             .filter(|payload| payload.len() <= MOST_FORMATS_BYTES)
-            .and_then(|payload| serde_json::from_slice::<ProcessEvidence>(payload).ok())
+            .and_then(|payload| serde_json::from_slice::<FormatsReport>(payload).ok())
             // It is the same program: more than the tables hold would only cost whoever puts it together.
-            .filter(|said| said.services.len() <= Service::ALL.len())
-            .filter(|said| said.exceptions.len() <= Exception::ALL.len());
+            .filter(|said| said.fips.services.len() <= Service::ALL.len())
+            .filter(|said| said.fips.exceptions.len() <= Exception::ALL.len());
         self.formats = match evidence {
-            Some(evidence) => Awaited::Come(Box::new(ProcessEvidence {
-                process: "formats".to_owned(),
-                ..evidence
+            Some(said) => Awaited::Come(Box::new(FormatsReport {
+                fips: ProcessEvidence {
+                    process: "formats".to_owned(),
+                    ..said.fips
+                },
+                ..said
             })),
             None => {
                 tracing::error!("the report of formats is none of this release");
@@ -139,10 +146,15 @@ pub(super) fn compose(
     custody: &Part,
     formats: &Part,
     counters: Counters,
-    due: (Option<CustodyReport>, Option<ProcessEvidence>),
+    due: (Option<CustodyReport>, Option<FormatsReport>),
+    sandbox: &sandbox::Report,
 ) -> EngineStatus {
     let (report, said_by_formats) = due;
     let report = report.unwrap_or_else(CustodyReport::silent);
+    let (said_by_formats, formats_sandbox) = match said_by_formats {
+        Some(said) => (Some(said.fips), Some(said.sandbox)),
+        None => (None, None),
+    };
     let mut exceptions: Vec<String> = config
         .exceptions
         .iter()
@@ -150,6 +162,9 @@ pub(super) fn compose(
         .collect();
     // A custody process that was restarted after the file had changed honours what is in it now.
     exceptions.extend(report.exceptions);
+    if sandbox.want == sandbox::Want::Off {
+        exceptions.push(SANDBOX_OFF.to_owned());
+    }
     exceptions.extend(report.fips.iter().flat_map(|fips| fips.exceptions.clone()));
     exceptions.sort();
     exceptions.dedup();
@@ -167,6 +182,7 @@ pub(super) fn compose(
         // Of the token that custody has opened: it may have read a file that was changed since this process started.
         token_certificate: report.token_certificate,
         token_problem: report.token_problem,
+        revocation_lists: report.revocation_lists,
         capabilities: report.capabilities,
         keys: report.keys,
         parts: vec![
@@ -176,9 +192,11 @@ pub(super) fn compose(
                 restarts: 0,
                 resident_bytes: resident_bytes(own),
                 notes: Vec::new(),
+                sandbox: Some(sandbox.clone()),
+                kernel: KernelWord::of(own),
             },
-            part_status("custody", custody, report.notes),
-            part_status("formats", formats, Vec::new()),
+            part_status("custody", custody, report.notes, report.sandbox),
+            part_status("formats", formats, Vec::new(), formats_sandbox),
         ],
         exceptions,
         deliveries: report.deliveries,
@@ -186,12 +204,19 @@ pub(super) fn compose(
         decryptions_shared: report.decryptions_shared,
         tokens: report.tokens,
         switching: report.switching,
+        oracle: report.oracle,
+        audit: report.audit,
         answered: counters.answered,
         in_flight: counters.in_flight,
     }
 }
 
-fn part_status(name: &str, part: &Part, notes: Vec<String>) -> PartStatus {
+fn part_status(
+    name: &str,
+    part: &Part,
+    notes: Vec<String>,
+    sandbox: Option<sandbox::Report>,
+) -> PartStatus {
     let pid = part.pid();
     PartStatus {
         name: name.to_owned(),
@@ -199,6 +224,8 @@ fn part_status(name: &str, part: &Part, notes: Vec<String>) -> PartStatus {
         restarts: part.restarts(),
         resident_bytes: pid.and_then(resident_bytes),
         notes,
+        sandbox,
+        kernel: pid.and_then(KernelWord::of),
     }
 }
 

@@ -128,6 +128,8 @@ pub fn restore(
     for suffix in ["-wal", "-shm", "-journal"] {
         remove_if_there(&beside(database, suffix))?;
     }
+    // Also after a power cut that loses some of what was done to the folder and keeps the rest.
+    sync_folder(database)?;
     std::fs::rename(&fresh, database).map_err(|source| at(database, source))?;
     sync_folder(database)?;
     Ok(RestoreReport {

@@ -6,7 +6,7 @@
 
 use super::leases::later;
 use super::{Contact, LeaseTerms, Store, StoreError};
-use crate::engine::api::Delivery;
+use crate::engine::api::{Delivery, FailureCode};
 use crate::gateway::api::{FailureReport, Outcome};
 use rusqlite::{OptionalExtension, Transaction, params};
 
@@ -140,6 +140,12 @@ fn held(
     }))
 }
 
+/// Whether an engine refuses such requests for some time by a rule of its own.
+fn is_suspended(failure: &FailureReport) -> bool {
+    serde_json::from_value::<FailureCode>(failure.code.as_str().into())
+        .is_ok_and(FailureCode::is_suspension)
+}
+
 fn pause_ms(attempts: u32) -> u64 {
     RETRY_BASE_MS
         .saturating_mul(
@@ -216,6 +222,18 @@ impl Store {
                         )?
                         .execute(params![now, held.seq])?;
                     Ok(Outcome::Accepted)
+                }
+                // It is not its fault, and the connectors' neither: it waits, and that was no attempt.
+                Answer::Failed {
+                    retry: true,
+                    failure,
+                } if is_suspended(failure) => {
+                    transaction
+                        .prepare_cached(
+                            "UPDATE requests SET state = 'queued', due_ms = ?, attempts = max(attempts - 1, 0) WHERE seq = ?",
+                        )?
+                        .execute(params![later(now, RETRY_MAX_MS), held.seq])?;
+                    Ok(Outcome::Requeued)
                 }
                 Answer::Failed { retry: true, .. } if held.attempts < terms.max_leases => {
                     transaction

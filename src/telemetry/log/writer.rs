@@ -76,6 +76,7 @@ pub(super) enum Command {
         durable: Option<oneshot::Sender<Result<(), LogError>>>,
     },
     Snapshot(oneshot::Sender<Result<Followed, LogError>>),
+    Ping(oneshot::Sender<()>),
     Reconfigure(LogConfig),
     Archived(Result<PathBuf, LogError>),
     CapReached(Vec<Archive>),
@@ -175,6 +176,14 @@ impl EventLog {
         answer.await.unwrap_or(Err(LogError::Closed))
     }
 
+    /// Returns when the writing thread has dealt with everything logged so far, well or badly, or is gone.
+    pub async fn answers(&self) {
+        let (reply, answer) = oneshot::channel();
+        if self.commands.send(Command::Ping(reply)).await.is_ok() {
+            let _ = answer.await;
+        }
+    }
+
     /// Puts other sizes, another console form or another Debug switch in force; the folder stays what it was.
     pub async fn reconfigure(&self, config: &LogConfig) {
         let _ = self
@@ -246,6 +255,9 @@ impl Writer {
                     }
                     Command::Snapshot(reply) => {
                         let _ = reply.send(self.snapshot());
+                    }
+                    Command::Ping(reply) => {
+                        let _ = reply.send(());
                     }
                     Command::Reconfigure(config) => {
                         let directory = self.config.directory.clone();

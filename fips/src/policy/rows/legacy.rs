@@ -99,12 +99,15 @@ pub(super) const TRIPLE_DES_DECRYPT: Entry = refused(
     Refused {
         name: "triple-des-decrypt",
         operation: "decryption with Triple DES (CBC)",
-        parameters: "two or three keys",
+        parameters: "two or three keys; the key wrap of RFC 3217 with three",
         reason: "Triple DES is not a service of the module",
         exception: Exception::Pkcs12LegacyRead,
         source: NOT_LISTED,
         remedy: MODERN_FILE,
-        functions: &["fips::legacy::des_ede3_cbc_decrypt"],
+        functions: &[
+            "fips::legacy::des_ede3_cbc_decrypt",
+            "fips::legacy::des_ede3_key_unwrap",
+        ],
     },
     Module,
     StandsStill,

@@ -3,18 +3,19 @@
 use super::message::Algorithm;
 use super::recipient::Originator;
 use crate::cms::element::{NULL, OBJECT_IDENTIFIER};
+use crate::cms::oids::Wrap;
 use crate::cms::shared_info::shared_info;
 use crate::cms::{CmsError, oids};
-use fips::digest::Hash;
+use fips::digest::FileHash;
 use fips::ec::PrivateKey;
 use fips::secret::SecretBytes;
 
 /// How the content key was wrapped.
 #[derive(Clone, Copy)]
 pub(super) struct Agreement<'a> {
-    kdf_hash: Hash,
-    wrap: Algorithm<'a>,
-    wrap_bytes: usize,
+    kdf_hash: FileHash,
+    wrap: Wrap,
+    wrap_algorithm: Algorithm<'a>,
 }
 
 impl<'a> Agreement<'a> {
@@ -22,23 +23,33 @@ impl<'a> Agreement<'a> {
         const WHAT: &str = "a key agreement in it does not say how the content key is wrapped";
         let kdf_hash = oids::find(&oids::AGREEMENTS, &algorithm.oid)
             .ok_or_else(|| CmsError::unsupported_oid(&algorithm.oid))?;
-        let wrap = Algorithm::read(algorithm.parameters.ok_or(CmsError::malformed(WHAT))?)?;
-        let wrap_bytes = oids::find(&oids::AES_WRAPS, &wrap.oid)
-            .ok_or_else(|| CmsError::unsupported_oid(&wrap.oid))?;
+        let wrap_algorithm =
+            Algorithm::read(algorithm.parameters.ok_or(CmsError::malformed(WHAT))?)?;
+        let wrap = oids::find(&oids::WRAPS, &wrap_algorithm.oid)
+            .ok_or_else(|| CmsError::unsupported_oid(&wrap_algorithm.oid))?;
         Ok(Self {
             kdf_hash,
             wrap,
-            wrap_bytes,
+            wrap_algorithm,
         })
+    }
+
+    /// The length of the wrapping key.
+    const fn wrap_bytes(&self) -> usize {
+        match self.wrap {
+            Wrap::Aes(bytes) => bytes,
+            Wrap::DesEde3 => 24,
+        }
     }
 
     /// In words.
     pub(super) fn describe(&self) -> String {
-        format!(
-            "ECDH, X9.63 KDF with {}, AES-{} key wrap",
-            self.kdf_hash.name(),
-            self.wrap_bytes.saturating_mul(8)
-        )
+        let wrap = match self.wrap {
+            Wrap::Aes(bytes) => format!("AES-{}", bytes.saturating_mul(8)),
+            Wrap::DesEde3 => "3DES".to_owned(),
+        };
+        let hash = self.kdf_hash.name();
+        format!("ECDH, X9.63 KDF with {hash}, {wrap} key wrap")
     }
 
     /// The content key, of `key_bytes` bytes.
@@ -63,12 +74,16 @@ impl<'a> Agreement<'a> {
             error => CmsError::from_use(error),
         })?;
         let shared = key.agree(point).map_err(CmsError::from_use)?;
-        let info = shared_info(self.wrap.whole, user_keying_material, self.wrap_bytes)
+        let wrap_bytes = self.wrap_bytes();
+        let info = shared_info(self.wrap_algorithm.whole, user_keying_material, wrap_bytes)
             .map_err(|_| CmsError::malformed("a key agreement in it is too large"))?;
-        let wrapping = fips::kdf::x963(self.kdf_hash, &shared, &info, self.wrap_bytes)
+        let wrapping = fips::kdf::x963(self.kdf_hash, &shared, &info, wrap_bytes)
             .map_err(CmsError::from_use)?;
-        let unwrapped =
-            fips::aes::key_unwrap(&wrapping, wrapped_key).map_err(CmsError::from_use)?;
+        let unwrapped = match self.wrap {
+            Wrap::Aes(_) => fips::aes::key_unwrap(&wrapping, wrapped_key),
+            Wrap::DesEde3 => fips::legacy::des_ede3_key_unwrap(&wrapping, wrapped_key),
+        }
+        .map_err(CmsError::from_use)?;
         if unwrapped.len() == key_bytes {
             Ok(unwrapped)
         } else {

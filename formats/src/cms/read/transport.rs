@@ -3,7 +3,7 @@
 use super::message::Algorithm;
 use crate::cms::element::{Element, NULL, OCTET_STRING, SEQUENCE, constructed};
 use crate::cms::{CmsError, oids};
-use fips::digest::Hash;
+use fips::digest::FileHash;
 use fips::rsa::ReadingKey;
 use fips::secret::SecretBytes;
 
@@ -12,8 +12,8 @@ use fips::secret::SecretBytes;
 pub(super) enum Transport<'a> {
     /// RSAES-OAEP.
     Oaep {
-        hash: Hash,
-        mask_hash: Hash,
+        hash: FileHash,
+        mask_hash: FileHash,
         label: &'a [u8],
     },
     /// RSAES-PKCS1-v1_5.
@@ -130,7 +130,7 @@ fn oaep(parameters: Option<Element<'_>>) -> Result<Transport<'_>, CmsError> {
     fields.finish(WHAT)?;
     let hash = match hash_algorithm {
         Some(algorithm) => hash(&algorithm)?,
-        None => Hash::Sha1,
+        None => FileHash::Sha1,
     };
     let mask_hash = match mask {
         Some(algorithm) if algorithm.oid == oids::MGF1 => {
@@ -138,7 +138,7 @@ fn oaep(parameters: Option<Element<'_>>) -> Result<Transport<'_>, CmsError> {
             self::hash(&Algorithm::read(parameters)?)?
         }
         Some(algorithm) => return Err(CmsError::unsupported_oid(&algorithm.oid)),
-        None => Hash::Sha1,
+        None => FileHash::Sha1,
     };
     let label = match source {
         Some(algorithm) if algorithm.oid == oids::P_SPECIFIED => {
@@ -156,7 +156,7 @@ fn oaep(parameters: Option<Element<'_>>) -> Result<Transport<'_>, CmsError> {
 }
 
 /// A hash function, whose parameters are NULL or missing (RFC 4055 section 2.1).
-fn hash(algorithm: &Algorithm<'_>) -> Result<Hash, CmsError> {
+fn hash(algorithm: &Algorithm<'_>) -> Result<FileHash, CmsError> {
     if algorithm
         .parameters
         .is_some_and(|parameters| parameters.tag() != NULL || !parameters.content().is_empty())

@@ -7,7 +7,7 @@ use cms::content_info::CmsVersion;
 use cms::enveloped_data::{KeyTransRecipientInfo, RecipientIdentifier};
 use der::asn1::{Null, ObjectIdentifier, OctetString};
 use der::{Any, Sequence};
-use fips::digest::Hash;
+use fips::digest::{FileHash, Hash};
 use fips::rsa::PublicKey;
 use fips::secret::SecretBytes;
 use spki::AlgorithmIdentifierOwned;
@@ -39,7 +39,7 @@ impl OaepParams {
         }
         let oid = oids::HASHES
             .iter()
-            .find_map(|(oid, known)| (*known == hash).then_some(*oid))
+            .find_map(|(oid, known)| (*known == FileHash::from(hash)).then_some(*oid))
             .ok_or(fips::Error::KeyMismatch {
                 algorithm: "RSAES-OAEP",
             })?;

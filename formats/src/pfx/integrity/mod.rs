@@ -181,6 +181,45 @@ pub(super) fn describe(mac: &MacData<'_>) -> Result<MacFacts, PfxError> {
     })
 }
 
+/// Whether there is a MAC that this reader has and the FIPS policy permits.
+///
+/// # Errors
+/// [`PfxError::UnsupportedAlgorithm`], [`PfxError::Malformed`], [`PfxError::Module`].
+pub(super) fn check_permitted(outer: &Outer<'_>) -> Result<(), PfxError> {
+    let Some(mac) = &outer.mac_data else {
+        return Err(PfxError::unsupported(
+            "no integrity check (a PFX without MacData)",
+        ));
+    };
+    let check = Check::parse(&mac.mac.algorithm.owned_to_ref())?;
+    let unsupported =
+        |what: String| PfxError::unsupported(format!("{what} for its integrity check"));
+    let (derivation, hash, key_bytes) = match check {
+        Check::Classic { hash } => {
+            let hash = hash.map_err(|oid| unsupported(words::oid(&oid)))?;
+            (Service::Pkcs12KdfRead, hash, hash.output_len())
+        }
+        Check::Pbmac1 {
+            kdf,
+            key_bytes,
+            hash,
+        } => {
+            let hash = hash.map_err(|oid| unsupported(words::oid(&oid)))?;
+            let service = kdf
+                .service()
+                .ok_or_else(|| unsupported("a key derivation".to_owned()))?;
+            (service, hash, key_bytes)
+        }
+        Check::Unsupported(what) => return Err(unsupported(what)),
+    };
+    for service in [derivation, standing::hmac(hash, key_bytes)] {
+        fips::policy::decide(service)
+            .map(drop)
+            .map_err(PfxError::Module)?;
+    }
+    Ok(())
+}
+
 /// Verifies the MAC and gives back the password in the encoding that it fits: an empty one has two, and some writers had others.
 ///
 /// # Errors

@@ -72,6 +72,13 @@ pub struct EncryptionFacts {
     pub salt_bytes: Option<usize>,
 }
 
+impl EncryptionFacts {
+    /// Its words, where it is not supported.
+    pub(in crate::pfx) fn not_supported(&self) -> Option<String> {
+        (!self.algorithm.supported).then(|| self.algorithm.text.clone())
+    }
+}
+
 /// The standards' schemes of encryption under a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]

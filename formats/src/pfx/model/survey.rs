@@ -73,6 +73,8 @@ pub struct Part {
     pub protection: Protection,
     /// Its bags, those within bags too; `None` while they are not visible.
     pub bags: Option<Vec<Bag>>,
+    /// What of its protection is not supported, so that it stays closed under any password.
+    pub not_supported: Option<String>,
 }
 
 /// How a part is kept secret (RFC 7292 section 4).
@@ -116,6 +118,8 @@ pub struct Bag {
     pub java_trusted: bool,
     /// Attributes that are there with a value of another type than theirs, and were ignored.
     pub broken_attributes: Vec<String>,
+    /// What of its encryption is not supported, so that it stays closed under any password (key bags).
+    pub not_supported: Option<String>,
     /// The key, when it could be read.
     pub key: Option<KeyFacts>,
     /// The certificate, when it parses: those from before RFC 2459 may have dates in forms that are no longer read.
@@ -210,7 +214,25 @@ impl Survey {
             .flat_map(|part| part.bags.iter().flatten())
     }
 
-    /// Whether every part shows its bags, as in a file nothing of which is encrypted but single keys.
+    /// What stays closed under any password, each thing once, in words: parts and keys whose protection is not supported.
+    #[must_use]
+    pub fn not_supported(&self) -> Vec<&str> {
+        let parts = self.parts.iter().flat_map(|part| {
+            let bags = part.bags.iter().flatten();
+            let keys = bags.filter_map(|bag| bag.not_supported.as_deref());
+            part.not_supported.as_deref().into_iter().chain(keys)
+        });
+        let mut found: Vec<&str> = Vec::new();
+        for what in parts {
+            if !found.contains(&what) {
+                found.push(what);
+            }
+        }
+        found
+    }
+
+    /// Whether every part shows its bags: after it was opened with nothing closed left, or in a file nothing of which is encrypted but
+    /// single keys.
     #[must_use]
     pub fn bags_are_all_visible(&self) -> bool {
         self.parts.iter().all(|part| part.bags.is_some())

@@ -83,7 +83,7 @@ pub(super) fn features<'a>(
         }
     }
     let keys = survey.bags().filter(|bag| is_key(bag)).count();
-    let whole = survey.opened || survey.bags_are_all_visible();
+    let whole = survey.bags_are_all_visible();
     match keys {
         0 if whole && survey.bags().next().is_none() => found.push(Feature::NoEntries),
         0 if whole => {

@@ -53,6 +53,7 @@ fn bag(kind: BagKind) -> Bag {
         microsoft_provider: None,
         java_trusted: false,
         broken_attributes: Vec::new(),
+        not_supported: None,
         key: None,
         certificate: None,
         certificate_der: None,
@@ -83,6 +84,7 @@ fn survey(integrity: Integrity, certificates: EncryptionFacts, keys: EncryptionF
             Part {
                 protection: Protection::Password(certificates),
                 bags: Some(vec![bag(BagKind::Certificate)]),
+                not_supported: None,
             },
             Part {
                 protection: Protection::Plain,
@@ -91,6 +93,7 @@ fn survey(integrity: Integrity, certificates: EncryptionFacts, keys: EncryptionF
                     key: Some(key("rsa")),
                     ..bag(BagKind::ShroudedKey)
                 }]),
+                not_supported: None,
             },
         ],
         opened: true,

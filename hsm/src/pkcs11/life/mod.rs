@@ -136,7 +136,10 @@ impl Pkcs11Custody {
     pub fn destroy(&self, key: &KeyFingerprint) -> Result<Destroyed, Error> {
         let key = *key;
         self.submit(Operation::Generate, move |worker| {
-            worker.inside(|worker| destroy::destroy(worker, &key))
+            let destroyed = worker.inside(|worker| destroy::destroy(worker, &key))?;
+            // Not missed from now on, also where it was the token's last one.
+            worker.shared().cache.forget(&key);
+            Ok(destroyed)
         })
     }
 }

@@ -35,6 +35,8 @@ pub(super) struct KeyEntry {
     pub(super) matched_by: Option<MatchedBy>,
     /// Whether it is encrypted by itself.
     pub(super) encrypted: bool,
+    /// What of its encryption is not supported, so that it stays closed.
+    pub(super) not_supported: Option<String>,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -105,11 +107,14 @@ pub(super) fn of(survey: &Survey, opened: Option<&OpenedPfx>) -> Vec<Entry> {
     };
     let certificate_places = places(|kind| kind == BagKind::Certificate);
     let mut keys = opened.map(OpenedPfx::keys).unwrap_or_default().iter();
+    // What is in a part that stays closed may be a certificate.
+    let all_seen = survey.bags_are_all_visible();
     let mut certificates = 0_usize..;
     bags.iter()
         .map(|bag| match bag.kind {
             BagKind::Key | BagKind::ShroudedKey => {
-                let key = keys.next();
+                // One that stays closed is not among the opened ones.
+                let key = bag.key.as_ref().and_then(|_| keys.next());
                 let joined = key.and_then(OpenedKey::certificate);
                 Entry::PrivateKey(KeyEntry {
                     friendly_name: friendly_name(bag, key.and_then(OpenedKey::friendly_name)),
@@ -120,10 +125,13 @@ pub(super) fn of(survey: &Survey, opened: Option<&OpenedPfx>) -> Vec<Entry> {
                     certificate: joined.and_then(|place| certificate_places.get(place).copied()),
                     // A key that found no certificate has none that fits; without any certificate there is nothing to say.
                     matches_certificate: key
-                        .filter(|_| !certificate_places.is_empty())
+                        .filter(|_| {
+                            joined.is_some() || (all_seen && !certificate_places.is_empty())
+                        })
                         .map(|_| joined.is_some()),
                     matched_by: key.and_then(OpenedKey::matched_by),
                     encrypted: bag.kind == BagKind::ShroudedKey,
+                    not_supported: bag.not_supported.clone(),
                 })
             }
             BagKind::Certificate => {

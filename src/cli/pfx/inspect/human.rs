@@ -101,9 +101,10 @@ fn names(friendly_name: Option<&str>, local_key_id: Option<&str>, page: &mut Pag
 }
 
 fn of_key(place: usize, entry: &KeyEntry, page: &mut Page) {
-    let what = match &entry.key {
-        Some(key) => key.text.clone(),
-        None => "not readable without the password".to_owned(),
+    let what = match (&entry.key, &entry.not_supported) {
+        (Some(key), _) => key.text.clone(),
+        (None, Some(_)) => "stays closed".to_owned(),
+        (None, None) => "not readable without the password".to_owned(),
     };
     title(place, &format!("private key: {what}"), page);
     names(
@@ -111,6 +112,9 @@ fn of_key(place: usize, entry: &KeyEntry, page: &mut Page) {
         entry.local_key_id.as_deref(),
         page,
     );
+    if let Some(what) = &entry.not_supported {
+        flagged("encryption", "not supported", Colour::Bad, what, page);
+    }
     if entry.key.as_ref().is_some_and(|key| !key.supported) {
         flagged(
             "use",
@@ -242,7 +246,12 @@ fn of_other(place: usize, entry: &OtherEntry, page: &mut Page) {
 }
 
 fn hidden(inspection: &Inspection, page: &mut Page) {
-    match (inspection.hidden_parts, inspection.entries.is_empty()) {
+    for what in &inspection.closed_parts {
+        let text = format!("one part, which stays closed: {what} is not supported");
+        page.row(&[("", 2)], &text);
+    }
+    let nothing = inspection.entries.is_empty() && inspection.closed_parts.is_empty();
+    match (inspection.hidden_parts, nothing) {
         (0, true) => page.row(&[("", 2)], "none"),
         (0, false) => {}
         (1, _) => page.row(

@@ -1,7 +1,7 @@
 //! Why a PFX is not opened, in words that say what is wrong and what to do.
 
 use crate::cli::output::Failure;
-use formats::pfx::{Algorithm, Integrity, OtherFormat, PfxError, Protection, Survey};
+use formats::pfx::{BagKind, Integrity, OtherFormat, PfxError, Survey};
 
 /// Something else that was given in place of a PFX.
 pub(super) fn other_format(bytes: &[u8]) -> Option<Failure> {
@@ -69,6 +69,16 @@ fn not_approved_names(seen: &Survey) -> String {
     texts.join("; ")
 }
 
+/// Whether a password may open a private key: in a part that it may open, or in clear or encrypted in one that is seen.
+fn may_show_a_key(seen: &Survey) -> bool {
+    seen.parts.iter().any(|part| match &part.bags {
+        None => part.not_supported.is_none(),
+        Some(bags) => bags.iter().any(|bag| {
+            matches!(bag.kind, BagKind::Key | BagKind::ShroudedKey) && bag.not_supported.is_none()
+        }),
+    })
+}
+
 /// What would keep the file from opening under any password.
 pub(super) fn foreseen(seen: &Survey, strict: bool) -> Option<Failure> {
     let unsupported = |what: String| {
@@ -81,20 +91,15 @@ pub(super) fn foreseen(seen: &Survey, strict: bool) -> Option<Failure> {
     if matches!(seen.integrity, Integrity::Signature) {
         return Some(unsupported("integrity by a signature".to_owned()));
     }
-    for part in &seen.parts {
-        match &part.protection {
-            Protection::PublicKey => {
-                return Some(unsupported("encryption to a certificate".to_owned()));
-            }
-            Protection::Unknown { content_type } => {
-                return Some(unsupported(format!("a part of type {content_type}")));
-            }
-            _ => {}
-        }
+    if let Some(mac) = seen.mac()
+        && !mac.algorithm.supported
+    {
+        return Some(unsupported(mac.algorithm.text.clone()));
     }
-    let is_unknown = |algorithm: &&Algorithm| !algorithm.supported;
-    if let Some(unknown) = seen.algorithms().find(is_unknown) {
-        return Some(unsupported(unknown.text.clone()));
+    if let Some(closed) = seen.not_supported().first()
+        && !may_show_a_key(seen)
+    {
+        return Some(unsupported((*closed).to_owned()));
     }
     let named = not_approved_names(seen);
     (strict && !named.is_empty()).then(|| {

@@ -33,6 +33,8 @@ pub(super) struct Inspection {
     pub(super) entries: Vec<Entry>,
     /// Parts whose entries are not visible without the password.
     pub(super) hidden_parts: usize,
+    /// Of each part that no password opens here: what of its protection is not supported.
+    pub(super) closed_parts: Vec<String>,
     /// What protects the file, in the order of the file.
     pub(super) algorithms: Vec<Use>,
     /// Names of those that are not approved in FIPS mode; none twice.
@@ -83,6 +85,7 @@ impl Inspection {
             key_matches_certificate: None,
             entries: Vec::new(),
             hidden_parts: 0,
+            closed_parts: Vec::new(),
             algorithms: Vec::new(),
             not_approved: Vec::new(),
             integrity: None,
@@ -116,8 +119,13 @@ impl Inspection {
             hidden_parts: survey
                 .parts
                 .iter()
-                .filter(|part| part.bags.is_none())
+                .filter(|part| part.bags.is_none() && part.not_supported.is_none())
                 .count(),
+            closed_parts: survey
+                .parts
+                .iter()
+                .filter_map(|part| part.not_supported.clone())
+                .collect(),
             integrity: Some(match survey.integrity {
                 Integrity::Mac(_) => "mac",
                 Integrity::Signature => "signature",
@@ -218,6 +226,13 @@ fn notes(survey: &Survey) -> Vec<String> {
         notes.push(format!(
             "{} octets follow the end of the file's structure",
             survey.trailing_octets
+        ));
+    }
+    let closed = survey.not_supported();
+    if survey.opened && !closed.is_empty() {
+        notes.push(format!(
+            "not supported, so it stays closed while the rest was read: {}",
+            closed.join(", ")
         ));
     }
     let broken: Vec<&str> = survey

@@ -9,7 +9,10 @@
 use super::*;
 use crate::config::Config;
 use crate::engine::api::{API_VERSION, Failure};
+use crate::engine::ipc::Caller;
 use crate::engine::ipc::blocking::{Incoming, read_frame, write_frame};
+use audit::Verb;
+use audit::verb::CallerKind;
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc::sync_channel;
 
@@ -24,6 +27,11 @@ fn config(max_crashes: u32) -> EngineConfig {
     config.engine.unwrap()
 }
 
+fn no_sandbox() -> sandbox::Report {
+    let kernel = sandbox::Kernel::none();
+    sandbox::apply(&sandbox::engine::formats(), &kernel, sandbox::Want::Off).unwrap()
+}
+
 struct Scene<'a> {
     router: Router<'a>,
     events: Receiver<Event>,
@@ -35,7 +43,7 @@ impl<'a> Scene<'a> {
     fn new(config: &'a EngineConfig) -> Self {
         let (sender, events) = sync_channel(64);
         let idle = || Launch::of("/bin/sleep", &["3600"]);
-        let mut router = Router::new(config, (idle(), idle()), &sender);
+        let mut router = Router::new(config, (idle(), idle()), &sender, no_sandbox());
         let (theirs, mut caller) = UnixStream::pair().unwrap();
         caller.set_read_timeout(Some(PATIENCE)).unwrap();
         let own = rustix::process::geteuid().as_raw();
@@ -113,7 +121,7 @@ impl<'a> Scene<'a> {
     fn asks(&mut self, ids: &[u64]) {
         let there = self.router.requests.len() + ids.len();
         for id in ids {
-            let mut frame = Frame::with_payload(Kind::Request, *id, b"{}".to_vec());
+            let mut frame = asking(Verb::Recrypt, *id);
             frame.time_left_ms = 600_000;
             write_frame(&mut self.caller, &frame).unwrap();
         }
@@ -143,8 +151,41 @@ impl Drop for Scene<'_> {
     }
 }
 
+fn asking(verb: Verb, id: u64) -> Frame {
+    Frame {
+        verb: Some(verb),
+        ..Frame::with_payload(Kind::Request, id, b"{}".to_vec())
+    }
+}
+
 fn reply(id: u64) -> Frame {
     Frame::with_payload(Kind::Reply, id, b"done".to_vec())
+}
+
+#[test]
+fn an_answer_that_waits_for_its_time_is_in_nobodys_way_and_is_not_lost_with_custody() {
+    let config = config(3);
+    let mut scene = Scene::new(&config);
+    scene.asks(&[71, 72, 73, 74, 75]);
+    assert_eq!(scene.router.custody_lane.in_hand(), [1, 2, 3, 4]);
+    scene.says(PartKind::Custody, Frame::bare(Kind::Held, 1));
+    scene.says(PartKind::Custody, Frame::bare(Kind::Held, 2));
+    assert_eq!(scene.router.custody_lane.in_hand(), [3, 4, 5]);
+    scene.says(PartKind::Custody, reply(2));
+    assert_eq!(scene.answer().id, 72);
+    // What was held begins anew, first and without blame; what is in hand is a suspect.
+    scene.dies(PartKind::Custody);
+    assert_eq!(scene.router.custody_lane.in_hand(), [1, 3, 4, 5]);
+    let crashes = |id| scene.router.requests.get(id).unwrap().crashes;
+    assert_eq!((crashes(1), crashes(3)), (0, 1));
+    // A second word on it, or one about nothing, changes nothing.
+    scene.says(PartKind::Custody, Frame::bare(Kind::Held, 2));
+    scene.says(PartKind::Custody, Frame::bare(Kind::Held, 99));
+    assert!(scene.router.held.is_empty());
+    for (id, theirs) in [(1, 71), (3, 73), (4, 74), (5, 75)] {
+        scene.says(PartKind::Custody, reply(id));
+        assert_eq!(scene.answer().id, theirs);
+    }
 }
 
 #[test]
@@ -315,7 +356,7 @@ fn only_the_engines_own_user_may_have_records_re_encrypted_to_another_key() {
         .handle(Event::ClientNew(theirs, other), Instant::now());
     scene.caller = caller;
     let ask = |scene: &mut Scene<'_>| {
-        let frame = Frame::with_payload(Kind::Reencrypt, 7, b"{}".to_vec());
+        let frame = asking(Verb::Reencrypt, 7);
         write_frame(&mut scene.caller, &frame).unwrap();
     };
     write_frame(&mut scene.caller, &Frame::hello()).unwrap();
@@ -335,4 +376,53 @@ fn only_the_engines_own_user_may_have_records_re_encrypted_to_another_key() {
     let _other = std::mem::replace(&mut scene.caller, own);
     ask(&mut scene);
     scene.until(|router| router.requests.len() == 2);
+}
+
+#[test]
+fn who_asks_is_the_kernels_word_whatever_the_frame_says() {
+    let config = config(3);
+    let mut scene = Scene::new(&config);
+    let mut frame = asking(Verb::Recrypt, 71);
+    frame.caller = Caller {
+        uid: Some(64_123),
+        certificate: Some([9; 32]),
+    };
+    write_frame(&mut scene.caller, &frame).unwrap();
+    scene.until(|router| router.requests.len() == 1);
+    let asker = scene.router.requests.get(1).unwrap().asker;
+    assert_eq!(asker.uid, Some(rustix::process::geteuid().as_raw()));
+    assert_eq!(asker.certificate, Some([9; 32]));
+}
+
+#[test]
+fn of_all_verbs_a_connector_gets_those_of_the_rule_through_and_the_engines_user_too() {
+    let other = rustix::process::geteuid().as_raw() + 1;
+    let mut config = config(3);
+    config.allowed_uids = vec![other];
+    for (uid, who) in [
+        (other, CallerKind::Connector),
+        (other - 1, CallerKind::EngineUser),
+    ] {
+        for verb in Verb::ALL.iter().copied() {
+            let mut scene = Scene::new(&config);
+            let (theirs, caller) = UnixStream::pair().unwrap();
+            caller.set_read_timeout(Some(PATIENCE)).unwrap();
+            scene
+                .router
+                .handle(Event::ClientNew(theirs, uid), Instant::now());
+            let _first = std::mem::replace(&mut scene.caller, caller);
+            for frame in [Frame::hello(), asking(verb, 7)] {
+                write_frame(&mut scene.caller, &frame).unwrap();
+                let event = scene.events.recv_timeout(PATIENCE).unwrap();
+                scene.router.handle(event, Instant::now());
+            }
+            assert_eq!(scene.answer().kind, Kind::Hello);
+            if verb.rule().admits(who) {
+                assert_eq!(scene.router.requests.len(), 1, "{verb} {who:?}");
+            } else {
+                assert_eq!(scene.failure(), (7, FailureCode::BadRequest), "{verb}");
+                assert_eq!(scene.router.requests.len(), 0, "{verb} {who:?}");
+            }
+        }
+    }
 }

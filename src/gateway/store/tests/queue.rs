@@ -28,6 +28,22 @@ fn fail(
 }
 
 #[test]
+fn a_request_of_a_suspended_importer_waits_for_as_long_as_it_takes() {
+    let bench = Bench::new();
+    bench.queued("a@b");
+    let a = contact("a");
+    for code in ["importerSuspended", "budgetExceeded"].repeat(5) {
+        let item = bench.lease(&a).remove(0);
+        assert_eq!(item.attempt, 1);
+        let outcome = fail(&bench, &a, &item, code, true).unwrap();
+        assert_eq!(outcome, Outcome::Requeued);
+        let next = bench.store.lease(&a, "instance", &TERMS).unwrap();
+        assert_eq!(next.next_due_ms, Some(bench.clock.now_ms() + 60_000));
+        bench.clock.advance_ms(60_000);
+    }
+}
+
+#[test]
 fn a_lease_carries_the_record_exactly_as_it_was_imported() {
     let bench = Bench::new();
     let id = bench.queued("Someone@Example.org");

@@ -1,0 +1,152 @@
+//! The thread that has the chain's head signed. A token that hangs over it keeps nobody waiting: the log goes on without a seal, and
+//! says so.
+
+use crate::event::Event;
+use crate::queue::{Pending, Shared};
+use crate::seal::{Anchor, Signer, Statement};
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Pause after a failed signature.
+const PAUSE: Duration = Duration::from_secs(1);
+/// Between two anchors.
+const ANCHOR_PAUSE: Duration = Duration::from_secs(60);
+
+#[derive(Default)]
+struct Wish {
+    statement: Option<Statement>,
+    /// The anchor of it is written whatever the time since the one before.
+    is_last: bool,
+    ended: bool,
+}
+
+/// What the writer asks by.
+#[derive(Default)]
+pub(crate) struct Sealer {
+    wish: Mutex<Wish>,
+    changed: Condvar,
+}
+
+impl Sealer {
+    pub(crate) fn start(
+        shared: Arc<Shared>,
+        signer: Arc<dyn Signer>,
+        anchor_file: Option<PathBuf>,
+    ) -> io::Result<Arc<Self>> {
+        let sealer = Arc::<Self>::default();
+        let mut thread = Thread {
+            sealer: Arc::clone(&sealer),
+            shared,
+            signer,
+            anchor_file,
+            anchored: None,
+        };
+        std::thread::Builder::new()
+            .name("audit-sealer".to_owned())
+            .spawn(move || thread.run())?;
+        Ok(sealer)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Wish> {
+        self.wish.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks for a seal; one that was asked for before and is not being made is not needed any more.
+    pub(crate) fn ask(&self, statement: Statement, is_last: bool) {
+        let mut wish = self.lock();
+        wish.statement = Some(statement);
+        wish.is_last |= is_last;
+        drop(wish);
+        self.changed.notify_one();
+    }
+
+    pub(crate) fn end(&self) {
+        self.lock().ended = true;
+        self.changed.notify_one();
+    }
+}
+
+struct Thread {
+    sealer: Arc<Sealer>,
+    shared: Arc<Shared>,
+    signer: Arc<dyn Signer>,
+    anchor_file: Option<PathBuf>,
+    anchored: Option<Instant>,
+}
+
+impl Thread {
+    fn run(&mut self) {
+        while let Some((statement, is_last)) = self.next() {
+            match statement.sealed(&*self.signer) {
+                Ok(seal) => {
+                    {
+                        let mut status = self.shared.status();
+                        status.seal_problem = None;
+                        status.key = Some(seal.key);
+                    }
+                    let time = statement.time;
+                    let anchor = statement.anchor(&seal);
+                    // The writer may have ended.
+                    let _ = self
+                        .shared
+                        .push(Pending::without_ticket(Event::Seal(seal), time));
+                    self.keep(&anchor, is_last);
+                }
+                Err(error) => {
+                    self.shared.status().seal_problem = Some(error.to_string());
+                    let mut wish = self.sealer.lock();
+                    wish.is_last |= is_last;
+                    if wish.statement.is_none() {
+                        wish.statement = Some(statement);
+                    }
+                    let ended = |wish: &mut Wish| !wish.ended;
+                    drop(self.sealer.changed.wait_timeout_while(wish, PAUSE, ended));
+                }
+            }
+        }
+    }
+
+    fn next(&self) -> Option<(Statement, bool)> {
+        let mut wish = self.sealer.lock();
+        loop {
+            if wish.ended {
+                return None;
+            }
+            if let Some(statement) = wish.statement.take() {
+                return Some((statement, std::mem::take(&mut wish.is_last)));
+            }
+            wish = self
+                .sealer
+                .changed
+                .wait(wish)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn keep(&mut self, anchor: &Anchor, is_last: bool) {
+        let Some(path) = &self.anchor_file else {
+            return;
+        };
+        if !is_last && self.anchored.is_some_and(|at| at.elapsed() < ANCHOR_PAUSE) {
+            return;
+        }
+        let written = OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(path)
+            .and_then(|mut file| {
+                file.write_all(format!("{}\n", anchor.to_line()).as_bytes())?;
+                file.sync_data()
+            });
+        self.shared.status().anchor_problem = written
+            .as_ref()
+            .err()
+            .map(|error| format!("{}: {error}", path.display()));
+        if written.is_ok() {
+            self.anchored = Some(Instant::now());
+        }
+    }
+}

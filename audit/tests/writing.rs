@@ -1,0 +1,400 @@
+//! The log as it is written: durable before it is said to be, chained, sealed, over several files and starts.
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    missing_docs
+)]
+
+mod support;
+
+use audit::event::Event;
+use audit::storage::{Folder, Storage};
+use audit::{AuditKey, Entry, Fold, Hash, Log, OpenError, Options, ReceiptError};
+use serde_json::Value;
+use std::fs;
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use support::{check, expecting, key_use, module, open, opened, soon, write};
+
+#[test]
+fn what_was_waited_for_is_in_the_file_and_chained() {
+    module();
+    let folder = support::folder();
+    let key = Arc::new(AuditKey::generate().unwrap());
+    let receipts = open(folder.path(), &key, Options::default());
+    let written = receipts.record(key_use(1)).wait(soon()).unwrap();
+    let text = fs::read_to_string(folder.path().join("00000001.receipts")).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(Hash::of(lines[1].as_bytes()), written.hash);
+    let first = Entry::from_line(lines[0]).unwrap();
+    let second = Entry::from_line(lines[1]).unwrap();
+    assert_eq!((first.seq, first.prev), (1, Hash::NONE));
+    assert_eq!(
+        (second.seq, second.prev),
+        (2, Hash::of(lines[0].as_bytes()))
+    );
+    assert_eq!((written.seq, second.event), (2, key_use(1)));
+    assert!(receipts.close("done", soon()));
+    assert_eq!(
+        receipts.record(key_use(2)).wait(soon()),
+        Err(ReceiptError::Closed)
+    );
+    let report = check(folder.path(), &expecting(&key));
+    assert!(report.is_sound(), "{:?}", report.findings);
+    // Everything is under the last seal.
+    assert_eq!(report.unsealed, 0, "{report:?}");
+}
+
+#[test]
+fn many_who_wait_share_one_write_and_each_gets_its_own_entry() {
+    module();
+    let folder = support::folder();
+    let key = Arc::new(AuditKey::generate().unwrap());
+    let receipts = open(folder.path(), &key, Options::default());
+    std::thread::scope(|scope| {
+        for thread in 0..16 {
+            let receipts = receipts.clone();
+            scope.spawn(move || {
+                for number in 0..50 {
+                    receipts
+                        .record(key_use(thread * 1000 + number))
+                        .wait(soon())
+                        .unwrap();
+                }
+            });
+        }
+    });
+    assert!(receipts.close("done", soon()));
+    let status = receipts.status();
+    assert!(status.commits < status.entries, "{status:?}");
+    let report = check(folder.path(), &expecting(&key));
+    assert!(report.is_sound(), "{:?}", report.findings);
+    assert_eq!(report.events["keyUse"], 800);
+    assert!(report.seals >= 3, "one for each 256 entries: {report:?}");
+}
+
+#[test]
+fn a_full_file_is_followed_by_another_and_a_start_goes_on_with_the_newest() {
+    module();
+    let folder = support::folder();
+    let key = Arc::new(AuditKey::generate().unwrap());
+    let small = || Options {
+        max_file_bytes: 4096,
+        ..Options::default()
+    };
+    write(folder.path(), &key, small(), 0..40);
+    write(folder.path(), &key, small(), 40..60);
+    let report = check(folder.path(), &expecting(&key));
+    assert!(report.is_sound(), "{:?}", report.findings);
+    assert!(report.files > 5, "{report:?}");
+    assert_eq!(
+        (
+            report.events["keyUse"],
+            report.events["opened"],
+            report.events["closed"]
+        ),
+        (60, 2, 2)
+    );
+
+    // A later file alone is verified when it is said that the others are elsewhere.
+    let last = report.files;
+    for number in 1..last {
+        fs::remove_file(folder.path().join(audit::files::name(number))).unwrap();
+    }
+    assert!(!check(folder.path(), &expecting(&key)).is_sound());
+    let mut expected = expecting(&key);
+    expected.first_file = Some(last);
+    let report = check(folder.path(), &expected);
+    assert!(report.is_sound(), "{:?}", report.findings);
+}
+
+#[test]
+fn an_unfinished_write_is_cut_off_and_told_and_nothing_before_it_is_lost() {
+    module();
+    let folder = support::folder();
+    let key = Arc::new(AuditKey::generate().unwrap());
+    write(folder.path(), &key, Options::default(), 0..5);
+    let path = folder.path().join("00000001.receipts");
+    let whole = fs::read(&path).unwrap();
+    for torn in [
+        b"{\"v\":1,\"seq\":99,\"ti".as_slice(),
+        b"\0\0\0\0\0\0\0\0",
+        b"\0\0\0\n{\"v\":1}\n\xff\xff",
+    ] {
+        fs::write(&path, [&whole[..], torn].concat()).unwrap();
+        write(folder.path(), &key, Options::default(), 5..6);
+        let report = check(folder.path(), &expecting(&key));
+        assert!(report.is_sound(), "{:?}", report.findings);
+        assert_eq!(
+            (report.events["keyUse"], report.events["recovered"]),
+            (6, 1)
+        );
+        let text = fs::read_to_string(&path).unwrap();
+        let recovered = text
+            .lines()
+            .filter_map(|line| match Entry::from_line(line).unwrap().event {
+                Event::Recovered(recovered) => Some(recovered),
+                _ => None,
+            })
+            .next()
+            .unwrap();
+        assert_eq!(recovered.cut_bytes, torn.len() as u64);
+        assert_eq!(recovered.cut, Some(Hash::of(torn)));
+    }
+}
+
+#[test]
+fn a_changed_line_deep_in_the_file_is_no_unfinished_write() {
+    module();
+    let folder = support::folder();
+    let key = Arc::new(AuditKey::generate().unwrap());
+    write(folder.path(), &key, Options::default(), 0..3);
+    let path = folder.path().join("00000001.receipts");
+    let mut text = fs::read_to_string(&path).unwrap();
+    text = text.replace("request-1", "request-X");
+    // More than one write behind it.
+    let filler = format!("{}\n", "x".repeat(1023)).repeat(6 * 1024);
+    fs::write(&path, format!("{text}{filler}")).unwrap();
+    let storage = Arc::new(Folder::open(folder.path()).unwrap());
+    let error = Log::open(storage, Options::default()).err().unwrap();
+    assert!(matches!(&error, OpenError::Damaged { .. }), "{error}");
+}
+
+#[test]
+fn only_one_writes_a_log() {
+    module();
+    let folder = support::folder();
+    let first = Folder::open(folder.path()).unwrap();
+    let second = Folder::open(folder.path()).unwrap_err();
+    assert_eq!(second.kind(), io::ErrorKind::WouldBlock);
+    drop(first);
+    Folder::open(folder.path()).unwrap();
+}
+
+#[cfg(unix)]
+#[test]
+fn a_folder_that_others_may_read_is_refused_and_files_are_for_their_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    module();
+    let parent = tempfile::tempdir().unwrap();
+    let folder = parent.path().join("log");
+    let key = Arc::new(AuditKey::generate().unwrap());
+    write(&folder, &key, Options::default(), 0..1);
+    let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&folder), 0o700);
+    assert_eq!(mode(&folder.join("00000001.receipts")), 0o600);
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o750)).unwrap();
+    let error = Folder::open(&folder).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
+}
+
+#[test]
+fn seals_are_kept_as_anchors_elsewhere() {
+    module();
+    let folder = support::folder();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let key = Arc::new(AuditKey::generate().unwrap());
+    let anchors = elsewhere.path().join("anchors");
+    let options = || Options {
+        anchor_file: Some(anchors.clone()),
+        ..Options::default()
+    };
+    write(folder.path(), &key, options(), 0..3);
+    let mut expected = expecting(&key);
+    for line in fs::read_to_string(&anchors).unwrap().lines() {
+        expected
+            .anchors
+            .push(audit::Anchor::from_line(line).unwrap());
+    }
+    let report = check(folder.path(), &expected);
+    assert!(report.is_sound(), "{:?}", report.findings);
+    // The last one is of the last entry before its own seal.
+    assert_eq!(report.anchored_upto + 1, report.last_seq);
+}
+
+/// Counts uses, and says what it counted in each file's first line.
+#[derive(Default)]
+struct Count(u64);
+
+impl Fold for Count {
+    fn apply(&mut self, entry: &Entry) {
+        self.0 += u64::from(matches!(entry.event, Event::KeyUse(_)));
+    }
+
+    fn snapshot(&self) -> Value {
+        self.0.into()
+    }
+
+    fn restore(&mut self, snapshot: &Value) -> Result<(), String> {
+        self.0 = snapshot.as_u64().ok_or("not a number")?;
+        Ok(())
+    }
+}
+
+#[test]
+fn what_follows_from_the_log_is_there_again_after_a_start_that_reads_one_file() {
+    module();
+    let folder = support::folder();
+    let key = Arc::new(AuditKey::generate().unwrap());
+    let count = Arc::new(Mutex::new(Count::default()));
+    let options = |count: &Arc<Mutex<Count>>| {
+        Options {
+            max_file_bytes: 4096,
+            ..Options::default()
+        }
+        .with_fold("count", Arc::clone(count))
+    };
+    write(folder.path(), &key, options(&count), 0..30);
+    assert_eq!(count.lock().unwrap().0, 30);
+    let again = Arc::new(Mutex::new(Count::default()));
+    let storage = Arc::new(Folder::open(folder.path()).unwrap());
+    let log = Log::open(storage, options(&again)).unwrap();
+    assert_eq!(again.lock().unwrap().0, 30);
+    assert_eq!(log.opened().unwrap().program, "0.1.0");
+}
+
+/// A disk that is full when it is told to be.
+struct Disk {
+    folder: Folder,
+    /// Bytes that still go in.
+    room: AtomicU64,
+}
+
+impl Storage for Disk {
+    fn list(&self) -> io::Result<Vec<String>> {
+        self.folder.list()
+    }
+    fn read(&self, name: &str) -> io::Result<Box<dyn io::Read + '_>> {
+        self.folder.read(name)
+    }
+    fn create(&self, name: &str) -> io::Result<()> {
+        self.folder.create(name)
+    }
+    fn append(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let room = self.room.load(Ordering::SeqCst);
+        let fits = bytes.len().min(usize::try_from(room).unwrap_or(usize::MAX));
+        self.folder.append(name, &bytes[..fits])?;
+        self.room.store(room - fits as u64, Ordering::SeqCst);
+        if fits < bytes.len() {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        Ok(())
+    }
+    fn truncate(&self, name: &str, len: u64) -> io::Result<()> {
+        self.folder.truncate(name, len)
+    }
+    fn sync(&self, name: &str) -> io::Result<()> {
+        self.folder.sync(name)
+    }
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.folder.rename(from, to)
+    }
+    fn sync_names(&self) -> io::Result<()> {
+        self.folder.sync_names()
+    }
+}
+
+#[test]
+fn a_full_disk_is_told_at_once_and_what_could_not_be_written_is_when_there_is_room() {
+    module();
+    let folder = support::folder();
+    let key = Arc::new(AuditKey::generate().unwrap());
+    let disk = Arc::new(Disk {
+        folder: Folder::open(folder.path()).unwrap(),
+        room: AtomicU64::new(u64::MAX),
+    });
+    let options = Options {
+        retry_pause: std::time::Duration::from_millis(1),
+        ..Options::default()
+    };
+    let receipts = Log::open(Arc::clone(&disk) as Arc<dyn Storage>, options)
+        .unwrap()
+        .start(Arc::clone(&key) as Arc<dyn audit::Signer>)
+        .unwrap();
+    receipts.record(opened()).wait(soon()).unwrap();
+    receipts.record(key_use(1)).wait(soon()).unwrap();
+    disk.room.store(100, Ordering::SeqCst);
+    let error = receipts.record(key_use(2)).wait(soon()).unwrap_err();
+    assert!(matches!(error, ReceiptError::Broken(_)), "{error}");
+    assert!(matches!(receipts.check(), Err(ReceiptError::Broken(_))));
+    assert!(receipts.record(key_use(3)).wait(soon()).is_err());
+    disk.room.store(u64::MAX, Ordering::SeqCst);
+    while receipts.check().is_err() {
+        std::thread::yield_now();
+    }
+    receipts.record(key_use(4)).wait(soon()).unwrap();
+    assert!(receipts.close("done", soon()));
+    let report = check(folder.path(), &expecting(&key));
+    assert!(report.is_sound(), "{:?}", report.findings);
+    assert_eq!(report.events["keyUse"], 4, "nothing is lost: {report:?}");
+    assert_eq!(report.events["recovered"], 1);
+}
+
+#[test]
+fn a_log_that_cannot_be_begun_says_so_and_begins_when_there_is_room() {
+    module();
+    let folder = support::folder();
+    let key = Arc::new(AuditKey::generate().unwrap());
+    let disk = Arc::new(Disk {
+        folder: Folder::open(folder.path()).unwrap(),
+        room: AtomicU64::new(0),
+    });
+    let options = Options {
+        retry_pause: std::time::Duration::from_millis(1),
+        ..Options::default()
+    };
+    let receipts = Log::open(Arc::clone(&disk) as Arc<dyn Storage>, options)
+        .unwrap()
+        .start(Arc::clone(&key) as Arc<dyn audit::Signer>)
+        .unwrap();
+    assert!(receipts.check().is_err());
+    assert!(receipts.record(opened()).wait(soon()).is_err());
+    disk.room.store(u64::MAX, Ordering::SeqCst);
+    while receipts.check().is_err() {
+        std::thread::yield_now();
+    }
+    receipts.record(key_use(1)).wait(soon()).unwrap();
+    assert!(receipts.close("done", soon()));
+    let report = check(folder.path(), &expecting(&key));
+    assert!(report.is_sound(), "{:?}", report.findings);
+    assert_eq!((report.events["opened"], report.events["keyUse"]), (1, 1));
+}
+
+#[test]
+fn a_log_that_was_changed_under_the_writer_is_not_written_on() {
+    module();
+    let folder = support::folder();
+    let key = Arc::new(AuditKey::generate().unwrap());
+    let disk = Arc::new(Disk {
+        folder: Folder::open(folder.path()).unwrap(),
+        room: AtomicU64::new(u64::MAX),
+    });
+    let options = Options {
+        retry_pause: std::time::Duration::from_millis(1),
+        ..Options::default()
+    };
+    let receipts = Log::open(Arc::clone(&disk) as Arc<dyn Storage>, options)
+        .unwrap()
+        .start(Arc::clone(&key) as Arc<dyn audit::Signer>)
+        .unwrap();
+    receipts.record(key_use(1)).wait(soon()).unwrap();
+    disk.room.store(0, Ordering::SeqCst);
+    let path = folder.path().join("00000001.receipts");
+    let mut bytes = fs::read(&path).unwrap();
+    let last = bytes.len() - 3;
+    bytes[last] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    assert!(receipts.record(key_use(2)).wait(soon()).is_err());
+    disk.room.store(u64::MAX, Ordering::SeqCst);
+    loop {
+        match receipts.check() {
+            Err(ReceiptError::Broken(why)) if why.contains("changed by somebody else") => break,
+            Err(_) => std::thread::yield_now(),
+            Ok(()) => panic!("it went on"),
+        }
+    }
+}

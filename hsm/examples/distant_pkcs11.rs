@@ -1,0 +1,103 @@
+//! A PKCS#11 module that hands everything to a real one, and makes it as far away as an HSM behind a network: C_Decrypt and C_Encrypt
+//! wait before they begin. For measuring (`make bench ARGS='--distance-us 4000'`): a token on the processors of the engine takes from
+//! it what it works itself, and the other way round; one that is waited for does not.
+//!
+//! `DISTANT_MODULE` names the real module, `DISTANT_MICROSECONDS` how long each of the two calls waits (100 ms at most). The waiting is the
+//! thread's alone: calls in other sessions wait at the same time, as requests to an HSM are on their way at the same time.
+
+#[path = "support/real.rs"]
+mod real;
+
+use std::path::PathBuf;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use cryptoki_sys::{
+    CK_BYTE, CK_FUNCTION_LIST, CK_RV, CK_SESSION_HANDLE, CK_ULONG, CKR_FUNCTION_NOT_SUPPORTED,
+    CKR_GENERAL_ERROR, CKR_OK,
+};
+use real::RealModule;
+
+/// The longest wait in microseconds.
+const LONGEST: u64 = 100_000;
+
+struct Distant {
+    real: RealModule,
+    /// What is handed out: the real table with the two functions exchanged.
+    table: CK_FUNCTION_LIST,
+    wait: Duration,
+}
+
+static DISTANT: OnceLock<Option<Distant>> = OnceLock::new();
+
+fn load() -> Option<Distant> {
+    let path = PathBuf::from(std::env::var_os("DISTANT_MODULE")?);
+    let wait: u64 = std::env::var("DISTANT_MICROSECONDS").ok()?.parse().ok()?;
+    let real = RealModule::load(&path)?;
+    let mut table = real.table;
+    table.C_Decrypt = Some(decrypt);
+    table.C_Encrypt = Some(encrypt);
+    Some(Distant {
+        real,
+        table,
+        wait: Duration::from_micros(wait.min(LONGEST)),
+    })
+}
+
+fn distant() -> Option<&'static Distant> {
+    DISTANT.get_or_init(load).as_ref()
+}
+
+/// `C_GetFunctionList`: the real table, but for the two functions that wait.
+///
+/// # Safety
+/// PKCS#11, C_GetFunctionList: `list` is a valid pointer to a pointer, or null.
+// SAFETY: the symbol is the one PKCS#11 names, defined once in this library.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn C_GetFunctionList(list: *mut *mut CK_FUNCTION_LIST) -> CK_RV {
+    match distant() {
+        Some(distant) if !list.is_null() => {
+            // SAFETY: the caller's promise. The table lives in a static for as long as the library is loaded, and callers
+            // only read it (PKCS#11, section 5.4).
+            unsafe { *list = std::ptr::from_ref(&distant.table).cast_mut() };
+            CKR_OK
+        }
+        _ => CKR_GENERAL_ERROR,
+    }
+}
+
+unsafe extern "C" fn decrypt(
+    session: CK_SESSION_HANDLE,
+    input: *mut CK_BYTE,
+    input_len: CK_ULONG,
+    output: *mut CK_BYTE,
+    output_len: *mut CK_ULONG,
+) -> CK_RV {
+    let Some(distant) = distant() else {
+        return CKR_GENERAL_ERROR;
+    };
+    std::thread::sleep(distant.wait);
+    match distant.real.table.C_Decrypt {
+        // SAFETY: the arguments are those of our caller, under the same contract.
+        Some(call) => unsafe { call(session, input, input_len, output, output_len) },
+        None => CKR_FUNCTION_NOT_SUPPORTED,
+    }
+}
+
+unsafe extern "C" fn encrypt(
+    session: CK_SESSION_HANDLE,
+    input: *mut CK_BYTE,
+    input_len: CK_ULONG,
+    output: *mut CK_BYTE,
+    output_len: *mut CK_ULONG,
+) -> CK_RV {
+    let Some(distant) = distant() else {
+        return CKR_GENERAL_ERROR;
+    };
+    std::thread::sleep(distant.wait);
+    match distant.real.table.C_Encrypt {
+        // SAFETY: the arguments are those of our caller, under the same contract.
+        Some(call) => unsafe { call(session, input, input_len, output, output_len) },
+        None => CKR_FUNCTION_NOT_SUPPORTED,
+    }
+}

@@ -1,0 +1,358 @@
+//! What stands between a request and the key: the ledger, asked before the token is touched and told what came of it.
+//!
+//! A request that is admitted is in flight until its receipt has been folded into the ledger. One that would have to be refused if all
+//! that is in flight failed waits until some of it has ended; two threads wait only for moments, so that they are there for everybody else.
+
+mod refused;
+
+use super::receipts::Book;
+use super::refusal::{DECRYPTION_FAILED, Refusal};
+use crate::clock::{Clock, SystemClock};
+use crate::config::OracleConfig;
+use crate::engine::api::{
+    FailureCode, OracleReport, OracleStatus, QuarantinedCiphertext, SubjectStatus,
+};
+use crate::engine::recrypt::importers::Importer;
+use audit::event::{Caller, Event};
+use audit::ledger::{Admission, Asked, Denied, Ledger, Limits, Release};
+use audit::{Entry, FORMAT_VERSION, Hash, Timestamp};
+use refused::RefusedRequests;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How long an alarm may take to be recorded.
+const ALARM_LIMIT: Duration = Duration::from_secs(5);
+
+/// How long the last free threads wait: then they are there for somebody else.
+const SHORT_WAIT: Duration = Duration::from_millis(50);
+/// So many threads wait no longer than that.
+const FREE_THREADS: usize = 2;
+
+/// The ledger with those who wait for room in it.
+pub(super) struct Oracle {
+    ledger: Arc<Mutex<Ledger>>,
+    book: Book,
+    limits: Limits,
+    grid_ms: u64,
+    importers: Vec<Importer>,
+    has_ended: Condvar,
+    waiting: AtomicUsize,
+    most_waiting: usize,
+    refused: RefusedRequests,
+    alarms: Mutex<u64>,
+    refusals: AtomicU64,
+}
+
+/// A use that may go ahead: in flight until it is dropped.
+pub(super) struct Admitted<'a> {
+    oracle: &'a Oracle,
+    admission: Option<Admission>,
+}
+
+impl Admitted<'_> {
+    /// It is known not to fail.
+    pub(super) fn worked(&self) {
+        if let Some(admission) = &self.admission {
+            self.oracle.lock().worked(admission);
+            self.oracle.has_ended.notify_all();
+        }
+    }
+
+    /// It is known to fail.
+    pub(super) fn failed(&self) {
+        if let Some(admission) = &self.admission {
+            self.oracle.lock().failed(admission);
+        }
+    }
+
+    /// Its failure could not be recorded: it counts as in flight for as long as this process lives, as if it had been.
+    pub(super) fn stay(mut self) {
+        self.admission.take();
+    }
+}
+
+impl Drop for Admitted<'_> {
+    fn drop(&mut self) {
+        if let Some(admission) = self.admission.take() {
+            self.oracle.lock().ended(admission);
+            self.oracle.has_ended.notify_all();
+        }
+    }
+}
+
+impl Oracle {
+    /// With this ledger, which the log feeds. Of `threads` that work all but two may wait for room until their deadline.
+    pub(super) fn new(
+        ledger: Arc<Mutex<Ledger>>,
+        book: Book,
+        config: &OracleConfig,
+        importers: Vec<Importer>,
+        threads: usize,
+    ) -> Self {
+        Self {
+            ledger,
+            book,
+            limits: Limits {
+                importer_per_hour: config.importer_failures_per_hour,
+                importer_per_day: config.importer_failures_per_day,
+                caller_per_hour: config.caller_failures_per_hour,
+                uses_per_ciphertext: config.uses_per_ciphertext,
+                devices_per_ciphertext: config.devices_per_ciphertext,
+            },
+            grid_ms: config.grid_ms,
+            importers,
+            has_ended: Condvar::new(),
+            waiting: AtomicUsize::new(0),
+            most_waiting: threads.saturating_sub(FREE_THREADS),
+            refused: RefusedRequests::default(),
+            alarms: Mutex::new(0),
+            refusals: AtomicU64::new(0),
+        }
+    }
+
+    /// The log.
+    pub(super) const fn book(&self) -> &Book {
+        &self.book
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets a use go ahead, or says why not.
+    pub(super) fn admit(
+        &self,
+        asked: &Asked,
+        request_id: &str,
+        caller: &Caller,
+        deadline: Instant,
+    ) -> Result<Admitted<'_>, Refusal> {
+        let denied = match self.admit_when_there_is_room(asked, deadline) {
+            Ok(admission) => {
+                return Ok(Admitted {
+                    oracle: self,
+                    admission: Some(admission),
+                });
+            }
+            Err(denied) => denied,
+        };
+        // What only has to wait is nobody's doing.
+        if denied != Denied::InFlight {
+            self.refusals.fetch_add(1, Ordering::Relaxed);
+            self.refused
+                .count(denied.name(), asked, request_id, caller, |event| {
+                    let _ = self.record(event, None);
+                });
+        }
+        Err(refusal(denied))
+    }
+
+    fn admit_when_there_is_room(
+        &self,
+        asked: &Asked,
+        deadline: Instant,
+    ) -> Result<Admission, Denied> {
+        struct Waiting<'a>(&'a AtomicUsize);
+        impl Drop for Waiting<'_> {
+            fn drop(&mut self) {
+                self.0.fetch_sub(1, Ordering::SeqCst);
+            }
+        }
+        let mut ledger = self.lock();
+        let mut waiting = None;
+        let mut until = deadline;
+        loop {
+            match ledger.admit(SystemClock.now_ms(), asked, &self.limits) {
+                Err(Denied::InFlight) => {}
+                other => return other,
+            }
+            if waiting.is_none() {
+                let others = self.waiting.fetch_add(1, Ordering::SeqCst);
+                waiting = Some(Waiting(&self.waiting));
+                if others >= self.most_waiting {
+                    until = until.min(Instant::now() + SHORT_WAIT);
+                }
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(Denied::InFlight);
+            }
+            (ledger, _) = self
+                .has_ended
+                .wait_timeout(ledger, left)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Hands an event to the log, which feeds the ledger; with a deadline, returns when it is durable.
+    pub(super) fn record(&self, event: Event, until: Option<Instant>) -> Result<(), Refusal> {
+        if self.book.is_kept() {
+            return self.book.record(event, until);
+        }
+        // Under the exception `no-receipts` the ledger lives as long as this process.
+        let entry = Entry {
+            v: FORMAT_VERSION,
+            seq: 0,
+            time: Timestamp::from_ms(SystemClock.now_ms()),
+            boot: String::new(),
+            prev: Hash::NONE,
+            event,
+        };
+        self.lock().apply(&entry);
+        Ok(())
+    }
+
+    /// Tells the operator of what is suspended now, once: an entry of the log and a line at the level of errors.
+    pub(super) fn raise_alarms(&self) {
+        // One at a time: what another thread is telling is not due any more when it is this one's turn.
+        let mut alarms = self.alarms.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = self.lock().alarms_due(SystemClock.now_ms(), &self.limits);
+        for alarm in due {
+            let event = alarm.entry();
+            if let Event::Alarm(told) = &event {
+                tracing::error!(
+                    alarm = told.what,
+                    importer = told.importer.map(|importer| importer.to_string()),
+                    importer_name = told
+                        .importer
+                        .and_then(|importer| self.name_of(&importer.to_string())),
+                    uid = told.caller.as_ref().and_then(|caller| caller.uid),
+                    "ALARM: {}",
+                    told.detail
+                );
+            }
+            let until = Instant::now() + ALARM_LIMIT;
+            let _ = self.record(event, Some(until));
+            *alarms = alarms.saturating_add(1);
+        }
+    }
+
+    /// Writes what is counted and not told yet.
+    pub(super) fn now_and_then(&self) {
+        self.book.now_and_then();
+        self.refused.flush(|event| {
+            let _ = self.record(event, None);
+        });
+    }
+
+    fn name_of(&self, fingerprint: &str) -> Option<String> {
+        self.importers
+            .iter()
+            .find(|importer| importer.fingerprint() == fingerprint)
+            .map(|importer| importer.name().to_owned())
+    }
+
+    /// For a status.
+    pub(super) fn status(&self, late_answers: u64) -> OracleStatus {
+        let now = SystemClock.now_ms();
+        let (importers, callers, quarantined) = {
+            let ledger = self.lock();
+            (
+                ledger.importers(now, &self.limits),
+                ledger.callers(now, &self.limits),
+                ledger.quarantined_len(),
+            )
+        };
+        OracleStatus {
+            late_answers,
+            importers: importers
+                .into_iter()
+                .map(|standing| {
+                    let name = standing.name.as_deref().and_then(|name| self.name_of(name));
+                    SubjectStatus::of(standing, name)
+                })
+                .collect(),
+            callers: callers
+                .into_iter()
+                .map(|standing| SubjectStatus::of(standing, None))
+                .collect(),
+            quarantined: u64::try_from(quarantined).unwrap_or(u64::MAX),
+            refused: self.refusals.load(Ordering::Relaxed),
+            alarms: *self.alarms.lock().unwrap_or_else(PoisonError::into_inner),
+            ..OracleStatus::under(&self.limits, self.grid_ms)
+        }
+    }
+
+    /// For an operator.
+    pub(super) fn report(&self, late_answers: u64) -> OracleReport {
+        OracleReport {
+            status: self.status(late_answers),
+            quarantine: self
+                .lock()
+                .quarantined()
+                .map(|(_, quarantined)| QuarantinedCiphertext::from(quarantined))
+                .collect(),
+        }
+    }
+
+    /// Lets somebody or something go, at the asking of this user.
+    pub(super) fn release(
+        &self,
+        release: &Release,
+        uid: Option<u32>,
+        deadline: Instant,
+    ) -> Result<(), Refusal> {
+        tracing::warn!(
+            ?release,
+            uid,
+            "an operator lifts a quarantine or suspension"
+        );
+        self.record(release.entry(uid), Some(deadline))?;
+        self.has_ended.notify_all();
+        Ok(())
+    }
+}
+
+/// What the caller is told.
+fn refusal(denied: Denied) -> Refusal {
+    let detail = denied.to_string();
+    let reason = denied.name();
+    match denied {
+        Denied::Quarantined => Refusal {
+            on_grid: true,
+            ..Refusal::new(
+                FailureCode::DecryptionFailed,
+                DECRYPTION_FAILED,
+                reason,
+                detail,
+            )
+        },
+        Denied::ImporterSuspended { .. } => Refusal::new(
+            FailureCode::ImporterSuspended,
+            "the importer of this record is suspended, because too many of its records failed: see the engine's status and log",
+            reason,
+            detail,
+        ),
+        Denied::CallerSuspended { .. } => Refusal::new(
+            FailureCode::BudgetExceeded,
+            "this caller is suspended, because too many records that it asked for failed: see the engine's status and log",
+            reason,
+            detail,
+        ),
+        Denied::QuarantineFull => Refusal::new(
+            FailureCode::BudgetExceeded,
+            "the quarantine is full: no record is decrypted that was not decrypted before, see the engine's status and log",
+            reason,
+            detail,
+        ),
+        Denied::UsedTooOften => Refusal::new(
+            FailureCode::BudgetExceeded,
+            "the password of this record was decrypted as often as it may be in a day (`engine.oracle.uses_per_ciphertext`)",
+            reason,
+            detail,
+        ),
+        Denied::TooManyDevices => Refusal::new(
+            FailureCode::BudgetExceeded,
+            "the password of this record went to as many devices as it may in a day (`engine.oracle.devices_per_ciphertext`)",
+            reason,
+            detail,
+        ),
+        _ => Refusal::new(
+            FailureCode::Busy,
+            "too many records of this importer or caller that were not decrypted before are in flight: ask again later",
+            reason,
+            detail,
+        ),
+    }
+}

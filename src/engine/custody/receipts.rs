@@ -1,0 +1,175 @@
+//! The log of every use of the key, as custody keeps it: what cannot be recorded is not begun, and what is not durable does not leave.
+
+mod signer;
+
+use super::CustodyError;
+use super::approvals::Start;
+use super::refusal::Refusal;
+use super::tokens::Tokens;
+use crate::config::AuditConfig;
+use crate::engine::api::FailureCode;
+use audit::approval::ApprovalMemory;
+use audit::event::{Canary, Event, Opened};
+use audit::ledger::Ledger;
+use audit::storage::Folder;
+use audit::{Hash, Log, Options, ReceiptError, Receipts, Status};
+use hsm::KeyFingerprint;
+use hsm::pkcs11::CanaryObserver;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// What its snapshots are called in a log.
+const LEDGER: &str = "ledger";
+/// How long the end of the process waits for the last entries.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// How often a key decrypted known ciphertexts: worked, failed.
+type Counts = BTreeMap<(String, KeyFingerprint), (u64, u64)>;
+
+/// The log; without one under the exception `no-receipts`.
+pub(super) struct Book {
+    receipts: Option<Receipts>,
+    canaries: Arc<Mutex<Counts>>,
+}
+
+impl Book {
+    /// Opens the log and goes on with it, if what was in force at the last start says that this start may be; what it may is recorded.
+    /// `ledger` and `memory` are what follows from the log.
+    ///
+    /// # Errors
+    /// [`CustodyError::Audit`]: a folder or key that cannot be used, a log that is damaged. What `may_start` says: nothing is written then.
+    pub(super) fn open(
+        config: Option<&AuditConfig>,
+        tokens: &Arc<Tokens>,
+        (ledger, memory): (&Arc<Mutex<Ledger>>, &Arc<Mutex<ApprovalMemory>>),
+        canaries: Canaries,
+        may_start: impl FnOnce(Option<&Opened>) -> Result<Start, CustodyError>,
+    ) -> Result<Self, CustodyError> {
+        let canaries = canaries.0;
+        let Some(config) = config else {
+            return Ok(Self {
+                receipts: None,
+                canaries,
+            });
+        };
+        let failed = |error: &dyn std::fmt::Display| CustodyError::Audit(error.to_string());
+        let signer = signer::of(config, tokens)?;
+        let folder = Folder::open(&config.folder).map_err(|error| {
+            CustodyError::Audit(format!("{}: {error}", config.folder.display()))
+        })?;
+        let options = Options {
+            max_file_bytes: config.max_file_bytes,
+            anchor_file: config.anchor_file.clone(),
+            ..Options::default()
+        }
+        .with_fold(LEDGER, Arc::clone(ledger))
+        .with_fold(ApprovalMemory::NAME, Arc::clone(memory));
+        let log = Log::open(Arc::new(folder), options).map_err(|error| failed(&error))?;
+        tracing::info!(entries = log.seq(), folder = %config.folder.display(), "the audit log is open");
+        let start = may_start(log.opened())?;
+        let receipts = log.start(signer).map_err(|error| failed(&error))?;
+        if let Err(error) = receipts.check() {
+            tracing::error!("{error}: nothing is decrypted until it can");
+        }
+        let book = Self {
+            receipts: Some(receipts),
+            canaries,
+        };
+        start.record(&book)?;
+        Ok(book)
+    }
+
+    /// Whether there is a log; without one the caller feeds the ledger itself.
+    pub(super) const fn is_kept(&self) -> bool {
+        self.receipts.is_some()
+    }
+
+    /// Whether a use of the key could be recorded now.
+    ///
+    /// # Errors
+    /// The refusal that tells so: the key is not used then.
+    pub(super) fn ready(&self) -> Result<(), Refusal> {
+        match &self.receipts {
+            Some(receipts) => receipts.check().map_err(|error| unrecorded(&error)),
+            None => Ok(()),
+        }
+    }
+
+    /// Records; with a deadline, returns when it is durable.
+    ///
+    /// # Errors
+    /// The refusal that takes the place of the answer, which must not leave.
+    pub(super) fn record(&self, event: Event, until: Option<Instant>) -> Result<(), Refusal> {
+        let Some(receipts) = &self.receipts else {
+            return Ok(());
+        };
+        match until {
+            Some(until) => receipts
+                .record(event)
+                .wait(until)
+                .map(drop)
+                .map_err(|error| unrecorded(&error)),
+            None => {
+                receipts.note(event);
+                Ok(())
+            }
+        }
+    }
+
+    /// Records the uses of keys for known ciphertexts since the last time.
+    pub(super) fn now_and_then(&self) {
+        let Some(receipts) = &self.receipts else {
+            return;
+        };
+        let counts =
+            std::mem::take(&mut *self.canaries.lock().unwrap_or_else(PoisonError::into_inner));
+        for ((token, key), (worked, failed)) in counts {
+            receipts.note(Event::Canary(Canary {
+                token,
+                key: Hash::from_bytes(*key.as_bytes()),
+                worked,
+                failed,
+            }));
+        }
+    }
+
+    /// For a report.
+    pub(super) fn status(&self) -> Option<Status> {
+        self.receipts.as_ref().map(Receipts::status)
+    }
+
+    /// The process is about to end.
+    pub(super) fn close(&self, why: &str) {
+        if let Some(receipts) = &self.receipts {
+            self.now_and_then();
+            let _ = receipts.close(why, Instant::now() + FAREWELL);
+        }
+    }
+}
+
+/// Counts the uses of keys for known ciphertexts, until they are recorded together.
+#[derive(Clone, Default)]
+pub(super) struct Canaries(Arc<Mutex<Counts>>);
+
+impl Canaries {
+    /// What a token of this name tells.
+    pub(super) fn observer(&self, token: &str) -> CanaryObserver {
+        let (counts, token) = (Arc::clone(&self.0), token.to_owned());
+        CanaryObserver::new(move |key, is_well| {
+            let mut counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
+            let (worked, failed) = counts.entry((token.clone(), key)).or_default();
+            let count = if is_well { worked } else { failed };
+            *count = count.saturating_add(1);
+        })
+    }
+}
+
+fn unrecorded(error: &ReceiptError) -> Refusal {
+    Refusal::new(
+        FailureCode::AuditUnavailable,
+        "the use of the custody key cannot be recorded, so nothing is decrypted: see the engine's status and log",
+        error.code(),
+        error.to_string(),
+    )
+}

@@ -1,0 +1,177 @@
+//! The policy as text: everything of `[engine]` and `[fips]` on which security rests, so that its digest can be recorded and a change of it
+//! approved.
+//!
+//! Files count by what is in them, and not by their names: anchors, importers' and approvers' keys. Exceptions to that are revocation lists,
+//! which change every day, and modules of tokens, which are updated with the system. What only says how fast or how much at once (threads,
+//! restarts, requests in flight), where a PIN is read and whether a token is drained is no policy.
+
+use super::EnginePolicy;
+use crate::config::{AuditConfig, EngineConfig, OracleConfig, TokenSection};
+use audit::Hash;
+use audit::approval::{PolicyText, Quorum};
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// The policy of this configuration, and of the cryptographic policy that is in force in this process.
+#[must_use]
+pub fn text_of(
+    config: &EngineConfig,
+    policy: &EnginePolicy,
+    fips: &fips::policy::Policy,
+) -> PolicyText {
+    let mut text = PolicyText::default();
+    text.say("fips.mode", fips.mode().name());
+    let mut named: Vec<_> = fips.exceptions().iter().map(|one| one.name()).collect();
+    named.extend(config.exceptions.iter().map(|exception| exception.name()));
+    for exception in named {
+        text.say(format!("exceptions.{exception}"), "named");
+    }
+    for uid in &config.allowed_uids {
+        text.say(format!("engine.allowed_uids.{uid}"), "may call");
+    }
+    for delivery in &config.deliveries {
+        text.say(
+            format!("engine.deliveries.{}", delivery.config_name()),
+            "allowed",
+        );
+    }
+    for anchor in &policy.anchors_der {
+        let fingerprint = Hash::of(anchor.as_slice());
+        text.say(format!("engine.device_anchors.{fingerprint}"), "trusted");
+    }
+    for importer in &policy.importers {
+        let name = format!("engine.importers.{}", importer.name());
+        text.say(name, importer.fingerprint());
+    }
+    devices(&mut text, config);
+    text.say("engine.pfx.form", word(&config.pfx.form));
+    let user_in = word(&config.pfx.user_in_certificate);
+    text.say("engine.pfx.user_in_certificate", user_in);
+    text.say("engine.pfx.max_iterations", config.pfx.max_iterations);
+    if let Some(rotation) = &config.rotation {
+        text.say("engine.rotation.signing_key", shown(&rotation.signing_key));
+    }
+    for (path, token) in config.token_paths() {
+        token_section(&mut text, &path, token);
+    }
+    oracle(&mut text, &config.oracle);
+    log(&mut text, config.audit.as_ref());
+    approvals(&mut text, policy.approvals.as_ref());
+    text
+}
+
+/// Where approvals of a change of policy are read from: where the configuration says, or beside the log.
+#[must_use]
+pub fn approvals_folder(config: &EngineConfig) -> Option<PathBuf> {
+    let named = config
+        .approvals
+        .as_ref()
+        .and_then(|approvals| approvals.folder.clone());
+    named.or_else(|| Some(config.audit.as_ref()?.folder.join("approvals")))
+}
+
+fn devices(text: &mut PolicyText, config: &EngineConfig) {
+    let rules = &config.device_policy;
+    let name = |key: &str| format!("engine.device_policy.{key}");
+    text.say(name("minimum_rsa_bits"), rules.minimum_rsa_bits);
+    for kind in &rules.keys {
+        text.say(name(&format!("keys.{}", word(kind))), "allowed");
+    }
+    text.say(name("require_key_usage"), rules.require_key_usage);
+    for file in &rules.crls {
+        text.say(name(&format!("crls.{}", shown(file))), "read");
+    }
+    text.say(name("revocation"), word(&rules.revocation));
+}
+
+fn token_section(text: &mut PolicyText, path: &str, token: &TokenSection) {
+    text.say(format!("{path}.module"), shown(&token.module));
+    text.say(format!("{path}.label"), shown(&token.label));
+    if let Some(parameters) = &token.init_parameters {
+        // They may hold a password: some modules are told theirs in this way.
+        text.say(
+            format!("{path}.init_parameters"),
+            Hash::of(parameters.as_bytes()),
+        );
+    }
+    if let Some(certificate) = &token.fips_certificate {
+        text.say(format!("{path}.fips_certificate"), shown(certificate));
+    }
+    for (variable, value) in &token.environment {
+        text.say(
+            format!("{path}.environment.{variable}"),
+            Hash::of(value.as_bytes()),
+        );
+    }
+}
+
+fn oracle(text: &mut PolicyText, oracle: &OracleConfig) {
+    // Named one by one: a limit that is added does not compile before it is here.
+    let OracleConfig {
+        importer_failures_per_hour,
+        importer_failures_per_day,
+        caller_failures_per_hour,
+        uses_per_ciphertext,
+        devices_per_ciphertext,
+        grid_ms,
+        release,
+        check_password,
+    } = oracle;
+    let mut say = |key: &str, value: &dyn ToString| {
+        text.say(format!("engine.oracle.{key}"), value.to_string());
+    };
+    say("importer_failures_per_hour", importer_failures_per_hour);
+    say("importer_failures_per_day", importer_failures_per_day);
+    say("caller_failures_per_hour", caller_failures_per_hour);
+    say("uses_per_ciphertext", uses_per_ciphertext);
+    say("devices_per_ciphertext", devices_per_ciphertext);
+    say("grid_ms", grid_ms);
+    say("release", &word(release));
+    say("check_password", &word(check_password));
+}
+
+fn log(text: &mut PolicyText, audit: Option<&AuditConfig>) {
+    let Some(audit) = audit else {
+        return;
+    };
+    text.say("engine.audit.folder", shown(&audit.folder));
+    // Which key that is, is told by the seals themselves; a file's name stands for whoever may write it.
+    if let Some(file) = &audit.signing_key_file {
+        text.say("engine.audit.signing_key_file", shown(file));
+    }
+    if let Some(label) = &audit.signing_key {
+        text.say("engine.audit.signing_key", shown(label));
+    }
+    if let Some(file) = &audit.anchor_file {
+        text.say("engine.audit.anchor_file", shown(file));
+    }
+}
+
+fn approvals(text: &mut PolicyText, quorum: Option<&Quorum>) {
+    let Some(quorum) = quorum else {
+        text.say("engine.approvals.required", 0);
+        return;
+    };
+    text.say("engine.approvals.required", quorum.required());
+    for approver in quorum.approvers() {
+        let name = format!("engine.approvals.approvers.{}", approver.name());
+        text.say(name, approver.fingerprint());
+    }
+}
+
+/// A word as the configuration writes it.
+fn word<T: Serialize>(value: &T) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(word)) => word,
+        Ok(other) => other.to_string(),
+        Err(_) => String::new(),
+    }
+}
+
+/// A text of the configuration in quotes, so that nothing in it looks like something else.
+fn shown<T: Serialize>(value: &T) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;
