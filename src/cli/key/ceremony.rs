@@ -1,7 +1,6 @@
 //! `key ceremony`: a custody key made as one reviewed file says, before witnesses, with a transcript.
 
 use super::ceremony_file::Ceremony;
-use super::copies::OtherToken;
 use super::transcript::Transcript;
 use super::{copies, replicate, verify};
 use crate::cli::files;
@@ -83,12 +82,7 @@ pub(super) fn run(args: &CeremonyArgs) -> Result<Report, Failure> {
 /// Opens every token before anything is done on one, and looks whether the labels are free and the signing key is there.
 fn open(ceremony: &Ceremony) -> Result<Tokens, Failure> {
     let token = &ceremony.token;
-    let source = OtherToken::new(
-        token.module.clone(),
-        token.label.clone(),
-        token.pin_file.clone(),
-    )
-    .open()?;
+    let source = token.token().open()?;
     let found = source.token();
     has_serial(&found, token.serial.as_deref())?;
     label_is_free(&source, &ceremony.key.label)?;

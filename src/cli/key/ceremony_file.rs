@@ -39,6 +39,8 @@ pub(super) struct Ceremony {
 #[serde(deny_unknown_fields)]
 pub(super) struct CeremonyToken {
     pub(super) module: PathBuf,
+    /// What the module is told at C_Initialize, where it needs that (NSS softoken).
+    init_parameters: Option<String>,
     pub(super) label: String,
     /// If it is given, only the token of this serial number will do.
     pub(super) serial: Option<String>,
@@ -90,12 +92,25 @@ impl From<ExportFormat> for PublicFormat {
 #[serde(deny_unknown_fields)]
 pub(super) struct Target {
     module: PathBuf,
+    /// What the module is told at C_Initialize, where it needs that (NSS softoken).
+    init_parameters: Option<String>,
     label: String,
     /// If it is given, only the token of this serial number will do.
     pub(super) serial: Option<String>,
     pin_file: PathBuf,
     /// Label of the copy; without it that of the key.
     pub(super) key_label: Option<String>,
+}
+
+impl CeremonyToken {
+    pub(super) fn token(&self) -> OtherToken {
+        OtherToken::new(
+            self.module.clone(),
+            self.label.clone(),
+            self.pin_file.clone(),
+        )
+        .told(self.init_parameters.clone())
+    }
 }
 
 impl Target {
@@ -105,6 +120,7 @@ impl Target {
             self.label.clone(),
             self.pin_file.clone(),
         )
+        .told(self.init_parameters.clone())
     }
 }
 

@@ -14,17 +14,19 @@ use std::str::FromStr;
 #[derive(Debug, Clone, Args)]
 pub(in crate::cli) struct OtherTokens {
     /// Another token on which a copy of the key may be, to be looked at as well; may be given several times.
-    /// TOKEN is `module=FILE,label=LABEL,pin-file=FILE`
+    /// TOKEN is `module=FILE,label=LABEL,pin-file=FILE`, and for a module that is told something at C_Initialize (NSS softoken), as the last
+    /// of them, `init-parameters=TEXT`
     #[arg(long, value_name = "TOKEN")]
     pub(in crate::cli) also: Vec<OtherToken>,
 }
 
-/// A token in one argument: `module=FILE,label=LABEL,pin-file=FILE`.
+/// A token in one argument: `module=FILE,label=LABEL,pin-file=FILE`, and `init-parameters=TEXT` behind them, which goes to the end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::cli) struct OtherToken {
     module: PathBuf,
     label: String,
     pin_file: PathBuf,
+    init_parameters: Option<String>,
 }
 
 impl FromStr for OtherToken {
@@ -32,6 +34,12 @@ impl FromStr for OtherToken {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (mut module, mut label, mut pin_file) = (None, None, None);
+        // Parameters of modules have commas in them: they come last, and have no end but that of the argument.
+        let (text, init_parameters) = match text.split_once(",init-parameters=") {
+            Some((_, "")) => return Err("`init-parameters` is empty".to_owned()),
+            Some((text, parameters)) => (text, Some(parameters.to_owned())),
+            None => (text, None),
+        };
         for part in text.split(',') {
             let Some((name, value)) = part.split_once('=') else {
                 return Err(format!("`{part}` is not NAME=VALUE"));
@@ -40,7 +48,11 @@ impl FromStr for OtherToken {
                 "module" => &mut module,
                 "label" => &mut label,
                 "pin-file" => &mut pin_file,
-                _ => return Err(format!("`{name}` is not module, label or pin-file")),
+                _ => {
+                    return Err(format!(
+                        "`{name}` is not module, label or pin-file (nor init-parameters behind them)"
+                    ));
+                }
             };
             if value.is_empty() || place.replace(value.to_owned()).is_some() {
                 return Err(format!("`{name}` is empty or given twice"));
@@ -51,6 +63,7 @@ impl FromStr for OtherToken {
                 module: module.into(),
                 label,
                 pin_file: pin_file.into(),
+                init_parameters,
             }),
             _ => Err("a token is module=FILE,label=LABEL,pin-file=FILE".to_owned()),
         }
@@ -64,6 +77,15 @@ impl OtherToken {
             module,
             label,
             pin_file,
+            init_parameters: None,
+        }
+    }
+
+    /// The same, with what its module is told at C_Initialize.
+    pub(in crate::cli) fn told(self, init_parameters: Option<String>) -> Self {
+        Self {
+            init_parameters,
+            ..self
         }
     }
 
@@ -77,6 +99,7 @@ impl OtherToken {
         }
         let pin = PinSource::File(absolute(&self.pin_file)?);
         open(TokenConfig {
+            init_parameters: self.init_parameters.clone(),
             token_label: Some(self.label.clone()),
             ..TokenConfig::new(self.module.clone(), pin)
         })
@@ -197,8 +220,16 @@ mod tests {
             token,
             OtherToken::new("/m.so".into(), "two words".into(), "/p".into())
         );
+        let parameters = "configdir='sql:/db' flags=noModDB,noCertDB";
+        let told: OtherToken =
+            format!("module=/m.so,label=two words,pin-file=/p,init-parameters={parameters}")
+                .parse()
+                .unwrap();
+        assert_eq!(told, token.told(Some(parameters.to_owned())));
         for bad in [
             "",
+            "init-parameters=x,module=/m.so,label=a,pin-file=/p",
+            "module=/m.so,label=a,pin-file=/p,init-parameters=",
             "module=/m.so",
             "module=/m.so,label=a",
             "module=/m.so,label=a,pin-file=",
