@@ -19,6 +19,8 @@ mod softhsm;
 
 #[path = "engine_processes/access.rs"]
 mod access;
+#[path = "engine_processes/approvals.rs"]
+mod approvals;
 #[path = "engine_processes/deliveries.rs"]
 mod deliveries;
 #[path = "engine_processes/faults.rs"]

@@ -68,7 +68,8 @@ fn after_many_deliveries_no_process_and_no_core_has_a_secret() {
     let people = wanted.div_ceil(DEVICES * KINDS.len());
     let site = Site::with_engine(
         FIPS,
-        "deliveries = [\"password\", \"rewrap\", \"apple-profile\"]\npfx = { form = \"compatible\" }\n",
+        "deliveries = [\"password\", \"rewrap\", \"apple-profile\"]\npfx = { form = \"compatible\" }\n\
+         oracle = { importer_per_hour = 500, importer_per_day = 500 }\n",
     );
     let stack = &site.stack;
     let engine = stack.start_engine().unwrap();
@@ -87,7 +88,9 @@ fn after_many_deliveries_no_process_and_no_core_has_a_secret() {
         })
         .collect();
     let wrong_password = with_wrong_password(&site);
-    let bad_padding = with_bad_padding(&site, &plan.people[0]);
+    let bad_padding: Vec<String> = (0..DEVICES as u8)
+        .map(|number| with_bad_padding(&site, &plan.people[0], number))
+        .collect();
 
     let began = Instant::now();
     let mut deliveries = Deliveries::new(stack).unwrap();
@@ -99,7 +102,8 @@ fn after_many_deliveries_no_process_and_no_core_has_a_secret() {
         }
     }
     let mut failing = Deliveries::new(stack).unwrap();
-    for device in &devices {
+    // A ciphertext that has failed is not decrypted again: so there is one for each device.
+    for (device, bad_padding) in devices.iter().zip(&bad_padding) {
         ask(&mut failing, &wrong_password.0, device, Delivery::Rewrap);
         ask(
             &mut failing,
@@ -107,8 +111,8 @@ fn after_many_deliveries_no_process_and_no_core_has_a_secret() {
             device,
             Delivery::AppleProfile,
         );
-        ask(&mut failing, &bad_padding, device, Delivery::Password);
-        ask(&mut failing, &bad_padding, device, Delivery::Rewrap);
+        ask(&mut failing, bad_padding, device, Delivery::Password);
+        ask(&mut failing, bad_padding, device, Delivery::Rewrap);
     }
     let patience = Duration::from_secs(120) + Duration::from_millis(500) * wanted as u32;
     deliveries.wait(patience, |_| Ok(())).unwrap();
@@ -162,7 +166,7 @@ fn after_many_deliveries_no_process_and_no_core_has_a_secret() {
             dumped.found.len()
         );
         for found in memory.found.into_iter().chain(dumped.found) {
-            problems.push(format!("{name}: {found:?}"));
+            problems.push(format!("{name}: {found}"));
         }
     };
     for (name, pid) in [
@@ -241,14 +245,16 @@ fn with_wrong_password(site: &Site) -> (String, String) {
 }
 
 /// A user with a record whose ciphertext no padding comes out of.
-fn with_bad_padding(site: &Site, person: &Person) -> String {
-    let user = "nobody@demo.example";
+fn with_bad_padding(site: &Site, person: &Person, number: u8) -> String {
+    let user = format!("nobody{number}@demo.example");
     let pfx = std::fs::read(&person.pfx).unwrap();
-    let mut ciphertext = vec![0x5a; 256];
+    let mut ciphertext = vec![number; 256];
+    // Less than any modulus.
     ciphertext[0] = 0;
-    let record = site.signed(site.record(user, Padding::OaepSha1, ciphertext), &pfx);
+    ciphertext[255] = 0x5a;
+    let record = site.signed(site.record(&user, Padding::OaepSha1, ciphertext), &pfx);
     site.put(&record, &pfx);
-    user.to_owned()
+    user
 }
 
 /// The passwords that the engine made, out of what devices got.

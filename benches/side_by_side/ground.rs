@@ -5,7 +5,7 @@ use super::{Args, Fallible};
 use fips::secret::SecretBytes;
 use fips::sign::SigningKey;
 use pfx_connector::cli::demo::{
-    Device, DeviceKind, KEY_LABEL, Person, Stack, StackOptions, TokenKind, find_module,
+    Device, DeviceKind, KEY_LABEL, NO_RECEIPTS, Person, Stack, StackOptions, TokenKind, find_module,
 };
 use pfx_connector::encoding::Base64Bytes;
 use pfx_connector::engine::api::{CmsFormat, DeviceTarget, RecryptRequest};
@@ -60,7 +60,14 @@ impl Ground {
             lease_ms: 60_000,
             connector_extra: CONCURRENCY.to_owned(),
             // Few records are asked for very often here.
-            engine_extra: "oracle = { uses_per_ciphertext = 1000000000 }".to_owned(),
+            engine_extra: format!(
+                "oracle = {{ uses_per_ciphertext = 1000000000 }}\n{}",
+                if args.receipts == "off" {
+                    NO_RECEIPTS
+                } else {
+                    ""
+                }
+            ),
             engine_fips: format!("mode = {:?}", args.fips),
         })?;
         if stack.padding != "oaepSha1" {

@@ -58,6 +58,9 @@ pub(crate) struct Args {
     /// FIPS mode of the engine: in strict mode the token encrypts to the device, else the module does
     #[arg(long, default_value = "strict", value_parser = ["strict", "off"])]
     fips: String,
+    /// Whether the engine records every use of the key: compare a run with and a run without, one after the other
+    #[arg(long, default_value = "on", value_parser = ["on", "off"])]
+    receipts: String,
     /// Also measure the same job in Python (python-pkcs11) and Java (SunPKCS11): needs python3, javac and the network once
     #[arg(long)]
     neighbours: bool,

@@ -18,6 +18,7 @@ mod region;
 mod report;
 
 pub use kinds::{BearerToken, Password, Pin, PrivateKey};
+pub(crate) use report::prepare;
 pub use report::{MemoryReport, memory_report};
 
 use pool::{Place, Pool};

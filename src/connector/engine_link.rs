@@ -32,6 +32,8 @@ pub(super) enum EngineHealth {
     EngineDown(String),
     /// It answers, its token does not.
     TokenDown(String),
+    /// It answers, but cannot record uses of the key, and so decrypts nothing.
+    AuditDown(String),
     /// It answers, but its cryptographic module has failed: only its restart helps.
     ModuleFailed(String),
 }
@@ -168,6 +170,9 @@ impl EngineLink {
             Err(RecryptError::Failed(failure)) if failure.code == FailureCode::TokenUnavailable => {
                 self.note(EngineHealth::TokenDown(failure.message.clone()));
             }
+            Err(RecryptError::Failed(failure)) if failure.code == FailureCode::AuditUnavailable => {
+                self.note(EngineHealth::AuditDown(failure.message.clone()));
+            }
             Err(RecryptError::Failed(failure))
                 if failure.code == FailureCode::ModuleOutOfService =>
             {
@@ -189,6 +194,14 @@ impl EngineLink {
                 module_fault: Some(fault),
                 ..
             }) => EngineHealth::ModuleFailed(format!("{}: {}", fault.code, fault.message)),
+            Ok(EngineStatus {
+                audit:
+                    Some(audit::Status {
+                        problem: Some(problem),
+                        ..
+                    }),
+                ..
+            }) => EngineHealth::AuditDown(problem.clone()),
             Ok(status) if status.token.is_some() => EngineHealth::Up,
             Ok(status) => EngineHealth::TokenDown(
                 status
@@ -296,6 +309,11 @@ impl Outage {
                 "the token does not answer; requests wait",
             )
             .field("reason", reason.clone()),
+            EngineHealth::AuditDown(reason) => Draft::new(
+                EventKind::AuditUnavailable,
+                "the engine cannot record uses of the custody key; requests wait",
+            )
+            .field("reason", reason.clone()),
             EngineHealth::ModuleFailed(reason) => Draft::new(
                 EventKind::CryptographicModuleFailed,
                 "the engine's cryptographic module has failed; requests wait until the engine is restarted",
@@ -329,6 +347,12 @@ impl Outage {
             self.connected = true;
             drafts.push(Draft::new(EventKind::EngineConnected, "the engine answers"));
         }
+        if was(|told| matches!(told, EngineHealth::AuditDown(_))) {
+            drafts.push(Draft::new(
+                EventKind::AuditRecovered,
+                "the engine can record uses of the custody key again",
+            ));
+        }
         if was(|told| matches!(told, EngineHealth::TokenDown(_))) {
             drafts.push(Draft::new(
                 EventKind::TokenRecovered,
@@ -351,6 +375,16 @@ mod tests {
     use super::*;
 
     const NOTHING: [u16; 0] = [];
+
+    #[test]
+    fn a_log_that_cannot_be_written_is_told_and_so_is_its_end() {
+        let mut outage = Outage::default();
+        assert_eq!(told(&mut outage, EngineHealth::Up), [20]);
+        let down = || EngineHealth::AuditDown("no space left".to_owned());
+        assert_eq!(told(&mut outage, down()), [25]);
+        assert_eq!(told(&mut outage, down()), NOTHING);
+        assert_eq!(told(&mut outage, EngineHealth::Up), [26]);
+    }
 
     fn told(outage: &mut Outage, now: EngineHealth) -> Vec<u16> {
         let drafts = outage.tell(&now);

@@ -352,6 +352,7 @@ impl Shared {
             }
             EngineHealth::EngineDown(reason) => reasons.push(Reason::new("engine", reason.clone())),
             EngineHealth::TokenDown(reason) => reasons.push(Reason::new("token", reason.clone())),
+            EngineHealth::AuditDown(reason) => reasons.push(Reason::new("audit", reason.clone())),
             EngineHealth::ModuleFailed(reason) => {
                 reasons.push(Reason::new("module", reason.clone()));
             }

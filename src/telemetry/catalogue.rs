@@ -84,6 +84,10 @@ events! {
     TokenRecovered = 23, Admin, Information;
     /// The engine's cryptographic module has failed (integrity, self-test or service indicator); requests wait until the engine is restarted.
     CryptographicModuleFailed = 24, Admin, Error;
+    /// The engine cannot record uses of the custody key, so it decrypts nothing; requests wait.
+    AuditUnavailable = 25, Admin, Error;
+    /// The engine can record uses of the custody key again.
+    AuditRecovered = 26, Admin, Information;
     /// The service does not answer or answers with an error; it is asked again with growing pauses.
     ServiceUnavailable = 30, Operational, Warning;
     /// The service answers again.

@@ -12,13 +12,18 @@ const CHUNK: usize = 4 << 20;
 const OVERLAP: usize = 1024;
 
 /// A secret that was found.
-#[derive(Debug)]
 pub(crate) struct Found {
     pub(crate) what: String,
     /// The address, or the place in a file.
     pub(crate) at: u64,
     /// `[heap]`, a file, or nothing for a mapping without a name; with the system's flags of it (`lo` locked, `dd` not dumped).
     pub(crate) mapping: String,
+}
+
+impl std::fmt::Display for Found {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} at {:#x} in {}", self.what, self.at, self.mapping)
+    }
 }
 
 /// What was looked through.
