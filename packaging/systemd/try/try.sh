@@ -24,7 +24,7 @@ done
 cleanup() {
     # The first process of a PID namespace takes all others with it.
     [ -z "${first:-}" ] || kill -KILL "$first" 2>/dev/null || true
-    wait 2>/dev/null || true
+    while [ -n "${first:-}" ] && kill -0 "$first" 2>/dev/null; do sleep 0.1; done
     local group
     for group in "${groups[@]}"; do
         for _ in 1 2 3 4 5 6 7 8 9 10; do
@@ -42,6 +42,8 @@ mkdir "${groups[@]}"
         packaging/systemd/try/boot.sh "$scratch" "$program"
 ) &
 first=$!
+# Its end is no news for the terminal.
+disown
 shown=0
 show() {
     local lines
