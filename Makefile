@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help bootstrap demo kryoptic test soak sanitize miri fuzz check format-check lint doc deny bench advisories timing reproducible install uninstall try-units clean
+.PHONY: help bootstrap demo kryoptic test soak constant-time sanitize miri fuzz check format-check lint doc deny bench advisories timing reproducible install uninstall try-units clean
 
 CARGO := scripts/with-rust.sh cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
@@ -41,12 +41,18 @@ test: $(BOOTSTRAPPED)-test $(PYTHON) kryoptic ## all tests (ARGS='--test NAME' f
 
 # The tests that run on for as long as one lets them, with more of everything: an hour on two cores. CHAOS_FIRST=100000 plays other
 # scripts than the last time.
-soak: $(BOOTSTRAPPED)-test kryoptic ## 20,000 fault scripts in process, 500 with real processes, 300,000 ends at any write of the stores (CHAOS_FIRST=N, CRASH_FIRST=N, AUDIT_FIRST=N: other ones)
+soak: $(BOOTSTRAPPED)-test kryoptic ## 20,000 fault scripts in process, 500 with real processes, 200 kills, 300,000 ends at any write of the stores, the memory after 1,000 deliveries (CHAOS_FIRST=N, CRASH_FIRST=N, AUDIT_FIRST=N, KILLS_SEED=N: other ones)
 	@$(CARGO) build -p hsm --locked --examples
 	@CHAOS_SCRIPTS=20000 $(CARGO) test -p hsm --locked --test chaos -- --nocapture
 	@CHAOS_PROCESS_SCRIPTS=500 $(CARGO) test -p pfx-connector --locked --test chaos_processes -- --nocapture
+	@KILLS=200 $(CARGO) test -p pfx-connector --locked --test kills -- --nocapture
 	@CRASH_STATES=20000 $(CARGO) test -p pfx-connector --locked --test crash -- --nocapture
 	@AUDIT_ENDS=200000 $(CARGO) test -p audit --locked --test crash -- --nocapture
+	@MEMORY_DELIVERIES=1000 $(CARGO) test -p pfx-connector --locked --test memory -- --nocapture
+
+constant-time: $(BOOTSTRAPPED)-test ## that no branch of optimised code depends on a secret, by valgrind (the tests do it without optimisation)
+	@$(CARGO) build --release -p hsm --locked --example secret_branches
+	@$(CARGO) test --release -p hsm --locked --test constant_time
 
 sanitize: $(BOOTSTRAPPED)-test ## the tests of crate hsm under AddressSanitizer and LeakSanitizer (ARGS='--test NAME')
 	@scripts/sanitize.sh $(ARGS)

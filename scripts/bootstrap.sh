@@ -97,6 +97,8 @@ if [ "$level" != demo ]; then
     need "opencryptoki" "openCryptoki (pkcsslotd, pkcsconf, libopencryptoki.so.0)" "a software token of the tests" has_opencryptoki
     need "libnss3-tools" "NSS's tools (certutil, pk12util)" "makes the databases of that token, opens and makes PFX files" has_program pk12util
     need "openjdk-17-jre-headless" "a Java runtime with keytool" "opens and makes PFX files" has_program keytool
+    need "valgrind" "valgrind" "finds branches and addresses that depend on a secret" has_program valgrind
+    need "gdb" "gdb with gcore" "forces a core of a process that forbids it, to look for secrets in it" has_program gcore
     need "python3-venv" "Python 3 with venv and pip" "its package cryptography opens and makes PFX files" has_python
 fi
 if [ "$level" = check ]; then

@@ -12,6 +12,7 @@
 //! [`record`], [`encoding`], [`clock`], [`config`], [`service_manager`] and [`telemetry`] hold what several of them share.
 #![forbid(unsafe_code)]
 
+mod bearer;
 pub mod cli;
 pub mod clock;
 pub mod config;

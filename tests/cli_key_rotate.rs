@@ -12,9 +12,9 @@
 mod stack;
 
 use audit::Verb;
-use fips::secret::SecretBytes;
+use fips::secret::BearerToken;
 use hsm::Padding;
-use pfx_connector::cli::demo::Deliveries;
+use pfx_connector::cli::demo::{Deliveries, Running};
 use pfx_connector::clock::SystemClock;
 use pfx_connector::encoding::Base64Bytes;
 use pfx_connector::engine::api::{EngineRequest, FailureCode, ReencryptRequest};
@@ -22,7 +22,7 @@ use pfx_connector::engine::client::{EngineClient, RecryptError};
 use pfx_connector::engine::ipc::blocking::{Incoming, read_frame, write_frame};
 use pfx_connector::intune::{RetryBudget, UserPfxClient};
 use serde_json::Value;
-use stack::{PATIENCE, Site, block_on, write_private};
+use stack::{PATIENCE, Site, block_on, until, write_private};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -75,15 +75,34 @@ fn prepare(site: &Site) -> String {
 }
 
 fn rotate(site: &Site, config: &Path, to: &str, more: &[&str]) -> (i32, Value) {
-    let (config, gateway) = (shown(config), site.stack.gateway_url().unwrap());
-    let ca = shown(&site.stack.pki.tls_ca());
-    let token = shown(&site.stack.path("import/rotation.token"));
-    let mut arguments = vec!["key", "rotate", "--config", &config];
-    arguments.extend(["--gateway", &gateway, "--gateway-ca", &ca]);
-    arguments.extend(["--token-file", &token, "--to", to]);
-    arguments.extend(["--from", &site.stack.custody_fingerprint]);
-    arguments.extend(more);
+    let mut arguments = rotation_arguments(site, config, to);
+    arguments.extend(more.iter().map(ToString::to_string));
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     program(site, &arguments)
+}
+
+fn rotation_arguments(site: &Site, config: &Path, to: &str) -> Vec<String> {
+    let (gateway, ca) = (
+        site.stack.gateway_url().unwrap(),
+        shown(&site.stack.pki.tls_ca()),
+    );
+    let token = shown(&site.stack.path("import/rotation.token"));
+    let mut arguments = vec!["key", "rotate", "--gateway", &gateway, "--gateway-ca", &ca];
+    let config = shown(config);
+    arguments.extend(["--config", &config, "--token-file", &token, "--to", to]);
+    arguments.extend(["--from", &site.stack.custody_fingerprint]);
+    arguments.into_iter().map(str::to_owned).collect()
+}
+
+/// A bearer token for rotations, from the running gateway's configuration.
+fn rotation_token(site: &Site) {
+    let (config, out) = (
+        shown(&site.stack.path("gateway.toml")),
+        shown(&site.stack.path("import/rotation.token")),
+    );
+    let create = ["gateway", "token", "create", "--config", &config];
+    let options = ["--role", "rotation", "--name", "rotation", "--out", &out];
+    assert_eq!(program(site, &[&create[..], &options].concat()).0, 0);
 }
 
 fn rotation_client(site: &Site) -> UserPfxClient {
@@ -92,7 +111,7 @@ fn rotation_client(site: &Site) -> UserPfxClient {
     UserPfxClient::new(
         &site.stack.gateway_url().unwrap(),
         tls,
-        &SecretBytes::from_slice(token.trim_ascii()),
+        &BearerToken::from_slice(token.trim_ascii()),
         RetryBudget::default(),
         Arc::new(SystemClock),
     )
@@ -154,13 +173,7 @@ fn records_go_to_a_new_key_with_interruptions_and_what_is_not_right_is_left_alon
     let _engine = stack.start_engine().unwrap();
     let _gateway = stack.start_gateway().unwrap();
     stack.enrol().unwrap();
-    let (config, out) = (
-        shown(&stack.path("gateway.toml")),
-        shown(&stack.path("import/rotation.token")),
-    );
-    let create = ["gateway", "token", "create", "--config", &config];
-    let options = ["--role", "rotation", "--name", "rotation", "--out", &out];
-    assert_eq!(program(&site, &[&create[..], &options].concat()).0, 0);
+    rotation_token(&site);
     let plan = site.plan(5, 1);
     let engine_config = stack.path("engine.toml");
     let old = stack.custody_fingerprint.clone();
@@ -282,6 +295,62 @@ fn records_go_to_a_new_key_with_interruptions_and_what_is_not_right_is_left_alon
     assert_eq!((problems, deliveries.verified()), (Vec::new(), 5));
 }
 
+/// Starts a rotation and kills the command, or the engine, once a further record has moved.
+fn killed_rotation(site: &Site, to: &str, engine: &mut Running, kills_engine: bool) {
+    let before = ids(site, to).len();
+    let mut command = Command::new(site.stack.program())
+        .args(rotation_arguments(
+            site,
+            &site.stack.path("engine.toml"),
+            to,
+        ))
+        .envs(site.stack.token.environment())
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    until("nothing moves", || {
+        ids(site, to).len() > before || command.try_wait().unwrap().is_some()
+    });
+    if kills_engine {
+        engine.kill();
+    }
+    let _ = command.kill();
+    command.wait().unwrap();
+    if kills_engine {
+        *engine = site.stack.start_engine().unwrap();
+    }
+}
+
+#[test]
+fn a_rotation_that_is_killed_again_and_again_goes_on_where_it_was() {
+    const PEOPLE: usize = 6;
+    let site = Site::new();
+    let stack = &site.stack;
+    let new = prepare(&site);
+    let mut engine = stack.start_engine().unwrap();
+    let _gateway = stack.start_gateway().unwrap();
+    stack.enrol().unwrap();
+    rotation_token(&site);
+    let plan = site.plan(PEOPLE, 1);
+    for round in 0..PEOPLE {
+        killed_rotation(&site, &new, &mut engine, round % 2 == 1);
+        let (old, moved) = (ids(&site, &stack.custody_fingerprint), ids(&site, &new));
+        // Each record is for the one key or for the other.
+        assert_eq!(old.len() + moved.len(), PEOPLE);
+    }
+    let (code, rest) = rotate(&site, &stack.path("engine.toml"), &new, &[]);
+    assert_eq!((code, &rest["remaining"]), (0, &0.into()), "{rest}");
+    assert_eq!(ids(&site, &new).len(), PEOPLE);
+
+    let _connector = stack.start_connector(0).unwrap();
+    let mut deliveries = Deliveries::new(stack).unwrap();
+    for person in &plan.people {
+        deliveries.ask(person, &plan.devices[0]).unwrap();
+    }
+    site.assert_all_delivered_once(&mut deliveries);
+}
+
 #[test]
 fn an_engine_re_encrypts_nothing_without_a_signing_key_that_engines_accept() {
     let site = Site::new();
@@ -352,7 +421,7 @@ fn an_engine_re_encrypts_nothing_without_a_signing_key_that_engines_accept() {
     write_private(&config, text.as_bytes());
     engine.stop().unwrap();
     let _engine = site.stack.start_engine().unwrap();
-    stack::until("the new key is not used", || {
+    until("the new key is not used", || {
         let keys = site.engine_status().keys;
         keys.iter().any(|key| key.fingerprint == new)
     });

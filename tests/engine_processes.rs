@@ -19,12 +19,12 @@ mod softhsm;
 
 #[path = "engine_processes/access.rs"]
 mod access;
+#[path = "engine_processes/approvals.rs"]
+mod approvals;
 #[path = "engine_processes/deliveries.rs"]
 mod deliveries;
 #[path = "engine_processes/faults.rs"]
 mod faults;
-#[path = "engine_processes/memory.rs"]
-mod memory;
 #[path = "engine_processes/oracle.rs"]
 mod oracle;
 #[path = "engine_processes/receipts.rs"]

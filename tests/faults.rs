@@ -276,19 +276,23 @@ impl SmallDisk {
         PathBuf::from(format!("{root}{}", self.folder.display())).join(name)
     }
 
-    /// Starts the connector with its journal on it.
-    fn start_connector(&self, site: &Site) -> Running {
-        let config = site.stack.connector_config(0);
+    /// Starts a process that sees it.
+    fn start(&self, site: &Site, name: &str, command: &str, config: &Path) -> Running {
         let mounts = format!("--mount=/proc/{}/ns/mnt", self.keeper.pid());
         let arguments = [
             mounts.as_str(),
             site.stack.program().to_str().unwrap(),
-            "run",
+            command,
             "--config",
             config.to_str().unwrap(),
         ];
-        let log = site.stack.path("logs/connector-0.log");
-        Running::start("connector-0", Path::new("nsenter"), &arguments, &log).unwrap()
+        let log = site.stack.path(&format!("logs/{name}.log"));
+        Running::start(name, Path::new("nsenter"), &arguments, &log).unwrap()
+    }
+
+    /// Starts the connector with its journal on it.
+    fn start_connector(&self, site: &Site) -> Running {
+        self.start(site, "connector-0", "run", &site.stack.connector_config(0))
     }
 
     /// Writes until it is full.
@@ -322,10 +326,14 @@ fn site_with_small_disk() -> Option<(Site, SmallDisk)> {
 fn journal_on_disk(site: &Site) {
     site.stack.write_connector_config(0).unwrap();
     let config = site.stack.connector_config(0);
-    let text = std::fs::read_to_string(&config).unwrap();
-    let small = text.replace("run/journal-0.db", "disk/journal.db");
-    assert_ne!(small, text);
-    write_private(&config, small.as_bytes());
+    change(&config, "run/journal-0.db", "disk/journal.db");
+}
+
+fn change(config: &Path, from: &str, to: &str) {
+    let text = std::fs::read_to_string(config).unwrap();
+    let changed = text.replace(from, to);
+    assert_ne!(changed, text);
+    write_private(config, changed.as_bytes());
 }
 
 /// Requests that are at the engine when the disk gets full, so that their results cannot be journaled, and some that come after.
@@ -423,4 +431,111 @@ fn a_connector_does_not_start_where_its_journal_has_no_room_and_says_why() {
     site.wait_for_event(1);
     connector.stop().unwrap();
     gateway.stop().unwrap();
+}
+
+#[test]
+fn an_audit_log_without_room_stops_custody_and_goes_on_where_it_was_once_there_is_room() {
+    let Some((site, disk)) = site_with_small_disk() else {
+        return;
+    };
+    let stack = &site.stack;
+    let config = stack.path("engine.toml");
+    change(&config, "/audit\"\n", "/disk/audit\"\n");
+    let mut engine = disk.start(&site, "engine", "engine", &config);
+    let socket = stack.path("run/engine.sock");
+    until("the engine does not listen", || {
+        std::os::unix::net::UnixStream::connect(&socket).is_ok()
+    });
+    let gateway = stack.start_gateway().unwrap();
+    stack.enrol().unwrap();
+    // What is left of the file's last block still takes a few entries.
+    let plan = site.plan(2, 8);
+    let mut deliveries = Deliveries::new(stack).unwrap();
+    let connector = stack.start_connector(0).unwrap();
+    ask(&mut deliveries, &plan, &plan.devices[..1]);
+    site.assert_all_delivered_once(&mut deliveries);
+
+    disk.fill();
+    ask(&mut deliveries, &plan, &plan.devices[1..]);
+    let problem = || site.engine_status().audit.and_then(|log| log.problem);
+    until("nobody tells that nothing can be recorded", || {
+        problem().is_some()
+    });
+    let told = problem().unwrap();
+    assert!(told.contains("space"), "{told}");
+    let stopped = waiting(&mut deliveries);
+    assert!(stopped > 0);
+
+    disk.make_room();
+    site.assert_all_delivered_once(&mut deliveries);
+    assert!(engine.is_running());
+    assert_eq!(problem(), None);
+    connector.stop().unwrap();
+    gateway.stop().unwrap();
+    engine.stop().unwrap();
+    let verified = std::process::Command::new(stack.program())
+        .args(["audit", "verify", "--json", "--public-key"])
+        .arg(stack.path("audit-public.pem"))
+        .arg(disk.inside("audit"))
+        .output()
+        .unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&verified.stdout).unwrap();
+    assert_eq!(report["sound"], true, "{report}");
+    // Six deliveries; what was under way as the disk was full is there as well, and how it came to be late.
+    assert!(
+        report["events"]["keyUse"].as_u64().unwrap() >= 6,
+        "{report}"
+    );
+    assert_eq!(report["events"]["recovered"], 1, "{report}");
+}
+
+#[test]
+fn a_gateway_without_room_says_so_and_loses_nothing() {
+    let Some((site, disk)) = site_with_small_disk() else {
+        return;
+    };
+    let stack = &site.stack;
+    let engine = stack.start_engine().unwrap();
+    let gateway = stack.start_gateway().unwrap();
+    stack.enrol().unwrap();
+    let plan = site.plan(2, 40);
+    gateway.stop().unwrap();
+    // The same port again; then its database moves to the small disk.
+    stack.start_gateway().unwrap().stop().unwrap();
+    let small = disk.inside("gateway.db");
+    std::fs::copy(stack.path("gateway/gateway.db"), &small).unwrap();
+    let config = stack.path("gateway.toml");
+    change(&config, "gateway/gateway.db", "disk/gateway.db");
+    let mut gateway = disk.start(&site, "gateway", "gateway", &config);
+    let mut deliveries = Deliveries::new(stack).unwrap();
+    let connector = stack.start_connector(0).unwrap();
+    until("the gateway does not answer", || {
+        deliveries.ask(&plan.people[0], &plan.devices[0]).is_ok()
+    });
+    site.assert_all_delivered_once(&mut deliveries);
+
+    disk.fill();
+    let mut refused = None;
+    for device in &plan.devices[1..] {
+        if let Err(error) = deliveries.ask(&plan.people[1], device) {
+            refused = Some((device, error));
+            break;
+        }
+    }
+    let (device, error) = refused.expect("the disk was meant to be too small");
+    assert!(error.to_string().contains("50"), "{error}");
+    until("nobody tells why", || site.log("gateway").contains("full"));
+
+    disk.make_room();
+    assert!(gateway.is_running());
+    deliveries.ask(&plan.people[1], device).unwrap();
+    site.assert_all_delivered_once(&mut deliveries);
+    connector.stop().unwrap();
+    gateway.stop().unwrap();
+    engine.stop().unwrap();
+    let database = rusqlite::Connection::open(&small).unwrap();
+    let verdict: String = database
+        .query_row("PRAGMA integrity_check", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(verdict, "ok");
 }

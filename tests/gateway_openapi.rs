@@ -335,6 +335,7 @@ fn examples() -> BTreeMap<&'static str, Vec<Value>> {
     let evidence = ProcessEvidence::of_this("gateway");
     let bare_evidence = ProcessEvidence {
         tls: None,
+        memory: None,
         environment: None,
         fault: Some(FaultEvidence {
             code: "c".to_owned(),

@@ -152,6 +152,38 @@ fn every_http_client_is_given_a_finished_tls_configuration() {
     );
 }
 
+/// What makes a file, or truncates one, with rights of its own choice.
+const MAKES_FILES: [&str; 5] = [
+    ".create(true)",
+    ".create_new(true)",
+    "File::create(",
+    "File::create_new(",
+    "fs::write(",
+];
+
+#[test]
+fn files_are_made_where_their_rights_are_decided() {
+    let here = root().join("fips/src/secret/file.rs");
+    let offenders = offenders(|file| {
+        let of_the_program = ["src", "hsm/src", "fips/src", "formats/src"]
+            .iter()
+            .any(|folder| file.starts_with(root().join(folder)));
+        // Tests, at the end of a file or in files of their own, make files as they like.
+        let name = file.to_string_lossy();
+        let is_test = name.contains("/tests/") || name.ends_with("/tests.rs");
+        let code: String = code_of(file).split_whitespace().collect();
+        let code = code.split("#[cfg(test)]mod").next().unwrap_or_default();
+        of_the_program
+            && !is_test
+            && file != here
+            && MAKES_FILES.iter().any(|call| code.contains(call))
+    });
+    assert!(
+        offenders.is_empty(),
+        "files are made outside of fips::secret::file: {offenders:?}"
+    );
+}
+
 #[test]
 fn no_source_file_is_too_long_to_be_read() {
     let offenders =

@@ -2,6 +2,7 @@
 
 use super::statistics::Samples;
 use super::{Args, Fallible};
+use audit::ledger::Release;
 use fips::secret::SecretBytes;
 use fips::sign::SigningKey;
 use hsm::Padding;
@@ -110,21 +111,28 @@ impl Caller {
         }
     }
 
+    fn release(&mut self, release: Release) -> Fallible<OracleReport> {
+        self.oracle(OracleRequest::Release {
+            release,
+            approvals: Vec::new(),
+        })
+    }
+
     /// Lets everybody and everything go that failed.
     fn release_all(&mut self) -> Fallible<OracleReport> {
         let report = self.oracle(OracleRequest::Show)?;
         for importer in &report.status.importers {
             let importer = importer.id.as_deref().map(str::parse).transpose()?;
-            let release = audit::ledger::Release::Importer {
+            let release = Release::Importer {
                 importer,
                 quarantine: true,
             };
-            self.oracle(OracleRequest::Release { release })?;
+            self.release(release)?;
         }
         for caller in &report.status.callers {
             let caller = caller.id.as_deref().map(str::parse).transpose()?;
-            let release = audit::ledger::Release::Caller { caller };
-            self.oracle(OracleRequest::Release { release })?;
+            let release = Release::Caller { caller };
+            self.release(release)?;
         }
         Ok(report)
     }

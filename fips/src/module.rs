@@ -129,6 +129,7 @@ pub fn start(policy: Policy) -> Result<&'static Module> {
 }
 
 fn check() -> Result<Module> {
+    crate::secret::prepare();
     aws_lc_rs::try_fips_mode().map_err(|_| Error::FipsModeOff)?;
     let version = version();
     if version != EXPECTED_VERSION {

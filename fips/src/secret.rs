@@ -11,12 +11,14 @@
 //! None of them can be printed, copied, compared in a time that depends on the content, or serialised: not because somebody takes care,
 //! but because it does not compile.
 
+pub mod file;
 mod kinds;
 mod pool;
 mod region;
 mod report;
 
 pub use kinds::{BearerToken, Password, Pin, PrivateKey};
+pub(crate) use report::prepare;
 pub use report::{MemoryReport, memory_report};
 
 use pool::{Place, Pool};

@@ -5,6 +5,7 @@ use fips::secret::SecretBytes;
 use formats::cms::write::{
     ContentEncryption, Form, Recipient, RsaPadding, WriteError, envelop, module_oaep,
 };
+use formats::cms::{self, CmsLimits, RecipientKey};
 use formats::pfx::{self, OpenedCertificate, PfxLimits};
 use pfx_connector::encoding::Base64Bytes;
 use pfx_connector::engine::api::{
@@ -110,9 +111,13 @@ fn messages(corpora: &Path) -> Vec<Seed> {
                 rsa: RsaPadding::Oaep,
             };
             let oaep = module_oaep::<WriteError>(Hash::Sha256);
+            let message = envelop(form, std::slice::from_ref(&recipient), &content, oaep).unwrap();
+            // One that does not open would lead nowhere.
+            let key = RecipientKey::new(&identity.certificate, &identity.pkcs8).unwrap();
+            cms::open(&message, &key, &CmsLimits::default()).unwrap();
             seeds.push(Seed {
                 name: format!("{encryption:?} to key {number}"),
-                bytes: envelop(form, std::slice::from_ref(&recipient), &content, oaep).unwrap(),
+                bytes: message,
             });
         }
     }

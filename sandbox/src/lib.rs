@@ -55,6 +55,9 @@ pub fn apply(profile: &Profile, kernel: &Kernel, want: Want) -> Result<Report, R
     }
     #[cfg(target_os = "linux")]
     {
+        // Where memory is locked, rustix asks for the page's size, which it reads by prctl(2) or from /proc/self/auxv, once: it panics where it
+        // cannot any more.
+        let _ = rustix::param::page_size();
         if kernel.landlock_abi() > 0 {
             landlock::apply(profile, kernel, &mut report)?;
         }

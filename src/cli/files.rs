@@ -1,13 +1,12 @@
 //! Files that commands read and write: read within a bound, never overwritten.
 
 use super::output::Failure;
+use fips::secret::file;
 use rustix::fs::{CWD, RenameFlags};
 use rustix::io::Errno;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use std::fs::OpenOptions;
 use std::io::{Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 /// Reads a file of `limit` bytes at most; `what` it is stands in the message.
@@ -61,12 +60,7 @@ pub fn certificates(bytes: &[u8]) -> Result<Vec<Vec<u8>>, String> {
 /// [`Failure`] when there is a file of that name already, or it cannot be written; a half-written one is removed.
 pub fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Failure> {
     let failed = |error: std::io::Error| unwritable(path, &error);
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .open(path)
-        .map_err(failed)?;
+    let mut file = file::create_new_with_mode(path, mode).map_err(failed)?;
     file.write_all(bytes)
         .and_then(|()| file.sync_all())
         .map_err(|error| {

@@ -11,6 +11,7 @@ use crate::gateway::store::{self, Actor, Store, StoreError};
 use crate::gateway::{Gateway, GatewayError};
 use crate::service_manager::Notifier;
 use clap::{Args, Subcommand, ValueEnum};
+use fips::secret::file::{self, Rights};
 use serde_json::json;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -314,12 +315,7 @@ fn create_token(
 }
 
 fn private_file(path: &PathBuf) -> Result<std::fs::File, Failure> {
-    use std::os::unix::fs::OpenOptionsExt;
-    std::fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
+    file::create_new(path, Rights::Owner)
         .map_err(|error| Failure::failed("gateway_token", format!("{}: {error}", path.display())))
 }
 

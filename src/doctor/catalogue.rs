@@ -80,7 +80,7 @@ checks! {
         "give each process a user of its own: root can be kept from nothing";
     LIMITS_MEMLOCK, Limits, "limits.memlock",
         "Whether memory with secrets can be kept out of swap space (RLIMIT_MEMLOCK).",
-        "LimitMEMLOCK=infinity in the unit (`ulimit -l unlimited` in a shell): with a smaller limit memory is not locked at all";
+        "LimitMEMLOCK=infinity in the unit (`ulimit -l unlimited` in a shell): with a smaller limit only what secrets are kept in is locked, and below 8M not all of that";
     LIMITS_FILES, Limits, "limits.files",
         "Open files and connections (RLIMIT_NOFILE), against what the configuration allows at once.",
         "LimitNOFILE= in the unit (`ulimit -n` in a shell), or fewer connections at once";

@@ -22,9 +22,10 @@ pub fn examine(config: &Config) -> Vec<Finding> {
     let lock = getrlimit(Resource::Memlock).current;
     let files = getrlimit(Resource::Nofile).current;
     let needed = files_needed(config);
+    let secrets = fips::secret::memory_report();
     let mut findings = vec![
         user(rustix::process::geteuid().as_raw()),
-        judge_memlock(lock, is_root, swap > 0),
+        judge_memlock(lock, is_root, swap > 0, secrets.is_protected()),
         judge_files(files, needed),
         core(),
         judge_swap(swap, lock.is_none() || is_root),
@@ -90,9 +91,15 @@ fn user(id: u32) -> Finding {
 
 /// What is said of a limit on locked memory (bytes; `None` is no limit).
 ///
-/// The engine locks all of its memory or none: with a limit, a later allocation would fail instead of being left unlocked.
+/// The engine locks all of its memory or, with a limit, what its secrets are kept in alone (2 MiB at most): a later allocation would fail
+/// instead of being left unlocked. `secrets_locked`: whether that was granted.
 #[must_use]
-pub fn judge_memlock(limit_bytes: Option<u64>, is_root: bool, has_swap: bool) -> Finding {
+pub fn judge_memlock(
+    limit_bytes: Option<u64>,
+    is_root: bool,
+    has_swap: bool,
+    secrets_locked: bool,
+) -> Finding {
     let found = match limit_bytes {
         None => LIMITS_MEMLOCK.ok("", "no limit: memory can be locked"),
         Some(limit) if is_root => LIMITS_MEMLOCK.ok(
@@ -100,8 +107,12 @@ pub fn judge_memlock(limit_bytes: Option<u64>, is_root: bool, has_swap: bool) ->
             format!("root may lock memory; another user would have a limit of {limit} bytes"),
         ),
         Some(limit) => {
-            let text =
-                format!("the limit is {limit} bytes, but all memory or none is locked: it is not");
+            let secrets = if secrets_locked {
+                "what secrets are kept in is locked, the rest of the memory is not"
+            } else {
+                "neither what secrets are kept in nor the rest of the memory is locked"
+            };
+            let text = format!("the limit is {limit} bytes: {secrets}");
             if has_swap {
                 LIMITS_MEMLOCK.warning("", format!("{text}, and there is swap space"))
             } else {
@@ -114,7 +125,7 @@ pub fn judge_memlock(limit_bytes: Option<u64>, is_root: bool, has_swap: bool) ->
             }
         }
     };
-    found.facts(json!({"limitBytes": limit_bytes}))
+    found.facts(json!({"limitBytes": limit_bytes, "secretsLocked": secrets_locked}))
 }
 
 /// Descriptors that the busiest process of the configuration may need at once.
@@ -189,7 +200,7 @@ mod tests {
 
     #[test]
     fn a_limit_on_locked_memory_matters_where_there_is_swap_space() {
-        let judged = |limit, root, swap| judge_memlock(limit, root, swap).severity;
+        let judged = |limit, root, swap| judge_memlock(limit, root, swap, true).severity;
         assert_eq!(judged(None, false, true), Severity::Ok);
         assert_eq!(judged(Some(8 << 20), true, true), Severity::Ok);
         assert_eq!(judged(Some(8 << 20), false, false), Severity::Note);

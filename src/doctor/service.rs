@@ -250,6 +250,19 @@ fn engine(status: &EngineStatus) -> Vec<Finding> {
             );
         }
     }
+    for process in &status.fips {
+        let problem = process
+            .memory
+            .as_ref()
+            .and_then(|memory| memory.problem.as_ref());
+        if let Some(problem) = problem {
+            findings.push(
+                SERVICE_PROTECTION
+                    .note(&process.process, problem)
+                    .remedy(SERVICE_PROTECTION.remedy),
+            );
+        }
+    }
     if status.parts.iter().all(|part| part.restarts == 0) {
         findings.push(SERVICE_RESTARTS.ok("", "no part of the engine was replaced"));
     }

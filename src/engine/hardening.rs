@@ -213,7 +213,7 @@ mod tests {
             let _ = std::thread::spawn(|| panic!("the secret is hunter2")).join();
             return;
         }
-        let output = std::process::Command::new(std::env::current_exe().unwrap())
+        let output = Command::new(std::env::current_exe().unwrap())
             .args([
                 "--exact",
                 "--nocapture",

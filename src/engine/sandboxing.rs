@@ -51,6 +51,9 @@ impl Sandboxing {
     /// # Errors
     /// [`Refused`].
     pub fn apply(self, profile: &Profile) -> Result<Report, Refused> {
+        // Secrets are laid out by pages. Their size is asked of the kernel once, in a way (PR_GET_AUXV, /proc/self/auxv) that the sandbox
+        // closes: rustix would panic.
+        let _ = rustix::param::page_size();
         let report = sandbox::apply(profile, &self.kernel(), self.want)?;
         tracing::info!(profile = report.profile, "sandbox: {}", report.words());
         for path in &report.absent {

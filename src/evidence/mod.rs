@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   of the program                            of each process, by itself
-//!   build, lock, program, sbom, symbols       process: mode, module, self-tests, counters, tls, environment
+//!   build, lock, program, sbom, symbols       process: mode, module, self-tests, counters, tls, memory, environment
 //!        |                                         |
 //!        |                                         v  gathered from the running service
 //!        |                                    status: who said it, totals, tokens, keys, advisories
@@ -24,6 +24,7 @@ pub mod environment;
 pub mod lock;
 mod mangling;
 mod markers;
+pub mod memory;
 pub mod process;
 pub mod program;
 pub mod sbom;

@@ -5,6 +5,7 @@
 //! may be in a stranger's hand.
 
 use super::environment::EnvironmentEvidence;
+use super::memory::MemoryEvidence;
 use super::tls::TlsEvidence;
 use crate::clock::rfc3339;
 use fips::policy::{self, Standing};
@@ -41,6 +42,9 @@ pub struct ProcessEvidence {
     /// TLS of the process; null from a release that did not tell.
     #[serde(default)]
     pub tls: Option<TlsEvidence>,
+    /// Where its secrets are; null from a release that did not tell.
+    #[serde(default)]
+    pub memory: Option<MemoryEvidence>,
     /// Where it runs; null from a release that did not tell.
     #[serde(default)]
     pub environment: Option<EnvironmentEvidence>,
@@ -137,6 +141,7 @@ impl ProcessEvidence {
             services: policy::counts().iter().map(ServiceEvidence::of).collect(),
             not_approved: policy::not_approved(),
             tls: Some(TlsEvidence::of_this_process()),
+            memory: Some(MemoryEvidence::of_this_process()),
             environment: Some(EnvironmentEvidence::of_this_process()),
             fault: policy::fault().map(|fault| FaultEvidence {
                 code: fault.code().to_owned(),

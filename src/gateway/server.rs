@@ -11,15 +11,14 @@ use crate::service_manager::{Beats, Notifier};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
+use fips::secret::file::{self, Rights};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use std::convert::Infallible;
 use std::future::Future;
-use std::io::Write;
 use std::net::SocketAddr;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
@@ -365,15 +364,5 @@ async fn maintain(store: Arc<Store>, retention: RetentionConfig) {
 
 /// Writes the address where whoever waits for it finds either all of it or nothing.
 fn announce(path: &Path, address: SocketAddr) -> std::io::Result<()> {
-    let mut partial = path.as_os_str().to_owned();
-    partial.push(".partial");
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o644)
-        .open(&partial)?;
-    writeln!(file, "{address}")?;
-    file.sync_all()?;
-    std::fs::rename(&partial, path)
+    file::replace(path, format!("{address}\n").as_bytes(), Rights::AllRead)
 }

@@ -5,7 +5,7 @@ use super::retry::{RetryBudget, retry_after};
 use crate::clock::Clock;
 use crate::gateway::api::{Collection, UserPfxCertificate};
 use crate::tls::CallFailure;
-use fips::secret::SecretBytes;
+use fips::secret::BearerToken;
 use fips::tls::PeerProblem;
 use reqwest::header::{AUTHORIZATION, HeaderValue};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
@@ -76,7 +76,7 @@ impl UserPfxClient {
     pub fn new(
         base: &str,
         tls: rustls::ClientConfig,
-        bearer: &SecretBytes,
+        bearer: &BearerToken,
         budget: RetryBudget,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, GraphError> {
@@ -93,12 +93,9 @@ impl UserPfxClient {
         let http = http_client(tls)
             .build()
             .map_err(|_| GraphError::Settings("the HTTP client refuses the TLS configuration"))?;
-        let mut header = b"Bearer ".to_vec();
-        header.extend_from_slice(bearer.expose());
-        let header = SecretBytes::from_vec(header);
-        let mut bearer = HeaderValue::from_bytes(header.expose())
-            .map_err(|_| GraphError::Settings("the bearer token holds control characters"))?;
-        bearer.set_sensitive(true);
+        let bearer = crate::bearer::header(bearer).ok_or(GraphError::Settings(
+            "the bearer token holds control characters",
+        ))?;
         Ok(Self {
             http,
             records,

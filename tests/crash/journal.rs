@@ -344,3 +344,35 @@ fn a_journal_of_an_older_release_survives_every_end_of_its_migration() {
     let recording = place.record("journal::a_migration_recorded_here", 1);
     play("migration of the journal", &recording, successor);
 }
+
+/// With as much in the write-ahead log as ever waits there, and tens of thousands of requests remembered.
+#[test]
+fn the_time_of_the_longest_recovery_is_told() {
+    let folder = crate::record::memory_folder();
+    let path = folder.path().join(NAME);
+    let journal = Journal::open(&path, ROOM, Arc::new(ManualClock::at(5))).unwrap();
+    let mut log = folder.path().join("journal.db-wal");
+    for batch in 0..100 {
+        let ids = names(&format!("request-{batch}"), 256);
+        block_on(journal.admit(ids.iter().map(|id| offer(id, 1)).collect())).unwrap();
+    }
+    // Begun again from its start by the last batches; whatever its length, its content is what counts.
+    let image = folder.path().join("image");
+    std::fs::create_dir(&image).unwrap();
+    for from in [&path, &log] {
+        let to = image.join(from.file_name().unwrap());
+        std::fs::copy(from, &to).unwrap();
+        make_private(&to);
+    }
+    log = image.join("journal.db-wal");
+    let bytes = std::fs::metadata(&log).unwrap().len();
+    let started = Instant::now();
+    let again = Journal::open(&image.join(NAME), ROOM, Arc::new(ManualClock::at(9))).unwrap();
+    let entry = block_on(again.load("request-99-255")).unwrap();
+    println!(
+        "journal: {} requests and {bytes} bytes of write-ahead log are opened in {:?}",
+        100 * 256,
+        started.elapsed()
+    );
+    assert!(entry.is_some());
+}

@@ -9,7 +9,7 @@
     missing_docs
 )]
 
-use fips::secret::SecretBytes;
+use fips::secret::BearerToken;
 use fips::sign::SigningKey;
 use hsm::Padding;
 use pfx_connector::cli::demo::{
@@ -178,7 +178,7 @@ impl Site {
         let client = UserPfxClient::new(
             &self.stack.gateway_url().unwrap(),
             tls,
-            &SecretBytes::from_slice(bearer.trim_ascii()),
+            &BearerToken::from_slice(bearer.trim_ascii()),
             RetryBudget::default(),
             Arc::new(SystemClock),
         )

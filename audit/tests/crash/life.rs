@@ -129,3 +129,21 @@ fn record(storage: &Recorder, receipts: &Receipts, event: Event, deadline: Insta
     let written = receipts.record(event).wait(deadline).unwrap();
     storage.mark(format!("{} {}", written.seq, written.hash));
 }
+
+/// Entries until a file has nearly this size.
+pub(crate) fn fill(storage: &Arc<Recorder>, key: &Arc<AuditKey>, bytes: u64) {
+    let log = Log::open(storage.clone(), Options::default()).unwrap();
+    let receipts = log.start(key.clone()).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(600);
+    let mut written = 0;
+    while written < bytes - bytes / 100 {
+        let tickets: Vec<_> = (0..256)
+            .map(|number| receipts.record(key_use(&format!("{number}"), ResultClass::Decrypted)))
+            .collect();
+        for ticket in tickets {
+            ticket.wait(deadline).unwrap();
+        }
+        written = storage.files().values().map(|file| file.len() as u64).sum();
+    }
+    assert!(receipts.close("full", deadline));
+}

@@ -304,3 +304,40 @@ fn a_disk_that_does_not_sync_is_found_out() {
     }
     assert!(wrong > ops.len() / 4, "{wrong} of {}", ops.len());
 }
+
+/// How long this thread has had a processor: on a busy machine a clock says nothing.
+fn on_processor() -> Duration {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let nanoseconds = text.split(' ').next().and_then(|text| text.parse().ok());
+    Duration::from_nanos(nanoseconds.unwrap_or_default())
+}
+
+/// The most that a start has to read: a file that is about to be followed by another one, with an unfinished write at its end.
+#[test]
+fn the_time_of_the_longest_recovery_is_told() {
+    let key = Arc::new(AuditKey::generate().unwrap());
+    let storage = Arc::new(Recorder::after(&Files::new(), Vec::new()));
+    life::fill(&storage, &key, audit::Options::default().max_file_bytes);
+    let mut files = storage.files();
+    let newest = files.values_mut().next_back().unwrap();
+    newest.extend_from_slice(b"{\"v\":1,\"seq\":");
+    let bytes = newest.len();
+    let storage = Arc::new(Recorder::after(&files, Vec::new()));
+    let (started, busy) = (Instant::now(), on_processor());
+    let log = Log::open(storage, audit::Options::default()).unwrap();
+    let entries = log.seq();
+    let receipts = log.start(key).unwrap();
+    println!(
+        "audit log: {entries} entries in a file of {bytes} bytes are read and an unfinished one cut off in {:?}, {:?} of it on a processor",
+        started.elapsed(),
+        on_processor() - busy
+    );
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let written = receipts.record(opened()).wait(deadline).unwrap();
+    assert_eq!(
+        written.seq,
+        entries + 2,
+        "after the one that tells of the cut"
+    );
+    assert!(receipts.close("the end", deadline));
+}

@@ -48,17 +48,19 @@ mod of_the_system {
         munmap,
     };
 
+    /// Bytes of a guard, and what a region's length is a multiple of: the largest page of any system that Linux runs on.
+    const GUARD: usize = 64 * 1024;
+
     impl Region {
-        /// `bytes` bytes, a multiple of the page size; `None` if the system has none. Whether it also locks them is in
+        /// `bytes` bytes, a multiple of 64 KiB; `None` if the system has none. Whether it also locks them is in
         /// [`protection`](Self::protection): the limit of a user (`RLIMIT_MEMLOCK`) may be too low for it.
         pub(in super::super) fn new(bytes: usize) -> Option<Self> {
-            let page = rustix::param::page_size();
-            if bytes == 0 || !bytes.is_multiple_of(page) {
+            if bytes == 0 || !bytes.is_multiple_of(GUARD) {
                 return None;
             }
-            let whole = bytes.checked_add(page.checked_mul(2)?)?;
+            let whole = bytes.checked_add(2 * GUARD)?;
             // SAFETY: mmap(2): a new anonymous mapping at a place that the system chooses touches no other memory. Without any right, so
-            // that what is not opened below stays a guard page.
+            // that what is not opened below stays a guard.
             let mapping = unsafe {
                 mmap_anonymous(
                     std::ptr::null_mut(),
@@ -68,8 +70,8 @@ mod of_the_system {
                 )
             };
             let mapping = NonNull::new(mapping.ok()?)?;
-            // SAFETY: pointer::add: one page is within the mapping, which is two pages longer than `bytes`.
-            let start = unsafe { mapping.cast::<u8>().add(page) };
+            // SAFETY: pointer::add: one guard is within the mapping, which is two guards longer than `bytes`.
+            let start = unsafe { mapping.cast::<u8>().add(GUARD) };
             let at = start.as_ptr().cast();
             // SAFETY: mprotect(2), mlock(2), madvise(2): the range is of whole pages inside the mapping that was made above and that
             // nobody else knows; none of these calls changes what its bytes are, which are zeros.

@@ -2,6 +2,7 @@
 
 use super::{NO_PLACE, POOL, SecretBytes, TAKEN_FROM_POOL, TOO_LONG};
 use rustix::process::{Resource, getrlimit};
+use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
 
 /// Where the secrets of this process are. All sizes in bytes; nothing of any secret is in it.
@@ -71,17 +72,29 @@ impl MemoryReport {
     }
 }
 
+/// `RLIMIT_MEMLOCK` of this process, asked once: a sandbox that is put in force later may not let it be asked.
+fn lock_limit_bytes() -> Option<u64> {
+    static LIMIT: OnceLock<Option<u64>> = OnceLock::new();
+    *LIMIT.get_or_init(|| getrlimit(Resource::Memlock).current)
+}
+
+/// Does what needs system calls that a sandbox may take away. Part of [`crate::start`].
+pub(crate) fn prepare() {
+    drop(SecretBytes::zeroed(1));
+    lock_limit_bytes();
+}
+
 /// Where the secrets of this process are now. The pool is tried, so that it is there to be told of.
 #[must_use]
 pub fn memory_report() -> MemoryReport {
-    drop(SecretBytes::zeroed(1));
+    prepare();
     let stock = POOL.stock();
     MemoryReport {
         reserved_bytes: stock.reserved,
         locked_bytes: stock.locked,
         not_dumped_bytes: stock.not_dumped,
         wiped_on_fork_bytes: stock.wiped_on_fork,
-        lock_limit_bytes: getrlimit(Resource::Memlock).current,
+        lock_limit_bytes: lock_limit_bytes(),
         in_pool_now: stock.taken,
         in_pool: TAKEN_FROM_POOL.load(Ordering::Relaxed),
         on_heap_too_long: TOO_LONG.load(Ordering::Relaxed),

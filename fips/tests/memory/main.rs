@@ -1,4 +1,4 @@
-//! What is left in memory when a PFX has been read: nothing of the password and nothing of the key, however the reading ended. (How much
+//! What is left in memory when a PFX has been read or written: nothing of the password and nothing of the key, however it ended. (How much
 //! memory it takes is in `formats/tests/bounds.rs`.) Here, and not in crate `formats`, because an allocator cannot be written without `unsafe`.
 //!
 //! What the module allocates itself is none of this allocator's: it overwrites every block that it gives back (OPENSSL_free).
@@ -17,6 +17,7 @@ mod watching;
 
 use common::{Temporary, openssl};
 use fips::secret::SecretBytes;
+use formats::pfx::write::{Entries, Form, WriteOptions, write};
 use formats::pfx::{self, PfxLimits};
 use watching::{NOTHING, watch};
 
@@ -152,6 +153,7 @@ fn nothing_of_password_and_key_is_left_behind() {
         for file in &files {
             nothing_is_left(file, secrets);
         }
+        nothing_is_left_of_writing(&files[0], secrets);
     }
 }
 
@@ -204,4 +206,32 @@ fn nothing_is_left(file: &Made, secrets: &'static [&'static [u8]]) {
     }
     println!("{name}: {failed} of {tried} changed files refused");
     assert!(failed > 0, "{name}: no change was refused");
+}
+
+/// The writer, for every form and for what it refuses; the result itself is not secret.
+fn nothing_is_left_of_writing(file: &Made, secrets: &'static [&'static [u8]]) {
+    let password = SecretBytes::from_slice(PASSWORD.as_bytes());
+    let opened = pfx::read(&file.pfx, &password, &PfxLimits::default()).expect(file.name);
+    let certificate = opened.certificates()[0].der();
+    let pkcs8 = opened.keys()[0].pkcs8();
+    let entries = Entries::identity(pkcs8, certificate, &[], Some("memory"));
+    for form in [Form::Approved, Form::Compatible, Form::Legacy3Des] {
+        let options = WriteOptions::new(form);
+        let mut written = Vec::new();
+        let left = watch(secrets, || {
+            let password = SecretBytes::from_slice(PASSWORD.as_bytes());
+            written = write(&entries, &password, &options).unwrap();
+        });
+        assert_eq!(left, NOTHING, "{form}: written");
+        let again = pfx::read(&written, &password, &PfxLimits::default()).unwrap();
+        assert!(again.keys()[0].pkcs8().ct_eq(pkcs8.expose()), "{form}");
+    }
+    // A key that is none, with the secret in it.
+    let mut broken = SecretBytes::from_slice(pkcs8.expose());
+    broken.expose_mut()[0] ^= 1;
+    let entries = Entries::identity(&broken, certificate, &[], None);
+    let left = watch(secrets, || {
+        assert!(write(&entries, &password, &WriteOptions::new(Form::Compatible)).is_err());
+    });
+    assert_eq!(left, NOTHING, "a key that is refused");
 }

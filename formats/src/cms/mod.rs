@@ -3,7 +3,8 @@
 //! ```text
 //! ContentInfo -> EnvelopedData ------ RecipientInfos: the content key for each recipient
 //!             `- AuthEnvelopedData       KTRI  RSAES-OAEP, RSAES-PKCS1-v1_5        -> content key -> AES-CBC, AES-GCM
-//!                                        KARI  ECDH, X9.63 KDF, AES key wrap                         (read only: 3DES, RC2)
+//!                                        KARI  ECDH, X9.63 KDF, AES key wrap                         (read only: 3DES, RC2,
+//!                                                                                                     SHA-224, 3DES key wrap)
 //! ```
 //!
 //! [`look_at`] says what a message is without any key, [`open`] decrypts it, [`write::envelop`] makes one for one or several devices. What is

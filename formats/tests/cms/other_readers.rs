@@ -1,4 +1,6 @@
-//! What is written here, read by another reader than OpenSSL, NSS' cmsutil; and what it writes, read here.
+//! What is written here, read by another reader than OpenSSL, NSS' cmsutil; and what it writes, read here. Of what is written NSS 3.87 reads
+//! RSAES-PKCS1-v1_5 with AES-CBC and 3DES: it refuses RSAES-OAEP (SEC_ERROR_UNSUPPORTED_KEYALG), key agreement (SEC_ERROR_BAD_DER, also of
+//! messages that OpenSSL wrote) and AuthEnvelopedData.
 
 use super::openssl::{Device, Issuance, KeyAlgorithm, Workshop, text};
 use super::written::{form, written};

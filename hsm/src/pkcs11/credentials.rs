@@ -4,13 +4,13 @@
 //! next one, which has forgotten that, by a [file](Memory) that holds nothing of the PIN, only which state of its source it was.
 
 use std::collections::HashMap;
-use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::io::{ErrorKind, Read};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use fips::digest::{Hash, Hasher};
+use fips::secret::file::{self, Rights};
 
 use crate::Error;
 use crate::error::PinProblem;
@@ -252,7 +252,7 @@ impl Memory {
             return;
         }
         let text: String = lines.into_iter().map(|line| line + "\n").collect();
-        if let Err(error) = replace(&self.0, text.as_bytes()) {
+        if let Err(error) = file::replace(&self.0, text.as_bytes(), Rights::Owner) {
             tracing::error!(
                 file = %self.0.display(),
                 %error,
@@ -286,25 +286,6 @@ fn name((module, serial, label): &TokenId) -> String {
         label.as_bytes(),
     ]);
     hash.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Puts a file in place, durably.
-fn replace(path: &Path, content: &[u8]) -> std::io::Result<()> {
-    let draft = path.with_extension("next");
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
-        .open(&draft)?;
-    file.write_all(content)?;
-    file.sync_all()?;
-    std::fs::rename(&draft, path)?;
-    match path.parent() {
-        Some(folder) => std::fs::File::open(folder)?.sync_all(),
-        None => Ok(()),
-    }
 }
 
 #[cfg(test)]

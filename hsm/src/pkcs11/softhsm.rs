@@ -8,9 +8,11 @@
 
 use std::fs;
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use fips::secret::file::{self, Rights};
 
 /// Where SoftHSM looks for its configuration when SOFTHSM2_CONF does not say.
 pub(super) const USUAL_CONFIGURATION: &str = "/etc/softhsm/softhsm2.conf";
@@ -117,15 +119,8 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
 fn replace(token: &Path, target: &Path, content: &[u8]) -> io::Result<()> {
     // A name of this process's own: another one may be doing the same.
     let draft = token.join(format!("{GUARD}.{}", std::process::id()));
-    match fs::remove_file(&draft) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&draft)?;
+    file::remove_if_there(&draft)?;
+    let mut file = file::create_new(&draft, Rights::Owner)?;
     // What root leaves behind while it looks at somebody's token has to stay that user's, or the token is lost to them.
     if rustix::process::geteuid().is_root() {
         let owner = fs::metadata(token)?;

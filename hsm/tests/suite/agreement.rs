@@ -3,7 +3,8 @@
 use cryptoki::object::{Attribute, ObjectClass};
 use fips::ec::{Curve, PrivateKey, point_from_spki};
 use hsm::pkcs11::{GenerateAgreementKey, Pkcs11Custody};
-use hsm::{AgreementKeyInfo, Custody, Error, ErrorClass, KeyFingerprint, KeyProblem};
+use hsm::{AgreementKeyInfo, Custody, Error, ErrorClass, KeyFingerprint, KeyProblem, Terms};
+use std::time::Duration;
 
 use super::error;
 use super::signing::generate_ec_beside;
@@ -75,6 +76,11 @@ pub fn the_token_agrees_to_the_secret_of_the_module_and_keeps_none(token: &TestT
             let point = peer.public_point().unwrap();
             let secret = custody.derive_ecdh(&key.fingerprint, &point).unwrap();
             assert!(secret.ct_eq(peer.agree(&own).unwrap().expose()), "{label}");
+            let until = |within| custody.derive_ecdh_on(&key.fingerprint, &point, within);
+            let in_time = until(Terms::within(Duration::from_secs(60))).unwrap();
+            assert!(in_time.ct_eq(secret.expose()), "{label}");
+            let late = until(Terms::within(Duration::ZERO));
+            assert!(matches!(late, Err(Error::Deadline)), "{label}");
         }
     }
     assert_eq!(secret_keys(token, &custody), 0);

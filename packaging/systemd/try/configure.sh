@@ -43,6 +43,9 @@ pfx-connector import signer --out-key signer.key --out-public signer.pem >/dev/n
 holds "the connector's key is sealed" seal pfx-connector.tls-key <connector-1.key
 holds "the gateway's key is sealed" seal pfx-gateway.tls-key <localhost.key
 
+holds "the audit key" pfx-connector audit key generate --out-key audit.key --out-public audit.pem
+holds "and it is sealed" seal pfx-engine.audit-key <audit.key
+
 put() { install -o root -g "$1" -m 640 "$2" "/etc/$1/$3"; }
 put pfx-engine devices-ca.pem devices-ca.pem
 put pfx-engine signer.pem pki-team.pem
@@ -60,6 +63,9 @@ module = "$MODULE"
 label = "pfx-custody"
 pin_credential = "pfx-engine.pin"
 environment = { SOFTHSM2_CONF = "/etc/pfx-engine/softhsm2.conf" }
+[engine.audit]
+folder = "/var/lib/pfx-engine/audit"
+signing_key_file = "/run/credentials/pfx-connector-engine.service/pfx-engine.audit-key"
 [[engine.importers]]
 name = "pki-team"
 public_key = "pki-team.pem"

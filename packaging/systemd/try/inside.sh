@@ -104,6 +104,9 @@ holds "connector's user: cannot read the engine's configuration" fails_with "Per
 holds "gateway's user: cannot reach the engine's socket" fails_with "Permission denied" as pfx-gateway ls /run/pfx-engine/
 holds "modes of state and sockets" is "$(stat -c %a /var/lib/pfx-engine /var/lib/pfx-connector /var/lib/pfx-gateway /run/pfx-engine | tr '\n' ' ')" "700 700 700 750 "
 
+holds "engine: its own sandbox is in force inside of the unit's, in full" not grep -E 'WARN.*sandbox: ' /run/try/out/$ENGINE.log
+holds "engine: and says so" grep -q 'system calls.*profile="custody' /run/try/out/$ENGINE.log
+
 say "-- reload, crash, hang"
 before=$(of $CONNECTOR MainPID)
 holds "reload" systemctl reload $CONNECTOR
@@ -125,5 +128,7 @@ for unit in $CONNECTOR $ENGINE $GATEWAY; do
     holds "$unit stops in order" systemctl stop $unit
     holds "$unit: ended well" is "$(of $unit Result)/$(of $unit ExecMainStatus)" success/0
 done
+holds "the audit log is whole, and verified with the public half alone" \
+    pfx-connector audit verify /var/lib/pfx-engine/audit --public-key $work/audit.pem
 [ $failed = 0 ] && say "-- all of it holds"
 [ $failed = 0 ] || tail -n 15 /run/try/out/*.log

@@ -7,7 +7,7 @@ use super::pki::Device;
 use super::stack::Stack;
 use super::verify::verify;
 use crate::engine::api::{CmsFormat, Delivery};
-use crate::gateway::api::{RequestState, State};
+use crate::gateway::api::{self, RequestState, State};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -172,6 +172,14 @@ impl Deliveries {
             }
             std::thread::sleep(LOOK_AGAIN);
         }
+    }
+
+    /// Collects one finished request as the device management does.
+    ///
+    /// # Errors
+    /// When the gateway cannot be reached or has no result.
+    pub fn collect(&self, request_id: &str) -> Result<api::Delivery, DemoError> {
+        self.runtime.block_on(self.mdm.collect(request_id))
     }
 
     /// Collects every completed request and has OpenSSL open it; `each` gets the problem with it, if there is one.

@@ -1,8 +1,8 @@
 //! Programs that the demo starts: those that answer, and those that stay.
 
 use super::error::DemoError;
+use fips::secret::file::{self, Access, Rights};
 use std::ffi::OsStr;
-use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -83,11 +83,8 @@ impl Running {
         arguments: &[&str],
         log: &Path,
     ) -> Result<Self, DemoError> {
-        let output: File = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(log)
-            .map_err(|error| DemoError::io("open", log, error))?;
+        let output = file::open(log, Access::Append, Rights::Owner)
+            .map_err(|error| DemoError::io("open", log, error.into()))?;
         let errors = output
             .try_clone()
             .map_err(|error| DemoError::io("open", log, error))?;

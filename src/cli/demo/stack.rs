@@ -9,9 +9,10 @@ use super::pki::Pki;
 use super::process::Running;
 use super::token::{DemoToken, TokenKind};
 use crate::encoding::hex;
+use fips::secret::file::{self, Rights};
 use std::fmt::Write as _;
 use std::fs;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -478,25 +479,13 @@ pub(super) fn quoted(path: &Path) -> String {
 
 /// Creates a folder that only its owner may enter.
 pub(super) fn private_folder(path: &Path) -> Result<(), DemoError> {
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-        .map_err(|error| DemoError::io("create", path, error))
+    file::create_folder(path, Rights::Owner)
+        .map_err(|error| DemoError::io("create", path, error.into()))
 }
 
 /// Writes a file that only its owner may read.
 pub(super) fn write_private(path: &Path, content: &[u8]) -> Result<(), DemoError> {
-    use std::io::Write as _;
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(path)
-        .map_err(|error| DemoError::io("write", path, error))?;
-    file.write_all(content)
-        .map_err(|error| DemoError::io("write", path, error))
+    file::replace(path, content, Rights::Owner).map_err(|error| DemoError::io("write", path, error))
 }
 
 fn text_at(value: &serde_json::Value, pointer: &str, step: &str) -> Result<String, DemoError> {

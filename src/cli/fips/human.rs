@@ -300,6 +300,9 @@ fn process_words(process: &ProcessEvidence, restarts: u64) -> Vec<String> {
             times(restarts)
         ));
     }
+    if let Some(memory) = &process.memory {
+        words.push(format!("memory for secrets: {}", memory.words()));
+    }
     if let Some(tls) = &process.tls {
         words.push(tls_words(tls));
     }

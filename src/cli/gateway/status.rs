@@ -8,6 +8,7 @@ use crate::gateway::admin_api::{ConnectorStatus, ServiceStatus};
 use crate::gateway::api::Collection;
 use crate::tls::CallFailure;
 use clap::Args;
+use fips::secret::BearerToken;
 use reqwest::header::{AUTHORIZATION, HeaderValue};
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -39,12 +40,9 @@ fn failed(message: impl Into<String>) -> Failure {
 pub(super) fn run(args: &StatusArgs) -> Result<Report, Failure> {
     fips::start(fips::policy::Policy::STRICT)?;
     let token = secret_file::read(&args.token_file)?;
-    let mut header = b"Bearer ".to_vec();
-    header.extend_from_slice(token.expose().trim_ascii());
-    let header = fips::secret::SecretBytes::from_vec(header);
-    let mut bearer = HeaderValue::from_bytes(header.expose())
-        .map_err(|_| Failure::usage("usage", "the token holds control characters"))?;
-    bearer.set_sensitive(true);
+    let token = BearerToken::from_slice(token.expose().trim_ascii());
+    let bearer = crate::bearer::header(&token)
+        .ok_or_else(|| Failure::usage("usage", "the token holds control characters"))?;
     let http = client(args)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -4,12 +4,13 @@ use crate::cli::output::Failure;
 use crate::clock::SystemClock;
 use crate::config::{ImportConfig, secret_file};
 use crate::intune::{GraphError, RetryBudget, UserPfxClient};
+use fips::secret::BearerToken;
 use std::sync::Arc;
 
 /// A client of the configured service, which trusts nobody but the configured authority.
 pub(super) fn client(config: &ImportConfig) -> Result<UserPfxClient, Failure> {
     fips::start(fips::policy::in_force())?;
-    let bearer = secret_file::read(&config.token_file)?;
+    let bearer = BearerToken::new(secret_file::read(&config.token_file)?);
     let tls = crate::tls::client_config(&config.gateway_ca, None)?;
     UserPfxClient::new(
         &config.gateway,

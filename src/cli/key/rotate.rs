@@ -11,6 +11,7 @@ use crate::engine::api::{EngineStatus, KeyStatus};
 use crate::engine::client::EngineClient;
 use crate::intune::{RetryBudget, UserPfxClient};
 use clap::Args;
+use fips::secret::BearerToken;
 use hsm::{KeyFingerprint, Padding};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
@@ -132,7 +133,7 @@ pub(super) fn run(args: &RotateArgs, context: &Context) -> Result<Report, Failur
 }
 
 fn gateway(args: &RotateArgs) -> Result<UserPfxClient, Failure> {
-    let bearer = secret_file::read(&args.token_file)?;
+    let bearer = BearerToken::new(secret_file::read(&args.token_file)?);
     let tls = crate::tls::client_config(&args.gateway_ca, None)?;
     Ok(UserPfxClient::new(
         &args.gateway,

@@ -276,6 +276,14 @@ async fn others_foreign_and_newer_files_are_refused_and_the_file_is_private() {
     let connection = rusqlite::Connection::open(&other).unwrap();
     connection.execute_batch("CREATE TABLE t (x)").unwrap();
     drop(connection);
+    let set_mode = |mode| {
+        std::fs::set_permissions(&other, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    set_mode(0o640);
+    let loose = Journal::open(&other, ROOM, Arc::clone(&clock) as _).err();
+    let told = loose.unwrap().to_string();
+    assert!(told.contains("chmod 600"), "{told}");
+    set_mode(0o600);
     assert!(matches!(
         Journal::open(&other, ROOM, clock as _),
         Err(JournalError::Foreign(_))

@@ -2,10 +2,10 @@
 
 use super::{Admission, Entry, JournalError, JournalFigures, Offer, Outcome, State, schema, store};
 use crate::clock::Clock;
+use fips::secret::file::{self, Access, Rights};
 use rusqlite::Connection;
 use rustix::fs::FlockOperation;
-use std::fs::{File, OpenOptions};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
@@ -40,25 +40,24 @@ impl Journal {
     /// # Errors
     /// [`JournalError`] when another process has it, it is of a newer release or no journal, or cannot be used.
     pub fn open(path: &Path, max_bytes: u64, clock: Arc<dyn Clock>) -> Result<Self, JournalError> {
-        let failed =
-            |error: std::io::Error| JournalError::Failed(format!("{}: {error}", path.display()));
+        let private = |path: &Path| {
+            file::open(path, Access::ReadWrite, Rights::Owner)
+                .map_err(|error| JournalError::Failed(format!("{}: {error}", path.display())))
+        };
         let mut name = path.as_os_str().to_owned();
         name.push(".lock");
-        let lock = private(&PathBuf::from(name)).map_err(failed)?;
+        let lock = private(&PathBuf::from(name))?;
         rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive)
             .map_err(|_| JournalError::InUse(path.to_owned()))?;
         // SQLite gives its side files the mode of this one.
-        let file = private(path).map_err(failed)?;
-        file.set_permissions(std::fs::Permissions::from_mode(0o600))
-            .map_err(failed)?;
-        drop(file);
+        drop(private(path)?);
         let mut connection = Connection::open(path)?;
         schema::prepare(&mut connection, path, max_bytes)?;
         let (jobs, queue) = mpsc::channel(QUEUE);
         std::thread::Builder::new()
             .name("journal".to_owned())
             .spawn(move || run(&connection, queue))
-            .map_err(failed)?;
+            .map_err(|error| JournalError::Failed(format!("{}: {error}", path.display())))?;
         Ok(Self {
             jobs,
             clock,
@@ -205,16 +204,6 @@ impl Journal {
     pub async fn figures(&self) -> Result<JournalFigures, JournalError> {
         self.call(store::figures).await
     }
-}
-
-fn private(path: &Path) -> std::io::Result<File> {
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path)
 }
 
 fn run(connection: &Connection, mut queue: mpsc::Receiver<Job>) {

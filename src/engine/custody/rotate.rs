@@ -74,6 +74,8 @@ pub(super) fn reencrypt(
     let rotation = wanted(record, from, Purpose::Rotation(hash(to)));
     let mut old = Usage::begin(shared, job, &rotation)?;
     let reencrypted = old.decrypt(custody, job, Lane::Batch).and_then(|password| {
+        // The second use of this request must not wait for the first.
+        old.worked();
         let bytes = encrypt(custody, &target.spki_der, padding, &password)?;
         Ok((password, bytes))
     });

@@ -171,14 +171,21 @@ impl<'a> Usage<'a> {
             decrypted => decrypted?,
         };
         let checked = check(&password);
-        if let Some(admitted) = &self.admitted {
-            match &checked {
-                Ok(()) => admitted.worked(),
-                Err(refusal) if refusal.came == Came::WrongPassword => admitted.failed(),
-                Err(_) => {}
+        match (&checked, &self.admitted) {
+            (Ok(()), _) => self.worked(),
+            (Err(refusal), Some(admitted)) if refusal.came == Came::WrongPassword => {
+                admitted.failed();
             }
+            (Err(_), _) => {}
         }
         checked.map(|()| password)
+    }
+
+    /// It is known not to fail, although it has not ended: others may take its room.
+    pub(super) fn worked(&self) {
+        if let Some(admitted) = &self.admitted {
+            admitted.worked();
+        }
     }
 
     /// Ends it with what came of it: returns when that is recorded.

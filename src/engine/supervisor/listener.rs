@@ -3,7 +3,8 @@
 use super::SupervisorError;
 use super::event::Event;
 use audit::verb::CallerKind;
-use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
+use fips::secret::file::{self, Rights};
+use rustix::fs::{FlockOperation, Mode, flock};
 use std::fs::Permissions;
 use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
@@ -157,14 +158,10 @@ fn lock(path: &Path) -> Result<OwnedFd, String> {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
     let shown = Path::new(&name).display().to_string();
-    let file = open(
-        Path::new(&name),
-        OFlags::CREATE | OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW,
-        Mode::from_bits_truncate(0o600),
-    )
-    .map_err(|error| format!("{shown}: {error}"))?;
+    let file = file::open(Path::new(&name), file::Access::ReadWrite, Rights::Owner)
+        .map_err(|error| format!("{shown}: {error}"))?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(file.into()),
         Err(rustix::io::Errno::WOULDBLOCK) => Err("another engine is running on it".to_owned()),
         Err(error) => Err(format!("{shown}: {error}")),
     }

@@ -4,10 +4,11 @@ use super::manifest::{Entry, Manifest};
 use super::signature::{Signature, signer_pem};
 use super::{BundleError, MANIFEST, SIGNATURE, SIGNER, SignedBy, Signer, verify};
 use crate::encoding::hex;
+use fips::secret::file;
 use std::collections::BTreeMap;
-use std::fs::{DirBuilder, File, OpenOptions, Permissions};
+use std::fs::{DirBuilder, File, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// Everybody may read a bundle: there is no secret in it.
@@ -128,17 +129,12 @@ impl Draft {
 
     fn write(&self, name: &str, content: &[u8]) -> Result<(), BundleError> {
         let path = self.path.join(name);
-        let done = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(FILE_MODE)
-            .open(&path)
-            .and_then(|mut file| {
-                file.write_all(content)?;
-                // Whatever the caller's umask is.
-                file.set_permissions(Permissions::from_mode(FILE_MODE))?;
-                file.sync_all()
-            });
+        let done = file::create_new_with_mode(&path, FILE_MODE).and_then(|mut file| {
+            file.write_all(content)?;
+            // Whatever the caller's umask is.
+            file.set_permissions(Permissions::from_mode(FILE_MODE))?;
+            file.sync_all()
+        });
         done.map_err(|source| BundleError::Unwritable { path, source })
     }
 

@@ -21,6 +21,7 @@ pub(super) fn process() -> Value {
         ("services", true, list(service())),
         ("notApproved", true, number()),
         ("tls", true, or_null(tls())),
+        ("memory", true, or_null(memory())),
         ("environment", true, or_null(environment())),
         ("fault", true, or_null(fault())),
     ])
@@ -55,6 +56,20 @@ fn service() -> Value {
         ("failed", true, number()),
         ("refused", true, number()),
         ("disagreed", true, number()),
+    ])
+}
+
+fn memory() -> Value {
+    object(&[
+        ("reservedBytes", true, number()),
+        ("lockedBytes", true, number()),
+        ("hiddenBytes", true, number()),
+        ("lockLimitBytes", true, or_null(number())),
+        ("inPoolNow", true, number()),
+        ("inPool", true, number()),
+        ("onHeapTooLong", true, number()),
+        ("onHeapNoPlace", true, number()),
+        ("problem", true, or_null(text())),
     ])
 }
 

@@ -2,11 +2,11 @@
 
 use super::{Store, StoreError, at, beside, lock_file, open_connection, schema};
 use crate::clock::Clock;
+use fips::secret::file::{self, Rights};
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags, params};
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::ErrorKind;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -211,11 +211,7 @@ fn copy(source: &Connection, to: &Path) -> Result<i32, StoreError> {
 }
 
 fn create_private(path: &Path) -> Result<(), StoreError> {
-    OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
+    file::create_new(path, Rights::Owner)
         .map(drop)
         .map_err(|source| match source.kind() {
             ErrorKind::AlreadyExists => StoreError::WouldOverwrite(path.to_owned()),
@@ -224,18 +220,9 @@ fn create_private(path: &Path) -> Result<(), StoreError> {
 }
 
 fn remove_if_there(path: &Path) -> Result<(), StoreError> {
-    match std::fs::remove_file(path) {
-        Err(source) if source.kind() != ErrorKind::NotFound => Err(at(path, source)),
-        _ => Ok(()),
-    }
+    file::remove_if_there(path).map_err(|source| at(path, source))
 }
 
 fn sync_folder(path: &Path) -> Result<(), StoreError> {
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    File::open(folder)
-        .and_then(|folder| folder.sync_all())
-        .map_err(|source| at(folder, source))
+    file::sync_folder_of(path).map_err(|source| at(path, source))
 }

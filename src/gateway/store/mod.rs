@@ -30,9 +30,9 @@ pub use tokens::{NewToken, TokenRow};
 
 use crate::clock::Clock;
 use crate::engine::api::{Delivery, MAX_CERTIFICATES};
+use fips::secret::file::{self, Access, FileError, Rights};
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
-use std::fs::{File, OpenOptions, TryLockError};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -259,35 +259,25 @@ fn beside(database: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
+/// A file that nobody else may use.
+fn private(path: &Path) -> Result<File, StoreError> {
+    file::open(path, Access::ReadWrite, Rights::Owner).map_err(|error| match error {
+        FileError::Loose { mode, .. } => StoreError::TooOpen {
+            path: path.to_owned(),
+            mode,
+        },
+        other => at(path, other.into()),
+    })
+}
+
 fn lock_file(database: &Path) -> Result<File, StoreError> {
     let path = beside(database, ".lock");
-    OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .mode(0o600)
-        .open(&path)
-        .map_err(|source| at(&path, source))
+    private(&path)
 }
 
 /// Opens the file with every protection on; makes it (0600) when it is not there. SQLite gives its log the file's mode.
 fn open_connection(path: &Path) -> Result<Connection, StoreError> {
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .read(true)
-        .write(true)
-        .mode(0o600)
-        .open(path)
-        .map_err(|source| at(path, source))?;
-    let metadata = file.metadata().map_err(|source| at(path, source))?;
-    if metadata.permissions().mode() & 0o077 != 0 {
-        return Err(StoreError::TooOpen {
-            path: path.to_owned(),
-            mode: metadata.mode() & 0o7777,
-        });
-    }
-    drop(file);
+    drop(private(path)?);
     let connection = Connection::open_with_flags(
         path,
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,

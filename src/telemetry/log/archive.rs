@@ -1,11 +1,11 @@
 //! Archives: rotated files, compressed by a thread of their own, the oldest removed when the cap is reached.
 
 use super::LogError;
+use fips::secret::file::{self, Rights};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// A rotated file in the folder.
@@ -112,12 +112,8 @@ pub(super) fn compress(path: &Path, guard: &std::sync::Mutex<()>) -> Result<Path
 
 fn write_compressed(path: &Path, scratch: &Path) -> Result<(), LogError> {
     let mut source = File::open(path).map_err(LogError::io("open", path))?;
-    let target = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o640)
-        .open(scratch)
+    let target = file::remove_if_there(scratch)
+        .and_then(|()| file::create_new(scratch, Rights::GroupReads))
         .map_err(LogError::io("create", scratch))?;
     let mut encoder = GzEncoder::new(std::io::BufWriter::new(target), Compression::default());
     std::io::copy(&mut source, &mut encoder).map_err(LogError::io("compress", path))?;

@@ -2,9 +2,9 @@
 
 use super::LogError;
 use crate::telemetry::event::Event;
-use std::fs::{File, OpenOptions};
+use fips::secret::file::{self, Access, Rights};
+use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// A file that holds whole lines only.
@@ -24,13 +24,8 @@ impl LineFile {
     /// # Errors
     /// [`LogError::Io`].
     pub(super) fn open(path: &Path) -> Result<Self, LogError> {
-        let mut file = OpenOptions::new()
-            .read(true)
-            .append(true)
-            .create(true)
-            .mode(0o640)
-            .open(path)
-            .map_err(LogError::io("open", path))?;
+        let mut file = file::open(path, Access::Append, Rights::GroupReads)
+            .map_err(|error| LogError::io("open", path)(error.into()))?;
         let length = repair(&mut file).map_err(LogError::io("repair", path))?;
         Ok(Self {
             path: path.to_owned(),

@@ -9,6 +9,7 @@ use crate::clock::Clock;
 use crate::config::{LogConfig, LogForm};
 use crate::telemetry::catalogue::{EventKind, Log};
 use crate::telemetry::event::{Draft, Event};
+use fips::secret::file::{self, Rights};
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -93,12 +94,8 @@ impl EventLog {
         instance: &str,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, LogError> {
-        use std::os::unix::fs::DirBuilderExt;
-        std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o750)
-            .create(&config.directory)
-            .map_err(LogError::io("create", &config.directory))?;
+        file::create_folder(&config.directory, Rights::GroupReads)
+            .map_err(|error| LogError::io("create", &config.directory)(error.into()))?;
         archive::remove_scratch(&config.directory);
         let mut files = Vec::new();
         for log in LOGS {

@@ -8,7 +8,7 @@ pub(super) const JAVA: Platform = Platform {
     basis: Basis::Tried { version: "Java 17" },
     sources: &[
         "https://bugs.openjdk.org/browse/JDK-8076190 (AES in key stores; in 8u301 and 11.0.12)",
-        "https://bugs.openjdk.org/browse/JDK-8343232 (PBMAC1)",
+        "https://github.com/openjdk/jdk/pull/24429 (JDK-8343232, PBMAC1: open when Java 25 came; its CSR is JDK-8370042)",
         "https://docs.oracle.com/en/java/javase/17/docs/specs/security/standard-names.html",
     ],
     all_read: "it reads everything that is in the file",
@@ -63,7 +63,9 @@ pub(super) const JAVA: Platform = Platform {
                 scheme: MacScheme::Pbmac1,
                 hashes: &[],
             },
-            Answer::If("from Java 26 on; older ones say that there is no such algorithm"),
+            Answer::If(
+                "where it has JDK-8343232, which came after Java 25; others say that there is no such algorithm",
+            ),
         ),
         Rule(What::NoMac, Answer::Reads),
         Rule(

@@ -63,7 +63,7 @@ pub(super) const SERVER_2016: Platform = Platform {
         "https://github.com/ansible-collections/ansible.windows/pull/582",
         "https://github.com/dotnet/runtime/pull/112806 (Windows 8.1 and older write RC2-40)",
         "https://github.com/dotnet/runtime/issues/92921 (secret bags)",
-        "https://support.microsoft.com/kb/5025823 (iterations)",
+        "https://support.microsoft.com/kb/5025823 and https://github.com/dotnet/runtime/pull/87514 (iterations)",
     ],
     all_read: ALL_READ,
     rules: &[
@@ -104,7 +104,7 @@ pub(super) const SERVER_2019: Platform = Platform {
         "https://learn.microsoft.com/en-us/windows/win32/api/wincrypt/ns-wincrypt-pkcs12_pbes2_export_params",
         "https://github.com/strongswan/strongswan-docs/issues/5 (OpenSSL 3's default form on Windows 10)",
         "https://github.com/dotnet/runtime/issues/92921 (secret bags)",
-        "https://support.microsoft.com/kb/5025823 (iterations)",
+        "https://support.microsoft.com/kb/5025823 and https://github.com/dotnet/runtime/pull/87514 (iterations)",
     ],
     all_read: ALL_READ,
     rules: &[

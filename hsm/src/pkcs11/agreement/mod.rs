@@ -23,7 +23,7 @@ use super::worker::{Shared, Worker};
 use crate::agreement::AgreementKeyInfo;
 use crate::custody::Operation;
 use crate::error::Refusal;
-use crate::{Error, KeyFingerprint};
+use crate::{Error, KeyFingerprint, Terms};
 use keys::FoundAgreementKey;
 
 /// The mechanism, as the standard writes it.
@@ -78,14 +78,28 @@ impl Pkcs11Custody {
         key: &KeyFingerprint,
         peer_point: &[u8],
     ) -> Result<SecretBytes, Error> {
+        self.derive_ecdh_on(key, peer_point, Terms::default())
+    }
+
+    /// As [`derive_ecdh`](Self::derive_ecdh), on these terms: with a deadline, in their lane.
+    ///
+    /// # Errors
+    /// As that; [`Error::Deadline`] when the deadline is over before there is a secret.
+    pub fn derive_ecdh_on(
+        &self,
+        key: &KeyFingerprint,
+        peer_point: &[u8],
+        terms: Terms,
+    ) -> Result<SecretBytes, Error> {
+        let deadline = self.deadline(terms);
         let key = *key;
         // What is longer is no point with or without its end.
         let peer = peer_point
             .get(..=LONGEST_POINT)
             .unwrap_or(peer_point)
             .to_vec();
-        self.submit(Operation::Agree, move |worker| {
-            let secret = worker.with_recovery(None, |worker| worker.agree(&key, &peer))?;
+        self.submit_on(terms, Operation::Agree, move |worker| {
+            let secret = worker.with_recovery(deadline, |worker| worker.agree(&key, &peer))?;
             worker.shared().well();
             Ok(secret)
         })

@@ -1,6 +1,7 @@
 //! Deliveries besides passwords: who is given them, what they are made from, and what is collected.
 
 use super::*;
+use std::os::unix::fs::PermissionsExt;
 
 /// A connector whose engine does everything.
 const ALL: LeaseTerms = LeaseTerms {

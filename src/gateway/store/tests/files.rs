@@ -1,6 +1,7 @@
 //! The files: versions, modes, backup, restore.
 
 use super::*;
+use std::os::unix::fs::PermissionsExt;
 
 #[test]
 fn the_database_is_its_owners_alone() {
