@@ -165,6 +165,8 @@ calls! {
         sigaltstack, rt_sigaction, rt_sigprocmask, rt_sigreturn, tgkill(OwnProcess), kill(OwnProcess), restart_syscall,
         // Time, where the kernel's page does not tell it.
         clock_gettime, clock_nanosleep,
+        // How much memory may be locked, for reports.
+        prlimit64(OwnLimits),
         getrandom,
         // Descriptors that are open.
         read, write, writev, recvfrom, sendto, recvmsg, sendmsg, poll @ "x86_64", ppoll, close, shutdown, fcntl(Descriptor),
@@ -176,7 +178,7 @@ calls! {
         access @ "x86_64", faccessat, faccessat2, readlink @ "x86_64", readlinkat, getcwd,
         unlink @ "x86_64", unlinkat, rename @ "x86_64", renameat @ "x86_64", renameat2, mkdir @ "x86_64", mkdirat, rmdir @ "x86_64",
         flock, fsync, fdatasync, ftruncate, fallocate, fchmod, fchown, umask,
-        geteuid, getuid, getgid, getegid, prlimit64(OwnLimits), ioctl(Terminal), uname, sysinfo,
+        geteuid, getuid, getgid, getegid, ioctl(Terminal), uname, sysinfo,
     ];
 
     /// Sockets of the profile's families, as a client.
