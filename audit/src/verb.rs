@@ -74,7 +74,7 @@ impl Rule {
         }
     }
 
-    const fn dangerous(who: Who) -> Self {
+    const fn approved(who: Who) -> Self {
         Self {
             who,
             approvals: Approvals::Dangerous,
@@ -168,13 +168,13 @@ impl Verb {
         match self {
             Self::Recrypt | Self::Deliver | Self::Status | Self::Ping => Rule::open(Who::Connector),
             Self::Reencrypt | Self::OracleShow => Rule::open(Who::EngineUser),
-            Self::OracleRelease | Self::KeyDestroy => Rule::dangerous(Who::EngineUser),
+            Self::OracleRelease | Self::KeyDestroy => Rule::approved(Who::EngineUser),
             Self::KeyGenerate | Self::KeyReplicate => Rule::open(Who::PinHolder),
             Self::Drain => Rule::open(Who::Configuration),
             Self::PolicyChange | Self::LimitLowered | Self::AuditKeyChange => {
-                Rule::dangerous(Who::Configuration)
+                Rule::approved(Who::Configuration)
             }
-            Self::AuditKeyExport => Rule::dangerous(Who::Nobody),
+            Self::AuditKeyExport => Rule::approved(Who::Nobody),
         }
     }
 

@@ -28,14 +28,14 @@ fn every_verb_is_for_the_callers_of_the_table_and_no_others() {
     let verbs: Vec<_> = Verb::ALL.iter().map(|verb| verb.name()).collect();
     let table: Vec<_> = TABLE.iter().map(|(name, ..)| *name).collect();
     assert_eq!(verbs, table, "each verb has its line");
-    for (name, callers, dangerous) in TABLE {
+    for (name, callers, approved) in TABLE {
         let verb: Verb = name.parse().unwrap();
         for caller in CallerKind::ALL {
             let expected = callers.contains(&caller);
             assert_eq!(verb.rule().admits(caller), expected, "{verb} {caller:?}");
         }
         let approvals = verb.rule().approvals == Approvals::Dangerous;
-        assert_eq!(approvals, *dangerous, "{verb}");
+        assert_eq!(approvals, *approved, "{verb}");
     }
 }
 
