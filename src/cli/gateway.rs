@@ -13,7 +13,7 @@ use crate::service_manager::Notifier;
 use clap::{Args, Subcommand, ValueEnum};
 use fips::secret::file::{self, Rights};
 use serde_json::json;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 const DAY_MS: i64 = 86_400_000;
@@ -279,7 +279,7 @@ fn create_token(
         ));
     }
     // The file first: a token that nobody ever saw would be of no use.
-    let file = out.map(private_file).transpose()?;
+    let file = out.map(|path| private_file(path)).transpose()?;
     let token = store
         .create_token(
             &local_actor("createToken"),
@@ -314,7 +314,7 @@ fn create_token(
     ))
 }
 
-fn private_file(path: &PathBuf) -> Result<std::fs::File, Failure> {
+fn private_file(path: &Path) -> Result<std::fs::File, Failure> {
     file::create_new(path, Rights::Owner)
         .map_err(|error| Failure::failed("gateway_token", format!("{}: {error}", path.display())))
 }
