@@ -144,7 +144,7 @@ fn key_use(number: u8) -> Event {
 fn a_sound_log_ends_with_0_a_touched_one_with_1_and_no_log_with_2() {
     let site = Site::new();
     let sound = site.verify();
-    assert_eq!(sound.code, 0, "{}", sound.stdout);
+    assert_eq!(sound.code, 0, "{}", sound.text());
     assert_eq!(sound.json()["sound"], true);
     assert_eq!(sound.json()["events"]["keyUse"], 4);
 
@@ -152,7 +152,7 @@ fn a_sound_log_ends_with_0_a_touched_one_with_1_and_no_log_with_2() {
     write(&site.file(), whole.replace("request-1", "request-7"), 0o600);
     let touched = site.verify();
     assert_eq!(touched.code, 1);
-    let found: Value = serde_json::from_str(&touched.stdout).unwrap();
+    let found: Value = serde_json::from_str(&touched.text()).unwrap();
     assert_eq!(found["findings"][0]["code"], "chain_broken");
     assert_eq!(found["findings"][0]["file"], "00000001.receipts");
     assert!(found["findings"][0]["line"].as_u64().unwrap() > 1);
@@ -160,7 +160,7 @@ fn a_sound_log_ends_with_0_a_touched_one_with_1_and_no_log_with_2() {
     // Cut off before the anchor.
     let lines: Vec<_> = whole.lines().take(3).collect();
     write(&site.file(), format!("{}\n", lines.join("\n")), 0o600);
-    let cut: Value = serde_json::from_str(&site.verify().stdout).unwrap();
+    let cut: Value = serde_json::from_str(&site.verify().text()).unwrap();
     let codes: Vec<_> = cut["findings"]
         .as_array()
         .unwrap()
@@ -180,7 +180,7 @@ fn entries_are_filtered_shown_and_exported() {
         let log = site.log();
         let ran = program(&[&["audit", "show", text(&log)], more].concat(), &[]);
         assert_eq!(ran.code, 0, "{}", ran.stderr);
-        ran.stdout
+        ran.text()
     };
     assert_eq!(show(&["--request", "request-2"]).lines().count(), 1);
     assert_eq!(show(&["--result", "badCiphertext"]).lines().count(), 1);
@@ -203,7 +203,8 @@ fn entries_are_filtered_shown_and_exported() {
         ],
         &[],
     );
-    let first = cef.stdout.lines().next().unwrap();
+    let cef = cef.text();
+    let first = cef.lines().next().unwrap();
     assert!(
         first.starts_with("CEF:0|pfx-connector|pfx-connector|"),
         "{first}"
@@ -270,7 +271,7 @@ fn the_chain_and_a_seal_are_verified_by_openssl_alone() {
     assert!(verified.starts_with(b"Verified OK"));
     // The same again, as the anchor that is printed for keeping elsewhere.
     let anchor = program(&["audit", "anchor", text(&site.log())], &[]);
-    let anchor: Value = serde_json::from_str(&anchor.stdout).unwrap();
+    let anchor: Value = serde_json::from_str(&anchor.text()).unwrap();
     assert_eq!(
         (&anchor["upto"], &anchor["head"]),
         (&seal["upto"], &seal["head"])
