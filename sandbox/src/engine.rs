@@ -4,10 +4,14 @@ use crate::calls;
 use crate::modules::{self, ModuleNeeds};
 use crate::profile::{Access, Family, Profile, Violation};
 
-/// Paths of custody, whatever its tokens are: the C library counts processors for its heaps, reports say whether the system demands FIPS mode.
+/// Paths of custody, whatever its tokens are: the C library counts processors for its heaps, reports say whether the system
+/// demands FIPS mode, receipts say during which run of the system they were written, and NSS seeds
+/// itself from a device.
 pub const CUSTODY_PATHS: &[(&str, Access)] = &[
     ("/sys/devices/system/cpu", Access::Read),
     ("/proc/sys/crypto/fips_enabled", Access::Read),
+    ("/proc/sys/kernel/random/boot_id", Access::Read),
+    ("/dev/urandom", Access::Read),
 ];
 
 /// Paths of the supervisor: what its parts need to start, and what it reads of them.

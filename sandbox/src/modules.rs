@@ -136,7 +136,7 @@ pub static ALL: &[ModuleNeeds] = &[
         about: "tpm2-pkcs11 with a device or the resource manager",
         families: &[Family::Unix],
         maps_code: true,
-        calls: &[calls::LOADING, calls::SOCKETS],
+        calls: &[calls::LOADING, calls::SOCKETS, calls::EVENT_LOOP],
         paths: &[
             LIBRARIES[0],
             LIBRARIES[1],

@@ -163,6 +163,7 @@ fn the_page_is_what_the_profiles_say() {
             "supervisor, `nss`, `opencryptoki`, `tpm2`, `network`",
             calls::LOADING,
         ),
+        ("event loop", "`tpm2`", calls::EVENT_LOOP),
         ("any ioctl", "`network`", calls::ANY_IOCTL),
         ("children", "supervisor", calls::CHILDREN),
         ("starting", "supervisor", calls::STARTING),

@@ -132,7 +132,13 @@ pub fn custody(config: &EngineConfig, config_path: &Path) -> Profile {
             profile.path(folder, Access::Write);
         }
     }
-    if let Some(folder) = approvals_folder(config) {
+    // Usually in the audit log's folder, which is allowed already, and made later.
+    if let Some(folder) = approvals_folder(config)
+        && !profile
+            .rules
+            .iter()
+            .any(|rule| folder.starts_with(&rule.path))
+    {
         profile.path(folder, Access::Read);
     }
     // Of which PINs were refused, beside the socket.

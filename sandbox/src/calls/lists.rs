@@ -44,6 +44,7 @@ mod number {
         connect = SYS_connect,
         dup2 = SYS_dup2 @ "x86_64",
         dup3 = SYS_dup3,
+        eventfd2 = SYS_eventfd2,
         execve = SYS_execve,
         exit = SYS_exit,
         exit_group = SYS_exit_group,
@@ -92,6 +93,7 @@ mod number {
         mprotect = SYS_mprotect,
         mremap = SYS_mremap,
         munlock = SYS_munlock,
+        msync = SYS_msync,
         munmap = SYS_munmap,
         newfstatat = SYS_newfstatat,
         open = SYS_open @ "x86_64",
@@ -119,6 +121,7 @@ mod number {
         rt_sigprocmask = SYS_rt_sigprocmask,
         rt_sigreturn = SYS_rt_sigreturn,
         sched_getaffinity = SYS_sched_getaffinity,
+        sched_getattr = SYS_sched_getattr,
         sched_yield = SYS_sched_yield,
         seccomp = SYS_seccomp,
         semget = SYS_semget,
@@ -187,8 +190,11 @@ calls! {
     /// Names of hosts, and many datagrams at once.
     NETWORK = [bind, sendmmsg];
 
-    /// Memory that several processes share by System V's means.
-    SHARED_MEMORY = [shmget, shmat, shmdt, shmctl, semget];
+    /// Memory that several processes share: System V's, and files in it.
+    SHARED_MEMORY = [shmget, shmat, shmdt, shmctl, semget, msync];
+
+    /// What GLib's event loop needs, for a TPM's resource manager on D-Bus.
+    EVENT_LOOP = [eventfd2, pipe2, sched_getattr];
 
     /// Libraries that load others late.
     LOADING = [mprotect(NoWritableCode)];
