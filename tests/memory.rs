@@ -69,7 +69,7 @@ fn after_many_deliveries_no_process_and_no_core_has_a_secret() {
     let site = Site::with_engine(
         FIPS,
         "deliveries = [\"password\", \"rewrap\", \"apple-profile\"]\npfx = { form = \"compatible\" }\n\
-         oracle = { importer_per_hour = 500, importer_per_day = 500 }\n",
+         oracle = { importer_failures_per_hour = 500, importer_failures_per_day = 500 }\n",
     );
     let stack = &site.stack;
     let engine = stack.start_engine().unwrap();
