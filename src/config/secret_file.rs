@@ -3,8 +3,7 @@
 use fips::secret::SecretBytes;
 use rustix::fs::FileType;
 use std::fs::File;
-use std::io::{IsTerminal, Read};
-use std::os::fd::AsFd;
+use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -27,12 +26,6 @@ pub enum SecretFileError {
     #[error("{} is not a file", path.display())]
     NotAFile {
         /// The file.
-        path: PathBuf,
-    },
-    /// It is a terminal: what is typed there would be seen.
-    #[error("{} is a terminal, on which a secret would be seen", path.display())]
-    Terminal {
-        /// Its name.
         path: PathBuf,
     },
     /// Others than its owner may read or change it.
@@ -74,7 +67,6 @@ impl SecretFileError {
         match self {
             Self::Unreadable { .. } => "secret_file_unreadable",
             Self::NotAFile { .. } => "secret_file_not_a_file",
-            Self::Terminal { .. } => "secret_file_terminal",
             Self::Exposed { .. } => "secret_file_exposed",
             Self::ForeignOwner { .. } => "secret_file_foreign_owner",
             Self::TooLarge { .. } => "secret_file_too_large",
@@ -93,9 +85,6 @@ impl SecretFileError {
             Self::Unreadable { .. } | Self::NotAFile { .. } => {
                 "name a file that the user who runs this owns and can read".to_owned()
             }
-            Self::Terminal { .. } => {
-                "leave the option away to be asked, or give the secret through a pipe".to_owned()
-            }
             Self::TooLarge { .. } | Self::Empty { .. } => {
                 "the file holds the secret and nothing else".to_owned()
             }
@@ -111,43 +100,18 @@ impl SecretFileError {
 /// # Errors
 /// [`SecretFileError`] when it cannot be read, others can use it, it is empty or larger than [`MAX_BYTES`].
 pub fn read(path: &Path) -> Result<SecretBytes, SecretFileError> {
-    content(path, open(path)?)
+    match read_told(path)? {
+        (secret, None) => Ok(secret),
+        (_, Some(exposed)) => Err(exposed),
+    }
 }
 
-/// As [`read`], for what a person names on a command line: `-` is standard input, and `/dev/stdin`, `/dev/fd/N` and `/proc/self/fd/N` are what
-/// the shell opened. Who else can use those was decided by whoever opened them.
+/// As [`read`], for tools that people use by hand: a file that others can use too is read, and told beside the secret.
 ///
 /// # Errors
-/// As [`read`]; [`SecretFileError::Terminal`] for a terminal, on which the secret would be seen.
-pub fn read_given(path: &Path) -> Result<SecretBytes, SecretFileError> {
-    let open_already = path == Path::new("-")
-        || path == Path::new("/dev/stdin")
-        || path.starts_with("/dev/fd")
-        || path.starts_with("/proc/self/fd");
-    if !open_already {
-        return read(path);
-    }
-    let source = match path == Path::new("-") {
-        true => std::io::stdin()
-            .as_fd()
-            .try_clone_to_owned()
-            .map(File::from),
-        false => File::open(path),
-    };
-    let source = source.map_err(|source| SecretFileError::Unreadable {
-        path: path.to_owned(),
-        source,
-    })?;
-    if source.is_terminal() {
-        return Err(SecretFileError::Terminal {
-            path: path.to_owned(),
-        });
-    }
-    content(path, source)
-}
-
-/// The secret in an opened file, without the line end.
-fn content(path: &Path, mut file: File) -> Result<SecretBytes, SecretFileError> {
+/// As [`read`], but for that.
+pub fn read_told(path: &Path) -> Result<(SecretBytes, Option<SecretFileError>), SecretFileError> {
+    let (mut file, exposed) = open(path)?;
     // One byte more than allowed, to see that there is more.
     let mut secret = SecretBytes::zeroed(MAX_BYTES + 1);
     let mut length = 0;
@@ -180,7 +144,7 @@ fn content(path: &Path, mut file: File) -> Result<SecretBytes, SecretFileError> 
             path: path.to_owned(),
         });
     }
-    Ok(SecretBytes::from_slice(trimmed))
+    Ok((SecretBytes::from_slice(trimmed), exposed))
 }
 
 /// Checks a file as [`read`] does, without reading it.
@@ -188,11 +152,14 @@ fn content(path: &Path, mut file: File) -> Result<SecretBytes, SecretFileError> 
 /// # Errors
 /// [`SecretFileError`] as [`read`], except for what only its content tells.
 pub fn check(path: &Path) -> Result<(), SecretFileError> {
-    open(path).map(drop)
+    match open(path)? {
+        (_, None) => Ok(()),
+        (_, Some(exposed)) => Err(exposed),
+    }
 }
 
-/// The opened file, which nobody else can use.
-fn open(path: &Path) -> Result<File, SecretFileError> {
+/// The opened file, and what is wrong with who can use it.
+fn open(path: &Path) -> Result<(File, Option<SecretFileError>), SecretFileError> {
     let unreadable = |source| SecretFileError::Unreadable {
         path: path.to_owned(),
         source,
@@ -214,17 +181,18 @@ fn open(path: &Path) -> Result<File, SecretFileError> {
     let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
     if mode & forbidden(path, credentials.as_deref()) != 0 {
         let path = path.to_owned();
-        return Err(SecretFileError::Exposed { path, mode });
+        return Ok((file, Some(SecretFileError::Exposed { path, mode })));
     }
     let expected = rustix::process::geteuid().as_raw();
     if stat.st_uid != expected && stat.st_uid != 0 {
-        return Err(SecretFileError::ForeignOwner {
+        let foreign = SecretFileError::ForeignOwner {
             path: path.to_owned(),
             owner: stat.st_uid,
             expected,
-        });
+        };
+        return Ok((file, Some(foreign)));
     }
-    Ok(file)
+    Ok((file, None))
 }
 
 /// The rights that nobody may have on a secret there.
@@ -277,23 +245,13 @@ mod tests {
             let (_folder, path) = file(b"abc", mode);
             assert_eq!(code(&path), "secret_file_exposed", "{mode:o}");
             assert!(check(&path).is_err());
-            assert!(read_given(&path).is_err());
+            let (secret, exposed) = read_told(&path).unwrap();
+            assert_eq!(secret.expose(), b"abc");
+            assert_eq!(exposed.unwrap().code(), "secret_file_exposed");
         }
         let (_folder, path) = file(b"abc", 0o400);
-        assert_eq!(read_given(&path).unwrap().expose(), b"abc");
+        assert!(read_told(&path).unwrap().1.is_none());
         assert_eq!(code(&path), "read");
-    }
-
-    #[test]
-    fn what_the_shell_opened_is_read_whatever_its_mode() {
-        use std::os::fd::AsRawFd;
-        let (_folder, path) = file(b"abc\n", 0o644);
-        let opened = File::open(&path).unwrap();
-        for folder in ["/dev/fd", "/proc/self/fd"] {
-            let given = PathBuf::from(format!("{folder}/{}", opened.as_raw_fd()));
-            assert_eq!(read_given(&given).unwrap().expose(), b"abc");
-            assert_eq!(code(&given), "secret_file_exposed");
-        }
     }
 
     #[test]

@@ -2,9 +2,7 @@
 
 use super::bench::{Bench, PASSWORD};
 use crate::cli_common::{openssl, text, write};
-use serde_json::Value;
 use std::fs;
-use std::process::Command;
 
 #[test]
 fn what_is_given_by_mistake_is_told_by_name() {
@@ -141,33 +139,14 @@ fn files_that_cannot_be_read_or_are_too_large_are_refused_as_such() {
     );
 
     let file = bench.pfx("ada.pfx", &[]);
-    // A password that others can read is no secret: as everywhere, with the command that makes it one.
-    let open = bench.path("open");
-    write(&open, PASSWORD, 0o644);
-    let ran = bench.inspect(text(&file), &["--json", "--password-file", text(&open)]);
-    assert_eq!(ran.code, 2, "{}", ran.stderr);
-    let error = ran.error();
-    assert_eq!(error["code"], "secret_file_exposed");
-    let command = format!("chmod 600 {}", open.display());
-    assert!(
-        error["hint"].as_str().unwrap().contains(&command),
-        "{error}"
+    // Who else can read the password is the person's own business, but told.
+    write(&bench.path("open"), PASSWORD, 0o644);
+    let ran = bench.inspect(
+        text(&file),
+        &["--json", "--password-file", text(&bench.path("open"))],
     );
-    // What the shell opened is another matter.
-    let through = |given: &str, name: &str| {
-        Command::new(env!("CARGO_BIN_EXE_pfx-connector"))
-            .args(["pfx", "inspect", name, "--json", "--password-file", given])
-            .stdin(fs::File::open(&open).unwrap())
-            .output()
-            .unwrap()
-    };
-    for given in ["-", "/dev/stdin", "/dev/fd/0"] {
-        let output = through(given, text(&file));
-        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
-        assert_eq!(report["opens"], true, "{given}: {report}");
-    }
-    let output = through("-", "-");
-    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stderr.contains("0644"), "{}", ran.stderr);
     let ran = bench.inspect(text(&file), &["--json", "--password", PASSWORD]);
     assert_eq!(ran.code, 2, "a password as an argument");
 }

@@ -43,7 +43,7 @@ struct AddArgs {
     /// The PFX
     #[arg(long, value_name = "FILE")]
     pfx: PathBuf,
-    /// File with its password that only its owner can read, or - for standard input; without it you are asked for the password
+    /// File with its password that only its owner can read; without it you are asked for the password
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
     /// The certificate in the PFX (PEM or DER): the PFX is passed on unopened then, and neither password nor key are tried. What strict

@@ -11,7 +11,7 @@ use std::path::Path;
 /// Reads the password from its file, or asks for it.
 pub(super) fn read(file: Option<&Path>) -> Result<SecretBytes, Failure> {
     match file {
-        Some(file) => Ok(secret_file::read_given(file)?),
+        Some(file) => Ok(secret_file::read(file)?),
         None => prompt::secret("password of the PFX", "name a file by `--password-file`"),
     }
 }

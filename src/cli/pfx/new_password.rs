@@ -1,8 +1,8 @@
 //! The password of a file that is written: given, or made here.
 
+use super::source;
 use crate::cli::files;
 use crate::cli::output::Failure;
-use crate::config::secret_file;
 use clap::Args;
 use fips::secret::SecretBytes;
 use formats::pfx::printable_ascii;
@@ -17,7 +17,7 @@ const SHORT: usize = 14;
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 pub(super) struct NewPasswordArgs {
-    /// File with the new password that only you can read, or - for standard input
+    /// File with the new password
     #[arg(long, value_name = "FILE")]
     new_password_file: Option<PathBuf>,
     /// Make a password of 32 random letters and digits, and put it into this file, readable by you only; one that exists is not
@@ -51,7 +51,7 @@ impl NewPasswordArgs {
     /// Reads or makes it.
     pub(super) fn get(&self) -> Result<NewPassword, Failure> {
         let secret = match &self.new_password_file {
-            Some(file) => secret_file::read_given(file)?,
+            Some(file) => source::from_file(file)?,
             None => fips::random::alphanumeric(CHARACTERS)?,
         };
         Ok(NewPassword {

@@ -17,7 +17,7 @@ pub(super) struct SourceArgs {
     /// The PFX
     #[arg(value_name = "FILE")]
     pub(super) file: PathBuf,
-    /// File with its password that only you can read, or - for standard input (empty: no password); without it you are asked
+    /// File with its password (empty: no password); without it you are asked
     #[arg(long, value_name = "FILE")]
     pub(super) password_file: Option<PathBuf>,
     /// Whether what is not approved is refused. Nearly every PFX needs something that is not; what was used is named
@@ -56,14 +56,7 @@ impl SourceArgs {
 
     /// Its password, from the file that is named or from the person at the terminal.
     pub(super) fn password(&self) -> Result<SecretBytes, Failure> {
-        let standard_input = Path::new("-");
         match &self.password_file {
-            Some(file) if file == standard_input && self.file == standard_input => {
-                Err(Failure::usage(
-                    "standard_input_twice",
-                    "the PFX and its password cannot both come on standard input",
-                ))
-            }
             Some(file) => password_of(file),
             None => prompt::secret("password of the PFX", "name a file by `--password-file`"),
         }
@@ -82,10 +75,19 @@ impl SourceArgs {
 
 /// The password in a file; an empty one is a password too: the reader tries the empty one and none at all.
 pub(super) fn password_of(file: &Path) -> Result<SecretBytes, Failure> {
-    match secret_file::read_given(file) {
+    match from_file(file) {
         Err(SecretFileError::Empty { .. }) => Ok(SecretBytes::zeroed(0)),
         other => Ok(other?),
     }
+}
+
+/// The password in a file. Who else can read it is the person's own business here, but told.
+pub(super) fn from_file(file: &Path) -> Result<SecretBytes, SecretFileError> {
+    let (secret, exposed) = secret_file::read_told(file)?;
+    if let Some(exposed) = exposed {
+        tracing::warn!("{exposed}");
+    }
+    Ok(secret)
 }
 
 /// What a reader's refusal is on the command line: the operation failed, with the reader's own code.
