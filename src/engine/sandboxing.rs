@@ -154,7 +154,11 @@ pub fn make_folders(config: &EngineConfig) {
     if let Some(audit) = &config.audit
         && !audit.folder.exists()
     {
-        let _ = std::fs::DirBuilder::new().mode(0o700).create(&audit.folder);
+        let made = std::fs::DirBuilder::new().mode(0o700).create(&audit.folder);
+        // Or a power cut takes the folder away, with all that was durable in it.
+        if let (Ok(()), Some(parent)) = (made, audit.folder.parent()) {
+            let _ = std::fs::File::open(parent).and_then(|parent| parent.sync_all());
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The engine and the log of what it does with the key: what is asked is bound, what cannot be recorded does not leave, and nothing that
 //! left is missing.
 
-use super::engine::{Engine, Options, crash, is_alive, part, wait_until};
+use super::engine::{Engine, Options, PATIENCE, crash, is_alive, part};
 use super::openssl::{KeyAlgorithm, Workshop};
 use super::requests::DEADLINE;
 use super::softhsm::SoftHsm;
@@ -16,6 +16,7 @@ use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 fn log_of(engine: &Engine) -> Folder {
     Folder::for_reading(&engine.path().join("audit")).unwrap()
@@ -190,7 +191,16 @@ async fn a_log_that_cannot_be_written_stops_custody_within_one_request_and_loses
     assert_eq!(uses.len(), 22);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+/// Lets the others go on meanwhile.
+async fn until(what: &str, done: impl Fn() -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !done() {
+        assert!(Instant::now() < end, "{what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
 async fn whatever_was_answered_before_custody_was_killed_is_in_the_log() {
     let workshop = Workshop::new();
     let authority = workshop.authority("Devices", KeyAlgorithm::P256);
@@ -220,14 +230,13 @@ async fn whatever_was_answered_before_custody_was_killed_is_in_the_log() {
         for round in 1..=5 {
             let before = answered.lock().unwrap().len();
             let status = client.status().await.unwrap();
-            tokio::task::block_in_place(|| {
-                wait_until("nothing is answered", || {
-                    answered.lock().unwrap().len() > before + 20
-                });
-            });
+            until("nothing is answered", || {
+                answered.lock().unwrap().len() > before + 20
+            })
+            .await;
             let pid = custody(&status);
             crash(pid, Signal::KILL);
-            tokio::task::block_in_place(|| wait_until("it lives", || !is_alive(pid)));
+            until("it lives", || !is_alive(pid)).await;
             engine
                 .wait_for(&client, "a new custody process", |status| {
                     status.token.is_some() && part(status, "custody").restarts >= round

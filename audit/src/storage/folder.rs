@@ -31,6 +31,11 @@ impl Folder {
             #[cfg(unix)]
             std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
             builder.create(path)?;
+            // Or a power cut takes the folder away, with all that was durable in it.
+            #[cfg(unix)]
+            if let Some(parent) = path.parent() {
+                File::open(parent)?.sync_all()?;
+            }
         }
         refuse_loose(path)?;
         let lock = private()
