@@ -11,7 +11,7 @@ use fips::policy::Policy;
 
 const USUAL: &str = "[engine]
 socket = '/s'
-exceptions = ['no-device-anchors', 'unsigned-records']
+exceptions = ['no-device-anchors', 'no-receipts', 'unsigned-records']
 allowed_uids = [1000]
 max_in_flight = 100
 [engine.oracle]
@@ -96,8 +96,8 @@ fn what_is_no_policy_does_not_change_it() {
         ("pin_file = '/pin'", "pin_credential = 'pin'"),
         ("max_in_flight = 100", "max_in_flight = 200"),
         (
-            "['no-device-anchors', 'unsigned-records']",
-            "['unsigned-records', 'no-device-anchors']",
+            "['no-device-anchors', 'no-receipts', 'unsigned-records']",
+            "['unsigned-records', 'no-receipts', 'no-device-anchors']",
         ),
     ] {
         assert!(changed(from, to).is_empty(), "{from} -> {to}");
