@@ -314,7 +314,7 @@ fn create_token(
     ))
 }
 
-fn private_file(path: &PathBuf) -> Result<std::fs::File, Failure> {
+fn private_file(path: &std::path::Path) -> Result<std::fs::File, Failure> {
     file::create_new(path, Rights::Owner)
         .map_err(|error| Failure::failed("gateway_token", format!("{}: {error}", path.display())))
 }
