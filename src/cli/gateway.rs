@@ -279,7 +279,7 @@ fn create_token(
         ));
     }
     // The file first: a token that nobody ever saw would be of no use.
-    let file = out.map(private_file).transpose()?;
+    let file = out.map(|path| private_file(path)).transpose()?;
     let token = store
         .create_token(
             &local_actor("createToken"),

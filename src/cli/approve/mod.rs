@@ -133,7 +133,7 @@ fn start_module() -> Result<(), Failure> {
     Ok(())
 }
 
-fn write(path: &std::path::Path, bytes: &[u8]) -> Result<(), Failure> {
+fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     files::place_new(path, bytes, 0o644)
 }
 

@@ -68,7 +68,7 @@ fn make(subject: Subject, args: &RequestArgs, out: &Path) -> Result<Report, Fail
 /// Writes a request and says what it asks for.
 pub(super) fn write_request(request: &Request, out: &Path) -> Result<Report, Failure> {
     let bytes = request.to_file().map_err(|error| not_made(&error))?;
-    write(&out.to_path_buf(), &bytes)?;
+    write(out, &bytes)?;
     let statement = &request.statement;
     let text = format!(
         "Wrote the request to\n  {}\ngood from {} until {}. Nobody has approved it yet: each approver reads it and signs it with\n  pfx-connector \
