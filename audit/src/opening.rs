@@ -129,7 +129,8 @@ pub(crate) fn look(storage: &dyn Storage, folds: &mut Folds) -> Result<Found, Op
         if count == 1 {
             return Err(damaged(bad));
         }
-        found.torn = Some(torn(lines)?.ok_or_else(|| damaged(bad))?);
+        let seq = found.chain.seq.saturating_add(1);
+        found.torn = Some(torn(lines, seq)?.ok_or_else(|| damaged(bad))?);
         break;
     }
     if count == 1 {
@@ -201,16 +202,31 @@ fn take_in(
     Ok(())
 }
 
-/// The line that was read last and what follows it; `None` if that is more than one write.
-fn torn<R: Read>(lines: Lines<R>) -> io::Result<Option<Torn>> {
+/// The line that was read last and what follows it; `None` if that is more than one write, or if a seal in it says that entry `seq`, which
+/// should begin it, was durable.
+fn torn<R: Read>(mut lines: Lines<R>, seq: u64) -> io::Result<Option<Torn>> {
     let mut seen = Seen::new();
-    seen.add(lines.line());
-    // A whole line's newline was taken off.
-    if lines.ended_whole() {
-        seen.add(b"\n");
+    loop {
+        seen.add(lines.line());
+        // A whole line's newline was taken off.
+        if lines.ended_whole() {
+            seen.add(b"\n");
+        }
+        if seen.bytes > MAX_TORN_BYTES || is_seal_of(lines.line(), seq) {
+            return Ok(None);
+        }
+        if lines.next()?.is_none() {
+            break;
+        }
     }
-    let torn = seen.read(lines.rest(), MAX_TORN_BYTES)?;
-    Ok((torn.bytes <= MAX_TORN_BYTES).then_some(torn))
+    seen.read(io::empty(), MAX_TORN_BYTES).map(Some)
+}
+
+/// Whether a line is a seal over this entry: one is asked for when the entry is durable.
+fn is_seal_of(line: &[u8], seq: u64) -> bool {
+    let text = std::str::from_utf8(line).unwrap_or_default();
+    Entry::from_line(text)
+        .is_ok_and(|entry| matches!(&entry.event, Event::Seal(seal) if seal.upto >= seq))
 }
 
 /// What follows the lines that were read; `None` if that is nothing.

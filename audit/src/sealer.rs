@@ -43,6 +43,7 @@ impl Sealer {
             signer,
             anchor_file,
             anchored: None,
+            due: None,
         };
         std::thread::Builder::new()
             .name("audit-sealer".to_owned())
@@ -75,6 +76,8 @@ struct Thread {
     signer: Arc<dyn Signer>,
     anchor_file: Option<PathBuf>,
     anchored: Option<Instant>,
+    /// The newest anchor that is not written yet, and when it will be.
+    due: Option<(Instant, Anchor)>,
 }
 
 impl Thread {
@@ -89,11 +92,15 @@ impl Thread {
                     }
                     let time = statement.time;
                     let anchor = statement.anchor(&seal);
-                    // The writer may have ended.
-                    let _ = self
-                        .shared
-                        .push(Pending::without_ticket(Event::Seal(seal), time));
-                    self.keep(&anchor, is_last);
+                    let pending = Pending::without_ticket(Event::Seal(seal), time);
+                    // The process may end as soon as the last seal is durable. The writer may have ended.
+                    if is_last {
+                        self.keep(anchor, true);
+                        let _ = self.shared.push(pending);
+                    } else {
+                        let _ = self.shared.push(pending);
+                        self.keep(anchor, false);
+                    }
                 }
                 Err(error) => {
                     self.shared.status().seal_problem = Some(error.to_string());
@@ -109,8 +116,9 @@ impl Thread {
         }
     }
 
-    fn next(&self) -> Option<(Statement, bool)> {
-        let mut wish = self.sealer.lock();
+    fn next(&mut self) -> Option<(Statement, bool)> {
+        let sealer = Arc::clone(&self.sealer);
+        let mut wish = sealer.lock();
         loop {
             if wish.ended {
                 return None;
@@ -118,19 +126,44 @@ impl Thread {
             if let Some(statement) = wish.statement.take() {
                 return Some((statement, std::mem::take(&mut wish.is_last)));
             }
-            wish = self
-                .sealer
-                .changed
-                .wait(wish)
-                .unwrap_or_else(PoisonError::into_inner);
+            let left = self
+                .due
+                .as_ref()
+                .map(|(at, _)| at.saturating_duration_since(Instant::now()));
+            wish = match left {
+                None => sealer
+                    .changed
+                    .wait(wish)
+                    .unwrap_or_else(PoisonError::into_inner),
+                Some(left) if left.is_zero() => {
+                    drop(wish);
+                    if let Some((_, anchor)) = self.due.take() {
+                        self.keep(anchor, true);
+                    }
+                    sealer.lock()
+                }
+                Some(left) => {
+                    sealer
+                        .changed
+                        .wait_timeout(wish, left)
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .0
+                }
+            };
         }
     }
 
-    fn keep(&mut self, anchor: &Anchor, is_last: bool) {
+    /// Writes an anchor, at once or when the pause since the one before is over: also where no other seal follows.
+    fn keep(&mut self, anchor: Anchor, at_once: bool) {
         let Some(path) = &self.anchor_file else {
             return;
         };
-        if !is_last && self.anchored.is_some_and(|at| at.elapsed() < ANCHOR_PAUSE) {
+        let free = self
+            .anchored
+            .and_then(|at| at.checked_add(ANCHOR_PAUSE))
+            .filter(|at| !at_once && *at > Instant::now());
+        if let Some(at) = free {
+            self.due = Some((at, anchor));
             return;
         }
         let written = OpenOptions::new()
@@ -141,12 +174,16 @@ impl Thread {
                 file.write_all(format!("{}\n", anchor.to_line()).as_bytes())?;
                 file.sync_data()
             });
-        self.shared.status().anchor_problem = written
-            .as_ref()
+        let problem = written
             .err()
             .map(|error| format!("{}: {error}", path.display()));
-        if written.is_ok() {
-            self.anchored = Some(Instant::now());
+        let now = Instant::now();
+        if problem.is_none() {
+            self.anchored = Some(now);
+            self.due = None;
+        } else {
+            self.due = now.checked_add(ANCHOR_PAUSE).map(|at| (at, anchor));
         }
+        self.shared.status().anchor_problem = problem;
     }
 }

@@ -163,7 +163,7 @@ impl<'a> Verifier<'a> {
         self.recent
             .push_back((self.chain.head, matches!(entry.event, Event::Seal(_))));
         if u64::try_from(self.recent.len())
-            .is_ok_and(|count| count > MAX_SEAL_DISTANCE.saturating_add(4096))
+            .is_ok_and(|count| count > MAX_SEAL_DISTANCE.saturating_add(16 * 1024))
         {
             self.recent.pop_front();
         }

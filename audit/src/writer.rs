@@ -373,6 +373,7 @@ impl Writer {
         self.begin_len = self.len;
         self.name = name;
         self.seal_now = true;
+        self.shared.status().rotation_problem = None;
         self.tell_place();
         self.take_in(&entry);
         Ok(())
@@ -388,15 +389,18 @@ impl Writer {
 
     /// Tries to get out of trouble, and writes what was kept.
     fn try_again(&mut self) {
-        let Some(trouble) = self.trouble.take() else {
+        let Some(mut trouble) = self.trouble.take() else {
             return;
         };
+        let file = self.chain.file;
         match self.repair(&trouble) {
             Ok(()) => {
                 self.shared.status().problem = None;
                 self.tell_place();
             }
             Err(error) => {
+                // A file that the attempt has begun has its name: the next one cuts off what this one left in it, and begins no other.
+                trouble.rotation &= self.chain.file == file;
                 // What the attempt itself has left behind is known already.
                 let (cut, rotation) = self
                     .trouble

@@ -278,7 +278,13 @@ impl Storage for Disk {
         let room = self.room.load(Ordering::SeqCst);
         let fits = bytes.len().min(usize::try_from(room).unwrap_or(usize::MAX));
         self.folder.append(name, &bytes[..fits])?;
-        self.room.store(room - fits as u64, Ordering::SeqCst);
+        // Unless the test has said something else meanwhile.
+        let _ = self.room.compare_exchange(
+            room,
+            room - fits as u64,
+            Ordering::SeqCst,
+            Ordering::SeqCst,
+        );
         if fits < bytes.len() {
             return Err(io::ErrorKind::StorageFull.into());
         }
@@ -361,6 +367,41 @@ fn a_log_that_cannot_be_begun_says_so_and_begins_when_there_is_room() {
     assert!(receipts.close("done", soon()));
     let report = check(folder.path(), &expecting(&key));
     assert!(report.is_sound(), "{:?}", report.findings);
+    assert_eq!((report.events["opened"], report.events["keyUse"]), (1, 1));
+}
+
+#[test]
+fn a_file_that_was_begun_late_and_could_not_be_gone_on_with_is_cut_and_no_other_is_begun() {
+    module();
+    let folder = support::folder();
+    let key = Arc::new(AuditKey::generate().unwrap());
+    let disk = Arc::new(Disk {
+        folder: Folder::open(folder.path()).unwrap(),
+        room: AtomicU64::new(0),
+    });
+    let options = Options {
+        retry_pause: std::time::Duration::from_millis(1),
+        ..Options::default()
+    };
+    let receipts = Log::open(Arc::clone(&disk) as Arc<dyn Storage>, options)
+        .unwrap()
+        .start(Arc::clone(&key) as Arc<dyn audit::Signer>)
+        .unwrap();
+    assert!(receipts.record(opened()).wait(soon()).is_err());
+    // Room for the first line of the file, and for a part of what was kept.
+    disk.room.store(600, Ordering::SeqCst);
+    while disk.room.load(Ordering::SeqCst) > 0 {
+        std::thread::yield_now();
+    }
+    disk.room.store(u64::MAX, Ordering::SeqCst);
+    while receipts.check().is_err() {
+        std::thread::yield_now();
+    }
+    receipts.record(key_use(1)).wait(soon()).unwrap();
+    assert!(receipts.close("done", soon()));
+    let report = check(folder.path(), &expecting(&key));
+    assert!(report.is_sound(), "{:?}", report.findings);
+    assert_eq!(report.files, 1);
     assert_eq!((report.events["opened"], report.events["keyUse"]), (1, 1));
 }
 

@@ -16,7 +16,8 @@ Each of the engine's processes gives up, before it meets anything from outside, 
 which system calls. It cannot take back what it gave up, and its children have no more than it has. `[engine] sandbox` says how much of it is asked for:
 `available` (the default: what the kernel has), `required` (the engine does not start on a kernel without Landlock ABI 2 or seccomp), `off` (shown as the
 exception `sandbox-off` in every status). `status`, `doctor` (`service.sandbox`, `limits.sandbox`) and the metrics `sandbox_in_force` and
-`sandbox_landlock_abi` say what is in force; seccomp and no-new-privileges are confirmed by what the kernel says of each process (`/proc/PID/status`).
+`sandbox_landlock_abi` say what is in force; seccomp and no-new-privileges are confirmed by what the kernel says of each process (`/proc/PID/status`), where it shows
+that: with `ProtectProc=invisible`, as in the unit, a supervisor without capabilities sees nothing of its parts there, since they are not dumpable.
 
 Besides, each process: is not dumpable (no core file, no debugger, `/proc/PID/mem` closed to others of the same user), can gain no rights by exec
 (no-new-privileges), has no core file, an environment of its own (custody: the token's section and the credentials' folder; formats: none), no descriptors that were
@@ -27,7 +28,7 @@ on the number of processes would do, seccomp does: custody and formats can start
 |---|---|---|---|---|
 | formats | none | none | none | it is killed (SIGSYS), which the supervisor logs, and replaced |
 | custody | its token, the folders of its configuration, PINs and revocation lists (read), the folder of the engine's socket (which PINs were refused), `sandbox_paths` | none; by profile those of its module | none: threads alone | the call fails (EPERM, EACCES) |
-| supervisor | what its parts have, the program and system libraries (executed), its socket's folder | by profile those of custody's modules (pairs of AF_UNIX for its parts) | it starts, watches and kills its parts; no other program can be executed | the call fails |
+| supervisor | what its parts have, the program and system libraries (executed), its socket's folder | by profile those of custody's modules (pairs of AF_UNIX for its parts) | it starts, watches and kills its parts; of other programs only those in the folders of system libraries can be executed, and the program no more once its file was replaced | the call fails |
 
 The order in custody: configuration, anchors and importers are read, every PKCS#11 module is loaded, then the sandbox, then C_Initialize and everything else. Landlock goes
 by the file that was there then: a token's folder that is replaced by another one, or a module that was not there, is found by the next process, and custody is replaced for it while no token
@@ -70,6 +71,8 @@ const TAIL: &str = "
 - SoftHSM's own lines in the system log are lost: they would need a socket.
 - The supervisor can do what a part may do, since its parts inherit from it.
 - Modules of the kind `network` can reach any host: which ones is for a firewall.
+- Profiles with AF_UNIX connect to any socket that has a path and whose mode lets them (D-Bus, another service's): Landlock governs opening files, not connecting.
+- A thread that a module's library starts as it is loaded keeps the supervisor's files, not custody's: Landlock does not reach it. Seccomp does.
 - `key`, `recrypt`, `doctor` and the other commands for people, the connector and the gateway are not in it; for the last two there are the service manager's means.
 ";
 

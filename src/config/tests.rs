@@ -88,6 +88,9 @@ fn the_schema_has_exactly_the_keys_of_the_structures() {
     same::<EngineConfig>("engine");
     same::<DevicePolicyConfig>("engine.device_policy");
     same::<PfxConfig>("engine.pfx");
+    same::<AuditConfig>("engine.audit");
+    same::<ApprovalsConfig>("engine.approvals");
+    same::<OracleConfig>("engine.oracle");
     same::<RestartConfig>("engine.restart");
     same::<RotationConfig>("engine.rotation");
     same::<TokenSection>("engine.token");
@@ -111,7 +114,7 @@ fn the_schema_has_exactly_the_keys_of_the_structures() {
             })
             .sum()
     }
-    assert_eq!(tables(ROOT), 18);
+    assert_eq!(tables(ROOT), 21);
 }
 
 fn read(text: &str) -> Result<Config, ConfigError> {
@@ -198,6 +201,7 @@ fn every_key_switched_on_is_accepted() {
     let text = with_one_token(&example_with(|_| true));
     let text = text
         .replace("#[connector.proxy]", "[connector.proxy]")
+        .replace("#[engine.approvals]", "[engine.approvals]")
         .replace("#[engine.rotation]", "[engine.rotation]")
         .replace("#[import.token]", "[import.token]");
     let config = read(&text).unwrap();

@@ -88,7 +88,7 @@ checks! {
         "Core dumps: processes with secrets switch them off for themselves.",
         "look at what the system says; without this no process of ours reads a secret";
     LIMITS_SANDBOX, Limits, "limits.sandbox",
-        "What this kernel has for the engine's sandbox, and whether that is what [engine] demands.",
+        "What this kernel has for the engine's sandbox, and whether that is what `[engine]` demands.",
         "use Linux 5.19 or newer with `landlock` among the security modules and seccomp; or say `sandbox = \"available\"` in [engine]";
     LIMITS_SWAP, Limits, "limits.swap",
         "Swap space, which may keep what was in memory.",

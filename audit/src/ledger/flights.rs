@@ -12,7 +12,21 @@ struct Flight {
     devices: Vec<Short>,
     /// The importer and the caller that it is reserved with, if it may fail.
     reserved: Option<(Option<Hash>, Option<u32>)>,
+    /// What the password has to open for each of the requests that may fail.
+    may_fail: Vec<Option<Short>>,
+    worked: bool,
     failed: bool,
+}
+
+impl Flight {
+    /// Its room, once one of its requests has worked and none of the others may fail.
+    fn room_not_needed(&mut self) -> Option<(Option<Hash>, Option<u32>)> {
+        if self.worked && self.may_fail.is_empty() {
+            self.reserved.take()
+        } else {
+            None
+        }
+    }
 }
 
 /// A request's place in a flight.
@@ -20,6 +34,7 @@ struct Flight {
 pub(super) struct Place {
     id: CiphertextId,
     device: Option<Short>,
+    opens: Option<Short>,
 }
 
 /// All of them.
@@ -64,15 +79,20 @@ impl Flights {
     }
 
     pub(super) fn begin(&mut self, id: CiphertextId, asked: &Asked, may_fail: bool) -> Place {
-        let device = asked.device();
+        let (device, opens) = (asked.device(), asked.opens());
         let flight = self.flights.entry(id).or_insert_with(|| Flight {
             holders: 0,
             devices: Vec::new(),
             reserved: None,
+            may_fail: Vec::new(),
+            worked: false,
             failed: false,
         });
         flight.holders = flight.holders.saturating_add(1);
         flight.devices.extend(device);
+        if may_fail {
+            flight.may_fail.push(opens);
+        }
         if may_fail && flight.reserved.is_none() {
             flight.reserved = Some((asked.importer, asked.caller));
             let importer = self.importers.entry(asked.importer).or_default();
@@ -80,7 +100,7 @@ impl Flights {
             let caller = self.callers.entry(asked.caller).or_default();
             *caller = caller.saturating_add(1);
         }
-        Place { id, device }
+        Place { id, device, opens }
     }
 
     /// Whether it is known to fail.
@@ -95,10 +115,14 @@ impl Flights {
     }
 
     pub(super) fn worked(&mut self, place: &Place) {
-        let reserved = self
-            .flights
-            .get_mut(&place.id)
-            .and_then(|flight| flight.reserved.take());
+        let reserved = self.flights.get_mut(&place.id).and_then(|flight| {
+            flight.worked = true;
+            // It decrypts; whether it opens another PFX is not known by that.
+            flight
+                .may_fail
+                .retain(|opens| opens.is_some() && *opens != place.opens);
+            flight.room_not_needed()
+        });
         self.give_back(reserved);
     }
 
@@ -121,13 +145,20 @@ impl Flights {
         if let Some(position) = named {
             flight.devices.swap_remove(position);
         }
-        if flight.holders > 0 {
-            return;
+        let asked = flight
+            .may_fail
+            .iter()
+            .position(|opens| *opens == place.opens);
+        if let Some(position) = asked {
+            flight.may_fail.swap_remove(position);
         }
-        let reserved = self
-            .flights
-            .remove(&place.id)
-            .and_then(|flight| flight.reserved);
+        let reserved = if flight.holders > 0 {
+            flight.room_not_needed()
+        } else {
+            self.flights
+                .remove(&place.id)
+                .and_then(|flight| flight.reserved)
+        };
         self.give_back(reserved);
     }
 }

@@ -124,7 +124,8 @@ impl Floor {
     fn raise(&mut self, now_ms: i64, by: &Count) {
         let old = self.at(now_ms);
         *self = Self {
-            since_ms: now_ms,
+            // Those that a clock set back has made of a future count until then.
+            since_ms: now_ms.max(old.since_ms).max(by.since_ms),
             uses: old.uses.max(by.uses),
             devices: old.devices.max(by.devices()),
         };

@@ -37,7 +37,11 @@ pub enum Only {
     Descriptor,
     /// ioctl(2): blocking or not, and what a terminal is asked.
     Terminal,
-    /// prctl(2): the name of a thread; and of the process that it is not dumpable.
+    /// ioctl(2): anything but putting input into a terminal, which its shell would take for the operator's.
+    NoTyping,
+    /// shmat(2): not executable, since such memory is writable as well.
+    NoSharedCode,
+    /// prctl(2): the name of a thread.
     Name,
     /// prlimit64(2): this process' limits are read.
     OwnLimits,
@@ -45,6 +49,12 @@ pub enum Only {
 
 /// ioctl(2) requests: FIONBIO (asm-generic/ioctls.h), TCGETS, TIOCGWINSZ.
 const IOCTLS: [u64; 3] = [0x5421, 0x5401, 0x5413];
+/// TIOCSTI (asm-generic/ioctls.h) and TIOCLINUX (asm-generic/ioctls.h), which pastes into a console.
+#[cfg(target_os = "linux")]
+const TYPING: [u64; 2] = [0x5412, 0x541c];
+/// SHM_EXEC (linux/shm.h).
+#[cfg(target_os = "linux")]
+const SHM_EXEC: u64 = 0o10_0000;
 
 impl Only {
     /// In words, for a page; empty where there is no condition.
@@ -57,13 +67,14 @@ impl Only {
             Self::Absent => "answered as if the kernel had none",
             Self::OwnProcess => "the process itself",
             Self::Mapping => "code only where the profile says so, never writable",
-            Self::NoCode => "no code",
+            Self::NoCode | Self::NoSharedCode => "no code",
             Self::NoWritableCode => "no writable code",
             Self::Families => "families of the profile",
             Self::Pair => "AF_UNIX",
             Self::Opening | Self::OldOpening => "no truncation without writing",
             Self::Descriptor => "flags, locks, duplicates",
             Self::Terminal => "FIONBIO, TCGETS, TIOCGWINSZ",
+            Self::NoTyping => "no input for a terminal",
             Self::Name => "names of threads",
             Self::OwnLimits => "its own, reading",
         }
@@ -108,6 +119,11 @@ impl Only {
                 .map(bits),
             )?,
             Self::Terminal => one_of(1, IOCTLS)?,
+            Self::NoTyping => vec![SeccompRule::new(vec![
+                SeccompCondition::new(1, Length::Dword, Op::Ne, TYPING[0])?,
+                SeccompCondition::new(1, Length::Dword, Op::Ne, TYPING[1])?,
+            ])?],
+            Self::NoSharedCode => vec![one(masked(2, SHM_EXEC, 0)?)?],
             Self::Name => one_of(0, [bits(libc::PR_SET_NAME), bits(libc::PR_GET_NAME)])?,
             Self::OwnLimits => {
                 let reading = SeccompCondition::new(2, Length::Qword, Op::Eq, 0)?;

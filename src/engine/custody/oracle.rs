@@ -14,7 +14,7 @@ use crate::engine::api::{
 };
 use crate::engine::recrypt::importers::Importer;
 use audit::event::{Caller, Event};
-use audit::ledger::{Admission, Asked, Denied, Ledger, Limits, Release};
+use audit::ledger::{Admission, Asked, CiphertextId, Denied, Ledger, Limits, Release};
 use audit::{Entry, FORMAT_VERSION, Hash, Timestamp};
 use refused::RefusedRequests;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -39,6 +39,8 @@ pub(super) struct Oracle {
     has_ended: Condvar,
     waiting: AtomicUsize,
     most_waiting: usize,
+    /// Failures that were not recorded when their time was over: most of them are a moment later.
+    late: Mutex<Vec<(CiphertextId, Admission)>>,
     refused: RefusedRequests,
     alarms: Mutex<u64>,
     refusals: AtomicU64,
@@ -47,6 +49,7 @@ pub(super) struct Oracle {
 /// A use that may go ahead: in flight until it is dropped.
 pub(super) struct Admitted<'a> {
     oracle: &'a Oracle,
+    id: CiphertextId,
     admission: Option<Admission>,
 }
 
@@ -66,9 +69,11 @@ impl Admitted<'_> {
         }
     }
 
-    /// Its failure could not be recorded: it counts as in flight for as long as this process lives, as if it had been.
+    /// Its failure is not recorded yet: it counts as in flight until it is, or else for as long as this process lives, as if it had been.
     pub(super) fn stay(mut self) {
-        self.admission.take();
+        if let Some(admission) = self.admission.take() {
+            self.oracle.late().push((self.id, admission));
+        }
     }
 }
 
@@ -105,6 +110,7 @@ impl Oracle {
             has_ended: Condvar::new(),
             waiting: AtomicUsize::new(0),
             most_waiting: threads.saturating_sub(FREE_THREADS),
+            late: Mutex::default(),
             refused: RefusedRequests::default(),
             alarms: Mutex::new(0),
             refusals: AtomicU64::new(0),
@@ -120,6 +126,29 @@ impl Oracle {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn late(&self) -> MutexGuard<'_, Vec<(CiphertextId, Admission)>> {
+        self.late.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends what failed and has been recorded since: it counts as a failure now, and must not count as in flight besides.
+    fn end_late(&self) {
+        let mut late = self.late();
+        if late.is_empty() {
+            return;
+        }
+        let mut ledger = self.lock();
+        let (recorded, left): (Vec<_>, Vec<_>) = late
+            .drain(..)
+            .partition(|(id, _)| ledger.is_quarantined(id));
+        for (_, admission) in recorded {
+            ledger.ended(admission);
+        }
+        *late = left;
+        drop(ledger);
+        drop(late);
+        self.has_ended.notify_all();
+    }
+
     /// Lets a use go ahead, or says why not.
     pub(super) fn admit(
         &self,
@@ -132,6 +161,7 @@ impl Oracle {
             Ok(admission) => {
                 return Ok(Admitted {
                     oracle: self,
+                    id: asked.id(),
                     admission: Some(admission),
                 });
             }
@@ -231,6 +261,7 @@ impl Oracle {
     /// Writes what is counted and not told yet.
     pub(super) fn now_and_then(&self) {
         self.book.now_and_then();
+        self.end_late();
         self.refused.flush(|event| {
             let _ = self.record(event, None);
         });
@@ -298,6 +329,8 @@ impl Oracle {
             uid,
             "an operator lifts a quarantine or suspension"
         );
+        // Before what was recorded of them is forgotten.
+        self.end_late();
         self.record(release.entry(uid), Some(deadline))?;
         self.has_ended.notify_all();
         Ok(())

@@ -17,7 +17,10 @@ use audit::event::{Caller, Event, KeyUse, PfxCheck, Purpose, ResultClass};
 use audit::{Hash, ledger::Asked};
 use hsm::{Custody, KeyFingerprint, Lane, SecretBytes};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// How long it is waited for the receipt of a use whose deadline is over: nobody waits for the answer, but its failure has to be counted.
+const RECEIPT_LIMIT: Duration = Duration::from_secs(1);
 
 /// A record whose password is wanted, and for what.
 pub(super) struct Wanted<'a> {
@@ -224,7 +227,8 @@ impl<'a> Usage<'a> {
         let mut used = self.used.clone();
         used.result = result;
         used.reason = reason.map(str::to_owned);
-        let recorded = self.shared.oracle.record(event(used), Some(self.deadline));
+        let until = self.deadline.max(Instant::now() + RECEIPT_LIMIT);
+        let recorded = self.shared.oracle.record(event(used), Some(until));
         // In flight until the ledger knows.
         match (self.admitted.take(), &recorded) {
             (Some(admitted), Err(_)) if result.is_input_at_fault() => admitted.stay(),

@@ -12,6 +12,8 @@ use std::time::Duration;
 
 /// Connections at once.
 const MAX_CALLERS: usize = 64;
+/// Of them for connectors: the engine's own user can always ask and lift what they brought about.
+const MAX_CONNECTORS: usize = 60;
 /// How long a frame that was begun may take to arrive.
 const FRAME_LIMIT: Duration = Duration::from_secs(30);
 /// Bytes of answers that may wait for a caller that reads slowly.
@@ -45,12 +47,16 @@ impl Callers {
 
     /// Takes a connection on, or sends it away with a reason.
     pub(super) fn admit(&mut self, stream: UnixStream, uid: u32, who: CallerKind) {
+        let room = match who {
+            CallerKind::EngineUser => MAX_CALLERS,
+            _ => MAX_CONNECTORS,
+        };
         let refusal = if who == CallerKind::Stranger {
             Some(format!(
                 "user {uid} may not call this engine: see allowed_uids"
             ))
-        } else if self.connected.len() >= MAX_CALLERS {
-            Some(format!("{MAX_CALLERS} callers are connected already"))
+        } else if self.connected.len() >= room {
+            Some(format!("{room} callers are connected already"))
         } else {
             None
         };
