@@ -166,7 +166,7 @@ impl<'a> Play<'a> {
         std::fs::write(&script_file, script.to_string()).unwrap();
         put_pin(&pin_file, PIN);
         let section = format!(
-            "[engine.token]\nmodule = {:?}\nlabel = {TOKEN_LABEL:?}\npin_file = {pin_file:?}\nthreads = 2\n\
+            "[engine.token]\nmodule = {:?}\nlabel = {TOKEN_LABEL:?}\npin_file = {pin_file:?}\nthreads = 2\nsandbox_paths = [{folder:?}]\n\
              [engine.token.environment]\nSOFTHSM2_CONF = {:?}\nCHAOS_MODULE = {:?}\nCHAOS_PIN = {PIN:?}\n\
              CHAOS_SCRIPT = {script_file:?}\nCHAOS_JOURNAL = {journal:?}\n",
             ground.module,

@@ -211,7 +211,10 @@ fn it_does_not_start_where_it_would_accept_anybody_or_listen_unsafely() {
     let open_folder = refusal(&Options::default(), &|engine| {
         std::fs::set_permissions(engine.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
     });
-    assert!(open_folder.contains("others may write"), "{open_folder}");
+    assert!(
+        open_folder.contains("everybody may put files into the folder"),
+        "{open_folder}"
+    );
     let occupied = refusal(&Options::default(), &|engine| {
         std::fs::write(engine.socket(), "mine").unwrap()
     });
