@@ -66,6 +66,22 @@ pub unsafe extern "C" fn C_GetFunctionList(list: *mut *mut CK_FUNCTION_LIST) -> 
     }
 }
 
+/// C_Decrypt and C_Encrypt have the same parameters.
+type OnePart = unsafe extern "C" fn(
+    CK_SESSION_HANDLE,
+    *mut CK_BYTE,
+    CK_ULONG,
+    *mut CK_BYTE,
+    *mut CK_ULONG,
+) -> CK_RV;
+
+/// One of the real module's two functions, once the way to it is over.
+fn arrived(choose: fn(&CK_FUNCTION_LIST) -> Option<OnePart>) -> Result<OnePart, CK_RV> {
+    let distant = distant().ok_or(CKR_GENERAL_ERROR)?;
+    std::thread::sleep(distant.wait);
+    choose(&distant.real.table).ok_or(CKR_FUNCTION_NOT_SUPPORTED)
+}
+
 unsafe extern "C" fn decrypt(
     session: CK_SESSION_HANDLE,
     input: *mut CK_BYTE,
@@ -73,14 +89,10 @@ unsafe extern "C" fn decrypt(
     output: *mut CK_BYTE,
     output_len: *mut CK_ULONG,
 ) -> CK_RV {
-    let Some(distant) = distant() else {
-        return CKR_GENERAL_ERROR;
-    };
-    std::thread::sleep(distant.wait);
-    match distant.real.table.C_Decrypt {
+    match arrived(|table| table.C_Decrypt) {
         // SAFETY: the arguments are those of our caller, under the same contract.
-        Some(call) => unsafe { call(session, input, input_len, output, output_len) },
-        None => CKR_FUNCTION_NOT_SUPPORTED,
+        Ok(call) => unsafe { call(session, input, input_len, output, output_len) },
+        Err(rv) => rv,
     }
 }
 
@@ -91,13 +103,9 @@ unsafe extern "C" fn encrypt(
     output: *mut CK_BYTE,
     output_len: *mut CK_ULONG,
 ) -> CK_RV {
-    let Some(distant) = distant() else {
-        return CKR_GENERAL_ERROR;
-    };
-    std::thread::sleep(distant.wait);
-    match distant.real.table.C_Encrypt {
+    match arrived(|table| table.C_Encrypt) {
         // SAFETY: the arguments are those of our caller, under the same contract.
-        Some(call) => unsafe { call(session, input, input_len, output, output_len) },
-        None => CKR_FUNCTION_NOT_SUPPORTED,
+        Ok(call) => unsafe { call(session, input, input_len, output, output_len) },
+        Err(rv) => rv,
     }
 }

@@ -75,6 +75,9 @@ done
 
 source packaging/systemd/try/deliver.sh
 
+# The file system as a unit's process sees it, for a program from outside.
+seen_by() { echo "/proc/$(of "$1" MainPID)/root"; }
+
 say "-- what holds for the processes"
 for unit in $ENGINE $GATEWAY $CONNECTOR; do
     holds "$unit: no capabilities" is "$(status_of $unit CapBnd)" 0000000000000000
@@ -86,7 +89,7 @@ for unit in $ENGINE $GATEWAY $CONNECTOR; do
     holds "$unit: the program can be executed where it lives" program /usr/local/bin/pfx-connector version
     holds "$unit: nothing else can" fails_with "Permission denied" program /usr/bin/id
     holds "$unit: its configuration is read-only, for root too" fails_with "Read-only file system" \
-        touch "/proc/$(of $unit MainPID)/root/etc/$(of $unit User)/x"
+        touch "$(seen_by $unit)/etc/$(of $unit User)/x"
 done
 interfaces() { nsenter -t "$1" -n cat /proc/net/dev | sed -n 's/^ *\([^ :]*\):.*/\1/p' | tr '\n' ' '; }
 holds "engine: no interface but a loopback of its own" is "$(interfaces "$(of $ENGINE MainPID)")" "lo "
@@ -99,7 +102,7 @@ else
 fi
 holds "engine: PIN by credential, for it alone" is "$(stat -c '%a %U' /run/credentials/$ENGINE.service/pfx-engine.pin)" "400 pfx-engine"
 holds "connector: the engine's state is not there for it, for root neither" fails_with "No such file" \
-    ls "/proc/$(of $CONNECTOR MainPID)/root/var/lib/pfx-engine/tokens"
+    ls "$(seen_by $CONNECTOR)/var/lib/pfx-engine/tokens"
 holds "connector's user: cannot read the engine's configuration" fails_with "Permission denied" as pfx-connector cat /etc/pfx-engine/engine.toml
 holds "gateway's user: cannot reach the engine's socket" fails_with "Permission denied" as pfx-gateway ls /run/pfx-engine/
 holds "modes of state and sockets" is "$(stat -c %a /var/lib/pfx-engine /var/lib/pfx-connector /var/lib/pfx-gateway /run/pfx-engine | tr '\n' ' ')" "700 700 700 750 "
