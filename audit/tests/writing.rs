@@ -12,7 +12,7 @@ mod support;
 
 use audit::event::Event;
 use audit::storage::{Folder, Storage};
-use audit::{AuditKey, Entry, Fold, Hash, Log, OpenError, Options, ReceiptError};
+use audit::{AuditKey, Entry, Fold, Hash, Log, OpenError, Options, ReceiptError, Receipts};
 use serde_json::Value;
 use std::fs;
 use std::io;
@@ -304,14 +304,14 @@ impl Storage for Disk {
     }
 }
 
-#[test]
-fn a_full_disk_is_told_at_once_and_what_could_not_be_written_is_when_there_is_room() {
+/// A log on a disk with so much room that is tried again at once, its folder and its key.
+fn on_a_disk(room: u64) -> (tempfile::TempDir, Arc<AuditKey>, Arc<Disk>, Receipts) {
     module();
     let folder = support::folder();
     let key = Arc::new(AuditKey::generate().unwrap());
     let disk = Arc::new(Disk {
         folder: Folder::open(folder.path()).unwrap(),
-        room: AtomicU64::new(u64::MAX),
+        room: AtomicU64::new(room),
     });
     let options = Options {
         retry_pause: std::time::Duration::from_millis(1),
@@ -321,6 +321,22 @@ fn a_full_disk_is_told_at_once_and_what_could_not_be_written_is_when_there_is_ro
         .unwrap()
         .start(Arc::clone(&key) as Arc<dyn audit::Signer>)
         .unwrap();
+    (folder, key, disk, receipts)
+}
+
+impl Disk {
+    /// As much room as one likes, and waits until the log has found that.
+    fn has_room_again(&self, receipts: &Receipts) {
+        self.room.store(u64::MAX, Ordering::SeqCst);
+        while receipts.check().is_err() {
+            std::thread::yield_now();
+        }
+    }
+}
+
+#[test]
+fn a_full_disk_is_told_at_once_and_what_could_not_be_written_is_when_there_is_room() {
+    let (folder, key, disk, receipts) = on_a_disk(u64::MAX);
     receipts.record(opened()).wait(soon()).unwrap();
     receipts.record(key_use(1)).wait(soon()).unwrap();
     disk.room.store(100, Ordering::SeqCst);
@@ -328,10 +344,7 @@ fn a_full_disk_is_told_at_once_and_what_could_not_be_written_is_when_there_is_ro
     assert!(matches!(error, ReceiptError::Broken(_)), "{error}");
     assert!(matches!(receipts.check(), Err(ReceiptError::Broken(_))));
     assert!(receipts.record(key_use(3)).wait(soon()).is_err());
-    disk.room.store(u64::MAX, Ordering::SeqCst);
-    while receipts.check().is_err() {
-        std::thread::yield_now();
-    }
+    disk.has_room_again(&receipts);
     receipts.record(key_use(4)).wait(soon()).unwrap();
     assert!(receipts.close("done", soon()));
     let report = check(folder.path(), &expecting(&key));
@@ -342,27 +355,10 @@ fn a_full_disk_is_told_at_once_and_what_could_not_be_written_is_when_there_is_ro
 
 #[test]
 fn a_log_that_cannot_be_begun_says_so_and_begins_when_there_is_room() {
-    module();
-    let folder = support::folder();
-    let key = Arc::new(AuditKey::generate().unwrap());
-    let disk = Arc::new(Disk {
-        folder: Folder::open(folder.path()).unwrap(),
-        room: AtomicU64::new(0),
-    });
-    let options = Options {
-        retry_pause: std::time::Duration::from_millis(1),
-        ..Options::default()
-    };
-    let receipts = Log::open(Arc::clone(&disk) as Arc<dyn Storage>, options)
-        .unwrap()
-        .start(Arc::clone(&key) as Arc<dyn audit::Signer>)
-        .unwrap();
+    let (folder, key, disk, receipts) = on_a_disk(0);
     assert!(receipts.check().is_err());
     assert!(receipts.record(opened()).wait(soon()).is_err());
-    disk.room.store(u64::MAX, Ordering::SeqCst);
-    while receipts.check().is_err() {
-        std::thread::yield_now();
-    }
+    disk.has_room_again(&receipts);
     receipts.record(key_use(1)).wait(soon()).unwrap();
     assert!(receipts.close("done", soon()));
     let report = check(folder.path(), &expecting(&key));
@@ -372,31 +368,14 @@ fn a_log_that_cannot_be_begun_says_so_and_begins_when_there_is_room() {
 
 #[test]
 fn a_file_that_was_begun_late_and_could_not_be_gone_on_with_is_cut_and_no_other_is_begun() {
-    module();
-    let folder = support::folder();
-    let key = Arc::new(AuditKey::generate().unwrap());
-    let disk = Arc::new(Disk {
-        folder: Folder::open(folder.path()).unwrap(),
-        room: AtomicU64::new(0),
-    });
-    let options = Options {
-        retry_pause: std::time::Duration::from_millis(1),
-        ..Options::default()
-    };
-    let receipts = Log::open(Arc::clone(&disk) as Arc<dyn Storage>, options)
-        .unwrap()
-        .start(Arc::clone(&key) as Arc<dyn audit::Signer>)
-        .unwrap();
+    let (folder, key, disk, receipts) = on_a_disk(0);
     assert!(receipts.record(opened()).wait(soon()).is_err());
     // Room for the first line of the file, and for a part of what was kept.
     disk.room.store(600, Ordering::SeqCst);
     while disk.room.load(Ordering::SeqCst) > 0 {
         std::thread::yield_now();
     }
-    disk.room.store(u64::MAX, Ordering::SeqCst);
-    while receipts.check().is_err() {
-        std::thread::yield_now();
-    }
+    disk.has_room_again(&receipts);
     receipts.record(key_use(1)).wait(soon()).unwrap();
     assert!(receipts.close("done", soon()));
     let report = check(folder.path(), &expecting(&key));
@@ -407,21 +386,7 @@ fn a_file_that_was_begun_late_and_could_not_be_gone_on_with_is_cut_and_no_other_
 
 #[test]
 fn a_log_that_was_changed_under_the_writer_is_not_written_on() {
-    module();
-    let folder = support::folder();
-    let key = Arc::new(AuditKey::generate().unwrap());
-    let disk = Arc::new(Disk {
-        folder: Folder::open(folder.path()).unwrap(),
-        room: AtomicU64::new(u64::MAX),
-    });
-    let options = Options {
-        retry_pause: std::time::Duration::from_millis(1),
-        ..Options::default()
-    };
-    let receipts = Log::open(Arc::clone(&disk) as Arc<dyn Storage>, options)
-        .unwrap()
-        .start(Arc::clone(&key) as Arc<dyn audit::Signer>)
-        .unwrap();
+    let (folder, _key, disk, receipts) = on_a_disk(u64::MAX);
     receipts.record(key_use(1)).wait(soon()).unwrap();
     disk.room.store(0, Ordering::SeqCst);
     let path = folder.path().join("00000001.receipts");

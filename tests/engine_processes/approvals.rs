@@ -158,6 +158,21 @@ async fn release(
     }
 }
 
+/// `key destroy` of this key, which is its last copy.
+fn destroy(config: &Path, fingerprint: &str, more: &[&str]) -> Ran {
+    let usual = [
+        "key",
+        "destroy",
+        "--config",
+        text(config),
+        "--fingerprint",
+        fingerprint,
+        "--last-copy",
+        "--json",
+    ];
+    run(&[&usual[..], more].concat())
+}
+
 #[tokio::test]
 async fn a_key_is_destroyed_with_two_approvals_and_not_with_fewer() {
     let workshop = Workshop::new();
@@ -168,19 +183,7 @@ async fn a_key_is_destroyed_with_two_approvals_and_not_with_fewer() {
     let client = engine.ready_client().await;
     let config = engine.path().join("config.toml");
     let fingerprint = token.fingerprint();
-    let destroy = |more: &[&str]| {
-        let usual = [
-            "key",
-            "destroy",
-            "--config",
-            text(&config),
-            "--fingerprint",
-            &fingerprint,
-            "--last-copy",
-            "--json",
-        ];
-        run(&[&usual[..], more].concat())
-    };
+    let destroy = |more: &[&str]| destroy(&config, &fingerprint, more);
     let first = destroy(&[]).json();
     assert_eq!(first["approvalsRequired"], 2);
     let code = first["confirm"].as_str().unwrap();
@@ -259,21 +262,15 @@ async fn without_a_running_engine_no_key_is_destroyed_where_approvals_are_requir
     let engine = Engine::prepare(&token, &authority, &approvers.options());
     let config = engine.path().join("config.toml");
     let fingerprint = token.fingerprint();
-    let usual = [
-        "key",
-        "destroy",
-        "--config",
-        text(&config),
-        "--fingerprint",
-        &fingerprint,
-        "--last-copy",
-        "--json",
-    ];
-    let first = run(&usual).json();
+    let first = destroy(&config, &fingerprint, &[]).json();
     let code = first["confirm"].as_str().unwrap();
-    let refused = run(&[&usual[..], &["--confirm", code]].concat());
+    let refused = destroy(&config, &fingerprint, &["--confirm", code]);
     assert_eq!(refused.error()["code"], "engine_unavailable");
-    assert_eq!(run(&usual).json()["destroyed"], false, "it is still there");
+    assert_eq!(
+        destroy(&config, &fingerprint, &[]).json()["destroyed"],
+        false,
+        "it is still there"
+    );
 }
 
 #[tokio::test]
