@@ -185,7 +185,7 @@ fn change(
         .map(Some)
         .map_err(|missing| {
             CustodyError::PolicyNotApproved(format!(
-                "the policy was changed, and that is not approved: {missing}. `pfx-connector approve policy --config FILE --out REQUEST` shows what                  changed and makes the request; approvals of it belong into {}",
+                "the policy was changed, and that is not approved: {missing}. `pfx-connector approve policy --config FILE --out REQUEST` shows what changed and makes the request; approvals of it belong into {}",
                 folder.display()
             ))
         })
