@@ -151,3 +151,46 @@ fn the_page_on_the_configuration_is_up_to_date() {
         "docs/configuration.md is stale: UPDATE_DOCS=1 cargo test --test cli_config writes it"
     );
 }
+
+/// The configurations that a page shows: fenced as TOML, or written by a command of its shell.
+fn shown_configurations(page: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut lines = page.lines();
+    while let Some(line) = lines.next() {
+        let end = match line.trim() {
+            "```toml" => "```",
+            line if line.starts_with("cat > ") && line.ends_with(".toml <<E") => "E",
+            _ => continue,
+        };
+        let indent = line.len() - line.trim_start().len();
+        let text = lines.by_ref().take_while(|line| line.trim() != end);
+        let text: Vec<&str> = text.map(|line| line.get(indent..).unwrap_or("")).collect();
+        found.push(text.join("\n"));
+    }
+    found
+}
+
+#[test]
+fn the_configurations_that_the_pages_show_are_toml() {
+    let pages = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+    let mut seen = 0;
+    for page in std::fs::read_dir(pages).unwrap() {
+        let path = page.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "md") {
+            continue;
+        }
+        for text in shown_configurations(&std::fs::read_to_string(&path).unwrap()) {
+            let read = text.parse::<toml::Table>();
+            assert!(
+                read.is_ok(),
+                "{}: {}\n{text}",
+                path.display(),
+                read.unwrap_err()
+            );
+            seen += 1;
+        }
+    }
+    assert!(seen >= 5, "only {seen}");
+    let twice = shown_configurations("```toml\n[a]\nb = 1\n[a]\n```\n");
+    assert!(twice[0].parse::<toml::Table>().is_err());
+}
