@@ -25,9 +25,11 @@ impl Manifests {
         for package in [
             "",
             "audit",
+            "ca",
             "fips",
             "formats",
             "hsm",
+            "pki",
             "sandbox",
             "third_party/stub-aws-lc-sys",
         ] {

@@ -1,0 +1,61 @@
+//! Why an authority did not do what it was asked.
+
+use std::time::Duration;
+
+/// What a failure means for whoever asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ErrorClass {
+    /// The authority was not reached, or says that it is busy: nothing was issued, and later it may be.
+    Unavailable,
+    /// The authority was asked and no answer came: it may have issued. Ask with [`recover`](crate::CertificationAuthority::recover) before
+    /// anything else.
+    Unknown,
+    /// The authority said no to this order: asking again changes nothing.
+    Rejected,
+    /// The authority does not accept our credential, or its identity is not the configured one: an operator has to act.
+    Credential,
+    /// The answer is none: malformed, over a limit, or not what the protocol says.
+    Protocol,
+    /// The authority, or the protocol to it, has no such operation.
+    Unsupported,
+}
+
+/// A failure of an authority.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Error {
+    class: ErrorClass,
+    message: String,
+    retry_after: Option<Duration>,
+}
+
+impl Error {
+    /// A failure of a class; `message` says what happened and what to do, without secrets.
+    #[must_use]
+    pub fn new(class: ErrorClass, message: impl Into<String>) -> Self {
+        Self {
+            class,
+            message: message.into(),
+            retry_after: None,
+        }
+    }
+
+    /// The same, with the time that the authority asked to be left alone.
+    #[must_use]
+    pub fn after(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait);
+        self
+    }
+
+    /// What it means.
+    #[must_use]
+    pub const fn class(&self) -> ErrorClass {
+        self.class
+    }
+
+    /// How long the authority asked to be left alone.
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+}

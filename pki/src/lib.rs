@@ -1,0 +1,9 @@
+//! Certificates (RFC 5280), certification requests (RFC 2986), revocation lists and the messages that carry them, as documents: what is
+//! made here is signed by a [`Signer`], wherever its key lives; what is read here is untrusted until its signature is verified.
+//!
+//! No network, no token, no clock of its own: times are arguments.
+#![forbid(unsafe_code)]
+
+mod signer;
+
+pub use signer::{KeyAndAlgorithm, SignError, Signer};
