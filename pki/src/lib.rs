@@ -5,6 +5,10 @@
 #![forbid(unsafe_code)]
 
 pub mod algorithm;
+pub mod crl;
+pub mod issue;
+mod key_id;
+pub mod ocsp;
 mod signer;
 
 pub use signer::{KeyAndAlgorithm, SignError, Signer};
