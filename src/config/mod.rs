@@ -7,6 +7,7 @@ mod connector;
 mod device_policy;
 mod document;
 mod engine;
+mod engine_ca;
 mod error;
 mod example;
 mod fips;
@@ -31,6 +32,7 @@ pub use engine::{
     OracleConfig, PfxConfig, PfxForm, ReleaseOnGrid, RestartConfig, RotationConfig, TokenSection,
     UserInCertificate,
 };
+pub use engine_ca::{CaConfig, CaKey, CaName, CaProfileConfig, CaPurpose, CaSubject};
 pub use error::{ConfigError, Problem};
 pub use example::example;
 pub use gateway::{GatewayConfig, GatewayLimits, RetentionConfig};

@@ -203,6 +203,13 @@ pub(super) fn engine(section: &EngineConfig) -> Vec<NamedPath> {
             Purpose::Trust,
         ));
     }
+    for ca in &section.ca {
+        paths.push(NamedPath::new(
+            format!("engine.ca.{}.certificate", ca.name),
+            &ca.certificate,
+            Purpose::Trust,
+        ));
+    }
     for importer in &section.importers {
         paths.push(NamedPath::new(
             "engine.importers.public_key",

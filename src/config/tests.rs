@@ -95,6 +95,8 @@ fn the_schema_has_exactly_the_keys_of_the_structures() {
     same::<RotationConfig>("engine.rotation");
     same::<TokenSection>("engine.token");
     same::<TokenSection>("engine.tokens");
+    same::<CaConfig>("engine.ca");
+    same::<CaProfileConfig>("engine.ca.profiles");
     same::<ImporterConfig>("engine.importers");
     same::<ConnectorConfig>("connector");
     same::<RetryConfig>("connector.retry");
@@ -114,7 +116,7 @@ fn the_schema_has_exactly_the_keys_of_the_structures() {
             })
             .sum()
     }
-    assert_eq!(tables(ROOT), 21);
+    assert_eq!(tables(ROOT), 23);
 }
 
 fn read(text: &str) -> Result<Config, ConfigError> {

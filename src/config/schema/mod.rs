@@ -6,6 +6,7 @@
 mod connector;
 mod device_policy;
 mod engine;
+mod engine_ca;
 mod fips;
 mod gateway;
 mod import;
@@ -28,6 +29,8 @@ pub(crate) struct Key {
 pub(crate) enum Kind {
     /// Text that is not empty.
     Text,
+    /// Texts that are not empty.
+    Texts,
     /// An `https://` URL without user name, query or fragment.
     HttpsUrl,
     /// An `http://` or `https://` URL of a proxy, without user name.
