@@ -612,6 +612,9 @@ fn ocsp_answers_of_a_delegated_responder_satisfy_openssl() {
         let file = shop.file(&pki::ocsp::refusal(why));
         let said = try_openssl(&["asn1parse", "-inform", "DER", "-in", text(&file)]).unwrap();
         let said = String::from_utf8(said).unwrap();
-        assert!(said.contains("ENUMERATED") && said.contains(expected), "{said}");
+        assert!(
+            said.contains("ENUMERATED") && said.contains(expected),
+            "{said}"
+        );
     }
 }

@@ -46,7 +46,7 @@ fn default_delta_hours() -> u32 {
 }
 
 /// `[[engine.ca.profiles]]`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CaProfileConfig {
     /// Its name in requests.

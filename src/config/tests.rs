@@ -178,11 +178,13 @@ fn the_defaults_that_the_example_shows_are_the_defaults() {
     assert_eq!(read(&switched.join("\n")).unwrap(), read(&text).unwrap());
 }
 
-/// The example without the table that stands for several tokens: its keys are those of the one above it.
+/// The example without the tables that stand for several tokens and for authorities: their keys are those of the ones above them.
 fn with_one_token(example: &str) -> String {
     let (before, several) = example.split_once("#[[engine.tokens]]").unwrap();
     let (_, after) = several.split_once("\n\n").unwrap();
-    format!("{before}\n{after}")
+    let (middle, authorities) = after.split_once("#[[engine.ca]]").unwrap();
+    let (_, importers) = authorities.split_once("\n[[engine.importers]]").unwrap();
+    format!("{before}\n{middle}\n[[engine.importers]]{importers}")
 }
 
 fn is_default(line: &str) -> bool {

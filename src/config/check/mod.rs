@@ -4,6 +4,7 @@
 
 mod connector;
 mod engine;
+mod engine_ca;
 mod files;
 mod fips;
 
