@@ -6,9 +6,15 @@
 
 pub mod algorithm;
 pub mod crl;
+pub mod csr;
+pub mod extension;
 pub mod issue;
+pub mod key;
 mod key_id;
+pub mod name;
 pub mod ocsp;
+pub mod san;
 mod signer;
+pub mod template;
 
 pub use signer::{KeyAndAlgorithm, SignError, Signer};
