@@ -14,6 +14,7 @@ mod fips;
 mod gateway;
 mod import;
 mod load;
+mod local_ca;
 mod named;
 mod redacted;
 mod schema;
@@ -38,6 +39,7 @@ pub use example::example;
 pub use gateway::{GatewayConfig, GatewayLimits, RetentionConfig};
 pub use import::ImportConfig;
 pub use load::{load, load_redacted, parse};
+pub use local_ca::LocalCaConfig;
 pub use named::{NamedPath, Purpose, open_file};
 
 use serde::Deserialize;
@@ -71,4 +73,7 @@ pub struct Config {
     pub gateway: Option<GatewayConfig>,
     /// For `import`.
     pub import: Option<ImportConfig>,
+    /// For `ca`.
+    #[serde(default)]
+    pub local_ca: Vec<LocalCaConfig>,
 }

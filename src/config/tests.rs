@@ -106,6 +106,7 @@ fn the_schema_has_exactly_the_keys_of_the_structures() {
     same::<RetentionConfig>("gateway.retention");
     same::<GatewayLimits>("gateway.limits");
     same::<ImportConfig>("import");
+    same::<LocalCaConfig>("local_ca");
     same::<TokenSection>("import.token");
     // A table that is added to the schema is added above.
     fn tables(keys: &[Key]) -> usize {
@@ -116,7 +117,7 @@ fn the_schema_has_exactly_the_keys_of_the_structures() {
             })
             .sum()
     }
-    assert_eq!(tables(ROOT), 23);
+    assert_eq!(tables(ROOT), 24);
 }
 
 fn read(text: &str) -> Result<Config, ConfigError> {
@@ -184,6 +185,7 @@ fn with_one_token(example: &str) -> String {
     let (_, after) = several.split_once("\n\n").unwrap();
     let (middle, authorities) = after.split_once("#[[engine.ca]]").unwrap();
     let (_, importers) = authorities.split_once("\n[[engine.importers]]").unwrap();
+    let (importers, _) = importers.split_once("#[[local_ca]]").unwrap();
     format!("{before}\n{middle}\n[[engine.importers]]{importers}")
 }
 

@@ -2,6 +2,7 @@
 
 use super::{IssueError, Publication, Purpose};
 use crate::algorithm::KeyKind;
+use crate::extension::SID_EXTENSION;
 use der::Encode;
 use der::asn1::{Ia5String, ObjectIdentifier, OctetString};
 use x509_cert::ext::Extension;
@@ -27,8 +28,6 @@ const FRESHEST_CRL: &str = "2.5.29.46";
 const AUTHORITY_INFO_ACCESS: &str = "1.3.6.1.5.5.7.1.1";
 /// id-pkix-ocsp-nocheck (RFC 6960, section 4.2.2.2.1).
 const OCSP_NO_CHECK: &str = "1.3.6.1.5.5.7.48.1.5";
-/// szOID_NTDS_CA_SECURITY_EXT.
-pub(super) const SID: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.311.25.2");
 
 const EMAIL_PROTECTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.4");
 const CLIENT_AUTH: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.2");
@@ -166,7 +165,7 @@ impl Extensions {
     /// szOID_NTDS_CA_SECURITY_EXT, as the request has it.
     pub(super) fn sid(mut self, value: Option<&[u8]>) -> Result<Self, IssueError> {
         if let Some(value) = value {
-            self.0.push(raw(SID, false, value.to_vec())?);
+            self.0.push(raw(SID_EXTENSION, false, value.to_vec())?);
         }
         Ok(self)
     }

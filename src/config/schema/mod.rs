@@ -10,6 +10,7 @@ mod engine_ca;
 mod fips;
 mod gateway;
 mod import;
+mod local_ca;
 
 /// One key of a table.
 #[derive(Debug, Clone, Copy)]
@@ -138,5 +139,11 @@ pub(crate) const ROOT: &[Key] = &[
         kind: Kind::Table(import::IMPORT),
         need: Need::Usual(""),
         doc: "For the person who imports PFX files (`import`).",
+    },
+    Key {
+        name: "local_ca",
+        kind: Kind::Tables(local_ca::LOCAL_CA),
+        need: Need::Optional(""),
+        doc: "Authorities whose keys the engine has, one table for each: what they remember and publish (`ca`, docs/local-ca.md).",
     },
 ];
