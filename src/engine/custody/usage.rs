@@ -14,7 +14,7 @@ use crate::engine::api::FailureCode;
 use crate::engine::recrypt::importers::Importer;
 use crate::record::Record;
 use audit::event::{Caller, Event, KeyUse, PfxCheck, Purpose, ResultClass};
-use audit::{Hash, ledger::Asked};
+use audit::{Expected, Hash, ledger::Asked};
 use hsm::{Custody, KeyFingerprint, Lane, SecretBytes};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -38,6 +38,8 @@ pub(super) struct Wanted<'a> {
 pub(super) struct Usage<'a> {
     shared: &'a Shared,
     admitted: Option<Admitted<'a>>,
+    /// The log knows that an entry will come.
+    _expected: Option<Expected>,
     used: Box<KeyUse>,
     ciphertext: Ciphertext,
     deadline: Instant,
@@ -104,6 +106,7 @@ impl<'a> Usage<'a> {
         Ok(Self {
             shared,
             admitted: Some(admitted),
+            _expected: shared.oracle.book().expect(),
             used,
             ciphertext: Ciphertext {
                 key: wanted.key,
