@@ -152,6 +152,11 @@ fn the_page_is_what_the_profiles_say() {
         ("process", "all", calls::PROCESS),
         ("files", "custody, supervisor", calls::FILES),
         (
+            "other files",
+            "supervisor, `opencryptoki`, `network`",
+            calls::OTHER_FILES,
+        ),
+        (
             "sockets",
             "`opencryptoki`, `tpm2`, `network`",
             calls::SOCKETS,

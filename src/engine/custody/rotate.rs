@@ -97,7 +97,7 @@ pub(super) fn reencrypt(
         Ok(again) => again,
         Err(refusal) => return Err(new.refuse(refusal)),
     };
-    if !again.ct_eq(password.expose()) {
+    if !again.ct_eq(&password) {
         return Err(new.refuse(Refusal::fault(
             "reencrypted_otherwise",
             "what was encrypted to the new key decrypts to something else".to_owned(),

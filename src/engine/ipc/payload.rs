@@ -48,10 +48,11 @@ impl Payload {
         let mut rest = whole.bytes_mut();
         for part in parts {
             // There is room for all of them.
-            if let Some((place, after)) = rest.split_at_mut_checked(part.len()) {
-                place.copy_from_slice(part);
-                rest = after;
-            }
+            let Some((place, after)) = rest.split_at_mut_checked(part.len()) else {
+                break;
+            };
+            place.copy_from_slice(part);
+            rest = after;
         }
         whole
     }
