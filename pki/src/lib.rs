@@ -4,6 +4,17 @@
 //! No network, no token, no clock of its own: times are arguments.
 #![forbid(unsafe_code)]
 
+pub mod algorithm;
+pub mod csr;
+pub mod extension;
+pub mod inspect;
+pub mod key;
+pub mod name;
+pub mod path;
+pub mod revocation_list;
+pub mod san;
 mod signer;
+pub mod template;
+pub mod time;
 
 pub use signer::{KeyAndAlgorithm, SignError, Signer};
