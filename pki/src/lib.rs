@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod algorithm;
+pub mod cmp;
 mod signer;
 
 pub use signer::{KeyAndAlgorithm, SignError, Signer};

@@ -10,7 +10,10 @@ use std::num::NonZeroU32;
 const MAX_INPUT_BYTES: usize = 64 * 1024;
 
 fn bounded(operation: &'static str, inputs: [&[u8]; 2]) -> Result<()> {
-    match inputs.into_iter().find(|input| input.len() > MAX_INPUT_BYTES) {
+    match inputs
+        .into_iter()
+        .find(|input| input.len() > MAX_INPUT_BYTES)
+    {
         None => Ok(()),
         Some(input) => Err(Error::MessageTooLong {
             operation,
@@ -61,6 +64,13 @@ pub fn password_based_mac_key(
     bounded(OPERATION, [secret, salt])?;
     let out = output(OPERATION, hash.output_len(), hash.output_len())?;
     perform(Service::CmpPasswordBasedMac, |permit| {
-        Ok(pbkdf1::derive(permit, hash.into(), secret, salt, iterations, out))
+        Ok(pbkdf1::derive(
+            permit,
+            hash.into(),
+            secret,
+            salt,
+            iterations,
+            out,
+        ))
     })
 }
