@@ -5,16 +5,21 @@
 #![forbid(unsafe_code)]
 
 pub mod algorithm;
+pub mod cmp;
 pub mod crl;
 pub mod csr;
 pub mod extension;
+pub mod inspect;
 pub mod issue;
 pub mod key;
 mod key_id;
 pub mod name;
 pub mod ocsp;
+pub mod path;
+pub mod revocation_list;
 pub mod san;
 mod signer;
 pub mod template;
+pub mod time;
 
 pub use signer::{KeyAndAlgorithm, SignError, Signer};

@@ -6,7 +6,7 @@ use crate::clock::rfc3339;
 use crate::connector::control::client::{self, ControlError};
 use crate::connector::control::protocol::Status;
 use crate::encoding::printable;
-use crate::engine::api::{AuthorityStatus, KeyStatus, TokenStatus};
+use crate::engine::api::{AuthorityStatus, KeyStatus, ProgramStatus, TokenStatus};
 use crate::engine::recrypt::revocation::ListStatus;
 use clap::Args;
 use hsm::Times;
@@ -179,6 +179,9 @@ pub fn human(status: &Status) -> String {
             }
             for one in &engine.authorities {
                 rows.push(("authority", authority_line(one)));
+            }
+            if let Some(notice) = engine.program.as_ref().and_then(ProgramStatus::notice) {
+                rows.push(("program", notice));
             }
             for part in &engine.parts {
                 let pid = part

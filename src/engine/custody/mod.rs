@@ -10,6 +10,7 @@ mod authority;
 mod deliver;
 mod flow;
 mod formats;
+mod not_loaded;
 mod operator;
 mod oracle;
 mod password_check;
