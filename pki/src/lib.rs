@@ -4,6 +4,8 @@
 //! No network, no token, no clock of its own: times are arguments.
 #![forbid(unsafe_code)]
 
+pub mod certs_only;
+pub mod csr_attributes;
 mod signer;
 
 pub use signer::{KeyAndAlgorithm, SignError, Signer};
