@@ -7,6 +7,12 @@
 pub mod algorithm;
 pub mod certs_only;
 pub mod csr_attributes;
+pub mod csr;
+pub mod extension;
+pub mod key;
+pub mod name;
+pub mod san;
 mod signer;
+pub mod template;
 
 pub use signer::{KeyAndAlgorithm, SignError, Signer};
