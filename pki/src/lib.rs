@@ -6,6 +6,8 @@
 
 pub mod algorithm;
 pub mod cmp;
+pub mod certs_only;
+pub mod csr_attributes;
 pub mod csr;
 pub mod extension;
 pub mod inspect;
