@@ -16,8 +16,8 @@
 #![forbid(unsafe_code)]
 
 mod authority;
-pub mod cmp;
 mod certificate;
+pub mod cmp;
 mod error;
 pub mod est;
 mod http;

@@ -11,9 +11,14 @@ use hsm::{Load, Padding};
 use serde::{Deserialize, Serialize};
 
 mod approval;
+mod authority;
 mod oracle;
 
 pub use approval::{AllowRequest, Allowed, ApprovalFile};
+pub use authority::{
+    AuthorityStatus, IssueRequest, IssuedCertificate, RevokedSerial, SerialState, SerialStatus,
+    SignCrlRequest, SignOcspRequest, SignedCrl, SignedOcsp,
+};
 pub use oracle::{OracleReport, OracleRequest, OracleStatus, QuarantinedCiphertext, SubjectStatus};
 
 /// Version of these messages; a greeting with another one is refused.
@@ -205,6 +210,12 @@ pub enum EngineRequest {
     Deliver(Box<DeliverRequest>),
     /// Re-encrypt one record to another custody key.
     Reencrypt(Box<ReencryptRequest>),
+    /// Issue a certificate.
+    Issue(Box<IssueRequest>),
+    /// Sign a revocation list.
+    SignCrl(Box<SignCrlRequest>),
+    /// Sign an OCSP answer.
+    SignOcsp(Box<SignOcspRequest>),
     /// Show or lift quarantine and suspensions.
     Oracle(OracleRequest),
     /// Give leave for a dangerous step that a command does itself.
@@ -221,6 +232,9 @@ impl EngineRequest {
             Self::Recrypt(_) => Verb::Recrypt,
             Self::Deliver(_) => Verb::Deliver,
             Self::Reencrypt(_) => Verb::Reencrypt,
+            Self::Issue(_) => Verb::Issue,
+            Self::SignCrl(_) => Verb::SignCrl,
+            Self::SignOcsp(_) => Verb::SignOcsp,
             Self::Oracle(OracleRequest::Show) => Verb::OracleShow,
             Self::Oracle(OracleRequest::Release { .. }) => Verb::OracleRelease,
             Self::Allow(request) => request.subject.verb(),
@@ -239,6 +253,12 @@ pub enum EngineReply {
     Delivered(Box<Delivered>),
     /// The record for the new custody key, signed by the engine's signing key.
     Reencrypted(Box<Reencrypted>),
+    /// The certificate.
+    Issued(Box<IssuedCertificate>),
+    /// The revocation list.
+    CrlSigned(Box<SignedCrl>),
+    /// The OCSP answer.
+    OcspSigned(Box<SignedOcsp>),
     /// What is quarantined, and who is suspended.
     Oracle(Box<OracleReport>),
     /// Leave is given, and recorded.
@@ -312,6 +332,8 @@ pub enum FailureCode {
     AuditUnavailable,
     /// It needs approvals, and those that came are not enough.
     ApprovalMissing,
+    /// The authority does not issue what is asked for: no profile allows it, or its own certificate does not.
+    IssuanceRefused,
     /// Too much is in flight; later it may work.
     Busy,
     /// The deadline passed before an answer was there.
@@ -399,6 +421,9 @@ pub struct EngineStatus {
     /// The log of uses of the key; null under the exception `no-receipts`, and while custody does not report.
     #[serde(default)]
     pub audit: Option<audit::Status>,
+    /// Certification authorities whose keys are on the token; empty from a release that had none.
+    #[serde(default)]
+    pub authorities: Vec<AuthorityStatus>,
     /// Requests answered since the supervisor started.
     pub answered: u64,
     /// Requests in flight.
