@@ -177,11 +177,11 @@ pub fn human(status: &Status) -> String {
             for list in &engine.revocation_lists {
                 rows.push(("revocation", revocation_line(list)));
             }
-            for one in &engine.authorities {
-                rows.push(("authority", authority_line(one)));
-            }
             if let Some(notice) = engine.program.as_ref().and_then(ProgramStatus::notice) {
                 rows.push(("program", notice));
+            }
+            for one in &engine.authorities {
+                rows.push(("authority", authority_line(one)));
             }
             for part in &engine.parts {
                 let pid = part
