@@ -11,13 +11,15 @@ use hsm::{Load, Padding};
 use serde::{Deserialize, Serialize};
 
 mod approval;
+pub mod keys;
 mod oracle;
 
 pub use approval::{AllowRequest, Allowed, ApprovalFile};
+pub use keys::{MadeKey, MakeKeyRequest, PackRequest, Packed};
 pub use oracle::{OracleReport, OracleRequest, OracleStatus, QuarantinedCiphertext, SubjectStatus};
 
 /// Version of these messages; a greeting with another one is refused.
-pub const API_VERSION: u16 = 2;
+pub const API_VERSION: u16 = 3;
 
 /// [`EngineStatus::token_problem`] of an engine that has just started: no problem yet, but no token either.
 pub const TOKEN_OPENING: &str = "the token is being opened";
@@ -205,6 +207,10 @@ pub enum EngineRequest {
     Deliver(Box<DeliverRequest>),
     /// Re-encrypt one record to another custody key.
     Reencrypt(Box<ReencryptRequest>),
+    /// Make a private key and its CSR.
+    MakeKey(Box<MakeKeyRequest>),
+    /// Put an issued certificate and its key into a PFX, encrypted to a device.
+    Pack(Box<PackRequest>),
     /// Show or lift quarantine and suspensions.
     Oracle(OracleRequest),
     /// Give leave for a dangerous step that a command does itself.
@@ -221,6 +227,8 @@ impl EngineRequest {
             Self::Recrypt(_) => Verb::Recrypt,
             Self::Deliver(_) => Verb::Deliver,
             Self::Reencrypt(_) => Verb::Reencrypt,
+            Self::MakeKey(_) => Verb::MakeKey,
+            Self::Pack(_) => Verb::Pack,
             Self::Oracle(OracleRequest::Show) => Verb::OracleShow,
             Self::Oracle(OracleRequest::Release { .. }) => Verb::OracleRelease,
             Self::Allow(request) => request.subject.verb(),
@@ -239,6 +247,10 @@ pub enum EngineReply {
     Delivered(Box<Delivered>),
     /// The record for the new custody key, signed by the engine's signing key.
     Reencrypted(Box<Reencrypted>),
+    /// The CSR, and the private key sealed.
+    KeyMade(Box<MadeKey>),
+    /// The PFX and its password, encrypted to the device.
+    Packed(Box<Packed>),
     /// What is quarantined, and who is suspended.
     Oracle(Box<OracleReport>),
     /// Leave is given, and recorded.
@@ -296,6 +308,12 @@ pub enum FailureCode {
     DeliveryRefused,
     /// The PFX is not what its record says, cannot be read here, or is not the user's.
     PfxRefused,
+    /// The sealed key is not the request's, or none that an engine has sealed.
+    SealedKeyRefused,
+    /// The issued certificate is not what its request asked for: another key, other names, or not of this time.
+    IssuedCertificateRefused,
+    /// No certificates are made for this platform.
+    PlatformRefused,
     /// The request is not well-formed or over a limit.
     BadRequest,
     /// The token or its module does not answer; later it may.

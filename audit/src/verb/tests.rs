@@ -21,6 +21,8 @@ const TABLE: &[(&str, &[CallerKind], bool)] = &[
     ("limitLowered", &[], true),
     ("auditKeyChange", &[], true),
     ("auditKeyExport", &[], true),
+    ("makeKey", &[Connector, EngineUser], false),
+    ("pack", &[Connector, EngineUser], false),
 ];
 
 #[test]
