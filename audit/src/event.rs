@@ -1,11 +1,13 @@
 //! What an entry can say. Nothing here is secret: no password, no PFX, no key; digests and names of what was asked for.
 
 mod housekeeping;
+mod key_made;
 mod key_use;
 mod oracle;
 
 pub use housekeeping::{Begin, Canary, Closed, Opened, Recovered, Seal};
-pub use key_use::{Caller, KeyUse, PfxCheck, Purpose, ResultClass};
+pub use key_made::KeyMade;
+pub use key_use::{Caller, KeyUse, Packing, PfxCheck, Purpose, ResultClass};
 pub use oracle::{Alarm, Approved, Refused, Released};
 
 use serde::{Deserialize, Serialize};
@@ -23,6 +25,8 @@ pub enum Event {
     KeyUse(Box<KeyUse>),
     /// A request was answered with the result of another one's use of the key.
     Shared(Box<KeyUse>),
+    /// A private key was made for a certificate and given out sealed.
+    KeyMade(Box<KeyMade>),
     /// The key was used for known ciphertexts, to tell a bad input from a token in trouble.
     Canary(Canary),
     /// Requests were refused without a use of the key.
@@ -50,6 +54,7 @@ impl Event {
             Self::Opened(_) => "opened",
             Self::KeyUse(_) => "keyUse",
             Self::Shared(_) => "shared",
+            Self::KeyMade(_) => "keyMade",
             Self::Canary(_) => "canary",
             Self::Refused(_) => "refused",
             Self::Alarm(_) => "alarm",
