@@ -147,11 +147,17 @@ fn readings(service: Service) -> Vec<bool> {
             .into_iter()
             .map(|curve| moved(|| ec::PrivateKey::generate(curve)))
             .chain(
-                [KeyKind::EcP256, KeyKind::EcP384].map(|kind| moved(|| SigningKey::generate(kind))),
+                [KeyKind::EcP256, KeyKind::EcP384, KeyKind::EcP521]
+                    .map(|kind| moved(|| SigningKey::generate(kind))),
             )
             .collect(),
         Service::SignatureGeneration | Service::SignatureVerification => {
-            let keys = [KeyKind::EcP256, KeyKind::EcP384, KeyKind::Rsa(2048)];
+            let keys = [
+                KeyKind::EcP256,
+                KeyKind::EcP384,
+                KeyKind::EcP521,
+                KeyKind::Rsa(2048),
+            ];
             let algorithms = sign::SignatureAlgorithm::ALL;
             keys.into_iter()
                 .map(|kind| SigningKey::generate(kind).unwrap())

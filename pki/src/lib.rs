@@ -4,6 +4,7 @@
 //! No network, no token, no clock of its own: times are arguments.
 #![forbid(unsafe_code)]
 
+pub mod algorithm;
 mod signer;
 
 pub use signer::{KeyAndAlgorithm, SignError, Signer};

@@ -29,4 +29,5 @@ mod names;
 mod pem;
 pub mod revocation;
 pub mod rules;
-pub mod signatures;
+
+pub use pki::algorithm as signatures;
