@@ -235,11 +235,8 @@ fn extensions(der: &[u8], list: Element, layout: &mut Layout) -> Option<()> {
                 };
             }
             Some([SUBJECT_ALT_NAME]) => {
-                if layout
-                    .subject_alt_name
-                    .replace(octets.content_span()?)
-                    .is_some()
-                {
+                let span = octets.content_span()?;
+                if layout.subject_alt_name.replace(span).is_some() {
                     return None;
                 }
             }
