@@ -160,7 +160,7 @@ pub(super) fn accept(shared: &Shared, job: &Job, request: &MakeKeyRequest) -> Re
         .as_deref()
         .or(config.custody_key.as_deref());
     let target = target(shared, custody, named)?;
-    let padding = to_custody_key::choose_padding(custody, None)?;
+    let padding = to_custody_key::choose_any_padding(custody)?;
     shared.key_making.push(Order {
         id: job.id,
         deadline: job.deadline,

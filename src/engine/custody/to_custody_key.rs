@@ -38,6 +38,22 @@ pub(super) fn choose_padding(
         })
 }
 
+/// As [`choose_padding`], and where no token does a padding by itself, the strongest that is removed in software: the policy has the last word
+/// on that.
+pub(super) fn choose_any_padding(custody: &dyn Custody) -> Result<Padding, Refusal> {
+    choose_padding(custody, None).or_else(|refusal| {
+        let capabilities = custody.capabilities();
+        let decrypted = capabilities
+            .native
+            .iter()
+            .chain(&capabilities.software_unpadding);
+        decrypted
+            .copied()
+            .max_by_key(|padding| padding.hash_len())
+            .ok_or(refusal)
+    })
+}
+
 /// By the token in strict mode: there, encryption to RSA keys is not the module's.
 pub(super) fn encrypt(
     custody: &dyn Custody,
