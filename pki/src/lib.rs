@@ -5,12 +5,17 @@
 #![forbid(unsafe_code)]
 
 pub mod algorithm;
+pub mod cmp;
 pub mod csr;
 pub mod extension;
+pub mod inspect;
 pub mod key;
 pub mod name;
+pub mod path;
+pub mod revocation_list;
 pub mod san;
 mod signer;
 pub mod template;
+pub mod time;
 
 pub use signer::{KeyAndAlgorithm, SignError, Signer};
