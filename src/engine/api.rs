@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 mod approval;
 mod authority;
+pub mod keys;
 mod oracle;
 
 pub use approval::{AllowRequest, Allowed, ApprovalFile};
@@ -19,10 +20,11 @@ pub use authority::{
     AuthorityStatus, IssueRequest, IssuedCertificate, RevokedSerial, SerialState, SerialStatus,
     SignCrlRequest, SignOcspRequest, SignedCrl, SignedOcsp,
 };
+pub use keys::{IssuanceStatus, MadeKey, MakeKeyRequest, PackRequest, Packed};
 pub use oracle::{OracleReport, OracleRequest, OracleStatus, QuarantinedCiphertext, SubjectStatus};
 
 /// Version of these messages; a greeting with another one is refused.
-pub const API_VERSION: u16 = 2;
+pub const API_VERSION: u16 = 3;
 
 /// [`EngineStatus::token_problem`] of an engine that has just started: no problem yet, but no token either.
 pub const TOKEN_OPENING: &str = "the token is being opened";
@@ -216,6 +218,10 @@ pub enum EngineRequest {
     SignCrl(Box<SignCrlRequest>),
     /// Sign an OCSP answer.
     SignOcsp(Box<SignOcspRequest>),
+    /// Make a private key and its CSR.
+    MakeKey(Box<MakeKeyRequest>),
+    /// Put an issued certificate and its key into a PFX, encrypted to a device.
+    Pack(Box<PackRequest>),
     /// Show or lift quarantine and suspensions.
     Oracle(OracleRequest),
     /// Give leave for a dangerous step that a command does itself.
@@ -235,6 +241,8 @@ impl EngineRequest {
             Self::Issue(_) => Verb::Issue,
             Self::SignCrl(_) => Verb::SignCrl,
             Self::SignOcsp(_) => Verb::SignOcsp,
+            Self::MakeKey(_) => Verb::MakeKey,
+            Self::Pack(_) => Verb::Pack,
             Self::Oracle(OracleRequest::Show) => Verb::OracleShow,
             Self::Oracle(OracleRequest::Release { .. }) => Verb::OracleRelease,
             Self::Allow(request) => request.subject.verb(),
@@ -259,6 +267,10 @@ pub enum EngineReply {
     CrlSigned(Box<SignedCrl>),
     /// The OCSP answer.
     OcspSigned(Box<SignedOcsp>),
+    /// The CSR, and the private key sealed.
+    KeyMade(Box<MadeKey>),
+    /// The PFX and its password, encrypted to the device.
+    Packed(Box<Packed>),
     /// What is quarantined, and who is suspended.
     Oracle(Box<OracleReport>),
     /// Leave is given, and recorded.
@@ -316,6 +328,12 @@ pub enum FailureCode {
     DeliveryRefused,
     /// The PFX is not what its record says, cannot be read here, or is not the user's.
     PfxRefused,
+    /// The sealed key is not the request's, or none that an engine has sealed.
+    SealedKeyRefused,
+    /// The issued certificate is not what its request asked for: another key, other names, or not of this time.
+    IssuedCertificateRefused,
+    /// No certificates are made for this platform.
+    PlatformRefused,
     /// The request is not well-formed or over a limit.
     BadRequest,
     /// The token or its module does not answer; later it may.
@@ -418,6 +436,9 @@ pub struct EngineStatus {
     /// Budgets and quarantine; null while custody does not report.
     #[serde(default)]
     pub oracle: Option<OracleStatus>,
+    /// Keys made and packed; null where `[engine.issuance]` is not configured, and while custody does not report.
+    #[serde(default)]
+    pub issuance: Option<IssuanceStatus>,
     /// The log of uses of the key; null under the exception `no-receipts`, and while custody does not report.
     #[serde(default)]
     pub audit: Option<audit::Status>,
