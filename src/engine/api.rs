@@ -1,16 +1,19 @@
 //! What may be asked of the engine, and what it answers: the messages that cross its unix socket (JSON in the frames of `ipc`).
 
 use crate::encoding::Base64Bytes;
+use crate::engine::recrypt::revocation::ListStatus;
+use crate::engine::sandboxing::KernelWord;
+use crate::evidence::process::{FaultEvidence, ProcessEvidence};
 use crate::record::Record;
 use audit::Verb;
-use hsm::Padding;
+use hsm::group::MemberState;
+use hsm::{Load, Padding};
 use serde::{Deserialize, Serialize};
 
 mod approval;
 mod authority;
 pub mod keys;
 mod oracle;
-mod status;
 
 pub use approval::{AllowRequest, Allowed, ApprovalFile};
 pub use authority::{
@@ -19,10 +22,6 @@ pub use authority::{
 };
 pub use keys::{IssuanceStatus, MadeKey, MakeKeyRequest, PackRequest, Packed};
 pub use oracle::{OracleReport, OracleRequest, OracleStatus, QuarantinedCiphertext, SubjectStatus};
-pub use status::{
-    EngineStatus, HealingStatus, KeyStatus, OnDisk, PartStatus, ProgramStatus, SwitchingStatus,
-    TokenStatus,
-};
 
 /// Version of these messages; a greeting with another one is refused.
 pub const API_VERSION: u16 = 3;
@@ -381,5 +380,264 @@ impl FailureCode {
                 | Self::DeadlineExceeded
                 | Self::EngineFault
         )
+    }
+}
+
+/// What the engine reports of itself. Nothing in it is secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EngineStatus {
+    /// Version of the program.
+    pub version: String,
+    /// Version of the cryptographic module, e.g. `AWS-LC FIPS 3.1.0`.
+    pub module_version: String,
+    /// The program file that the engine runs, and whether it is still the one under its name; null from a release that did not tell.
+    #[serde(default)]
+    pub program: Option<ProgramStatus>,
+    /// Why the engine does no cryptography any more; null while it does.
+    #[serde(default)]
+    pub module_fault: Option<FaultEvidence>,
+    /// What each process of the engine says of its cryptography: supervisor, custody, formats.
+    #[serde(default)]
+    pub fips: Vec<ProcessEvidence>,
+    /// The token (null while it is not reachable).
+    pub token: Option<serde_json::Value>,
+    /// The CMVP certificate of the token that the operator states in the configuration; null: none is stated.
+    #[serde(default)]
+    pub token_certificate: Option<String>,
+    /// Why the token is not reachable; null while it is.
+    #[serde(default)]
+    pub token_problem: Option<String>,
+    /// The revocation lists that device certificates are looked up in; empty from a release that did not tell.
+    #[serde(default)]
+    pub revocation_lists: Vec<ListStatus>,
+    /// What the token does natively and what is done in software.
+    pub capabilities: Option<serde_json::Value>,
+    /// Custody keys found, with the reason for each that is refused.
+    pub keys: Vec<KeyStatus>,
+    /// The processes of the engine.
+    pub parts: Vec<PartStatus>,
+    /// Names of the exceptions in force, such as `no-device-anchors`.
+    pub exceptions: Vec<String>,
+    /// The deliveries that may be asked for; empty from a release that knows none but `password`.
+    #[serde(default)]
+    pub deliveries: Vec<Delivery>,
+    /// Private-key operations asked of the token for requests since the custody process started (canaries not counted).
+    pub key_uses: u64,
+    /// Requests that were answered by the decryption of another one for the same ciphertext, since the custody process started.
+    #[serde(default)]
+    pub decryptions_shared: u64,
+    /// Every token of the configuration.
+    #[serde(default)]
+    pub tokens: Vec<TokenStatus>,
+    /// What custody did by itself among its tokens.
+    #[serde(default)]
+    pub switching: SwitchingStatus,
+    /// Budgets and quarantine; null while custody does not report.
+    #[serde(default)]
+    pub oracle: Option<OracleStatus>,
+    /// Keys made and packed; null where `[engine.issuance]` is not configured, and while custody does not report.
+    #[serde(default)]
+    pub issuance: Option<IssuanceStatus>,
+    /// The log of uses of the key; null under the exception `no-receipts`, and while custody does not report.
+    #[serde(default)]
+    pub audit: Option<audit::Status>,
+    /// Certification authorities whose keys are on the token; empty from a release that had none.
+    #[serde(default)]
+    pub authorities: Vec<AuthorityStatus>,
+    /// Requests answered since the supervisor started.
+    pub answered: u64,
+    /// Requests in flight.
+    pub in_flight: u64,
+}
+
+/// The program file of a running process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProgramStatus {
+    /// Its name when the process started.
+    pub path: String,
+    /// What is under that name now.
+    pub on_disk: OnDisk,
+}
+
+/// What is under the name of a program that runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum OnDisk {
+    /// The file that runs.
+    Same,
+    /// Another one: the program was upgraded and its service not restarted since.
+    Another,
+    /// None.
+    Missing,
+    /// This process may not look.
+    Unknown,
+}
+
+impl ProgramStatus {
+    /// What an operator has to know of it, with the remedy; `None`: nothing, or nothing is known.
+    #[must_use]
+    pub fn notice(&self) -> Option<String> {
+        let found = match self.on_disk {
+            OnDisk::Same | OnDisk::Unknown => return None,
+            OnDisk::Another => "is another file than the one that runs",
+            OnDisk::Missing => "is not there any more, and what was there still runs",
+        };
+        Some(format!(
+            "{} {found}: the engine goes on with the old program until its service is restarted",
+            self.path
+        ))
+    }
+}
+
+/// A custody key in a report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KeyStatus {
+    /// SHA-256 of the SubjectPublicKeyInfo.
+    pub fingerprint: String,
+    /// The token's label of it.
+    pub label: String,
+    /// Size of the modulus in bits.
+    pub modulus_bits: u32,
+    /// Why it is refused; empty when it is used.
+    pub problems: Vec<String>,
+    /// Where it came from, in words: generated here, or a copy that was unwrapped here; empty from a release that did not tell.
+    #[serde(default)]
+    pub origin: String,
+    /// The attributes that the token reports of it, by PKCS#11 name.
+    #[serde(default)]
+    pub attributes: serde_json::Value,
+    /// Names of the tokens that have it, as last seen.
+    #[serde(default)]
+    pub tokens: Vec<String>,
+    /// What an operator should know of a key that is used: `single_copy` when it is on one token only.
+    #[serde(default)]
+    pub warnings: Vec<String>,
+}
+
+/// A token in a report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TokenStatus {
+    /// Its name in the configuration.
+    pub name: String,
+    /// Whether it is there.
+    pub state: MemberState,
+    /// Why not; null while it is.
+    pub problem: Option<String>,
+    /// No new requests go to it: `drain` is set in the configuration.
+    pub drained: bool,
+    /// Requests that it has in hand.
+    pub in_hand: usize,
+    /// For how much longer it is avoided after a failure, in milliseconds; null while it is not.
+    pub avoided_ms: Option<u64>,
+    /// Share of the requests that it would get now, in thousandths.
+    pub weight_per_mille: u32,
+    /// Requests given to it since the custody process started.
+    pub requests: u64,
+    /// Those that failed because of it.
+    pub failures: u64,
+    /// The CMVP certificate that the operator states for it.
+    pub certificate: Option<String>,
+    /// What it says of itself; null while it is not open.
+    pub token: Option<serde_json::Value>,
+    /// What it was seen to do; null while it is not open.
+    pub capabilities: Option<serde_json::Value>,
+    /// What waits and runs there, and how long that takes; null while it is not open.
+    pub load: Option<Load>,
+    /// What was done to come through its trouble since it was opened; null while it is not open.
+    pub healing: Option<HealingStatus>,
+}
+
+/// What custody did by itself with one token, and by what it judged failures.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct HealingStatus {
+    /// Generation of the key handles: grows each time they were looked up again.
+    pub handles: u64,
+    /// Sessions opened again because of the token's trouble.
+    pub reconnects: u64,
+    /// Sessions exchanged because a bad input had left them stuck.
+    pub sessions_replaced: u64,
+    /// Logins that were needed.
+    pub logins: u64,
+    /// Generation of the library's state: 1 at first, counted up by each further C_Initialize.
+    pub module: u64,
+    /// Known ciphertexts decrypted to judge a failure.
+    pub canaries: u64,
+    /// Failures that were judged by a known ciphertext that another one had asked for.
+    pub canaries_shared: u64,
+    /// The PIN is kept in locked memory, because its source cannot be read again.
+    pub pin_kept: bool,
+}
+
+impl From<&hsm::Health> for HealingStatus {
+    fn from(health: &hsm::Health) -> Self {
+        Self {
+            handles: health.generation,
+            reconnects: health.reconnects,
+            sessions_replaced: health.sessions_replaced,
+            logins: health.logins,
+            module: health.module_generation,
+            canaries: health.canaries_run,
+            canaries_shared: health.canaries_shared,
+            pin_kept: health.pin_kept,
+        }
+    }
+}
+
+/// What custody did by itself among its tokens, since its process started.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SwitchingStatus {
+    /// Requests that went to another token after one was in trouble or had no time.
+    pub failovers: u64,
+    /// Requests that went to another token because nothing came back from theirs.
+    pub rescues: u64,
+    /// Slow requests that were begun a second time.
+    pub hedges: u64,
+    /// Those of them that the second token answered first.
+    pub hedges_won: u64,
+}
+
+/// A process of the engine in a report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PartStatus {
+    /// `supervisor`, `custody` or `formats`.
+    pub name: String,
+    /// Process id; null while it is being restarted.
+    pub pid: Option<u32>,
+    /// How often it was restarted.
+    pub restarts: u64,
+    /// Resident memory in bytes, where the system tells.
+    pub resident_bytes: Option<u64>,
+    /// What it could not do to protect itself, such as locking its memory.
+    #[serde(default)]
+    pub notes: Vec<String>,
+    /// Its sandbox, as it says itself; null while it says nothing, and from a release that had none.
+    #[serde(default)]
+    pub sandbox: Option<sandbox::Report>,
+    /// What the kernel says of it; null where it does not run.
+    #[serde(default)]
+    pub kernel: Option<KernelWord>,
+}
+
+impl PartStatus {
+    /// Whether it says that its system calls are filtered, and the kernel says otherwise.
+    #[must_use]
+    pub fn contradicts_its_sandbox(&self) -> bool {
+        self.kernel.is_some()
+            && !self.is_filtered()
+            && self.sandbox.as_ref().is_some_and(|said| said.calls > 0)
+    }
+
+    /// Whether the kernel says that its system calls are filtered and that it can gain no rights.
+    #[must_use]
+    pub fn is_filtered(&self) -> bool {
+        self.kernel
+            .is_some_and(|kernel| kernel.seccomp == 2 && kernel.no_new_privs)
     }
 }
