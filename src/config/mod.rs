@@ -14,6 +14,7 @@ mod gateway;
 mod import;
 mod load;
 mod named;
+mod pkcs1;
 mod redacted;
 mod schema;
 pub mod secret_file;
@@ -37,6 +38,7 @@ pub use gateway::{GatewayConfig, GatewayLimits, RetentionConfig};
 pub use import::ImportConfig;
 pub use load::{load, load_redacted, parse};
 pub use named::{NamedPath, Purpose, open_file};
+pub use pkcs1::{LastDay, NoDate, Pkcs1KeyConfig};
 
 use serde::Deserialize;
 use std::path::PathBuf;

@@ -96,6 +96,7 @@ fn the_schema_has_exactly_the_keys_of_the_structures() {
     same::<TokenSection>("engine.token");
     same::<TokenSection>("engine.tokens");
     same::<ImporterConfig>("engine.importers");
+    same::<Pkcs1KeyConfig>("engine.pkcs1_keys");
     same::<ConnectorConfig>("connector");
     same::<RetryConfig>("connector.retry");
     same::<ProxyConfig>("connector.proxy");
@@ -114,7 +115,7 @@ fn the_schema_has_exactly_the_keys_of_the_structures() {
             })
             .sum()
     }
-    assert_eq!(tables(ROOT), 21);
+    assert_eq!(tables(ROOT), 22);
 }
 
 fn read(text: &str) -> Result<Config, ConfigError> {

@@ -183,6 +183,7 @@ fn status(token: bool) -> EngineStatus {
         decryptions_shared: 0,
         oracle: None,
         audit: None,
+        pkcs1_keys: Vec::new(),
         tokens: Vec::new(),
         switching: Default::default(),
         answered: 0,

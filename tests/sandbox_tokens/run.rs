@@ -2,11 +2,13 @@
 
 use super::engine::{Engine, Options, PASSWORD, part};
 use super::openssl::{KeyAlgorithm, Workshop};
-use super::softhsm::{SoftHsm, encrypt};
+use super::softhsm::{SoftHsm, encrypt, encrypt_pkcs1};
 use fips::rsa::PublicKey;
 use hsm::Padding;
 use hsm::pin::Pin;
 use pfx_connector::encoding::{Base64Bytes, hex};
+use pfx_connector::engine::api::FailureCode;
+use pfx_connector::engine::client::RecryptError;
 use std::fmt::Write as _;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -101,6 +103,8 @@ pub async fn delivers(place: &Place, arguments: &[&'static str]) {
     let device = authority.device("phone", KeyAlgorithm::Rsa(2048));
     let unused = SoftHsm::new();
     let options = Options {
+        // Every token decrypts records of old imports as well, with a key that is named for them.
+        fips: Some("mode = \"off\"".to_owned()),
         token: Some(place.section(&pin)),
         arguments: arguments.to_vec(),
         engine: "sandbox = \"required\"\n".to_owned(),
@@ -136,6 +140,12 @@ pub async fn delivers(place: &Place, arguments: &[&'static str]) {
     let key = hsm::public_key::PublicKey::from_spki_pem(&pem).unwrap();
     let key = PublicKey::from_spki(&key.to_spki_der().unwrap()).unwrap();
 
+    let fingerprint = hex(&key.fingerprint());
+    let text = std::fs::read_to_string(&config).unwrap()
+        + &format!(
+            "[[engine.pkcs1_keys]]\nfingerprint = {fingerprint:?}\nuntil = \"2999-12-31\"\n"
+        );
+    std::fs::write(&config, text).unwrap();
     engine.launch();
     let client = engine.ready_client().await;
     let status = engine
@@ -149,11 +159,27 @@ pub async fn delivers(place: &Place, arguments: &[&'static str]) {
     assert!(said.is_in_force() && custody.is_filtered(), "{custody:?}");
 
     let mut request = engine.request("one", &unused, device.der());
-    request.record.custody_key = Some(hex(&key.fingerprint()));
+    request.record.custody_key = Some(fingerprint);
     request.record.key_name.clone_from(&label);
     request.record.padding = Padding::OaepSha256;
     request.record.encrypted_password = Base64Bytes(encrypt(&key, Padding::OaepSha256, PASSWORD));
     engine.sign(&mut request);
-    let done = client.recrypt(request, DEADLINE).await.unwrap();
+    let done = client.recrypt(request.clone(), DEADLINE).await.unwrap();
     assert_eq!(device.decrypt_cms(done.cms.as_slice()), PASSWORD);
+
+    request.request_id = "two".to_owned();
+    request.pfx = Base64Bytes(device.pfx(std::str::from_utf8(PASSWORD).unwrap(), &[]));
+    request.record.padding = Padding::Pkcs1;
+    request.record.encrypted_password = Base64Bytes(encrypt_pkcs1(&key, PASSWORD));
+    engine.sign(&mut request);
+    let done = client.recrypt(request.clone(), DEADLINE).await.unwrap();
+    assert_eq!(device.decrypt_cms(done.cms.as_slice()), PASSWORD);
+    *request.record.encrypted_password.0.last_mut().unwrap() ^= 1;
+    engine.sign(&mut request);
+    match client.recrypt(request, DEADLINE).await {
+        Err(RecryptError::Failed(failure)) => {
+            assert_eq!(failure.code, FailureCode::DecryptionFailed, "{failure:?}");
+        }
+        other => panic!("not refused: {other:?}"),
+    }
 }

@@ -13,6 +13,7 @@ mod not_loaded;
 mod operator;
 mod oracle;
 mod password_check;
+mod pkcs1;
 mod queue;
 mod receipts;
 mod refusal;
@@ -144,6 +145,7 @@ struct Shared {
     oracle: Oracle,
     release: Release,
     approvals: Approvals,
+    reminder: pkcs1::Reminder,
     /// Digest of the policy in force, for receipts.
     policy_digest: audit::Hash,
 }
@@ -215,6 +217,7 @@ pub fn run(
         ),
         approvals: Approvals::new(policy.approvals.clone(), memory),
         policy_digest: rules.digest(),
+        reminder: pkcs1::Reminder::default(),
         notes,
         sandbox,
         seen,
@@ -260,7 +263,10 @@ fn serve(shared: &Arc<Shared>, mut reading: UnixStream) -> Result<(), CustodyErr
                 |frame| {
                     releasing.link.send(frame);
                 },
-                || releasing.oracle.now_and_then(),
+                || {
+                    releasing.oracle.now_and_then();
+                    releasing.reminder.now_and_then(&releasing);
+                },
             )
         })?;
     let watching = Arc::clone(shared);

@@ -1,10 +1,11 @@
 //! What custody reports of itself to the supervisor.
 
 use super::Shared;
+use super::pkcs1;
 use super::token::describe;
 use crate::clock::{Clock, SystemClock};
 use crate::engine::api::{
-    Delivery, HealingStatus, KeyStatus, OracleStatus, SwitchingStatus, TokenStatus,
+    Delivery, HealingStatus, KeyStatus, OracleStatus, Pkcs1KeyStatus, SwitchingStatus, TokenStatus,
 };
 use crate::engine::recrypt::revocation::ListStatus;
 use crate::evidence::process::ProcessEvidence;
@@ -44,6 +45,8 @@ pub struct CustodyReport {
     pub oracle: Option<OracleStatus>,
     /// The log of uses of the key; none under the exception `no-receipts`.
     pub audit: Option<audit::Status>,
+    /// Custody keys that decrypt records of old imports, and until when.
+    pub pkcs1_keys: Vec<Pkcs1KeyStatus>,
     /// What the process could not do to protect itself.
     pub notes: Vec<String>,
     /// What is left to the process.
@@ -74,6 +77,7 @@ impl CustodyReport {
             decryptions_shared: 0,
             oracle: None,
             audit: None,
+            pkcs1_keys: Vec::new(),
             notes: Vec::new(),
             sandbox: None,
             exceptions: Vec::new(),
@@ -211,6 +215,7 @@ fn without_token(shared: &Shared) -> CustodyReport {
         decryptions_shared: shared.sharing.count(),
         oracle: Some(shared.oracle.status(shared.release.late())),
         audit: shared.oracle.book().status(),
+        pkcs1_keys: pkcs1::status(&shared.config.pkcs1_keys, SystemClock.now_ms()),
         key_uses: shared.key_uses.load(Ordering::Relaxed),
         notes: shared.notes.clone(),
         sandbox: Some(shared.sandbox.clone()),

@@ -6,6 +6,7 @@
 //! What is given out is what an importer could have made; the password stays in this process. All of it is batch work.
 
 use super::Shared;
+use super::password_check::PasswordCheck;
 use super::queue::Job;
 use super::refusal::Refusal;
 use super::token::describe;
@@ -58,8 +59,13 @@ pub(super) fn reencrypt(
     let target = target(shared, custody, to)?;
     let signer = signer(shared, &rotation.signing_key)?;
     let padding = choose_padding(custody, request.padding)?;
+    let check = match record.padding {
+        Padding::Pkcs1 => PasswordCheck::of(shared, job, record.padding, &request.pfx)?,
+        // Its padding says whether it was decrypted.
+        _ => PasswordCheck::Off,
+    };
 
-    let wanted = |record, key, purpose| Wanted {
+    let wanted = |record, key, purpose, pfx_check| Wanted {
         request_id: &request.request_id,
         record,
         pfx,
@@ -67,12 +73,15 @@ pub(super) fn reencrypt(
         key,
         purpose,
         delivery: "reencrypt",
-        pfx_check: None,
+        pfx_check,
     };
     let hash = |key: KeyFingerprint| audit::Hash::from_bytes(*key.as_bytes());
-    let rotation = wanted(record, from, Purpose::Rotation(hash(to)));
+    let rotation = wanted(record, from, Purpose::Rotation(hash(to)), check.receipt());
     let mut old = Usage::begin(shared, job, &rotation)?;
-    let reencrypted = old.decrypt(custody, job, Lane::Batch).and_then(|password| {
+    let decrypted = old.decrypt_and_check(custody, job, Lane::Batch, |password| {
+        check.hold(shared, job, &request.pfx, password)
+    });
+    let reencrypted = decrypted.and_then(|password| {
         // The second use of this request must not wait for the first.
         old.worked();
         let bytes = encrypt(custody, &target.spki_der, padding, &password)?;
@@ -91,7 +100,7 @@ pub(super) fn reencrypt(
         ..record.clone()
     };
     // The old ciphertext is about to be replaced by this one: a wrong one would be a password that is lost.
-    let verification = wanted(&record, to, Purpose::Verify);
+    let verification = wanted(&record, to, Purpose::Verify, None);
     let mut new = Usage::begin(shared, job, &verification)?;
     let again = match new.decrypt(custody, job, Lane::Batch) {
         Ok(again) => again,
@@ -170,6 +179,11 @@ fn name_of(key: &KeyInfo, old: &str) -> String {
 
 /// The padding that is asked for, or the strongest that the tokens remove themselves and, where they have to, apply themselves.
 fn choose_padding(custody: &dyn Custody, asked: Option<Padding>) -> Result<Padding, Refusal> {
+    if asked == Some(Padding::Pkcs1) {
+        return Err(Refusal::bad_request(
+            "nothing is encrypted with the padding pkcs1: name one of OAEP, or none",
+        ));
+    }
     if let Some(padding) = asked {
         return Ok(padding);
     }
@@ -201,8 +215,13 @@ fn encrypt(
         custody.encrypt(spki, padding, password.bytes())
     } else {
         fips::rsa::PublicKey::from_spki(spki)
-            .and_then(|key| key.encrypt_oaep(padding.hash(), password.expose()))
             .map_err(hsm::Error::from)
+            .and_then(|key| {
+                let hash = padding
+                    .hash()
+                    .ok_or(hsm::Error::PaddingNotSupported(padding))?;
+                Ok(key.encrypt_oaep(hash, password.expose())?)
+            })
     };
     encrypted.map_err(|error| match error.class() {
         // Here it is not about a ciphertext: the password is longer than key and padding take.

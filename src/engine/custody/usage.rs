@@ -7,9 +7,11 @@
 use super::Shared;
 use super::flow;
 use super::oracle::Admitted;
+use super::pkcs1;
 use super::queue::Job;
 use super::refusal::{Came, Refusal};
 use super::sharing::Ciphertext;
+use crate::clock::{Clock, SystemClock};
 use crate::engine::api::FailureCode;
 use crate::engine::recrypt::importers::Importer;
 use crate::record::Record;
@@ -70,14 +72,20 @@ impl<'a> Usage<'a> {
     /// Asks the ledger. Nothing has been done with the key yet.
     ///
     /// # Errors
-    /// The ledger's refusals.
+    /// The ledger's refusals; a padding that this key is not there for.
     pub(super) fn begin(
         shared: &'a Shared,
         job: &Job,
         wanted: &Wanted<'_>,
     ) -> Result<Self, Refusal> {
-        shared.oracle.book().ready()?;
         let Wanted { record, .. } = wanted;
+        pkcs1::admit(
+            &shared.config.pkcs1_keys,
+            record.padding,
+            &wanted.key,
+            SystemClock.now_ms(),
+        )?;
+        shared.oracle.book().ready()?;
         let bytes = record.encrypted_password.as_slice();
         let importer = wanted
             .importer
@@ -168,9 +176,10 @@ impl<'a> Usage<'a> {
         &mut self,
         custody: &dyn Custody,
         job: &Job,
+        lane: Lane,
         mut check: impl FnMut(&Password) -> Result<(), Refusal>,
     ) -> Result<Arc<Password>, Refusal> {
-        let password = match self.decrypt(custody, job, Lane::Interactive) {
+        let password = match self.decrypt(custody, job, lane) {
             Err(refusal) if refusal.came == Came::BadInput => {
                 let _ = super::deliver::fresh_password().map(|random| check(&random));
                 return Err(refusal);

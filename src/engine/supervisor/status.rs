@@ -207,6 +207,7 @@ pub(super) fn compose(
         switching: report.switching,
         oracle: report.oracle,
         audit: report.audit,
+        pkcs1_keys: report.pkcs1_keys,
         answered: counters.answered,
         in_flight: counters.in_flight,
     }

@@ -41,6 +41,7 @@ fn engine(processes: &[&str]) -> EngineStatus {
         decryptions_shared: 0,
         oracle: None,
         audit: None,
+        pkcs1_keys: Vec::new(),
         tokens: Vec::new(),
         switching: Default::default(),
         answered: 0,
