@@ -188,12 +188,51 @@ fn openssl_decrypts_what_we_encrypt_with_rsa() {
 }
 
 #[test]
+fn what_is_verified_only_is_what_openssl_signs_with_another_hash() {
+    begin();
+    let message = Temporary::new(b"message");
+    let mut verified = 0;
+    for kind in [KeyKind::EcP256, KeyKind::EcP384, KeyKind::EcP521] {
+        let key = SigningKey::generate(kind).unwrap();
+        let private = Temporary::new(key.pkcs8_der().unwrap().expose());
+        for algorithm in SignatureAlgorithm::ALL {
+            if algorithm.curve() != key.algorithm().curve() || algorithm == key.algorithm() {
+                continue;
+            }
+            assert!(key.sign_with(algorithm, b"message").is_err());
+            let digest = format!(
+                "-{}",
+                algorithm.hash().name().replace('-', "").to_lowercase()
+            );
+            let sign = [
+                "dgst",
+                &digest,
+                "-keyform",
+                "DER",
+                "-sign",
+                private.path(),
+                message.path(),
+            ];
+            let theirs = openssl(&sign, b"");
+            sign::verify(algorithm, key.spki_der(), b"message", &theirs).unwrap();
+            assert_eq!(
+                sign::verify(algorithm, key.spki_der(), b"massage", &theirs),
+                Err(Error::Verification)
+            );
+            verified += 1;
+        }
+    }
+    assert_eq!(verified, 6);
+}
+
+#[test]
 fn openssl_verifies_what_we_sign_and_we_verify_what_openssl_signs() {
     begin();
     let message = Temporary::new(b"message");
-    let cases: [(KeyKind, SignatureAlgorithm, &[&str]); 4] = [
+    let cases: [(KeyKind, SignatureAlgorithm, &[&str]); 5] = [
         (KeyKind::EcP256, SignatureAlgorithm::EcdsaP256Sha256, &[]),
         (KeyKind::EcP384, SignatureAlgorithm::EcdsaP384Sha384, &[]),
+        (KeyKind::EcP521, SignatureAlgorithm::EcdsaP521Sha512, &[]),
         (KeyKind::Rsa(2048), SignatureAlgorithm::RsaPkcs1Sha512, &[]),
         (
             KeyKind::Rsa(2048),

@@ -15,8 +15,16 @@ pub enum SignatureAlgorithm {
     EcdsaP521Sha512,
     /// ECDSA on P-256 with SHA-384: verified only.
     EcdsaP256Sha384,
+    /// ECDSA on P-256 with SHA-512: verified only.
+    EcdsaP256Sha512,
     /// ECDSA on P-384 with SHA-256: verified only.
     EcdsaP384Sha256,
+    /// ECDSA on P-384 with SHA-512: verified only.
+    EcdsaP384Sha512,
+    /// ECDSA on P-521 with SHA-256: verified only. What `openssl req` makes with a P-521 key unless it is told otherwise.
+    EcdsaP521Sha256,
+    /// ECDSA on P-521 with SHA-384: verified only.
+    EcdsaP521Sha384,
     /// RSASSA-PKCS1-v1_5 with SHA-256.
     RsaPkcs1Sha256,
     /// RSASSA-PKCS1-v1_5 with SHA-384.
@@ -33,12 +41,16 @@ pub enum SignatureAlgorithm {
 
 impl SignatureAlgorithm {
     /// Every algorithm.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 15] = [
         Self::EcdsaP256Sha256,
         Self::EcdsaP384Sha384,
         Self::EcdsaP521Sha512,
         Self::EcdsaP256Sha384,
+        Self::EcdsaP256Sha512,
         Self::EcdsaP384Sha256,
+        Self::EcdsaP384Sha512,
+        Self::EcdsaP521Sha256,
+        Self::EcdsaP521Sha384,
         Self::RsaPkcs1Sha256,
         Self::RsaPkcs1Sha384,
         Self::RsaPkcs1Sha512,
@@ -55,7 +67,11 @@ impl SignatureAlgorithm {
             Self::EcdsaP384Sha384 => "ecdsa-p384-sha384",
             Self::EcdsaP521Sha512 => "ecdsa-p521-sha512",
             Self::EcdsaP256Sha384 => "ecdsa-p256-sha384",
+            Self::EcdsaP256Sha512 => "ecdsa-p256-sha512",
             Self::EcdsaP384Sha256 => "ecdsa-p384-sha256",
+            Self::EcdsaP384Sha512 => "ecdsa-p384-sha512",
+            Self::EcdsaP521Sha256 => "ecdsa-p521-sha256",
+            Self::EcdsaP521Sha384 => "ecdsa-p521-sha384",
             Self::RsaPkcs1Sha256 => "rsa-pkcs1-sha256",
             Self::RsaPkcs1Sha384 => "rsa-pkcs1-sha384",
             Self::RsaPkcs1Sha512 => "rsa-pkcs1-sha512",
@@ -71,13 +87,19 @@ impl SignatureAlgorithm {
         match self {
             Self::EcdsaP256Sha256
             | Self::EcdsaP384Sha256
+            | Self::EcdsaP521Sha256
             | Self::RsaPkcs1Sha256
             | Self::RsaPssSha256 => Hash::Sha256,
             Self::EcdsaP384Sha384
             | Self::EcdsaP256Sha384
+            | Self::EcdsaP521Sha384
             | Self::RsaPkcs1Sha384
             | Self::RsaPssSha384 => Hash::Sha384,
-            Self::EcdsaP521Sha512 | Self::RsaPkcs1Sha512 | Self::RsaPssSha512 => Hash::Sha512,
+            Self::EcdsaP521Sha512
+            | Self::EcdsaP256Sha512
+            | Self::EcdsaP384Sha512
+            | Self::RsaPkcs1Sha512
+            | Self::RsaPssSha512 => Hash::Sha512,
         }
     }
 
@@ -85,9 +107,15 @@ impl SignatureAlgorithm {
     #[must_use]
     pub const fn curve(self) -> Option<Curve> {
         match self {
-            Self::EcdsaP256Sha256 | Self::EcdsaP256Sha384 => Some(Curve::P256),
-            Self::EcdsaP384Sha384 | Self::EcdsaP384Sha256 => Some(Curve::P384),
-            Self::EcdsaP521Sha512 => Some(Curve::P521),
+            Self::EcdsaP256Sha256 | Self::EcdsaP256Sha384 | Self::EcdsaP256Sha512 => {
+                Some(Curve::P256)
+            }
+            Self::EcdsaP384Sha384 | Self::EcdsaP384Sha256 | Self::EcdsaP384Sha512 => {
+                Some(Curve::P384)
+            }
+            Self::EcdsaP521Sha512 | Self::EcdsaP521Sha256 | Self::EcdsaP521Sha384 => {
+                Some(Curve::P521)
+            }
             Self::RsaPkcs1Sha256
             | Self::RsaPkcs1Sha384
             | Self::RsaPkcs1Sha512
@@ -103,7 +131,11 @@ impl SignatureAlgorithm {
             Self::EcdsaP384Sha384 => &lc::ECDSA_P384_SHA384_ASN1,
             Self::EcdsaP521Sha512 => &lc::ECDSA_P521_SHA512_ASN1,
             Self::EcdsaP256Sha384 => &lc::ECDSA_P256_SHA384_ASN1,
+            Self::EcdsaP256Sha512 => &lc::ECDSA_P256_SHA512_ASN1,
             Self::EcdsaP384Sha256 => &lc::ECDSA_P384_SHA256_ASN1,
+            Self::EcdsaP384Sha512 => &lc::ECDSA_P384_SHA512_ASN1,
+            Self::EcdsaP521Sha256 => &lc::ECDSA_P521_SHA256_ASN1,
+            Self::EcdsaP521Sha384 => &lc::ECDSA_P521_SHA384_ASN1,
             Self::RsaPkcs1Sha256 => &lc::RSA_PKCS1_2048_8192_SHA256,
             Self::RsaPkcs1Sha384 => &lc::RSA_PKCS1_2048_8192_SHA384,
             Self::RsaPkcs1Sha512 => &lc::RSA_PKCS1_2048_8192_SHA512,
@@ -125,7 +157,11 @@ impl SignatureAlgorithm {
             | Self::EcdsaP384Sha384
             | Self::EcdsaP521Sha512
             | Self::EcdsaP256Sha384
-            | Self::EcdsaP384Sha256 => None,
+            | Self::EcdsaP256Sha512
+            | Self::EcdsaP384Sha256
+            | Self::EcdsaP384Sha512
+            | Self::EcdsaP521Sha256
+            | Self::EcdsaP521Sha384 => None,
         }
     }
 }

@@ -14,6 +14,8 @@ pub enum KeyKind {
     EcP256,
     /// An ECDSA key on P-384.
     EcP384,
+    /// An ECDSA key on P-521.
+    EcP521,
     /// An RSA key of 2048, 3072 or 4096 bits.
     Rsa(usize),
 }
@@ -52,6 +54,7 @@ impl SigningKey {
         let inner = match kind {
             KeyKind::EcP256 => Self::generate_ec(Curve::P256)?,
             KeyKind::EcP384 => Self::generate_ec(Curve::P384)?,
+            KeyKind::EcP521 => Self::generate_ec(Curve::P521)?,
             KeyKind::Rsa(bits) => {
                 let size = rsa::generated_size(bits)?;
                 Inner::Rsa(perform(Service::RsaKeyGeneration, |_| {

@@ -27,7 +27,7 @@ fn generate(custody: &Pkcs11Custody, label: &str, kind: KeyKind) -> SigningKeyIn
 }
 
 /// The kinds that custody generates on curves.
-const ON_CURVES: [(Curve, KeyKind, SignatureAlgorithm); 2] = [
+const ON_CURVES: [(Curve, KeyKind, SignatureAlgorithm); 3] = [
     (
         Curve::P256,
         KeyKind::EcP256,
@@ -37,6 +37,11 @@ const ON_CURVES: [(Curve, KeyKind, SignatureAlgorithm); 2] = [
         Curve::P384,
         KeyKind::EcP384,
         SignatureAlgorithm::EcdsaP384Sha384,
+    ),
+    (
+        Curve::P521,
+        KeyKind::EcP521,
+        SignatureAlgorithm::EcdsaP521Sha512,
     ),
 ];
 

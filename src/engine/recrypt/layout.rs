@@ -86,8 +86,6 @@ const BIT_STRING: u8 = 0x03;
 const OCTET_STRING: u8 = 0x04;
 const OBJECT_IDENTIFIER: u8 = 0x06;
 const BOOLEAN: u8 = 0x01;
-pub(super) const UTC_TIME: u8 = 0x17;
-pub(super) const GENERALIZED_TIME: u8 = 0x18;
 const VERSION: u8 = 0xa0;
 const EXTENSIONS: u8 = 0xa3;
 
@@ -235,10 +233,7 @@ fn extensions(der: &[u8], list: Element, layout: &mut Layout) -> Option<()> {
                 };
             }
             Some([SUBJECT_ALT_NAME]) => {
-                let span = Span {
-                    start: u32::try_from(octets.content).ok()?,
-                    end: u32::try_from(octets.end).ok()?,
-                };
+                let span = octets.content_span()?;
                 if layout.subject_alt_name.replace(span).is_some() {
                     return None;
                 }
@@ -251,30 +246,7 @@ fn extensions(der: &[u8], list: Element, layout: &mut Layout) -> Option<()> {
 }
 
 fn time(der: &[u8], element: Element) -> Option<[u8; 14]> {
-    time_digits(element.tag, element.content(der)?)
-}
-
-/// `YYYYMMDDHHMMSS` of a UTCTime or GeneralizedTime in the one form that RFC 5280 section 4.1.2.5 allows.
-pub(super) fn time_digits(tag: u8, content: &[u8]) -> Option<[u8; 14]> {
-    let digits = content.strip_suffix(b"Z")?;
-    if !digits.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    match (tag, digits.len()) {
-        (UTC_TIME, 12) => {
-            let mut full = [0; 14];
-            let (century, rest) = full.split_at_mut(2);
-            century.copy_from_slice(if digits.first()? >= &b'5' {
-                b"19"
-            } else {
-                b"20"
-            });
-            rest.copy_from_slice(digits);
-            Some(full)
-        }
-        (GENERALIZED_TIME, 14) => digits.try_into().ok(),
-        _ => None,
-    }
+    pki::time::time_digits(element.tag, element.content(der)?)
 }
 
 /// One element: its tag, and where header, content and end lie.
@@ -287,9 +259,17 @@ pub(super) struct Element {
 }
 
 impl Element {
-    fn span(self) -> Option<Span> {
+    pub(super) fn span(self) -> Option<Span> {
         Some(Span {
             start: u32::try_from(self.start).ok()?,
+            end: u32::try_from(self.end).ok()?,
+        })
+    }
+
+    /// Of its content, without its header.
+    pub(super) fn content_span(self) -> Option<Span> {
+        Some(Span {
+            start: u32::try_from(self.content).ok()?,
             end: u32::try_from(self.end).ok()?,
         })
     }
@@ -383,7 +363,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// The next element if it has this tag; outer `None` when there is something that is not an element.
-    fn take_if(&mut self, tag: u8) -> Option<Option<Element>> {
+    pub(super) fn take_if(&mut self, tag: u8) -> Option<Option<Element>> {
         if self.is_done() || self.der.get(self.at) != Some(&tag) {
             return Some(None);
         }

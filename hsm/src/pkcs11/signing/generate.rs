@@ -62,7 +62,7 @@ fn read(
     pair: Pair,
 ) -> Result<FoundSigningKey, Error> {
     match kind {
-        KeyKind::EcP256 | KeyKind::EcP384 => {
+        KeyKind::EcP256 | KeyKind::EcP384 | KeyKind::EcP521 => {
             keys::read_ec(module, session, pair.private, Some(pair.public))
         }
         KeyKind::Rsa(_) => keys::read_rsa(module, session, pair.private),
@@ -71,16 +71,16 @@ fn read(
 
 fn template(request: &GenerateSigningKey, id: &[u8]) -> Result<Template, Error> {
     let key_type = match request.kind {
-        KeyKind::EcP256 | KeyKind::EcP384 => KeyType::EC,
+        KeyKind::EcP256 | KeyKind::EcP384 | KeyKind::EcP521 => KeyType::EC,
         KeyKind::Rsa(_) => KeyType::RSA,
     };
     let (mut public, private) = key_pair::halves(key_type, &request.label, id, Purpose::Signature);
     let (mechanism, mechanism_name) = match request.kind {
-        KeyKind::EcP256 | KeyKind::EcP384 => {
-            let curve = if request.kind == KeyKind::EcP256 {
-                Curve::P256
-            } else {
-                Curve::P384
+        KeyKind::EcP256 | KeyKind::EcP384 | KeyKind::EcP521 => {
+            let curve = match request.kind {
+                KeyKind::EcP256 => Curve::P256,
+                KeyKind::EcP384 => Curve::P384,
+                _ => Curve::P521,
             };
             public.push(Attribute::EcParams(ec::parameters(curve)?));
             (Mechanism::EccKeyPairGen, "CKM_EC_KEY_PAIR_GEN")

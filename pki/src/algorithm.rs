@@ -1,9 +1,86 @@
-//! Which signature algorithm an AlgorithmIdentifier and a key make, by comparison with the few encodings that are accepted.
+//! Which signature algorithm an AlgorithmIdentifier and a key make, by comparison with the few encodings that are accepted; and the one
+//! encoding of each that is written.
 //!
 //! A table of whole encodings instead of a parser: SHA-2 with ECDSA (RFC 5758), RSASSA-PKCS1-v1_5 (RFC 4055) and RSASSA-PSS with
 //! the usual parameters (RFC 4055: MGF1 with the same hash, salt as long as the hash). SHA-1 and everything else is not in it.
 
+use der::Decode;
+use fips::digest::Hash;
 use fips::sign::SignatureAlgorithm;
+use spki::AlgorithmIdentifierOwned;
+
+/// Why a signature is not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum VerifyError {
+    /// The algorithm is none of those that are accepted, or not one of this kind of key.
+    #[error(
+        "its signature algorithm is not accepted with its signer's key (accepted: SHA-256, SHA-384 and SHA-512 with ECDSA on P-256, P-384 \
+         and P-521, RSA PKCS#1 v1.5, or RSA-PSS with MGF1 of the same hash and a salt of its length)"
+    )]
+    Algorithm,
+    /// The signature is wrong, or the key is none that verifies; the module says which.
+    #[error("its signature does not verify: {0}")]
+    Signature(fips::Error),
+}
+
+/// Checks `signature` over `message` with the key of `signer_spki` (DER) and the algorithm that `identifier` (DER) names.
+///
+/// # Errors
+/// [`VerifyError`].
+pub fn verify(
+    identifier: &[u8],
+    signer_spki: &[u8],
+    message: &[u8],
+    signature: &[u8],
+) -> Result<(), VerifyError> {
+    let algorithm = algorithm(identifier, signer_spki).ok_or(VerifyError::Algorithm)?;
+    fips::sign::verify(algorithm, signer_spki, message, signature).map_err(VerifyError::Signature)
+}
+
+/// The AlgorithmIdentifier (DER) that is written for an algorithm: RSA PKCS#1 v1.5 with NULL (RFC 4055 section 5), ECDSA without parameters
+/// (RFC 5758 section 3.2), PSS with every parameter in full and NULL for both hashes (RFC 4055 section 2.1).
+#[must_use]
+pub fn identifier_der(algorithm: SignatureAlgorithm) -> Vec<u8> {
+    use SignatureAlgorithm as A;
+    let with = |head: &[u8], tail: &[u8]| [head, tail].concat();
+    match algorithm {
+        A::EcdsaP256Sha256 | A::EcdsaP384Sha256 | A::EcdsaP521Sha256 => with(ECDSA, &[0x02]),
+        A::EcdsaP256Sha384 | A::EcdsaP384Sha384 | A::EcdsaP521Sha384 => with(ECDSA, &[0x03]),
+        A::EcdsaP256Sha512 | A::EcdsaP384Sha512 | A::EcdsaP521Sha512 => with(ECDSA, &[0x04]),
+        A::RsaPkcs1Sha256 => with(RSA_PKCS1, &[0x0b, 0x05, 0x00]),
+        A::RsaPkcs1Sha384 => with(RSA_PKCS1, &[0x0c, 0x05, 0x00]),
+        A::RsaPkcs1Sha512 => with(RSA_PKCS1, &[0x0d, 0x05, 0x00]),
+        A::RsaPssSha256 => pss_identifier(0x01, 32, (true, true)),
+        A::RsaPssSha384 => pss_identifier(0x02, 48, (true, true)),
+        A::RsaPssSha512 => pss_identifier(0x03, 64, (true, true)),
+    }
+}
+
+/// The same as a structure, for certificates, lists and requests that are built from structures.
+///
+/// # Errors
+/// None that has been seen: what [`identifier_der`] writes is decoded.
+pub fn identifier(algorithm: SignatureAlgorithm) -> Result<AlgorithmIdentifierOwned, der::Error> {
+    AlgorithmIdentifierOwned::from_der(&identifier_der(algorithm))
+}
+
+/// What a signature algorithm is called in a report: `RSA-PSS with SHA-256`.
+#[must_use]
+pub fn words(algorithm: SignatureAlgorithm) -> String {
+    use SignatureAlgorithm as A;
+    let hash = match algorithm.hash() {
+        Hash::Sha384 => "SHA-384",
+        Hash::Sha512 => "SHA-512",
+        _ => "SHA-256",
+    };
+    let scheme = match algorithm {
+        A::RsaPkcs1Sha256 | A::RsaPkcs1Sha384 | A::RsaPkcs1Sha512 => "RSA PKCS#1 v1.5",
+        A::RsaPssSha256 | A::RsaPssSha384 | A::RsaPssSha512 => "RSA-PSS",
+        _ => "ECDSA",
+    };
+    format!("{scheme} with {hash}")
+}
 
 /// The kind of a public key, by the head of its SubjectPublicKeyInfo.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,14 +174,18 @@ pub fn algorithm(identifier: &[u8], signer_spki: &[u8]) -> Option<SignatureAlgor
         KeyKind::P256 => match identifier.strip_prefix(ECDSA)? {
             [0x02] => Some(A::EcdsaP256Sha256),
             [0x03] => Some(A::EcdsaP256Sha384),
+            [0x04] => Some(A::EcdsaP256Sha512),
             _ => None,
         },
         KeyKind::P384 => match identifier.strip_prefix(ECDSA)? {
             [0x02] => Some(A::EcdsaP384Sha256),
             [0x03] => Some(A::EcdsaP384Sha384),
+            [0x04] => Some(A::EcdsaP384Sha512),
             _ => None,
         },
         KeyKind::P521 => match identifier.strip_prefix(ECDSA)? {
+            [0x02] => Some(A::EcdsaP521Sha256),
+            [0x03] => Some(A::EcdsaP521Sha384),
             [0x04] => Some(A::EcdsaP521Sha512),
             _ => None,
         },
