@@ -2,7 +2,9 @@
 
 pub mod approve;
 pub mod audit;
+pub mod cert;
 pub mod config;
+pub mod csr;
 pub mod demo;
 pub mod doctor;
 pub mod engine;
@@ -86,6 +88,10 @@ enum Command {
     Gateway(gateway::GatewayArgs),
     /// What is in a PFX, with which algorithms, who reads it; convert it
     Pfx(pfx::PfxArgs),
+    /// Certification requests (PKCS#10): make one with its key, look into one
+    Csr(csr::CsrArgs),
+    /// Certificates: what they say, and whether they can be trusted for a purpose
+    Cert(cert::CertArgs),
     /// Failing records: who is suspended, what is quarantined; let go
     Oracle(oracle::OracleArgs),
     /// PFX records in Intune or in a gateway
@@ -179,6 +185,8 @@ fn dispatch(command: &Command, context: &Context) -> ExitCode {
         Command::Approve(args) => approve::run(args, context),
         Command::Recrypt(args) => recrypt::run(args, context),
         Command::Pfx(args) => pfx::run(args, context),
+        Command::Csr(args) => csr::run(args, context),
+        Command::Cert(args) => cert::run(args),
         Command::Oracle(args) => oracle::run(args),
         Command::Import(args) => import::run(args, context),
         Command::Doctor(args) => doctor::run(args, context),
