@@ -22,13 +22,8 @@ use x509_cert::ext::pkix::KeyUsages;
 #[derive(Debug, Args)]
 pub(super) struct CreateArgs {
     /// The subject (RFC 4514), which may hold variables: `CN={{UserName}},O=Example\, Inc.,C=DE`
-    #[arg(
-        long,
-        value_name = "NAME",
-        default_value = "",
-        hide_default_value = true
-    )]
-    subject: String,
+    #[arg(long, value_name = "NAME")]
+    subject: Option<String>,
     /// Value of a variable of --subject and --san; whatever is in it is text
     #[arg(long = "var", value_name = "NAME=VALUE")]
     variables: Vec<String>,
