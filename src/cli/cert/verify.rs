@@ -108,7 +108,7 @@ fn report(
         "email": args.email,
         "at": pki::time::text(at),
         "path": steps,
-        "revocationChecked": path.revocation_checked,
+        "revocation_checked": path.revocation_checked,
         "notes": notes,
     });
     let mut page = Page::with_colours(output::colours());

@@ -185,8 +185,8 @@ fn report(
     let json = json!({
         "file": args.out,
         "form": if args.der { "der" } else { "pem" },
-        "keyFile": key_file,
-        "keyProtection": source.protection(),
+        "key_file": key_file,
+        "key_protection": source.protection(),
         "request": request,
     });
     let mut head = format!(

@@ -10,7 +10,7 @@ use fips::policy::Policy;
 use fips::secret::SecretBytes;
 use fips::sign::{SignatureAlgorithm, SigningKey};
 use formats::pfx::write::encrypted_private_key;
-use formats::pfx::{PfxLimits, read_encrypted_private_key};
+use formats::pfx::{PfxError, PfxLimits, read_encrypted_private_key};
 use hsm::pkcs11::Pkcs11Custody;
 use hsm::{SigningKeyInfo, SigningKeyName};
 use pkcs8::SecretDocument;
@@ -256,9 +256,7 @@ fn read(path: &Path, password: Option<&SecretBytes>) -> Result<(SigningKey, Prot
         (ENCRYPTED_PRIVATE_KEY, Some(password)) => {
             let limits = PfxLimits::default();
             let pkcs8 = read_encrypted_private_key(document.as_bytes(), password, &limits)
-                .map_err(|error| {
-                    Failure::failed(error.code(), error.to_string()).doing(path.display())
-                })?;
+                .map_err(|error| refused(&error).doing(path.display()))?;
             let key = SigningKey::from_pkcs8(pkcs8.expose());
             Ok((
                 key.map_err(|error| unusable(&error.to_string()))?,
@@ -273,6 +271,16 @@ fn read(path: &Path, password: Option<&SecretBytes>) -> Result<(SigningKey, Prot
         _ => Err(unusable(
             "it is not a PKCS#8 key (`BEGIN PRIVATE KEY` or `BEGIN ENCRYPTED PRIVATE KEY`)",
         )),
+    }
+}
+
+/// The reader's own words are about PFX files, of which these keys are a part.
+fn refused(error: &PfxError) -> Failure {
+    match error.code() {
+        "wrong_password" => {
+            Failure::failed("wrong_password", "the password does not decrypt the key")
+        }
+        code => Failure::failed(code, error.to_string()),
     }
 }
 
