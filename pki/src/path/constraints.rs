@@ -141,10 +141,13 @@ fn names(certificate: &Certificate, is_leaf: bool) -> Vec<GeneralName> {
         };
         if attribute.oid == EMAIL_ADDRESS {
             names.push(GeneralName::Rfc822Name(text));
-        } else if is_leaf && !has_dns && attribute.oid == COMMON_NAME {
-            if text.as_str().contains('.') && is_dns(text.as_str(), true) {
-                names.push(GeneralName::DnsName(text));
-            }
+        } else if is_leaf
+            && !has_dns
+            && attribute.oid == COMMON_NAME
+            && text.as_str().contains('.')
+            && is_dns(text.as_str(), true)
+        {
+            names.push(GeneralName::DnsName(text));
         }
     }
     names
