@@ -10,6 +10,8 @@
     missing_docs
 )]
 
+#[path = "../fuzz/bodies/certificate.rs"]
+mod certificate;
 #[path = "../fuzz/bodies/cmp_message.rs"]
 mod cmp_message;
 #[path = "../fuzz/bodies/cms.rs"]
@@ -24,6 +26,8 @@ mod frame;
 mod gateway;
 #[path = "../fuzz/bodies/pfx.rs"]
 mod pfx;
+#[path = "../fuzz/bodies/request.rs"]
+mod request;
 #[path = "../fuzz/bodies/seeds.rs"]
 mod seeds;
 
@@ -130,6 +134,16 @@ fn changed_messages_of_cmp_end_cleanly() {
 #[test]
 fn changed_device_certificates_end_cleanly() {
     survives("device_certificate", device_certificate::run);
+}
+
+#[test]
+fn changed_certificates_and_lists_end_cleanly() {
+    survives("certificate", certificate::run);
+}
+
+#[test]
+fn changed_requests_and_subjects_end_cleanly() {
+    survives("request", request::run);
 }
 
 #[test]
