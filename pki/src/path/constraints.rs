@@ -75,10 +75,23 @@ impl Constraints {
     /// # Errors
     /// [`Problem::NameConstraints`].
     pub fn check(&self, certificate: &Certificate, is_leaf: bool) -> Result<(), Problem> {
+        self.check_names(certificate.subject(), &certificate.alt_names, is_leaf)
+    }
+
+    /// The same of names that a certificate is about to have.
+    ///
+    /// # Errors
+    /// [`Problem::NameConstraints`].
+    pub fn check_names(
+        &self,
+        subject: &Name,
+        alt_names: &[GeneralName],
+        is_leaf: bool,
+    ) -> Result<(), Problem> {
         if self.subtrees == 0 {
             return Ok(());
         }
-        let names = names(certificate, is_leaf);
+        let names = names(subject, alt_names, is_leaf);
         if names.len().saturating_mul(self.subtrees) > MAX_COMPARISONS {
             return refused("it has too many names for the name constraints above it");
         }
@@ -123,9 +136,8 @@ fn refused<T>(problem: &str) -> Result<T, Problem> {
 
 /// Every name that constraints are about: the alternative names, the subject, its e-mail addresses, and a common name that is a DNS name in a
 /// certificate that has no other one, since readers take it for one.
-fn names(certificate: &Certificate, is_leaf: bool) -> Vec<GeneralName> {
-    let mut names = certificate.alt_names.clone();
-    let subject = certificate.subject();
+fn names(subject: &Name, alt_names: &[GeneralName], is_leaf: bool) -> Vec<GeneralName> {
+    let mut names = alt_names.to_vec();
     if !subject.is_empty() {
         names.push(GeneralName::DirectoryName(subject.clone()));
     }
