@@ -5,8 +5,10 @@
 #![forbid(unsafe_code)]
 
 pub mod algorithm;
+pub mod certs_only;
 pub mod cmp;
 pub mod csr;
+pub mod csr_attributes;
 pub mod extension;
 pub mod inspect;
 pub mod key;

@@ -104,8 +104,8 @@ async fn signers_that_are_strangers_expired_or_not_for_signing_are_refused() {
         (&impostor, "does not chain to a configured anchor"),
         (&expired, "expired"),
         (&mute, "no digitalSignature"),
-        (&restricted, "restriction that is not understood"),
-        (&below_nobody, "does not chain to a configured anchor"),
+        (&restricted, "critical extension 1.2.3.4"),
+        (&below_nobody, "is not an authority's"),
     ] {
         let pair = (signer.certificate.as_path(), signer.key.as_path());
         let chain = world.speaker.certificate.to_str().unwrap();

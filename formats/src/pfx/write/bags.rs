@@ -5,6 +5,7 @@ use super::{Entries, WriteError};
 use crate::pfx::attributes::{FRIENDLY_NAME, LOCAL_KEY_ID};
 use der::asn1::{Any, OctetString, SetOfVec};
 use der::{Encode, Tag};
+use fips::secret::SecretBytes;
 use pkcs12::CertBag;
 use pkcs12::pbe_params::EncryptedPrivateKeyInfo;
 use pkcs12::safe_bag::SafeBag;
