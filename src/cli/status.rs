@@ -5,7 +5,7 @@ use super::output::{Exit, Failure, Report};
 use crate::connector::control::client::{self, ControlError};
 use crate::connector::control::protocol::Status;
 use crate::encoding::printable;
-use crate::engine::api::{KeyStatus, TokenStatus};
+use crate::engine::api::{KeyStatus, ProgramStatus, TokenStatus};
 use crate::engine::recrypt::revocation::ListStatus;
 use clap::Args;
 use hsm::Times;
@@ -162,6 +162,9 @@ pub fn human(status: &Status) -> String {
             }
             for list in &engine.revocation_lists {
                 rows.push(("revocation", revocation_line(list)));
+            }
+            if let Some(notice) = engine.program.as_ref().and_then(ProgramStatus::notice) {
+                rows.push(("program", notice));
             }
             for part in &engine.parts {
                 let pid = part

@@ -25,7 +25,8 @@ use crate::engine::recrypt::{cms, importers};
 use crate::record::Record;
 use audit::Verb;
 use audit::event::{Purpose, ResultClass};
-use hsm::{Custody, KeyFingerprint, Lane, SecretBytes, Terms};
+use fips::secret::Password;
+use hsm::{Custody, KeyFingerprint, Lane, Terms};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -226,7 +227,7 @@ fn recrypt(shared: &Shared, job: &Job, request: &RecryptRequest) -> Result<Recry
             check.hold(shared, job, &request.pfx, password)
         })
         .and_then(|password| {
-            cms::envelop(request.format, &device, &password, transport).map_err(cms_refusal)
+            cms::envelop(request.format, &device, password.bytes(), transport).map_err(cms_refusal)
         });
     match cms {
         Ok(cms) => {
@@ -324,7 +325,7 @@ pub(super) fn decrypt(
     ciphertext: &Ciphertext,
     deadline: Instant,
     lane: Lane,
-) -> Result<SecretBytes, Refusal> {
+) -> Result<Password, Refusal> {
     let left = deadline.saturating_duration_since(Instant::now());
     if left.is_zero() {
         return Err(Refusal::deadline());
@@ -349,7 +350,7 @@ pub(super) fn decrypt(
     if was_asked {
         shared.key_uses.fetch_add(1, Ordering::Relaxed);
     }
-    Ok(decrypted?)
+    Ok(Password::new(decrypted?))
 }
 
 /// The key that the record names by fingerprint; records without one (only let in under `unsigned-records`) name a label.

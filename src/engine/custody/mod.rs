@@ -9,6 +9,7 @@ mod authorise;
 mod deliver;
 mod flow;
 mod formats;
+mod not_loaded;
 mod operator;
 mod oracle;
 mod password_check;

@@ -17,10 +17,9 @@ use crate::record::{ImporterSignature, Record};
 use audit::event::{Purpose, ResultClass};
 use fips::digest::{Hash, digest};
 use fips::policy::{Mode, in_force};
+use fips::secret::Password;
 use hsm::pkcs11::Pkcs11Custody;
-use hsm::{
-    Custody, KeyFingerprint, KeyInfo, Lane, Padding, SecretBytes, SigningKeyName, TokenSignature,
-};
+use hsm::{Custody, KeyFingerprint, KeyInfo, Lane, Padding, SigningKeyName, TokenSignature};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 const NOT_CONFIGURED: &str = "this engine re-encrypts no records: name the signing key of the token as `engine.rotation.signing_key` in its \
@@ -98,7 +97,7 @@ pub(super) fn reencrypt(
         Ok(again) => again,
         Err(refusal) => return Err(new.refuse(refusal)),
     };
-    if !again.ct_eq(password.expose()) {
+    if !again.ct_eq(&password) {
         return Err(new.refuse(Refusal::fault(
             "reencrypted_otherwise",
             "what was encrypted to the new key decrypts to something else".to_owned(),
@@ -194,12 +193,12 @@ fn encrypt(
     custody: &dyn Custody,
     spki: &[u8],
     padding: Padding,
-    password: &SecretBytes,
+    password: &Password,
 ) -> Result<Vec<u8>, Refusal> {
     let by_token = in_force().mode() == Mode::Strict
         && custody.capabilities().encrypt_native.contains(&padding);
     let encrypted = if by_token {
-        custody.encrypt(spki, padding, password)
+        custody.encrypt(spki, padding, password.bytes())
     } else {
         fips::rsa::PublicKey::from_spki(spki)
             .and_then(|key| key.encrypt_oaep(padding.hash(), password.expose()))
