@@ -3,7 +3,7 @@
 use super::Exception;
 
 /// Grows with every change of a row, so that two reports can be told apart.
-pub const TABLE_VERSION: u32 = 2;
+pub const TABLE_VERSION: u32 = 3;
 
 /// The bounds that the table decides by.
 pub mod bounds {
