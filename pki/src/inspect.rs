@@ -200,8 +200,7 @@ impl CertificateReport {
         let list = tbs.extensions().cloned().unwrap_or_default();
         // Certificates are not refused for what only requests must be: an extension that does not parse is shown by its name.
         let understood = Extensions::read(&list).unwrap_or_default();
-        let usage = certificate.key_usage()
-            .map(|usage| usage_names(usage.0));
+        let usage = certificate.key_usage().map(|usage| usage_names(usage.0));
         let purposes = certificate.purposes();
         Self {
             common: Common {
@@ -224,12 +223,12 @@ impl CertificateReport {
             },
             authority: certificate.is_authority(),
             path_length: certificate.path_length(),
-            name_constraints: certificate.name_constraints().map(|constraints| {
-                ConstraintsReport {
+            name_constraints: certificate
+                .name_constraints()
+                .map(|constraints| ConstraintsReport {
                     permitted: subtrees(constraints.permitted_subtrees.as_deref()),
                     excluded: subtrees(constraints.excluded_subtrees.as_deref()),
-                }
-            }),
+                }),
             self_issued: certificate.is_self_issued(),
             smime: SmimeFitness::of(certificate.der(), &email_addresses(certificate)),
             thumbprint: hex(digest(Hash::Sha1, certificate.der()).as_ref()),

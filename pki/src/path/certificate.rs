@@ -4,12 +4,12 @@ use super::Problem;
 use crate::extension::alt_names;
 use crate::name::rfc4514;
 use crate::time::time_digits;
-use const_oid::{AssociatedOid, ObjectIdentifier};
 use const_oid::db::rfc5280::{
     ID_CE_BASIC_CONSTRAINTS, ID_CE_CERTIFICATE_POLICIES, ID_CE_EXT_KEY_USAGE,
     ID_CE_INHIBIT_ANY_POLICY, ID_CE_KEY_USAGE, ID_CE_NAME_CONSTRAINTS, ID_CE_POLICY_CONSTRAINTS,
     ID_CE_POLICY_MAPPINGS, ID_CE_SUBJECT_ALT_NAME,
 };
+use const_oid::{AssociatedOid, ObjectIdentifier};
 use der::{Decode, Encode};
 use formats::ber::{self, Element, tag};
 use x509_cert::Certificate as Parsed;
@@ -292,7 +292,9 @@ impl Certificate {
     /// How many authorities may be below it; `None`: any number, or it is none.
     #[must_use]
     pub fn path_length(&self) -> Option<u8> {
-        self.basic.as_ref().and_then(|basic| basic.path_len_constraint)
+        self.basic
+            .as_ref()
+            .and_then(|basic| basic.path_len_constraint)
     }
 
     /// keyUsage, where there is one.
