@@ -15,7 +15,7 @@
 //! recognises; of an answer that was lost nobody can say what became of it.
 
 use crate::certificate::{Parts, issued_among, key_of_request, vouched_for};
-use crate::http::{Answered, Effect, refusal, retry_after, send};
+use crate::http::{Answered, Effect, Limits, refusal, retry_after, send};
 use crate::settings::address;
 use crate::text::{decode, encode_lines, it_says};
 use crate::{
@@ -235,7 +235,13 @@ impl Est {
             Some(header) => request.header(AUTHORIZATION, header.clone()),
             None => request,
         };
-        send(request, effect, self.settings.deadline, max_bytes).await
+        send(
+            request,
+            effect,
+            self.settings.deadline,
+            Limits::of(max_bytes),
+        )
+        .await
     }
 
     fn refused(&self, answered: &Answered, effect: Effect) -> Error {

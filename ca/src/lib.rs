@@ -15,8 +15,10 @@
 //! whoever asked checks whether the certificate is what was asked for.
 #![forbid(unsafe_code)]
 
+pub mod adcs;
 mod authority;
 mod certificate;
+pub mod cmp;
 mod error;
 pub mod est;
 mod http;

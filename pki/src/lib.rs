@@ -12,6 +12,7 @@ pub mod extension;
 pub mod key;
 pub mod name;
 pub mod san;
+pub mod cmp;
 mod signer;
 pub mod template;
 
