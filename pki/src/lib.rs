@@ -6,13 +6,13 @@
 
 pub mod algorithm;
 pub mod certs_only;
-pub mod csr_attributes;
+pub mod cmp;
 pub mod csr;
+pub mod csr_attributes;
 pub mod extension;
 pub mod key;
 pub mod name;
 pub mod san;
-pub mod cmp;
 mod signer;
 pub mod template;
 
