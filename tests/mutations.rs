@@ -12,6 +12,8 @@
 
 #[path = "../fuzz/bodies/certs_only.rs"]
 mod certs_only;
+#[path = "../fuzz/bodies/cmp_message.rs"]
+mod cmp_message;
 #[path = "../fuzz/bodies/cms.rs"]
 mod cms;
 #[path = "../fuzz/bodies/configuration.rs"]
@@ -132,6 +134,11 @@ fn changed_messages_with_certificates_alone_end_cleanly() {
 #[test]
 fn changed_answers_of_enrolment_services_end_cleanly() {
     survives("soap_answer", soap_answer::run);
+}
+
+#[test]
+fn changed_messages_of_cmp_end_cleanly() {
+    survives("cmp_message", cmp_message::run);
 }
 
 #[test]

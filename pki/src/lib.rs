@@ -10,10 +10,14 @@ pub mod cmp;
 pub mod csr;
 pub mod csr_attributes;
 pub mod extension;
+pub mod inspect;
 pub mod key;
 pub mod name;
+pub mod path;
+pub mod revocation_list;
 pub mod san;
 mod signer;
 pub mod template;
+pub mod time;
 
 pub use signer::{KeyAndAlgorithm, SignError, Signer};

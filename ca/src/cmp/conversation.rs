@@ -4,7 +4,7 @@ use super::problem::Problem;
 use super::{Cmp, Credential, ProfileIn, failure, http};
 use crate::{Error, ErrorClass};
 use pki::cmp::{
-    Body, CmpError, Info, Message, Protector, Request, Transaction, Verifier, valid_until,
+    Body, CmpError, Info, Message, Protector, Request, Transaction, Verifier, is_valid_at,
 };
 use reqwest::Url;
 use std::time::{Duration, Instant, SystemTime};
@@ -72,7 +72,7 @@ impl<'a> Conversation<'a> {
         .and_then(|made| made.map_err(|error| Problem::before(failure::of_message(&error))))?;
         self.transaction = transaction;
 
-        let answer = http::post(&self.client.http, &self.url, bytes, self.left()?).await?;
+        let answer = http::post(&self.client.http, &self.url, bytes, self.left()?, now).await?;
         let credential = self.client.settings.credential.clone();
         let mut transaction = self.transaction.clone();
         let (transaction, message) = aside(move || {
@@ -160,9 +160,9 @@ fn disbelieved(
     if let Credential::Signature {
         certificate_der, ..
     } = credential
-        && valid_until(certificate_der).is_ok_and(|end| end < now)
+        && is_valid_at(certificate_der, now).is_ok_and(|valid| !valid)
     {
-        text.push_str("; our own certificate has expired");
+        text.push_str("; our own certificate is expired or not yet valid");
     }
     Error::new(why.class(), text)
 }
