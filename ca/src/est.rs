@@ -324,7 +324,11 @@ impl CertificationAuthority for Est {
     fn health(&self) -> Answer<'_, Health> {
         Box::pin(async {
             let known = self.ca_certificates().await?;
-            let attributes = self.csr_attributes(None).await?;
+            let attributes = match self.csr_attributes(None).await {
+                // A server need not have it (RFC 7030 section 3.2.2).
+                Err(error) if error.class() == ErrorClass::Unsupported => CsrAttributes::default(),
+                attributes => attributes?,
+            };
             Ok(Health {
                 may_enroll: None,
                 may_revoke: Some(false),

@@ -13,13 +13,16 @@ use x509_cert::name::Name;
 
 /// The most that is read of what the command says.
 const MAX_WORDS_BYTES: u64 = 16 * 1024;
+/// The arguments of a program that is configured without any.
+const USUAL_ARGUMENTS: [&str; 3] = ["{serial}", "{issuer}", "{reason}"];
 /// Exit codes with a meaning: sysexits(3) where it has one.
 const ALREADY: i32 = 3;
 const TRY_AGAIN: i32 = 75;
 const NO_RIGHT: i32 = 77;
 
 /// A program and its arguments, with `{serial}` (lower-case hexadecimal), `{issuer}` (RFC 4514), `{reason}` (the number of RFC 5280) and
-/// `{reason_name}` in them, wherever they stand. It is run without a shell, with nothing on its standard input.
+/// `{reason_name}` in them, wherever they stand; a program alone gets serial number, issuer and reason, in this order. It is run without a shell,
+/// with nothing on its standard input.
 ///
 /// It ends with 0 when the certificate is revoked, 3 when it was revoked before, 75 when that can be tried again later, 77 when the account has
 /// no right to do it; with anything else the revocation has failed for good.
@@ -46,7 +49,7 @@ impl RevokeCommand {
             return wrong("the command needs some time");
         }
         for place in ["{serial}", "{issuer}"] {
-            if !arguments.iter().any(|argument| argument.contains(place)) {
+            if !arguments.is_empty() && !arguments.iter().any(|argument| argument.contains(place)) {
                 return wrong(
                     "without {serial} and {issuer} among its arguments the command cannot know what to revoke",
                 );
@@ -84,7 +87,7 @@ impl RevokeCommand {
             .spawn()
             .map_err(|error| failed(ErrorClass::Credential, format!("does not start: {error}")))?;
         // Whoever gives up must not leave it behind.
-        let group = Group(
+        let mut group = Group(
             child
                 .id()
                 .and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)),
@@ -103,6 +106,8 @@ impl RevokeCommand {
             );
             return Err(failed(ErrorClass::Unavailable, problem));
         };
+        // It has ended, and whoever held its output: the number of the group may belong to others now.
+        group.0 = None;
         let status = status
             .map_err(|error| failed(ErrorClass::Unavailable, format!("was lost: {error}")))?;
         let words = match complaint.is_empty() {
@@ -142,20 +147,21 @@ impl RevokeCommand {
             // The last one: what it brings is not looked at again.
             ("{issuer}", issuer),
         ];
-        let arguments = self.command.iter().skip(1);
-        Ok(arguments
-            .map(|argument| {
-                values
-                    .iter()
-                    .fold(argument.clone(), |text, (place, value)| {
-                        text.replace(place, value)
-                    })
-            })
-            .collect())
+        let with_values = |argument: &str| {
+            values
+                .iter()
+                .fold(argument.to_owned(), |text, (place, value)| {
+                    text.replace(place, value)
+                })
+        };
+        Ok(match self.command.get(1..) {
+            None | Some([]) => USUAL_ARGUMENTS.map(with_values).to_vec(),
+            Some(arguments) => arguments.iter().map(|word| with_values(word)).collect(),
+        })
     }
 }
 
-/// A process group that is killed when nobody waits for it any more; killing one that has ended does nothing.
+/// A process group that is killed when nobody waits for it any more.
 struct Group(Option<Pid>);
 
 impl Drop for Group {

@@ -6,17 +6,16 @@ use std::path::Path;
 
 /// A client that revokes with this script of the shell's; `$@` are serial number, issuer, reason and its name.
 fn revoking(workshop: &Workshop, script: &str, deadline: Duration) -> Adcs {
+    let words = ["serial={serial}", "{issuer}", "{reason}", "{reason_name}"];
+    revoking_with(workshop, script, &words, deadline)
+}
+
+fn revoking_with(workshop: &Workshop, script: &str, words: &[&str], deadline: Duration) -> Adcs {
     let root = workshop.authority("AD CS Root", KeyAlgorithm::P256);
     let program = workshop.fresh(".sh");
     std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
     std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
-    let words = [
-        text(&program),
-        "serial={serial}",
-        "{issuer}",
-        "{reason}",
-        "{reason_name}",
-    ];
+    let command = [&[text(&program)], words].concat();
     let settings = AdcsSettings {
         name: "adcs".to_owned(),
         enrollment: "https://127.0.0.1:1/".to_owned(),
@@ -27,7 +26,7 @@ fn revoking(workshop: &Workshop, script: &str, deadline: Duration) -> Adcs {
         deadline: DEADLINE,
         ask_again_in: DEADLINE,
         revoke: Some(RevokeCommand {
-            command: words.map(str::to_owned).to_vec(),
+            command: command.into_iter().map(str::to_owned).collect(),
             deadline,
         }),
         credential_expires: None,
@@ -90,6 +89,19 @@ fn the_command_gets_its_arguments_as_they_are() {
     assert_eq!(&lines[2..], ["1", "keyCompromise"]);
     assert!(!Path::new("pwned").exists());
     assert!(client.capabilities().revokes);
+}
+
+#[test]
+fn a_program_alone_gets_serial_issuer_and_reason() {
+    let workshop = Workshop::new();
+    let client = revoking_with(
+        &workshop,
+        "[ $# = 3 ] && [ \"$1\" = abcd ] && [ \"$3\" = 1 ]",
+        &[],
+        DEADLINE,
+    );
+    let revoked = run(client.revoke(&revocation(&workshop))).unwrap();
+    assert_eq!(revoked, Revoked::Now);
 }
 
 #[test]
