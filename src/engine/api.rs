@@ -11,9 +11,14 @@ use hsm::{Load, Padding};
 use serde::{Deserialize, Serialize};
 
 mod approval;
+mod authority;
 mod oracle;
 
 pub use approval::{AllowRequest, Allowed, ApprovalFile};
+pub use authority::{
+    AuthorityStatus, IssueRequest, IssuedCertificate, RevokedSerial, SerialState, SerialStatus,
+    SignCrlRequest, SignOcspRequest, SignedCrl, SignedOcsp,
+};
 pub use oracle::{OracleReport, OracleRequest, OracleStatus, QuarantinedCiphertext, SubjectStatus};
 
 /// Version of these messages; a greeting with another one is refused.
@@ -205,6 +210,12 @@ pub enum EngineRequest {
     Deliver(Box<DeliverRequest>),
     /// Re-encrypt one record to another custody key.
     Reencrypt(Box<ReencryptRequest>),
+    /// Issue a certificate.
+    Issue(Box<IssueRequest>),
+    /// Sign a revocation list.
+    SignCrl(Box<SignCrlRequest>),
+    /// Sign an OCSP answer.
+    SignOcsp(Box<SignOcspRequest>),
     /// Show or lift quarantine and suspensions.
     Oracle(OracleRequest),
     /// Give leave for a dangerous step that a command does itself.
@@ -221,6 +232,9 @@ impl EngineRequest {
             Self::Recrypt(_) => Verb::Recrypt,
             Self::Deliver(_) => Verb::Deliver,
             Self::Reencrypt(_) => Verb::Reencrypt,
+            Self::Issue(_) => Verb::Issue,
+            Self::SignCrl(_) => Verb::SignCrl,
+            Self::SignOcsp(_) => Verb::SignOcsp,
             Self::Oracle(OracleRequest::Show) => Verb::OracleShow,
             Self::Oracle(OracleRequest::Release { .. }) => Verb::OracleRelease,
             Self::Allow(request) => request.subject.verb(),
@@ -239,6 +253,12 @@ pub enum EngineReply {
     Delivered(Box<Delivered>),
     /// The record for the new custody key, signed by the engine's signing key.
     Reencrypted(Box<Reencrypted>),
+    /// The certificate.
+    Issued(Box<IssuedCertificate>),
+    /// The revocation list.
+    CrlSigned(Box<SignedCrl>),
+    /// The OCSP answer.
+    OcspSigned(Box<SignedOcsp>),
     /// What is quarantined, and who is suspended.
     Oracle(Box<OracleReport>),
     /// Leave is given, and recorded.
@@ -312,6 +332,8 @@ pub enum FailureCode {
     AuditUnavailable,
     /// It needs approvals, and those that came are not enough.
     ApprovalMissing,
+    /// The authority does not issue what is asked for: no profile allows it, or its own certificate does not.
+    IssuanceRefused,
     /// Too much is in flight; later it may work.
     Busy,
     /// The deadline passed before an answer was there.
@@ -351,6 +373,9 @@ pub struct EngineStatus {
     pub version: String,
     /// Version of the cryptographic module, e.g. `AWS-LC FIPS 3.1.0`.
     pub module_version: String,
+    /// The program file that the engine runs, and whether it is still the one under its name; null from a release that did not tell.
+    #[serde(default)]
+    pub program: Option<ProgramStatus>,
     /// Why the engine does no cryptography any more; null while it does.
     #[serde(default)]
     pub module_fault: Option<FaultEvidence>,
@@ -396,10 +421,53 @@ pub struct EngineStatus {
     /// The log of uses of the key; null under the exception `no-receipts`, and while custody does not report.
     #[serde(default)]
     pub audit: Option<audit::Status>,
+    /// Certification authorities whose keys are on the token; empty from a release that had none.
+    #[serde(default)]
+    pub authorities: Vec<AuthorityStatus>,
     /// Requests answered since the supervisor started.
     pub answered: u64,
     /// Requests in flight.
     pub in_flight: u64,
+}
+
+/// The program file of a running process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProgramStatus {
+    /// Its name when the process started.
+    pub path: String,
+    /// What is under that name now.
+    pub on_disk: OnDisk,
+}
+
+/// What is under the name of a program that runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum OnDisk {
+    /// The file that runs.
+    Same,
+    /// Another one: the program was upgraded and its service not restarted since.
+    Another,
+    /// None.
+    Missing,
+    /// This process may not look.
+    Unknown,
+}
+
+impl ProgramStatus {
+    /// What an operator has to know of it, with the remedy; `None`: nothing, or nothing is known.
+    #[must_use]
+    pub fn notice(&self) -> Option<String> {
+        let found = match self.on_disk {
+            OnDisk::Same | OnDisk::Unknown => return None,
+            OnDisk::Another => "is another file than the one that runs",
+            OnDisk::Missing => "is not there any more, and what was there still runs",
+        };
+        Some(format!(
+            "{} {found}: the engine goes on with the old program until its service is restarted",
+            self.path
+        ))
+    }
 }
 
 /// A custody key in a report.
@@ -537,6 +605,14 @@ pub struct PartStatus {
 }
 
 impl PartStatus {
+    /// Whether it says that its system calls are filtered, and the kernel says otherwise.
+    #[must_use]
+    pub fn contradicts_its_sandbox(&self) -> bool {
+        self.kernel.is_some()
+            && !self.is_filtered()
+            && self.sandbox.as_ref().is_some_and(|said| said.calls > 0)
+    }
+
     /// Whether the kernel says that its system calls are filtered and that it can gain no rights.
     #[must_use]
     pub fn is_filtered(&self) -> bool {

@@ -166,6 +166,7 @@ fn failed(code: FailureCode) -> EngineReply {
 fn status(token: bool) -> EngineStatus {
     EngineStatus {
         fips: Vec::new(),
+        program: None,
         module_fault: None,
         token_certificate: None,
         version: "test".to_owned(),
@@ -178,6 +179,7 @@ fn status(token: bool) -> EngineStatus {
         parts: Vec::new(),
         exceptions: vec!["no-device-anchors".to_owned()],
         deliveries: Vec::new(),
+        authorities: Vec::new(),
         key_uses: 0,
         decryptions_shared: 0,
         oracle: None,

@@ -21,6 +21,9 @@ const TABLE: &[(&str, &[CallerKind], bool)] = &[
     ("limitLowered", &[], true),
     ("auditKeyChange", &[], true),
     ("auditKeyExport", &[], true),
+    ("issue", &[Connector, EngineUser], false),
+    ("signCrl", &[Connector, EngineUser], false),
+    ("signOcsp", &[Connector, EngineUser], false),
 ];
 
 #[test]

@@ -54,6 +54,7 @@ impl FilterArgs {
         };
         let key = match &entry.event {
             Event::Canary(canary) => Some(canary.key),
+            Event::CaUse(used) => Some(used.key),
             _ => used.map(|used| used.key),
         };
         (self.events.is_empty() || self.events.iter().any(|name| name == entry.event.name()))
@@ -66,6 +67,7 @@ impl FilterArgs {
                 .as_ref()
                 .is_none_or(|request| match &entry.event {
                     Event::Refused(refused) => refused.request == *request,
+                    Event::CaUse(used) => used.request == *request,
                     _ => used.is_some_and(|used| used.request == *request),
                 })
             && of_use(self.user.is_some(), &|used| {

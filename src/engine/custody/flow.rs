@@ -9,13 +9,14 @@ use super::queue::Job;
 use super::refusal::{Refusal, was_refused_before_use};
 use super::sharing::Ciphertext;
 use super::usage::{Usage, Wanted};
-use super::{Shared, approvals, authorise, deliver, formats, operator, rotate};
+use super::{Shared, approvals, authorise, authority, deliver, formats, operator, rotate};
 use crate::clock::{Clock, SystemClock};
 use crate::config::ReleaseOnGrid;
 use crate::encoding::Base64Bytes;
 use crate::engine::api::{
     AllowRequest, CmsFormat, DeliverRequest, Delivery, DeviceTarget, EngineReply, EngineRequest,
-    FailureCode, OracleRequest, RecryptRequest, Recrypted, ReencryptRequest, Reencrypted,
+    FailureCode, IssueRequest, OracleRequest, RecryptRequest, Recrypted, ReencryptRequest,
+    Reencrypted, SignCrlRequest, SignOcspRequest,
 };
 use crate::engine::ipc::{Frame, Kind};
 use crate::engine::recrypt::chain::DeviceIdentity;
@@ -25,7 +26,8 @@ use crate::engine::recrypt::{cms, importers};
 use crate::record::Record;
 use audit::Verb;
 use audit::event::{Purpose, ResultClass};
-use hsm::{Custody, KeyFingerprint, Lane, SecretBytes, Terms};
+use fips::secret::Password;
+use hsm::{Custody, KeyFingerprint, Lane, Terms};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -59,6 +61,10 @@ pub(super) fn answer(shared: &Shared, job: &Job) -> Answer {
             let outcome = rotate::reencrypt(shared, job, &request)
                 .map(|record| EngineReply::Reencrypted(Box::new(Reencrypted { record })));
             (request.request_id, unless_module_failed(shared, outcome))
+        }
+        Ok(Asked::Authority(request)) => {
+            let (name, outcome) = authority(shared, job, request);
+            (name, unless_module_failed(shared, outcome))
         }
         Ok(Asked::Oracle(request)) => ("-".to_owned(), operator::oracle(shared, job, request)),
         Ok(Asked::Allow(request)) => (
@@ -121,8 +127,46 @@ enum Asked {
     Recrypt(RecryptRequest),
     Deliver(DeliverRequest),
     Reencrypt(ReencryptRequest),
+    Authority(AskedAuthority),
     Oracle(OracleRequest),
     Allow(Box<AllowRequest>),
+}
+
+/// What an authority is asked for.
+enum AskedAuthority {
+    Issue(Box<IssueRequest>),
+    Crl(Box<SignCrlRequest>),
+    Ocsp(Box<SignOcspRequest>),
+}
+
+fn authority(
+    shared: &Shared,
+    job: &Job,
+    asked: AskedAuthority,
+) -> (String, Result<EngineReply, Refusal>) {
+    match asked {
+        AskedAuthority::Issue(request) => {
+            let outcome = authority::issue(shared, job, &request);
+            (
+                request.request_id,
+                outcome.map(|done| EngineReply::Issued(Box::new(done))),
+            )
+        }
+        AskedAuthority::Crl(request) => {
+            let outcome = authority::sign_crl(shared, job, &request);
+            (
+                request.request_id,
+                outcome.map(|done| EngineReply::CrlSigned(Box::new(done))),
+            )
+        }
+        AskedAuthority::Ocsp(request) => {
+            let outcome = authority::sign_ocsp(shared, job, &request);
+            (
+                request.request_id,
+                outcome.map(|done| EngineReply::OcspSigned(Box::new(done))),
+            )
+        }
+    }
 }
 
 fn parse(shared: &Shared, job: &Job) -> Result<Asked, Refusal> {
@@ -146,6 +190,18 @@ fn parse(shared: &Shared, job: &Job) -> Result<Asked, Refusal> {
             bounded(&request.request_id, &request.record, &request.pfx)?;
             Ok(Asked::Reencrypt(*request))
         }
+        EngineRequest::Issue(request) => {
+            named(&request.request_id)?;
+            Ok(Asked::Authority(AskedAuthority::Issue(request)))
+        }
+        EngineRequest::SignCrl(request) => {
+            named(&request.request_id)?;
+            Ok(Asked::Authority(AskedAuthority::Crl(request)))
+        }
+        EngineRequest::SignOcsp(request) => {
+            named(&request.request_id)?;
+            Ok(Asked::Authority(AskedAuthority::Ocsp(request)))
+        }
         EngineRequest::Oracle(request) => Ok(Asked::Oracle(request)),
         EngineRequest::Allow(request) => Ok(Asked::Allow(request)),
         EngineRequest::Status => Err(Refusal::bad_request(
@@ -161,14 +217,7 @@ pub(super) fn bounded(request_id: &str, record: &Record, pfx: &Base64Bytes) -> R
         &record.provider_name,
         &record.key_name,
     ];
-    if request_id.is_empty()
-        || request_id.len() > 128
-        || !request_id.bytes().all(|byte| byte.is_ascii_graphic())
-    {
-        return Err(Refusal::bad_request(
-            "requestId must be 1 to 128 printable ASCII characters without spaces",
-        ));
-    }
+    named(request_id)?;
     if names.iter().any(|name| name.len() > MAX_NAME_BYTES) {
         return Err(Refusal::bad_request(
             "a name in the record is longer than 1024 bytes",
@@ -195,6 +244,18 @@ pub(super) fn bounded(request_id: &str, record: &Record, pfx: &Base64Bytes) -> R
         ));
     }
     Ok(())
+}
+
+/// Whether it names a request, in logs and receipts too.
+fn named(request_id: &str) -> Result<(), Refusal> {
+    let fits = (1..=128).contains(&request_id.len())
+        && request_id.bytes().all(|byte| byte.is_ascii_graphic());
+    if fits {
+        return Ok(());
+    }
+    Err(Refusal::bad_request(
+        "requestId must be 1 to 128 printable ASCII characters without spaces",
+    ))
 }
 
 fn recrypt(shared: &Shared, job: &Job, request: &RecryptRequest) -> Result<Recrypted, Refusal> {
@@ -226,7 +287,7 @@ fn recrypt(shared: &Shared, job: &Job, request: &RecryptRequest) -> Result<Recry
             check.hold(shared, job, &request.pfx, password)
         })
         .and_then(|password| {
-            cms::envelop(request.format, &device, &password, transport).map_err(cms_refusal)
+            cms::envelop(request.format, &device, password.bytes(), transport).map_err(cms_refusal)
         });
     match cms {
         Ok(cms) => {
@@ -324,7 +385,7 @@ pub(super) fn decrypt(
     ciphertext: &Ciphertext,
     deadline: Instant,
     lane: Lane,
-) -> Result<SecretBytes, Refusal> {
+) -> Result<Password, Refusal> {
     let left = deadline.saturating_duration_since(Instant::now());
     if left.is_zero() {
         return Err(Refusal::deadline());
@@ -349,7 +410,7 @@ pub(super) fn decrypt(
     if was_asked {
         shared.key_uses.fetch_add(1, Ordering::Relaxed);
     }
-    Ok(decrypted?)
+    Ok(Password::new(decrypted?))
 }
 
 /// The key that the record names by fingerprint; records without one (only let in under `unsigned-records`) name a label.

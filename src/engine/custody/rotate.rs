@@ -17,11 +17,13 @@ use crate::record::{ImporterSignature, Record};
 use audit::event::{Purpose, ResultClass};
 use fips::digest::{Hash, digest};
 use fips::policy::{Mode, in_force};
+use fips::secret::Password;
 use hsm::pkcs11::Pkcs11Custody;
-use hsm::{
-    Custody, KeyFingerprint, KeyInfo, Lane, Padding, SecretBytes, SigningKeyName, TokenSignature,
-};
+use hsm::{Custody, KeyFingerprint, KeyInfo, Lane, Padding, SigningKeyName, TokenSignature};
 use std::sync::{Mutex, OnceLock, PoisonError};
+
+/// The part of the configuration that names the signing key.
+const ROTATION: &str = "engine.rotation";
 
 const NOT_CONFIGURED: &str = "this engine re-encrypts no records: name the signing key of the token as `engine.rotation.signing_key` in its \
                               configuration, its public half among `engine.importers`, and restart it";
@@ -98,7 +100,7 @@ pub(super) fn reencrypt(
         Ok(again) => again,
         Err(refusal) => return Err(new.refuse(refusal)),
     };
-    if !again.ct_eq(password.expose()) {
+    if !again.ct_eq(&password) {
         return Err(new.refuse(Refusal::fault(
             "reencrypted_otherwise",
             "what was encrypted to the new key decrypts to something else".to_owned(),
@@ -194,12 +196,12 @@ fn encrypt(
     custody: &dyn Custody,
     spki: &[u8],
     padding: Padding,
-    password: &SecretBytes,
+    password: &Password,
 ) -> Result<Vec<u8>, Refusal> {
     let by_token = in_force().mode() == Mode::Strict
         && custody.capabilities().encrypt_native.contains(&padding);
     let encrypted = if by_token {
-        custody.encrypt(spki, padding, password)
+        custody.encrypt(spki, padding, password.bytes())
     } else {
         fips::rsa::PublicKey::from_spki(spki)
             .and_then(|key| key.encrypt_oaep(padding.hash(), password.expose()))
@@ -220,7 +222,7 @@ fn signer(shared: &Shared, label: &str) -> Result<KeyFingerprint, Refusal> {
         return Ok(*known);
     }
     let name = SigningKeyName::Label(label.to_owned());
-    let key = on_a_token(shared, |custody| custody.signing_key(&name))?;
+    let key = on_a_token(shared, ROTATION, |custody| custody.signing_key(&name))?;
     let named = key.fingerprint.to_string();
     if !shared
         .policy
@@ -242,12 +244,13 @@ fn sign(
     message: &[u8],
 ) -> Result<TokenSignature, Refusal> {
     let name = SigningKeyName::Fingerprint(signer);
-    on_a_token(shared, |custody| custody.sign(&name, message))
+    on_a_token(shared, ROTATION, |custody| custody.sign(&name, message))
 }
 
-/// Asks the tokens one after the other until one does it.
-fn on_a_token<T>(
+/// Asks the tokens one after the other until one does it. `section`: the part of the configuration that names the key.
+pub(super) fn on_a_token<T>(
     shared: &Shared,
+    section: &str,
     ask: impl Fn(&Pkcs11Custody) -> Result<T, hsm::Error>,
 ) -> Result<T, Refusal> {
     let mut refusal = Refusal::token_unavailable("token_not_open", "no token is open".to_owned());
@@ -266,7 +269,7 @@ fn on_a_token<T>(
                     | hsm::Error::SigningKeyAmbiguous { .. }
                     | hsm::Error::KeyRefused { .. }
                     | hsm::Error::MechanismNotSupported { .. } => {
-                        Refusal::bad_request(&format!("`engine.rotation`: {}", describe(&error)))
+                        Refusal::bad_request(&format!("`{section}`: {}", describe(&error)))
                     }
                     error => error.into(),
                 };

@@ -26,7 +26,7 @@ pub mod importers;
 pub mod known;
 pub mod layout;
 mod names;
-mod pem;
+pub(in crate::engine) mod pem;
 pub mod revocation;
 pub mod rules;
 

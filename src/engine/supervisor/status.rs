@@ -173,6 +173,7 @@ pub(super) fn compose(
         version: crate::VERSION.to_owned(),
         // All parts are the same program, which starts with no other version.
         module_version: fips::EXPECTED_VERSION.to_owned(),
+        program: None,
         module_fault: None,
         fips: std::iter::once(ProcessEvidence::of_this("supervisor"))
             .chain(report.fips)
@@ -200,6 +201,7 @@ pub(super) fn compose(
         ],
         exceptions,
         deliveries: report.deliveries,
+        authorities: report.authorities,
         key_uses: report.key_uses,
         decryptions_shared: report.decryptions_shared,
         tokens: report.tokens,

@@ -25,6 +25,7 @@ fn engine(processes: &[&str]) -> EngineStatus {
     EngineStatus {
         version: "test".to_owned(),
         module_version: fips::EXPECTED_VERSION.to_owned(),
+        program: None,
         module_fault: None,
         fips: processes.iter().map(|name| process(name)).collect(),
         token: Some(json!({"label": "custody", "model": "SoftHSM v2", "firmwareVersion": "2.6"})),
@@ -36,6 +37,7 @@ fn engine(processes: &[&str]) -> EngineStatus {
         parts: Vec::new(),
         exceptions: vec!["cms-ecdh-static".to_owned(), "no-device-anchors".to_owned()],
         deliveries: Vec::new(),
+        authorities: Vec::new(),
         key_uses: 0,
         decryptions_shared: 0,
         oracle: None,
