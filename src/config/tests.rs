@@ -92,6 +92,7 @@ fn the_schema_has_exactly_the_keys_of_the_structures() {
     same::<ApprovalsConfig>("engine.approvals");
     same::<OracleConfig>("engine.oracle");
     same::<RestartConfig>("engine.restart");
+    same::<IssuanceConfig>("engine.issuance");
     same::<RotationConfig>("engine.rotation");
     same::<TokenSection>("engine.token");
     same::<TokenSection>("engine.tokens");
@@ -117,7 +118,7 @@ fn the_schema_has_exactly_the_keys_of_the_structures() {
             })
             .sum()
     }
-    assert_eq!(tables(ROOT), 24);
+    assert_eq!(tables(ROOT), 25);
 }
 
 fn read(text: &str) -> Result<Config, ConfigError> {
@@ -166,6 +167,9 @@ fn the_defaults_that_the_example_shows_are_the_defaults() {
     let text = with_one_token(&example());
     let (usual, _) = text.split_once("#[connector.proxy]").unwrap();
     let (_, rest) = text.split_once("\n[connector.log]").unwrap();
+    let (before, issuance) = usual.split_once("#[engine.issuance]").unwrap();
+    let (_, after) = issuance.split_once("\n\n").unwrap();
+    let usual = format!("{before}\n{after}");
     let (rest, _) = rest.split_once("#[import.token]").unwrap();
     let text = format!("{usual}\n[connector.log]{rest}");
     let switched: Vec<String> = text
@@ -208,6 +212,7 @@ fn every_key_switched_on_is_accepted() {
     let text = text
         .replace("#[connector.proxy]", "[connector.proxy]")
         .replace("#[engine.approvals]", "[engine.approvals]")
+        .replace("#[engine.issuance]", "[engine.issuance]")
         .replace("#[engine.rotation]", "[engine.rotation]")
         .replace("#[import.token]", "[import.token]");
     let config = read(&text).unwrap();

@@ -33,7 +33,7 @@ mod subjects;
 mod tests;
 mod uses;
 
-pub use asked::{Asked, CiphertextId, Ended};
+pub use asked::{Asked, CiphertextId, Ended, sealed_keys};
 pub use limits::{DAY, HOUR, LARGEST_BUDGET, Limits};
 pub use quarantine::{QUARANTINE_CAPACITY, Quarantined};
 pub use snapshot::{LedgerSnapshot, NewerSnapshot};

@@ -24,6 +24,8 @@ const TABLE: &[(&str, &[CallerKind], bool)] = &[
     ("issue", &[Connector, EngineUser], false),
     ("signCrl", &[Connector, EngineUser], false),
     ("signOcsp", &[Connector, EngineUser], false),
+    ("makeKey", &[Connector, EngineUser], false),
+    ("pack", &[Connector, EngineUser], false),
 ];
 
 #[test]
