@@ -9,14 +9,16 @@ use super::queue::Job;
 use super::refusal::{Refusal, was_refused_before_use};
 use super::sharing::Ciphertext;
 use super::usage::{Usage, Wanted};
-use super::{Shared, approvals, authorise, deliver, formats, key_making, operator, pack, rotate};
+use super::{
+    Shared, approvals, authorise, authority, deliver, formats, key_making, operator, pack, rotate,
+};
 use crate::clock::{Clock, SystemClock};
 use crate::config::ReleaseOnGrid;
 use crate::encoding::Base64Bytes;
 use crate::engine::api::{
     AllowRequest, CmsFormat, DeliverRequest, Delivery, DeviceTarget, EngineReply, EngineRequest,
-    FailureCode, MakeKeyRequest, OracleRequest, PackRequest, RecryptRequest, Recrypted,
-    ReencryptRequest, Reencrypted,
+    FailureCode, IssueRequest, MakeKeyRequest, OracleRequest, PackRequest, RecryptRequest,
+    Recrypted, ReencryptRequest, Reencrypted, SignCrlRequest, SignOcspRequest,
 };
 use crate::engine::ipc::{Frame, Kind};
 use crate::engine::recrypt::chain::DeviceIdentity;
@@ -78,6 +80,10 @@ pub(super) fn answer(shared: &Shared, job: &Job) -> Answer {
             let outcome =
                 pack::pack(shared, job, &request).map(|done| EngineReply::Packed(Box::new(done)));
             (request.request_id, unless_module_failed(shared, outcome))
+        }
+        Ok(Asked::Authority(request)) => {
+            let (name, outcome) = authority(shared, job, request);
+            (name, unless_module_failed(shared, outcome))
         }
         Ok(Asked::Oracle(request)) => ("-".to_owned(), operator::oracle(shared, job, request)),
         Ok(Asked::Allow(request)) => (
@@ -164,8 +170,46 @@ enum Asked {
     Reencrypt(ReencryptRequest),
     MakeKey(MakeKeyRequest),
     Pack(PackRequest),
+    Authority(AskedAuthority),
     Oracle(OracleRequest),
     Allow(Box<AllowRequest>),
+}
+
+/// What an authority is asked for.
+enum AskedAuthority {
+    Issue(Box<IssueRequest>),
+    Crl(Box<SignCrlRequest>),
+    Ocsp(Box<SignOcspRequest>),
+}
+
+fn authority(
+    shared: &Shared,
+    job: &Job,
+    asked: AskedAuthority,
+) -> (String, Result<EngineReply, Refusal>) {
+    match asked {
+        AskedAuthority::Issue(request) => {
+            let outcome = authority::issue(shared, job, &request);
+            (
+                request.request_id,
+                outcome.map(|done| EngineReply::Issued(Box::new(done))),
+            )
+        }
+        AskedAuthority::Crl(request) => {
+            let outcome = authority::sign_crl(shared, job, &request);
+            (
+                request.request_id,
+                outcome.map(|done| EngineReply::CrlSigned(Box::new(done))),
+            )
+        }
+        AskedAuthority::Ocsp(request) => {
+            let outcome = authority::sign_ocsp(shared, job, &request);
+            (
+                request.request_id,
+                outcome.map(|done| EngineReply::OcspSigned(Box::new(done))),
+            )
+        }
+    }
 }
 
 fn parse(shared: &Shared, job: &Job) -> Result<Asked, Refusal> {
@@ -194,6 +238,18 @@ fn parse(shared: &Shared, job: &Job) -> Result<Asked, Refusal> {
             pack::bounded(&request)?;
             Ok(Asked::Pack(*request))
         }
+        EngineRequest::Issue(request) => {
+            named(&request.request_id)?;
+            Ok(Asked::Authority(AskedAuthority::Issue(request)))
+        }
+        EngineRequest::SignCrl(request) => {
+            named(&request.request_id)?;
+            Ok(Asked::Authority(AskedAuthority::Crl(request)))
+        }
+        EngineRequest::SignOcsp(request) => {
+            named(&request.request_id)?;
+            Ok(Asked::Authority(AskedAuthority::Ocsp(request)))
+        }
         EngineRequest::Oracle(request) => Ok(Asked::Oracle(request)),
         EngineRequest::Allow(request) => Ok(Asked::Allow(request)),
         EngineRequest::Status => Err(Refusal::bad_request(
@@ -202,26 +258,14 @@ fn parse(shared: &Shared, job: &Job) -> Result<Asked, Refusal> {
     }
 }
 
-pub(super) fn bounded_id(request_id: &str) -> Result<(), Refusal> {
-    if request_id.is_empty()
-        || request_id.len() > 128
-        || !request_id.bytes().all(|byte| byte.is_ascii_graphic())
-    {
-        return Err(Refusal::bad_request(
-            "requestId must be 1 to 128 printable ASCII characters without spaces",
-        ));
-    }
-    Ok(())
-}
-
 /// Bounds that hold before anything looks into a field.
 pub(super) fn bounded(request_id: &str, record: &Record, pfx: &Base64Bytes) -> Result<(), Refusal> {
-    bounded_id(request_id)?;
     let names = [
         &record.user_principal_name,
         &record.provider_name,
         &record.key_name,
     ];
+    named(request_id)?;
     if names.iter().any(|name| name.len() > MAX_NAME_BYTES) {
         return Err(Refusal::bad_request(
             "a name in the record is longer than 1024 bytes",
@@ -248,6 +292,18 @@ pub(super) fn bounded(request_id: &str, record: &Record, pfx: &Base64Bytes) -> R
         ));
     }
     Ok(())
+}
+
+/// Whether it names a request, in logs and receipts too.
+pub(super) fn named(request_id: &str) -> Result<(), Refusal> {
+    let fits = (1..=128).contains(&request_id.len())
+        && request_id.bytes().all(|byte| byte.is_ascii_graphic());
+    if fits {
+        return Ok(());
+    }
+    Err(Refusal::bad_request(
+        "requestId must be 1 to 128 printable ASCII characters without spaces",
+    ))
 }
 
 fn recrypt(shared: &Shared, job: &Job, request: &RecryptRequest) -> Result<Recrypted, Refusal> {

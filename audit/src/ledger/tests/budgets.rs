@@ -320,13 +320,20 @@ fn sealed_keys_count_as_an_importer_of_their_own() {
     };
     let one = pack(0);
     assert_eq!(one.importer, Some(sealed_keys()));
-    assert_eq!((one.device, one.opens), (Some(hash(4, 0)), Some(hash(5, 0))));
+    assert_eq!(
+        (one.device, one.opens),
+        (Some(hash(4, 0)), Some(hash(5, 0)))
+    );
     let unsigned = |number| Asked {
         importer: None,
         opens: None,
         ..pack(number)
     };
-    assert_ne!(one.id(), unsigned(0).id(), "nobody quarantines a sealed key by a record");
+    assert_ne!(
+        one.id(),
+        unsigned(0).id(),
+        "nobody quarantines a sealed key by a record"
+    );
 
     let mut ledger = Ledger::default();
     let budget = u64::from(Limits::default().importer_per_hour);
