@@ -193,6 +193,7 @@ impl GatewayClient {
             encrypted_password: result.encrypted_password,
             encrypted_pfx: result.encrypted_pfx,
             profile: result.profile,
+            certificate: result.certificate,
         };
         self.post(&path(request_id, "complete"), &body, self.timeout)
             .await

@@ -146,6 +146,9 @@ fn parse(shared: &Shared, job: &Job) -> Result<Asked, Refusal> {
             bounded(&request.request_id, &request.record, &request.pfx)?;
             Ok(Asked::Reencrypt(*request))
         }
+        EngineRequest::MakeKey(_) | EngineRequest::Pack(_) => Err(Refusal::bad_request(
+            "this engine makes no keys for certificates yet",
+        )),
         EngineRequest::Oracle(request) => Ok(Asked::Oracle(request)),
         EngineRequest::Allow(request) => Ok(Asked::Allow(request)),
         EngineRequest::Status => Err(Refusal::bad_request(
