@@ -18,6 +18,7 @@ pub mod oracle;
 pub mod output;
 mod page;
 pub mod pfx;
+pub mod policy;
 pub mod process;
 pub mod prompt;
 pub mod recrypt;
@@ -86,6 +87,8 @@ enum Command {
     Gateway(gateway::GatewayArgs),
     /// What is in a PFX, with which algorithms, who reads it; convert it
     Pfx(pfx::PfxArgs),
+    /// What a connector may have issued: read a policy, and warn of over-broad rules
+    Policy(policy::PolicyArgs),
     /// Failing records: who is suspended, what is quarantined; let go
     Oracle(oracle::OracleArgs),
     /// PFX records in Intune or in a gateway
@@ -179,6 +182,7 @@ fn dispatch(command: &Command, context: &Context) -> ExitCode {
         Command::Approve(args) => approve::run(args, context),
         Command::Recrypt(args) => recrypt::run(args, context),
         Command::Pfx(args) => pfx::run(args, context),
+        Command::Policy(args) => policy::run(args),
         Command::Oracle(args) => oracle::run(args),
         Command::Import(args) => import::run(args, context),
         Command::Doctor(args) => doctor::run(args, context),
