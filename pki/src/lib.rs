@@ -5,6 +5,12 @@
 #![forbid(unsafe_code)]
 
 pub mod algorithm;
+pub mod csr;
+pub mod extension;
+pub mod key;
+pub mod name;
+pub mod san;
 mod signer;
+pub mod template;
 
 pub use signer::{KeyAndAlgorithm, SignError, Signer};
