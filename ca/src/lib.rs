@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod authority;
+pub mod cmp;
 mod error;
 
 pub use authority::{

@@ -1,11 +1,13 @@
 //! Key derivation: two approved functions, and those that formats of others need.
 
+mod cmp;
 mod pbkdf1;
 mod pbkdf2;
 mod pkcs12;
 mod scrypt;
 mod x963;
 
+pub use cmp::{password_based_mac_key, pbmac1_message_key};
 pub use pbkdf1::pbkdf1;
 pub use pbkdf2::pbkdf2;
 pub use pkcs12::{Pkcs12Purpose, Pkcs12Use, pkcs12};

@@ -99,6 +99,12 @@ fn readings(service: Service) -> Vec<bool> {
             let cost = kdf::ScryptCost::new(1024, 8, 1).unwrap();
             vec![moved(|| kdf::scrypt(&[7; 14], &[7; 16], cost, 1 << 21, 32))]
         }
+        Service::CmpPbmac1 => vec![moved(|| {
+            kdf::pbmac1_message_key(Hash::Sha256, &[7; 14], &[7; 16], thousand, 32)
+        })],
+        Service::CmpPasswordBasedMac => vec![moved(|| {
+            kdf::password_based_mac_key(Hash::Sha256, b"secret", b"salt", thousand)
+        })],
         Service::AesCbc => [16, 24, 32]
             .into_iter()
             .flat_map(|len| {

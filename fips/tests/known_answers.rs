@@ -11,7 +11,7 @@
 mod common;
 
 use common::{begin, hex, unhex};
-use fips::digest::{FileHash, Hash};
+use fips::digest::{self, FileHash, Hash};
 use fips::kdf::{self, ScryptCost};
 use fips::secret::SecretBytes;
 use fips::{Error, hmac, legacy};
@@ -112,6 +112,26 @@ fn pbkdf1() {
     // "Derived key too long": there is one digest and no more.
     let refused = kdf::pbkdf1(FileHash::Md5, b"password", &salt, thousand, 17);
     assert_eq!(refused.err().unwrap().code(), "output_length");
+}
+
+/// The key of PasswordBasedMac is what PBKDF1 would give with a longer hash (RFC 9810 section 5.1.3.1); of PBMAC1, what PBKDF2 gives.
+#[test]
+fn keys_of_cmp() {
+    begin();
+    let thousand = NonZeroU32::new(1000).unwrap();
+    let key = kdf::password_based_mac_key(Hash::Sha256, b"secret", b"salt", thousand).unwrap();
+    let mut step = digest::digest(Hash::Sha256, b"secretsalt");
+    for _ in 1..1000 {
+        step = digest::digest(Hash::Sha256, step.as_ref());
+    }
+    assert_eq!(key.expose(), step.as_ref());
+    let key = kdf::pbmac1_message_key(Hash::Sha256, b"secret", b"salt", thousand, 32).unwrap();
+    let same = kdf::pbkdf2(Hash::Sha256, b"secret", b"salt", thousand, 32).unwrap();
+    assert_eq!(key.expose(), same.expose());
+    for (secret, len) in [(&b"secret"[..], 0), (&[0; 65_537], 32)] {
+        let refused = kdf::pbmac1_message_key(Hash::Sha256, secret, b"salt", thousand, len);
+        assert!(refused.is_err());
+    }
 }
 
 /// RFC 7914 section 12.

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod algorithm;
+pub mod cmp;
 pub mod csr;
 pub mod extension;
 pub mod key;

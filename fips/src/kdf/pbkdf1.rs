@@ -45,7 +45,7 @@ pub fn pbkdf1(
     })
 }
 
-fn derive(
+pub(super) fn derive(
     permit: &Permit,
     hash: FileHash,
     password: &[u8],

@@ -44,7 +44,7 @@ pub fn pbkdf2(
     })
 }
 
-fn derive(
+pub(super) fn derive(
     _: &Permit,
     hash: FileHash,
     password: &[u8],

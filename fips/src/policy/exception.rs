@@ -22,11 +22,13 @@ pub enum Exception {
     RsaKeyTransportInModule,
     /// Custody decryption by the token's raw RSA operation, with the padding removed by the program.
     OaepUnpaddingInSoftware,
+    /// CMP messages to and from an authority, authenticated with a key that is derived from a shared secret.
+    CmpSharedSecret,
 }
 
 impl Exception {
     /// Every exception.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Pkcs12LegacyRead,
         Self::Pkcs12KdfMacWrite,
         Self::CmsEcdhStatic,
@@ -34,6 +36,7 @@ impl Exception {
         Self::TripleDesEncryption,
         Self::RsaKeyTransportInModule,
         Self::OaepUnpaddingInSoftware,
+        Self::CmpSharedSecret,
     ];
 
     /// Its name in configurations and reports.
@@ -47,6 +50,7 @@ impl Exception {
             Self::TripleDesEncryption => "triple-des-encryption",
             Self::RsaKeyTransportInModule => "rsa-key-transport-in-module",
             Self::OaepUnpaddingInSoftware => "oaep-unpadding-in-software",
+            Self::CmpSharedSecret => "cmp-shared-secret",
         }
     }
 
@@ -74,6 +78,9 @@ impl Exception {
             }
             Self::OaepUnpaddingInSoftware => {
                 "Custody decryption by the token's raw RSA operation, with the OAEP padding removed by the program in constant time (SoftHSM with SHA-2)."
+            }
+            Self::CmpSharedSecret => {
+                "Authenticating CMP messages with a key that PBMAC1 or PasswordBasedMac derives from a secret shared with the authority."
             }
         }
     }

@@ -374,6 +374,8 @@ pub(super) const fn row(service: Service) -> Entry {
         Service::Pkcs12KdfWrite => legacy::PKCS12_KDF_WRITE,
         Service::Pbkdf1 => legacy::PBKDF1,
         Service::Scrypt => legacy::SCRYPT,
+        Service::CmpPbmac1 => legacy::CMP_PBMAC1,
+        Service::CmpPasswordBasedMac => legacy::CMP_PASSWORD_BASED_MAC,
         Service::TripleDesEncrypt => legacy::TRIPLE_DES_ENCRYPT,
         Service::TripleDesDecrypt => legacy::TRIPLE_DES_DECRYPT,
         Service::Rc2Decrypt => legacy::RC2_DECRYPT,

@@ -76,6 +76,10 @@ services! {
     Pbkdf1,
     /// [`crate::kdf::scrypt`].
     Scrypt,
+    /// [`crate::kdf::pbmac1_message_key`].
+    CmpPbmac1,
+    /// [`crate::kdf::password_based_mac_key`].
+    CmpPasswordBasedMac,
     /// [`crate::legacy::des_ede3_cbc_encrypt`].
     TripleDesEncrypt,
     /// [`crate::legacy::des_ede3_cbc_decrypt`].

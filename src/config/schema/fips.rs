@@ -29,6 +29,7 @@ const EXCEPTIONS: &[Word] = &[
     word(Exception::TripleDesEncryption),
     word(Exception::RsaKeyTransportInModule),
     word(Exception::OaepUnpaddingInSoftware),
+    word(Exception::CmpSharedSecret),
 ];
 
 pub(super) const FIPS: &[Key] = &[

@@ -34,6 +34,7 @@ const PBKDF2: Algorithms = &[Algorithm {
 
 const PBKDF1: Algorithms = &[kdf("PBKDF1")];
 const SCRYPT: Algorithms = &[kdf("scrypt")];
+const PASSWORD_BASED_MAC: Algorithms = &[kdf("PasswordBasedMac")];
 const HMAC_MD5: Algorithms = &[plain("HMAC-MD5", "mac", &["tag"])];
 
 const AES_CBC: Algorithms = &[
@@ -160,6 +161,8 @@ pub(super) const fn of(service: Service) -> Algorithms {
         Service::Pbkdf2 | Service::Pbkdf2OutOfBounds | Service::Pbkdf2Md5 => PBKDF2,
         Service::Pbkdf1 => PBKDF1,
         Service::Scrypt => SCRYPT,
+        Service::CmpPbmac1 => PBKDF2,
+        Service::CmpPasswordBasedMac => PASSWORD_BASED_MAC,
         Service::AesCbc => AES_CBC,
         Service::AesGcm => AES_GCM,
         Service::AesKeyWrap => AES_KEY_WRAP,

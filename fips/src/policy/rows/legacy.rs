@@ -188,6 +188,39 @@ pub(super) const SCRYPT: Entry = refused(
     StandsStill,
 );
 
+const SIGNED_MESSAGES: &str = "give the connector a certificate and let it sign its messages, agree on a random secret that is the HMAC key itself (`hmac`), or \
+                               name the exception `cmp-shared-secret`";
+
+pub(super) const CMP_PBMAC1: Entry = refused(
+    Refused {
+        name: "cmp-pbmac1",
+        operation: "key derivation from a shared secret (PBKDF2), to authenticate CMP messages with PBMAC1",
+        parameters: "HMAC with SHA-1, SHA-256, SHA-384, SHA-512",
+        reason: "keys that PBKDF2 derives are approved for storage only, and this one protects what is sent",
+        exception: Exception::CmpSharedSecret,
+        source: "SP 800-132 sections 1 and 5.4; security policy, PBKDF2",
+        remedy: SIGNED_MESSAGES,
+        functions: &["fips::kdf::pbmac1_message_key"],
+    },
+    Module,
+    NoEvidence,
+);
+
+pub(super) const CMP_PASSWORD_BASED_MAC: Entry = refused(
+    Refused {
+        name: "cmp-password-based-mac",
+        operation: "key derivation from a shared secret (iterated hash), to authenticate CMP messages with PasswordBasedMac",
+        parameters: "SHA-1, SHA-256, SHA-384, SHA-512",
+        reason: "the module has no such service: it is built from digests here, and the indicator counts those",
+        exception: Exception::CmpSharedSecret,
+        source: NOT_LISTED,
+        remedy: SIGNED_MESSAGES,
+        functions: &["fips::kdf::password_based_mac_key"],
+    },
+    Program,
+    NoEvidence,
+);
+
 pub(super) const DES_DECRYPT: Entry = refused(
     Refused {
         name: "des-decrypt",
