@@ -100,6 +100,8 @@ fn the_schema_has_exactly_the_keys_of_the_structures() {
     same::<RetryConfig>("connector.retry");
     same::<ProxyConfig>("connector.proxy");
     same::<LogConfig>("connector.log");
+    same::<PkcsConfig>("connector.pkcs");
+    same::<AuthorityConfig>("connector.ca");
     same::<GatewayConfig>("gateway");
     same::<RetentionConfig>("gateway.retention");
     same::<GatewayLimits>("gateway.limits");

@@ -5,6 +5,7 @@ use super::error::StartError;
 use super::gateway_client::GatewayClient;
 use super::journal::Journal;
 use super::manager::Manager;
+use super::pkcs::{self, Issuance};
 use super::shared::{Phase, Shared};
 use super::{again, poll, sweep};
 use crate::clock::{Clock, SystemClock};
@@ -68,6 +69,7 @@ async fn serve(path: &Path, config: ConnectorConfig) -> Result<(), StartError> {
     let mut hangup = signal(SignalKind::hangup()).map_err(StartError::system("handle SIGHUP"))?;
 
     let gateway = GatewayClient::new(&config)?;
+    let issuance = Issuance::new(&config)?.map(Arc::new);
     // The journal's lock comes first: everything after it belongs to one process only.
     let journal = Journal::open(
         &config.journal,
@@ -114,6 +116,7 @@ async fn serve(path: &Path, config: ConnectorConfig) -> Result<(), StartError> {
     let (again, offered_again) = again::channel();
     background.spawn(again::answer(Arc::clone(&shared), offered_again));
 
+    let reloaded = issuance.clone();
     let work = {
         let shared = Arc::clone(&shared);
         async move {
@@ -123,8 +126,18 @@ async fn serve(path: &Path, config: ConnectorConfig) -> Result<(), StartError> {
                 () = shared.until_phase(|phase| phase != Phase::Running) => {}
             }
             let sweeper = tokio::spawn(sweep::run(Arc::clone(&shared)));
-            let mut tasks = poll::poll(Arc::clone(&shared), again).await;
+            let certificates = async {
+                match issuance {
+                    Some(issuance) => {
+                        pkcs::poll(Arc::clone(&shared), issuance, again.clone()).await
+                    }
+                    None => JoinSet::new(),
+                }
+            };
+            let (mut tasks, mut orders) =
+                tokio::join!(poll::poll(Arc::clone(&shared), again.clone()), certificates);
             while tasks.join_next().await.is_some() {}
+            while orders.join_next().await.is_some() {}
             sweeper.abort();
         }
     };
@@ -137,7 +150,7 @@ async fn serve(path: &Path, config: ConnectorConfig) -> Result<(), StartError> {
             _ = interrupt.recv() => break true,
             _ = hangup.recv() => {
                 manager.reloading();
-                reload(&shared, path).await;
+                reload(&shared, reloaded.as_deref(), path).await;
                 manager.ready(&shared);
             }
             () = manager.due() => manager.tell(&shared),
@@ -192,18 +205,22 @@ async fn drain(shared: &Arc<Shared>, mut work: tokio::task::JoinHandle<()>) {
     }
 }
 
-async fn reload(shared: &Arc<Shared>, path: &Path) {
+async fn reload(shared: &Arc<Shared>, issuance: Option<&Issuance>, path: &Path) {
     let path = path.to_owned();
     let current = shared.config();
     let loaded = tokio::task::spawn_blocking(move || {
         let config = load(&path)?;
         fixed(&current, &config)?;
         let gateway = GatewayClient::new(&config)?;
-        Ok::<_, StartError>((config, gateway))
+        let policy = pkcs::policy(&config)?;
+        Ok::<_, StartError>((config, gateway, policy))
     })
     .await;
     let draft = match loaded {
-        Ok(Ok((config, gateway))) => {
+        Ok(Ok((config, gateway, policy))) => {
+            if let (Some(issuance), Some(policy)) = (issuance, policy) {
+                issuance.replace_policy(policy);
+            }
             let before = shared.config().concurrency.max(1);
             let after = config.concurrency.max(1);
             shared.log.reconfigure(&config.log).await;
@@ -276,6 +293,8 @@ fn fixed(current: &ConnectorConfig, new: &ConnectorConfig) -> Result<(), StartEr
             current.metrics_listen != new.metrics_listen,
         ),
         ("log.directory", current.log.directory != new.log.directory),
+        ("pkcs", current.pkcs != new.pkcs),
+        ("ca", current.ca != new.ca),
     ];
     match changed.iter().find(|(_, changed)| *changed) {
         None => Ok(()),

@@ -294,7 +294,7 @@ fn a_narrow_policy_has_no_finding_and_each_broad_one_its_own() {
     );
     has(&found, "anySecurityIdentifier", Severity::Warning);
     has(
-        &with("[\"emailProtection\"]", "[\"any\"]"),
+        &with("[\"emailProtection\"]", "[\"anyExtendedKeyUsage\"]"),
         "anyUsage",
         Severity::Error,
     );

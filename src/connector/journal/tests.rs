@@ -19,6 +19,7 @@ fn open(path: &Path, clock: &Arc<ManualClock>) -> Journal {
 fn offer(id: &str, fence: u64) -> Offer {
     Offer {
         request_id: id.to_owned(),
+        kind: Kind::Import,
         fence,
         attempt: u32::try_from(fence).unwrap(),
         content: "content".to_owned(),
