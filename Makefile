@@ -88,6 +88,7 @@ bench: $(BOOTSTRAPPED)-test $(PYTHON) ## measure against a bare loop (ARGS='--bi
 	@$(CARGO) bench --locked -p pfx-connector -p hsm --bench side_by_side -- $(ARGS)
 	@$(CARGO) build --release --locked -p hsm --example null_pkcs11
 	@$(CARGO) bench --locked -p hsm --bench custody -- $(if $(findstring --json,$(ARGS)),--json)
+	@$(CARGO) bench --locked -p fips --bench key_generation -- $(if $(findstring --json,$(ARGS)),--json)
 	@$(CARGO) bench --locked -p formats --bench pfx -- $(if $(findstring --json,$(ARGS)),--json)
 
 timing: $(BOOTSTRAPPED)-test ## whether times say why a decryption failed (ARGS='--samples 100000 --lanes 4'); docs/timing.md explains the figures

@@ -50,6 +50,8 @@ pub struct EngineConfig {
     /// How much of the sandbox is asked for.
     #[serde(default = "default_sandbox")]
     pub sandbox: Want,
+    /// How keys for certificates are made; without it none is.
+    pub issuance: Option<IssuanceConfig>,
     /// How records are re-encrypted to another custody key; without it none is.
     pub rotation: Option<RotationConfig>,
     /// Those whose records are accepted.
@@ -398,6 +400,28 @@ fn library_kind<'de, D: Deserializer<'de>>(
 
 fn default_threads() -> usize {
     4
+}
+
+/// `[engine.issuance]`: keys for certificates may be made here, and packed with them for devices.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct IssuanceConfig {
+    /// Fingerprint of the custody key that keys are sealed to, where a request names none.
+    pub custody_key: Option<String>,
+    /// Threads that make keys.
+    pub key_threads: usize,
+    /// Requests for a key that may wait for one of them.
+    pub key_queue: usize,
+}
+
+impl Default for IssuanceConfig {
+    fn default() -> Self {
+        Self {
+            custody_key: None,
+            key_threads: 2,
+            key_queue: 64,
+        }
+    }
 }
 
 /// `[engine.rotation]`: records may be re-encrypted to another custody key, at the asking of the engine's own user.

@@ -30,8 +30,8 @@ pub use device_policy::{DeviceKeyKind, DevicePolicyConfig, RevocationMode};
 pub use document::page;
 pub use engine::{
     ApprovalsConfig, AuditConfig, CheckPassword, EngineConfig, EngineException, ImporterConfig,
-    OracleConfig, PfxConfig, PfxForm, ReleaseOnGrid, RestartConfig, RotationConfig, TokenSection,
-    UserInCertificate,
+    IssuanceConfig, OracleConfig, PfxConfig, PfxForm, ReleaseOnGrid, RestartConfig, RotationConfig,
+    TokenSection, UserInCertificate,
 };
 pub use error::{ConfigError, Problem};
 pub use example::example;

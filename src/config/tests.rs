@@ -92,6 +92,7 @@ fn the_schema_has_exactly_the_keys_of_the_structures() {
     same::<ApprovalsConfig>("engine.approvals");
     same::<OracleConfig>("engine.oracle");
     same::<RestartConfig>("engine.restart");
+    same::<IssuanceConfig>("engine.issuance");
     same::<RotationConfig>("engine.rotation");
     same::<TokenSection>("engine.token");
     same::<TokenSection>("engine.tokens");
@@ -116,7 +117,7 @@ fn the_schema_has_exactly_the_keys_of_the_structures() {
             })
             .sum()
     }
-    assert_eq!(tables(ROOT), 21);
+    assert_eq!(tables(ROOT), 22);
 }
 
 fn read(text: &str) -> Result<Config, ConfigError> {

@@ -15,7 +15,7 @@ pub mod keys;
 mod oracle;
 
 pub use approval::{AllowRequest, Allowed, ApprovalFile};
-pub use keys::{MadeKey, MakeKeyRequest, PackRequest, Packed};
+pub use keys::{IssuanceStatus, MadeKey, MakeKeyRequest, PackRequest, Packed};
 pub use oracle::{OracleReport, OracleRequest, OracleStatus, QuarantinedCiphertext, SubjectStatus};
 
 /// Version of these messages; a greeting with another one is refused.
@@ -411,6 +411,9 @@ pub struct EngineStatus {
     /// Budgets and quarantine; null while custody does not report.
     #[serde(default)]
     pub oracle: Option<OracleStatus>,
+    /// Keys made and packed; null where `[engine.issuance]` is not configured, and while custody does not report.
+    #[serde(default)]
+    pub issuance: Option<IssuanceStatus>,
     /// The log of uses of the key; null under the exception `no-receipts`, and while custody does not report.
     #[serde(default)]
     pub audit: Option<audit::Status>,

@@ -181,6 +181,7 @@ fn status(token: bool) -> EngineStatus {
         key_uses: 0,
         decryptions_shared: 0,
         oracle: None,
+        issuance: None,
         audit: None,
         tokens: Vec::new(),
         switching: Default::default(),

@@ -38,6 +38,16 @@ pub(super) fn consistent(section: &EngineConfig, findings: &mut Findings) {
             ));
         }
     }
+    if let Some(key) = section
+        .issuance
+        .as_ref()
+        .and_then(|issuance| issuance.custody_key.as_deref())
+        && key.parse::<hsm::KeyFingerprint>().is_err()
+    {
+        findings.add(
+            "`engine.issuance.custody_key` is no fingerprint: 64 lower-case hexadecimal digits, as `key list` shows them",
+        );
+    }
     if section.rotation.is_some() && section.importers.is_empty() {
         findings.add(
             "`engine.rotation` needs `engine.importers`: the public half of its signing key, and those of the importers whose records are re-encrypted",

@@ -238,6 +238,12 @@ pub(super) const ENGINE: &[Key] = &[
         doc: "Landlock and seccomp around the engine's processes: docs/sandbox.md says what is left to each. `status` and `doctor` show what is in force.",
     },
     Key {
+        name: "issuance",
+        kind: Kind::Table(ISSUANCE),
+        need: Need::Optional(""),
+        doc: "Lets connectors have private keys made for certificates, and packed with them for devices. Without it the engine makes none. How the PFX is protected follows `pfx.form`: the best form from there down that the device's platform reads and FIPS mode lets be written.",
+    },
+    Key {
         name: "rotation",
         kind: Kind::Table(ROTATION),
         need: Need::Optional(""),
@@ -248,6 +254,29 @@ pub(super) const ENGINE: &[Key] = &[
         kind: Kind::Tables(IMPORTER),
         need: Need::Usual(""),
         doc: "Those whose signature makes a record acceptable, one table for each. None at all needs the exception `unsigned-records`.",
+    },
+];
+
+const ISSUANCE: &[Key] = &[
+    Key {
+        name: "custody_key",
+        kind: Kind::Text,
+        need: Need::Optional(
+            "\"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\"",
+        ),
+        doc: "Fingerprint (`key list`) of the custody key that private keys are sealed to while they wait for their certificates. Needed where there are several custody keys; a key that was sealed to another one is still opened by that.",
+    },
+    Key {
+        name: "key_threads",
+        kind: Kind::Integer { min: 1, max: 64 },
+        need: Need::Default("2"),
+        doc: "Threads that make keys, beside those that use the token. An RSA key of 4096 bits takes one of them a second or several.",
+    },
+    Key {
+        name: "key_queue",
+        kind: Kind::Integer { min: 1, max: 4096 },
+        need: Need::Default("64"),
+        doc: "Requests for a key that may wait for one of them; further ones are refused with `busy`.",
     },
 ];
 

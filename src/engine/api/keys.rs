@@ -155,13 +155,16 @@ pub enum MicrosoftTemplate {
 pub struct CsrContent {
     /// The subject as RFC 4514 text, such as `CN=Anna Muster,O="Muster, Inc."`; empty for none, where there are alternative names.
     pub subject: String,
+    /// A common name may have up to 256 characters instead of 64: for authorities whose enforcement of lengths is off.
+    #[serde(default)]
+    pub long_common_name: bool,
     /// The names beside it.
     #[serde(default)]
     pub alt_names: Vec<AltName>,
     /// What the key is for; none: the extension is not asked for.
     #[serde(default)]
     pub key_usage: Vec<KeyUsage>,
-    /// What the certificate is for, dotted object identifiers; none: the extension is not asked for.
+    /// What the certificate is for: dotted object identifiers, or names such as `emailProtection`; none: the extension is not asked for.
     #[serde(default)]
     pub extended_key_usage: Vec<String>,
     /// The template of a Microsoft CA.
@@ -270,6 +273,22 @@ pub struct Packed {
     pub chain_certificates: u32,
     /// Fingerprint of the custody key that was used.
     pub custody_key: String,
+}
+
+/// What was done about keys since custody started; the figures of one engine.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct IssuanceStatus {
+    /// Keys made.
+    pub keys_made: u64,
+    /// Requests for a key that were refused because too many waited.
+    pub keys_shed: u64,
+    /// Requests for a key that wait for a thread.
+    pub keys_waiting: u64,
+    /// Keys that are being made.
+    pub keys_in_making: u64,
+    /// Keys packed with their certificates.
+    pub packed: u64,
 }
 
 /// What a device runs, as far as certificates are made for it.

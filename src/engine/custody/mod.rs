@@ -1,16 +1,18 @@
 //! The custody process: it holds the token's sessions and, for moments, clear passwords. Certificates are parsed and described by the
 //! formats process; here only DER headers are followed to find the same places again, and keys and names read out of them.
 //!
-//! One thread reads and answers pings at once, [`request_threads`] threads work, one for each token opens it (and tries again
-//! while it is not there), one reports, one watches: a call that hangs in the PKCS#11 module cannot be interrupted, only its process replaced.
+//! One thread reads and answers pings at once, [`request_threads`] threads work, a few make keys, one for each token opens it (and tries
+//! again while it is not there), one reports, one watches: a call that hangs in the PKCS#11 module cannot be interrupted, only its process replaced.
 
 mod approvals;
 mod authorise;
 mod deliver;
 mod flow;
 mod formats;
+mod key_making;
 mod operator;
 mod oracle;
+mod pack;
 mod password_check;
 mod queue;
 mod receipts;
@@ -19,6 +21,7 @@ mod release;
 mod report;
 mod rotate;
 mod sharing;
+mod to_custody_key;
 mod token;
 mod tokens;
 mod usage;
@@ -37,6 +40,7 @@ use crate::evidence::process::ProcessEvidence;
 use approvals::{Approvals, Start};
 use flow::Answer;
 use hsm::clock::MonotonicClock;
+use key_making::KeyMaking;
 use oracle::Oracle;
 use queue::{Calls, Job, Queue};
 use receipts::{Book, Canaries};
@@ -137,6 +141,7 @@ struct Shared {
     config_path: PathBuf,
     sharing: Sharing,
     rotation: Rotation,
+    key_making: KeyMaking,
     known_devices: KnownDevices,
     key_uses: AtomicU64,
     fault_told: AtomicBool,
@@ -224,6 +229,7 @@ pub fn run(
         config_path,
         sharing: Sharing::default(),
         rotation: Rotation::default(),
+        key_making: KeyMaking::new(config.issuance.as_ref()),
         known_devices: KnownDevices::under(Arc::clone(&policy.rules)),
         key_uses: AtomicU64::new(0),
         fault_told: AtomicBool::new(false),
@@ -249,6 +255,17 @@ fn serve(shared: &Arc<Shared>, mut reading: UnixStream) -> Result<(), CustodyErr
                     shared.queue.finished();
                 }
             })?;
+    }
+    let makers = shared
+        .config
+        .issuance
+        .as_ref()
+        .map_or(0, |issuance| issuance.key_threads);
+    for number in 0..makers {
+        let shared = Arc::clone(shared);
+        std::thread::Builder::new()
+            .name(format!("keys-{number}"))
+            .spawn(move || key_making::work(&shared))?;
     }
     tokens::start(shared)?;
     let releasing = Arc::clone(shared);

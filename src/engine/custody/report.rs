@@ -4,7 +4,7 @@ use super::Shared;
 use super::token::describe;
 use crate::clock::{Clock, SystemClock};
 use crate::engine::api::{
-    Delivery, HealingStatus, KeyStatus, OracleStatus, SwitchingStatus, TokenStatus,
+    Delivery, HealingStatus, IssuanceStatus, KeyStatus, OracleStatus, SwitchingStatus, TokenStatus,
 };
 use crate::engine::recrypt::revocation::ListStatus;
 use crate::evidence::process::ProcessEvidence;
@@ -42,6 +42,8 @@ pub struct CustodyReport {
     pub decryptions_shared: u64,
     /// Budgets and quarantine.
     pub oracle: Option<OracleStatus>,
+    /// Keys made and packed; none where that is not configured.
+    pub issuance: Option<IssuanceStatus>,
     /// The log of uses of the key; none under the exception `no-receipts`.
     pub audit: Option<audit::Status>,
     /// What the process could not do to protect itself.
@@ -73,6 +75,7 @@ impl CustodyReport {
             key_uses: 0,
             decryptions_shared: 0,
             oracle: None,
+            issuance: None,
             audit: None,
             notes: Vec::new(),
             sandbox: None,
@@ -210,6 +213,11 @@ fn without_token(shared: &Shared) -> CustodyReport {
         },
         decryptions_shared: shared.sharing.count(),
         oracle: Some(shared.oracle.status(shared.release.late())),
+        issuance: shared
+            .config
+            .issuance
+            .as_ref()
+            .map(|_| shared.key_making.status()),
         audit: shared.oracle.book().status(),
         key_uses: shared.key_uses.load(Ordering::Relaxed),
         notes: shared.notes.clone(),

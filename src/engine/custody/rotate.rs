@@ -8,6 +8,7 @@
 use super::Shared;
 use super::queue::Job;
 use super::refusal::Refusal;
+use super::to_custody_key;
 use super::token::describe;
 use super::usage::{Usage, Wanted};
 use crate::encoding::{Base64Bytes, hex};
@@ -16,10 +17,10 @@ use crate::engine::recrypt::importers::{self, Importer};
 use crate::record::{ImporterSignature, Record};
 use audit::event::{Purpose, ResultClass};
 use fips::digest::{Hash, digest};
-use fips::policy::{Mode, in_force};
 use hsm::pkcs11::Pkcs11Custody;
 use hsm::{
-    Custody, KeyFingerprint, KeyInfo, Lane, Padding, SecretBytes, SigningKeyName, TokenSignature,
+    Custody, KeyFingerprint, KeyInfo, Lane, Padding, SecretBytes, SigningKeyName, Terms,
+    TokenSignature,
 };
 use std::sync::{Mutex, OnceLock, PoisonError};
 
@@ -58,7 +59,7 @@ pub(super) fn reencrypt(
         .map_err(|problem| Refusal::token_unavailable("token_not_open", problem))?;
     let target = target(shared, custody, to)?;
     let signer = signer(shared, &rotation.signing_key)?;
-    let padding = choose_padding(custody, request.padding)?;
+    let padding = to_custody_key::choose_padding(custody, request.padding)?;
 
     let wanted = |record, key, purpose| Wanted {
         request_id: &request.request_id,
@@ -147,15 +148,11 @@ fn target(shared: &Shared, custody: &dyn Custody, to: KeyFingerprint) -> Result<
     {
         return Ok(key.clone());
     }
-    let key = custody
-        .keys()?
-        .into_iter()
-        .find(|key| key.fingerprint == to && key.is_usable())
-        .ok_or_else(|| {
-            Refusal::bad_request(
-                "the new key is not on the token or may not be used: `status` says why",
-            )
-        })?;
+    let key = to_custody_key::usable(custody, to)?.ok_or_else(|| {
+        Refusal::bad_request(
+            "the new key is not on the token or may not be used: `status` says why",
+        )
+    })?;
     *known() = Some(key.clone());
     Ok(key)
 }
@@ -169,48 +166,20 @@ fn name_of(key: &KeyInfo, old: &str) -> String {
     }
 }
 
-/// The padding that is asked for, or the strongest that the tokens remove themselves and, where they have to, apply themselves.
-fn choose_padding(custody: &dyn Custody, asked: Option<Padding>) -> Result<Padding, Refusal> {
-    if let Some(padding) = asked {
-        return Ok(padding);
-    }
-    let capabilities = custody.capabilities();
-    let strict = in_force().mode() == Mode::Strict;
-    capabilities
-        .native
-        .iter()
-        .copied()
-        .filter(|padding| !strict || capabilities.encrypt_native.contains(padding))
-        .max_by_key(|padding| padding.hash_len())
-        .ok_or_else(|| {
-            Refusal::bad_request(
-                "the tokens do no padding by themselves in both directions: name the one to use",
-            )
-        })
-}
-
-/// By the token in strict mode: there, encryption to RSA keys is not the module's.
 fn encrypt(
     custody: &dyn Custody,
     spki: &[u8],
     padding: Padding,
     password: &SecretBytes,
 ) -> Result<Vec<u8>, Refusal> {
-    let by_token = in_force().mode() == Mode::Strict
-        && custody.capabilities().encrypt_native.contains(&padding);
-    let encrypted = if by_token {
-        custody.encrypt(spki, padding, password)
-    } else {
-        fips::rsa::PublicKey::from_spki(spki)
-            .and_then(|key| key.encrypt_oaep(padding.hash(), password.expose()))
-            .map_err(hsm::Error::from)
-    };
-    encrypted.map_err(|error| match error.class() {
-        // Here it is not about a ciphertext: the password is longer than key and padding take.
-        hsm::ErrorClass::BadInput => {
-            Refusal::bad_request("the password does not fit into the new key with this padding")
+    to_custody_key::encrypt(custody, spki, padding, password, Terms::default()).map_err(|error| {
+        match error.class() {
+            // Here it is not about a ciphertext: the password is longer than key and padding take.
+            hsm::ErrorClass::BadInput => {
+                Refusal::bad_request("the password does not fit into the new key with this padding")
+            }
+            _ => error.into(),
         }
-        _ => error.into(),
     })
 }
 

@@ -48,6 +48,10 @@ pub fn text_of(
     let user_in = word(&config.pfx.user_in_certificate);
     text.say("engine.pfx.user_in_certificate", user_in);
     text.say("engine.pfx.max_iterations", config.pfx.max_iterations);
+    if let Some(issuance) = &config.issuance {
+        let to = issuance.custody_key.as_deref().unwrap_or("the only one");
+        text.say("engine.issuance.custody_key", to);
+    }
     if let Some(rotation) = &config.rotation {
         text.say("engine.rotation.signing_key", shown(&rotation.signing_key));
     }

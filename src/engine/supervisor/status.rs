@@ -205,6 +205,7 @@ pub(super) fn compose(
         tokens: report.tokens,
         switching: report.switching,
         oracle: report.oracle,
+        issuance: report.issuance,
         audit: report.audit,
         answered: counters.answered,
         in_flight: counters.in_flight,

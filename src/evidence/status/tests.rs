@@ -39,6 +39,7 @@ fn engine(processes: &[&str]) -> EngineStatus {
         key_uses: 0,
         decryptions_shared: 0,
         oracle: None,
+        issuance: None,
         audit: None,
         tokens: Vec::new(),
         switching: Default::default(),
