@@ -1,10 +1,12 @@
 //! What an entry can say. Nothing here is secret: no password, no PFX, no key; digests and names of what was asked for.
 
+mod ca_use;
 mod housekeeping;
 mod key_made;
 mod key_use;
 mod oracle;
 
+pub use ca_use::{CaAct, CaUse};
 pub use housekeeping::{Begin, Canary, Closed, Opened, Recovered, Seal};
 pub use key_made::KeyMade;
 pub use key_use::{Caller, KeyUse, Packing, PfxCheck, Purpose, ResultClass};
@@ -27,6 +29,8 @@ pub enum Event {
     Shared(Box<KeyUse>),
     /// A private key was made for a certificate and given out sealed.
     KeyMade(Box<KeyMade>),
+    /// The key of a certification authority, or of its OCSP responder, signed.
+    CaUse(Box<CaUse>),
     /// The key was used for known ciphertexts, to tell a bad input from a token in trouble.
     Canary(Canary),
     /// Requests were refused without a use of the key.
@@ -55,6 +59,7 @@ impl Event {
             Self::KeyUse(_) => "keyUse",
             Self::Shared(_) => "shared",
             Self::KeyMade(_) => "keyMade",
+            Self::CaUse(_) => "caUse",
             Self::Canary(_) => "canary",
             Self::Refused(_) => "refused",
             Self::Alarm(_) => "alarm",

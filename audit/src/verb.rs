@@ -163,6 +163,12 @@ verbs! {
     MakeKey = 16, "makeKey";
     /// Such a key is put into a PFX with its certificate, encrypted to a device.
     Pack = 17, "pack";
+    /// A certification authority whose key is on the token issues a certificate by one of its profiles.
+    Issue = 18, "issue";
+    /// It signs a revocation list.
+    SignCrl = 19, "signCrl";
+    /// Its OCSP responder signs an answer.
+    SignOcsp = 20, "signOcsp";
 }
 
 impl Verb {
@@ -176,6 +182,7 @@ impl Verb {
             | Self::Pack
             | Self::Status
             | Self::Ping => Rule::open(Who::Connector),
+            Self::Issue | Self::SignCrl | Self::SignOcsp => Rule::open(Who::Connector),
             Self::Reencrypt | Self::OracleShow => Rule::open(Who::EngineUser),
             Self::OracleRelease | Self::KeyDestroy => Rule::approved(Who::EngineUser),
             Self::KeyGenerate | Self::KeyReplicate => Rule::open(Who::PinHolder),

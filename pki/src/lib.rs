@@ -6,10 +6,14 @@
 
 pub mod algorithm;
 pub mod cmp;
+pub mod crl;
 pub mod csr;
 pub mod extension;
+pub mod issue;
 pub mod key;
+mod key_id;
 pub mod name;
+pub mod ocsp;
 pub mod san;
 mod signer;
 pub mod template;

@@ -1,6 +1,8 @@
-//! The configured certification authorities: clients of the crate `ca`, and those that this program is itself, behind the same trait.
+//! Certification authorities as they are configured: clients of the crate `ca`, and those that this program is itself, behind the same
+//! trait.
 
 mod configured;
 mod key;
+pub mod local;
 
 pub use configured::{AuthorityError, build, certificates};

@@ -1,6 +1,6 @@
 //! `[engine]`: the token, who may call, whose records and which devices are accepted.
 
-use super::DevicePolicyConfig;
+use super::{CaConfig, DevicePolicyConfig};
 use crate::engine::api::Delivery;
 use hsm::pkcs11::LibraryKind;
 use sandbox::Want;
@@ -54,6 +54,9 @@ pub struct EngineConfig {
     pub issuance: Option<IssuanceConfig>,
     /// How records are re-encrypted to another custody key; without it none is.
     pub rotation: Option<RotationConfig>,
+    /// Certification authorities whose keys are on the token.
+    #[serde(default)]
+    pub ca: Vec<CaConfig>,
     /// Those whose records are accepted.
     #[serde(default)]
     pub importers: Vec<ImporterConfig>,
@@ -299,6 +302,8 @@ pub enum EngineException {
     CmsDesEde3,
     /// Uses of the key are not recorded. Nobody can say afterwards what was decrypted, and a restart forgets what failed.
     NoReceipts,
+    /// A certification authority's key is used on the connector's own host.
+    CoLocatedCa,
 }
 
 impl EngineException {
@@ -311,6 +316,7 @@ impl EngineException {
             Self::ExtractableKeys => "extractable-keys",
             Self::CmsDesEde3 => "cms-des-ede3",
             Self::NoReceipts => "no-receipts",
+            Self::CoLocatedCa => "co-located-ca",
         }
     }
 }

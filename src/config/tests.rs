@@ -96,6 +96,8 @@ fn the_schema_has_exactly_the_keys_of_the_structures() {
     same::<RotationConfig>("engine.rotation");
     same::<TokenSection>("engine.token");
     same::<TokenSection>("engine.tokens");
+    same::<CaConfig>("engine.ca");
+    same::<CaProfileConfig>("engine.ca.profiles");
     same::<ImporterConfig>("engine.importers");
     same::<ConnectorConfig>("connector");
     same::<RetryConfig>("connector.retry");
@@ -107,6 +109,7 @@ fn the_schema_has_exactly_the_keys_of_the_structures() {
     same::<RetentionConfig>("gateway.retention");
     same::<GatewayLimits>("gateway.limits");
     same::<ImportConfig>("import");
+    same::<LocalCaConfig>("local_ca");
     same::<TokenSection>("import.token");
     // A table that is added to the schema is added above.
     fn tables(keys: &[Key]) -> usize {
@@ -117,7 +120,7 @@ fn the_schema_has_exactly_the_keys_of_the_structures() {
             })
             .sum()
     }
-    assert_eq!(tables(ROOT), 22);
+    assert_eq!(tables(ROOT), 27);
 }
 
 fn read(text: &str) -> Result<Config, ConfigError> {
@@ -179,11 +182,14 @@ fn the_defaults_that_the_example_shows_are_the_defaults() {
     assert_eq!(read(&switched.join("\n")).unwrap(), read(&text).unwrap());
 }
 
-/// The example without the table that stands for several tokens: its keys are those of the one above it.
+/// The example without the tables that stand for several tokens and for authorities: their keys are those of the ones above them.
 fn with_one_token(example: &str) -> String {
     let (before, several) = example.split_once("#[[engine.tokens]]").unwrap();
     let (_, after) = several.split_once("\n\n").unwrap();
-    format!("{before}\n{after}")
+    let (middle, authorities) = after.split_once("#[[engine.ca]]").unwrap();
+    let (_, importers) = authorities.split_once("\n[[engine.importers]]").unwrap();
+    let (importers, _) = importers.split_once("#[[local_ca]]").unwrap();
+    format!("{before}\n{middle}\n[[engine.importers]]{importers}")
 }
 
 fn is_default(line: &str) -> bool {

@@ -92,6 +92,10 @@ fn excepted(exception: EngineException) -> Finding {
             name,
             "uses of the key are not recorded: nobody can say afterwards what was decrypted",
         ),
+        EngineException::CoLocatedCa => CONFIGURATION_EXCEPTION.warning(
+            name,
+            "a certification authority's key is used on the connector's own host: whoever takes it over can have issued what the profiles allow",
+        ),
         EngineException::CmsDesEde3 => CONFIGURATION_EXCEPTION.note(
             name,
             "Triple DES and RSA PKCS#1 v1.5 may be asked for: for devices that know nothing newer",

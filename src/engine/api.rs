@@ -11,10 +11,15 @@ use hsm::{Load, Padding};
 use serde::{Deserialize, Serialize};
 
 mod approval;
+mod authority;
 pub mod keys;
 mod oracle;
 
 pub use approval::{AllowRequest, Allowed, ApprovalFile};
+pub use authority::{
+    AuthorityStatus, IssueRequest, IssuedCertificate, RevokedSerial, SerialState, SerialStatus,
+    SignCrlRequest, SignOcspRequest, SignedCrl, SignedOcsp,
+};
 pub use keys::{IssuanceStatus, MadeKey, MakeKeyRequest, PackRequest, Packed};
 pub use oracle::{OracleReport, OracleRequest, OracleStatus, QuarantinedCiphertext, SubjectStatus};
 
@@ -211,6 +216,12 @@ pub enum EngineRequest {
     MakeKey(Box<MakeKeyRequest>),
     /// Put an issued certificate and its key into a PFX, encrypted to a device.
     Pack(Box<PackRequest>),
+    /// Issue a certificate.
+    Issue(Box<IssueRequest>),
+    /// Sign a revocation list.
+    SignCrl(Box<SignCrlRequest>),
+    /// Sign an OCSP answer.
+    SignOcsp(Box<SignOcspRequest>),
     /// Show or lift quarantine and suspensions.
     Oracle(OracleRequest),
     /// Give leave for a dangerous step that a command does itself.
@@ -229,6 +240,9 @@ impl EngineRequest {
             Self::Reencrypt(_) => Verb::Reencrypt,
             Self::MakeKey(_) => Verb::MakeKey,
             Self::Pack(_) => Verb::Pack,
+            Self::Issue(_) => Verb::Issue,
+            Self::SignCrl(_) => Verb::SignCrl,
+            Self::SignOcsp(_) => Verb::SignOcsp,
             Self::Oracle(OracleRequest::Show) => Verb::OracleShow,
             Self::Oracle(OracleRequest::Release { .. }) => Verb::OracleRelease,
             Self::Allow(request) => request.subject.verb(),
@@ -251,6 +265,12 @@ pub enum EngineReply {
     KeyMade(Box<MadeKey>),
     /// The PFX and its password, encrypted to the device.
     Packed(Box<Packed>),
+    /// The certificate.
+    Issued(Box<IssuedCertificate>),
+    /// The revocation list.
+    CrlSigned(Box<SignedCrl>),
+    /// The OCSP answer.
+    OcspSigned(Box<SignedOcsp>),
     /// What is quarantined, and who is suspended.
     Oracle(Box<OracleReport>),
     /// Leave is given, and recorded.
@@ -330,6 +350,8 @@ pub enum FailureCode {
     AuditUnavailable,
     /// It needs approvals, and those that came are not enough.
     ApprovalMissing,
+    /// The authority does not issue what is asked for: no profile allows it, or its own certificate does not.
+    IssuanceRefused,
     /// Too much is in flight; later it may work.
     Busy,
     /// The deadline passed before an answer was there.
@@ -417,6 +439,9 @@ pub struct EngineStatus {
     /// The log of uses of the key; null under the exception `no-receipts`, and while custody does not report.
     #[serde(default)]
     pub audit: Option<audit::Status>,
+    /// Certification authorities whose keys are on the token; empty from a release that had none.
+    #[serde(default)]
+    pub authorities: Vec<AuthorityStatus>,
     /// Requests answered since the supervisor started.
     pub answered: u64,
     /// Requests in flight.

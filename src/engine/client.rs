@@ -2,8 +2,9 @@
 
 use super::api::{
     AllowRequest, Allowed, DeliverRequest, Delivered, EngineReply, EngineRequest, EngineStatus,
-    Failure, MadeKey, MakeKeyRequest, OracleReport, OracleRequest, PackRequest, Packed,
-    RecryptRequest, Recrypted, ReencryptRequest,
+    Failure, IssueRequest, IssuedCertificate, MadeKey, MakeKeyRequest, OracleReport, OracleRequest,
+    PackRequest, Packed, RecryptRequest, Recrypted, ReencryptRequest, SignCrlRequest,
+    SignOcspRequest, SignedCrl, SignedOcsp,
 };
 use super::ipc::asynchronous::{read_frame, write_frame};
 use super::ipc::{Caller, Frame, FrameError, Kind};
@@ -167,6 +168,24 @@ impl EngineClient {
         }
     }
 
+    /// Has an authority on the token issue a certificate. `deadline` as for [`recrypt`](Self::recrypt); asking again for the same order gives
+    /// the same certificate.
+    ///
+    /// # Errors
+    /// As [`recrypt`](Self::recrypt).
+    pub async fn issue(
+        &self,
+        request: IssueRequest,
+        deadline: Duration,
+    ) -> Result<IssuedCertificate, RecryptError> {
+        let request = EngineRequest::Issue(Box::new(request));
+        match self.request(&request, deadline).await? {
+            EngineReply::Issued(issued) => Ok(*issued),
+            EngineReply::Failed(failure) => Err(RecryptError::Failed(failure)),
+            _ => Err(unavailable("an answer to another question")),
+        }
+    }
+
     /// Puts an issued certificate and its key into a PFX for a device. Asking again is safe: it makes another PFX of the same key.
     /// `deadline` as for [`recrypt`](Self::recrypt).
     ///
@@ -180,6 +199,40 @@ impl EngineClient {
         let request = EngineRequest::Pack(Box::new(request));
         match self.request(&request, deadline).await? {
             EngineReply::Packed(packed) => Ok(*packed),
+            EngineReply::Failed(failure) => Err(RecryptError::Failed(failure)),
+            _ => Err(unavailable("an answer to another question")),
+        }
+    }
+
+    /// Has an authority on the token sign a revocation list. `deadline` as for [`recrypt`](Self::recrypt).
+    ///
+    /// # Errors
+    /// As [`recrypt`](Self::recrypt).
+    pub async fn sign_crl(
+        &self,
+        request: SignCrlRequest,
+        deadline: Duration,
+    ) -> Result<SignedCrl, RecryptError> {
+        let request = EngineRequest::SignCrl(Box::new(request));
+        match self.request(&request, deadline).await? {
+            EngineReply::CrlSigned(signed) => Ok(*signed),
+            EngineReply::Failed(failure) => Err(RecryptError::Failed(failure)),
+            _ => Err(unavailable("an answer to another question")),
+        }
+    }
+
+    /// Has the OCSP responder of an authority on the token sign an answer. `deadline` as for [`recrypt`](Self::recrypt).
+    ///
+    /// # Errors
+    /// As [`recrypt`](Self::recrypt).
+    pub async fn sign_ocsp(
+        &self,
+        request: SignOcspRequest,
+        deadline: Duration,
+    ) -> Result<SignedOcsp, RecryptError> {
+        let request = EngineRequest::SignOcsp(Box::new(request));
+        match self.request(&request, deadline).await? {
+            EngineReply::OcspSigned(signed) => Ok(*signed),
             EngineReply::Failed(failure) => Err(RecryptError::Failed(failure)),
             _ => Err(unavailable("an answer to another question")),
         }

@@ -178,6 +178,7 @@ fn status(token: bool) -> EngineStatus {
         parts: Vec::new(),
         exceptions: vec!["no-device-anchors".to_owned()],
         deliveries: Vec::new(),
+        authorities: Vec::new(),
         key_uses: 0,
         decryptions_shared: 0,
         oracle: None,

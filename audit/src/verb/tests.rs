@@ -23,6 +23,9 @@ const TABLE: &[(&str, &[CallerKind], bool)] = &[
     ("auditKeyExport", &[], true),
     ("makeKey", &[Connector, EngineUser], false),
     ("pack", &[Connector, EngineUser], false),
+    ("issue", &[Connector, EngineUser], false),
+    ("signCrl", &[Connector, EngineUser], false),
+    ("signOcsp", &[Connector, EngineUser], false),
 ];
 
 #[test]

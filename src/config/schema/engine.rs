@@ -1,6 +1,7 @@
 //! Keys of `[engine]` and of every `token` table.
 
 use super::device_policy::DEVICE_POLICY;
+use super::engine_ca::CA;
 use super::{Key, Kind, Need, Word};
 
 const EXCEPTIONS: &[Word] = &[
@@ -23,6 +24,10 @@ const EXCEPTIONS: &[Word] = &[
     Word {
         name: "no-receipts",
         doc: "Uses of the key are not recorded: nobody can say afterwards what was decrypted, and a restart forgets what failed.",
+    },
+    Word {
+        name: "co-located-ca",
+        doc: "A certification authority's key is used on the connector's own host: whoever takes that host over can have issued what its profiles allow, and hold revocations back.",
     },
 ];
 
@@ -248,6 +253,12 @@ pub(super) const ENGINE: &[Key] = &[
         kind: Kind::Table(ROTATION),
         need: Need::Optional(""),
         doc: "Lets `key rotate` have records re-encrypted to another custody key. Without it the engine re-encrypts nothing.",
+    },
+    Key {
+        name: "ca",
+        kind: Kind::Tables(CA),
+        need: Need::Optional(""),
+        doc: "Certification authorities whose keys are on the token, one table for each (docs/local-ca.md). They need the exception `co-located-ca`.",
     },
     Key {
         name: "importers",

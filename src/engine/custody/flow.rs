@@ -9,14 +9,16 @@ use super::queue::Job;
 use super::refusal::{Refusal, was_refused_before_use};
 use super::sharing::Ciphertext;
 use super::usage::{Usage, Wanted};
-use super::{Shared, approvals, authorise, deliver, formats, key_making, operator, pack, rotate};
+use super::{
+    Shared, approvals, authorise, authority, deliver, formats, key_making, operator, pack, rotate,
+};
 use crate::clock::{Clock, SystemClock};
 use crate::config::ReleaseOnGrid;
 use crate::encoding::Base64Bytes;
 use crate::engine::api::{
     AllowRequest, CmsFormat, DeliverRequest, Delivery, DeviceTarget, EngineReply, EngineRequest,
-    FailureCode, MakeKeyRequest, OracleRequest, PackRequest, RecryptRequest, Recrypted,
-    ReencryptRequest, Reencrypted,
+    FailureCode, IssueRequest, MakeKeyRequest, OracleRequest, PackRequest, RecryptRequest,
+    Recrypted, ReencryptRequest, Reencrypted, SignCrlRequest, SignOcspRequest,
 };
 use crate::engine::ipc::{Frame, Kind};
 use crate::engine::recrypt::chain::DeviceIdentity;
@@ -77,6 +79,10 @@ pub(super) fn answer(shared: &Shared, job: &Job) -> Answer {
             let outcome =
                 pack::pack(shared, job, &request).map(|done| EngineReply::Packed(Box::new(done)));
             (request.request_id, unless_module_failed(shared, outcome))
+        }
+        Ok(Asked::Authority(request)) => {
+            let (name, outcome) = authority(shared, job, request);
+            (name, unless_module_failed(shared, outcome))
         }
         Ok(Asked::Oracle(request)) => ("-".to_owned(), operator::oracle(shared, job, request)),
         Ok(Asked::Allow(request)) => (
@@ -163,8 +169,46 @@ enum Asked {
     Reencrypt(ReencryptRequest),
     MakeKey(MakeKeyRequest),
     Pack(PackRequest),
+    Authority(AskedAuthority),
     Oracle(OracleRequest),
     Allow(Box<AllowRequest>),
+}
+
+/// What an authority is asked for.
+enum AskedAuthority {
+    Issue(Box<IssueRequest>),
+    Crl(Box<SignCrlRequest>),
+    Ocsp(Box<SignOcspRequest>),
+}
+
+fn authority(
+    shared: &Shared,
+    job: &Job,
+    asked: AskedAuthority,
+) -> (String, Result<EngineReply, Refusal>) {
+    match asked {
+        AskedAuthority::Issue(request) => {
+            let outcome = authority::issue(shared, job, &request);
+            (
+                request.request_id,
+                outcome.map(|done| EngineReply::Issued(Box::new(done))),
+            )
+        }
+        AskedAuthority::Crl(request) => {
+            let outcome = authority::sign_crl(shared, job, &request);
+            (
+                request.request_id,
+                outcome.map(|done| EngineReply::CrlSigned(Box::new(done))),
+            )
+        }
+        AskedAuthority::Ocsp(request) => {
+            let outcome = authority::sign_ocsp(shared, job, &request);
+            (
+                request.request_id,
+                outcome.map(|done| EngineReply::OcspSigned(Box::new(done))),
+            )
+        }
+    }
 }
 
 fn parse(shared: &Shared, job: &Job) -> Result<Asked, Refusal> {
@@ -193,6 +237,18 @@ fn parse(shared: &Shared, job: &Job) -> Result<Asked, Refusal> {
             pack::bounded(&request)?;
             Ok(Asked::Pack(*request))
         }
+        EngineRequest::Issue(request) => {
+            bounded_id(&request.request_id)?;
+            Ok(Asked::Authority(AskedAuthority::Issue(request)))
+        }
+        EngineRequest::SignCrl(request) => {
+            bounded_id(&request.request_id)?;
+            Ok(Asked::Authority(AskedAuthority::Crl(request)))
+        }
+        EngineRequest::SignOcsp(request) => {
+            bounded_id(&request.request_id)?;
+            Ok(Asked::Authority(AskedAuthority::Ocsp(request)))
+        }
         EngineRequest::Oracle(request) => Ok(Asked::Oracle(request)),
         EngineRequest::Allow(request) => Ok(Asked::Allow(request)),
         EngineRequest::Status => Err(Refusal::bad_request(
@@ -201,6 +257,7 @@ fn parse(shared: &Shared, job: &Job) -> Result<Asked, Refusal> {
     }
 }
 
+/// Whether it names a request, in logs and receipts too.
 pub(super) fn bounded_id(request_id: &str) -> Result<(), Refusal> {
     if request_id.is_empty()
         || request_id.len() > 128

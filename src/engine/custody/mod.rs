@@ -6,6 +6,7 @@
 
 mod approvals;
 mod authorise;
+mod authority;
 mod deliver;
 mod flow;
 mod formats;
@@ -38,6 +39,7 @@ use super::sandboxing::{self, Sandboxing, Seen};
 use crate::config::EngineConfig;
 use crate::evidence::process::ProcessEvidence;
 use approvals::{Approvals, Start};
+use authority::Authorities;
 use flow::Answer;
 use hsm::clock::MonotonicClock;
 use key_making::KeyMaking;
@@ -148,6 +150,7 @@ struct Shared {
     oracle: Oracle,
     release: Release,
     approvals: Approvals,
+    authorities: Authorities,
     /// Digest of the policy in force, for receipts.
     policy_digest: audit::Hash,
 }
@@ -196,11 +199,11 @@ pub fn run(
     let seen = Seen::now(&config);
     // Before there is a second thread: Landlock does not reach those that are there already.
     let sandbox = sandboxing.apply(&sandboxing::custody(&config, &config_path))?;
-    let (ledger, memory) = (Arc::default(), Arc::default());
+    let (ledger, memory, issued) = (Arc::default(), Arc::default(), Arc::default());
     let book = Book::open(
         config.audit.as_ref(),
         &tokens,
-        (&ledger, &memory),
+        (&ledger, &memory, &issued),
         canaries,
         |last| Start::admit(&config, &policy, &rules, last, &memory),
     )?;
@@ -218,6 +221,7 @@ pub fn run(
             Duration::from_millis(config.oracle.grid_ms),
         ),
         approvals: Approvals::new(policy.approvals.clone(), memory),
+        authorities: Authorities::new(issued),
         policy_digest: rules.digest(),
         notes,
         sandbox,

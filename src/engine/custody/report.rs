@@ -4,7 +4,8 @@ use super::Shared;
 use super::token::describe;
 use crate::clock::{Clock, SystemClock};
 use crate::engine::api::{
-    Delivery, HealingStatus, IssuanceStatus, KeyStatus, OracleStatus, SwitchingStatus, TokenStatus,
+    AuthorityStatus, Delivery, HealingStatus, IssuanceStatus, KeyStatus, OracleStatus,
+    SwitchingStatus, TokenStatus,
 };
 use crate::engine::recrypt::revocation::ListStatus;
 use crate::evidence::process::ProcessEvidence;
@@ -54,6 +55,8 @@ pub struct CustodyReport {
     pub exceptions: Vec<String>,
     /// The deliveries that it does.
     pub deliveries: Vec<Delivery>,
+    /// Certification authorities whose keys are on the token.
+    pub authorities: Vec<AuthorityStatus>,
 }
 
 impl CustodyReport {
@@ -81,6 +84,7 @@ impl CustodyReport {
             sandbox: None,
             exceptions: Vec::new(),
             deliveries: Vec::new(),
+            authorities: Vec::new(),
         }
     }
 }
@@ -223,6 +227,7 @@ fn without_token(shared: &Shared) -> CustodyReport {
         notes: shared.notes.clone(),
         sandbox: Some(shared.sandbox.clone()),
         deliveries: shared.config.deliveries.clone(),
+        authorities: shared.authorities.report(&shared.policy.authorities),
         exceptions: shared
             .config
             .exceptions

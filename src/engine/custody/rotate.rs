@@ -24,6 +24,9 @@ use hsm::{
 };
 use std::sync::{Mutex, OnceLock, PoisonError};
 
+/// The part of the configuration that names the signing key.
+const ROTATION: &str = "engine.rotation";
+
 const NOT_CONFIGURED: &str = "this engine re-encrypts no records: name the signing key of the token as `engine.rotation.signing_key` in its \
                               configuration, its public half among `engine.importers`, and restart it";
 
@@ -189,7 +192,7 @@ fn signer(shared: &Shared, label: &str) -> Result<KeyFingerprint, Refusal> {
         return Ok(*known);
     }
     let name = SigningKeyName::Label(label.to_owned());
-    let key = on_a_token(shared, |custody| custody.signing_key(&name))?;
+    let key = on_a_token(shared, ROTATION, |custody| custody.signing_key(&name))?;
     let named = key.fingerprint.to_string();
     if !shared
         .policy
@@ -211,12 +214,13 @@ fn sign(
     message: &[u8],
 ) -> Result<TokenSignature, Refusal> {
     let name = SigningKeyName::Fingerprint(signer);
-    on_a_token(shared, |custody| custody.sign(&name, message))
+    on_a_token(shared, ROTATION, |custody| custody.sign(&name, message))
 }
 
-/// Asks the tokens one after the other until one does it.
-fn on_a_token<T>(
+/// Asks the tokens one after the other until one does it. `section`: the part of the configuration that names the key.
+pub(super) fn on_a_token<T>(
     shared: &Shared,
+    section: &str,
     ask: impl Fn(&Pkcs11Custody) -> Result<T, hsm::Error>,
 ) -> Result<T, Refusal> {
     let mut refusal = Refusal::token_unavailable("token_not_open", "no token is open".to_owned());
@@ -235,7 +239,7 @@ fn on_a_token<T>(
                     | hsm::Error::SigningKeyAmbiguous { .. }
                     | hsm::Error::KeyRefused { .. }
                     | hsm::Error::MechanismNotSupported { .. } => {
-                        Refusal::bad_request(&format!("`engine.rotation`: {}", describe(&error)))
+                        Refusal::bad_request(&format!("`{section}`: {}", describe(&error)))
                     }
                     error => error.into(),
                 };

@@ -29,7 +29,7 @@ pub mod issued;
 pub mod known;
 pub mod layout;
 mod names;
-mod pem;
+pub(in crate::engine) mod pem;
 mod request;
 pub mod revocation;
 pub mod rules;

@@ -200,6 +200,7 @@ pub(super) fn compose(
         ],
         exceptions,
         deliveries: report.deliveries,
+        authorities: report.authorities,
         key_uses: report.key_uses,
         decryptions_shared: report.decryptions_shared,
         tokens: report.tokens,

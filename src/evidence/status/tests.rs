@@ -36,6 +36,7 @@ fn engine(processes: &[&str]) -> EngineStatus {
         parts: Vec::new(),
         exceptions: vec!["cms-ecdh-static".to_owned(), "no-device-anchors".to_owned()],
         deliveries: Vec::new(),
+        authorities: Vec::new(),
         key_uses: 0,
         decryptions_shared: 0,
         oracle: None,
