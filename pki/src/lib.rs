@@ -5,9 +5,11 @@
 #![forbid(unsafe_code)]
 
 pub mod algorithm;
+pub mod certs_only;
 pub mod cmp;
 pub mod crl;
 pub mod csr;
+pub mod csr_attributes;
 pub mod extension;
 pub mod issue;
 pub mod key;
