@@ -24,6 +24,12 @@ fn default_concurrency() -> u32 {
 pub enum AuthorityKind {
     /// CMP (RFC 9810, RFC 9483).
     Cmp,
+    /// EST (RFC 7030, RFC 8951).
+    Est,
+    /// Microsoft's enrolment web services (MS-XCEP, MS-WSTEP).
+    Adcs,
+    /// An authority whose key is on the engine's token.
+    Local,
 }
 
 /// How messages to an authority with a shared secret are protected.
@@ -79,6 +85,19 @@ pub struct AuthorityConfig {
     /// `cmp`: how messages are protected with it.
     #[serde(default)]
     pub mac: AuthorityMac,
+    /// User name, where the authority wants one.
+    pub username: Option<String>,
+    /// File with the password.
+    pub password_file: Option<PathBuf>,
+    /// The authority's profile, label or template of requests that name none.
+    pub profile: Option<String>,
+    /// `adcs`: where the policy service listens.
+    pub policy_url: Option<String>,
+    /// `adcs`: the program that revokes.
+    pub revoke_command: Option<PathBuf>,
+    /// `local`: that the authority is on the connector's own host is accepted.
+    #[serde(default)]
+    pub accept_co_located: bool,
     /// Orders at once.
     #[serde(default = "default_ca_concurrency")]
     pub concurrency: u32,

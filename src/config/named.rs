@@ -268,6 +268,8 @@ pub(super) fn connector(section: &ConnectorConfig) -> Vec<NamedPath> {
             ("private_key", &ca.private_key, Purpose::Secret),
             ("signers", &ca.signers, Purpose::Trust),
             ("secret_file", &ca.secret_file, Purpose::Secret),
+            ("password_file", &ca.password_file, Purpose::Secret),
+            ("revoke_command", &ca.revoke_command, Purpose::Content),
         ] {
             if let Some(path) = path {
                 paths.push(named(&of_ca(key), path, purpose));

@@ -9,7 +9,7 @@ use super::pkcs::{self, Issuance};
 use super::shared::{Phase, Shared};
 use super::{again, poll, sweep};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{self, ConnectorConfig};
+use crate::config::{self, ConnectorConfig, LocalCaConfig};
 use crate::telemetry::catalogue::EventKind;
 use crate::telemetry::http::{self, Pages};
 use crate::telemetry::{Draft, EventLog};
@@ -29,18 +29,19 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 /// # Errors
 /// [`StartError`] when it cannot start; once it runs, faults are events and it goes on.
 pub(super) fn run(config_path: &Path) -> Result<(), StartError> {
-    let config = load(config_path)?;
+    let (config, local) = load(config_path)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(StartError::system("start the asynchronous runtime"))?;
-    let result = runtime.block_on(serve(config_path, config));
+    let result = runtime.block_on(serve(config_path, config, &local));
     // A call that hangs must not keep the process.
     runtime.shutdown_timeout(Duration::from_secs(1));
     result
 }
 
-fn load(path: &Path) -> Result<ConnectorConfig, StartError> {
+/// `[connector]`, and the authorities that are this program's own.
+fn load(path: &Path) -> Result<(ConnectorConfig, Vec<LocalCaConfig>), StartError> {
     let whole = config::load(path)?;
     let config = whole.checked_connector("run")?.into_inner();
     if let Some(address) = config.metrics_listen
@@ -57,10 +58,14 @@ fn load(path: &Path) -> Result<ConnectorConfig, StartError> {
     whole
         .start_module()
         .map_err(|error| StartError::Module(error.to_string()))?;
-    Ok(config)
+    Ok((config, whole.local_ca))
 }
 
-async fn serve(path: &Path, config: ConnectorConfig) -> Result<(), StartError> {
+async fn serve(
+    path: &Path,
+    config: ConnectorConfig,
+    local: &[LocalCaConfig],
+) -> Result<(), StartError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let mut terminate =
         signal(SignalKind::terminate()).map_err(StartError::system("handle SIGTERM"))?;
@@ -69,7 +74,7 @@ async fn serve(path: &Path, config: ConnectorConfig) -> Result<(), StartError> {
     let mut hangup = signal(SignalKind::hangup()).map_err(StartError::system("handle SIGHUP"))?;
 
     let gateway = GatewayClient::new(&config)?;
-    let issuance = Issuance::new(&config)?.map(Arc::new);
+    let issuance = Issuance::new(&config, local)?.map(Arc::new);
     // The journal's lock comes first: everything after it belongs to one process only.
     let journal = Journal::open(
         &config.journal,
@@ -209,7 +214,7 @@ async fn reload(shared: &Arc<Shared>, issuance: Option<&Issuance>, path: &Path) 
     let path = path.to_owned();
     let current = shared.config();
     let loaded = tokio::task::spawn_blocking(move || {
-        let config = load(&path)?;
+        let (config, _) = load(&path)?;
         fixed(&current, &config)?;
         let gateway = GatewayClient::new(&config)?;
         let policy = pkcs::policy(&config)?;

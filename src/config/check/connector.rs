@@ -54,6 +54,16 @@ fn authorities(section: &ConnectorConfig, findings: &mut Findings) {
         }
         match ca.kind {
             AuthorityKind::Cmp => cmp(ca, findings),
+            AuthorityKind::Est | AuthorityKind::Adcs => over_https(ca, findings),
+            AuthorityKind::Local => {
+                if !ca.accept_co_located {
+                    findings.add(format!(
+                        "`connector.ca` {:?}: an authority on the connector's own host: whoever takes the host over can ask it for what its profiles allow; \
+                         say that this is known with `accept_co_located = true`",
+                        ca.name
+                    ));
+                }
+            }
         }
     }
 }
@@ -78,6 +88,27 @@ fn cmp(ca: &AuthorityConfig, findings: &mut Findings) {
     if ca.certificate.is_some() == ca.secret_file.is_some() {
         add(
             "either `certificate` with `private_key`, or `reference` with `secret_file`: that is who the connector is to the authority",
+        );
+    }
+}
+
+fn over_https(ca: &AuthorityConfig, findings: &mut Findings) {
+    let mut add = |what: &str| findings.add(format!("`connector.ca` {:?}: {what}", ca.name));
+    if ca.url.is_none() {
+        add("`url` is missing: where the authority listens");
+    }
+    if ca.server_ca.is_none() {
+        add("`server_ca` is missing: whose certificate its server may have");
+    }
+    if ca.certificate.is_some() != ca.private_key.is_some() {
+        add("`certificate` and `private_key` come together");
+    }
+    if ca.username.is_some() != ca.password_file.is_some() {
+        add("`username` and `password_file` come together");
+    }
+    if ca.certificate.is_none() && ca.username.is_none() {
+        add(
+            "`certificate` with `private_key`, or `username` with `password_file`: that is who the connector is to the authority",
         );
     }
 }

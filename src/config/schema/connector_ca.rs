@@ -17,10 +17,24 @@ pub(super) const PKCS: &[Key] = &[
     },
 ];
 
-const KINDS: &[Word] = &[Word {
-    name: "cmp",
-    doc: "CMP (RFC 9810 in the profile of RFC 9483): issues, pends, recovers lost orders, revokes.",
-}];
+const KINDS: &[Word] = &[
+    Word {
+        name: "cmp",
+        doc: "CMP (RFC 9810 in the profile of RFC 9483): issues, pends, recovers lost orders, revokes.",
+    },
+    Word {
+        name: "est",
+        doc: "EST (RFC 7030, RFC 8951): issues and pends; cannot say what became of a lost order, and revokes nothing.",
+    },
+    Word {
+        name: "adcs",
+        doc: "Microsoft's enrolment web services (MS-XCEP, MS-WSTEP): issues and pends; cannot say what became of a lost order, and revokes by `revoke_command` alone. Built to the published protocols; no Microsoft authority was asked.",
+    },
+    Word {
+        name: "local",
+        doc: "The `[[local_ca]]` of the same name, whose key is on the engine's token: issues, recovers lost orders, revokes. Needs `accept_co_located`.",
+    },
+];
 
 const MACS: &[Word] = &[
     Word {
@@ -120,6 +134,44 @@ pub(super) const CA: &[Key] = &[
         kind: Kind::Word(MACS),
         need: Need::Default("\"hmac\""),
         doc: "`cmp` with a shared secret: how messages are protected with it.",
+    },
+    Key {
+        name: "username",
+        kind: Kind::Text,
+        need: Need::Optional("\"connector\""),
+        doc: "`est`, `adcs`: user name, where the authority wants one.",
+    },
+    Key {
+        name: "password_file",
+        kind: Kind::Path,
+        need: Need::Optional("\"/etc/pfx-connector/ca-password\""),
+        doc: "`est`, `adcs`: file with the password; only its owner may read it.",
+    },
+    Key {
+        name: "profile",
+        kind: Kind::Text,
+        need: Need::Optional("\"smime\""),
+        doc: "`est`: the label, `adcs`: the template, of requests that name no profile of the authority. `local` has its own in `[[local_ca]]`.",
+    },
+    Key {
+        name: "policy_url",
+        kind: Kind::Text,
+        need: Need::Optional(
+            "\"https://ca.example.com/ADPolicyProvider_CEP_UsernamePassword/service.svc/CEP\"",
+        ),
+        doc: "`adcs`: where the policy service (CEP) listens, for the health of the authority.",
+    },
+    Key {
+        name: "revoke_command",
+        kind: Kind::Path,
+        need: Need::Optional("\"/usr/local/libexec/revoke\""),
+        doc: "`adcs`: the program that revokes, which the protocols cannot.",
+    },
+    Key {
+        name: "accept_co_located",
+        kind: Kind::Boolean,
+        need: Need::Default("false"),
+        doc: "`local`: that the authority is on the connector's own host, so that whoever takes the host over can ask it, is known and accepted.",
     },
     Key {
         name: "concurrency",

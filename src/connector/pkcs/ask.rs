@@ -144,6 +144,7 @@ impl Question {
                     .map(MicrosoftTemplate::Name),
                 security_identifier: self.security_identifier.clone(),
                 challenge_password: None,
+                long_common_name: false,
             },
             custody_key: None,
         }

@@ -2,7 +2,7 @@
 
 use super::authority::{Authority, Terms};
 use crate::ca::{self as authorities, AuthorityError};
-use crate::config::{AuthorityConfig, ConnectorConfig};
+use crate::config::{AuthorityConfig, ConnectorConfig, LocalCaConfig};
 use crate::connector::error::StartError;
 use crate::issuance::IssuancePolicy;
 use std::collections::BTreeMap;
@@ -43,7 +43,10 @@ pub(in crate::connector) fn policy(
         })
 }
 
-fn authority(config: &AuthorityConfig) -> Result<Authority, AuthorityError> {
+fn authority(
+    config: &AuthorityConfig,
+    local: &[LocalCaConfig],
+) -> Result<Authority, AuthorityError> {
     let hours = |hours: u32| Duration::from_secs(u64::from(hours) * 3600);
     let terms = Terms {
         roots: authorities::certificates(&config.roots)?,
@@ -61,7 +64,7 @@ fn authority(config: &AuthorityConfig) -> Result<Authority, AuthorityError> {
     };
     let concurrency = usize::try_from(config.concurrency).unwrap_or(1);
     Ok(Authority::new(
-        authorities::build(config)?,
+        authorities::build(config, local)?,
         terms,
         concurrency,
     ))
@@ -72,13 +75,16 @@ impl Issuance {
     ///
     /// # Errors
     /// [`StartError`] naming what cannot be used.
-    pub(in crate::connector) fn new(config: &ConnectorConfig) -> Result<Option<Self>, StartError> {
+    pub(in crate::connector) fn new(
+        config: &ConnectorConfig,
+        local: &[LocalCaConfig],
+    ) -> Result<Option<Self>, StartError> {
         let (Some(pkcs), Some(policy)) = (&config.pkcs, policy(config)?) else {
             return Ok(None);
         };
         let mut authorities = BTreeMap::new();
         for ca in &config.ca {
-            authorities.insert(ca.name.clone(), authority(ca).map_err(start_error)?);
+            authorities.insert(ca.name.clone(), authority(ca, local).map_err(start_error)?);
         }
         Ok(Some(Self {
             policy: RwLock::new(Arc::new(policy)),

@@ -1,6 +1,7 @@
 //! Authorities that issue something else than what was asked for: each is refused, told, and revoked.
 
-use super::bench::{Act, Bench, DAY_MS, Made};
+use super::bench::{Bench, DAY_MS};
+use super::scripted::{Act, Made};
 use crate::connector::pkcs::order::End;
 use ca::ErrorClass;
 

@@ -1,6 +1,7 @@
 //! The way of an order, and that nothing is ordered twice whatever fails in between.
 
-use super::bench::{Act, Bench, DAY_MS};
+use super::bench::{Bench, DAY_MS};
+use super::scripted::Act;
 use crate::config::WhenUnknown;
 use crate::connector::pkcs::order::End;
 use crate::engine::api::{Failure, FailureCode};
