@@ -41,3 +41,5 @@ mod sandbox;
 mod token;
 #[path = "engine_processes/tokens.rs"]
 mod tokens;
+#[path = "engine_processes/upgrades.rs"]
+mod upgrades;

@@ -1,6 +1,8 @@
 //! SIGKILL under load, again and again: connector, gateway, supervisor, custody and formats in turn and at random. Every request is
 //! delivered once and told once, and every result that came out of the engine has its receipt.
 //!
+//! At the end each is killed a few times more, alone, and what is printed is how long it took until a request that came after the kill was delivered.
+//!
 //! `KILLS=200` kills more often than the usual 50 (`make soak`); `KILLS_SEED=7` chooses other victims and moments.
 #![forbid(unsafe_code)]
 #![allow(
@@ -29,12 +31,14 @@ use stack::{Site, block_on, until, write_private};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const KILLS: usize = 50;
 /// Requests that come with each kill: more than are done meanwhile, so that there is always work to interrupt.
 const LOAD: usize = 3;
 const PEOPLE: usize = 6;
+/// Kills of each whose recovery is timed.
+const TIMED: usize = 5;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Victim {
@@ -161,7 +165,8 @@ fn killed_again_and_again_every_request_is_delivered_once_and_none_without_a_rec
     let engine = stack.start_engine().unwrap();
     let gateway = stack.start_gateway().unwrap();
     stack.enrol().unwrap();
-    let plan = plan(&site, (kills * LOAD).div_ceil(PEOPLE));
+    let wanted = kills * LOAD + TIMED * VICTIMS.len();
+    let plan = plan(&site, wanted.div_ceil(PEOPLE));
     let mut requests = plan
         .devices
         .iter()
@@ -193,6 +198,32 @@ fn killed_again_and_again_every_request_is_delivered_once_and_none_without_a_rec
         }];
         *killed.entry(victim).or_default() += 1;
         running.kill(&site, victim);
+    }
+    site.assert_all_delivered_once(&mut deliveries);
+    for victim in VICTIMS {
+        let mut took: Vec<Duration> = (0..TIMED)
+            .map(|_| {
+                let (person, device) = requests.next().unwrap();
+                let before = deliveries.look();
+                let began = Instant::now();
+                running.kill(&site, victim);
+                until("the gateway takes no request", || {
+                    deliveries
+                        .ask_in(&person.user, device, CmsFormat::Modern)
+                        .is_ok()
+                });
+                until("nothing is delivered after a kill", || {
+                    deliveries.look() > before
+                });
+                began.elapsed()
+            })
+            .collect();
+        took.sort_unstable();
+        println!(
+            "{victim:?} killed: the next request was delivered after {:.2} s (median of {TIMED}; at most {:.2} s)",
+            took[TIMED / 2].as_secs_f64(),
+            took[TIMED - 1].as_secs_f64()
+        );
     }
     site.assert_all_delivered_once(&mut deliveries);
     running.connector.stop().unwrap();

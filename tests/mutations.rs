@@ -10,6 +10,8 @@
     missing_docs
 )]
 
+#[path = "../fuzz/bodies/cmp_message.rs"]
+mod cmp_message;
 #[path = "../fuzz/bodies/cms.rs"]
 mod cms;
 #[path = "../fuzz/bodies/configuration.rs"]
@@ -118,6 +120,11 @@ fn changed_pfx_files_end_cleanly() {
 #[test]
 fn changed_messages_of_cms_end_cleanly() {
     survives("cms", cms::run);
+}
+
+#[test]
+fn changed_messages_of_cmp_end_cleanly() {
+    survives("cmp_message", cmp_message::run);
 }
 
 #[test]

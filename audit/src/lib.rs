@@ -50,7 +50,7 @@ pub use event::{Caller, Event, KeyUse, PfxCheck, Purpose, ResultClass};
 pub use fold::Fold;
 pub use ledger::Ledger;
 pub use opening::OpenError;
-pub use receipts::{Log, Options, ReceiptError, Receipts, Ticket, Written};
+pub use receipts::{Expected, Log, Options, ReceiptError, Receipts, Ticket, Written};
 pub use seal::{Anchor, AuditKey, KeyError, Signed, Signer, SignerError};
 pub use status::Status;
 pub use text::{Hash, Timestamp};

@@ -5,12 +5,18 @@ use crate::receipts::{ReceiptError, Written};
 use crate::status::Status;
 use crate::text::Timestamp;
 use std::mem;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Entries that wait at once; custody has at most 130 threads that record.
 const MAX_WAITING: usize = 8192;
+
+/// With so many uses under way, others that end soon are waited for ...
+const GATHER_FROM: usize = 4;
+/// ... for this long. A commit costs a disk and its processor about as much whether it is for one entry or for ten.
+const GATHER: Duration = Duration::from_millis(1);
 
 type Answer = Result<Written, ReceiptError>;
 
@@ -69,6 +75,8 @@ pub(crate) struct Shared {
     changed: Condvar,
     closed: Condvar,
     status: Mutex<Status>,
+    /// Uses under way, each of which will want an entry: those that wait for theirs among them.
+    expected: AtomicUsize,
 }
 
 impl Shared {
@@ -78,6 +86,21 @@ impl Shared {
 
     pub(crate) fn status(&self) -> MutexGuard<'_, Status> {
         self.status.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One more use is under way, or one less.
+    pub(crate) fn expect(&self, more: bool) {
+        if more {
+            self.expected.fetch_add(1, Ordering::Relaxed);
+        } else {
+            self.expected.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether a commit would be for few of many.
+    fn more_will_come(&self, queue: &Queue) -> bool {
+        let expected = self.expected.load(Ordering::Relaxed);
+        expected >= GATHER_FROM && queue.pending.len() < expected && queue.closing.is_none()
     }
 
     pub(crate) fn check(&self) -> Result<(), ReceiptError> {
@@ -103,8 +126,12 @@ impl Shared {
             return Err(ReceiptError::Overloaded(waiting));
         }
         queue.pending.push(pending);
+        // A writer that gathers looks again when its time is over.
+        let wake = waiting == 0 || !self.more_will_come(&queue);
         drop(queue);
-        self.changed.notify_one();
+        if wake {
+            self.changed.notify_one();
+        }
         Ok(())
     }
 
@@ -126,10 +153,28 @@ impl Shared {
                 }
             };
         }
+        queue = self.gather(queue);
         Taken {
             batch: mem::take(&mut queue.pending),
             closing: queue.closing.clone(),
         }
+    }
+
+    /// Waits a moment for more of what is under way, where that is much.
+    fn gather<'a>(&'a self, mut queue: MutexGuard<'a, Queue>) -> MutexGuard<'a, Queue> {
+        let begun = Instant::now();
+        while !queue.pending.is_empty() && self.more_will_come(&queue) {
+            let left = GATHER.saturating_sub(begun.elapsed());
+            if left.is_zero() {
+                break;
+            }
+            queue = self
+                .changed
+                .wait_timeout(queue, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+        queue
     }
 
     /// For the writer at its end: what comes until then, `closing` or not.

@@ -151,10 +151,27 @@ pub struct Receipts {
     shared: Arc<Shared>,
 }
 
+/// A use that is under way and will want an entry, until this is dropped. The writer then knows whether it is worth to wait a moment for more
+/// entries: one commit is for all that wait.
+pub struct Expected(Arc<Shared>);
+
+impl Drop for Expected {
+    fn drop(&mut self) {
+        self.0.expect(false);
+    }
+}
+
 /// An entry on its way to the disk.
 pub struct Ticket(Result<Receiver<Result<Written, ReceiptError>>, ReceiptError>);
 
 impl Receipts {
+    /// Says that an entry will come. Nobody has to; without it the writer waits for nobody.
+    #[must_use]
+    pub fn expect(&self) -> Expected {
+        self.shared.expect(true);
+        Expected(Arc::clone(&self.shared))
+    }
+
     /// Hands an entry to the writer; does not wait.
     #[must_use]
     pub fn record(&self, event: Event) -> Ticket {

@@ -50,6 +50,20 @@ fn what_was_waited_for_is_in_the_file_and_chained() {
 }
 
 #[test]
+fn an_entry_does_not_wait_for_uses_that_never_end() {
+    module();
+    let folder = support::folder();
+    let key = Arc::new(AuditKey::generate().unwrap());
+    let receipts = open(folder.path(), &key, Options::default());
+    let under_way: Vec<_> = (0..100).map(|_| receipts.expect()).collect();
+    receipts.record(key_use(1)).wait(soon()).unwrap();
+    drop(under_way);
+    receipts.record(key_use(2)).wait(soon()).unwrap();
+    let _never_ends = receipts.expect();
+    assert!(receipts.close("done", soon()));
+}
+
+#[test]
 fn many_who_wait_share_one_write_and_each_gets_its_own_entry() {
     module();
     let folder = support::folder();

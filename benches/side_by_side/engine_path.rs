@@ -32,8 +32,8 @@ fn runtime() -> Fallible<Runtime> {
 
 impl EnginePath {
     /// Waits until the engine answers a request; that is also what its start-up time ends with.
-    pub(crate) fn until_answered(ground: &Ground) -> Fallible<Self> {
-        let socket = ground.stack.path("run/engine.sock");
+    pub(crate) fn until_answered(ground: &Ground, socket: &str) -> Fallible<Self> {
+        let socket = ground.stack.path(socket);
         let request = ground.requests.first().ok_or("no requests")?;
         let runtime = runtime()?;
         let until = Instant::now() + START_LIMIT;

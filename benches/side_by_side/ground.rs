@@ -1,7 +1,7 @@
 //! What all three ways are measured on: one token with one key, one PFX, one ciphertext, one device.
 
 use super::built::built;
-use super::{Args, Fallible};
+use super::{Args, Fallible, configuration};
 use fips::secret::SecretBytes;
 use fips::sign::SigningKey;
 use pfx_connector::cli::demo::{
@@ -20,6 +20,9 @@ use x509_cert::der::{Decode, Encode};
 
 /// A line of the connector's configuration that the measurements replace.
 pub(crate) const CONCURRENCY: &str = "concurrency = 16";
+
+/// Sessions of the engine.
+const MOST_THREADS: i64 = 8;
 
 /// More than are ever in flight.
 const REQUESTS: usize = 64;
@@ -44,7 +47,7 @@ impl Ground {
     pub(crate) fn prepare(args: &Args, folder: PathBuf) -> Fallible<Self> {
         let (module, module_environment) = match args.distance_us {
             Some(distance) => {
-                let (module, environment) = distant(distance)?;
+                let (module, environment) = distant(distance, args.at_once)?;
                 (Some(module), environment)
             }
             None => (None, Vec::new()),
@@ -69,6 +72,11 @@ impl Ground {
                 }
             ),
             engine_fips: format!("mode = {:?}", args.fips),
+        })?;
+        // As many sessions as the bare loop has at most.
+        configuration::change(&stack, "engine.toml", |engine| {
+            configuration::token(engine)?.insert("threads".to_owned(), MOST_THREADS.into());
+            Ok(())
         })?;
         if stack.padding != "oaepSha1" {
             return Err(format!(
@@ -115,7 +123,7 @@ impl Ground {
 }
 
 /// The module that makes SoftHSM distant, and what it needs in its environment.
-fn distant(microseconds: u32) -> Fallible<(PathBuf, Vec<(String, String)>)> {
+fn distant(microseconds: u32, at_once: u8) -> Fallible<(PathBuf, Vec<(String, String)>)> {
     let module = built(
         "distant_pkcs11",
         &[
@@ -131,6 +139,7 @@ fn distant(microseconds: u32) -> Fallible<(PathBuf, Vec<(String, String)>)> {
     let environment = [
         ("DISTANT_MODULE", real.display().to_string()),
         ("DISTANT_MICROSECONDS", microseconds.to_string()),
+        ("DISTANT_AT_ONCE", at_once.to_string()),
     ];
     let environment = environment.map(|(name, value)| (name.to_owned(), value));
     Ok((module, environment.into()))

@@ -17,8 +17,10 @@
 
 mod bare;
 mod built;
+mod configuration;
 mod engine_path;
 mod ground;
+mod hardening;
 mod neighbours;
 mod objects;
 mod processes;
@@ -30,6 +32,7 @@ mod whole_way;
 use bare::{BareFigures, BareLoop};
 use clap::Parser;
 use ground::Ground;
+use hardening::Unhardened;
 use neighbours::Neighbours;
 use objects::Flatness;
 use processes::Watched;
@@ -70,6 +73,12 @@ pub(crate) struct Args {
     /// Put the token this far away, in microseconds for each C_Decrypt and C_Encrypt: an HSM behind a network works on processors of its own
     #[arg(long, value_name = "US", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     distance_us: Option<u32>,
+    /// How many calls the distant token works on at once
+    #[arg(long, value_name = "COUNT", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=16))]
+    at_once: u8,
+    /// Also measure the engine with neither receipts nor sandbox, in the same rounds
+    #[arg(long, conflicts_with = "objects")]
+    hardening: bool,
     /// What `cargo bench` says to every program that it starts
     #[arg(long, hide = true)]
     bench: bool,
@@ -77,7 +86,7 @@ pub(crate) struct Args {
 
 /// No round is begun after this time.
 const TIME_LIMIT: Duration = Duration::from_secs(120);
-const THREADS: [usize; 5] = [1, 2, 3, 4, 8];
+const THREADS: [usize; 6] = [1, 2, 3, 4, 8, 16];
 /// Threads of the measurement of latency.
 const LATENCY_THREADS: usize = 4;
 
@@ -118,6 +127,8 @@ struct Sample {
     engine: f64,
     /// The same with one ciphertext for all.
     engine_shared: f64,
+    /// With neither receipts nor sandbox.
+    unhardened: Option<f64>,
     whole: f64,
     /// Processor time per request in (b), by process.
     around: Vec<(String, f64)>,
@@ -158,6 +169,10 @@ fn measure(args: &Args, folder: &Folder) -> Fallible<Figures> {
         .neighbours
         .then(|| Neighbours::prepare(&ground, amount.operations))
         .transpose()?;
+    let unhardened = args
+        .hardening
+        .then(|| Unhardened::start(&ground))
+        .transpose()?;
     let mut samples = Vec::new();
     let mut latencies = Vec::new();
     let until = Instant::now() + TIME_LIMIT;
@@ -169,7 +184,13 @@ fn measure(args: &Args, folder: &Folder) -> Fallible<Figures> {
         eprintln!("Round {round} of {} ...", args.rounds);
         for in_flight in THREADS {
             samples.push(sample(
-                &bare, &ground, &started, &mut way, in_flight, &amount,
+                &bare,
+                &ground,
+                &started,
+                unhardened.as_ref(),
+                &mut way,
+                in_flight,
+                &amount,
             )?);
         }
         let rate = half_load(&samples);
@@ -194,7 +215,11 @@ fn measure(args: &Args, folder: &Folder) -> Fallible<Figures> {
         fips_mode: args.fips.clone(),
         module_version: fips::start(fips::policy::Policy::OFF)?.version().to_owned(),
         token: match args.distance_us {
-            Some(distance) => format!("{} behind {distance} us", ground.stack.token.name()),
+            Some(distance) => format!(
+                "{} behind {distance} us, {} at once",
+                ground.stack.token.name(),
+                args.at_once
+            ),
             None => ground.stack.token.name().to_owned(),
         },
         key_bits: args.bits,
@@ -209,6 +234,7 @@ fn measure(args: &Args, folder: &Folder) -> Fallible<Figures> {
         flatness,
         start_up: started.figures,
     };
+    unhardened.map(Unhardened::stop).transpose()?;
     drop(started.path);
     started.engine.stop()?;
     started.gateway.stop()?;
@@ -220,6 +246,7 @@ fn sample(
     bare: &BareLoop,
     ground: &Ground,
     started: &Started,
+    unhardened: Option<&Unhardened>,
     way: &mut WholeWay,
     in_flight: usize,
     amount: &Amount,
@@ -231,6 +258,9 @@ fn sample(
     let before = watched.processor()?;
     let engine = started.path.throughput(in_flight, amount.operations)?;
     let around = spent(&watched, &before, amount.operations)?;
+    let unhardened = unhardened
+        .map(|other| other.path.throughput(in_flight, amount.operations))
+        .transpose()?;
     let engine_shared = started
         .path
         .throughput_of_one(in_flight, amount.operations)?;
@@ -246,6 +276,7 @@ fn sample(
         bare: raw,
         engine,
         engine_shared,
+        unhardened,
         whole: whole.per_second,
         around,
         beyond,
@@ -300,11 +331,22 @@ fn throughput(samples: &[Sample]) -> Vec<Throughput> {
             engine: spread(|one| one.engine),
             engine_to_bare: spread(|one| one.engine / one.bare.per_second),
             engine_shared_to_engine: spread(|one| one.engine_shared / one.engine),
+            engine_to_unhardened: engine_to_unhardened(samples, in_flight),
             whole: spread(|one| one.whole),
             whole_to_bare: spread(|one| one.whole / one.bare.per_second),
         }
     };
     THREADS.into_iter().map(row).collect()
+}
+
+/// What the engine did of what it did without its hardening, where that was measured.
+fn engine_to_unhardened(samples: &[Sample], in_flight: usize) -> Option<Spread> {
+    let ratios: Option<Vec<f64>> = samples
+        .iter()
+        .filter(|one| one.in_flight == in_flight)
+        .map(|one| Some(one.engine / one.unhardened?))
+        .collect();
+    ratios.map(Spread::of)
 }
 
 fn latency(rounds: &[(f64, BareFigures, Percentiles)]) -> Latency {

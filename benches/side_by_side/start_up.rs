@@ -9,6 +9,7 @@ use serde::Serialize;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+const SOCKET: &str = "run/engine.sock";
 const TIMES: usize = 3;
 const VERSION_TIMES: usize = 10;
 
@@ -87,7 +88,7 @@ pub(crate) fn measure(ground: &Ground) -> Fallible<Started> {
             ],
             &stack.path("logs/engine.log"),
         )?;
-        let path = EnginePath::until_answered(ground)?;
+        let path = EnginePath::until_answered(ground, SOCKET)?;
         engine_took.push(millis(begun.elapsed()));
         engine = Some((running, path));
     }

@@ -144,6 +144,12 @@ impl SecretBytes {
         }
     }
 
+    /// Gives out no more than the first `len` bytes, without overwriting what is behind them until all of it is dropped: for those who
+    /// know that nothing is there, and whose time must not say how much. Nothing happens if there are not that many.
+    pub fn shorten(&mut self, len: usize) {
+        self.len = self.len.min(len);
+    }
+
     /// The number of bytes. Lengths are not treated as secret.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -204,6 +210,15 @@ mod tests {
             assert_eq!(behind.len(), len);
             assert!(behind[2..].iter().all(|byte| *byte == 0));
         }
+    }
+
+    #[test]
+    fn shorten_only_ever_takes_away() {
+        let mut secret = SecretBytes::from_slice(&[7; 8]);
+        secret.shorten(3);
+        assert_eq!(secret.expose(), [7; 3]);
+        secret.shorten(8);
+        assert_eq!(secret.expose(), [7; 3]);
     }
 
     #[test]

@@ -35,6 +35,7 @@ pub(crate) fn of(target: &str, corpora: &Path) -> Vec<Seed> {
     match target {
         "pfx" => pfx_files(corpora),
         "cms" => messages(corpora),
+        "cmp_message" => cmp_messages(),
         "device_certificate" => certificates(corpora),
         "frame" => frames(),
         "configuration" => configurations(),
@@ -84,6 +85,33 @@ fn files(folder: &Path, extension: &str) -> Vec<Seed> {
             })
         })
         .collect()
+}
+
+/// What OpenSSL wrote (tests/data/README.md).
+fn cmp_messages() -> Vec<Seed> {
+    macro_rules! seeds {
+        ($($name:literal),+) => {
+            vec![$(Seed {
+                name: $name.to_owned(),
+                bytes: include_bytes!(concat!("../../tests/data/cmp/", $name, ".der")).to_vec(),
+            }),+]
+        };
+    }
+    seeds![
+        "cp-implicit",
+        "cp-password-based-mac",
+        "cp-rejected",
+        "cp-waiting",
+        "error",
+        "genp",
+        "ip",
+        "ir",
+        "kup",
+        "kur",
+        "pkiconf",
+        "poll-rep",
+        "rp"
+    ]
 }
 
 fn pfx_files(corpora: &Path) -> Vec<Seed> {

@@ -2,14 +2,14 @@
 //! wait before they begin. For measuring (`make bench ARGS='--distance-us 4000'`): a token on the processors of the engine takes from
 //! it what it works itself, and the other way round; one that is waited for does not.
 //!
-//! `DISTANT_MODULE` names the real module, `DISTANT_MICROSECONDS` how long each of the two calls waits (100 ms at most). The waiting is the
-//! thread's alone: calls in other sessions wait at the same time, as requests to an HSM are on their way at the same time.
+//! `DISTANT_MODULE` names the real module, `DISTANT_MICROSECONDS` how long each of the two calls waits (100 ms at most), `DISTANT_AT_ONCE` how
+//! many calls it works on at once: an HSM has so many engines, and what it is given beyond that waits in front of them.
 
 #[path = "support/real.rs"]
 mod real;
 
 use std::path::PathBuf;
-use std::sync::OnceLock;
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use cryptoki_sys::{
@@ -26,6 +26,38 @@ struct Distant {
     /// What is handed out: the real table with the two functions exchanged.
     table: CK_FUNCTION_LIST,
     wait: Duration,
+    free: Mutex<usize>,
+    freed: Condvar,
+}
+
+/// One of the places of the HSM, for as long as a call is in it.
+struct Place<'a>(&'a Distant);
+
+impl<'a> Place<'a> {
+    fn take(distant: &'a Distant) -> Self {
+        let mut free = distant.free();
+        while *free == 0 {
+            free = distant
+                .freed
+                .wait(free)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        *free -= 1;
+        Self(distant)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        *self.0.free() += 1;
+        self.0.freed.notify_one();
+    }
+}
+
+impl Distant {
+    fn free(&self) -> MutexGuard<'_, usize> {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 static DISTANT: OnceLock<Option<Distant>> = OnceLock::new();
@@ -33,6 +65,7 @@ static DISTANT: OnceLock<Option<Distant>> = OnceLock::new();
 fn load() -> Option<Distant> {
     let path = PathBuf::from(std::env::var_os("DISTANT_MODULE")?);
     let wait: u64 = std::env::var("DISTANT_MICROSECONDS").ok()?.parse().ok()?;
+    let at_once: usize = std::env::var("DISTANT_AT_ONCE").ok()?.parse().ok()?;
     let real = RealModule::load(&path)?;
     let mut table = real.table;
     table.C_Decrypt = Some(decrypt);
@@ -41,6 +74,8 @@ fn load() -> Option<Distant> {
         real,
         table,
         wait: Duration::from_micros(wait.min(LONGEST)),
+        free: Mutex::new(at_once.max(1)),
+        freed: Condvar::new(),
     })
 }
 
@@ -75,11 +110,15 @@ type OnePart = unsafe extern "C" fn(
     *mut CK_ULONG,
 ) -> CK_RV;
 
-/// One of the real module's two functions, once the way to it is over.
-fn arrived(choose: fn(&CK_FUNCTION_LIST) -> Option<OnePart>) -> Result<OnePart, CK_RV> {
+/// One of the real module's two functions, once the way to it is over, and the place that is given back when the call is.
+fn arrived(
+    choose: fn(&CK_FUNCTION_LIST) -> Option<OnePart>,
+) -> Result<(OnePart, Place<'static>), CK_RV> {
     let distant = distant().ok_or(CKR_GENERAL_ERROR)?;
+    let place = Place::take(distant);
     std::thread::sleep(distant.wait);
-    choose(&distant.real.table).ok_or(CKR_FUNCTION_NOT_SUPPORTED)
+    let call = choose(&distant.real.table).ok_or(CKR_FUNCTION_NOT_SUPPORTED)?;
+    Ok((call, place))
 }
 
 unsafe extern "C" fn decrypt(
@@ -91,7 +130,7 @@ unsafe extern "C" fn decrypt(
 ) -> CK_RV {
     match arrived(|table| table.C_Decrypt) {
         // SAFETY: the arguments are those of our caller, under the same contract.
-        Ok(call) => unsafe { call(session, input, input_len, output, output_len) },
+        Ok((call, _place)) => unsafe { call(session, input, input_len, output, output_len) },
         Err(rv) => rv,
     }
 }
@@ -105,7 +144,7 @@ unsafe extern "C" fn encrypt(
 ) -> CK_RV {
     match arrived(|table| table.C_Encrypt) {
         // SAFETY: the arguments are those of our caller, under the same contract.
-        Ok(call) => unsafe { call(session, input, input_len, output, output_len) },
+        Ok((call, _place)) => unsafe { call(session, input, input_len, output, output_len) },
         Err(rv) => rv,
     }
 }

@@ -189,7 +189,8 @@ pub(crate) fn decide(
         return Err(BadPadding);
     }
     let start = usize::try_from(separated.start).map_err(|_| BadPadding)?;
-    encoded.truncate(encoded.len().saturating_sub(start));
+    // Zeros are behind the message already: overwriting them again would be work that only good padding makes.
+    encoded.shorten(encoded.len().saturating_sub(start));
     Ok(encoded)
 }
 

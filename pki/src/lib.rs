@@ -11,13 +11,17 @@ pub mod crl;
 pub mod csr;
 pub mod csr_attributes;
 pub mod extension;
+pub mod inspect;
 pub mod issue;
 pub mod key;
 mod key_id;
 pub mod name;
 pub mod ocsp;
+pub mod path;
+pub mod revocation_list;
 pub mod san;
 mod signer;
 pub mod template;
+pub mod time;
 
 pub use signer::{KeyAndAlgorithm, SignError, Signer};

@@ -68,6 +68,7 @@ pub fn supervisor(custody: &Profile) -> Profile {
     profile.calls(calls::FILES);
     profile.calls(calls::CHILDREN);
     profile.calls(calls::STARTING);
+    profile.calls(calls::OTHER_FILES);
     profile.calls(calls::LOADING);
     profile.maps_code = true;
     add(&mut profile, SUPERVISOR_PATHS);

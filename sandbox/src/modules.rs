@@ -46,6 +46,7 @@ const NETWORK_NEEDS: ModuleNeeds = ModuleNeeds {
         calls::SOCKETS,
         calls::NETWORK,
         calls::SHARED_MEMORY,
+        calls::OTHER_FILES,
         calls::ANY_IOCTL,
     ],
     paths: &[
@@ -111,7 +112,12 @@ pub static ALL: &[ModuleNeeds] = &[
         about: "openCryptoki",
         families: &[Family::Unix],
         maps_code: true,
-        calls: &[calls::LOADING, calls::SOCKETS, calls::SHARED_MEMORY],
+        calls: &[
+            calls::LOADING,
+            calls::SOCKETS,
+            calls::SHARED_MEMORY,
+            calls::OTHER_FILES,
+        ],
         paths: &[
             LIBRARIES[0],
             LIBRARIES[1],

@@ -60,6 +60,12 @@ impl Report {
         self.landlock_abi > 0 && self.calls > 0
     }
 
+    /// Whether any of it is: then files may be closed to this process that were open to it before.
+    #[must_use]
+    pub const fn is_partly_in_force(&self) -> bool {
+        self.landlock_abi > 0 || self.calls > 0
+    }
+
     /// What is in force, in one line.
     #[must_use]
     pub fn words(&self) -> String {

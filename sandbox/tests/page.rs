@@ -15,9 +15,9 @@ const HEAD: &str = "# The sandbox
 Each of the engine's processes gives up, before it meets anything from outside, whatever it does not need: Landlock decides which files, seccomp
 which system calls. It cannot take back what it gave up, and its children have no more than it has. `[engine] sandbox` says how much of it is asked for:
 `available` (the default: what the kernel has), `required` (the engine does not start on a kernel without Landlock ABI 2 or seccomp), `off` (shown as the
-exception `sandbox-off` in every status). `status`, `doctor` (`service.sandbox`, `limits.sandbox`) and the metrics `sandbox_in_force` and
-`sandbox_landlock_abi` say what is in force; seccomp and no-new-privileges are confirmed by what the kernel says of each process (`/proc/PID/status`), where it shows
-that: with `ProtectProc=invisible`, as in the unit, a supervisor without capabilities sees nothing of its parts there, since they are not dumpable.
+exception `sandbox-off` in every status). `status`, `doctor` (`service.sandbox`, `limits.sandbox`) and the metrics `sandbox_in_force`,
+`sandbox_confirmed` and `sandbox_landlock_abi` say what is in force; seccomp and no-new-privileges are confirmed by what the kernel says of each process (`/proc/PID/status`), where it shows
+that: with `ProtectProc=invisible`, as in the unit, a supervisor without capabilities sees nothing of its parts there, since they are not dumpable. What is not confirmed is called unknown by `doctor`, which says how root confirms it.
 
 Besides, each process: is not dumpable (no core file, no debugger, `/proc/PID/mem` closed to others of the same user), can gain no rights by exec
 (no-new-privileges), has no core file, an environment of its own (custody: the token's section and the credentials' folder; formats: none), no descriptors that were
@@ -28,11 +28,12 @@ on the number of processes would do, seccomp does: custody and formats can start
 |---|---|---|---|---|
 | formats | none | none | none | it is killed (SIGSYS), which the supervisor logs, and replaced |
 | custody | its token, the folders of its configuration, PINs and revocation lists (read), the folder of the engine's socket (which PINs were refused), `sandbox_paths` | none; by profile those of its module | none: threads alone | the call fails (EPERM, EACCES) |
-| supervisor | what its parts have, the program and system libraries (executed), its socket's folder | by profile those of custody's modules (pairs of AF_UNIX for its parts) | it starts, watches and kills its parts; of other programs only those in the folders of system libraries can be executed, and the program no more once its file was replaced | the call fails |
+| supervisor | what its parts have, the program and system libraries (executed), its socket's folder | by profile those of custody's modules (pairs of AF_UNIX for its parts) | it starts, watches and kills its parts; of other programs only those in the folders of system libraries can be executed. Its parts are started from the file that it runs itself, also once another one is under its name: `status` and `doctor` say so until the service is restarted | the call fails |
 
 The order in custody: configuration, anchors and importers are read, every PKCS#11 module is loaded, then the sandbox, then C_Initialize and everything else. Landlock goes
-by the file that was there then: a token's folder that is replaced by another one, or a module that was not there, is found by the next process, and custody is replaced for it while no token
-serves. Configuration, PIN files and revocation lists are found again under their names, so their folders are readable: give them folders of their own.
+by the file that was there then: a token's folder that is replaced by another one is found by the next process, and custody is replaced for it while no token
+serves. The same for a module that could not be loaded: custody says why, and is replaced once the module's file has changed, else every 30 seconds (while other tokens serve: every 15 minutes, when it is idle).
+The folder of a module has to stay the same: one that was made anew is none of the supervisor's, unless it is in a folder of system libraries; restart the engine then. Configuration, PIN files and revocation lists are found again under their names, so their folders are readable: give them folders of their own.
 
 ## By kernel
 
@@ -150,6 +151,11 @@ fn the_page_is_what_the_profiles_say() {
     for (name, who, list) in [
         ("process", "all", calls::PROCESS),
         ("files", "custody, supervisor", calls::FILES),
+        (
+            "other files",
+            "supervisor, `opencryptoki`, `network`",
+            calls::OTHER_FILES,
+        ),
         (
             "sockets",
             "`opencryptoki`, `tpm2`, `network`",

@@ -2,7 +2,7 @@
 
 use super::catalogue::{CONFIGURATION_EXCEPTION, CONFIGURATION_FILE, CONFIGURATION_VALUES};
 use super::finding::Finding;
-use crate::config::{Config, EngineException};
+use crate::config::{Config, EngineConfig, EngineException};
 use std::os::unix::fs::MetadataExt;
 
 /// Looks at a file that was read: unknown keys and wrong types have been refused before.
@@ -20,9 +20,9 @@ pub fn examine(config: &Config) -> Vec<Finding> {
                 .code("config_invalid"),
         );
     }
-    let exceptions = config.engine.iter().flat_map(|engine| &engine.exceptions);
-    for exception in exceptions {
-        findings.push(excepted(*exception));
+    for engine in &config.engine {
+        let exceptions = engine.exceptions.iter();
+        findings.extend(exceptions.map(|exception| excepted(*exception, engine)));
     }
     findings
 }
@@ -73,7 +73,7 @@ fn file(config: &Config) -> Finding {
     }
 }
 
-fn excepted(exception: EngineException) -> Finding {
+fn excepted(exception: EngineException, engine: &EngineConfig) -> Finding {
     let name = exception.name();
     match exception {
         EngineException::ExtractableKeys => CONFIGURATION_EXCEPTION.warning(
@@ -92,10 +92,17 @@ fn excepted(exception: EngineException) -> Finding {
             name,
             "uses of the key are not recorded: nobody can say afterwards what was decrypted",
         ),
-        EngineException::CoLocatedCa => CONFIGURATION_EXCEPTION.warning(
-            name,
-            "a certification authority's key is used on the connector's own host: whoever takes it over can have issued what the profiles allow",
-        ),
+        EngineException::CoLocatedCa => {
+            let names: Vec<_> = engine.ca.iter().map(|ca| ca.name.as_str()).collect();
+            CONFIGURATION_EXCEPTION.warning(
+                name,
+                format!(
+                    "keys of certification authorities ({}) are used on the connector's own host: whoever takes it over can have issued what \
+                     their profiles allow, and hold revocations back",
+                    names.join(", ")
+                ),
+            )
+        }
         EngineException::CmsDesEde3 => CONFIGURATION_EXCEPTION.note(
             name,
             "Triple DES and RSA PKCS#1 v1.5 may be asked for: for devices that know nothing newer",

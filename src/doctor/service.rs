@@ -7,7 +7,7 @@ use super::finding::Finding;
 use crate::config::Config;
 use crate::connector::control::client::{self, ControlError};
 use crate::connector::control::protocol::Status;
-use crate::engine::api::{EngineStatus, PartStatus, TOKEN_OPENING};
+use crate::engine::api::{EngineStatus, PartStatus, ProgramStatus, TOKEN_OPENING};
 use crate::engine::client::{EngineClient, RecryptError};
 use crate::evidence::status::FipsStatus;
 use serde_json::json;
@@ -128,12 +128,25 @@ pub fn examine(running: &Running) -> Vec<Finding> {
 fn sandbox(part: &PartStatus) -> Option<Finding> {
     let said = part.sandbox.as_ref()?;
     let facts = json!({"sandbox": said, "kernel": part.kernel});
-    let claims_filters = said.calls > 0;
-    let found = if claims_filters && part.kernel.is_some() && !part.is_filtered() {
+    let found = if part.contradicts_its_sandbox() {
         SERVICE_SANDBOX.error(
             &part.name,
             "says that its system calls are filtered; the kernel says that they are not",
         )
+    } else if let (true, Some(pid), None) = (said.is_in_force(), part.pid, part.kernel) {
+        // The word of a process about itself is what a process that was taken over would say as well.
+        return Some(
+            SERVICE_SANDBOX
+                .note(
+                    &part.name,
+                    format!("unknown: it says {}, and the kernel does not show the engine whether that is so", said.words()),
+                )
+                .code("unknown")
+                .remedy(format!(
+                    "ask as root: `grep -E '^(Seccomp|NoNewPrivs):' /proc/{pid}/status` has to say 2 and 1; or let the engine see its own parts, by `ProtectProc=default` in its unit"
+                ))
+                .facts(facts),
+        );
     } else if said.is_in_force() {
         return Some(SERVICE_SANDBOX.ok(&part.name, said.words()).facts(facts));
     } else {
@@ -213,6 +226,10 @@ fn engine(status: &EngineStatus) -> Vec<Finding> {
         SERVICE_ENGINE
             .error("", format!("{who}: it has no custody key that it may use"))
             .code("key")
+    } else if let Some(notice) = status.program.as_ref().and_then(ProgramStatus::notice) {
+        SERVICE_ENGINE
+            .warning("", format!("{who}: {notice}"))
+            .remedy("restart it, so that what runs is what is installed")
     } else if status.version != crate::VERSION {
         SERVICE_ENGINE
             .warning(
@@ -267,4 +284,71 @@ fn engine(status: &EngineStatus) -> Vec<Finding> {
         findings.push(SERVICE_RESTARTS.ok("", "no part of the engine was replaced"));
     }
     findings
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, missing_docs)]
+    use super::*;
+    use crate::doctor::finding::Severity;
+    use crate::engine::sandboxing::KernelWord;
+    use ::sandbox::{Report, Violation, Want};
+
+    const FILTERED: KernelWord = KernelWord {
+        seccomp: 2,
+        seccomp_filters: 2,
+        no_new_privs: true,
+    };
+
+    fn formats(landlock_abi: u8, kernel: Option<KernelWord>) -> Finding {
+        let said = Report {
+            want: Want::Available,
+            profile: "formats".to_owned(),
+            landlock_abi,
+            paths: 0,
+            absent: Vec::new(),
+            calls: 40,
+            violation: Violation::Kill,
+            families: Vec::new(),
+            maps_code: false,
+            lacking: Vec::new(),
+        };
+        let part = PartStatus {
+            name: "formats".to_owned(),
+            pid: Some(4711),
+            restarts: 0,
+            resident_bytes: None,
+            notes: Vec::new(),
+            sandbox: Some(said),
+            kernel,
+        };
+        sandbox(&part).unwrap()
+    }
+
+    #[test]
+    fn what_the_kernel_does_not_say_of_a_sandbox_is_not_known() {
+        assert_eq!(formats(7, Some(FILTERED)).severity, Severity::Ok);
+        let silent = formats(7, None);
+        assert_eq!(silent.severity, Severity::Note);
+        assert_eq!(silent.code.as_deref(), Some("unknown"));
+        assert!(silent.remedy.unwrap().contains("/proc/4711/status"));
+        // What it lacks by its own word is worse.
+        assert_eq!(formats(0, None).severity, Severity::Warning);
+    }
+
+    #[test]
+    fn a_sandbox_that_the_kernel_denies_is_an_error() {
+        for denied in [
+            KernelWord {
+                seccomp: 0,
+                ..FILTERED
+            },
+            KernelWord {
+                no_new_privs: false,
+                ..FILTERED
+            },
+        ] {
+            assert_eq!(formats(7, Some(denied)).severity, Severity::Error);
+        }
+    }
 }

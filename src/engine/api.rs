@@ -391,6 +391,9 @@ pub struct EngineStatus {
     pub version: String,
     /// Version of the cryptographic module, e.g. `AWS-LC FIPS 3.1.0`.
     pub module_version: String,
+    /// The program file that the engine runs, and whether it is still the one under its name; null from a release that did not tell.
+    #[serde(default)]
+    pub program: Option<ProgramStatus>,
     /// Why the engine does no cryptography any more; null while it does.
     #[serde(default)]
     pub module_fault: Option<FaultEvidence>,
@@ -446,6 +449,46 @@ pub struct EngineStatus {
     pub answered: u64,
     /// Requests in flight.
     pub in_flight: u64,
+}
+
+/// The program file of a running process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProgramStatus {
+    /// Its name when the process started.
+    pub path: String,
+    /// What is under that name now.
+    pub on_disk: OnDisk,
+}
+
+/// What is under the name of a program that runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum OnDisk {
+    /// The file that runs.
+    Same,
+    /// Another one: the program was upgraded and its service not restarted since.
+    Another,
+    /// None.
+    Missing,
+    /// This process may not look.
+    Unknown,
+}
+
+impl ProgramStatus {
+    /// What an operator has to know of it, with the remedy; `None`: nothing, or nothing is known.
+    #[must_use]
+    pub fn notice(&self) -> Option<String> {
+        let found = match self.on_disk {
+            OnDisk::Same | OnDisk::Unknown => return None,
+            OnDisk::Another => "is another file than the one that runs",
+            OnDisk::Missing => "is not there any more, and what was there still runs",
+        };
+        Some(format!(
+            "{} {found}: the engine goes on with the old program until its service is restarted",
+            self.path
+        ))
+    }
 }
 
 /// A custody key in a report.
@@ -583,6 +626,14 @@ pub struct PartStatus {
 }
 
 impl PartStatus {
+    /// Whether it says that its system calls are filtered, and the kernel says otherwise.
+    #[must_use]
+    pub fn contradicts_its_sandbox(&self) -> bool {
+        self.kernel.is_some()
+            && !self.is_filtered()
+            && self.sandbox.as_ref().is_some_and(|said| said.calls > 0)
+    }
+
     /// Whether the kernel says that its system calls are filtered and that it can gain no rights.
     #[must_use]
     pub fn is_filtered(&self) -> bool {

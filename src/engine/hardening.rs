@@ -9,6 +9,9 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+/// What lists of processes call this one: started by `/proc/self/exe`, it would be `exe`.
+const NAME: &std::ffi::CStr = c"pfx-connector";
+
 /// Bounds of a process; `None` leaves the system's.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Limits {
@@ -59,6 +62,8 @@ pub fn leave_inherited_behind(arguments: &[OsString]) -> Option<String> {
 #[must_use]
 pub fn protect(limits: Limits) -> Vec<String> {
     let mut notes = Vec::new();
+    // A name is for people: nothing depends on it.
+    let _ = rustix::thread::set_name(NAME);
     let mut note = |what: &str, done: rustix::io::Result<()>| {
         if let Err(error) = done {
             notes.push(format!("{what}: {error}"));

@@ -163,6 +163,8 @@ pub fn make_folders(config: &EngineConfig) {
 }
 
 /// The supervisor's profile: its parts can have nothing that it does not have.
+///
+/// `program` is what its parts are executed from: the file that is there now, under whatever name later.
 #[must_use]
 pub fn supervisor(config: &EngineConfig, config_path: &Path, program: &Path) -> Profile {
     let mut profile = sandbox::engine::supervisor(&custody(config, config_path));
@@ -185,6 +187,7 @@ pub fn supervisor(config: &EngineConfig, config_path: &Path, program: &Path) -> 
         .chain(&config.device_policy.crls)
         .chain(config.importers.iter().map(|importer| &importer.public_key))
         .chain(config.approvals.iter().flat_map(|one| &one.approvers))
+        .chain(config.ca.iter().map(|ca| &ca.certificate))
     {
         profile.path(file, Access::Read);
         if let Some(folder) = file.parent() {

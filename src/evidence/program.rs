@@ -18,7 +18,7 @@ pub struct ProgramFile {
 }
 
 /// Where it is: also when another file has meanwhile been put in its place.
-pub(super) fn path() -> io::Result<PathBuf> {
+pub(crate) fn path() -> io::Result<PathBuf> {
     if cfg!(target_os = "linux") {
         Ok(PathBuf::from("/proc/self/exe"))
     } else {

@@ -166,6 +166,7 @@ fn failed(code: FailureCode) -> EngineReply {
 fn status(token: bool) -> EngineStatus {
     EngineStatus {
         fips: Vec::new(),
+        program: None,
         module_fault: None,
         token_certificate: None,
         version: "test".to_owned(),

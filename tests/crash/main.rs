@@ -1,4 +1,4 @@
-//! Ends by kill and by power cut at every write of the stores: the connector's journal and the gateway's database.
+//! Ends by kill and by power cut at every write of the stores: the connector's journal, the gateway's database, and SoftHSM's token.
 //!
 //! The store's own code runs in a real process on a real file system under strace. What it wrote is then played up to every moment,
 //! with the un-synced writes lost, torn and reordered by chance from a seed, and each time the store is opened again by its own code.
@@ -21,4 +21,7 @@ mod power;
 mod record;
 mod replay;
 mod rows;
+mod softhsm;
+#[path = "../support/softhsm.rs"]
+mod softhsm_token;
 mod trace;

@@ -46,6 +46,16 @@ impl Place {
 
     /// Runs the test `name` for each of its phases, each in a process that goes on where the last one was killed.
     pub(crate) fn record(self, name: &str, phases: u32) -> Recording {
+        self.record_with(name, phases, &[])
+    }
+
+    /// The same, with these variables in its environment.
+    pub(crate) fn record_with(
+        self,
+        name: &str,
+        phases: u32,
+        environment: &[(&str, &Path)],
+    ) -> Recording {
         let (store, side) = (self.store(), self.side());
         let start = files_in(&store);
         let mut reader = Reader::new(&store, &side.join("marks"), &start);
@@ -60,6 +70,7 @@ impl Place {
                 .args(["--exact", name, "--nocapture", "--test-threads=1"])
                 .env(PLACE, self.folder.path())
                 .env(PHASE, phase.to_string())
+                .envs(environment.iter().copied())
                 .output()
                 .unwrap_or_else(|error| {
                     panic!("this test needs the program `strace` (scripts/bootstrap.sh test installs it): {error}")
@@ -103,19 +114,20 @@ pub(crate) fn make_private(path: &Path) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
 }
 
-/// Everything in a folder but SQLite's shared memory.
+/// Everything in a folder and the folders in it, but SQLite's shared memory.
 pub(crate) fn files_in(folder: &Path) -> Files {
-    std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap())
-        .map(|entry| {
-            (
-                entry.file_name().into_string().unwrap(),
-                std::fs::read(entry.path()).unwrap(),
-            )
-        })
-        .filter(|(name, _)| !name.ends_with("-shm"))
-        .collect()
+    let mut files = Files::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        if path.is_dir() {
+            let inside = files_in(&path).into_iter();
+            files.extend(inside.map(|(file, content)| (format!("{name}/{file}"), content)));
+        } else if !name.ends_with("-shm") {
+            files.insert(name, std::fs::read(&path).unwrap());
+        }
+    }
+    files
 }
 
 /// The recorded process's side: its steps. Outside of a recording they are done as well, all phases in one process.

@@ -179,10 +179,11 @@ fn play_part(
     longest
 }
 
-fn write(folder: &Path, files: &Files) {
+pub(crate) fn write(folder: &Path, files: &Files) {
     std::fs::create_dir(folder).unwrap();
     for (name, content) in files {
         let path = folder.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, content).unwrap();
         crate::record::make_private(&path);
     }

@@ -58,10 +58,10 @@ async fn every_thread_of_every_process_is_in_its_sandbox_and_the_status_says_so(
     assert_eq!(custody.profile, "custody (softhsm)");
     assert!(!custody.maps_code);
     assert!(custody.families.is_empty());
-    assert!(custody.calls <= 85, "{}", custody.calls);
+    assert!(custody.calls <= 68, "{}", custody.calls);
     let formats = part(&status, "formats").sandbox.as_ref().unwrap();
     assert_eq!((formats.paths, formats.violation), (0, Violation::Kill));
-    assert!(formats.calls <= 45, "{}", formats.calls);
+    assert!(formats.calls <= 38, "{}", formats.calls);
 }
 
 /// An engine whose PKCS#11 module tries to get out, and what came of it.

@@ -1,7 +1,7 @@
 //! What a formats process in a stranger's hand may say of a PFX, and that it gets nothing delivered by it.
 
 use super::openssl::{Authority, DEVICE, Device, Issuance, KeyAlgorithm, Workshop, openssl, text};
-use fips::secret::SecretBytes;
+use fips::secret::{PrivateKey, SecretBytes};
 use hsm::Padding;
 use pfx_connector::encoding::{Base64Bytes, hex};
 use pfx_connector::engine::formats::opening::ClaimedIdentity;
@@ -21,9 +21,10 @@ fn record(user: &str, certificate: &[u8]) -> Record {
     }
 }
 
-fn pkcs8(device: &Device<'_>) -> SecretBytes {
+fn pkcs8(device: &Device<'_>) -> PrivateKey {
     let arguments = ["pkcs8", "-topk8", "-nocrypt", "-outform", "DER", "-in"];
-    SecretBytes::from_vec(openssl(&[&arguments[..], &[text(&device.key)]].concat()))
+    let der = openssl(&[&arguments[..], &[text(&device.key)]].concat());
+    PrivateKey::new(SecretBytes::from_vec(der))
 }
 
 fn claim(key: &Device<'_>, certificate: &Device<'_>, others: Vec<Vec<u8>>) -> ClaimedIdentity {
@@ -67,7 +68,7 @@ fn only_the_records_certificate_and_its_own_key_are_accepted() {
         let key = verify(&record, claim(&eve, &ada, Vec::new()), false);
         assert_eq!(refused(key), IdentityError::OtherKey);
         let no_key = ClaimedIdentity {
-            pkcs8: SecretBytes::from_slice(b"no key"),
+            pkcs8: PrivateKey::from_slice(b"no key"),
             ..claim(&ada, &ada, Vec::new())
         };
         assert_eq!(
@@ -119,7 +120,7 @@ fn the_key_goes_on_without_its_attributes() {
     assert_eq!(&with[..2], &[0x30, 0x81], "a length of one byte after 0x81");
     with[2] += u8::try_from(attribute.len()).unwrap();
     let claimed = ClaimedIdentity {
-        pkcs8: SecretBytes::from_vec(with),
+        pkcs8: PrivateKey::new(SecretBytes::from_vec(with)),
         ..claim(&ada, &ada, Vec::new())
     };
     let record = record("ada@example.org", &ada.der());

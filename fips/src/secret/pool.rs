@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! sizes      64 B   256 B   1 KiB   4 KiB   16 KiB      a secret takes the smallest place that holds it
-//! regions    64 KiB each of places of one size, between guard pages, made when the first is wanted and kept; 32 at most
+//! regions    64 KiB each of places of one size, between guard pages, made when the first is wanted and kept; 32 at most, of the largest
+//!            places 16: whole messages are in those, and must not take the room of the passwords and keys in them
 //! ```
 //!
 //! What is free holds zeros: a place is overwritten before it is given back, and a new region is zeros. So a place that is taken has zeros
@@ -25,6 +26,9 @@ pub(super) const MOST_REGIONS: usize = 32;
 
 /// The longest secret that has a place.
 pub(super) const LONGEST: usize = 16 * 1024;
+
+/// Regions of places of that size.
+pub(super) const MOST_OF_LONGEST: usize = MOST_REGIONS / 2;
 
 /// Words of the largest bitmap: 1024 places of 64 bytes.
 const WORDS: usize = REGION_BYTES / 64 / 64;
@@ -120,6 +124,9 @@ impl Pool {
         let (at, place) = match found {
             Some(found) => found,
             None => {
+                if *size == LONGEST && shelves.len() >= MOST_OF_LONGEST {
+                    return None;
+                }
                 self.admit_region()?;
                 let Some(mut shelf) = Shelf::new(*size) else {
                     self.regions.fetch_sub(1, Ordering::Relaxed);

@@ -90,6 +90,20 @@ pub fn write(
     .map_err(WriteError::encoding)
 }
 
+/// One private key (DER PrivateKeyInfo) as EncryptedPrivateKeyInfo (RFC 5958 section 3): PBES2 with AES-256-CBC, PBKDF2 with HMAC-SHA-256.
+///
+/// # Errors
+/// [`WriteError::UnusablePassword`]; [`WriteError::Module`] in strict mode for a password of fewer than 14 bytes.
+pub fn encrypted_private_key(
+    pkcs8: &SecretBytes,
+    password: &SecretBytes,
+) -> Result<Vec<u8>, WriteError> {
+    let protector = Protector::new(&WriteOptions::new(Form::Approved), usable(password)?);
+    bags::encrypted(&protector, pkcs8)?
+        .to_der()
+        .map_err(WriteError::encoding)
+}
+
 /// The password in the forms of PKCS#12, if there is a reader that takes it.
 fn usable(password: &SecretBytes) -> Result<Password, WriteError> {
     let refuse = |what| Err(WriteError::UnusablePassword { what });

@@ -1,10 +1,12 @@
 //! SoftHSM 2.6 rewrites a token's own file, `token.object`, at every C_Login, in place: a process that is killed between the
 //! truncation and the write leaves an empty file, and the token with all its keys is gone for good.
 //!
-//! So before SoftHSM is initialised, every whole `token.object` is copied to `token.guard` beside it, and an empty one is put
-//! back from there. The copy holds what the original holds (labels, and the token's keys encrypted under the PINs), with
+//! So before SoftHSM is initialised, every whole `token.object` is copied to `token.guard` beside it, and one that is not whole (empty, cut off,
+//! or of bytes that never arrived) is put back from there; what was found in its place is kept as `token.damaged`. The copy holds what the original holds (labels, and the token's keys encrypted under the PINs), with
 //! the same protection. It is as old as the last start of one of our processes: after a change of the PIN by another tool, start the
 //! engine anew, lest a later kill bring the old PIN back. Nothing of this can fail an opening: without it SoftHSM is as good as it was.
+
+mod object;
 
 use std::fs;
 use std::io::{self, Read, Write};
@@ -20,7 +22,9 @@ pub(super) const USUAL_CONFIGURATION: &str = "/etc/softhsm/softhsm2.conf";
 const OBJECT: &str = "token.object";
 /// The copy. SoftHSM reads no file whose name does not end in `.object`.
 const GUARD: &str = "token.guard";
-/// An empty file that is younger than this may be one that is just being written: then it is left alone, and whoever opens the
+/// What was found instead of a whole file.
+const DAMAGED: &str = "token.damaged";
+/// A file that is not whole and that is younger than this may be one that is just being written: then it is left alone, and whoever opens the
 /// token has to try again, as the engine does.
 const SETTLED: Duration = Duration::from_secs(1);
 const MAX_FILE_BYTES: u64 = 64 * 1024;
@@ -80,7 +84,7 @@ pub(super) fn read_configuration(path: &Path) -> Option<String> {
     String::from_utf8(read(path).ok()?).ok()
 }
 
-/// Copies a whole file, or puts back an empty one; tells whether it did the latter.
+/// Copies a whole file, or puts back one that is not; tells whether it did the latter. A copy is never replaced by less than a whole file.
 fn guard_token(token: &Path, settled: Duration) -> io::Result<bool> {
     let object = token.join(OBJECT);
     let guard = token.join(GUARD);
@@ -90,7 +94,7 @@ fn guard_token(token: &Path, settled: Duration) -> io::Result<bool> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
         Err(error) => return Err(error),
     };
-    if !content.is_empty() {
+    if object::is_whole(&content) {
         if content != copy {
             replace(token, &guard, &content)?;
         }
@@ -98,8 +102,11 @@ fn guard_token(token: &Path, settled: Duration) -> io::Result<bool> {
     }
     // A time in the future is a clock that was set back: then the file's age says nothing.
     let age = fs::metadata(&object)?.modified()?.elapsed().ok();
-    if copy.is_empty() || age.is_some_and(|age| age < settled) {
+    if !object::is_whole(&copy) || age.is_some_and(|age| age < settled) {
         return Ok(false);
+    }
+    if !content.is_empty() {
+        replace(token, &token.join(DAMAGED), &content)?;
     }
     replace(token, &object, &copy)?;
     Ok(true)
@@ -134,42 +141,56 @@ fn replace(token: &Path, target: &Path, content: &[u8]) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+    use super::object::tests::sample;
     use super::*;
 
     #[test]
-    fn a_whole_file_is_copied_and_an_empty_one_put_back() {
+    fn a_whole_file_is_copied_and_what_is_less_put_back() {
         let token = tempfile::tempdir().unwrap();
         let object = token.path().join(OBJECT);
-        fs::write(&object, b"first").unwrap();
-        assert!(!guard_token(token.path(), Duration::ZERO).unwrap());
-        fs::write(&object, b"").unwrap();
-        assert!(guard_token(token.path(), Duration::ZERO).unwrap());
-        assert_eq!(fs::read(&object).unwrap(), b"first");
-
-        fs::write(&object, b"after a change of the PIN").unwrap();
-        assert!(!guard_token(token.path(), Duration::ZERO).unwrap());
-        fs::write(&object, b"").unwrap();
-        assert!(guard_token(token.path(), Duration::ZERO).unwrap());
-        assert_eq!(fs::read(&object).unwrap(), b"after a change of the PIN");
+        let guard = || guard_token(token.path(), Duration::ZERO).unwrap();
+        for pin in [[1; 72], [2; 72]] {
+            let whole = sample(&pin);
+            fs::write(&object, &whole).unwrap();
+            assert!(!guard());
+            for end in (0..whole.len()).step_by(7).chain([whole.len() - 1]) {
+                fs::write(&object, &whole[..end]).unwrap();
+                assert!(guard(), "{end}");
+                assert_eq!(fs::read(&object).unwrap(), whole, "{end}");
+                if end > 0 {
+                    assert_eq!(fs::read(token.path().join(DAMAGED)).unwrap(), whole[..end]);
+                }
+            }
+            fs::write(&object, vec![0; whole.len()]).unwrap();
+            assert!(guard());
+            assert_eq!(fs::read(&object).unwrap(), whole);
+        }
     }
 
     #[test]
     fn a_file_that_may_just_be_written_is_left_alone() {
         let token = tempfile::tempdir().unwrap();
-        fs::write(token.path().join(GUARD), b"older").unwrap();
-        fs::write(token.path().join(OBJECT), b"").unwrap();
-        assert!(!guard_token(token.path(), Duration::from_secs(3600)).unwrap());
+        let whole = sample(&[1; 72]);
+        fs::write(token.path().join(GUARD), &whole).unwrap();
+        for content in [&b""[..], &whole[..100]] {
+            fs::write(token.path().join(OBJECT), content).unwrap();
+            assert!(!guard_token(token.path(), Duration::from_secs(3600)).unwrap());
+            assert_eq!(fs::read(token.path().join(OBJECT)).unwrap(), content);
+        }
     }
 
     #[test]
     fn what_never_was_whole_stays_as_it_is() {
         let token = tempfile::tempdir().unwrap();
         assert!(guard_token(token.path(), Duration::ZERO).is_err());
-        fs::write(token.path().join(OBJECT), b"").unwrap();
-        assert!(!guard_token(token.path(), Duration::ZERO).unwrap());
-        assert!(!token.path().join(GUARD).exists());
+        for content in [&b""[..], b"of a release that nobody knows"] {
+            fs::write(token.path().join(OBJECT), content).unwrap();
+            assert!(!guard_token(token.path(), Duration::ZERO).unwrap());
+            assert!(!token.path().join(GUARD).exists());
+            assert_eq!(fs::read(token.path().join(OBJECT)).unwrap(), content);
+        }
     }
 
     #[test]
@@ -183,7 +204,7 @@ mod tests {
             (found.uid(), found.gid())
         };
         let object = token.path().join(OBJECT);
-        fs::write(&object, b"content").unwrap();
+        fs::write(&object, sample(&[1; 72])).unwrap();
         guard_token(token.path(), Duration::ZERO).unwrap();
         assert_eq!(owner(&token.path().join(GUARD)), owner(token.path()));
         fs::write(&object, b"").unwrap();

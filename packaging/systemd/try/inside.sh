@@ -126,6 +126,18 @@ for unit in $GATEWAY $CONNECTOR $ENGINE; do
 done
 holds "healthy again" within 60 healthy
 
+say "-- the program is upgraded while it runs"
+custody() { pgrep -f engine-custody; }
+another() { [ -n "$(custody)" ] && [ "$(custody)" != "$before" ]; }
+before=$(custody)
+install -m 755 /run/try/pfx-connector /usr/local/bin/pfx-connector.new
+mv -f /usr/local/bin/pfx-connector.new /usr/local/bin/pfx-connector
+kill -KILL "$before"
+holds "engine: custody that ends afterwards is started again, of the old program" within 30 another
+holds "healthy with it" within 60 healthy
+says_so() { as pfx-connector pfx-connector status --config /etc/pfx-connector/connector.toml | grep 'is another file than the one that runs'; }
+holds "and the status says that the file is another one" within 30 says_so
+
 say "-- stop"
 for unit in $CONNECTOR $ENGINE $GATEWAY; do
     holds "$unit stops in order" systemctl stop $unit

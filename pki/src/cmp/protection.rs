@@ -1,6 +1,6 @@
 //! The protection of messages: made for ours, verified for theirs.
 
-use super::asn1::{UTF8_STRING, element, encoded, sequence};
+use super::asn1::{NULL, UTF8_STRING, element, encoded, sequence};
 use super::body::Request;
 use super::certificate::Certificate;
 use super::header::Header;
@@ -109,6 +109,19 @@ fn common_name(reference: &[u8]) -> Result<Option<Vec<u8>>, CmpError> {
     Ok(Some(sequence(&[&element(SET, &[&attribute])])))
 }
 
+/// An AlgorithmIdentifier (DER) of RSASSA-PKCS1-v1_5 with the NULL that RFC 4055 (section 5) wants to be there and to be done without:
+/// OpenSSL 3 leaves it out of protectionAlg.
+fn with_null(identifier: &[u8]) -> Vec<u8> {
+    /// SEQUENCE of a sole identifier under pkcs-1, 1.2.840.113549.1.1.
+    const HEAD: &[u8] = &[
+        0x30, 0x0b, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01,
+    ];
+    match (identifier.strip_prefix(HEAD), identifier.get(2..)) {
+        (Some([_]), Some(id)) => sequence(&[id, NULL]),
+        _ => identifier.to_vec(),
+    }
+}
+
 impl Message {
     /// Checks that whoever is believed protected it. Before this succeeds, nothing of the message is true.
     ///
@@ -138,6 +151,7 @@ impl Message {
         trust: &Trust,
         now: SystemTime,
     ) -> Result<(), CmpError> {
+        let algorithm = &with_null(algorithm);
         // What does not read as a certificate cannot be the signer's, nor of its chain.
         let extra: Vec<Certificate> = self
             .extra_certs

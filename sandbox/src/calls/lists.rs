@@ -92,7 +92,6 @@ mod number {
         mmap = SYS_mmap,
         mprotect = SYS_mprotect,
         mremap = SYS_mremap,
-        munlock = SYS_munlock,
         msync = SYS_msync,
         munmap = SYS_munmap,
         newfstatat = SYS_newfstatat,
@@ -159,33 +158,46 @@ calls! {
     /// What a running process with threads and a connection needs, and nothing more: memory, threads, time, random numbers, what is done
     /// with descriptors that are open.
     PROCESS = [
-        // Memory.
-        mmap(Mapping), munmap, mremap, mprotect(NoCode), madvise, brk, mlock, munlock,
-        // Threads.
+        // Memory. brk and mremap: the C library's heap, as it grows.
+        mmap(Mapping), munmap, mremap, mprotect(NoCode), madvise, brk, mlock,
+        // Threads. sched_yield: locks that spin, of modules and of the C library.
         clone(Thread), clone3(Absent), exit, exit_group, futex, set_robust_list, rseq, sched_getaffinity, sched_yield,
         prctl(Name), gettid, getpid,
-        // Signals: the C library's own, an abort.
+        // Signals: the C library's own, an abort, the end of a process whose module hangs; a call that a stop interrupted.
         sigaltstack, rt_sigaction, rt_sigprocmask, rt_sigreturn, tgkill(OwnProcess), kill(OwnProcess), restart_syscall,
-        // Time, where the kernel's page does not tell it.
+        // Time. clock_gettime: where the kernel's page does not tell it.
         clock_gettime, clock_nanosleep,
-        // How much memory may be locked, for reports.
+        // How much memory may be locked, for reports; the size of a thread's stack.
         prlimit64(OwnLimits),
         getrandom,
-        // Descriptors that are open.
-        read, write, writev, recvfrom, sendto, recvmsg, sendmsg, poll @ "x86_64", ppoll, close, shutdown, fcntl(Descriptor),
+        // Descriptors that are open. writev: the last words of the C library when it aborts.
+        read, write, writev, recvfrom, sendto, close, shutdown, fcntl(Descriptor),
     ];
 
     /// What files need besides: which ones is Landlock's to say.
     FILES = [
-        open(OldOpening) @ "x86_64", openat(Opening), fstat, newfstatat, stat @ "x86_64", lstat @ "x86_64", statx, lseek, pread64, pwrite64, readv, getdents64,
-        access @ "x86_64", faccessat, faccessat2, readlink @ "x86_64", readlinkat, getcwd,
-        unlink @ "x86_64", unlinkat, rename @ "x86_64", renameat @ "x86_64", renameat2, mkdir @ "x86_64", mkdirat, rmdir @ "x86_64",
-        flock, fsync, fdatasync, ftruncate, fallocate, fchmod, fchown, umask,
-        geteuid, getuid, getgid, getegid, ioctl(Terminal), uname, sysinfo,
+        open(OldOpening) @ "x86_64", openat(Opening), fstat, newfstatat, statx, lseek, getdents64, readlink @ "x86_64", readlinkat,
+        unlink @ "x86_64", unlinkat, rename @ "x86_64", renameat @ "aarch64", renameat2 @ "aarch64", mkdir @ "x86_64", mkdirat @ "aarch64",
+        // The audit log, the tokens' files and databases, and their locks.
+        flock, fsync, fdatasync, ftruncate, fchown,
+        // SQLite, in which most tokens keep their objects; fchmod: for a journal where the umask does not give it its database's rights.
+        pread64, pwrite64, access @ "x86_64", faccessat @ "aarch64", fchmod,
+        // Who asks: OpenSSL's and the modules' libraries.
+        geteuid, getuid, getgid, getegid,
+        // Whether a stream is a terminal, when the C library first writes to it; how much memory there is, when it sorts.
+        ioctl(Terminal), sysinfo,
+    ];
+
+    /// What other libraries do with files, and what programs did with an older C library.
+    OTHER_FILES = [
+        stat @ "x86_64", lstat @ "x86_64", faccessat, faccessat2, readv, getcwd,
+        renameat, renameat2, mkdirat, rmdir @ "x86_64", fallocate, umask,
     ];
 
     /// Sockets of the profile's families, as a client.
-    SOCKETS = [socket(Families), connect, getsockname, getpeername, getsockopt, setsockopt];
+    SOCKETS = [
+        socket(Families), connect, getsockname, getpeername, getsockopt, setsockopt, recvmsg, sendmsg, poll @ "x86_64", ppoll,
+    ];
 
     /// Names of hosts, and many datagrams at once.
     NETWORK = [bind, sendmmsg];
@@ -196,8 +208,8 @@ calls! {
     /// What GLib's event loop needs, for a TPM's resource manager on D-Bus.
     EVENT_LOOP = [eventfd2, pipe2, sched_getattr];
 
-    /// Libraries that load others late.
-    LOADING = [mprotect(NoWritableCode)];
+    /// Libraries that load others late; some of them ask which system it is.
+    LOADING = [mprotect(NoWritableCode), uname];
 
     /// Nothing of its own: devices that are asked by ioctl.
     ANY_IOCTL = [ioctl(NoTyping)];
@@ -214,6 +226,6 @@ calls! {
     /// What a process of this program does before it puts its own profile in force.
     STARTING = [
         arch_prctl @ "x86_64", set_tid_address, prctl, prlimit64, getrlimit @ "x86_64", mlockall, seccomp, close_range,
-        landlock_create_ruleset, landlock_add_rule, landlock_restrict_self, getgroups, getrusage,
+        landlock_create_ruleset, landlock_add_rule, landlock_restrict_self, getgroups, getrusage, poll @ "x86_64", ppoll,
     ];
 }

@@ -24,7 +24,8 @@ use crate::record::Record;
 use ::formats::pfx::write::{Entries, Form, WriteError, WriteOptions, write};
 use ::formats::profile::{Certificate, Profile, Validity};
 use audit::event::{PfxCheck, ResultClass};
-use hsm::{Custody, KeyFingerprint, SecretBytes};
+use fips::secret::{Password, SecretBytes};
+use hsm::{Custody, KeyFingerprint};
 
 /// Characters of a fresh password, of 62 kinds: 190 bits.
 const PASSWORD_CHARACTERS: usize = 32;
@@ -93,7 +94,7 @@ pub(super) fn bounded(request: &DeliverRequest) -> Result<(), Refusal> {
 struct Rewrapped {
     identity: VerifiedIdentity,
     pfx: Vec<u8>,
-    password: SecretBytes,
+    password: Password,
 }
 
 pub(super) fn deliver(
@@ -208,7 +209,7 @@ fn pfx(rewrapped: &[Rewrapped], sealing: &Sealing<'_>) -> Result<Delivered, Refu
         ));
     };
     Ok(Delivered {
-        encrypted_password: Some(sealing.seal(&one.password)?),
+        encrypted_password: Some(sealing.seal(one.password.bytes())?),
         encrypted_pfx: Some(sealing.seal(&SecretBytes::from_slice(&one.pfx))?),
         profile: None,
         certificates: Vec::new(),
@@ -237,7 +238,7 @@ fn profile(
                     not_after: one.identity.not_after(),
                 },
                 pfx: &one.pfx,
-                password: &one.password,
+                password: one.password.bytes(),
             })
             .collect(),
     };
@@ -282,7 +283,7 @@ fn write_anew(
         integrity_alone: false,
     };
     let open =
-        |password: &SecretBytes| formats::open_pfx(shared, job, &terms, pfx.as_slice(), password);
+        |password: &Password| formats::open_pfx(shared, job, &terms, pfx.as_slice(), password);
     let mut claimed = None;
     usage.decrypt_and_check(custody, job, |password| {
         claimed = Some(open(password)?);
@@ -299,12 +300,12 @@ fn write_anew(
     let password = fresh_password()?;
     let chain = identity.chain();
     let entries = Entries::identity(
-        identity.pkcs8(),
+        identity.pkcs8().bytes(),
         identity.certificate(),
         &chain,
         Some(&record.user_principal_name),
     );
-    let pfx = write(&entries, &password, options).map_err(not_written)?;
+    let pfx = write(&entries, password.bytes(), options).map_err(not_written)?;
     Ok(Rewrapped {
         pfx,
         password,
@@ -312,8 +313,9 @@ fn write_anew(
     })
 }
 
-pub(super) fn fresh_password() -> Result<SecretBytes, Refusal> {
+pub(super) fn fresh_password() -> Result<Password, Refusal> {
     fips::random::alphanumeric(PASSWORD_CHARACTERS)
+        .map(Password::new)
         .map_err(|error| Refusal::fault("random", error.to_string()))
 }
 

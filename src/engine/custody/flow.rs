@@ -28,7 +28,8 @@ use crate::engine::recrypt::{cms, importers};
 use crate::record::Record;
 use audit::Verb;
 use audit::event::{Purpose, ResultClass};
-use hsm::{Custody, KeyFingerprint, Lane, SecretBytes, Terms};
+use fips::secret::Password;
+use hsm::{Custody, KeyFingerprint, Lane, Terms};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -335,7 +336,7 @@ fn recrypt(shared: &Shared, job: &Job, request: &RecryptRequest) -> Result<Recry
             check.hold(shared, job, &request.pfx, password)
         })
         .and_then(|password| {
-            cms::envelop(request.format, &device, &password, transport).map_err(cms_refusal)
+            cms::envelop(request.format, &device, password.bytes(), transport).map_err(cms_refusal)
         });
     match cms {
         Ok(cms) => {
@@ -433,7 +434,7 @@ pub(super) fn decrypt(
     ciphertext: &Ciphertext,
     deadline: Instant,
     lane: Lane,
-) -> Result<SecretBytes, Refusal> {
+) -> Result<Password, Refusal> {
     let left = deadline.saturating_duration_since(Instant::now());
     if left.is_zero() {
         return Err(Refusal::deadline());
@@ -458,7 +459,7 @@ pub(super) fn decrypt(
     if was_asked {
         shared.key_uses.fetch_add(1, Ordering::Relaxed);
     }
-    Ok(decrypted?)
+    Ok(Password::new(decrypted?))
 }
 
 /// The key that the record names by fingerprint; records without one (only let in under `unsigned-records`) name a label.

@@ -10,7 +10,7 @@ use crate::engine::formats::opening::{self, ClaimedIdentity, OpenTerms, PfxRefus
 use crate::engine::formats_process::{FormatsCall, FormatsReturn};
 use crate::engine::ipc::{Frame, Kind, Payload};
 use crate::engine::recrypt::chain::{CheckedDevice, DeviceTrust};
-use hsm::SecretBytes;
+use fips::secret::Password;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::Instant;
 
@@ -67,7 +67,7 @@ pub(super) fn open_pfx(
     job: &Job,
     terms: &OpenTerms,
     pfx: &[u8],
-    password: &SecretBytes,
+    password: &Password,
 ) -> Result<ClaimedIdentity, Refusal> {
     let call = opening::call(terms, pfx, password);
     let answer = send(
@@ -86,7 +86,7 @@ pub(super) fn check_integrity(
     shared: &Shared,
     job: &Job,
     pfx: &[u8],
-    password: &SecretBytes,
+    password: &Password,
 ) -> Result<(), Refusal> {
     let terms = OpenTerms {
         thumbprint: String::new(),

@@ -11,6 +11,7 @@ mod deliver;
 mod flow;
 mod formats;
 mod key_making;
+mod not_loaded;
 mod operator;
 mod oracle;
 mod pack;

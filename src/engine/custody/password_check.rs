@@ -8,7 +8,7 @@ use crate::encoding::Base64Bytes;
 use crate::engine::api::FailureCode;
 use crate::engine::formats::opening::Unchecked;
 use audit::event::PfxCheck;
-use hsm::SecretBytes;
+use fips::secret::Password;
 
 /// What is done with a password of the delivery `password`: decided before the key is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,7 +65,7 @@ impl PasswordCheck {
         shared: &Shared,
         job: &Job,
         pfx: &Base64Bytes,
-        password: &SecretBytes,
+        password: &Password,
     ) -> Result<(), Refusal> {
         match self {
             Self::Has => formats::check_integrity(shared, job, pfx.as_slice(), password),

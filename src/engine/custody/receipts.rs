@@ -13,7 +13,7 @@ use audit::event::{Canary, Event, Opened};
 use audit::issued::IssuedMemory;
 use audit::ledger::Ledger;
 use audit::storage::Folder;
-use audit::{Hash, Log, Options, ReceiptError, Receipts, Status};
+use audit::{Expected, Hash, Log, Options, ReceiptError, Receipts, Status};
 use hsm::KeyFingerprint;
 use hsm::pkcs11::CanaryObserver;
 use std::collections::BTreeMap;
@@ -121,6 +121,11 @@ impl Book {
                 Ok(())
             }
         }
+    }
+
+    /// Says that a use is under way, whose entry will come.
+    pub(super) fn expect(&self) -> Option<Expected> {
+        self.receipts.as_ref().map(Receipts::expect)
     }
 
     /// Records the uses of keys for known ciphertexts since the last time.

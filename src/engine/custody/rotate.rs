@@ -17,11 +17,9 @@ use crate::engine::recrypt::importers::{self, Importer};
 use crate::record::{ImporterSignature, Record};
 use audit::event::{Purpose, ResultClass};
 use fips::digest::{Hash, digest};
+use fips::secret::Password;
 use hsm::pkcs11::Pkcs11Custody;
-use hsm::{
-    Custody, KeyFingerprint, KeyInfo, Lane, Padding, SecretBytes, SigningKeyName, Terms,
-    TokenSignature,
-};
+use hsm::{Custody, KeyFingerprint, KeyInfo, Lane, Padding, SigningKeyName, Terms, TokenSignature};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// The part of the configuration that names the signing key.
@@ -102,7 +100,7 @@ pub(super) fn reencrypt(
         Ok(again) => again,
         Err(refusal) => return Err(new.refuse(refusal)),
     };
-    if !again.ct_eq(password.expose()) {
+    if !again.ct_eq(&password) {
         return Err(new.refuse(Refusal::fault(
             "reencrypted_otherwise",
             "what was encrypted to the new key decrypts to something else".to_owned(),
@@ -173,17 +171,19 @@ fn encrypt(
     custody: &dyn Custody,
     spki: &[u8],
     padding: Padding,
-    password: &SecretBytes,
+    password: &Password,
 ) -> Result<Vec<u8>, Refusal> {
-    to_custody_key::encrypt(custody, spki, padding, password, Terms::default()).map_err(|error| {
-        match error.class() {
-            // Here it is not about a ciphertext: the password is longer than key and padding take.
-            hsm::ErrorClass::BadInput => {
-                Refusal::bad_request("the password does not fit into the new key with this padding")
+    to_custody_key::encrypt(custody, spki, padding, password.bytes(), Terms::default()).map_err(
+        |error| {
+            match error.class() {
+                // Here it is not about a ciphertext: the password is longer than key and padding take.
+                hsm::ErrorClass::BadInput => Refusal::bad_request(
+                    "the password does not fit into the new key with this padding",
+                ),
+                _ => error.into(),
             }
-            _ => error.into(),
-        }
-    })
+        },
+    )
 }
 
 /// The signing key, once it is known that the engine accepts what it signs.

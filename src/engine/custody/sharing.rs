@@ -6,7 +6,8 @@
 
 use super::refusal::Refusal;
 use crate::engine::api::FailureCode;
-use hsm::{KeyFingerprint, Padding, SecretBytes};
+use fips::secret::Password;
+use hsm::{KeyFingerprint, Padding};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -20,7 +21,7 @@ pub(super) struct Ciphertext {
     pub(super) bytes: Vec<u8>,
 }
 
-type Outcome = Result<Arc<SecretBytes>, Refusal>;
+type Outcome = Result<Arc<Password>, Refusal>;
 
 /// A decryption that runs.
 #[derive(Default)]
@@ -110,7 +111,7 @@ impl Sharing {
         &self,
         ciphertext: &Ciphertext,
         deadline: Instant,
-        decrypt: impl Fn() -> Result<SecretBytes, Refusal>,
+        decrypt: impl Fn() -> Result<Password, Refusal>,
     ) -> (Outcome, bool) {
         loop {
             let (flight, is_mine) = {
@@ -193,7 +194,7 @@ mod tests {
                     calls.fetch_add(1, Ordering::Relaxed);
                     begin.send(()).unwrap();
                     gone.lock().unwrap().recv().unwrap();
-                    Ok(SecretBytes::from_slice(b"secret"))
+                    Ok(Password::from_slice(b"secret"))
                 })
             });
             begun.recv().unwrap();
@@ -202,7 +203,7 @@ mod tests {
                     scope.spawn(|| {
                         sharing.decrypt(&same, soon(), || {
                             calls.fetch_add(1, Ordering::Relaxed);
-                            Ok(SecretBytes::from_slice(b"secret"))
+                            Ok(Password::from_slice(b"secret"))
                         })
                     })
                 })
@@ -212,7 +213,7 @@ mod tests {
             }
             // Another ciphertext does not wait.
             let other = sharing.decrypt(&ciphertext(b"two"), soon(), || {
-                Ok(SecretBytes::from_slice(b"other"))
+                Ok(Password::from_slice(b"other"))
             });
             assert_eq!(other.0.unwrap().expose(), b"other");
             go.send(()).unwrap();
@@ -250,7 +251,7 @@ mod tests {
                 let second = scope.spawn(|| {
                     sharing.decrypt(&same, soon(), || {
                         calls.fetch_add(1, Ordering::Relaxed);
-                        Ok(SecretBytes::from_slice(b"secret"))
+                        Ok(Password::from_slice(b"secret"))
                     })
                 });
                 while waiting_for(&sharing, &same) < 1 {
@@ -287,12 +288,12 @@ mod tests {
         let outcome = sharing.decrypt(&same, soon(), || {
             let (late, _) = sharing.decrypt(&same, Instant::now(), unreachable);
             assert_eq!(late.err().unwrap().told.code, FailureCode::DeadlineExceeded);
-            Ok(SecretBytes::from_slice(b"secret"))
+            Ok(Password::from_slice(b"secret"))
         });
         outcome.0.unwrap();
     }
 
-    fn unreachable() -> Result<SecretBytes, Refusal> {
+    fn unreachable() -> Result<Password, Refusal> {
         Err(Refusal::fault("test", "it was decrypted twice".to_owned()))
     }
 }

@@ -1,6 +1,7 @@
 //! Keeps one token open. A token that is not there is tried again with growing pauses; a wrong PIN only once it has changed, because
 //! tokens lock themselves.
 
+use super::not_loaded::NotLoaded;
 use super::watchdog::EXIT_TOKEN_LOST;
 use crate::config::{EngineConfig, TokenSection};
 use crate::engine::hardening;
@@ -24,6 +25,8 @@ pub(super) struct Keeper {
     opening: Mutex<Option<Instant>>,
     /// The token itself once it is open, for what a group does not do.
     custody: OnceLock<Arc<Pkcs11Custody>>,
+    /// Its library, if it could not be loaded.
+    not_loaded: OnceLock<NotLoaded>,
 }
 
 impl Keeper {
@@ -53,12 +56,29 @@ impl Keeper {
             },
             opening: Mutex::new(Some(Instant::now())),
             custody: OnceLock::new(),
+            not_loaded: OnceLock::new(),
         })
     }
 
-    /// The path of its library.
-    pub(super) fn module(&self) -> &Path {
-        &self.config.module
+    /// Loads its library, without C_Initialize.
+    pub(super) fn load_module(&self) {
+        let load = |module: &Path| hsm::pkcs11::preload(module).map_err(|error| describe(&error));
+        let module = &self.config.module;
+        if let Some(not_loaded) = NotLoaded::unless(module, Instant::now(), load) {
+            tracing::error!(name = self.name, "{}", not_loaded.problem);
+            let _ = self.not_loaded.set(not_loaded);
+        }
+    }
+
+    /// Its library, if it could not be loaded.
+    pub(super) fn not_loaded(&self) -> Option<&NotLoaded> {
+        self.not_loaded.get()
+    }
+
+    /// Says why this token is not opened in this process at all.
+    pub(super) fn stay_away(&self, group: &Group, not_loaded: &NotLoaded) {
+        group.failed(&self.name, not_loaded.problem.clone());
+        self.set_opening(None);
     }
 
     /// The token, if it is open.

@@ -57,14 +57,9 @@ impl Tokens {
         Ok(Self { group, keepers })
     }
 
-    /// Loads the libraries of all tokens, without C_Initialize: afterwards this process may not be able to. One that cannot be loaded is found out
-    /// again, and told, when its token is opened.
+    /// Loads the libraries of all tokens, without C_Initialize: afterwards this process may not be able to.
     pub(super) fn load_modules(&self) {
-        for keeper in &self.keepers {
-            if let Err(error) = hsm::pkcs11::preload(keeper.module()) {
-                tracing::warn!(name = %keeper.name, "the PKCS#11 module cannot be loaded: {error}");
-            }
-        }
+        self.keepers.iter().for_each(Keeper::load_module);
     }
 
     /// The tokens, if one of them serves.
@@ -129,6 +124,12 @@ pub(super) fn start(shared: &Arc<Shared>) -> std::io::Result<()> {
                         shared.link.send(Frame::bare(Kind::Ready, 0));
                     }
                 };
+                if shared.sandbox.is_partly_in_force()
+                    && let Some(not_loaded) = keeper.not_loaded()
+                {
+                    keeper.stay_away(&shared.tokens.group, not_loaded);
+                    return tried();
+                }
                 keeper.keep_open(&shared.tokens.group, tried, || {
                     // Others serve in this process; to them it would be a loss.
                     if shared.tokens.group.serves() || shared.sandbox.landlock_abi == 0 {

@@ -15,8 +15,9 @@ use crate::engine::recrypt::importers::Importer;
 use crate::engine::recrypt::sealed::is_wrapping_key;
 use crate::record::Record;
 use audit::event::{Caller, Event, KeyUse, PfxCheck, Purpose, ResultClass};
-use audit::{Hash, ledger::Asked};
-use hsm::{Custody, KeyFingerprint, Lane, SecretBytes};
+use audit::{Expected, Hash, ledger::Asked};
+use fips::secret::Password;
+use hsm::{Custody, KeyFingerprint, Lane};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -39,6 +40,8 @@ pub(super) struct Wanted<'a> {
 pub(super) struct Usage<'a> {
     shared: &'a Shared,
     admitted: Option<Admitted<'a>>,
+    /// The log knows that an entry will come.
+    _expected: Option<Expected>,
     used: Box<KeyUse>,
     ciphertext: Ciphertext,
     deadline: Instant,
@@ -121,6 +124,7 @@ impl<'a> Usage<'a> {
         Ok(Self {
             shared,
             admitted: Some(admitted),
+            _expected: shared.oracle.book().expect(),
             used,
             ciphertext,
             deadline,
@@ -137,7 +141,7 @@ impl<'a> Usage<'a> {
         custody: &dyn Custody,
         job: &Job,
         lane: Lane,
-    ) -> Result<Arc<SecretBytes>, Refusal> {
+    ) -> Result<Arc<Password>, Refusal> {
         let admitted = self.admitted.as_ref();
         let own = || {
             let outcome = flow::decrypt(self.shared, custody, &self.ciphertext, job.deadline, lane);
@@ -196,8 +200,8 @@ impl<'a> Usage<'a> {
         &mut self,
         custody: &dyn Custody,
         job: &Job,
-        mut check: impl FnMut(&SecretBytes) -> Result<(), Refusal>,
-    ) -> Result<Arc<SecretBytes>, Refusal> {
+        mut check: impl FnMut(&Password) -> Result<(), Refusal>,
+    ) -> Result<Arc<Password>, Refusal> {
         let password = match self.decrypt(custody, job, Lane::Interactive) {
             Err(refusal) if refusal.came == Came::BadInput => {
                 let _ = super::deliver::fresh_password().map(|random| check(&random));

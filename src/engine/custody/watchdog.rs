@@ -1,5 +1,5 @@
 //! Ends this process when only another one can help: a call that hangs inside a PKCS#11 module, or a module that does not find its
-//! token again without a fresh start. While other tokens serve, it waits for a moment in which nobody is hurt.
+//! token again without a fresh start, or could not be loaded. While other tokens serve, it waits for a moment in which nobody is hurt.
 
 use super::Shared;
 use crate::engine::hardening;
@@ -69,7 +69,19 @@ pub(super) fn watch(shared: &Shared) -> ! {
 
 fn reason(shared: &Shared, place: usize, member: &MemberStatus, limit: Duration) -> Option<Reason> {
     let name = &member.name;
-    let opening = shared.tokens.keepers.get(place)?.opening_since();
+    let keeper = shared.tokens.keepers.get(place)?;
+    if shared.sandbox.is_partly_in_force()
+        && let Some(not_loaded) = keeper.not_loaded()
+    {
+        let served = shared.tokens.group.serves();
+        return not_loaded
+            .is_worth_another(Instant::now(), served)
+            .map(|why| Reason {
+                code: EXIT_TOKEN_LOST,
+                text: format!("the module of the token `{name}` is not loaded, and {why}"),
+            });
+    }
+    let opening = keeper.opening_since();
     if opening.is_some_and(|since| since.elapsed() >= limit) {
         return Some(Reason {
             code: EXIT_HANGING,

@@ -6,10 +6,10 @@
 //!          <-- Return:   what came of it (JSON), key, certificate, others ----
 //! ```
 //!
-//! Both carry secrets and are no JSON: parts of a [`Payload`], which is overwritten wherever it was.
+//! Both carry secrets and are no JSON: parts of a [`Payload`], in memory for secrets and overwritten wherever it was.
 
 use crate::engine::ipc::Payload;
-use fips::secret::SecretBytes;
+use fips::secret::{Password, PrivateKey};
 use formats::pfx::{self, OpenedCertificate, OpenedPfx, PfxError, PfxLimits};
 use serde::{Deserialize, Serialize};
 
@@ -43,7 +43,7 @@ impl OpenTerms {
 /// What the formats process found; all of it is a claim.
 pub struct ClaimedIdentity {
     /// The private key (DER PrivateKeyInfo).
-    pub pkcs8: SecretBytes,
+    pub pkcs8: PrivateKey,
     /// Its certificate (DER).
     pub certificate: Vec<u8>,
     /// Other certificates (DER).
@@ -72,7 +72,7 @@ enum Outcome {
 
 /// Asks for the key of a PFX.
 #[must_use]
-pub fn call(terms: &OpenTerms, pfx: &[u8], password: &SecretBytes) -> Payload {
+pub fn call(terms: &OpenTerms, pfx: &[u8], password: &Password) -> Payload {
     // Its fields are a text and a number: they have a JSON form.
     let terms = serde_json::to_vec(terms).unwrap_or_default();
     Payload::of_parts(MARK, &[&terms, pfx, password.expose()])
@@ -106,8 +106,8 @@ pub fn answer(payload: &[u8]) -> Payload {
 }
 
 fn check(terms: &OpenTerms, pfx: &[u8], password: &[u8]) -> Payload {
-    let password = SecretBytes::from_slice(password);
-    let outcome = match pfx::check_integrity(pfx, &password, &terms.limits()) {
+    let password = Password::from_slice(password);
+    let outcome = match pfx::check_integrity(pfx, password.bytes(), &terms.limits()) {
         Ok(()) => Outcome::Fits,
         Err(error) => Outcome::Refused {
             refusal: refusal(&error),
@@ -138,7 +138,7 @@ pub fn claim(payload: &[u8]) -> Option<Result<ClaimedIdentity, PfxRefusal>> {
     let (outcome, rest) = parts.split_first()?;
     match (serde_json::from_slice(outcome).ok()?, rest) {
         (Outcome::Opened, [pkcs8, certificate, others @ ..]) => Some(Ok(ClaimedIdentity {
-            pkcs8: SecretBytes::from_slice(pkcs8),
+            pkcs8: PrivateKey::from_slice(pkcs8),
             certificate: certificate.to_vec(),
             others: others.iter().map(|other| other.to_vec()).collect(),
         })),
@@ -194,8 +194,9 @@ pub enum Unchecked {
 }
 
 fn open(terms: &OpenTerms, pfx: &[u8], password: &[u8]) -> Result<ClaimedIdentity, PfxRefusal> {
-    let password = SecretBytes::from_slice(password);
-    let opened = pfx::read(pfx, &password, &terms.limits()).map_err(|error| refusal(&error))?;
+    let password = Password::from_slice(password);
+    let opened =
+        pfx::read(pfx, password.bytes(), &terms.limits()).map_err(|error| refusal(&error))?;
     identity(&opened, &terms.thumbprint)
 }
 
@@ -222,7 +223,7 @@ fn identity(opened: &OpenedPfx, thumbprint: &str) -> Result<ClaimedIdentity, Pfx
         });
     };
     Ok(ClaimedIdentity {
-        pkcs8: SecretBytes::from_slice(wanted.pkcs8().expose()),
+        pkcs8: PrivateKey::from_slice(wanted.pkcs8().expose()),
         certificate: wanted.certificate().to_vec(),
         others: opened
             .certificates()

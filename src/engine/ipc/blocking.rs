@@ -1,6 +1,6 @@
 //! Frames over blocking streams, for the engine's own processes.
 
-use super::{Frame, FrameError, HEADER_BYTES, Header, payload};
+use super::{Frame, FrameError, HEADER_BYTES, Header, Payload, payload};
 use std::io::{ErrorKind, Read, Write};
 use zeroize::Zeroizing;
 
@@ -37,11 +37,13 @@ pub fn read_frame(stream: &mut impl Read) -> Result<Incoming, FrameError> {
         Filled::IdleBefore => return Ok(Incoming::Idle),
     }
     let header = Header::parse(&header)?;
+    if header.kind.may_be_secret() {
+        let mut payload = Payload::secret(header.payload_bytes);
+        fill(stream, payload.bytes_mut(), false)?;
+        return Ok(Incoming::Frame(header.with(payload)));
+    }
     // Memory grows with what has arrived, where a stranger may have named the length.
-    let mut payload = Zeroizing::new(match header.kind.may_be_secret() {
-        true => Vec::with_capacity(header.payload_bytes),
-        false => Vec::new(),
-    });
+    let mut payload = Zeroizing::new(Vec::new());
     while payload.len() < header.payload_bytes {
         let start = payload.len();
         let end = header.payload_bytes.min(start.saturating_add(CHUNK_BYTES));

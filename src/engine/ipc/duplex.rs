@@ -3,7 +3,7 @@
 //! Waking that thread for every frame would cost a request about as much time as its cryptography does: it becomes seven such frames.
 
 use super::blocking::write_frame;
-use super::{Frame, FrameError, HEADER_BYTES, payload};
+use super::{Frame, FrameError, HEADER_BYTES, Payload, payload};
 use rustix::io::Errno;
 use rustix::net::SendFlags;
 use std::io::Write;
@@ -12,7 +12,6 @@ use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use zeroize::Zeroizing;
 
 /// Larger frames are left to the thread: they would have to be copied behind their header first.
 const AT_ONCE_BYTES: usize = 64 * 1024;
@@ -20,15 +19,15 @@ const AT_ONCE_BYTES: usize = 64 * 1024;
 /// What the thread has to write.
 enum Outgoing {
     Frame(Frame),
-    /// The end of a frame of which the socket took the beginning.
-    Rest(Zeroizing<Vec<u8>>),
+    /// A frame with its header of which the socket took so many bytes.
+    Rest(Payload, usize),
 }
 
 impl Outgoing {
     fn bytes(&self) -> usize {
         match self {
             Self::Frame(frame) => HEADER_BYTES.saturating_add(frame.payload.len()),
-            Self::Rest(rest) => rest.len(),
+            Self::Rest(whole, taken) => whole.len().saturating_sub(*taken),
         }
     }
 }
@@ -79,8 +78,8 @@ impl Duplex {
             && frame.payload.len() <= AT_ONCE_BYTES
         {
             match self.send_at_once(frame) {
-                Ok(rest) if rest.is_empty() => return true,
-                Ok(rest) => outgoing = Outgoing::Rest(rest),
+                Ok((whole, taken)) if taken == whole.len() => return true,
+                Ok((whole, taken)) => outgoing = Outgoing::Rest(whole, taken),
                 Err(_) => {
                     self.close();
                     return false;
@@ -96,9 +95,9 @@ impl Duplex {
         self.queue.send(outgoing).is_ok()
     }
 
-    /// Gives the socket as much as it takes without waiting; returns the rest.
-    fn send_at_once(&self, frame: &Frame) -> Result<Zeroizing<Vec<u8>>, FrameError> {
-        let mut whole = payload::whole(&frame.header()?, &frame.payload);
+    /// Gives the socket as much as it takes without waiting; returns all of it, and how much was taken.
+    fn send_at_once(&self, frame: &Frame) -> Result<(Payload, usize), FrameError> {
+        let whole = payload::whole(&frame.header()?, &frame.payload);
         loop {
             match rustix::net::send(
                 &self.stream,
@@ -107,11 +106,10 @@ impl Duplex {
             ) {
                 Ok(written) => {
                     let written = written.min(whole.len());
-                    whole.drain(..written);
-                    return Ok(whole);
+                    return Ok((whole, written));
                 }
                 Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => return Ok(whole),
+                Err(Errno::AGAIN) => return Ok((whole, 0)),
                 Err(error) => return Err(FrameError::Io(error.into())),
             }
         }
@@ -134,7 +132,10 @@ fn write_all(mut stream: UnixStream, queue: &Receiver<Outgoing>, queued_bytes: &
     for outgoing in queue {
         let written = match &outgoing {
             Outgoing::Frame(frame) => write_frame(&mut stream, frame).is_ok(),
-            Outgoing::Rest(rest) => stream.write_all(rest).is_ok(),
+            Outgoing::Rest(whole, taken) => {
+                let rest = whole.get(*taken..).unwrap_or_default();
+                stream.write_all(rest).is_ok()
+            }
         };
         queued_bytes.fetch_sub(outgoing.bytes(), Ordering::SeqCst);
         if !written {

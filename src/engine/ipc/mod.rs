@@ -108,7 +108,7 @@ impl Kind {
         }
     }
 
-    /// Whether it may carry a secret: then it is read into memory that does not have to grow, and so leaves no copy behind.
+    /// Whether it may carry a secret: then it is read into memory for secrets, which does not have to grow and so leaves no copy behind.
     const fn may_be_secret(self) -> bool {
         matches!(self, Self::LongCall | Self::Return)
     }

@@ -1,34 +1,78 @@
-//! What a frame carries. Some frames between the engine's processes carry secrets, and no process on their way looks which: so all of
-//! them are overwritten when they are dropped.
+//! What a frame carries. Some frames between the engine's processes carry secrets: those are in memory for secrets, locked and out of core dumps
+//! as far as it reaches ([`fips::secret`]). All others are overwritten when they are dropped as well.
 
-use zeroize::{Zeroize, Zeroizing};
+use fips::secret::SecretBytes;
+use zeroize::Zeroizing;
 
 /// Parts of one payload at most: far more than any message has.
 const MAX_PARTS: usize = 64;
 const LENGTH_BYTES: usize = 4;
 
 /// The bytes of a frame after its header, overwritten with zeros when dropped. They never grow, so no copy stays behind.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct Payload(Vec<u8>);
+pub struct Payload(Held);
+
+enum Held {
+    Plain(Zeroizing<Vec<u8>>),
+    Secret(SecretBytes),
+}
 
 impl Payload {
+    /// `len` zeros in memory for secrets, to be filled by [`bytes_mut`](Self::bytes_mut).
+    #[must_use]
+    pub(super) fn secret(len: usize) -> Self {
+        Self(Held::Secret(SecretBytes::zeroed(len)))
+    }
+
+    pub(super) fn bytes_mut(&mut self) -> &mut [u8] {
+        match &mut self.0 {
+            Held::Plain(bytes) => bytes,
+            Held::Secret(bytes) => bytes.expose_mut(),
+        }
+    }
+
+    /// Whether it is kept as a secret.
+    fn is_secret(&self) -> bool {
+        matches!(self.0, Held::Secret(_))
+    }
+
+    /// `parts` one after the other.
+    fn joined(is_secret: bool, parts: &[&[u8]]) -> Self {
+        let bytes = parts
+            .iter()
+            .map(|part| part.len())
+            .fold(0_usize, usize::saturating_add);
+        let mut whole = match is_secret {
+            true => Self::secret(bytes),
+            false => Self::from(vec![0; bytes]),
+        };
+        let mut rest = whole.bytes_mut();
+        for part in parts {
+            // There is room for all of them.
+            let Some((place, after)) = rest.split_at_mut_checked(part.len()) else {
+                break;
+            };
+            place.copy_from_slice(part);
+            rest = after;
+        }
+        whole
+    }
+
     /// One payload of several parts that are bytes as they are, secrets among them, each behind its length as a 32-bit big-endian number,
     /// all behind `mark`. Nothing is copied a second time.
     #[must_use]
     pub fn of_parts(mark: u8, parts: &[&[u8]]) -> Self {
-        let bytes = parts
+        // A payload over the limit of a frame, which is far below this, is refused where it is sent.
+        let lengths: Vec<[u8; LENGTH_BYTES]> = parts
             .iter()
-            .map(|part| part.len().saturating_add(LENGTH_BYTES))
-            .fold(1_usize, usize::saturating_add);
-        let mut payload = Vec::with_capacity(bytes);
-        payload.push(mark);
-        for part in parts {
-            // A payload over the limit of a frame, which is far below this, is refused where it is sent.
-            let length = u32::try_from(part.len()).unwrap_or(u32::MAX);
-            payload.extend_from_slice(&length.to_be_bytes());
-            payload.extend_from_slice(part);
+            .map(|part| u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes())
+            .collect();
+        let mark = [mark];
+        let mut all: Vec<&[u8]> = vec![&mark];
+        for (length, part) in lengths.iter().zip(parts) {
+            all.push(length);
+            all.push(part);
         }
-        Self(payload)
+        Self::joined(true, &all)
     }
 
     /// The parts of a payload that [`of_parts`](Self::of_parts) made with this mark; `None` when it is anything else.
@@ -52,38 +96,50 @@ impl Payload {
 
 impl From<Vec<u8>> for Payload {
     fn from(bytes: Vec<u8>) -> Self {
-        Self(bytes)
+        Self(Held::Plain(Zeroizing::new(bytes)))
     }
 }
+
+impl Default for Payload {
+    fn default() -> Self {
+        Self::from(Vec::new())
+    }
+}
+
+impl Clone for Payload {
+    fn clone(&self) -> Self {
+        Self::joined(self.is_secret(), &[self])
+    }
+}
+
+impl PartialEq for Payload {
+    fn eq(&self, other: &Self) -> bool {
+        fips::secret::ct_eq(self, other)
+    }
+}
+
+impl Eq for Payload {}
 
 impl std::ops::Deref for Payload {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl Drop for Payload {
-    fn drop(&mut self) {
-        self.0.zeroize();
+        match &self.0 {
+            Held::Plain(bytes) => bytes,
+            Held::Secret(bytes) => bytes.expose(),
+        }
     }
 }
 
 impl std::fmt::Debug for Payload {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} bytes", self.0.len())
+        write!(f, "{} bytes", self.len())
     }
 }
 
-/// Header and payload as one run of bytes to be written, overwritten when dropped. Its capacity is what is needed, so that it does not move.
-pub(super) fn whole(header: &[u8], payload: &Payload) -> Zeroizing<Vec<u8>> {
-    let mut whole = Zeroizing::new(Vec::with_capacity(
-        header.len().saturating_add(payload.len()),
-    ));
-    whole.extend_from_slice(header);
-    whole.extend_from_slice(payload);
-    whole
+/// Header and payload as one run of bytes to be written, in memory of the payload's kind.
+pub(super) fn whole(header: &[u8], payload: &Payload) -> Payload {
+    Payload::joined(payload.is_secret(), &[header, payload])
 }
 
 #[cfg(test)]
@@ -117,5 +173,22 @@ mod tests {
             format!("{:?}", Payload::from(b"secret".to_vec())),
             "6 bytes"
         );
+    }
+
+    #[test]
+    fn what_carries_secrets_is_in_memory_for_secrets_and_so_is_each_copy() {
+        let in_pool = |payload: &Payload| match &payload.0 {
+            Held::Secret(bytes) => bytes.is_in_pool(),
+            Held::Plain(_) => false,
+        };
+        let secret = Payload::of_parts(1, &[b"secret"]);
+        assert!(in_pool(&secret) && in_pool(&secret.clone()));
+        let sent = whole(b"header", &secret);
+        assert!(in_pool(&sent));
+        assert_eq!(sent.get(6..).unwrap(), &secret[..]);
+        assert!(!in_pool(&whole(
+            b"header",
+            &Payload::from(b"plain".to_vec())
+        )));
     }
 }

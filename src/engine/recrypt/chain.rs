@@ -9,10 +9,10 @@ use super::layout::{self, CertificateSpans, Layout, MAX_CERTIFICATE_BYTES, PathL
 use super::revocation::Step;
 use super::rules::DeviceRules;
 use super::signatures::{self, KeyKind};
-use crate::clock::rfc3339;
 use crate::encoding::hex;
 use crate::engine::api::{DeviceTarget, FailureCode};
 use fips::digest::{Hash, digest};
+pub(super) use pki::time::digits;
 use serde::{Deserialize, Serialize};
 
 /// Certificates of a path, the device's and the anchor's among them.
@@ -523,14 +523,4 @@ pub(crate) fn may_issue(layout: &Layout, below: u8) -> Result<(), ChainError> {
     } else {
         Err(ChainError::NotAnAuthority)
     }
-}
-
-/// A time as certificates have it: `YYYYMMDDHHMMSS` in UTC.
-pub(super) fn digits(now_ms: i64) -> [u8; 14] {
-    let mut at = [b'0'; 14];
-    let text = rfc3339(now_ms);
-    for (place, digit) in at.iter_mut().zip(text.bytes().filter(u8::is_ascii_digit)) {
-        *place = digit;
-    }
-    at
 }

@@ -15,7 +15,7 @@ use crate::engine::formats::opening::ClaimedIdentity;
 use crate::record::Record;
 use der::{Decode, Encode};
 use fips::digest::{Hash, digest};
-use fips::secret::SecretBytes;
+use fips::secret::{PrivateKey, SecretBytes};
 use pkcs8::PrivateKeyInfoRef;
 use spki::SubjectPublicKeyInfoRef;
 
@@ -24,7 +24,7 @@ const MAX_CHAIN: usize = 4;
 
 /// A key and certificate that [`verify`] has accepted: only these are delivered.
 pub struct VerifiedIdentity {
-    pkcs8: SecretBytes,
+    pkcs8: PrivateKey,
     certificate: Vec<u8>,
     layout: Layout,
     chain: Vec<Vec<u8>>,
@@ -33,7 +33,7 @@ pub struct VerifiedIdentity {
 impl VerifiedIdentity {
     /// The private key (DER PrivateKeyInfo, version 1, without attributes).
     #[must_use]
-    pub fn pkcs8(&self) -> &SecretBytes {
+    pub fn pkcs8(&self) -> &PrivateKey {
         &self.pkcs8
     }
 
@@ -159,13 +159,14 @@ pub(super) fn key_bits(spki: &[u8]) -> Option<&[u8]> {
 }
 
 /// The key as version 1 and without attributes (RFC 5958 section 2), which files use for names of key containers and the like.
-fn plain(pkcs8: &SecretBytes) -> Option<SecretBytes> {
+fn plain(pkcs8: &PrivateKey) -> Option<PrivateKey> {
     let parsed = PrivateKeyInfoRef::from_der(pkcs8.expose()).ok()?;
     let plain = PrivateKeyInfoRef {
         public_key: None,
         ..parsed
     };
-    plain.to_der().ok().map(SecretBytes::from_vec)
+    let der = plain.to_der().ok().map(SecretBytes::from_vec)?;
+    Some(PrivateKey::new(der))
 }
 
 /// Of the other certificates those that signed the user's, or the one before them.

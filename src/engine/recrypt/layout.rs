@@ -86,8 +86,6 @@ const BIT_STRING: u8 = 0x03;
 const OCTET_STRING: u8 = 0x04;
 const OBJECT_IDENTIFIER: u8 = 0x06;
 const BOOLEAN: u8 = 0x01;
-pub(super) const UTC_TIME: u8 = 0x17;
-pub(super) const GENERALIZED_TIME: u8 = 0x18;
 const VERSION: u8 = 0xa0;
 const EXTENSIONS: u8 = 0xa3;
 
@@ -248,30 +246,7 @@ fn extensions(der: &[u8], list: Element, layout: &mut Layout) -> Option<()> {
 }
 
 fn time(der: &[u8], element: Element) -> Option<[u8; 14]> {
-    time_digits(element.tag, element.content(der)?)
-}
-
-/// `YYYYMMDDHHMMSS` of a UTCTime or GeneralizedTime in the one form that RFC 5280 section 4.1.2.5 allows.
-pub(super) fn time_digits(tag: u8, content: &[u8]) -> Option<[u8; 14]> {
-    let digits = content.strip_suffix(b"Z")?;
-    if !digits.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    match (tag, digits.len()) {
-        (UTC_TIME, 12) => {
-            let mut full = [0; 14];
-            let (century, rest) = full.split_at_mut(2);
-            century.copy_from_slice(if digits.first()? >= &b'5' {
-                b"19"
-            } else {
-                b"20"
-            });
-            rest.copy_from_slice(digits);
-            Some(full)
-        }
-        (GENERALIZED_TIME, 14) => digits.try_into().ok(),
-        _ => None,
-    }
+    pki::time::time_digits(element.tag, element.content(der)?)
 }
 
 /// One element: its tag, and where header, content and end lie.

@@ -7,7 +7,6 @@
 //! A list counts when the very key that vouches for the certificate, or a configured anchor of that name, has signed it. Whoever can
 //! write the files can therefore hide nothing but the newest list; and not longer than until the one they leave there is stale.
 
-mod list;
 mod report;
 
 pub use report::{ListState, ListStatus, of_file};
@@ -16,7 +15,7 @@ use super::anchors::{Anchor, LoadError};
 use super::chain::ChainError;
 use super::pem;
 use crate::encoding::hex;
-use list::RevocationList;
+use pki::revocation_list::RevocationList;
 use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};

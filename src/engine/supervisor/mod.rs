@@ -9,6 +9,7 @@ mod listener;
 mod manager;
 mod module_fault;
 mod part;
+mod program;
 mod requests;
 mod router;
 mod status;
@@ -25,6 +26,7 @@ use event::Event;
 use listener::Listener;
 use manager::Manager;
 use part::{Launch, PartKind};
+use program::Program;
 use router::Router;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -90,14 +92,18 @@ pub fn run(
     // Only to refuse early and in words; custody loads it again.
     EnginePolicy::load(config)?;
     let config_path = std::path::absolute(config_path)?;
-    let program = std::env::current_exe()?;
+    let program = Program::running()?;
     let own = rustix::process::geteuid().as_raw();
     let others_may_call = config.allowed_uids.iter().any(|uid| *uid != own);
     let mut listener = Listener::bind(&config.socket, others_may_call)?;
     drop(ProcessEvidence::of_this("supervisor"));
     sandboxing::make_folders(config);
     // Before there is a second thread. The parts inherit it, so it leaves them what they need.
-    let sandbox = sandboxing.apply(&sandboxing::supervisor(config, &config_path, &program))?;
+    let sandbox = sandboxing.apply(&sandboxing::supervisor(
+        config,
+        &config_path,
+        program.file(),
+    ))?;
 
     let (events, queue) = sync_channel(EVENT_QUEUE);
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
@@ -120,7 +126,9 @@ pub fn run(
         })?;
     let launch = |kind| Launch::new(kind, &program, config, &config_path, sandboxing, log);
     let launches = (launch(PartKind::Custody), launch(PartKind::Formats));
-    let mut router = Router::new(config, launches, &events, sandbox).told_to(manager);
+    let mut router = Router::new(config, launches, &events, sandbox)
+        .told_to(manager)
+        .running(program.clone());
     listener.start(events)?;
     for exception in &config.exceptions {
         tracing::warn!(exception = exception.name(), "an exception is in force");

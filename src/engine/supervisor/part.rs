@@ -2,6 +2,7 @@
 
 use super::event::Event;
 use super::module_fault::Ending;
+use super::program::Program;
 use crate::config::{EngineConfig, RestartConfig};
 use crate::engine::ipc::blocking::{Incoming, read_frame};
 use crate::engine::ipc::{Duplex, Frame, Kind};
@@ -9,6 +10,7 @@ use crate::engine::sandboxing::Sandboxing;
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::SyncSender;
@@ -43,6 +45,7 @@ impl PartKind {
 #[derive(Debug, Clone)]
 pub(super) struct Launch {
     program: PathBuf,
+    name: OsString,
     arguments: Vec<OsString>,
     environment: Vec<(OsString, OsString)>,
 }
@@ -51,7 +54,7 @@ impl Launch {
     /// How to start `kind`: by exec of this program, with an environment of its own.
     pub(super) fn new(
         kind: PartKind,
-        program: &Path,
+        program: &Program,
         config: &EngineConfig,
         path: &Path,
         sandboxing: Sandboxing,
@@ -93,7 +96,8 @@ impl Launch {
             }
         }
         Self {
-            program: program.to_owned(),
+            program: program.file().to_owned(),
+            name: program.name().into(),
             arguments,
             environment,
         }
@@ -104,6 +108,7 @@ impl Launch {
     pub(super) fn of(program: &str, arguments: &[&str]) -> Self {
         Self {
             program: PathBuf::from(program),
+            name: program.into(),
             arguments: arguments.iter().map(OsString::from).collect(),
             environment: Vec::new(),
         }
@@ -113,6 +118,7 @@ impl Launch {
         // Both ends are close-on-exec: the other part never inherits them, so the end of this process is seen at once.
         let (ours, theirs) = UnixStream::pair()?;
         let child = Command::new(&self.program)
+            .arg0(&self.name)
             .args(&self.arguments)
             .env_clear()
             .envs(self.environment.iter().map(|(name, value)| (name, value)))

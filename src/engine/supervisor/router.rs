@@ -9,6 +9,7 @@ use super::listener::caller_of;
 use super::manager::{Manager, Seen};
 use super::module_fault::Ending;
 use super::part::{EXIT_CONFIGURATION, Launch, Part, PartKind};
+use super::program::Program;
 use super::requests::Requests;
 use super::status::{Counters, Reports, compose};
 use crate::config::EngineConfig;
@@ -51,6 +52,7 @@ pub(super) struct Router<'a> {
     module_fault: Option<FaultEvidence>,
     failed: Option<SupervisorError>,
     manager: Manager,
+    program: Option<Program>,
 }
 
 impl<'a> Router<'a> {
@@ -77,12 +79,21 @@ impl<'a> Router<'a> {
             module_fault: None,
             failed: None,
             manager: Manager::default(),
+            program: None,
         }
     }
 
     /// The same, with somebody to be told how it fares.
     pub(super) fn told_to(self, manager: Manager) -> Self {
         Self { manager, ..self }
+    }
+
+    /// The same, with the program that this process runs, to be told of.
+    pub(super) fn running(self, program: Program) -> Self {
+        Self {
+            program: Some(program),
+            ..self
+        }
     }
 
     /// Works until asked to stop and what was in flight is answered, or a bound is reached.
@@ -517,6 +528,7 @@ impl<'a> Router<'a> {
             &self.sandbox,
         );
         status.module_fault.clone_from(&self.module_fault);
+        status.program = self.program.as_ref().map(Program::status);
         let reply = EngineReply::Status(Box::new(status));
         for (caller, frame_id) in due.waiting {
             match Frame::json(Kind::Reply, frame_id, &reply) {

@@ -173,6 +173,7 @@ pub(super) fn compose(
         version: crate::VERSION.to_owned(),
         // All parts are the same program, which starts with no other version.
         module_version: fips::EXPECTED_VERSION.to_owned(),
+        program: None,
         module_fault: None,
         fips: std::iter::once(ProcessEvidence::of_this("supervisor"))
             .chain(report.fips)

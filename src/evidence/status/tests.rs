@@ -25,6 +25,7 @@ fn engine(processes: &[&str]) -> EngineStatus {
     EngineStatus {
         version: "test".to_owned(),
         module_version: fips::EXPECTED_VERSION.to_owned(),
+        program: None,
         module_fault: None,
         fips: processes.iter().map(|name| process(name)).collect(),
         token: Some(json!({"label": "custody", "model": "SoftHSM v2", "firmwareVersion": "2.6"})),

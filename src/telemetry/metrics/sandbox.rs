@@ -19,6 +19,7 @@ struct PartLabel {
 #[derive(Debug, Default)]
 pub(super) struct SandboxMetrics {
     in_force: Family<PartLabel, Gauge>,
+    confirmed: Family<PartLabel, Gauge>,
     landlock: Family<PartLabel, Gauge>,
 }
 
@@ -26,8 +27,13 @@ impl SandboxMetrics {
     pub(super) fn register(&self, to: &mut Registry) {
         to.register(
             "sandbox_in_force",
-            "1 while the engine's process says that Landlock and seccomp are in force, and the kernel that its system calls are filtered",
+            "1 while the engine's process says that Landlock and seccomp are in force, and the kernel says nothing else",
             self.in_force.clone(),
+        );
+        to.register(
+            "sandbox_confirmed",
+            "1 while the kernel says that the process' system calls are filtered; 0 also where it shows the engine nothing of it (ProtectProc=invisible)",
+            self.confirmed.clone(),
         );
         to.register(
             "sandbox_landlock_abi",
@@ -44,14 +50,18 @@ impl SandboxMetrics {
                 status.and_then(|status| status.parts.iter().find(|part| part.name == process));
             match part.and_then(|part| part.sandbox.as_ref().map(|said| (part, said))) {
                 Some((part, said)) => {
-                    let in_force = said.is_in_force() && part.is_filtered();
+                    let in_force = said.is_in_force() && !part.contradicts_its_sandbox();
                     self.in_force.get_or_create(&label).set(i64::from(in_force));
+                    self.confirmed
+                        .get_or_create(&label)
+                        .set(i64::from(part.is_filtered()));
                     self.landlock
                         .get_or_create(&label)
                         .set(i64::from(said.landlock_abi));
                 }
                 None => {
                     self.in_force.remove(&label);
+                    self.confirmed.remove(&label);
                     self.landlock.remove(&label);
                 }
             }

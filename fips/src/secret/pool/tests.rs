@@ -67,8 +67,12 @@ fn no_two_secrets_share_a_byte() {
 #[test]
 fn the_pool_is_bounded_and_what_is_given_back_is_taken_again() {
     let pool = Pool::new();
-    let most = MOST_REGIONS * REGION_BYTES / LONGEST;
+    let largest = MOST_OF_LONGEST * REGION_BYTES / LONGEST;
     let mut places: Vec<_> = std::iter::from_fn(|| pool.take(LONGEST)).collect();
+    assert_eq!(places.len(), largest, "room is left for other sizes");
+    let size = LONGEST / 4;
+    places.extend(std::iter::from_fn(|| pool.take(size)));
+    let most = largest + (MOST_REGIONS - MOST_OF_LONGEST) * REGION_BYTES / size;
     assert_eq!(places.len(), most);
     assert!(pool.take(1).is_none(), "no region is left for another size");
     let distinct: HashSet<_> = places.iter().map(address).collect();
@@ -80,7 +84,7 @@ fn the_pool_is_bounded_and_what_is_given_back_is_taken_again() {
     );
     places.truncate(most - 1);
     assert_eq!(pool.stock().taken, most - 1);
-    assert!(pool.take(LONGEST).is_some());
+    assert!(pool.take(size).is_some());
     drop(places);
     assert_eq!(pool.stock().taken, 0);
 }

@@ -5,6 +5,7 @@ use super::{Entries, WriteError};
 use crate::pfx::attributes::{FRIENDLY_NAME, LOCAL_KEY_ID};
 use der::asn1::{Any, OctetString, SetOfVec};
 use der::{Encode, Tag};
+use fips::secret::SecretBytes;
 use pkcs12::CertBag;
 use pkcs12::pbe_params::EncryptedPrivateKeyInfo;
 use pkcs12::safe_bag::SafeBag;
@@ -46,11 +47,7 @@ pub(super) fn certificates(entries: &Entries<'_>) -> Result<Vec<u8>, WriteError>
 pub(super) fn keys(entries: &Entries<'_>, protector: &Protector) -> Result<Vec<u8>, WriteError> {
     let mut bags = Vec::with_capacity(entries.keys.len());
     for (index, key) in entries.keys.iter().enumerate() {
-        let (algorithm, ciphertext) = protector.encrypt(key.pkcs8.expose())?;
-        let value = EncryptedPrivateKeyInfo {
-            encryption_algorithm: algorithm,
-            encrypted_data: OctetString::new(ciphertext).map_err(WriteError::encoding)?,
-        };
+        let value = encrypted(protector, key.pkcs8)?;
         bags.push(SafeBag {
             bag_id: PKCS_12_PKCS8_KEY_BAG_OID,
             bag_value: value.to_der().map_err(WriteError::encoding)?,
@@ -58,6 +55,18 @@ pub(super) fn keys(entries: &Entries<'_>, protector: &Protector) -> Result<Vec<u
         });
     }
     bags.to_der().map_err(WriteError::encoding)
+}
+
+/// One key, encrypted.
+pub(super) fn encrypted(
+    protector: &Protector,
+    pkcs8: &SecretBytes,
+) -> Result<EncryptedPrivateKeyInfo, WriteError> {
+    let (encryption_algorithm, ciphertext) = protector.encrypt(pkcs8.expose())?;
+    Ok(EncryptedPrivateKeyInfo {
+        encryption_algorithm,
+        encrypted_data: OctetString::new(ciphertext).map_err(WriteError::encoding)?,
+    })
 }
 
 /// friendlyName and localKeyId, as far as they are there; DER sorts the set.

@@ -1,10 +1,11 @@
 //! What is told of the revocation lists: which there are, of when, and whether they still say anything.
 
-use super::{Revocation, RevocationList, load};
+use super::{Revocation, load};
 use crate::engine::recrypt::anchors::LoadError;
 use crate::engine::recrypt::chain::digits;
 use der::Decode;
 use formats::words;
+use pki::revocation_list::RevocationList;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use x509_cert::name::Name;

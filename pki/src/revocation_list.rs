@@ -1,7 +1,7 @@
 //! One certificate revocation list (RFC 5280 section 5), read by DER headers alone.
 
-use super::super::layout;
-use super::super::signatures;
+use crate::algorithm;
+use crate::time::time_digits;
 use fips::digest::{Hash, digest};
 use formats::ber::{self, Element, Elements, tag};
 use std::collections::HashSet;
@@ -12,15 +12,17 @@ const MAX_DEPTH: usize = 16;
 /// Content of the object identifier of issuingDistributionPoint (2.5.29.28).
 const ISSUING_DISTRIBUTION_POINT: &[u8] = &[0x55, 0x1d, 0x1c];
 /// Most entries of one list.
-pub(super) const MAX_ENTRIES: usize = 500_000;
+pub const MAX_ENTRIES: usize = 500_000;
 
 /// What a list says, and which key was seen to have signed it.
 #[derive(Debug)]
-pub(super) struct RevocationList {
+pub struct RevocationList {
     /// The issuer's Name (DER).
-    pub(super) issuer: Vec<u8>,
-    pub(super) this_update: [u8; 14],
-    pub(super) next_update: [u8; 14],
+    pub issuer: Vec<u8>,
+    /// When it was made, as `YYYYMMDDHHMMSS` (UTC).
+    pub this_update: [u8; 14],
+    /// When the next one comes, as `YYYYMMDDHHMMSS` (UTC).
+    pub next_update: [u8; 14],
     /// Serial numbers (content of their INTEGERs).
     revoked: HashSet<Box<[u8]>>,
     scope: Scope,
@@ -40,6 +42,8 @@ enum Scope {
 }
 
 impl RevocationList {
+    /// Reads a list (DER). Its signature is not verified: [`Self::is_signed_by`].
+    ///
     /// ```text
     /// CertificateList ::= SEQUENCE { tbsCertList TBSCertList, signatureAlgorithm AlgorithmIdentifier, signature BIT STRING }
     /// TBSCertList ::= SEQUENCE {
@@ -50,7 +54,7 @@ impl RevocationList {
     ///
     /// # Errors
     /// A sentence that says what is wrong, or what of it is not honoured here.
-    pub(super) fn read(der: &[u8]) -> Result<Self, String> {
+    pub fn read(der: &[u8]) -> Result<Self, String> {
         const BROKEN: &str = "holds a revocation list that is malformed";
         let whole = ber::normalise(der, MAX_DEPTH).map_err(|_| BROKEN)?;
         if whole.forms.any() || whole.used != der.len() {
@@ -88,7 +92,8 @@ impl RevocationList {
     }
 
     /// Whether it is about certificates of this kind.
-    pub(super) fn covers(&self, authority: bool) -> bool {
+    #[must_use]
+    pub fn covers(&self, authority: bool) -> bool {
         match self.scope {
             Scope::All => true,
             Scope::Users => !authority,
@@ -97,23 +102,32 @@ impl RevocationList {
     }
 
     /// Whether it names the serial number (content of its INTEGER).
-    pub(super) fn names(&self, serial: &[u8]) -> bool {
+    #[must_use]
+    pub fn names(&self, serial: &[u8]) -> bool {
         self.revoked.contains(serial)
     }
 
     /// How many it names.
-    pub(super) fn len(&self) -> usize {
+    #[must_use]
+    pub fn len(&self) -> usize {
         self.revoked.len()
     }
 
+    /// Whether it names none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.revoked.is_empty()
+    }
+
     /// Whether this key (DER SubjectPublicKeyInfo) signed it: verified once for each key that did.
-    pub(super) fn is_signed_by(&self, spki: &[u8]) -> bool {
+    #[must_use]
+    pub fn is_signed_by(&self, spki: &[u8]) -> bool {
         let key = digest(Hash::Sha256, spki).as_ref().to_vec();
         let mut signer = self.signer.lock().unwrap_or_else(PoisonError::into_inner);
         if signer.as_ref() == Some(&key) {
             return true;
         }
-        let signed = signatures::algorithm(&self.algorithm, spki).is_some_and(|algorithm| {
+        let signed = algorithm::algorithm(&self.algorithm, spki).is_some_and(|algorithm| {
             fips::sign::verify(algorithm, spki, &self.tbs, &self.signature).is_ok()
         });
         if signed {
@@ -175,7 +189,7 @@ impl<'a> Parts<'a> {
 }
 
 fn take_time<'a>(fields: &mut Elements<'a>) -> Option<Option<Element<'a>>> {
-    for tag in [layout::UTC_TIME, layout::GENERALIZED_TIME] {
+    for tag in [crate::time::UTC_TIME, crate::time::GENERALIZED_TIME] {
         if let Some(element) = fields.take_if(tag).ok()? {
             return Some(Some(element));
         }
@@ -184,7 +198,7 @@ fn take_time<'a>(fields: &mut Elements<'a>) -> Option<Option<Element<'a>>> {
 }
 
 fn time(element: Element<'_>) -> Option<[u8; 14]> {
-    layout::time_digits(element.tag, element.content)
+    time_digits(element.tag, element.content)
 }
 
 /// The serial numbers of the entries. An entry that is about another issuer's certificate (an indirect list) says so by a critical

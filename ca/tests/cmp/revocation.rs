@@ -1,0 +1,91 @@
+//! Revocations at OpenSSL's mock server, and at one that has done it already.
+
+use super::authority::{self, Lies, Reply, Server, Speaker, sequence, status};
+use super::mock::MockServer;
+use super::openssl::{KeyAlgorithm, Workshop};
+use super::strict;
+use super::world::World;
+use ca::{CertificationAuthority as _, ErrorClass, RevocationReason, Revoked};
+use pki::cmp::Kind;
+
+#[tokio::test]
+async fn a_certificate_is_revoked_by_issuer_and_serial_number() {
+    strict();
+    let workshop = Workshop::new();
+    let world = World::new(&workshop, KeyAlgorithm::P256);
+    let server = MockServer::signing(
+        (&world.speaker.certificate, &world.speaker.key),
+        &world.root.certificate,
+        &world.device.certificate,
+        &[],
+    );
+    for reason in RevocationReason::ALL {
+        let mut revocation = world.revocation();
+        revocation.reason = reason;
+        let revoked = world.client(&server.url).revoke(&revocation).await;
+        assert_eq!(revoked.unwrap(), Revoked::Now, "{reason:?}");
+    }
+    // One that is not the server's.
+    let mut revocation = world.revocation();
+    revocation.serial = vec![0x05];
+    let error = world.client(&server.url).revoke(&revocation).await;
+    let error = error.unwrap_err();
+    assert_eq!(error.class(), ErrorClass::Rejected, "{error}");
+}
+
+#[tokio::test]
+async fn answers_to_revocations_mean_what_they_say() {
+    strict();
+    let workshop = Workshop::new();
+    let world = World::new(&workshop, KeyAlgorithm::P256);
+    let other = sequence(&[&sequence(&[
+        &authority::element(0xa4, &[&world.revocation().issuer_der]),
+        &[0x02, 0x01, 0x05],
+    ])]);
+    let about_another = authority::element(0xa0, &[&other]);
+    let rp = |parts: &[&[u8]]| authority::body(Kind::Rp, &sequence(parts));
+    let one = |info: Vec<u8>| rp(&[&sequence(&[&info])]);
+    let hold = RevocationReason::RemoveFromCrl;
+    let reason = RevocationReason::KeyCompromise;
+    for (body, reason, expected) in [
+        (one(status(0, None)), reason, Ok(Revoked::Now)),
+        (one(status(4, None)), reason, Ok(Revoked::Now)),
+        (one(status(5, None)), reason, Ok(Revoked::Now)),
+        (one(status(2, Some(10))), reason, Ok(Revoked::Already)),
+        (
+            authority::error(&status(2, Some(10))),
+            reason,
+            Ok(Revoked::Already),
+        ),
+        (one(status(2, Some(10))), hold, Err(ErrorClass::Rejected)),
+        (one(status(2, Some(4))), reason, Err(ErrorClass::Rejected)),
+        (
+            one(status(2, Some(23))),
+            reason,
+            Err(ErrorClass::Credential),
+        ),
+        (one(status(3, None)), reason, Err(ErrorClass::Unavailable)),
+        (one(status(6, None)), reason, Err(ErrorClass::Unknown)),
+        (rp(&[&sequence(&[])]), reason, Err(ErrorClass::Unknown)),
+        (
+            rp(&[&sequence(&[&status(0, None)]), &about_another]),
+            reason,
+            Err(ErrorClass::Unknown),
+        ),
+        (authority::pki_conf(), reason, Err(ErrorClass::Unknown)),
+    ] {
+        let speaker = Speaker::of(&world.speaker);
+        let sent = body.clone();
+        let server = Server::new(move |_, request| {
+            Reply::Message(speaker.answer(request, &sent, &Lies::default()))
+        });
+        let mut revocation = world.revocation();
+        revocation.reason = reason;
+        let answer = world.client(&server.url).revoke(&revocation).await;
+        assert_eq!(
+            answer.map_err(|error| error.class()),
+            expected,
+            "{body:02x?}"
+        );
+    }
+}
