@@ -169,6 +169,9 @@ fn the_defaults_that_the_example_shows_are_the_defaults() {
     let text = with_one_token(&example());
     let (usual, _) = text.split_once("#[connector.proxy]").unwrap();
     let (_, rest) = text.split_once("\n[connector.log]").unwrap();
+    let (before, issuance) = usual.split_once("#[engine.issuance]").unwrap();
+    let (_, after) = issuance.split_once("\n\n").unwrap();
+    let usual = format!("{before}\n{after}");
     let (rest, _) = rest.split_once("#[import.token]").unwrap();
     let text = format!("{usual}\n[connector.log]{rest}");
     let switched: Vec<String> = text
@@ -213,6 +216,7 @@ fn every_key_switched_on_is_accepted() {
     let text = text
         .replace("#[connector.proxy]", "[connector.proxy]")
         .replace("#[engine.approvals]", "[engine.approvals]")
+        .replace("#[engine.issuance]", "[engine.issuance]")
         .replace("#[engine.rotation]", "[engine.rotation]")
         .replace("#[import.token]", "[import.token]");
     let config = read(&text).unwrap();

@@ -30,7 +30,7 @@ use ::formats::pfx::verdict::{Opens, of_form};
 use ::formats::pfx::write::{Entries, Form, WriteOptions, write};
 use audit::Hash;
 use audit::event::{KeyUse, Packing, Purpose, ResultClass};
-use fips::secret::{PrivateKey, SecretBytes};
+use fips::secret::{Password, PrivateKey, SecretBytes};
 use std::sync::atomic::Ordering;
 
 /// What everything is told as that goes wrong once the custody key is asked.
@@ -137,7 +137,7 @@ pub(super) fn pack(shared: &Shared, job: &Job, request: &PackRequest) -> Result<
     let mut key = None;
     let packed = usage
         .decrypt_and_check(custody, job, |wrapping_key| {
-            key = Some(open(&sealed, wrapping_key, &certificate)?);
+            key = Some(open(&sealed, wrapping_key.bytes(), &certificate)?);
             Ok(())
         })
         .and_then(|_| {
@@ -154,7 +154,7 @@ pub(super) fn pack(shared: &Shared, job: &Job, request: &PackRequest) -> Result<
                     .map_err(flow::cms_refusal)
             };
             Ok(Packed {
-                encrypted_password: seal(&password)?,
+                encrypted_password: seal(password.bytes())?,
                 encrypted_pfx: seal(&pfx)?,
                 thumbprint: thumbprint(certificate.der()),
                 form: options.form().to_string(),
@@ -267,7 +267,7 @@ fn new_pfx(
     key: &PrivateKey,
     certificate: &IssuedCertificate,
     options: &WriteOptions,
-) -> Result<(SecretBytes, SecretBytes), Refusal> {
+) -> Result<(SecretBytes, Password), Refusal> {
     let password = fresh_password()?;
     let chain = certificate.chain();
     let entries = Entries::identity(
@@ -276,7 +276,7 @@ fn new_pfx(
         &chain,
         request.friendly_name.as_deref(),
     );
-    let pfx = write(&entries, &password, options).map_err(not_written)?;
+    let pfx = write(&entries, password.bytes(), options).map_err(not_written)?;
     Ok((SecretBytes::from_vec(pfx), password))
 }
 

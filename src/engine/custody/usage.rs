@@ -172,7 +172,7 @@ impl<'a> Usage<'a> {
 
     /// Passwords and the keys of sealed keys are under the same custody keys, and neither is ever taken for the other: a sealed key cannot be
     /// had by asking for it as the password of a record.
-    fn of_its_kind(&self, secret: Arc<SecretBytes>) -> Result<Arc<SecretBytes>, Refusal> {
+    fn of_its_kind(&self, secret: Arc<Password>) -> Result<Arc<Password>, Refusal> {
         let is_pack = matches!(self.used.purpose, Purpose::Pack(_));
         if is_wrapping_key(secret.expose()) == is_pack {
             return Ok(secret);
