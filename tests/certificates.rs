@@ -31,7 +31,7 @@ use std::time::Duration;
 #[test]
 fn a_device_gets_a_certificate_that_it_can_open_and_the_authority_has_issued_one() {
     let issuing = Issuing::new();
-    let mut running = issuing.start();
+    let running = issuing.start();
     issuing.enrol();
     let device = issuing.device(0);
     let request = issuing.ask("anna@example.com", &device, "windows");

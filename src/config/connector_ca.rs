@@ -95,9 +95,6 @@ pub struct AuthorityConfig {
     pub policy_url: Option<String>,
     /// `adcs`: the program that revokes.
     pub revoke_command: Option<PathBuf>,
-    /// `local`: that the authority is on the connector's own host is accepted.
-    #[serde(default)]
-    pub accept_co_located: bool,
     /// Orders at once.
     #[serde(default = "default_ca_concurrency")]
     pub concurrency: u32,

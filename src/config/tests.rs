@@ -497,7 +497,7 @@ fn an_authority_needs_what_its_kind_needs() {
             "adcs",
             "kind = \"adcs\"\nurl = \"https://ca.example\"\nserver_ca = \"s\"\ncertificate = \"u\"\nprivate_key = \"p\"",
         ),
-        ("local", "kind = \"local\"\naccept_co_located = true"),
+        ("local", "kind = \"local\""),
     ] {
         assert_eq!(with(keys), "", "{good}");
     }
@@ -522,17 +522,13 @@ fn an_authority_needs_what_its_kind_needs() {
             "kind = \"adcs\"\nurl = \"https://ca.example\"\nserver_ca = \"s\"\nusername = \"u\"",
             "come together",
         ),
-        ("kind = \"local\"", "accept_co_located"),
-        (
-            "kind = \"local\"\naccept_co_located = true\npause_ms = 3600000",
-            "longest_pause_ms",
-        ),
+        ("kind = \"local\"\npause_ms = 3600000", "longest_pause_ms"),
     ] {
         let said = with(keys);
         assert!(said.contains(because), "{keys}: {said}");
     }
     assert!(issuing(PKCS).contains("nobody issues"));
-    let alone = "[[connector.ca]]\nname = \"x\"\nroots = \"r\"\nkind = \"local\"\naccept_co_located = true\n";
+    let alone = "[[connector.ca]]\nname = \"x\"\nroots = \"r\"\nkind = \"local\"\n";
     assert!(issuing(alone).contains("nothing is ever asked for"));
     assert!(issuing(&format!("{PKCS}{alone}{alone}")).contains("two authorities"));
 }

@@ -31,7 +31,6 @@ policy = "issuance.toml"
 name = "company"
 kind = "local"
 roots = "ca.pem"
-accept_co_located = true
 pause_ms = 50
 longest_pause_ms = 500
 [[local_ca]]
@@ -91,7 +90,7 @@ impl Parts<'_> {
         self.engine = self.stack.start_engine().unwrap();
     }
 
-    pub fn stop(&mut self) {
+    pub fn stop(self) {
         self.connector.stop().unwrap();
         self.gateway.stop().unwrap();
         self.engine.stop().unwrap();
@@ -111,7 +110,7 @@ impl Issuing {
             lease_ms: 2_000,
             connector_extra: CONNECTOR.to_owned(),
             engine_fips: "exceptions = [\"cms-ecdh-static\", \"oaep-unpadding-in-software\", \"pkcs12-kdf-mac-write\"]".to_owned(),
-            engine_extra: "restart = { backoff_ms = 5, backoff_max_ms = 20, max_crashes_per_request = 100 }\n[engine.issuance]".to_owned(),
+            engine_extra: "restart = { backoff_ms = 5, backoff_max_ms = 20, max_crashes_per_request = 100 }\nexceptions = [\"co-located-ca\"]\n[engine.issuance]".to_owned(),
         })
         .unwrap();
         let site = Site { stack };

@@ -55,15 +55,8 @@ fn authorities(section: &ConnectorConfig, findings: &mut Findings) {
         match ca.kind {
             AuthorityKind::Cmp => cmp(ca, findings),
             AuthorityKind::Est | AuthorityKind::Adcs => over_https(ca, findings),
-            AuthorityKind::Local => {
-                if !ca.accept_co_located {
-                    findings.add(format!(
-                        "`connector.ca` {:?}: an authority on the connector's own host: whoever takes the host over can ask it for what its profiles allow; \
-                         say that this is known with `accept_co_located = true`",
-                        ca.name
-                    ));
-                }
-            }
+            // `[[local_ca]]` and the engine say what it needs, and that it is on this host.
+            AuthorityKind::Local => {}
         }
     }
 }

@@ -32,7 +32,7 @@ const KINDS: &[Word] = &[
     },
     Word {
         name: "local",
-        doc: "The `[[local_ca]]` of the same name, whose key is on the engine's token: issues, recovers lost orders, revokes. Needs `accept_co_located`.",
+        doc: "The `[[local_ca]]` of the same name, whose key is on the engine's token: issues, recovers lost orders, revokes. Its engine has to name the exception `co-located-ca`.",
     },
 ];
 
@@ -166,12 +166,6 @@ pub(super) const CA: &[Key] = &[
         kind: Kind::Path,
         need: Need::Optional("\"/usr/local/libexec/revoke\""),
         doc: "`adcs`: the program that revokes, which the protocols cannot.",
-    },
-    Key {
-        name: "accept_co_located",
-        kind: Kind::Boolean,
-        need: Need::Default("false"),
-        doc: "`local`: that the authority is on the connector's own host, so that whoever takes the host over can ask it, is known and accepted.",
     },
     Key {
         name: "concurrency",
