@@ -20,7 +20,7 @@ pub fn examine(config: &Config) -> Vec<Finding> {
                 .code("config_invalid"),
         );
     }
-    for engine in &config.engine {
+    if let Some(engine) = &config.engine {
         let exceptions = engine.exceptions.iter();
         findings.extend(exceptions.map(|exception| excepted(*exception, engine)));
     }

@@ -109,7 +109,15 @@ impl Run<'_> {
             Err(why) => return Ok(self.refuse("profileUnusable", why).await),
         };
         let mut progress = match known {
-            Some(progress) => progress,
+            Some(progress) => {
+                // From now on it is known here that the request was last in these hands.
+                let progress = Progress {
+                    fence: self.item.fence,
+                    ..progress
+                };
+                self.keeper.keep(&progress).await?;
+                progress
+            }
             None => self.make_key(&question).await?,
         };
         if progress.ca != self.authority.ca.name() {
@@ -158,13 +166,14 @@ impl Run<'_> {
             Ok(made) => made,
             Err(error) => return Err(self.engine_failed(error).await),
         };
-        let progress = Progress::key_made(
+        let mut progress = Progress::key_made(
             self.item.profile.ca.clone(),
             rule,
             self.policy.digest().to_owned(),
             made.csr,
             made.sealed_key,
         );
+        progress.fence = self.item.fence;
         self.keeper.keep(&progress).await?;
         // Only a key that the gateway knows is ever ordered: whoever goes on with the request goes on with that key.
         self.share(&progress, None).await?;

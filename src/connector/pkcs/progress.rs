@@ -24,6 +24,9 @@ pub(crate) struct Progress {
     /// When the authority was first asked, in milliseconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) asked_ms: Option<i64>,
+    /// The lease under which it was kept last: whether somebody else had the request since then shows in the next one's fence.
+    #[serde(default)]
+    pub(crate) fence: u64,
     /// Failures since something last worked: pauses grow with them.
     #[serde(default)]
     pub(crate) failures: u32,
@@ -85,6 +88,7 @@ impl Progress {
             csr,
             sealed_key,
             asked_ms: None,
+            fence: 0,
             failures: 0,
             step: Step::KeyMade,
         }
@@ -104,20 +108,30 @@ impl Progress {
     }
 }
 
-/// Where to go on: what this journal knows, against what the gateway was told last. The gateway was told before the authority was asked
-/// with a key, so that a key which it does not know was never ordered; of the same key, the later step counts.
-pub(crate) fn resume(own: Option<Progress>, told: Option<Progress>) -> Option<Progress> {
+/// Where to go on under the lease `fence`: what this journal knows, against what the gateway was told last. The gateway was told before the
+/// authority was asked with a key, so that a key which it does not know was never ordered; of the same key, the later step counts. That
+/// nothing was ordered is believed of one's own journal alone, and only while nobody else has had the request.
+pub(crate) fn resume(
+    own: Option<Progress>,
+    told: Option<Progress>,
+    fence: u64,
+) -> Option<Progress> {
     match (own, told) {
         (None, None) => None,
         // It may have been ordered by a connector that is gone: that is known only to the authority.
         (None, Some(told)) => Some(doubted(told)),
         (Some(own), None) => Some(own),
         (Some(own), Some(told)) if own.csr != told.csr => Some(doubted(told)),
-        (Some(own), Some(told)) => Some(if told.step.rank() > own.step.rank() {
-            told
-        } else {
-            own
-        }),
+        (Some(own), Some(told)) => {
+            let alone = fence <= own.fence.saturating_add(1);
+            Some(if told.step.rank() > own.step.rank() {
+                told
+            } else if alone {
+                own
+            } else {
+                doubted(own)
+            })
+        }
     }
 }
 
@@ -167,6 +181,7 @@ mod tests {
     fn the_later_step_of_one_key_counts_and_a_key_that_the_gateway_does_not_know_was_never_ordered()
     {
         let (made, ordered, waits) = (at(1, Step::KeyMade), at(1, Step::Ordered), at(1, pending()));
+        let resume = |own, told| super::resume(own, told, 1);
         assert_eq!(resume(None, None), None);
         assert_eq!(resume(Some(made.clone()), None), Some(made.clone()));
         // Somebody else's: it may have been ordered.
@@ -184,5 +199,20 @@ mod tests {
             resume(Some(at(2, Step::Ordered)), Some(made)),
             Some(at(1, Step::Ordered))
         );
+    }
+
+    #[test]
+    fn after_somebody_elses_lease_it_is_asked_what_became_of_the_order() {
+        let own = |fence| {
+            Some(Progress {
+                fence,
+                ..at(1, Step::KeyMade)
+            })
+        };
+        let step = |own, fence| {
+            super::resume(own, Some(at(1, Step::KeyMade)), fence).map(|known| known.step)
+        };
+        assert_eq!(step(own(4), 5), Some(Step::KeyMade));
+        assert_eq!(step(own(4), 6), Some(Step::Ordered));
     }
 }

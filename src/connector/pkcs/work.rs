@@ -232,6 +232,6 @@ async fn order(shared: &Shared, issuance: &Issuance, claim: &Claim, item: &PkcsW
         keys: &engine,
         keeper: &kept,
     }
-    .run(resume(own, told))
+    .run(resume(own, told, item.fence))
     .await
 }

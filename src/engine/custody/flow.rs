@@ -64,6 +64,10 @@ pub(super) fn answer(shared: &Shared, job: &Job) -> Answer {
                 .map(|record| EngineReply::Reencrypted(Box::new(Reencrypted { record })));
             (request.request_id, unless_module_failed(shared, outcome))
         }
+        Ok(Asked::Authority(request)) => {
+            let (name, outcome) = authority(shared, job, request);
+            (name, unless_module_failed(shared, outcome))
+        }
         Ok(Asked::MakeKey(request)) => match key_making::accept(shared, job, &request) {
             Ok(()) => {
                 return Answer {
@@ -80,10 +84,6 @@ pub(super) fn answer(shared: &Shared, job: &Job) -> Answer {
             let outcome =
                 pack::pack(shared, job, &request).map(|done| EngineReply::Packed(Box::new(done)));
             (request.request_id, unless_module_failed(shared, outcome))
-        }
-        Ok(Asked::Authority(request)) => {
-            let (name, outcome) = authority(shared, job, request);
-            (name, unless_module_failed(shared, outcome))
         }
         Ok(Asked::Oracle(request)) => ("-".to_owned(), operator::oracle(shared, job, request)),
         Ok(Asked::Allow(request)) => (
@@ -168,9 +168,9 @@ enum Asked {
     Recrypt(RecryptRequest),
     Deliver(DeliverRequest),
     Reencrypt(ReencryptRequest),
+    Authority(AskedAuthority),
     MakeKey(MakeKeyRequest),
     Pack(PackRequest),
-    Authority(AskedAuthority),
     Oracle(OracleRequest),
     Allow(Box<AllowRequest>),
 }
@@ -233,22 +233,22 @@ fn parse(shared: &Shared, job: &Job) -> Result<Asked, Refusal> {
             bounded(&request.request_id, &request.record, &request.pfx)?;
             Ok(Asked::Reencrypt(*request))
         }
+        EngineRequest::Issue(request) => {
+            named(&request.request_id)?;
+            Ok(Asked::Authority(AskedAuthority::Issue(request)))
+        }
+        EngineRequest::SignCrl(request) => {
+            named(&request.request_id)?;
+            Ok(Asked::Authority(AskedAuthority::Crl(request)))
+        }
+        EngineRequest::SignOcsp(request) => {
+            named(&request.request_id)?;
+            Ok(Asked::Authority(AskedAuthority::Ocsp(request)))
+        }
         EngineRequest::MakeKey(request) => Ok(Asked::MakeKey(*request)),
         EngineRequest::Pack(request) => {
             pack::bounded(&request)?;
             Ok(Asked::Pack(*request))
-        }
-        EngineRequest::Issue(request) => {
-            bounded_id(&request.request_id)?;
-            Ok(Asked::Authority(AskedAuthority::Issue(request)))
-        }
-        EngineRequest::SignCrl(request) => {
-            bounded_id(&request.request_id)?;
-            Ok(Asked::Authority(AskedAuthority::Crl(request)))
-        }
-        EngineRequest::SignOcsp(request) => {
-            bounded_id(&request.request_id)?;
-            Ok(Asked::Authority(AskedAuthority::Ocsp(request)))
         }
         EngineRequest::Oracle(request) => Ok(Asked::Oracle(request)),
         EngineRequest::Allow(request) => Ok(Asked::Allow(request)),
@@ -258,22 +258,9 @@ fn parse(shared: &Shared, job: &Job) -> Result<Asked, Refusal> {
     }
 }
 
-/// Whether it names a request, in logs and receipts too.
-pub(super) fn bounded_id(request_id: &str) -> Result<(), Refusal> {
-    if request_id.is_empty()
-        || request_id.len() > 128
-        || !request_id.bytes().all(|byte| byte.is_ascii_graphic())
-    {
-        return Err(Refusal::bad_request(
-            "requestId must be 1 to 128 printable ASCII characters without spaces",
-        ));
-    }
-    Ok(())
-}
-
 /// Bounds that hold before anything looks into a field.
 pub(super) fn bounded(request_id: &str, record: &Record, pfx: &Base64Bytes) -> Result<(), Refusal> {
-    bounded_id(request_id)?;
+    named(request_id)?;
     let names = [
         &record.user_principal_name,
         &record.provider_name,
@@ -305,6 +292,18 @@ pub(super) fn bounded(request_id: &str, record: &Record, pfx: &Base64Bytes) -> R
         ));
     }
     Ok(())
+}
+
+/// Whether it names a request, in logs and receipts too.
+pub(super) fn named(request_id: &str) -> Result<(), Refusal> {
+    let fits = (1..=128).contains(&request_id.len())
+        && request_id.bytes().all(|byte| byte.is_ascii_graphic());
+    if fits {
+        return Ok(());
+    }
+    Err(Refusal::bad_request(
+        "requestId must be 1 to 128 printable ASCII characters without spaces",
+    ))
 }
 
 fn recrypt(shared: &Shared, job: &Job, request: &RecryptRequest) -> Result<Recrypted, Refusal> {

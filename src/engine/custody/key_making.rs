@@ -149,7 +149,7 @@ impl KeyMaking {
 /// Takes the request on, or says why not.
 pub(super) fn accept(shared: &Shared, job: &Job, request: &MakeKeyRequest) -> Result<(), Refusal> {
     let config = configured(shared)?;
-    flow::bounded_id(&request.request_id)?;
+    flow::named(&request.request_id)?;
     bounded_user(&request.user)?;
     let algorithm = algorithm(request.key, request.signature)?;
     let content = Content::prepare(&request.csr)?;

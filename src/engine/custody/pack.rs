@@ -40,7 +40,7 @@ const MAX_FRIENDLY_NAME_BYTES: usize = 256;
 
 /// Bounds that hold before anything looks into a field.
 pub(super) fn bounded(request: &PackRequest) -> Result<(), Refusal> {
-    flow::bounded_id(&request.request_id)?;
+    flow::named(&request.request_id)?;
     bounded_user(&request.user)?;
     let within = |bytes: &Base64Bytes, most| (1..=most).contains(&bytes.as_slice().len());
     let refuse = |what: &str| Err(Refusal::bad_request(what));

@@ -147,6 +147,7 @@ impl Bench {
         let known = resume(
             self.own.lock().unwrap().clone(),
             self.told.lock().unwrap().clone(),
+            self.item.fence,
         );
         Run {
             item: &self.item,
