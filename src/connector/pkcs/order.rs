@@ -109,12 +109,9 @@ impl Run<'_> {
             Err(why) => return Ok(self.refuse("profileUnusable", why).await),
         };
         let mut progress = match known {
-            Some(progress) => {
+            Some(mut progress) => {
                 // From now on it is known here that the request was last in these hands.
-                let progress = Progress {
-                    fence: self.item.fence,
-                    ..progress
-                };
+                progress.fence = self.item.fence;
                 self.keeper.keep(&progress).await?;
                 progress
             }
