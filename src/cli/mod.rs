@@ -21,6 +21,7 @@ pub mod oracle;
 pub mod output;
 mod page;
 pub mod pfx;
+pub mod policy;
 pub mod process;
 pub mod prompt;
 pub mod recrypt;
@@ -93,6 +94,8 @@ enum Command {
     Csr(csr::CsrArgs),
     /// Certificates: what they say, and whether they can be trusted for a purpose
     Cert(cert::CertArgs),
+    /// What a connector may have issued: read a policy, and warn of over-broad rules
+    Policy(policy::PolicyArgs),
     /// Failing records: who is suspended, what is quarantined; let go
     Oracle(oracle::OracleArgs),
     /// Certification authorities whose keys are on the token: make one, issue, revoke, publish
@@ -191,6 +194,7 @@ fn dispatch(command: &Command, context: &Context) -> ExitCode {
         Command::Pfx(args) => pfx::run(args, context),
         Command::Csr(args) => csr::run(args, context),
         Command::Cert(args) => cert::run(args),
+        Command::Policy(args) => policy::run(args),
         Command::Oracle(args) => oracle::run(args),
         Command::Ca(args) => ca::run(args, context),
         Command::Import(args) => import::run(args, context),
