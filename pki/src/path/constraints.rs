@@ -7,6 +7,7 @@ use crate::name::value_text;
 use crate::san::{SMTP_UTF8_MAILBOX, is_dns, shown};
 use const_oid::ObjectIdentifier;
 use der::asn1::{Ia5String, Utf8StringRef};
+use std::net::Ipv4Addr;
 use x509_cert::attr::AttributeTypeAndValue;
 use x509_cert::ext::pkix::NameConstraints;
 use x509_cert::ext::pkix::name::GeneralName;
@@ -244,25 +245,21 @@ fn email(base: &str, name: &str) -> Result<bool, Problem> {
     })
 }
 
-/// The host of a URI; one without a host that is a DNS name is refused (RFC 5280).
+/// The host of a URI; one without a host that is a DNS name is refused (RFC 5280), and one with a user in front of it, whose host readers
+/// do not agree on.
 fn uri(base: &str, name: &str) -> Result<bool, Problem> {
     let authority = name
         .split_once("://")
-        .map(|(_, rest)| rest.split(['/', '?', '#']).next().unwrap_or_default());
+        .map(|(_, rest)| rest.split(['/', '?', '#']).next().unwrap_or_default())
+        .filter(|authority| !authority.contains('@'));
     let host = authority.map(|authority| {
-        let host = authority
-            .rsplit_once('@')
-            .map_or(authority, |(_, host)| host);
-        host.split(':')
-            .next()
-            .unwrap_or_default()
-            .to_ascii_lowercase()
+        let host = authority.split(':').next().unwrap_or_default();
+        host.to_ascii_lowercase()
     });
-    let Some(host) =
-        host.filter(|host| is_dns(host, false) && host.parse::<std::net::Ipv4Addr>().is_err())
-    else {
+    let is_host = |host: &String| is_dns(host, false) && host.parse::<Ipv4Addr>().is_err();
+    let Some(host) = host.filter(is_host) else {
         return refused(
-            "it has a URI without the name of a host, and an authority above constrains URIs",
+            "it has a URI without the plain name of a host, and an authority above constrains URIs",
         );
     };
     let base = base.to_ascii_lowercase();
