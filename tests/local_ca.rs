@@ -228,7 +228,11 @@ impl Serving {
         let log = site.path("serve.log");
         let mut command = site.command(&["serve"]);
         command.stderr(File::create(&log).unwrap());
-        let child = command.spawn().unwrap();
+        // Ended and waited for when it is dropped, also when it never listens.
+        let mut serving = Self {
+            child: command.spawn().unwrap(),
+            address: String::new(),
+        };
         let until = Instant::now() + PATIENCE;
         loop {
             let said = std::fs::read_to_string(&log).unwrap();
@@ -237,7 +241,8 @@ impl Serving {
                 format!("127.0.0.1:{digits}")
             });
             if let Some(address) = address {
-                return Self { child, address };
+                serving.address = address;
+                return serving;
             }
             assert!(Instant::now() < until, "{said}");
             std::thread::sleep(Duration::from_millis(20));
@@ -462,7 +467,7 @@ fn each_order_gets_one_certificate_though_command_and_custody_are_killed_at_any_
         let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
         site.done(&arguments);
         let more = site.path(&format!("{number}.again.pem"));
-        let again = self::replaced(&arguments, &more);
+        let again = replaced(&arguments, &more);
         site.done(&again.iter().map(String::as_str).collect::<Vec<_>>());
         assert_eq!(std::fs::read(&out).unwrap(), std::fs::read(more).unwrap());
     }

@@ -47,7 +47,7 @@ use hsm::clock::MonotonicClock;
 use key_making::KeyMaking;
 use oracle::Oracle;
 use queue::{Calls, Job, Queue};
-use receipts::{Book, Canaries};
+use receipts::{Book, Canaries, Folds};
 use release::Release;
 use rotate::Rotation;
 use sharing::Sharing;
@@ -202,16 +202,12 @@ pub fn run(
     let seen = Seen::now(&config);
     // Before there is a second thread: Landlock does not reach those that are there already.
     let sandbox = sandboxing.apply(&sandboxing::custody(&config, &config_path))?;
-    let (ledger, memory, issued) = (Arc::default(), Arc::default(), Arc::default());
-    let book = Book::open(
-        config.audit.as_ref(),
-        &tokens,
-        (&ledger, &memory, &issued),
-        canaries,
-        |last| Start::admit(&config, &policy, &rules, last, &memory),
-    )?;
+    let folds = Folds::default();
+    let book = Book::open(config.audit.as_ref(), &tokens, &folds, canaries, |last| {
+        Start::admit(&config, &policy, &rules, last, &folds.memory)
+    })?;
     let oracle = Oracle::new(
-        ledger,
+        folds.ledger,
         book,
         &config.oracle,
         policy.importers.clone(),
@@ -223,8 +219,8 @@ pub fn run(
             MonotonicClock::start(),
             Duration::from_millis(config.oracle.grid_ms),
         ),
-        approvals: Approvals::new(policy.approvals.clone(), memory),
-        authorities: Authorities::new(issued),
+        approvals: Approvals::new(policy.approvals.clone(), folds.memory),
+        authorities: Authorities::new(folds.issued),
         policy_digest: rules.digest(),
         reminder: pkcs1::Reminder::default(),
         notes,

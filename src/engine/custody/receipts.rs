@@ -28,6 +28,16 @@ const FAREWELL: Duration = Duration::from_secs(2);
 /// How often a key decrypted known ciphertexts: worked, failed.
 type Counts = BTreeMap<(String, KeyFingerprint), (u64, u64)>;
 
+/// What follows from the log, and is fed by it.
+#[derive(Default)]
+pub(super) struct Folds {
+    pub(super) ledger: Arc<Mutex<Ledger>>,
+    /// Which approvals were used.
+    pub(super) memory: Arc<Mutex<ApprovalMemory>>,
+    /// What orders at authorities got.
+    pub(super) issued: Arc<Mutex<IssuedMemory>>,
+}
+
 /// The log; without one under the exception `no-receipts`.
 pub(super) struct Book {
     receipts: Option<Receipts>,
@@ -36,18 +46,14 @@ pub(super) struct Book {
 
 impl Book {
     /// Opens the log and goes on with it, if what was in force at the last start says that this start may be; what it may is recorded.
-    /// `ledger`, `memory` and `issued` are what follows from the log.
+    /// `folds` are what follows from the log.
     ///
     /// # Errors
     /// [`CustodyError::Audit`]: a folder or key that cannot be used, a log that is damaged. What `may_start` says: nothing is written then.
     pub(super) fn open(
         config: Option<&AuditConfig>,
         tokens: &Arc<Tokens>,
-        (ledger, memory, issued): (
-            &Arc<Mutex<Ledger>>,
-            &Arc<Mutex<ApprovalMemory>>,
-            &Arc<Mutex<IssuedMemory>>,
-        ),
+        folds: &Folds,
         canaries: Canaries,
         may_start: impl FnOnce(Option<&Opened>) -> Result<Start, CustodyError>,
     ) -> Result<Self, CustodyError> {
@@ -68,9 +74,9 @@ impl Book {
             anchor_file: config.anchor_file.clone(),
             ..Options::default()
         }
-        .with_fold(LEDGER, Arc::clone(ledger))
-        .with_fold(ApprovalMemory::NAME, Arc::clone(memory))
-        .with_fold(IssuedMemory::NAME, Arc::clone(issued));
+        .with_fold(LEDGER, Arc::clone(&folds.ledger))
+        .with_fold(ApprovalMemory::NAME, Arc::clone(&folds.memory))
+        .with_fold(IssuedMemory::NAME, Arc::clone(&folds.issued));
         let log = Log::open(Arc::new(folder), options).map_err(|error| failed(&error))?;
         tracing::info!(entries = log.seq(), folder = %config.folder.display(), "the audit log is open");
         if log.seq() == 0 {
