@@ -14,6 +14,8 @@ CARGO_FUZZ := $(TOOLS)/cargo-fuzz-$(CARGO_FUZZ_VERSION)/bin/cargo-fuzz
 CARGO_DENY := $(TOOLS)/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
 # Where tests/support/python.rs looks for it.
 PYTHON := $(TOOLS)/python/.ready
+# Where ca/tests/est/libest.rs looks for it.
+ESTSERVER := $(TOOLS)/estserver/estserver
 
 # One stamp for each level of scripts/bootstrap.sh, so that the next run asks nothing. `make -B bootstrap` asks again.
 BOOTSTRAPPED := $(TARGET)/.bootstrapped
@@ -25,7 +27,7 @@ help: ## this list
 	@echo "compiles them: about 5 minutes for the demo and 15 for the tests on two cores, 4 GB of memory and 6 GB of disk."
 	@echo "Later runs start in seconds. Options of the demo: make demo ARGS='--users 50 --token kryoptic'."
 
-bootstrap: $(BOOTSTRAPPED)-test $(PYTHON) ## install what building and testing need
+bootstrap: $(BOOTSTRAPPED)-test $(PYTHON) $(ESTSERVER) ## install what building and testing need
 	@echo "What building and testing need is installed."
 
 demo: $(BOOTSTRAPPED)-demo $(if $(findstring kryoptic,$(ARGS)),kryoptic) ## the whole job on this machine, on a software token (ARGS='--users 50')
@@ -36,7 +38,7 @@ demo: $(BOOTSTRAPPED)-demo $(if $(findstring kryoptic,$(ARGS)),kryoptic) ## the 
 kryoptic: $(BOOTSTRAPPED)-test ## build the Kryoptic token for the tests and the demo
 	@$(CARGO) build --release --locked --manifest-path tests/kryoptic/Cargo.toml --target-dir tests/kryoptic/target
 
-test: $(BOOTSTRAPPED)-test $(PYTHON) kryoptic ## all tests (ARGS='--test NAME' for some)
+test: $(BOOTSTRAPPED)-test $(PYTHON) $(ESTSERVER) kryoptic ## all tests (ARGS='--test NAME' for some)
 	@$(CARGO) test --workspace --locked --no-fail-fast $(ARGS)
 
 # The tests that run on for as long as one lets them, with more of everything: an hour on two cores. CHAOS_FIRST=100000 plays other
@@ -88,6 +90,7 @@ bench: $(BOOTSTRAPPED)-test $(PYTHON) ## measure against a bare loop (ARGS='--bi
 	@$(CARGO) bench --locked -p pfx-connector -p hsm --bench side_by_side -- $(ARGS)
 	@$(CARGO) build --release --locked -p hsm --example null_pkcs11
 	@$(CARGO) bench --locked -p hsm --bench custody -- $(if $(findstring --json,$(ARGS)),--json)
+	@$(CARGO) bench --locked -p fips --bench key_generation -- $(if $(findstring --json,$(ARGS)),--json)
 	@$(CARGO) bench --locked -p formats --bench pfx -- $(if $(findstring --json,$(ARGS)),--json)
 
 timing: $(BOOTSTRAPPED)-test ## whether times say why a decryption failed (ARGS='--samples 100000 --lanes 4'); docs/timing.md explains the figures
@@ -126,6 +129,10 @@ $(PYTHON): tests/support/python-requirements.txt | $(BOOTSTRAPPED)-test
 	@python3 -m venv $(@D)
 	@$(@D)/bin/python3 -m pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@
+
+$(ESTSERVER): scripts/estserver.sh | $(BOOTSTRAPPED)-test
+	@echo 'Building estserver, once (half a minute): the EST server that the tests speak to.' >&2
+	@scripts/estserver.sh $(@D)
 
 # One that the machine has in this version is as good. A build without optimisation takes a third of the time, and the
 # check itself a second.

@@ -46,6 +46,7 @@ has_softhsm() {
 has_root_program() { has_program "$1" || any_file "/usr/sbin/$1"; }
 has_library() { any_file "/usr/lib*/$1" "/usr/lib*/*/$1"; }
 has_systemd() { has_program systemd-analyze && has_program systemd-sysusers && has_program systemd-tmpfiles; }
+has_openssl_headers() { has_c_headers && printf '#include <openssl/ssl.h>\n' | cc -E -x c - >/dev/null 2>&1; }
 has_opencryptoki() { has_root_program pkcsslotd && has_root_program pkcsconf; }
 # Not libclang-cpp, which a graphics driver may have brought and which is another library.
 has_libclang() {
@@ -80,6 +81,9 @@ need "softhsm2" "SoftHSM 2 (softhsm2-util, libsofthsm2.so)" "the software token 
 need "openssl" "OpenSSL (openssl)" "makes PFX files and reads our results, independently" has_program openssl
 need "gnutls-bin" "GnuTLS (certtool)" "makes PFX files of another kind" has_program certtool
 if [ "$level" != demo ]; then
+    need "libssl-dev" "OpenSSL's headers" "estserver, an EST server of the tests, is built with them (scripts/estserver.sh)" has_openssl_headers
+    need "patch" "patch" "estserver's source is Debian's" has_program patch
+    need "xz-utils" "xz" "the same" has_program xz
     need "bzip2" "bzip2" "NIST's test vectors come compressed with it" has_program bzip2
     need "libtpm2-pkcs11-1" "tpm2-pkcs11 (libtpm2_pkcs11.so.1)" "a software token of the tests, on a software TPM" has_library libtpm2_pkcs11.so.1
     need "swtpm" "swtpm" "the software TPM" has_program swtpm

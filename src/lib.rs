@@ -13,6 +13,7 @@
 #![forbid(unsafe_code)]
 
 mod bearer;
+pub mod ca;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -1,8 +1,6 @@
 //! TLS of the program: the module's cryptography, no trust but in named files, and a certificate of our own where the peer wants one.
 
-mod failure;
-
-pub use failure::CallFailure;
+pub use ca::CallFailure;
 
 use crate::config::secret_file;
 use fips::tls::ClientCertificates;

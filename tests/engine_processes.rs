@@ -10,6 +10,8 @@
 
 #[path = "support/engine.rs"]
 mod engine;
+#[path = "support/issuance.rs"]
+mod issuance_support;
 #[path = "support/openssl.rs"]
 mod openssl;
 #[path = "support/plist.rs"]
@@ -25,6 +27,8 @@ mod approvals;
 mod deliveries;
 #[path = "engine_processes/faults.rs"]
 mod faults;
+#[path = "engine_processes/issuance.rs"]
+mod issuance;
 #[path = "engine_processes/oracle.rs"]
 mod oracle;
 #[path = "engine_processes/pkcs1.rs"]

@@ -14,6 +14,8 @@
 mod children;
 #[path = "support/engine.rs"]
 mod engine;
+#[path = "support/issuance.rs"]
+mod issuance_support;
 #[path = "../hsm/tests/support/opencryptoki.rs"]
 mod opencryptoki;
 #[path = "support/openssl.rs"]

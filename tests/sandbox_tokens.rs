@@ -14,6 +14,8 @@
 mod children;
 #[path = "support/engine.rs"]
 mod engine;
+#[path = "support/issuance.rs"]
+mod issuance_support;
 #[path = "../hsm/tests/support/kryoptic.rs"]
 mod kryoptic;
 #[path = "../hsm/tests/support/nss.rs"]

@@ -1,11 +1,15 @@
 //! What an entry can say. Nothing here is secret: no password, no PFX, no key; digests and names of what was asked for.
 
+mod ca_use;
 mod housekeeping;
+mod key_made;
 mod key_use;
 mod oracle;
 
+pub use ca_use::{CaAct, CaUse};
 pub use housekeeping::{Begin, Canary, Closed, Opened, Recovered, Seal};
-pub use key_use::{Caller, KeyUse, PfxCheck, Purpose, ResultClass};
+pub use key_made::KeyMade;
+pub use key_use::{Caller, KeyUse, Packing, PfxCheck, Purpose, ResultClass};
 pub use oracle::{Alarm, Approved, Refused, Released};
 
 use serde::{Deserialize, Serialize};
@@ -23,6 +27,10 @@ pub enum Event {
     KeyUse(Box<KeyUse>),
     /// A request was answered with the result of another one's use of the key.
     Shared(Box<KeyUse>),
+    /// The key of a certification authority, or of its OCSP responder, signed.
+    CaUse(Box<CaUse>),
+    /// A private key was made for a certificate and given out sealed.
+    KeyMade(Box<KeyMade>),
     /// The key was used for known ciphertexts, to tell a bad input from a token in trouble.
     Canary(Canary),
     /// Requests were refused without a use of the key.
@@ -50,6 +58,8 @@ impl Event {
             Self::Opened(_) => "opened",
             Self::KeyUse(_) => "keyUse",
             Self::Shared(_) => "shared",
+            Self::CaUse(_) => "caUse",
+            Self::KeyMade(_) => "keyMade",
             Self::Canary(_) => "canary",
             Self::Refused(_) => "refused",
             Self::Alarm(_) => "alarm",

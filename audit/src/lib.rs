@@ -27,6 +27,7 @@ pub mod entry;
 pub mod event;
 pub mod files;
 pub mod fold;
+pub mod issued;
 pub mod ledger;
 mod lines;
 mod opening;

@@ -159,6 +159,16 @@ verbs! {
     AuditKeyChange = 14, "auditKeyChange";
     /// The private half of the audit key leaves where it is. There is no such command; `audit key export-public` gives its public half.
     AuditKeyExport = 15, "auditKeyExport";
+    /// A private key for a certificate is made, with its certification request; the key is given out sealed.
+    MakeKey = 16, "makeKey";
+    /// Such a key is put into a PFX with its certificate, encrypted to a device.
+    Pack = 17, "pack";
+    /// A certification authority whose key is on the token issues a certificate by one of its profiles.
+    Issue = 18, "issue";
+    /// It signs a revocation list.
+    SignCrl = 19, "signCrl";
+    /// Its OCSP responder signs an answer.
+    SignOcsp = 20, "signOcsp";
 }
 
 impl Verb {
@@ -166,7 +176,13 @@ impl Verb {
     #[must_use]
     pub const fn rule(self) -> Rule {
         match self {
-            Self::Recrypt | Self::Deliver | Self::Status | Self::Ping => Rule::open(Who::Connector),
+            Self::Recrypt
+            | Self::Deliver
+            | Self::MakeKey
+            | Self::Pack
+            | Self::Status
+            | Self::Ping => Rule::open(Who::Connector),
+            Self::Issue | Self::SignCrl | Self::SignOcsp => Rule::open(Who::Connector),
             Self::Reencrypt | Self::OracleShow => Rule::open(Who::EngineUser),
             Self::OracleRelease | Self::KeyDestroy => Rule::approved(Who::EngineUser),
             Self::KeyGenerate | Self::KeyReplicate => Rule::open(Who::PinHolder),

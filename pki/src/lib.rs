@@ -5,12 +5,18 @@
 #![forbid(unsafe_code)]
 
 pub mod algorithm;
+pub mod certs_only;
 pub mod cmp;
+pub mod crl;
 pub mod csr;
+pub mod csr_attributes;
 pub mod extension;
 pub mod inspect;
+pub mod issue;
 pub mod key;
+mod key_id;
 pub mod name;
+pub mod ocsp;
 pub mod path;
 pub mod revocation_list;
 pub mod san;

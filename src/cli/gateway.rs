@@ -179,7 +179,7 @@ fn serve(config: &GatewayConfig) -> Result<Report, Failure> {
 }
 
 /// Over with the first SIGTERM, SIGINT or SIGHUP (there is no reload: a hang-up ends it in order, too).
-fn stop_signals() -> std::io::Result<impl Future<Output = ()>> {
+pub(super) fn stop_signals() -> std::io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;

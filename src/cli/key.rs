@@ -134,7 +134,7 @@ struct GenerateSigning {
 
 /// Kinds of signing keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum SigningKind {
+pub(super) enum SigningKind {
     /// ECDSA on P-256 with SHA-256
     P256,
     /// ECDSA on P-384 with SHA-384
@@ -291,7 +291,7 @@ fn generate(args: &GenerateArgs, context: &Context) -> Result<Report, Failure> {
     Ok(report)
 }
 
-fn printable_label(label: &str) -> Result<(), Failure> {
+pub(super) fn printable_label(label: &str) -> Result<(), Failure> {
     if label.is_empty() || !label.chars().all(is_printable) {
         return Err(Failure::usage(
             "key_label",

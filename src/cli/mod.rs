@@ -2,6 +2,7 @@
 
 pub mod approve;
 pub mod audit;
+pub mod ca;
 pub mod config;
 pub mod demo;
 pub mod doctor;
@@ -88,6 +89,8 @@ enum Command {
     Pfx(pfx::PfxArgs),
     /// Failing records: who is suspended, what is quarantined; let go
     Oracle(oracle::OracleArgs),
+    /// Certification authorities whose keys are on the token: make one, issue, revoke, publish
+    Ca(ca::CaArgs),
     /// PFX records in Intune or in a gateway
     Import(import::ImportArgs),
     /// Checks everything before and in operation, and says the remedy
@@ -161,6 +164,7 @@ fn start_log(command: &Command, global: &GlobalArgs) -> Result<(), Failure> {
         | Command::EngineFormats(_)
         | Command::Run(_) => Usual::Service,
         Command::Gateway(args) if args.is_service() => Usual::Service,
+        Command::Ca(args) if args.is_service() => Usual::Service,
         _ => Usual::Command,
     };
     logging::start(usual, global.verbose, global.log.as_deref(), global.json)
@@ -180,6 +184,7 @@ fn dispatch(command: &Command, context: &Context) -> ExitCode {
         Command::Recrypt(args) => recrypt::run(args, context),
         Command::Pfx(args) => pfx::run(args, context),
         Command::Oracle(args) => oracle::run(args),
+        Command::Ca(args) => ca::run(args, context),
         Command::Import(args) => import::run(args, context),
         Command::Doctor(args) => doctor::run(args, context),
         Command::DoctorToken(args) => doctor::probe(args),

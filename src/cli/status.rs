@@ -2,11 +2,11 @@
 
 use super::oracle::subject_line;
 use super::output::{Exit, Failure, Report};
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{Clock, SystemClock, rfc3339};
 use crate::connector::control::client::{self, ControlError};
 use crate::connector::control::protocol::Status;
 use crate::encoding::printable;
-use crate::engine::api::{KeyStatus, Pkcs1KeyStatus, ProgramStatus, TokenStatus};
+use crate::engine::api::{AuthorityStatus, KeyStatus, Pkcs1KeyStatus, ProgramStatus, TokenStatus};
 use crate::engine::recrypt::revocation::ListStatus;
 use clap::Args;
 use hsm::Times;
@@ -60,6 +60,19 @@ pub(super) fn unanswered(error: ControlError) -> Failure {
     } else {
         failure
     }
+}
+
+/// One authority whose key is on the token.
+fn authority_line(one: &AuthorityStatus) -> String {
+    let last = one
+        .last_crl
+        .map_or_else(|| "none".to_owned(), |number| number.to_string());
+    format!(
+        "{}: {}, valid until {}, last revocation list {last}",
+        one.name,
+        printable(&one.subject),
+        rfc3339(one.not_after_ms)
+    )
 }
 
 /// The status as a table for people.
@@ -183,6 +196,9 @@ pub fn human(status: &Status) -> String {
             }
             if let Some(notice) = engine.program.as_ref().and_then(ProgramStatus::notice) {
                 rows.push(("program", notice));
+            }
+            for one in &engine.authorities {
+                rows.push(("authority", authority_line(one)));
             }
             for part in &engine.parts {
                 let pid = part

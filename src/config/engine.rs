@@ -1,6 +1,6 @@
 //! `[engine]`: the token, who may call, whose records and which devices are accepted.
 
-use super::{DevicePolicyConfig, Pkcs1KeyConfig};
+use super::{CaConfig, DevicePolicyConfig, Pkcs1KeyConfig};
 use crate::engine::api::Delivery;
 use hsm::pkcs11::LibraryKind;
 use sandbox::Want;
@@ -50,8 +50,13 @@ pub struct EngineConfig {
     /// How much of the sandbox is asked for.
     #[serde(default = "default_sandbox")]
     pub sandbox: Want,
+    /// How keys for certificates are made; without it none is.
+    pub issuance: Option<IssuanceConfig>,
     /// How records are re-encrypted to another custody key; without it none is.
     pub rotation: Option<RotationConfig>,
+    /// Certification authorities whose keys are on the token.
+    #[serde(default)]
+    pub ca: Vec<CaConfig>,
     /// Those whose records are accepted.
     #[serde(default)]
     pub importers: Vec<ImporterConfig>,
@@ -300,6 +305,8 @@ pub enum EngineException {
     CmsDesEde3,
     /// Uses of the key are not recorded. Nobody can say afterwards what was decrypted, and a restart forgets what failed.
     NoReceipts,
+    /// A certification authority's key is used on the connector's own host.
+    CoLocatedCa,
 }
 
 impl EngineException {
@@ -312,6 +319,7 @@ impl EngineException {
             Self::ExtractableKeys => "extractable-keys",
             Self::CmsDesEde3 => "cms-des-ede3",
             Self::NoReceipts => "no-receipts",
+            Self::CoLocatedCa => "co-located-ca",
         }
     }
 }
@@ -401,6 +409,28 @@ fn library_kind<'de, D: Deserializer<'de>>(
 
 fn default_threads() -> usize {
     4
+}
+
+/// `[engine.issuance]`: keys for certificates may be made here, and packed with them for devices.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct IssuanceConfig {
+    /// Fingerprint of the custody key that keys are sealed to, where a request names none.
+    pub custody_key: Option<String>,
+    /// Threads that make keys.
+    pub key_threads: usize,
+    /// Requests for a key that may wait for one of them.
+    pub key_queue: usize,
+}
+
+impl Default for IssuanceConfig {
+    fn default() -> Self {
+        Self {
+            custody_key: None,
+            key_threads: 2,
+            key_queue: 64,
+        }
+    }
 }
 
 /// `[engine.rotation]`: records may be re-encrypted to another custody key, at the asking of the engine's own user.

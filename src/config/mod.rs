@@ -7,12 +7,14 @@ mod connector;
 mod device_policy;
 mod document;
 mod engine;
+mod engine_ca;
 mod error;
 mod example;
 mod fips;
 mod gateway;
 mod import;
 mod load;
+mod local_ca;
 mod named;
 mod pkcs1;
 mod redacted;
@@ -29,14 +31,16 @@ pub use device_policy::{DeviceKeyKind, DevicePolicyConfig, RevocationMode};
 pub use document::page;
 pub use engine::{
     ApprovalsConfig, AuditConfig, CheckPassword, EngineConfig, EngineException, ImporterConfig,
-    OracleConfig, PfxConfig, PfxForm, ReleaseOnGrid, RestartConfig, RotationConfig, TokenSection,
-    UserInCertificate,
+    IssuanceConfig, OracleConfig, PfxConfig, PfxForm, ReleaseOnGrid, RestartConfig, RotationConfig,
+    TokenSection, UserInCertificate,
 };
+pub use engine_ca::{CaConfig, CaKey, CaName, CaProfileConfig, CaPurpose, CaSubject};
 pub use error::{ConfigError, Problem};
 pub use example::example;
 pub use gateway::{GatewayConfig, GatewayLimits, RetentionConfig};
 pub use import::ImportConfig;
 pub use load::{load, load_redacted, parse};
+pub use local_ca::LocalCaConfig;
 pub use named::{NamedPath, Purpose, open_file};
 pub use pkcs1::{LastDay, NoDate, Pkcs1KeyConfig};
 
@@ -71,4 +75,7 @@ pub struct Config {
     pub gateway: Option<GatewayConfig>,
     /// For `import`.
     pub import: Option<ImportConfig>,
+    /// For `ca`.
+    #[serde(default)]
+    pub local_ca: Vec<LocalCaConfig>,
 }

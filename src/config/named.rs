@@ -1,8 +1,8 @@
 //! Every file and folder that a configuration names, with what it is for: one list for the checks at start and for `doctor`.
 
 use super::{
-    Config, ConnectorConfig, EngineConfig, FipsConfig, GatewayConfig, ImportConfig, TokenSection,
-    secret_file,
+    Config, ConnectorConfig, EngineConfig, FipsConfig, GatewayConfig, ImportConfig, LocalCaConfig,
+    TokenSection, secret_file,
 };
 use std::fs::File;
 use std::io::ErrorKind;
@@ -141,8 +141,24 @@ impl Config {
         paths.extend(self.connector.iter().flat_map(connector));
         paths.extend(self.gateway.iter().flat_map(gateway));
         paths.extend(self.import.iter().flat_map(import));
+        paths.extend(self.local_ca.iter().flat_map(local_ca));
         paths
     }
+}
+
+/// Those of `[[local_ca]]`.
+pub(super) fn local_ca(section: &LocalCaConfig) -> Vec<NamedPath> {
+    let named = |key: &str, path: &Path, purpose| {
+        NamedPath::new(format!("local_ca.{}.{key}", section.name), path, purpose)
+    };
+    let mut paths = vec![
+        named("certificate", &section.certificate, Purpose::Trust),
+        named("folder", &section.folder, Purpose::Folder),
+    ];
+    if let Some(folder) = &section.publish {
+        paths.push(named("publish", folder, Purpose::Folder));
+    }
+    paths
 }
 
 fn fips(section: &FipsConfig) -> Vec<NamedPath> {
@@ -200,6 +216,13 @@ pub(super) fn engine(section: &EngineConfig) -> Vec<NamedPath> {
         paths.push(NamedPath::new(
             "engine.approvals.approvers",
             file,
+            Purpose::Trust,
+        ));
+    }
+    for ca in &section.ca {
+        paths.push(NamedPath::new(
+            format!("engine.ca.{}.certificate", ca.name),
+            &ca.certificate,
             Purpose::Trust,
         ));
     }

@@ -92,9 +92,12 @@ fn the_schema_has_exactly_the_keys_of_the_structures() {
     same::<ApprovalsConfig>("engine.approvals");
     same::<OracleConfig>("engine.oracle");
     same::<RestartConfig>("engine.restart");
+    same::<IssuanceConfig>("engine.issuance");
     same::<RotationConfig>("engine.rotation");
     same::<TokenSection>("engine.token");
     same::<TokenSection>("engine.tokens");
+    same::<CaConfig>("engine.ca");
+    same::<CaProfileConfig>("engine.ca.profiles");
     same::<ImporterConfig>("engine.importers");
     same::<Pkcs1KeyConfig>("engine.pkcs1_keys");
     same::<ConnectorConfig>("connector");
@@ -105,6 +108,7 @@ fn the_schema_has_exactly_the_keys_of_the_structures() {
     same::<RetentionConfig>("gateway.retention");
     same::<GatewayLimits>("gateway.limits");
     same::<ImportConfig>("import");
+    same::<LocalCaConfig>("local_ca");
     same::<TokenSection>("import.token");
     // A table that is added to the schema is added above.
     fn tables(keys: &[Key]) -> usize {
@@ -115,7 +119,7 @@ fn the_schema_has_exactly_the_keys_of_the_structures() {
             })
             .sum()
     }
-    assert_eq!(tables(ROOT), 22);
+    assert_eq!(tables(ROOT), 26);
 }
 
 fn read(text: &str) -> Result<Config, ConfigError> {
@@ -164,6 +168,9 @@ fn the_defaults_that_the_example_shows_are_the_defaults() {
     let text = with_one_token(&example());
     let (usual, _) = text.split_once("#[connector.proxy]").unwrap();
     let (_, rest) = text.split_once("\n[connector.log]").unwrap();
+    let (before, issuance) = usual.split_once("#[engine.issuance]").unwrap();
+    let (_, after) = issuance.split_once("\n\n").unwrap();
+    let usual = format!("{before}\n{after}");
     let (rest, _) = rest.split_once("#[import.token]").unwrap();
     let text = format!("{usual}\n[connector.log]{rest}");
     let switched: Vec<String> = text
@@ -177,11 +184,14 @@ fn the_defaults_that_the_example_shows_are_the_defaults() {
     assert_eq!(read(&switched.join("\n")).unwrap(), read(&text).unwrap());
 }
 
-/// The example without the table that stands for several tokens: its keys are those of the one above it.
+/// The example without the tables that stand for several tokens and for authorities: their keys are those of the ones above them.
 fn with_one_token(example: &str) -> String {
     let (before, several) = example.split_once("#[[engine.tokens]]").unwrap();
     let (_, after) = several.split_once("\n\n").unwrap();
-    format!("{before}\n{after}")
+    let (middle, authorities) = after.split_once("#[[engine.ca]]").unwrap();
+    let (_, importers) = authorities.split_once("\n[[engine.importers]]").unwrap();
+    let (importers, _) = importers.split_once("#[[local_ca]]").unwrap();
+    format!("{before}\n{middle}\n[[engine.importers]]{importers}")
 }
 
 fn is_default(line: &str) -> bool {
@@ -203,6 +213,7 @@ fn every_key_switched_on_is_accepted() {
     let text = text
         .replace("#[connector.proxy]", "[connector.proxy]")
         .replace("#[engine.approvals]", "[engine.approvals]")
+        .replace("#[engine.issuance]", "[engine.issuance]")
         .replace("#[engine.rotation]", "[engine.rotation]")
         .replace("#[import.token]", "[import.token]");
     let config = read(&text).unwrap();

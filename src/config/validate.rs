@@ -146,6 +146,11 @@ impl Walk {
                     self.value(item, Kind::Word(words), path);
                 }
             }
+            (Kind::Texts, DeValue::Array(items)) => {
+                for item in items.iter() {
+                    self.value(item, Kind::Text, path);
+                }
+            }
             (Kind::Paths, DeValue::Array(items)) => {
                 for item in items.iter() {
                     self.value(item, Kind::Path, path);
@@ -302,6 +307,7 @@ fn is_url(text: &str, schemes: &[&str]) -> bool {
 pub(super) fn expected(kind: Kind) -> String {
     match kind {
         Kind::Text => "a text".to_owned(),
+        Kind::Texts => "a list of texts".to_owned(),
         Kind::HttpsUrl => {
             "an https:// URL without user name, query or fragment, such as \"https://host:8443\""
                 .to_owned()

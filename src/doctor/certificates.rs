@@ -152,6 +152,10 @@ pub fn examine(config: &Config, now_ms: i64) -> Vec<Finding> {
                 now_ms,
             ));
         }
+        for ca in &engine.ca {
+            let key = format!("engine.ca.{}.certificate", ca.name);
+            findings.extend(chain(&key, &ca.certificate, now_ms));
+        }
         for configured in &engine.importers {
             findings.push(importer(configured));
         }

@@ -5,7 +5,7 @@ use super::catalogue::{
 };
 use super::finding::Finding;
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Config, EngineException, Pkcs1KeyConfig};
+use crate::config::{Config, EngineConfig, EngineException, Pkcs1KeyConfig};
 use crate::engine::api::PKCS1_WARN_DAYS;
 use std::os::unix::fs::MetadataExt;
 
@@ -24,9 +24,9 @@ pub fn examine(config: &Config) -> Vec<Finding> {
                 .code("config_invalid"),
         );
     }
-    let exceptions = config.engine.iter().flat_map(|engine| &engine.exceptions);
-    for exception in exceptions {
-        findings.push(excepted(*exception));
+    if let Some(engine) = &config.engine {
+        let exceptions = engine.exceptions.iter();
+        findings.extend(exceptions.map(|exception| excepted(*exception, engine)));
     }
     let keys = config.engine.iter().flat_map(|engine| &engine.pkcs1_keys);
     findings.extend(keys.map(|key| pkcs1_key(key, SystemClock.now_ms())));
@@ -97,7 +97,7 @@ fn pkcs1_key(key: &Pkcs1KeyConfig, now_ms: i64) -> Finding {
     }
 }
 
-fn excepted(exception: EngineException) -> Finding {
+fn excepted(exception: EngineException, engine: &EngineConfig) -> Finding {
     let name = exception.name();
     match exception {
         EngineException::ExtractableKeys => CONFIGURATION_EXCEPTION.warning(
@@ -116,6 +116,17 @@ fn excepted(exception: EngineException) -> Finding {
             name,
             "uses of the key are not recorded: nobody can say afterwards what was decrypted",
         ),
+        EngineException::CoLocatedCa => {
+            let names: Vec<_> = engine.ca.iter().map(|ca| ca.name.as_str()).collect();
+            CONFIGURATION_EXCEPTION.warning(
+                name,
+                format!(
+                    "keys of certification authorities ({}) are used on the connector's own host: whoever takes it over can have issued what \
+                     their profiles allow, and hold revocations back",
+                    names.join(", ")
+                ),
+            )
+        }
         EngineException::CmsDesEde3 => CONFIGURATION_EXCEPTION.note(
             name,
             "Triple DES and RSA PKCS#1 v1.5 may be asked for: for devices that know nothing newer",

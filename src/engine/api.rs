@@ -11,17 +11,24 @@ use hsm::{Load, Padding};
 use serde::{Deserialize, Serialize};
 
 mod approval;
+mod authority;
 mod healing;
+pub mod keys;
 mod oracle;
 mod pkcs1;
 
 pub use approval::{AllowRequest, Allowed, ApprovalFile};
+pub use authority::{
+    AuthorityStatus, IssueRequest, IssuedCertificate, RevokedSerial, SerialState, SerialStatus,
+    SignCrlRequest, SignOcspRequest, SignedCrl, SignedOcsp,
+};
 pub use healing::HealingStatus;
+pub use keys::{IssuanceStatus, MadeKey, MakeKeyRequest, PackRequest, Packed};
 pub use oracle::{OracleReport, OracleRequest, OracleStatus, QuarantinedCiphertext, SubjectStatus};
 pub use pkcs1::{PKCS1_WARN_DAYS, Pkcs1KeyStatus};
 
 /// Version of these messages; a greeting with another one is refused.
-pub const API_VERSION: u16 = 2;
+pub const API_VERSION: u16 = 3;
 
 /// [`EngineStatus::token_problem`] of an engine that has just started: no problem yet, but no token either.
 pub const TOKEN_OPENING: &str = "the token is being opened";
@@ -209,6 +216,16 @@ pub enum EngineRequest {
     Deliver(Box<DeliverRequest>),
     /// Re-encrypt one record to another custody key.
     Reencrypt(Box<ReencryptRequest>),
+    /// Issue a certificate.
+    Issue(Box<IssueRequest>),
+    /// Sign a revocation list.
+    SignCrl(Box<SignCrlRequest>),
+    /// Sign an OCSP answer.
+    SignOcsp(Box<SignOcspRequest>),
+    /// Make a private key and its CSR.
+    MakeKey(Box<MakeKeyRequest>),
+    /// Put an issued certificate and its key into a PFX, encrypted to a device.
+    Pack(Box<PackRequest>),
     /// Show or lift quarantine and suspensions.
     Oracle(OracleRequest),
     /// Give leave for a dangerous step that a command does itself.
@@ -225,6 +242,11 @@ impl EngineRequest {
             Self::Recrypt(_) => Verb::Recrypt,
             Self::Deliver(_) => Verb::Deliver,
             Self::Reencrypt(_) => Verb::Reencrypt,
+            Self::Issue(_) => Verb::Issue,
+            Self::SignCrl(_) => Verb::SignCrl,
+            Self::SignOcsp(_) => Verb::SignOcsp,
+            Self::MakeKey(_) => Verb::MakeKey,
+            Self::Pack(_) => Verb::Pack,
             Self::Oracle(OracleRequest::Show) => Verb::OracleShow,
             Self::Oracle(OracleRequest::Release { .. }) => Verb::OracleRelease,
             Self::Allow(request) => request.subject.verb(),
@@ -243,6 +265,16 @@ pub enum EngineReply {
     Delivered(Box<Delivered>),
     /// The record for the new custody key, signed by the engine's signing key.
     Reencrypted(Box<Reencrypted>),
+    /// The certificate.
+    Issued(Box<IssuedCertificate>),
+    /// The revocation list.
+    CrlSigned(Box<SignedCrl>),
+    /// The OCSP answer.
+    OcspSigned(Box<SignedOcsp>),
+    /// The CSR, and the private key sealed.
+    KeyMade(Box<MadeKey>),
+    /// The PFX and its password, encrypted to the device.
+    Packed(Box<Packed>),
     /// What is quarantined, and who is suspended.
     Oracle(Box<OracleReport>),
     /// Leave is given, and recorded.
@@ -300,6 +332,12 @@ pub enum FailureCode {
     DeliveryRefused,
     /// The PFX is not what its record says, cannot be read here, or is not the user's.
     PfxRefused,
+    /// The sealed key is not the request's, or none that an engine has sealed.
+    SealedKeyRefused,
+    /// The issued certificate is not what its request asked for: another key, other names, or not of this time.
+    IssuedCertificateRefused,
+    /// No certificates are made for this platform.
+    PlatformRefused,
     /// The request is not well-formed or over a limit.
     BadRequest,
     /// The token or its module does not answer; later it may.
@@ -316,6 +354,8 @@ pub enum FailureCode {
     AuditUnavailable,
     /// It needs approvals, and those that came are not enough.
     ApprovalMissing,
+    /// The authority does not issue what is asked for: no profile allows it, or its own certificate does not.
+    IssuanceRefused,
     /// Too much is in flight; later it may work.
     Busy,
     /// The deadline passed before an answer was there.
@@ -400,12 +440,18 @@ pub struct EngineStatus {
     /// Budgets and quarantine; null while custody does not report.
     #[serde(default)]
     pub oracle: Option<OracleStatus>,
+    /// Keys made and packed; null where `[engine.issuance]` is not configured, and while custody does not report.
+    #[serde(default)]
+    pub issuance: Option<IssuanceStatus>,
     /// The log of uses of the key; null under the exception `no-receipts`, and while custody does not report.
     #[serde(default)]
     pub audit: Option<audit::Status>,
     /// Custody keys that decrypt records of old imports (PKCS#1 v1.5), and until when.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pkcs1_keys: Vec<Pkcs1KeyStatus>,
+    /// Certification authorities whose keys are on the token; empty from a release that had none.
+    #[serde(default)]
+    pub authorities: Vec<AuthorityStatus>,
     /// Requests answered since the supervisor started.
     pub answered: u64,
     /// Requests in flight.

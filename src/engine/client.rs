@@ -2,7 +2,9 @@
 
 use super::api::{
     AllowRequest, Allowed, DeliverRequest, Delivered, EngineReply, EngineRequest, EngineStatus,
-    Failure, OracleReport, OracleRequest, RecryptRequest, Recrypted, ReencryptRequest,
+    Failure, IssueRequest, IssuedCertificate, MadeKey, MakeKeyRequest, OracleReport, OracleRequest,
+    PackRequest, Packed, RecryptRequest, Recrypted, ReencryptRequest, SignCrlRequest,
+    SignOcspRequest, SignedCrl, SignedOcsp,
 };
 use super::ipc::asynchronous::{read_frame, write_frame};
 use super::ipc::{Caller, Frame, FrameError, Kind};
@@ -143,6 +145,94 @@ impl EngineClient {
         let request = EngineRequest::Reencrypt(Box::new(request));
         match self.request(&request, deadline).await? {
             EngineReply::Reencrypted(done) => Ok(done.record),
+            EngineReply::Failed(failure) => Err(RecryptError::Failed(failure)),
+            _ => Err(unavailable("an answer to another question")),
+        }
+    }
+
+    /// Has an authority on the token issue a certificate. `deadline` as for [`recrypt`](Self::recrypt); asking again for the same order gives
+    /// the same certificate.
+    ///
+    /// # Errors
+    /// As [`recrypt`](Self::recrypt).
+    pub async fn issue(
+        &self,
+        request: IssueRequest,
+        deadline: Duration,
+    ) -> Result<IssuedCertificate, RecryptError> {
+        let request = EngineRequest::Issue(Box::new(request));
+        match self.request(&request, deadline).await? {
+            EngineReply::Issued(issued) => Ok(*issued),
+            EngineReply::Failed(failure) => Err(RecryptError::Failed(failure)),
+            _ => Err(unavailable("an answer to another question")),
+        }
+    }
+
+    /// Makes a private key and its CSR. Asked again it makes another one: what the answer holds has to be kept before the CSR is used.
+    /// `deadline` as for [`recrypt`](Self::recrypt); an RSA key of 4096 bits may take ten seconds and more.
+    ///
+    /// # Errors
+    /// As [`recrypt`](Self::recrypt).
+    pub async fn make_key(
+        &self,
+        request: MakeKeyRequest,
+        deadline: Duration,
+    ) -> Result<MadeKey, RecryptError> {
+        let request = EngineRequest::MakeKey(Box::new(request));
+        match self.request(&request, deadline).await? {
+            EngineReply::KeyMade(made) => Ok(*made),
+            EngineReply::Failed(failure) => Err(RecryptError::Failed(failure)),
+            _ => Err(unavailable("an answer to another question")),
+        }
+    }
+
+    /// Has an authority on the token sign a revocation list. `deadline` as for [`recrypt`](Self::recrypt).
+    ///
+    /// # Errors
+    /// As [`recrypt`](Self::recrypt).
+    pub async fn sign_crl(
+        &self,
+        request: SignCrlRequest,
+        deadline: Duration,
+    ) -> Result<SignedCrl, RecryptError> {
+        let request = EngineRequest::SignCrl(Box::new(request));
+        match self.request(&request, deadline).await? {
+            EngineReply::CrlSigned(signed) => Ok(*signed),
+            EngineReply::Failed(failure) => Err(RecryptError::Failed(failure)),
+            _ => Err(unavailable("an answer to another question")),
+        }
+    }
+
+    /// Has the OCSP responder of an authority on the token sign an answer. `deadline` as for [`recrypt`](Self::recrypt).
+    ///
+    /// # Errors
+    /// As [`recrypt`](Self::recrypt).
+    pub async fn sign_ocsp(
+        &self,
+        request: SignOcspRequest,
+        deadline: Duration,
+    ) -> Result<SignedOcsp, RecryptError> {
+        let request = EngineRequest::SignOcsp(Box::new(request));
+        match self.request(&request, deadline).await? {
+            EngineReply::OcspSigned(signed) => Ok(*signed),
+            EngineReply::Failed(failure) => Err(RecryptError::Failed(failure)),
+            _ => Err(unavailable("an answer to another question")),
+        }
+    }
+
+    /// Puts an issued certificate and its key into a PFX for a device. Asking again is safe: it makes another PFX of the same key.
+    /// `deadline` as for [`recrypt`](Self::recrypt).
+    ///
+    /// # Errors
+    /// As [`recrypt`](Self::recrypt).
+    pub async fn pack(
+        &self,
+        request: PackRequest,
+        deadline: Duration,
+    ) -> Result<Packed, RecryptError> {
+        let request = EngineRequest::Pack(Box::new(request));
+        match self.request(&request, deadline).await? {
+            EngineReply::Packed(packed) => Ok(*packed),
             EngineReply::Failed(failure) => Err(RecryptError::Failed(failure)),
             _ => Err(unavailable("an answer to another question")),
         }

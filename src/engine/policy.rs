@@ -1,8 +1,10 @@
 //! Whose records and which devices the engine accepts, from its configuration. Nothing is accepted by default: where the
 //! configuration names nobody, the exception has to be named instead.
 
+mod authorities;
 mod text;
 
+pub use authorities::LocalAuthority;
 pub use text::{approvals_folder, text_of};
 
 use super::recrypt::anchors::{self, LoadError};
@@ -31,6 +33,8 @@ pub struct EnginePolicy {
     pub unsigned_records: bool,
     /// Whether the format with DES-EDE3 may be asked for.
     pub cms_des_ede3: bool,
+    /// Certification authorities whose keys are on the token.
+    pub authorities: Vec<LocalAuthority>,
     /// Who has to approve what is dangerous; none: nobody.
     pub approvals: Option<Quorum>,
     /// Whether keys that are extractable or not sensitive may be used.
@@ -110,6 +114,11 @@ impl EnginePolicy {
             importers: importers::load(&config.importers)?,
             unsigned_records: has(EngineException::UnsignedRecords),
             cms_des_ede3: has(EngineException::CmsDesEde3),
+            authorities: config
+                .ca
+                .iter()
+                .map(LocalAuthority::load)
+                .collect::<Result<_, _>>()?,
             approvals: config.approvals.as_ref().map(approvers::load).transpose()?,
             extractable_keys: has(EngineException::ExtractableKeys),
         })

@@ -187,6 +187,7 @@ pub fn supervisor(config: &EngineConfig, config_path: &Path, program: &Path) -> 
         .chain(&config.device_policy.crls)
         .chain(config.importers.iter().map(|importer| &importer.public_key))
         .chain(config.approvals.iter().flat_map(|one| &one.approvers))
+        .chain(config.ca.iter().map(|ca| &ca.certificate))
     {
         profile.path(file, Access::Read);
         if let Some(folder) = file.parent() {

@@ -52,14 +52,23 @@ pub async fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
 /// Serves until the task is dropped, at most 32 connections at once; more wait for their turn. A connection lasts as long as
 /// one request: whoever does not send its header, or does not read the answer, within 10 seconds is let go.
 pub async fn serve(listener: TcpListener, pages: Pages) {
-    serve_bounded(listener, pages, CONNECTIONS, REQUEST_TIME).await;
+    serve_bounded(listener, router(pages), CONNECTIONS, REQUEST_TIME).await;
 }
 
-async fn serve_bounded(listener: TcpListener, pages: Pages, most: usize, time: Duration) {
-    let router = Router::new()
+fn router(pages: Pages) -> Router {
+    Router::new()
         .route("/healthz", get(health))
         .route("/metrics", get(metrics))
-        .with_state(pages);
+        .with_state(pages)
+}
+
+/// Serves a router until the task is dropped, at most so many connections at once and each for one request within this time.
+pub(crate) async fn serve_bounded(
+    listener: TcpListener,
+    router: Router,
+    most: usize,
+    time: Duration,
+) {
     let slots = Arc::new(Semaphore::new(most));
     // Dropped with this task, and every connection with it.
     let mut connections = JoinSet::new();
@@ -117,7 +126,7 @@ mod tests {
             metrics: Arc::new(|| "figures 1\n# EOF\n".to_owned()),
         };
         let time = Duration::from_millis(200);
-        let server = tokio::spawn(serve_bounded(listener, pages, 2, time));
+        let server = tokio::spawn(serve_bounded(listener, router(pages), 2, time));
         let mut silent = Vec::new();
         for _ in 0..4 {
             let mut stream = TcpStream::connect(address).await.unwrap();

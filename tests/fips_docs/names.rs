@@ -119,7 +119,8 @@ fn found(it_is: bool, why: &'static str) -> Result<(), &'static str> {
     if it_is { Ok(()) } else { Err(why) }
 }
 
-const ENGINE_EXCEPTIONS: [EngineException; 4] = [
+const ENGINE_EXCEPTIONS: [EngineException; 5] = [
+    EngineException::CoLocatedCa,
     EngineException::NoDeviceAnchors,
     EngineException::UnsignedRecords,
     EngineException::ExtractableKeys,

@@ -25,6 +25,18 @@ pub enum Purpose {
     Rotation(Hash),
     /// A look whether the key decrypts what it should: the password went nowhere.
     Verify,
+    /// A key that the engine had sealed was put into a PFX with its certificate.
+    Pack(Packing),
+}
+
+/// What a sealed key was opened for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Packing {
+    /// SHA-256 of the device's certificate (DER).
+    pub device: Hash,
+    /// SHA-256 of the issued certificate (DER).
+    pub certificate: Hash,
 }
 
 /// What came of it. Told here exactly; the caller gets one failure for all that goes wrong in a decryption.
@@ -93,9 +105,9 @@ pub struct KeyUse {
     /// SHA-256 of the importer's public key whose signature the record has; none for records without a signature.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub importer: Option<Hash>,
-    /// The record's user.
+    /// The record's user; for a pack whom the certificate is for, as the caller says.
     pub user: String,
-    /// SHA-256 of what the importer signed: user, thumbprint, PFX, ciphertext, padding and key of the record.
+    /// SHA-256 of what the importer signed: user, thumbprint, PFX, ciphertext, padding and key of the record. For a pack, of the sealed key.
     pub record: Hash,
     /// Fingerprint of the custody key: SHA-256 of its SubjectPublicKeyInfo.
     pub key: Hash,

@@ -1,7 +1,7 @@
 //! What is asked of the custody key, as far as the ledger counts it.
 
 use super::short::Short;
-use crate::event::{KeyUse, PfxCheck, Purpose, ResultClass};
+use crate::event::{KeyUse, Packing, PfxCheck, Purpose, ResultClass};
 use crate::text::Hash;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -32,10 +32,17 @@ impl fmt::Debug for CiphertextId {
     }
 }
 
+/// In whose name keys count that an engine sealed: no importer's, and not that of records that nobody signed, so that neither can use up
+/// what the other may fail.
+#[must_use]
+pub fn sealed_keys() -> Hash {
+    Hash::of(b"pfx-connector: keys that an engine made and sealed")
+}
+
 /// A use of the custody key that is asked for, or was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asked {
-    /// Fingerprint of the importer's key; `None` for a record that nobody signed.
+    /// Fingerprint of the importer's key; `None` for a record that nobody signed; [`sealed_keys`] for a key that an engine sealed.
     pub importer: Option<Hash>,
     /// User id of the caller, as the kernel says it; what a caller states of itself is not counted by. Those of whom nobody knows it
     /// count as one.
@@ -78,15 +85,18 @@ impl Asked {
 
 impl From<&KeyUse> for Asked {
     fn from(used: &KeyUse) -> Self {
+        let is_sealed_key = matches!(used.purpose, Purpose::Pack(_));
         Self {
-            importer: used.importer,
+            importer: is_sealed_key.then(sealed_keys).or(used.importer),
             caller: used.caller.uid,
             key: used.key,
             padding: used.padding.clone(),
             ciphertext: used.ciphertext,
-            opens: (used.pfx_check == Some(PfxCheck::Opened)).then_some(used.record),
+            // What is decrypted of a sealed key has to open the rest of it.
+            opens: (is_sealed_key || used.pfx_check == Some(PfxCheck::Opened))
+                .then_some(used.record),
             device: match used.purpose {
-                Purpose::Device(device) => Some(device),
+                Purpose::Device(device) | Purpose::Pack(Packing { device, .. }) => Some(device),
                 Purpose::Rotation(_) | Purpose::Verify => None,
             },
         }

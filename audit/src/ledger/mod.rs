@@ -34,7 +34,7 @@ mod subjects;
 mod tests;
 mod uses;
 
-pub use asked::{Asked, CiphertextId, Ended};
+pub use asked::{Asked, CiphertextId, Ended, sealed_keys};
 pub use limits::{DAY, HOUR, LARGEST_BUDGET, Limits};
 pub use quarantine::{QUARANTINE_CAPACITY, QUARANTINE_KEPT_EACH, QUARANTINE_SHARE, Quarantined};
 pub use snapshot::{LedgerSnapshot, NewerSnapshot};

@@ -21,6 +21,11 @@ const TABLE: &[(&str, &[CallerKind], bool)] = &[
     ("limitLowered", &[], true),
     ("auditKeyChange", &[], true),
     ("auditKeyExport", &[], true),
+    ("issue", &[Connector, EngineUser], false),
+    ("signCrl", &[Connector, EngineUser], false),
+    ("signOcsp", &[Connector, EngineUser], false),
+    ("makeKey", &[Connector, EngineUser], false),
+    ("pack", &[Connector, EngineUser], false),
 ];
 
 #[test]

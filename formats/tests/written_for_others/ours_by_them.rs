@@ -3,7 +3,9 @@
 use super::fixture::{Fixture, NAME, Password};
 use super::openssl::KeyAlgorithm;
 use super::programs::Program;
+use formats::pfx::verdict::Reason;
 use formats::pfx::write::Form;
+use formats::pfx::{PfxLimits, Target};
 
 /// What a reader of Debian 12 cannot do, and how it says so. Should one of them learn it, the verdicts of `pfx inspect` have to as well.
 struct Inability {
@@ -117,6 +119,30 @@ fn a_wrong_password_opens_nothing_anywhere() {
         for program in Program::ALL {
             let outcome = program.read(&fixture.workshop, &pfx, "another one");
             assert!(outcome.is_err(), "{form}, {program:?}");
+        }
+    }
+}
+
+#[test]
+fn a_form_is_judged_before_it_is_written_as_its_file_is_afterwards() {
+    use formats::pfx::verdict::{of_form, verdict};
+    let fixture = Fixture::new(KeyAlgorithm::Rsa(2048));
+    for form in Form::ALL {
+        let pfx = fixture.written(form, Password::Ascii);
+        let opened = formats::pfx::read(&pfx, &Password::Ascii.secret(), &PfxLimits::default());
+        let opened = opened.unwrap();
+        for target in Target::ALL {
+            let of_file = verdict(opened.survey(), None, target);
+            let (opens, reasons) = of_form(form, target);
+            assert_eq!(opens, of_file.opens, "{form}, {target}");
+            for reason in reasons {
+                let same = |other: &&Reason| other.opens == reason.opens;
+                assert!(
+                    of_file.reasons.iter().any(|other| same(&other)),
+                    "{form}, {target}: {}",
+                    reason.sentence()
+                );
+            }
         }
     }
 }

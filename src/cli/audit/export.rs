@@ -109,7 +109,7 @@ fn severity(event: &Event) -> u8 {
         Event::Refused(_) | Event::Recovered(_) | Event::Released(_) | Event::Approved(_) => 6,
         Event::KeyUse(used) | Event::Shared(used) if used.result.is_input_at_fault() => 5,
         Event::KeyUse(used) | Event::Shared(used) if used.reason.is_some() => 4,
-        Event::KeyUse(_) | Event::Shared(_) => 3,
+        Event::KeyUse(_) | Event::Shared(_) | Event::CaUse(_) | Event::KeyMade(_) => 3,
         _ => 1,
     }
 }
@@ -120,6 +120,8 @@ fn name_of(event: &Event) -> &'static str {
         Event::Opened(_) => "Custody started",
         Event::KeyUse(_) => "Custody key used",
         Event::Shared(_) => "Result of a key use shared",
+        Event::CaUse(_) => "Authority's key used",
+        Event::KeyMade(_) => "Key for a certificate made",
         Event::Canary(_) => "Custody key used for known ciphertexts",
         Event::Refused(_) => "Requests refused before the key",
         Event::Alarm(_) => "Alarm",

@@ -54,6 +54,8 @@ impl FilterArgs {
         };
         let key = match &entry.event {
             Event::Canary(canary) => Some(canary.key),
+            Event::CaUse(used) => Some(used.key),
+            Event::KeyMade(made) => Some(made.key),
             _ => used.map(|used| used.key),
         };
         (self.events.is_empty() || self.events.iter().any(|name| name == entry.event.name()))
@@ -66,10 +68,13 @@ impl FilterArgs {
                 .as_ref()
                 .is_none_or(|request| match &entry.event {
                     Event::Refused(refused) => refused.request == *request,
+                    Event::CaUse(used) => used.request == *request,
+                    Event::KeyMade(made) => made.request == *request,
                     _ => used.is_some_and(|used| used.request == *request),
                 })
-            && of_use(self.user.is_some(), &|used| {
-                Some(&used.user) == self.user.as_ref()
+            && self.user.as_ref().is_none_or(|user| match &entry.event {
+                Event::KeyMade(made) => made.user == *user,
+                _ => used.is_some_and(|used| used.user == *user),
             })
             && of_use(self.result.is_some(), &|used| {
                 Some(used.result.name()) == self.result.as_deref()

@@ -25,6 +25,11 @@ fn key_use(used: &KeyUse) -> String {
         Purpose::Device(device) => format!("device {}", short(device)),
         Purpose::Rotation(key) => format!("rotation to {}", short(key)),
         Purpose::Verify => "verify".to_owned(),
+        Purpose::Pack(packing) => format!(
+            "pack of certificate {} for device {}",
+            short(&packing.certificate),
+            short(&packing.device)
+        ),
     };
     let uid = used
         .caller

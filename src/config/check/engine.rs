@@ -1,6 +1,6 @@
 //! `[engine]` and token sections.
 
-use super::{Findings, PinPolicy, files};
+use super::{Findings, PinPolicy, engine_ca, files};
 use crate::config::{EngineConfig, EngineException, FipsConfig, FipsMode, TokenSection, named};
 use fips::claim::is_certificate_number;
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,6 +28,7 @@ pub(super) fn consistent(section: &EngineConfig, findings: &mut Findings) {
         );
     }
     audit(section, findings);
+    engine_ca::consistent(section, findings);
     tokens(section, findings);
     let mut names = BTreeSet::new();
     for importer in &section.importers {
@@ -37,6 +38,16 @@ pub(super) fn consistent(section: &EngineConfig, findings: &mut Findings) {
                 importer.name
             ));
         }
+    }
+    if let Some(key) = section
+        .issuance
+        .as_ref()
+        .and_then(|issuance| issuance.custody_key.as_deref())
+        && key.parse::<hsm::KeyFingerprint>().is_err()
+    {
+        findings.add(
+            "`engine.issuance.custody_key` is no fingerprint: 64 lower-case hexadecimal digits, as `key list` shows them",
+        );
     }
     if section.rotation.is_some() && section.importers.is_empty() {
         findings.add(
@@ -161,7 +172,8 @@ pub(super) fn tokens(section: &EngineConfig, findings: &mut Findings) {
     }
 }
 
-fn is_name(name: &str) -> bool {
+/// A name that stands in paths, requests and logs.
+pub(super) fn is_name(name: &str) -> bool {
     (1..=32).contains(&name.len())
         && name
             .bytes()

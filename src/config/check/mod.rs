@@ -4,12 +4,14 @@
 
 mod connector;
 mod engine;
+mod engine_ca;
 mod files;
 mod fips;
 
 use super::error::{ConfigError, Problem};
 use super::{
-    Config, ConnectorConfig, EngineConfig, FipsConfig, GatewayConfig, ImportConfig, named,
+    Config, ConnectorConfig, EngineConfig, FipsConfig, GatewayConfig, ImportConfig, LocalCaConfig,
+    named,
 };
 use std::ops::Deref;
 use std::path::Path;
@@ -170,6 +172,26 @@ impl Config {
             engine::pin(token, "import.token", PinPolicy::Person, &mut findings);
         }
         files::all(&named::import(section), &mut findings);
+        findings.finish(&self.file, section)
+    }
+
+    /// `[[local_ca]]` of this name, or the only one, held against its files.
+    ///
+    /// # Errors
+    /// [`ConfigError`] when it is missing or something in it cannot be used.
+    pub fn checked_local_ca(
+        &self,
+        name: Option<&str>,
+        command: &'static str,
+    ) -> Result<Checked<LocalCaConfig>, ConfigError> {
+        let mut fitting = self
+            .local_ca
+            .iter()
+            .filter(|one| name.is_none_or(|name| name == one.name));
+        let section = fitting.next().filter(|_| fitting.next().is_none());
+        let section = self.section(section, "local_ca (one of this name)", command)?;
+        let mut findings = self.findings();
+        files::all(&named::local_ca(section), &mut findings);
         findings.finish(&self.file, section)
     }
 

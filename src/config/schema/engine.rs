@@ -1,6 +1,7 @@
 //! Keys of `[engine]` and of every `token` table.
 
 use super::device_policy::DEVICE_POLICY;
+use super::engine_ca::CA;
 use super::{Key, Kind, Need, Word};
 
 const EXCEPTIONS: &[Word] = &[
@@ -23,6 +24,10 @@ const EXCEPTIONS: &[Word] = &[
     Word {
         name: "no-receipts",
         doc: "Uses of the key are not recorded: nobody can say afterwards what was decrypted, and a restart forgets what failed.",
+    },
+    Word {
+        name: "co-located-ca",
+        doc: "A certification authority's key is used on the connector's own host: whoever takes that host over can have issued what its profiles allow, and hold revocations back.",
     },
 ];
 
@@ -238,10 +243,22 @@ pub(super) const ENGINE: &[Key] = &[
         doc: "Landlock and seccomp around the engine's processes: docs/sandbox.md says what is left to each. `status` and `doctor` show what is in force.",
     },
     Key {
+        name: "issuance",
+        kind: Kind::Table(ISSUANCE),
+        need: Need::Optional(""),
+        doc: "Lets connectors have private keys made for certificates, and packed with them for devices. Without it the engine makes none. How the PFX is protected follows `pfx.form`: the best form from there down that the device's platform reads and FIPS mode lets be written.",
+    },
+    Key {
         name: "rotation",
         kind: Kind::Table(ROTATION),
         need: Need::Optional(""),
         doc: "Lets `key rotate` have records re-encrypted to another custody key. Without it the engine re-encrypts nothing.",
+    },
+    Key {
+        name: "ca",
+        kind: Kind::Tables(CA),
+        need: Need::Optional(""),
+        doc: "Certification authorities whose keys are on the token, one table for each (docs/local-ca.md). They need the exception `co-located-ca`.",
     },
     Key {
         name: "importers",
@@ -271,6 +288,29 @@ const PKCS1_KEY: &[Key] = &[
         kind: Kind::Date,
         need: Need::Required("\"2027-03-31\""),
         doc: "The last day (UTC) on which it does. Somebody is warned from 30 days before.",
+    },
+];
+
+const ISSUANCE: &[Key] = &[
+    Key {
+        name: "custody_key",
+        kind: Kind::Text,
+        need: Need::Optional(
+            "\"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\"",
+        ),
+        doc: "Fingerprint (`key list`) of the custody key that private keys are sealed to while they wait for their certificates. Needed where there are several custody keys; a key that was sealed to another one is still opened by that.",
+    },
+    Key {
+        name: "key_threads",
+        kind: Kind::Integer { min: 1, max: 64 },
+        need: Need::Default("2"),
+        doc: "Threads that make keys, beside those that use the token. An RSA key of 4096 bits takes one of them a second or several.",
+    },
+    Key {
+        name: "key_queue",
+        kind: Kind::Integer { min: 1, max: 4096 },
+        need: Need::Default("64"),
+        doc: "Requests for a key that may wait for one of them; further ones are refused with `busy`.",
     },
 ];
 

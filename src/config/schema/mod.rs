@@ -6,9 +6,11 @@
 mod connector;
 mod device_policy;
 mod engine;
+mod engine_ca;
 mod fips;
 mod gateway;
 mod import;
+mod local_ca;
 
 /// One key of a table.
 #[derive(Debug, Clone, Copy)]
@@ -28,6 +30,8 @@ pub(crate) struct Key {
 pub(crate) enum Kind {
     /// Text that is not empty.
     Text,
+    /// Texts that are not empty.
+    Texts,
     /// An `https://` URL without user name, query or fragment.
     HttpsUrl,
     /// An `http://` or `https://` URL of a proxy, without user name.
@@ -137,5 +141,11 @@ pub(crate) const ROOT: &[Key] = &[
         kind: Kind::Table(import::IMPORT),
         need: Need::Usual(""),
         doc: "For the person who imports PFX files (`import`).",
+    },
+    Key {
+        name: "local_ca",
+        kind: Kind::Tables(local_ca::LOCAL_CA),
+        need: Need::Optional(""),
+        doc: "Authorities whose keys the engine has, one table for each: what they remember and publish (`ca`, docs/local-ca.md).",
     },
 ];

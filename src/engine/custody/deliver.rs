@@ -336,7 +336,7 @@ fn form(shared: &Shared) -> Form {
 }
 
 /// Whether the FIPS policy lets a PFX of this form be written: asked before the key is used.
-fn admit_form(options: &WriteOptions) -> Result<(), Refusal> {
+pub(super) fn admit_form(options: &WriteOptions) -> Result<(), Refusal> {
     for service in options.services(PASSWORD_CHARACTERS) {
         fips::policy::decide(service).map(drop).map_err(|error| {
             Refusal::open(
@@ -365,7 +365,7 @@ fn refused(error: IdentityError) -> Refusal {
     }
 }
 
-fn not_written(error: WriteError) -> Refusal {
+pub(super) fn not_written(error: WriteError) -> Refusal {
     Refusal::new(
         FailureCode::PfxRefused,
         "the key or certificate of this PFX cannot be written into a new one: see the engine's log",
@@ -374,6 +374,6 @@ fn not_written(error: WriteError) -> Refusal {
     )
 }
 
-fn thumbprint(certificate: &[u8]) -> String {
+pub(super) fn thumbprint(certificate: &[u8]) -> String {
     crate::encoding::hex(fips::digest::digest(fips::digest::Hash::Sha1, certificate).as_ref())
 }

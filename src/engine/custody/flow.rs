@@ -9,13 +9,16 @@ use super::queue::Job;
 use super::refusal::{Refusal, was_refused_before_use};
 use super::sharing::Ciphertext;
 use super::usage::{Usage, Wanted};
-use super::{Shared, approvals, authorise, deliver, formats, operator, rotate};
+use super::{
+    Shared, approvals, authorise, authority, deliver, formats, key_making, operator, pack, rotate,
+};
 use crate::clock::{Clock, SystemClock};
 use crate::config::ReleaseOnGrid;
 use crate::encoding::Base64Bytes;
 use crate::engine::api::{
     AllowRequest, CmsFormat, DeliverRequest, Delivery, DeviceTarget, EngineReply, EngineRequest,
-    FailureCode, OracleRequest, RecryptRequest, Recrypted, ReencryptRequest, Reencrypted,
+    FailureCode, IssueRequest, MakeKeyRequest, OracleRequest, PackRequest, RecryptRequest,
+    Recrypted, ReencryptRequest, Reencrypted, SignCrlRequest, SignOcspRequest,
 };
 use crate::engine::ipc::{Frame, Kind};
 use crate::engine::recrypt::chain::DeviceIdentity;
@@ -61,6 +64,27 @@ pub(super) fn answer(shared: &Shared, job: &Job) -> Answer {
                 .map(|record| EngineReply::Reencrypted(Box::new(Reencrypted { record })));
             (request.request_id, unless_module_failed(shared, outcome))
         }
+        Ok(Asked::Authority(request)) => {
+            let (name, outcome) = authority(shared, job, request);
+            (name, unless_module_failed(shared, outcome))
+        }
+        Ok(Asked::MakeKey(request)) => match key_making::accept(shared, job, &request) {
+            Ok(()) => {
+                return Answer {
+                    frame: key_making::held(job),
+                    on_grid: false,
+                };
+            }
+            Err(refusal) => (
+                request.request_id,
+                unless_module_failed(shared, Err(refusal)),
+            ),
+        },
+        Ok(Asked::Pack(request)) => {
+            let outcome =
+                pack::pack(shared, job, &request).map(|done| EngineReply::Packed(Box::new(done)));
+            (request.request_id, unless_module_failed(shared, outcome))
+        }
         Ok(Asked::Oracle(request)) => ("-".to_owned(), operator::oracle(shared, job, request)),
         Ok(Asked::Allow(request)) => (
             "-".to_owned(),
@@ -70,12 +94,26 @@ pub(super) fn answer(shared: &Shared, job: &Job) -> Answer {
     };
     let all = shared.config.oracle.release == ReleaseOnGrid::All;
     let on_grid = match &outcome {
-        Ok(EngineReply::Recrypted(_) | EngineReply::Delivered(_)) => all,
+        Ok(EngineReply::Recrypted(_) | EngineReply::Delivered(_) | EngineReply::Packed(_)) => all,
         Ok(_) => false,
         Err(refusal) => {
-            refusal.on_grid || (all && matches!(job.verb, Some(Verb::Recrypt | Verb::Deliver)))
+            refusal.on_grid
+                || (all && matches!(job.verb, Some(Verb::Recrypt | Verb::Deliver | Verb::Pack)))
         }
     };
+    Answer {
+        frame: frame_of(job.id, &name, job.caller.uid, outcome),
+        on_grid,
+    }
+}
+
+/// The answer to a request, told in the operator's log.
+pub(super) fn frame_of(
+    id: u64,
+    name: &str,
+    uid: Option<u32>,
+    outcome: Result<EngineReply, Refusal>,
+) -> Frame {
     let reply = match outcome {
         Ok(reply) => {
             match &reply {
@@ -88,25 +126,33 @@ pub(super) fn answer(shared: &Shared, job: &Job) -> Answer {
                 EngineReply::Reencrypted(done) => {
                     tracing::info!(request_id = %name, custody_key = done.record.custody_key, "re-encrypted to another custody key");
                 }
+                EngineReply::KeyMade(done) => {
+                    tracing::info!(request_id = %name, custody_key = done.custody_key, public_key = done.public_key, "a key was made");
+                }
+                EngineReply::Packed(done) => {
+                    tracing::info!(request_id = %name, custody_key = done.custody_key, certificate = done.thumbprint, form = done.form, "packed");
+                    for warning in &done.warnings {
+                        tracing::warn!(request_id = %name, "{warning}");
+                    }
+                }
                 _ => {}
             }
             reply
         }
         Err(refusal) => {
-            tracing::warn!(request_id = %name, uid = job.caller.uid, code = ?refusal.told.code, reason = refusal.reason, "refused: {}", refusal.detail);
+            tracing::warn!(request_id = %name, uid, code = ?refusal.told.code, reason = refusal.reason, "refused: {}", refusal.detail);
             EngineReply::Failed(refusal.told)
         }
     };
-    let frame = Frame::json(Kind::Reply, job.id, &reply).unwrap_or_else(|error| {
+    Frame::json(Kind::Reply, id, &reply).unwrap_or_else(|error| {
         tracing::error!(request_id = %name, %error, "an answer cannot be framed");
-        Frame::bare(Kind::Reply, job.id)
-    });
-    Answer { frame, on_grid }
+        Frame::bare(Kind::Reply, id)
+    })
 }
 
 /// A result that was made while the module failed is thrown away, and no refusal of that time says anything about the request: a
 /// signature that "does not verify" then is not a bad record.
-fn unless_module_failed(
+pub(super) fn unless_module_failed(
     shared: &Shared,
     outcome: Result<EngineReply, Refusal>,
 ) -> Result<EngineReply, Refusal> {
@@ -122,8 +168,48 @@ enum Asked {
     Recrypt(RecryptRequest),
     Deliver(DeliverRequest),
     Reencrypt(ReencryptRequest),
+    Authority(AskedAuthority),
+    MakeKey(MakeKeyRequest),
+    Pack(PackRequest),
     Oracle(OracleRequest),
     Allow(Box<AllowRequest>),
+}
+
+/// What an authority is asked for.
+enum AskedAuthority {
+    Issue(Box<IssueRequest>),
+    Crl(Box<SignCrlRequest>),
+    Ocsp(Box<SignOcspRequest>),
+}
+
+fn authority(
+    shared: &Shared,
+    job: &Job,
+    asked: AskedAuthority,
+) -> (String, Result<EngineReply, Refusal>) {
+    match asked {
+        AskedAuthority::Issue(request) => {
+            let outcome = authority::issue(shared, job, &request);
+            (
+                request.request_id,
+                outcome.map(|done| EngineReply::Issued(Box::new(done))),
+            )
+        }
+        AskedAuthority::Crl(request) => {
+            let outcome = authority::sign_crl(shared, job, &request);
+            (
+                request.request_id,
+                outcome.map(|done| EngineReply::CrlSigned(Box::new(done))),
+            )
+        }
+        AskedAuthority::Ocsp(request) => {
+            let outcome = authority::sign_ocsp(shared, job, &request);
+            (
+                request.request_id,
+                outcome.map(|done| EngineReply::OcspSigned(Box::new(done))),
+            )
+        }
+    }
 }
 
 fn parse(shared: &Shared, job: &Job) -> Result<Asked, Refusal> {
@@ -147,6 +233,23 @@ fn parse(shared: &Shared, job: &Job) -> Result<Asked, Refusal> {
             bounded(&request.request_id, &request.record, &request.pfx)?;
             Ok(Asked::Reencrypt(*request))
         }
+        EngineRequest::Issue(request) => {
+            named(&request.request_id)?;
+            Ok(Asked::Authority(AskedAuthority::Issue(request)))
+        }
+        EngineRequest::SignCrl(request) => {
+            named(&request.request_id)?;
+            Ok(Asked::Authority(AskedAuthority::Crl(request)))
+        }
+        EngineRequest::SignOcsp(request) => {
+            named(&request.request_id)?;
+            Ok(Asked::Authority(AskedAuthority::Ocsp(request)))
+        }
+        EngineRequest::MakeKey(request) => Ok(Asked::MakeKey(*request)),
+        EngineRequest::Pack(request) => {
+            pack::bounded(&request)?;
+            Ok(Asked::Pack(*request))
+        }
         EngineRequest::Oracle(request) => Ok(Asked::Oracle(request)),
         EngineRequest::Allow(request) => Ok(Asked::Allow(request)),
         EngineRequest::Status => Err(Refusal::bad_request(
@@ -157,19 +260,12 @@ fn parse(shared: &Shared, job: &Job) -> Result<Asked, Refusal> {
 
 /// Bounds that hold before anything looks into a field.
 pub(super) fn bounded(request_id: &str, record: &Record, pfx: &Base64Bytes) -> Result<(), Refusal> {
+    named(request_id)?;
     let names = [
         &record.user_principal_name,
         &record.provider_name,
         &record.key_name,
     ];
-    if request_id.is_empty()
-        || request_id.len() > 128
-        || !request_id.bytes().all(|byte| byte.is_ascii_graphic())
-    {
-        return Err(Refusal::bad_request(
-            "requestId must be 1 to 128 printable ASCII characters without spaces",
-        ));
-    }
     if names.iter().any(|name| name.len() > MAX_NAME_BYTES) {
         return Err(Refusal::bad_request(
             "a name in the record is longer than 1024 bytes",
@@ -196,6 +292,18 @@ pub(super) fn bounded(request_id: &str, record: &Record, pfx: &Base64Bytes) -> R
         ));
     }
     Ok(())
+}
+
+/// Whether it names a request, in logs and receipts too.
+pub(super) fn named(request_id: &str) -> Result<(), Refusal> {
+    let fits = (1..=128).contains(&request_id.len())
+        && request_id.bytes().all(|byte| byte.is_ascii_graphic());
+    if fits {
+        return Ok(());
+    }
+    Err(Refusal::bad_request(
+        "requestId must be 1 to 128 printable ASCII characters without spaces",
+    ))
 }
 
 fn recrypt(shared: &Shared, job: &Job, request: &RecryptRequest) -> Result<Recrypted, Refusal> {

@@ -1,17 +1,20 @@
 //! The custody process: it holds the token's sessions and, for moments, clear passwords. Certificates are parsed and described by the
 //! formats process; here only DER headers are followed to find the same places again, and keys and names read out of them.
 //!
-//! One thread reads and answers pings at once, [`request_threads`] threads work, one for each token opens it (and tries again
-//! while it is not there), one reports, one watches: a call that hangs in the PKCS#11 module cannot be interrupted, only its process replaced.
+//! One thread reads and answers pings at once, [`request_threads`] threads work, a few make keys, one for each token opens it (and tries
+//! again while it is not there), one reports, one watches: a call that hangs in the PKCS#11 module cannot be interrupted, only its process replaced.
 
 mod approvals;
 mod authorise;
+mod authority;
 mod deliver;
 mod flow;
 mod formats;
+mod key_making;
 mod not_loaded;
 mod operator;
 mod oracle;
+mod pack;
 mod password_check;
 mod pkcs1;
 mod queue;
@@ -21,6 +24,7 @@ mod release;
 mod report;
 mod rotate;
 mod sharing;
+mod to_custody_key;
 mod token;
 mod tokens;
 mod usage;
@@ -37,8 +41,10 @@ use super::sandboxing::{self, Sandboxing, Seen};
 use crate::config::EngineConfig;
 use crate::evidence::process::ProcessEvidence;
 use approvals::{Approvals, Start};
+use authority::Authorities;
 use flow::Answer;
 use hsm::clock::MonotonicClock;
+use key_making::KeyMaking;
 use oracle::Oracle;
 use queue::{Calls, Job, Queue};
 use receipts::{Book, Canaries};
@@ -139,6 +145,7 @@ struct Shared {
     config_path: PathBuf,
     sharing: Sharing,
     rotation: Rotation,
+    key_making: KeyMaking,
     known_devices: KnownDevices,
     key_uses: AtomicU64,
     fault_told: AtomicBool,
@@ -146,6 +153,7 @@ struct Shared {
     release: Release,
     approvals: Approvals,
     reminder: pkcs1::Reminder,
+    authorities: Authorities,
     /// Digest of the policy in force, for receipts.
     policy_digest: audit::Hash,
 }
@@ -194,11 +202,11 @@ pub fn run(
     let seen = Seen::now(&config);
     // Before there is a second thread: Landlock does not reach those that are there already.
     let sandbox = sandboxing.apply(&sandboxing::custody(&config, &config_path))?;
-    let (ledger, memory) = (Arc::default(), Arc::default());
+    let (ledger, memory, issued) = (Arc::default(), Arc::default(), Arc::default());
     let book = Book::open(
         config.audit.as_ref(),
         &tokens,
-        (&ledger, &memory),
+        (&ledger, &memory, &issued),
         canaries,
         |last| Start::admit(&config, &policy, &rules, last, &memory),
     )?;
@@ -216,6 +224,7 @@ pub fn run(
             Duration::from_millis(config.oracle.grid_ms),
         ),
         approvals: Approvals::new(policy.approvals.clone(), memory),
+        authorities: Authorities::new(issued),
         policy_digest: rules.digest(),
         reminder: pkcs1::Reminder::default(),
         notes,
@@ -228,6 +237,7 @@ pub fn run(
         config_path,
         sharing: Sharing::default(),
         rotation: Rotation::default(),
+        key_making: KeyMaking::new(config.issuance.as_ref()),
         known_devices: KnownDevices::under(Arc::clone(&policy.rules)),
         key_uses: AtomicU64::new(0),
         fault_told: AtomicBool::new(false),
@@ -253,6 +263,17 @@ fn serve(shared: &Arc<Shared>, mut reading: UnixStream) -> Result<(), CustodyErr
                     shared.queue.finished();
                 }
             })?;
+    }
+    let makers = shared
+        .config
+        .issuance
+        .as_ref()
+        .map_or(0, |issuance| issuance.key_threads);
+    for number in 0..makers {
+        let shared = Arc::clone(shared);
+        std::thread::Builder::new()
+            .name(format!("keys-{number}"))
+            .spawn(move || key_making::work(&shared))?;
     }
     tokens::start(shared)?;
     let releasing = Arc::clone(shared);

@@ -14,7 +14,9 @@ use crate::engine::api::{
 };
 use crate::engine::recrypt::importers::Importer;
 use audit::event::{Caller, Event};
-use audit::ledger::{Admission, Alarm, Asked, CiphertextId, Denied, Ledger, Limits, Release};
+use audit::ledger::{
+    Admission, Alarm, Asked, CiphertextId, Denied, Ledger, Limits, Release, sealed_keys,
+};
 use audit::{Entry, FORMAT_VERSION, Hash, Timestamp};
 use refused::RefusedRequests;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -285,6 +287,9 @@ impl Oracle {
     }
 
     fn name_of(&self, fingerprint: &str) -> Option<String> {
+        if fingerprint == sealed_keys().to_string() {
+            return Some("keys made here".to_owned());
+        }
         self.importers
             .iter()
             .find(|importer| importer.fingerprint() == fingerprint)

@@ -10,6 +10,7 @@ use crate::config::AuditConfig;
 use crate::engine::api::FailureCode;
 use audit::approval::ApprovalMemory;
 use audit::event::{Canary, Event, Opened};
+use audit::issued::IssuedMemory;
 use audit::ledger::Ledger;
 use audit::storage::Folder;
 use audit::{Expected, Hash, Log, Options, ReceiptError, Receipts, Status};
@@ -35,14 +36,18 @@ pub(super) struct Book {
 
 impl Book {
     /// Opens the log and goes on with it, if what was in force at the last start says that this start may be; what it may is recorded.
-    /// `ledger` and `memory` are what follows from the log.
+    /// `ledger`, `memory` and `issued` are what follows from the log.
     ///
     /// # Errors
     /// [`CustodyError::Audit`]: a folder or key that cannot be used, a log that is damaged. What `may_start` says: nothing is written then.
     pub(super) fn open(
         config: Option<&AuditConfig>,
         tokens: &Arc<Tokens>,
-        (ledger, memory): (&Arc<Mutex<Ledger>>, &Arc<Mutex<ApprovalMemory>>),
+        (ledger, memory, issued): (
+            &Arc<Mutex<Ledger>>,
+            &Arc<Mutex<ApprovalMemory>>,
+            &Arc<Mutex<IssuedMemory>>,
+        ),
         canaries: Canaries,
         may_start: impl FnOnce(Option<&Opened>) -> Result<Start, CustodyError>,
     ) -> Result<Self, CustodyError> {
@@ -64,7 +69,8 @@ impl Book {
             ..Options::default()
         }
         .with_fold(LEDGER, Arc::clone(ledger))
-        .with_fold(ApprovalMemory::NAME, Arc::clone(memory));
+        .with_fold(ApprovalMemory::NAME, Arc::clone(memory))
+        .with_fold(IssuedMemory::NAME, Arc::clone(issued));
         let log = Log::open(Arc::new(folder), options).map_err(|error| failed(&error))?;
         tracing::info!(entries = log.seq(), folder = %config.folder.display(), "the audit log is open");
         if log.seq() == 0 {

@@ -5,7 +5,8 @@ use super::pkcs1;
 use super::token::describe;
 use crate::clock::{Clock, SystemClock};
 use crate::engine::api::{
-    Delivery, HealingStatus, KeyStatus, OracleStatus, Pkcs1KeyStatus, SwitchingStatus, TokenStatus,
+    AuthorityStatus, Delivery, HealingStatus, IssuanceStatus, KeyStatus, OracleStatus,
+    Pkcs1KeyStatus, SwitchingStatus, TokenStatus,
 };
 use crate::engine::recrypt::revocation::ListStatus;
 use crate::evidence::process::ProcessEvidence;
@@ -43,6 +44,8 @@ pub struct CustodyReport {
     pub decryptions_shared: u64,
     /// Budgets and quarantine.
     pub oracle: Option<OracleStatus>,
+    /// Keys made and packed; none where that is not configured.
+    pub issuance: Option<IssuanceStatus>,
     /// The log of uses of the key; none under the exception `no-receipts`.
     pub audit: Option<audit::Status>,
     /// Custody keys that decrypt records of old imports, and until when.
@@ -55,6 +58,8 @@ pub struct CustodyReport {
     pub exceptions: Vec<String>,
     /// The deliveries that it does.
     pub deliveries: Vec<Delivery>,
+    /// Certification authorities whose keys are on the token.
+    pub authorities: Vec<AuthorityStatus>,
 }
 
 impl CustodyReport {
@@ -76,12 +81,14 @@ impl CustodyReport {
             key_uses: 0,
             decryptions_shared: 0,
             oracle: None,
+            issuance: None,
             audit: None,
             pkcs1_keys: Vec::new(),
             notes: Vec::new(),
             sandbox: None,
             exceptions: Vec::new(),
             deliveries: Vec::new(),
+            authorities: Vec::new(),
         }
     }
 }
@@ -214,12 +221,18 @@ fn without_token(shared: &Shared) -> CustodyReport {
         },
         decryptions_shared: shared.sharing.count(),
         oracle: Some(shared.oracle.status(shared.release.late())),
+        issuance: shared
+            .config
+            .issuance
+            .as_ref()
+            .map(|_| shared.key_making.status()),
         audit: shared.oracle.book().status(),
         pkcs1_keys: pkcs1::status(&shared.config.pkcs1_keys, SystemClock.now_ms()),
         key_uses: shared.key_uses.load(Ordering::Relaxed),
         notes: shared.notes.clone(),
         sandbox: Some(shared.sandbox.clone()),
         deliveries: shared.config.deliveries.clone(),
+        authorities: shared.authorities.report(&shared.policy.authorities),
         exceptions: shared
             .config
             .exceptions

@@ -9,6 +9,7 @@ use super::Shared;
 use super::password_check::PasswordCheck;
 use super::queue::Job;
 use super::refusal::Refusal;
+use super::to_custody_key;
 use super::token::describe;
 use super::usage::{Usage, Wanted};
 use crate::encoding::{Base64Bytes, hex};
@@ -17,11 +18,13 @@ use crate::engine::recrypt::importers::{self, Importer};
 use crate::record::{ImporterSignature, Record};
 use audit::event::{Purpose, ResultClass};
 use fips::digest::{Hash, digest};
-use fips::policy::{Mode, in_force};
 use fips::secret::Password;
 use hsm::pkcs11::Pkcs11Custody;
-use hsm::{Custody, KeyFingerprint, KeyInfo, Lane, Padding, SigningKeyName, TokenSignature};
+use hsm::{Custody, KeyFingerprint, KeyInfo, Lane, Padding, SigningKeyName, Terms, TokenSignature};
 use std::sync::{Mutex, OnceLock, PoisonError};
+
+/// The part of the configuration that names the signing key.
+const ROTATION: &str = "engine.rotation";
 
 const NOT_CONFIGURED: &str = "this engine re-encrypts no records: name the signing key of the token as `engine.rotation.signing_key` in its \
                               configuration, its public half among `engine.importers`, and restart it";
@@ -58,7 +61,7 @@ pub(super) fn reencrypt(
         .map_err(|problem| Refusal::token_unavailable("token_not_open", problem))?;
     let target = target(shared, custody, to)?;
     let signer = signer(shared, &rotation.signing_key)?;
-    let padding = choose_padding(custody, request.padding)?;
+    let padding = to_custody_key::choose_padding(custody, request.padding)?;
     let check = match record.padding {
         Padding::Pkcs1 => PasswordCheck::of(shared, job, record.padding, &request.pfx)?,
         // Its padding says whether it was decrypted.
@@ -155,15 +158,11 @@ fn target(shared: &Shared, custody: &dyn Custody, to: KeyFingerprint) -> Result<
     {
         return Ok(key.clone());
     }
-    let key = custody
-        .keys()?
-        .into_iter()
-        .find(|key| key.fingerprint == to && key.is_usable())
-        .ok_or_else(|| {
-            Refusal::bad_request(
-                "the new key is not on the token or may not be used: `status` says why",
-            )
-        })?;
+    let key = to_custody_key::usable(custody, to)?.ok_or_else(|| {
+        Refusal::bad_request(
+            "the new key is not on the token or may not be used: `status` says why",
+        )
+    })?;
     *known() = Some(key.clone());
     Ok(key)
 }
@@ -177,59 +176,23 @@ fn name_of(key: &KeyInfo, old: &str) -> String {
     }
 }
 
-/// The padding that is asked for, or the strongest that the tokens remove themselves and, where they have to, apply themselves.
-fn choose_padding(custody: &dyn Custody, asked: Option<Padding>) -> Result<Padding, Refusal> {
-    if asked == Some(Padding::Pkcs1) {
-        return Err(Refusal::bad_request(
-            "nothing is encrypted with the padding pkcs1: name one of OAEP, or none",
-        ));
-    }
-    if let Some(padding) = asked {
-        return Ok(padding);
-    }
-    let capabilities = custody.capabilities();
-    let strict = in_force().mode() == Mode::Strict;
-    capabilities
-        .native
-        .iter()
-        .copied()
-        .filter(|padding| !strict || capabilities.encrypt_native.contains(padding))
-        .max_by_key(|padding| padding.hash_len())
-        .ok_or_else(|| {
-            Refusal::bad_request(
-                "the tokens do no padding by themselves in both directions: name the one to use",
-            )
-        })
-}
-
-/// By the token in strict mode: there, encryption to RSA keys is not the module's.
 fn encrypt(
     custody: &dyn Custody,
     spki: &[u8],
     padding: Padding,
     password: &Password,
 ) -> Result<Vec<u8>, Refusal> {
-    let by_token = in_force().mode() == Mode::Strict
-        && custody.capabilities().encrypt_native.contains(&padding);
-    let encrypted = if by_token {
-        custody.encrypt(spki, padding, password.bytes())
-    } else {
-        fips::rsa::PublicKey::from_spki(spki)
-            .map_err(hsm::Error::from)
-            .and_then(|key| {
-                let hash = padding
-                    .hash()
-                    .ok_or(hsm::Error::PaddingNotSupported(padding))?;
-                Ok(key.encrypt_oaep(hash, password.expose())?)
-            })
-    };
-    encrypted.map_err(|error| match error.class() {
-        // Here it is not about a ciphertext: the password is longer than key and padding take.
-        hsm::ErrorClass::BadInput => {
-            Refusal::bad_request("the password does not fit into the new key with this padding")
-        }
-        _ => error.into(),
-    })
+    to_custody_key::encrypt(custody, spki, padding, password.bytes(), Terms::default()).map_err(
+        |error| {
+            match error.class() {
+                // Here it is not about a ciphertext: the password is longer than key and padding take.
+                hsm::ErrorClass::BadInput => Refusal::bad_request(
+                    "the password does not fit into the new key with this padding",
+                ),
+                _ => error.into(),
+            }
+        },
+    )
 }
 
 /// The signing key, once it is known that the engine accepts what it signs.
@@ -238,7 +201,7 @@ fn signer(shared: &Shared, label: &str) -> Result<KeyFingerprint, Refusal> {
         return Ok(*known);
     }
     let name = SigningKeyName::Label(label.to_owned());
-    let key = on_a_token(shared, |custody| custody.signing_key(&name))?;
+    let key = on_a_token(shared, ROTATION, |custody| custody.signing_key(&name))?;
     let named = key.fingerprint.to_string();
     if !shared
         .policy
@@ -260,12 +223,13 @@ fn sign(
     message: &[u8],
 ) -> Result<TokenSignature, Refusal> {
     let name = SigningKeyName::Fingerprint(signer);
-    on_a_token(shared, |custody| custody.sign(&name, message))
+    on_a_token(shared, ROTATION, |custody| custody.sign(&name, message))
 }
 
-/// Asks the tokens one after the other until one does it.
-fn on_a_token<T>(
+/// Asks the tokens one after the other until one does it. `section`: the part of the configuration that names the key.
+pub(super) fn on_a_token<T>(
     shared: &Shared,
+    section: &str,
     ask: impl Fn(&Pkcs11Custody) -> Result<T, hsm::Error>,
 ) -> Result<T, Refusal> {
     let mut refusal = Refusal::token_unavailable("token_not_open", "no token is open".to_owned());
@@ -284,7 +248,7 @@ fn on_a_token<T>(
                     | hsm::Error::SigningKeyAmbiguous { .. }
                     | hsm::Error::KeyRefused { .. }
                     | hsm::Error::MechanismNotSupported { .. } => {
-                        Refusal::bad_request(&format!("`engine.rotation`: {}", describe(&error)))
+                        Refusal::bad_request(&format!("`{section}`: {}", describe(&error)))
                     }
                     error => error.into(),
                 };

@@ -9,11 +9,12 @@ use super::flow;
 use super::oracle::Admitted;
 use super::pkcs1;
 use super::queue::Job;
-use super::refusal::{Came, Refusal};
+use super::refusal::{Came, DECRYPTION_FAILED, Refusal};
 use super::sharing::Ciphertext;
 use crate::clock::{Clock, SystemClock};
 use crate::engine::api::FailureCode;
 use crate::engine::recrypt::importers::Importer;
+use crate::engine::recrypt::sealed::is_wrapping_key;
 use crate::record::Record;
 use audit::event::{Caller, Event, KeyUse, PfxCheck, Purpose, ResultClass};
 use audit::{Expected, Hash, ledger::Asked};
@@ -85,7 +86,6 @@ impl<'a> Usage<'a> {
             &wanted.key,
             SystemClock.now_ms(),
         )?;
-        shared.oracle.book().ready()?;
         let bytes = record.encrypted_password.as_slice();
         let importer = wanted
             .importer
@@ -106,23 +106,36 @@ impl<'a> Usage<'a> {
             result: ResultClass::ThrownAway,
             reason: None,
         });
-        let admitted = shared.oracle.admit(
-            &Asked::from(&*used),
-            &used.request,
-            &used.caller,
-            job.deadline,
-        )?;
+        let ciphertext = Ciphertext {
+            key: wanted.key,
+            padding: record.padding,
+            bytes: bytes.to_vec(),
+        };
+        Self::begin_with(shared, used, ciphertext, job.deadline)
+    }
+
+    /// As [`begin`](Self::begin), for what is no record.
+    ///
+    /// # Errors
+    /// The ledger's refusals.
+    pub(super) fn begin_with(
+        shared: &'a Shared,
+        used: Box<KeyUse>,
+        ciphertext: Ciphertext,
+        deadline: Instant,
+    ) -> Result<Self, Refusal> {
+        shared.oracle.book().ready()?;
+        let admitted =
+            shared
+                .oracle
+                .admit(&Asked::from(&*used), &used.request, &used.caller, deadline)?;
         Ok(Self {
             shared,
             admitted: Some(admitted),
             _expected: shared.oracle.book().expect(),
             used,
-            ciphertext: Ciphertext {
-                key: wanted.key,
-                padding: record.padding,
-                bytes: bytes.to_vec(),
-            },
-            deadline: job.deadline,
+            ciphertext,
+            deadline,
             state: State::Admitted,
         })
     }
@@ -162,7 +175,26 @@ impl<'a> Usage<'a> {
         if was_used {
             self.state = if by_token { State::Used } else { State::Shared };
         }
-        outcome
+        outcome.and_then(|secret| self.of_its_kind(secret))
+    }
+
+    /// Passwords and the keys of sealed keys are under the same custody keys, and neither is ever taken for the other: a sealed key cannot be
+    /// had by asking for it as the password of a record.
+    fn of_its_kind(&self, secret: Arc<Password>) -> Result<Arc<Password>, Refusal> {
+        let is_pack = matches!(self.used.purpose, Purpose::Pack(_));
+        if is_wrapping_key(secret.expose()) == is_pack {
+            return Ok(secret);
+        }
+        if let Some(admitted) = &self.admitted {
+            admitted.failed();
+        }
+        Err(Refusal::new(
+            FailureCode::DecryptionFailed,
+            DECRYPTION_FAILED,
+            "other_kind_of_secret",
+            "what was decrypted is a password where the key of a sealed key was asked for, or the other way round",
+        )
+        .that_came(Came::BadInput))
     }
 
     /// As [`decrypt`](Self::decrypt), and holds the password against its PFX.

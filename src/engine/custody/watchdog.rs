@@ -56,7 +56,9 @@ pub(super) fn watch(shared: &Shared) -> ! {
             .any(|(place, member)| place != sick && serves(shared, place, member, limit));
         let is_time = !others_serve
             || (started.elapsed() >= SETTLED
-                && ((shared.queue.is_idle() && shared.release.is_empty())
+                && ((shared.queue.is_idle()
+                    && shared.release.is_empty()
+                    && shared.key_making.is_idle())
                     || since.elapsed() >= GRACE));
         if is_time {
             tracing::error!("{}: this process is replaced", reason.text);

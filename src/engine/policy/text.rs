@@ -6,7 +6,7 @@
 //! restarts, requests in flight), where a PIN is read and whether a token is drained is no policy.
 
 use super::EnginePolicy;
-use crate::config::{AuditConfig, EngineConfig, OracleConfig, TokenSection};
+use crate::config::{AuditConfig, CaConfig, EngineConfig, OracleConfig, TokenSection};
 use audit::Hash;
 use audit::approval::{PolicyText, Quorum};
 use serde::Serialize;
@@ -48,12 +48,24 @@ pub fn text_of(
     let user_in = word(&config.pfx.user_in_certificate);
     text.say("engine.pfx.user_in_certificate", user_in);
     text.say("engine.pfx.max_iterations", config.pfx.max_iterations);
+    if let Some(issuance) = &config.issuance {
+        let to = issuance.custody_key.as_deref().unwrap_or("the only one");
+        text.say("engine.issuance.custody_key", to);
+    }
     if let Some(rotation) = &config.rotation {
         text.say("engine.rotation.signing_key", shown(&rotation.signing_key));
     }
     for key in &config.pkcs1_keys {
         let name = format!("engine.pkcs1_keys.{}", key.fingerprint);
         text.say(name, format!("until {}", key.until));
+    }
+    for ca in &config.ca {
+        let certificate = policy
+            .authorities
+            .iter()
+            .find(|known| known.name == ca.name)
+            .map(|known| Hash::of(known.authority.certificate_der()));
+        authority(&mut text, ca, certificate);
     }
     for (path, token) in config.token_paths() {
         token_section(&mut text, &path, token);
@@ -72,6 +84,40 @@ pub fn approvals_folder(config: &EngineConfig) -> Option<PathBuf> {
         .as_ref()
         .and_then(|approvals| approvals.folder.clone());
     named.or_else(|| Some(config.audit.as_ref()?.folder.join("approvals")))
+}
+
+fn authority(text: &mut PolicyText, ca: &CaConfig, certificate: Option<Hash>) {
+    // Named one by one: a key that is added does not compile before it is here.
+    let CaConfig {
+        name,
+        signing_key,
+        certificate: _,
+        crl_url,
+        delta_crl_url,
+        ocsp_url,
+        issuer_url,
+        crl_hours,
+        delta_crl_hours,
+        ocsp_key,
+        ocsp_hours,
+        profiles,
+    } = ca;
+    let mut say = |key: &str, value: String| text.say(format!("engine.ca.{name}.{key}"), value);
+    say("signing_key", shown(signing_key));
+    if let Some(certificate) = certificate {
+        say("certificate", certificate.to_string());
+    }
+    say("crl_url", shown(crl_url));
+    say("delta_crl_url", shown(delta_crl_url));
+    say("ocsp_url", shown(ocsp_url));
+    say("issuer_url", shown(issuer_url));
+    say("crl_hours", crl_hours.to_string());
+    say("delta_crl_hours", delta_crl_hours.to_string());
+    say("ocsp_key", shown(ocsp_key));
+    say("ocsp_hours", ocsp_hours.to_string());
+    for profile in profiles {
+        say(&format!("profiles.{}", profile.name), shown(profile));
+    }
 }
 
 fn devices(text: &mut PolicyText, config: &EngineConfig) {

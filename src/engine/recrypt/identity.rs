@@ -151,7 +151,7 @@ pub fn verify(
 }
 
 /// The bits of a public key. The algorithm beside it is left out: a certificate may name the same RSA key for PSS alone.
-fn key_bits(spki: &[u8]) -> Option<&[u8]> {
+pub(super) fn key_bits(spki: &[u8]) -> Option<&[u8]> {
     SubjectPublicKeyInfoRef::from_der(spki)
         .ok()?
         .subject_public_key
@@ -170,7 +170,7 @@ fn plain(pkcs8: &PrivateKey) -> Option<PrivateKey> {
 }
 
 /// Of the other certificates those that signed the user's, or the one before them.
-fn chain(leaf: &[u8], leaf_layout: &Layout, others: &[Vec<u8>]) -> Vec<Vec<u8>> {
+pub(super) fn chain(leaf: &[u8], leaf_layout: &Layout, others: &[Vec<u8>]) -> Vec<Vec<u8>> {
     let mut chain: Vec<Vec<u8>> = Vec::new();
     let mut subject = (leaf, leaf_layout.clone());
     while chain.len() < MAX_CHAIN {

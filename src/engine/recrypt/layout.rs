@@ -233,10 +233,7 @@ fn extensions(der: &[u8], list: Element, layout: &mut Layout) -> Option<()> {
                 };
             }
             Some([SUBJECT_ALT_NAME]) => {
-                let span = Span {
-                    start: u32::try_from(octets.content).ok()?,
-                    end: u32::try_from(octets.end).ok()?,
-                };
+                let span = octets.content_span()?;
                 if layout.subject_alt_name.replace(span).is_some() {
                     return None;
                 }
@@ -262,9 +259,17 @@ pub(super) struct Element {
 }
 
 impl Element {
-    fn span(self) -> Option<Span> {
+    pub(super) fn span(self) -> Option<Span> {
         Some(Span {
             start: u32::try_from(self.start).ok()?,
+            end: u32::try_from(self.end).ok()?,
+        })
+    }
+
+    /// Of its content, without its header.
+    pub(super) fn content_span(self) -> Option<Span> {
+        Some(Span {
+            start: u32::try_from(self.content).ok()?,
             end: u32::try_from(self.end).ok()?,
         })
     }
@@ -358,7 +363,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// The next element if it has this tag; outer `None` when there is something that is not an element.
-    fn take_if(&mut self, tag: u8) -> Option<Option<Element>> {
+    pub(super) fn take_if(&mut self, tag: u8) -> Option<Option<Element>> {
         if self.is_done() || self.der.get(self.at) != Some(&tag) {
             return Some(None);
         }

@@ -9,6 +9,8 @@
 //!                known::KnownDevices::verify             the same, without formats and signatures for a path that was verified before
 //!              (token decrypts)
 //!              cms::envelop(format, device, password)  only to the identity that chain::verify gave out
+//! pack         sealed::SealedKey                       a key that an engine made, for one request and one custody key
+//!              issued::verify(csr, certificate, ...)   is it what the request asked for?
 //! rewrap       formats process: opening::answer        opens the PFX, says which key and certificate are in it
 //!              identity::verify(record, claimed)       believes none of that: digest, key, chain
 //! ```
@@ -23,11 +25,14 @@ pub mod chain;
 pub mod cms;
 pub mod identity;
 pub mod importers;
+pub mod issued;
 pub mod known;
 pub mod layout;
 mod names;
-mod pem;
+pub(in crate::engine) mod pem;
+mod request;
 pub mod revocation;
 pub mod rules;
+pub mod sealed;
 
 pub use pki::algorithm as signatures;

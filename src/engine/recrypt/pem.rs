@@ -7,7 +7,10 @@ use std::path::Path;
 const MAX_FILE_BYTES: u64 = 1024 * 1024;
 
 /// The contents of the blocks with one of these labels, in their order, each with its label; `None` when a block is broken.
-pub(super) fn blocks(text: &[u8], labels: &[&'static str]) -> Option<Vec<(&'static str, Vec<u8>)>> {
+pub(in crate::engine) fn blocks(
+    text: &[u8],
+    labels: &[&'static str],
+) -> Option<Vec<(&'static str, Vec<u8>)>> {
     let text = String::from_utf8_lossy(text);
     let mut found = Vec::new();
     let mut rest: &str = &text;
@@ -28,7 +31,7 @@ pub(super) fn blocks(text: &[u8], labels: &[&'static str]) -> Option<Vec<(&'stat
 
 /// The bytes of a file of at most [`MAX_FILE_BYTES`], which says who is trusted: so it must belong to root or to this process's
 /// user, and not be writable by everybody. The file that is checked is the one that is read.
-pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, LoadError> {
+pub(in crate::engine) fn read_file(path: &Path) -> Result<Vec<u8>, LoadError> {
     read_file_of(path, MAX_FILE_BYTES).map(|(bytes, _)| bytes)
 }
 

@@ -8,6 +8,7 @@ mod android;
 mod apple;
 mod feature;
 mod fips;
+mod form;
 mod java;
 mod nss;
 mod openssl;
@@ -19,6 +20,7 @@ mod windows;
 use super::{Survey, Target, printable_ascii};
 use ::fips::secret::SecretBytes;
 use feature::features;
+pub use form::of_form;
 pub use rule::{Answer, Basis, Platform, Rule, What};
 use serde::Serialize;
 

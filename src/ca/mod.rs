@@ -1,0 +1,3 @@
+//! Certification authorities that this program is itself: the others are in crate `ca`, behind the same trait.
+
+pub mod local;

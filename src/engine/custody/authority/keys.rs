@@ -1,0 +1,81 @@
+//! A key of an authority on the token, as what signs documents.
+
+use super::super::Shared;
+use super::super::refusal::Refusal;
+use super::super::rotate::on_a_token;
+use fips::sign::SignatureAlgorithm;
+use hsm::{SigningKeyInfo, SigningKeyName, Terms};
+use pki::{SignError, Signer};
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+/// The key, found on a token.
+pub(super) struct TokenKey<'a> {
+    shared: &'a Shared,
+    info: SigningKeyInfo,
+    what: String,
+    deadline: Instant,
+    /// Why it did not sign.
+    refusal: Mutex<Option<Refusal>>,
+}
+
+impl<'a> TokenKey<'a> {
+    /// Finds the key that the configuration names for this authority.
+    ///
+    /// # Errors
+    /// The refusal that says why it cannot be used.
+    pub(super) fn find(
+        shared: &'a Shared,
+        name: &SigningKeyName,
+        deadline: Instant,
+        ca: &str,
+    ) -> Result<Self, Refusal> {
+        let what = format!("engine.ca.{ca}");
+        let info = on_a_token(shared, &what, |custody| custody.signing_key(name))?;
+        Ok(Self {
+            shared,
+            info,
+            what,
+            deadline,
+            refusal: Mutex::default(),
+        })
+    }
+
+    /// Why it did not sign, where it did not.
+    pub(super) fn refusal(&self) -> Option<Refusal> {
+        self.refusal
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+impl Signer for TokenKey<'_> {
+    fn algorithm(&self) -> SignatureAlgorithm {
+        self.info.algorithm
+    }
+
+    fn spki_der(&self) -> &[u8] {
+        &self.info.spki_der
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {
+        let name = SigningKeyName::Fingerprint(self.info.fingerprint);
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        let signed = if left.is_zero() {
+            Err(Refusal::deadline())
+        } else {
+            on_a_token(self.shared, &self.what, |custody| {
+                custody.sign_on(&name, message, Terms::within(left))
+            })
+        };
+        match signed {
+            Ok(signed) => Ok(signed.signature),
+            Err(refusal) => {
+                let problem = refusal.told.message.clone();
+                *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some(refusal);
+                Err(SignError::Holder { problem })
+            }
+        }
+    }
+}
