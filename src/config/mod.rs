@@ -4,6 +4,7 @@
 
 mod check;
 mod connector;
+mod connector_ca;
 mod device_policy;
 mod document;
 mod engine;
@@ -27,6 +28,7 @@ mod validate;
 pub use self::fips::{FipsConfig, FipsException, FipsMode};
 pub use check::{Checked, PinPolicy};
 pub use connector::{ConnectorConfig, LogConfig, LogForm, ProxyConfig, RetryConfig};
+pub use connector_ca::{AuthorityConfig, AuthorityKind, AuthorityMac, PkcsConfig, WhenUnknown};
 pub use device_policy::{DeviceKeyKind, DevicePolicyConfig, RevocationMode};
 pub use document::page;
 pub use engine::{

@@ -4,8 +4,8 @@ use super::backoff::Backoff;
 use super::result::DeviceResult;
 use crate::config::RetryConfig;
 use crate::engine::api::{
-    DeliverRequest, Delivery, EngineStatus, FailureCode, Pkcs1KeyStatus, RecryptRequest, StoredPfx,
-    TOKEN_OPENING,
+    DeliverRequest, Delivery, EngineStatus, FailureCode, MadeKey, MakeKeyRequest, PackRequest,
+    Packed, Pkcs1KeyStatus, RecryptRequest, StoredPfx, TOKEN_OPENING,
 };
 use crate::engine::client::{EngineClient, RecryptError};
 use crate::gateway::api::WorkItem;
@@ -164,7 +164,40 @@ impl EngineLink {
                 }),
             (Err(error), _) => Err(error),
         };
-        match &result {
+        self.note_answer(&result);
+        result
+    }
+
+    /// Has it make a key; what the answer says of its health is noted.
+    pub(super) async fn make_key(
+        &self,
+        request: MakeKeyRequest,
+        deadline: Duration,
+    ) -> Result<MadeKey, RecryptError> {
+        let result = match self.client().await {
+            Ok(client) => client.make_key(request, deadline).await,
+            Err(error) => Err(error),
+        };
+        self.note_answer(&result);
+        result
+    }
+
+    /// Has it pack a certificate; what the answer says of its health is noted.
+    pub(super) async fn pack(
+        &self,
+        request: PackRequest,
+        deadline: Duration,
+    ) -> Result<Packed, RecryptError> {
+        let result = match self.client().await {
+            Ok(client) => client.pack(request, deadline).await,
+            Err(error) => Err(error),
+        };
+        self.note_answer(&result);
+        result
+    }
+
+    fn note_answer<T>(&self, result: &Result<T, RecryptError>) {
+        match result {
             Ok(_) => self.note(EngineHealth::Up),
             Err(RecryptError::Unavailable(reason)) => {
                 self.note(EngineHealth::EngineDown(reason.clone()));
@@ -182,7 +215,6 @@ impl EngineLink {
             }
             Err(RecryptError::Failed(_)) => {}
         }
-        result
     }
 
     /// Asks how it fares, and notes it.

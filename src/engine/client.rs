@@ -76,16 +76,22 @@ impl EngineClient {
     /// # Errors
     /// [`RecryptError::Unavailable`] when nothing listens there, the engine does not accept this user, or is another release.
     pub async fn connect(path: &Path) -> Result<Self, RecryptError> {
-        let client = Self {
+        let client = Self::unconnected(path);
+        client.connection().await?;
+        Ok(client)
+    }
+
+    /// A client that connects when it is first used.
+    #[must_use]
+    pub fn unconnected(path: &Path) -> Self {
+        Self {
             shared: Arc::new(Shared {
                 path: path.to_owned(),
                 next_id: AtomicU64::new(1),
                 certificate: Mutex::new(None),
                 connection: tokio::sync::Mutex::new(None),
             }),
-        };
-        client.connection().await?;
-        Ok(client)
+        }
     }
 
     /// States the client certificate that this process shows to the gateway, by its SHA-256, with each request from now on: the engine
@@ -150,6 +156,24 @@ impl EngineClient {
         }
     }
 
+    /// Makes a private key and its CSR. Asked again it makes another one: what the answer holds has to be kept before the CSR is used.
+    /// `deadline` as for [`recrypt`](Self::recrypt); an RSA key of 4096 bits may take ten seconds and more.
+    ///
+    /// # Errors
+    /// As [`recrypt`](Self::recrypt).
+    pub async fn make_key(
+        &self,
+        request: MakeKeyRequest,
+        deadline: Duration,
+    ) -> Result<MadeKey, RecryptError> {
+        let request = EngineRequest::MakeKey(Box::new(request));
+        match self.request(&request, deadline).await? {
+            EngineReply::KeyMade(made) => Ok(*made),
+            EngineReply::Failed(failure) => Err(RecryptError::Failed(failure)),
+            _ => Err(unavailable("an answer to another question")),
+        }
+    }
+
     /// Has an authority on the token issue a certificate. `deadline` as for [`recrypt`](Self::recrypt); asking again for the same order gives
     /// the same certificate.
     ///
@@ -168,19 +192,19 @@ impl EngineClient {
         }
     }
 
-    /// Makes a private key and its CSR. Asked again it makes another one: what the answer holds has to be kept before the CSR is used.
-    /// `deadline` as for [`recrypt`](Self::recrypt); an RSA key of 4096 bits may take ten seconds and more.
+    /// Puts an issued certificate and its key into a PFX for a device. Asking again is safe: it makes another PFX of the same key.
+    /// `deadline` as for [`recrypt`](Self::recrypt).
     ///
     /// # Errors
     /// As [`recrypt`](Self::recrypt).
-    pub async fn make_key(
+    pub async fn pack(
         &self,
-        request: MakeKeyRequest,
+        request: PackRequest,
         deadline: Duration,
-    ) -> Result<MadeKey, RecryptError> {
-        let request = EngineRequest::MakeKey(Box::new(request));
+    ) -> Result<Packed, RecryptError> {
+        let request = EngineRequest::Pack(Box::new(request));
         match self.request(&request, deadline).await? {
-            EngineReply::KeyMade(made) => Ok(*made),
+            EngineReply::Packed(packed) => Ok(*packed),
             EngineReply::Failed(failure) => Err(RecryptError::Failed(failure)),
             _ => Err(unavailable("an answer to another question")),
         }
@@ -215,24 +239,6 @@ impl EngineClient {
         let request = EngineRequest::SignOcsp(Box::new(request));
         match self.request(&request, deadline).await? {
             EngineReply::OcspSigned(signed) => Ok(*signed),
-            EngineReply::Failed(failure) => Err(RecryptError::Failed(failure)),
-            _ => Err(unavailable("an answer to another question")),
-        }
-    }
-
-    /// Puts an issued certificate and its key into a PFX for a device. Asking again is safe: it makes another PFX of the same key.
-    /// `deadline` as for [`recrypt`](Self::recrypt).
-    ///
-    /// # Errors
-    /// As [`recrypt`](Self::recrypt).
-    pub async fn pack(
-        &self,
-        request: PackRequest,
-        deadline: Duration,
-    ) -> Result<Packed, RecryptError> {
-        let request = EngineRequest::Pack(Box::new(request));
-        match self.request(&request, deadline).await? {
-            EngineReply::Packed(packed) => Ok(*packed),
             EngineReply::Failed(failure) => Err(RecryptError::Failed(failure)),
             _ => Err(unavailable("an answer to another question")),
         }

@@ -29,7 +29,7 @@ const MAX_ID_BYTES: usize = super::validate::MAX_NAME_BYTES;
 pub(super) struct App {
     pub(super) store: Arc<Store>,
     /// Wakes connectors that wait for work.
-    pub(super) work: Notify,
+    pub(super) work: Arc<Notify>,
     /// Turns true when the gateway stops: whoever waits answers at once.
     pub(super) stopping: watch::Receiver<bool>,
     pub(super) terms: LeaseTerms,

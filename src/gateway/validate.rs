@@ -1,5 +1,7 @@
 //! Checks of every field that comes in. The engine judges certificates, ciphertexts and signatures; the gateway bounds them.
 
+pub(super) mod pkcs;
+
 use super::api::{
     Completion, ConnectorIdentity, DeviceRequest, FailureReport, IntendedPurpose, PROTOCOL_VERSION,
 };
@@ -7,6 +9,7 @@ use super::error::ApiError;
 use super::store::{Completed, NewRecord, RecordPatch, record_id};
 use crate::clock::parse_rfc3339;
 use crate::encoding::Base64Bytes;
+use crate::engine::api::DeviceTarget;
 use crate::record::{ImporterSignature, Record};
 use hsm::Padding;
 use serde::de::DeserializeOwned;
@@ -421,7 +424,11 @@ pub(super) fn device_request(request: &DeviceRequest) -> Result<(), ApiError> {
     if let Some(why) = request.delivery.refuses(request.format) {
         return Err(refused("format", why));
     }
-    let device = &request.device;
+    target(&request.device)
+}
+
+/// A device's certificate and what may lie above it.
+fn target(device: &DeviceTarget) -> Result<(), ApiError> {
     bounded(
         "device.certificate",
         device.certificate.as_slice(),
@@ -492,11 +499,25 @@ pub(super) fn failure(failure: FailureReport) -> Result<FailureReport, ApiError>
 
 /// A result within its bounds, by what there is in it.
 pub(super) fn result(message: &Completion) -> Result<Completed<'_>, ApiError> {
-    let (password, pfx, profile) = (
+    let (password, pfx, profile, certificate) = (
         message.encrypted_password.as_slice(),
         message.encrypted_pfx.as_slice(),
         message.profile.as_slice(),
+        message.certificate.as_slice(),
     );
+    if !certificate.is_empty() {
+        bounded("encryptedPassword", password, MAX_RESULT_BYTES)?;
+        bounded("encryptedPfx", pfx, MAX_PFX_BYTES)?;
+        bounded("certificate", certificate, MAX_CERTIFICATE_BYTES)?;
+        if !profile.is_empty() {
+            return Err(refused("profile", "not together with certificate"));
+        }
+        return Ok(Completed::Pkcs {
+            password,
+            pfx,
+            certificate,
+        });
+    }
     match (password.is_empty(), pfx.is_empty(), profile.is_empty()) {
         (false, true, true) => {
             bounded("encryptedPassword", password, MAX_RESULT_BYTES)?;

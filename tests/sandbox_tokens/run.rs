@@ -109,8 +109,7 @@ pub async fn delivers(place: &Place, arguments: &[&'static str]) {
     let device = authority.device("phone", KeyAlgorithm::Rsa(2048));
     let unused = SoftHsm::new();
     let options = Options {
-        // Every token decrypts records of old imports as well, with a key that is named for them; and OpenSSL 3.0 knows no approved integrity
-        // check of a PFX.
+        // Every token decrypts records of old imports as well, with a key that is named for them.
         fips: Some("mode = \"off\"".to_owned()),
         token: Some(place.section(&pin)),
         arguments: arguments.to_vec(),
@@ -173,7 +172,6 @@ pub async fn delivers(place: &Place, arguments: &[&'static str]) {
     engine.sign(&mut request);
     let done = client.recrypt(request.clone(), DEADLINE).await.unwrap();
     assert_eq!(device.decrypt_cms(done.cms.as_slice()), PASSWORD);
-
     request.request_id = "two".to_owned();
     request.pfx = Base64Bytes(device.pfx(std::str::from_utf8(PASSWORD).unwrap(), &[]));
     request.record.padding = Padding::Pkcs1;

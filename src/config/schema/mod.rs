@@ -4,6 +4,7 @@
 //! a test, the structures that the file is read into. A key that is added to a structure is added here.
 
 mod connector;
+mod connector_ca;
 mod device_policy;
 mod engine;
 mod engine_ca;

@@ -152,8 +152,8 @@ struct Shared {
     oracle: Oracle,
     release: Release,
     approvals: Approvals,
-    reminder: pkcs1::Reminder,
     authorities: Authorities,
+    reminder: pkcs1::Reminder,
     /// Digest of the policy in force, for receipts.
     policy_digest: audit::Hash,
 }

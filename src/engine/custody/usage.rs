@@ -80,12 +80,6 @@ impl<'a> Usage<'a> {
         wanted: &Wanted<'_>,
     ) -> Result<Self, Refusal> {
         let Wanted { record, .. } = wanted;
-        pkcs1::admit(
-            &shared.config.pkcs1_keys,
-            record.padding,
-            &wanted.key,
-            SystemClock.now_ms(),
-        )?;
         let bytes = record.encrypted_password.as_slice();
         let importer = wanted
             .importer
@@ -117,13 +111,19 @@ impl<'a> Usage<'a> {
     /// As [`begin`](Self::begin), for what is no record.
     ///
     /// # Errors
-    /// The ledger's refusals.
+    /// As told there.
     pub(super) fn begin_with(
         shared: &'a Shared,
         used: Box<KeyUse>,
         ciphertext: Ciphertext,
         deadline: Instant,
     ) -> Result<Self, Refusal> {
+        pkcs1::admit(
+            &shared.config.pkcs1_keys,
+            ciphertext.padding,
+            &ciphertext.key,
+            SystemClock.now_ms(),
+        )?;
         shared.oracle.book().ready()?;
         let admitted =
             shared

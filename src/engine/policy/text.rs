@@ -55,10 +55,6 @@ pub fn text_of(
     if let Some(rotation) = &config.rotation {
         text.say("engine.rotation.signing_key", shown(&rotation.signing_key));
     }
-    for key in &config.pkcs1_keys {
-        let name = format!("engine.pkcs1_keys.{}", key.fingerprint);
-        text.say(name, format!("until {}", key.until));
-    }
     for ca in &config.ca {
         let certificate = policy
             .authorities
@@ -66,6 +62,10 @@ pub fn text_of(
             .find(|known| known.name == ca.name)
             .map(|known| Hash::of(known.authority.certificate_der()));
         authority(&mut text, ca, certificate);
+    }
+    for key in &config.pkcs1_keys {
+        let name = format!("engine.pkcs1_keys.{}", key.fingerprint);
+        text.say(name, format!("until {}", key.until));
     }
     for (path, token) in config.token_paths() {
         token_section(&mut text, &path, token);
