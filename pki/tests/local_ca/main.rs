@@ -1,4 +1,5 @@
 //! An authority of our own, judged by OpenSSL and by pkilint: roots and authorities beneath them, profiles, lists, OCSP answers.
+#![forbid(unsafe_code)]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

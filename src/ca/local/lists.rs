@@ -8,10 +8,7 @@ use crate::encoding::Base64Bytes;
 use crate::engine::api::{FailureCode, SignCrlRequest, SignedCrl};
 use crate::engine::client::RecryptError;
 use ca::{Error, ErrorClass};
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use fips::secret::file::{self, Rights};
 use std::time::Duration;
 
 /// How often it is looked whether a list is due.
@@ -142,7 +139,7 @@ impl LocalCa {
         signed: SignedCrl,
         by_schedule: bool,
     ) -> Result<(), Error> {
-        let file = self.settings.publish.as_ref().map(|folder| {
+        let path = self.settings.publish.as_ref().map(|folder| {
             let end = match kind {
                 ListKind::Full => ".crl",
                 ListKind::Delta => "-delta.crl",
@@ -151,8 +148,8 @@ impl LocalCa {
         });
         let number = draft.number;
         self.with(move |store| {
-            store.made(kind, &draft, &signed, by_schedule, |der| match file {
-                Some(file) => replace(&file, der),
+            store.made(kind, &draft, &signed, by_schedule, |der| match path {
+                Some(path) => file::replace(&path, der, Rights::AllRead),
                 None => Ok(()),
             })
         })
@@ -160,24 +157,6 @@ impl LocalCa {
         .map_err(not_stored)?;
         tracing::info!(ca = %self.settings.name, number, ?kind, "a revocation list was published");
         Ok(())
-    }
-}
-
-/// Puts a whole file in the place of the old one, at once and durably.
-fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
-    let fresh: PathBuf = path.with_extension(format!("new-{}", std::process::id()));
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o644)
-        .open(&fresh)?;
-    file.write_all(content)?;
-    file.sync_all()?;
-    fs::rename(&fresh, path)?;
-    match path.parent() {
-        Some(folder) => File::open(folder)?.sync_all(),
-        None => Ok(()),
     }
 }
 
@@ -190,9 +169,9 @@ impl LocalCa {
         let Some(folder) = &self.settings.publish else {
             return Ok(());
         };
-        let file = folder.join(format!("{}.cer", self.settings.name));
+        let path = folder.join(format!("{}.cer", self.settings.name));
         let content = Base64Bytes(self.certificate_der().to_vec());
-        self.with(move |_| Ok(replace(&file, content.as_slice())?))
+        self.with(move |_| Ok(file::replace(&path, content.as_slice(), Rights::AllRead)?))
             .await
     }
 }

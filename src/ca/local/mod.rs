@@ -72,6 +72,12 @@ impl From<rusqlite::Error> for StoreError {
     }
 }
 
+impl From<fips::secret::file::FileError> for StoreError {
+    fn from(error: fips::secret::file::FileError) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
 impl From<std::io::Error> for StoreError {
     fn from(error: std::io::Error) -> Self {
         Self::Failed(error.to_string())

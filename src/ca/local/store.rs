@@ -2,9 +2,8 @@
 
 use super::{StoreError, schema};
 use crate::engine::api::{RevokedSerial, SerialState, SignedCrl};
+use fips::secret::file::{self, Access, Rights};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
-use std::fs::OpenOptions;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
 /// CRLReason of a hold, which can be taken back.
@@ -105,17 +104,10 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub(super) fn open(folder: &Path, name: &str) -> Result<Self, StoreError> {
-        if !folder.exists() {
-            std::fs::DirBuilder::new().mode(0o700).create(folder)?;
-        }
+        file::create_folder(folder, Rights::Owner)?;
         let path = folder.join("ca.db");
         // SQLite gives the files beside it the same mode.
-        OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&path)?;
+        drop(file::open(&path, Access::ReadWrite, Rights::Owner)?);
         let mut connection = Connection::open(&path)?;
         schema::prepare(&mut connection, &path, name)?;
         Ok(Self { connection })
