@@ -27,10 +27,10 @@ pub enum Event {
     KeyUse(Box<KeyUse>),
     /// A request was answered with the result of another one's use of the key.
     Shared(Box<KeyUse>),
-    /// The key of a certification authority, or of its OCSP responder, signed.
-    CaUse(Box<CaUse>),
     /// A private key was made for a certificate and given out sealed.
     KeyMade(Box<KeyMade>),
+    /// The key of a certification authority, or of its OCSP responder, signed.
+    CaUse(Box<CaUse>),
     /// The key was used for known ciphertexts, to tell a bad input from a token in trouble.
     Canary(Canary),
     /// Requests were refused without a use of the key.
@@ -58,8 +58,8 @@ impl Event {
             Self::Opened(_) => "opened",
             Self::KeyUse(_) => "keyUse",
             Self::Shared(_) => "shared",
-            Self::CaUse(_) => "caUse",
             Self::KeyMade(_) => "keyMade",
+            Self::CaUse(_) => "caUse",
             Self::Canary(_) => "canary",
             Self::Refused(_) => "refused",
             Self::Alarm(_) => "alarm",

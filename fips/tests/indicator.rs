@@ -259,7 +259,9 @@ fn readings(service: Service) -> Vec<bool> {
         | Service::TokenKeyWrap
         | Service::TokenKeyUnwrap
         | Service::TokenEcdh
-        | Service::TokenRawRsaOaep => Vec::new(),
+        | Service::TokenRawRsaOaep
+        | Service::TokenRawRsaPkcs1v15
+        | Service::TokenPkcs1v15 => Vec::new(),
     }
 }
 

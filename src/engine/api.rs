@@ -13,8 +13,11 @@ use serde::{Deserialize, Serialize};
 mod approval;
 mod authority;
 mod delivery;
+mod failure;
+mod healing;
 pub mod keys;
 mod oracle;
+mod pkcs1;
 
 pub use approval::{AllowRequest, Allowed, ApprovalFile};
 pub use authority::{
@@ -22,8 +25,11 @@ pub use authority::{
     SignCrlRequest, SignOcspRequest, SignedCrl, SignedOcsp,
 };
 pub use delivery::{CmsFormat, Delivery};
+pub use failure::{Failure, FailureCode};
+pub use healing::HealingStatus;
 pub use keys::{IssuanceStatus, MadeKey, MakeKeyRequest, PackRequest, Packed};
 pub use oracle::{OracleReport, OracleRequest, OracleStatus, QuarantinedCiphertext, SubjectStatus};
+pub use pkcs1::{PKCS1_WARN_DAYS, Pkcs1KeyStatus};
 
 /// Version of these messages; a greeting with another one is refused.
 pub const API_VERSION: u16 = 3;
@@ -133,16 +139,16 @@ pub enum EngineRequest {
     Deliver(Box<DeliverRequest>),
     /// Re-encrypt one record to another custody key.
     Reencrypt(Box<ReencryptRequest>),
+    /// Make a private key and its CSR.
+    MakeKey(Box<MakeKeyRequest>),
+    /// Put an issued certificate and its key into a PFX, encrypted to a device.
+    Pack(Box<PackRequest>),
     /// Issue a certificate.
     Issue(Box<IssueRequest>),
     /// Sign a revocation list.
     SignCrl(Box<SignCrlRequest>),
     /// Sign an OCSP answer.
     SignOcsp(Box<SignOcspRequest>),
-    /// Make a private key and its CSR.
-    MakeKey(Box<MakeKeyRequest>),
-    /// Put an issued certificate and its key into a PFX, encrypted to a device.
-    Pack(Box<PackRequest>),
     /// Show or lift quarantine and suspensions.
     Oracle(OracleRequest),
     /// Give leave for a dangerous step that a command does itself.
@@ -159,11 +165,11 @@ impl EngineRequest {
             Self::Recrypt(_) => Verb::Recrypt,
             Self::Deliver(_) => Verb::Deliver,
             Self::Reencrypt(_) => Verb::Reencrypt,
+            Self::MakeKey(_) => Verb::MakeKey,
+            Self::Pack(_) => Verb::Pack,
             Self::Issue(_) => Verb::Issue,
             Self::SignCrl(_) => Verb::SignCrl,
             Self::SignOcsp(_) => Verb::SignOcsp,
-            Self::MakeKey(_) => Verb::MakeKey,
-            Self::Pack(_) => Verb::Pack,
             Self::Oracle(OracleRequest::Show) => Verb::OracleShow,
             Self::Oracle(OracleRequest::Release { .. }) => Verb::OracleRelease,
             Self::Allow(request) => request.subject.verb(),
@@ -182,16 +188,16 @@ pub enum EngineReply {
     Delivered(Box<Delivered>),
     /// The record for the new custody key, signed by the engine's signing key.
     Reencrypted(Box<Reencrypted>),
+    /// The CSR, and the private key sealed.
+    KeyMade(Box<MadeKey>),
+    /// The PFX and its password, encrypted to the device.
+    Packed(Box<Packed>),
     /// The certificate.
     Issued(Box<IssuedCertificate>),
     /// The revocation list.
     CrlSigned(Box<SignedCrl>),
     /// The OCSP answer.
     OcspSigned(Box<SignedOcsp>),
-    /// The CSR, and the private key sealed.
-    KeyMade(Box<MadeKey>),
-    /// The PFX and its password, encrypted to the device.
-    Packed(Box<Packed>),
     /// What is quarantined, and who is suspended.
     Oracle(Box<OracleReport>),
     /// Leave is given, and recorded.
@@ -218,90 +224,6 @@ pub struct Recrypted {
 pub struct Reencrypted {
     /// The record; user, thumbprint, provider and PFX are those of the old one.
     pub record: Record,
-}
-
-/// Why a request failed, as far as it may be told outside the engine. The operator's log of the engine says more.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Failure {
-    /// What happened.
-    pub code: FailureCode,
-    /// The same in words, with the remedy; one fixed sentence for [`FailureCode::DecryptionFailed`].
-    pub message: String,
-}
-
-/// Stable failure codes of the engine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub enum FailureCode {
-    /// Anything that went wrong in a decryption: one code and one sentence for all of it.
-    DecryptionFailed,
-    /// The record is not what a configured importer signed, or names no signature.
-    RecordRefused,
-    /// The custody key that the record names is not on the token, or may not be used.
-    KeyNotFound,
-    /// The device certificate is malformed, expired, too weak, not for encryption, or does not chain to an anchor.
-    DeviceCertificateRefused,
-    /// The requested format does not fit the device key or is not allowed here.
-    FormatRefused,
-    /// The kind of delivery is not allowed here.
-    DeliveryRefused,
-    /// The PFX is not what its record says, cannot be read here, or is not the user's.
-    PfxRefused,
-    /// The sealed key is not the request's, or none that an engine has sealed.
-    SealedKeyRefused,
-    /// The issued certificate is not what its request asked for: another key, other names, or not of this time.
-    IssuedCertificateRefused,
-    /// No certificates are made for this platform.
-    PlatformRefused,
-    /// The request is not well-formed or over a limit.
-    BadRequest,
-    /// The token or its module does not answer; later it may.
-    TokenUnavailable,
-    /// The engine's cryptographic module failed: it does nothing before a restart.
-    ModuleOutOfService,
-    /// A part of the engine died or hung over this request too often.
-    EngineFault,
-    /// The importer of the record is suspended: too many of its ciphertexts failed. Later it may work.
-    ImporterSuspended,
-    /// A budget is used up: of the caller, or of the record's ciphertext. Later it may work.
-    BudgetExceeded,
-    /// The use of the key cannot be recorded, so it is not used: later it may.
-    AuditUnavailable,
-    /// It needs approvals, and those that came are not enough.
-    ApprovalMissing,
-    /// The authority does not issue what is asked for: no profile allows it, or its own certificate does not.
-    IssuanceRefused,
-    /// Too much is in flight; later it may work.
-    Busy,
-    /// The deadline passed before an answer was there.
-    DeadlineExceeded,
-}
-
-impl FailureCode {
-    /// Whether the engine refuses by a rule of its own and for some time: nothing is wrong with it, its token or the request, and asking
-    /// again at once is of no use.
-    #[must_use]
-    pub fn is_suspension(self) -> bool {
-        matches!(self, Self::ImporterSuspended | Self::BudgetExceeded)
-    }
-
-    /// Whether the same request may succeed later without anybody changing it.
-    #[must_use]
-    pub fn is_transient(self) -> bool {
-        matches!(
-            self,
-            Self::TokenUnavailable
-                | Self::AuditUnavailable
-                | Self::ModuleOutOfService
-                | Self::ImporterSuspended
-                | Self::BudgetExceeded
-                | Self::Busy
-                | Self::DeadlineExceeded
-                | Self::EngineFault
-        )
-    }
 }
 
 /// What the engine reports of itself. Nothing in it is secret.
@@ -366,6 +288,9 @@ pub struct EngineStatus {
     /// Certification authorities whose keys are on the token; empty from a release that had none.
     #[serde(default)]
     pub authorities: Vec<AuthorityStatus>,
+    /// Custody keys that decrypt records of old imports (PKCS#1 v1.5), and until when.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pkcs1_keys: Vec<Pkcs1KeyStatus>,
     /// Requests answered since the supervisor started.
     pub answered: u64,
     /// Requests in flight.
@@ -470,43 +395,6 @@ pub struct TokenStatus {
     pub load: Option<Load>,
     /// What was done to come through its trouble since it was opened; null while it is not open.
     pub healing: Option<HealingStatus>,
-}
-
-/// What custody did by itself with one token, and by what it judged failures.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct HealingStatus {
-    /// Generation of the key handles: grows each time they were looked up again.
-    pub handles: u64,
-    /// Sessions opened again because of the token's trouble.
-    pub reconnects: u64,
-    /// Sessions exchanged because a bad input had left them stuck.
-    pub sessions_replaced: u64,
-    /// Logins that were needed.
-    pub logins: u64,
-    /// Generation of the library's state: 1 at first, counted up by each further C_Initialize.
-    pub module: u64,
-    /// Known ciphertexts decrypted to judge a failure.
-    pub canaries: u64,
-    /// Failures that were judged by a known ciphertext that another one had asked for.
-    pub canaries_shared: u64,
-    /// The PIN is kept in locked memory, because its source cannot be read again.
-    pub pin_kept: bool,
-}
-
-impl From<&hsm::Health> for HealingStatus {
-    fn from(health: &hsm::Health) -> Self {
-        Self {
-            handles: health.generation,
-            reconnects: health.reconnects,
-            sessions_replaced: health.sessions_replaced,
-            logins: health.logins,
-            module: health.module_generation,
-            canaries: health.canaries_run,
-            canaries_shared: health.canaries_shared,
-            pin_kept: health.pin_kept,
-        }
-    }
 }
 
 /// What custody did by itself among its tokens, since its process started.

@@ -150,6 +150,24 @@ impl EngineClient {
         }
     }
 
+    /// Makes a private key and its CSR. Asked again it makes another one: what the answer holds has to be kept before the CSR is used.
+    /// `deadline` as for [`recrypt`](Self::recrypt); an RSA key of 4096 bits may take ten seconds and more.
+    ///
+    /// # Errors
+    /// As [`recrypt`](Self::recrypt).
+    pub async fn make_key(
+        &self,
+        request: MakeKeyRequest,
+        deadline: Duration,
+    ) -> Result<MadeKey, RecryptError> {
+        let request = EngineRequest::MakeKey(Box::new(request));
+        match self.request(&request, deadline).await? {
+            EngineReply::KeyMade(made) => Ok(*made),
+            EngineReply::Failed(failure) => Err(RecryptError::Failed(failure)),
+            _ => Err(unavailable("an answer to another question")),
+        }
+    }
+
     /// Has an authority on the token issue a certificate. `deadline` as for [`recrypt`](Self::recrypt); asking again for the same order gives
     /// the same certificate.
     ///
@@ -168,19 +186,19 @@ impl EngineClient {
         }
     }
 
-    /// Makes a private key and its CSR. Asked again it makes another one: what the answer holds has to be kept before the CSR is used.
-    /// `deadline` as for [`recrypt`](Self::recrypt); an RSA key of 4096 bits may take ten seconds and more.
+    /// Puts an issued certificate and its key into a PFX for a device. Asking again is safe: it makes another PFX of the same key.
+    /// `deadline` as for [`recrypt`](Self::recrypt).
     ///
     /// # Errors
     /// As [`recrypt`](Self::recrypt).
-    pub async fn make_key(
+    pub async fn pack(
         &self,
-        request: MakeKeyRequest,
+        request: PackRequest,
         deadline: Duration,
-    ) -> Result<MadeKey, RecryptError> {
-        let request = EngineRequest::MakeKey(Box::new(request));
+    ) -> Result<Packed, RecryptError> {
+        let request = EngineRequest::Pack(Box::new(request));
         match self.request(&request, deadline).await? {
-            EngineReply::KeyMade(made) => Ok(*made),
+            EngineReply::Packed(packed) => Ok(*packed),
             EngineReply::Failed(failure) => Err(RecryptError::Failed(failure)),
             _ => Err(unavailable("an answer to another question")),
         }
@@ -215,24 +233,6 @@ impl EngineClient {
         let request = EngineRequest::SignOcsp(Box::new(request));
         match self.request(&request, deadline).await? {
             EngineReply::OcspSigned(signed) => Ok(*signed),
-            EngineReply::Failed(failure) => Err(RecryptError::Failed(failure)),
-            _ => Err(unavailable("an answer to another question")),
-        }
-    }
-
-    /// Puts an issued certificate and its key into a PFX for a device. Asking again is safe: it makes another PFX of the same key.
-    /// `deadline` as for [`recrypt`](Self::recrypt).
-    ///
-    /// # Errors
-    /// As [`recrypt`](Self::recrypt).
-    pub async fn pack(
-        &self,
-        request: PackRequest,
-        deadline: Duration,
-    ) -> Result<Packed, RecryptError> {
-        let request = EngineRequest::Pack(Box::new(request));
-        match self.request(&request, deadline).await? {
-            EngineReply::Packed(packed) => Ok(*packed),
             EngineReply::Failed(failure) => Err(RecryptError::Failed(failure)),
             _ => Err(unavailable("an answer to another question")),
         }

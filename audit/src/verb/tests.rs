@@ -21,11 +21,11 @@ const TABLE: &[(&str, &[CallerKind], bool)] = &[
     ("limitLowered", &[], true),
     ("auditKeyChange", &[], true),
     ("auditKeyExport", &[], true),
+    ("makeKey", &[Connector, EngineUser], false),
+    ("pack", &[Connector, EngineUser], false),
     ("issue", &[Connector, EngineUser], false),
     ("signCrl", &[Connector, EngineUser], false),
     ("signOcsp", &[Connector, EngineUser], false),
-    ("makeKey", &[Connector, EngineUser], false),
-    ("pack", &[Connector, EngineUser], false),
 ];
 
 #[test]

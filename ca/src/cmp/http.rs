@@ -1,7 +1,7 @@
 //! Messages over HTTP (RFC 9811): one POST, one answer.
 
 use super::problem::Problem;
-use crate::http::{Effect, refusal, send};
+use crate::http::{Effect, Limits, refusal, send};
 use crate::{Error, ErrorClass};
 use pki::cmp::MAX_MESSAGE_BYTES;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap};
@@ -25,7 +25,12 @@ pub(super) async fn post(
         .header(ACCEPT, PKIXCMP)
         .body(message);
     // What is asked is not known here: whoever asked says what it means that something may have been done.
-    let answered = send(request, Effect::MayIssue, left, MAX_MESSAGE_BYTES).await;
+    // A message may come with any status.
+    let limits = Limits {
+        success: MAX_MESSAGE_BYTES,
+        refusal: MAX_MESSAGE_BYTES,
+    };
+    let answered = send(request, Effect::MayIssue, left, limits).await;
     let answered = answered.map_err(of_call)?;
     // An error message comes with a status of its own (RFC 9811, section 3.5); whether it is one, its protection says.
     if is_pkixcmp(&answered.headers) {

@@ -54,8 +54,8 @@ impl FilterArgs {
         };
         let key = match &entry.event {
             Event::Canary(canary) => Some(canary.key),
-            Event::CaUse(used) => Some(used.key),
             Event::KeyMade(made) => Some(made.key),
+            Event::CaUse(used) => Some(used.key),
             _ => used.map(|used| used.key),
         };
         (self.events.is_empty() || self.events.iter().any(|name| name == entry.event.name()))
@@ -68,8 +68,8 @@ impl FilterArgs {
                 .as_ref()
                 .is_none_or(|request| match &entry.event {
                     Event::Refused(refused) => refused.request == *request,
-                    Event::CaUse(used) => used.request == *request,
                     Event::KeyMade(made) => made.request == *request,
+                    Event::CaUse(used) => used.request == *request,
                     _ => used.is_some_and(|used| used.request == *request),
                 })
             && self.user.as_ref().is_none_or(|user| match &entry.event {

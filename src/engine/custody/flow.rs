@@ -64,10 +64,6 @@ pub(super) fn answer(shared: &Shared, job: &Job) -> Answer {
                 .map(|record| EngineReply::Reencrypted(Box::new(Reencrypted { record })));
             (request.request_id, unless_module_failed(shared, outcome))
         }
-        Ok(Asked::Authority(request)) => {
-            let (name, outcome) = authority(shared, job, request);
-            (name, unless_module_failed(shared, outcome))
-        }
         Ok(Asked::MakeKey(request)) => match key_making::accept(shared, job, &request) {
             Ok(()) => {
                 return Answer {
@@ -84,6 +80,10 @@ pub(super) fn answer(shared: &Shared, job: &Job) -> Answer {
             let outcome =
                 pack::pack(shared, job, &request).map(|done| EngineReply::Packed(Box::new(done)));
             (request.request_id, unless_module_failed(shared, outcome))
+        }
+        Ok(Asked::Authority(request)) => {
+            let (name, outcome) = authority(shared, job, request);
+            (name, unless_module_failed(shared, outcome))
         }
         Ok(Asked::Oracle(request)) => ("-".to_owned(), operator::oracle(shared, job, request)),
         Ok(Asked::Allow(request)) => (
@@ -168,9 +168,9 @@ enum Asked {
     Recrypt(RecryptRequest),
     Deliver(DeliverRequest),
     Reencrypt(ReencryptRequest),
-    Authority(AskedAuthority),
     MakeKey(MakeKeyRequest),
     Pack(PackRequest),
+    Authority(AskedAuthority),
     Oracle(OracleRequest),
     Allow(Box<AllowRequest>),
 }
@@ -233,6 +233,11 @@ fn parse(shared: &Shared, job: &Job) -> Result<Asked, Refusal> {
             bounded(&request.request_id, &request.record, &request.pfx)?;
             Ok(Asked::Reencrypt(*request))
         }
+        EngineRequest::MakeKey(request) => Ok(Asked::MakeKey(*request)),
+        EngineRequest::Pack(request) => {
+            pack::bounded(&request)?;
+            Ok(Asked::Pack(*request))
+        }
         EngineRequest::Issue(request) => {
             named(&request.request_id)?;
             Ok(Asked::Authority(AskedAuthority::Issue(request)))
@@ -245,11 +250,6 @@ fn parse(shared: &Shared, job: &Job) -> Result<Asked, Refusal> {
             named(&request.request_id)?;
             Ok(Asked::Authority(AskedAuthority::Ocsp(request)))
         }
-        EngineRequest::MakeKey(request) => Ok(Asked::MakeKey(*request)),
-        EngineRequest::Pack(request) => {
-            pack::bounded(&request)?;
-            Ok(Asked::Pack(*request))
-        }
         EngineRequest::Oracle(request) => Ok(Asked::Oracle(request)),
         EngineRequest::Allow(request) => Ok(Asked::Allow(request)),
         EngineRequest::Status => Err(Refusal::bad_request(
@@ -260,12 +260,12 @@ fn parse(shared: &Shared, job: &Job) -> Result<Asked, Refusal> {
 
 /// Bounds that hold before anything looks into a field.
 pub(super) fn bounded(request_id: &str, record: &Record, pfx: &Base64Bytes) -> Result<(), Refusal> {
-    named(request_id)?;
     let names = [
         &record.user_principal_name,
         &record.provider_name,
         &record.key_name,
     ];
+    named(request_id)?;
     if names.iter().any(|name| name.len() > MAX_NAME_BYTES) {
         return Err(Refusal::bad_request(
             "a name in the record is longer than 1024 bytes",
@@ -315,7 +315,7 @@ fn recrypt(shared: &Shared, job: &Job, request: &RecryptRequest) -> Result<Recry
     let transport = KeyTransport::choose(custody, Some(job.deadline));
     cms::check_policy(request.format, &device, transport).map_err(cms_refusal)?;
     let key = find_key(custody, record)?;
-    let check = PasswordCheck::of(shared, job, &request.pfx)?;
+    let check = PasswordCheck::of(shared, job, record.padding, &request.pfx)?;
     let mut usage = Usage::begin(
         shared,
         job,
@@ -331,7 +331,7 @@ fn recrypt(shared: &Shared, job: &Job, request: &RecryptRequest) -> Result<Recry
         },
     )?;
     let cms = usage
-        .decrypt_and_check(custody, job, |password| {
+        .decrypt_and_check(custody, job, Lane::Interactive, |password| {
             check.hold(shared, job, &request.pfx, password)
         })
         .and_then(|password| {

@@ -189,3 +189,6 @@ fn shown(name: &Name) -> String {
     const MOST: usize = 100;
     printable(&name.text).chars().take(MOST).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -292,3 +292,55 @@ fn trouble_of_the_token_is_nobodys_failure() {
     assert!(ledger.importers(NOW, &Limits::default()).is_empty());
     assert_eq!(ledger.quarantined_len(), 0);
 }
+
+/// Neither importers nor records that nobody signed can use up what sealed keys may fail, or the other way round.
+#[test]
+fn sealed_keys_count_as_an_importer_of_their_own() {
+    use crate::event::{Caller, KeyUse, Packing, Purpose, ResultClass};
+    let pack = |number| {
+        Asked::from(&KeyUse {
+            request: "r".to_owned(),
+            caller: Caller::default(),
+            importer: None,
+            user: String::new(),
+            record: hash(5, number),
+            key: hash(2, 0),
+            padding: "oaepSha512".to_owned(),
+            ciphertext: hash(3, number),
+            purpose: Purpose::Pack(Packing {
+                device: hash(4, 0),
+                certificate: hash(6, 0),
+            }),
+            delivery: "pack".to_owned(),
+            pfx_check: None,
+            policy: Hash::NONE,
+            result: ResultClass::ThrownAway,
+            reason: None,
+        })
+    };
+    let one = pack(0);
+    assert_eq!(one.importer, Some(sealed_keys()));
+    assert_eq!(
+        (one.device, one.opens),
+        (Some(hash(4, 0)), Some(hash(5, 0)))
+    );
+    let unsigned = |number| Asked {
+        importer: None,
+        opens: None,
+        ..pack(number)
+    };
+    assert_ne!(
+        one.id(),
+        unsigned(0).id(),
+        "nobody quarantines a sealed key by a record"
+    );
+
+    let mut ledger = Ledger::default();
+    let budget = u64::from(Limits::default().importer_per_hour);
+    for number in 0..budget {
+        try_once(&mut ledger, NOW, &pack(number), Ended::Bad).unwrap();
+    }
+    assert!(is_suspended(may(&mut ledger, NOW, &pack(budget))));
+    assert_eq!(may(&mut ledger, NOW, &unsigned(budget)), Ok(()));
+    assert_eq!(may(&mut ledger, NOW, &asked(1, 1)), Ok(()));
+}
