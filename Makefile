@@ -43,11 +43,12 @@ test: $(BOOTSTRAPPED)-test $(PYTHON) $(ESTSERVER) kryoptic ## all tests (ARGS='-
 
 # The tests that run on for as long as one lets them, with more of everything: an hour on two cores. CHAOS_FIRST=100000 plays other
 # scripts than the last time.
-soak: $(BOOTSTRAPPED)-test kryoptic ## 20,000 fault scripts in process, 500 with real processes, 200 kills, 300,000 ends at any write of the stores, the memory after 1,000 deliveries (CHAOS_FIRST=N, CRASH_FIRST=N, AUDIT_FIRST=N, KILLS_SEED=N: other ones)
+soak: $(BOOTSTRAPPED)-test kryoptic ## 20,000 fault scripts in process, 500 with real processes, 200 kills, 300 certificates through kills, 300,000 ends at any write of the stores, the memory after 1,000 deliveries (CHAOS_FIRST=N, CRASH_FIRST=N, AUDIT_FIRST=N, KILLS_SEED=N: other ones)
 	@$(CARGO) build -p hsm --locked --examples
 	@CHAOS_SCRIPTS=20000 $(CARGO) test -p hsm --locked --test chaos -- --nocapture
 	@CHAOS_PROCESS_SCRIPTS=500 $(CARGO) test -p pfx-connector --locked --test chaos_processes -- --nocapture
 	@KILLS=200 $(CARGO) test -p pfx-connector --locked --test kills -- --nocapture
+	@CERTIFICATES=300 $(CARGO) test -p pfx-connector --locked --test certificates -- --nocapture
 	@CRASH_STATES=20000 $(CARGO) test -p pfx-connector --locked --test crash -- --nocapture
 	@AUDIT_ENDS=200000 $(CARGO) test -p audit --locked --test crash -- --nocapture
 	@MEMORY_DELIVERIES=1000 $(CARGO) test -p pfx-connector --locked --test memory -- --nocapture
@@ -121,9 +122,10 @@ $(BOOTSTRAPPED)-%: scripts/bootstrap.sh scripts/with-rust.sh
 	@mkdir -p $(TARGET)
 	@touch $@
 
-# Debian's own package is older than PBMAC1 (RFC 9579), and of all readers at hand only this one knows it.
+# Debian's own package of cryptography is older than PBMAC1 (RFC 9579), and of all readers at hand only this one knows it; pkilint is in no
+# package of Debian's.
 $(PYTHON): tests/support/python-requirements.txt | $(BOOTSTRAPPED)-test
-	@echo 'Fetching the Python package cryptography, once: it opens what the tests write.' >&2
+	@echo 'Fetching the Python packages cryptography and pkilint, once: they open and judge what the tests write.' >&2
 	@rm -rf $(@D)
 	@mkdir -p $(TOOLS)
 	@python3 -m venv $(@D)

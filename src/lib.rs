@@ -24,6 +24,7 @@ pub mod engine;
 pub mod evidence;
 pub mod gateway;
 pub mod intune;
+pub mod issuance;
 pub mod record;
 pub mod service_manager;
 pub mod telemetry;

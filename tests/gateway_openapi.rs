@@ -9,6 +9,8 @@
 
 #[path = "support/gateway.rs"]
 mod gateway;
+#[path = "gateway_openapi/pkcs.rs"]
+mod pkcs;
 #[path = "support/pki.rs"]
 mod pki;
 
@@ -392,7 +394,7 @@ fn examples() -> BTreeMap<&'static str, Vec<Value>> {
         records: 1,
         more: false,
     };
-    BTreeMap::from([
+    let mut all = BTreeMap::from([
         ("RotationPage", vec![to_value(&ids)]),
         ("RotationRecord", vec![to_value(&rotation)]),
         ("RotationReplacement", vec![to_value(&replacement)]),
@@ -494,6 +496,7 @@ fn examples() -> BTreeMap<&'static str, Vec<Value>> {
                 encrypted_password: bytes(),
                 encrypted_pfx: bytes(),
                 profile: bytes(),
+                certificate: bytes(),
             })],
         ),
         (
@@ -562,5 +565,7 @@ fn examples() -> BTreeMap<&'static str, Vec<Value>> {
         ("TokenStatusCollection", page(&token)),
         ("AuditRecord", vec![to_value(&entry)]),
         ("AuditRecordCollection", page(&entry)),
-    ])
+    ]);
+    all.extend(pkcs::examples(&target));
+    all
 }

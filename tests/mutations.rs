@@ -10,6 +10,10 @@
     missing_docs
 )]
 
+#[path = "../fuzz/bodies/certificate.rs"]
+mod certificate;
+#[path = "../fuzz/bodies/certs_only.rs"]
+mod certs_only;
 #[path = "../fuzz/bodies/cmp_message.rs"]
 mod cmp_message;
 #[path = "../fuzz/bodies/cms.rs"]
@@ -24,8 +28,12 @@ mod frame;
 mod gateway;
 #[path = "../fuzz/bodies/pfx.rs"]
 mod pfx;
+#[path = "../fuzz/bodies/request.rs"]
+mod request;
 #[path = "../fuzz/bodies/seeds.rs"]
 mod seeds;
+#[path = "../fuzz/bodies/soap_answer.rs"]
+mod soap_answer;
 
 use seeds::{Seed, corpora};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -123,6 +131,16 @@ fn changed_messages_of_cms_end_cleanly() {
 }
 
 #[test]
+fn changed_messages_with_certificates_alone_end_cleanly() {
+    survives("certs_only", certs_only::run);
+}
+
+#[test]
+fn changed_answers_of_enrolment_services_end_cleanly() {
+    survives("soap_answer", soap_answer::run);
+}
+
+#[test]
 fn changed_messages_of_cmp_end_cleanly() {
     survives("cmp_message", cmp_message::run);
 }
@@ -130,6 +148,16 @@ fn changed_messages_of_cmp_end_cleanly() {
 #[test]
 fn changed_device_certificates_end_cleanly() {
     survives("device_certificate", device_certificate::run);
+}
+
+#[test]
+fn changed_certificates_and_lists_end_cleanly() {
+    survives("certificate", certificate::run);
+}
+
+#[test]
+fn changed_requests_and_subjects_end_cleanly() {
+    survives("request", request::run);
 }
 
 #[test]
@@ -162,6 +190,14 @@ fn the_messages_that_fuzzing_begins_with_are_those_of_this_release() {
             seed.name
         );
     }
+    let answers: Vec<_> = seeds::of("soap_answer", none)
+        .into_iter()
+        .filter(|seed| ca::adcs::is_answer(&seed.bytes))
+        .map(|seed| seed.name)
+        .collect();
+    // The others need a certificate from the corpora, or are refusals.
+    assert!(answers.iter().any(|name| name == "pending"), "{answers:?}");
+    assert!(!answers.iter().any(|name| name == "fault"), "{answers:?}");
     for seed in seeds::of("configuration", none) {
         let text = std::str::from_utf8(&seed.bytes).unwrap();
         let parsed = pfx_connector::config::parse(text, std::path::Path::new("/etc/config.toml"));

@@ -15,7 +15,7 @@
 //! recognises; of an answer that was lost nobody can say what became of it.
 
 use crate::certificate::{Parts, issued_among, key_of_request, vouched_for};
-use crate::http::{Answered, Effect, refusal, retry_after, send};
+use crate::http::{Answered, Effect, Limits, refusal, retry_after, send};
 use crate::settings::address;
 use crate::text::{decode, encode_lines, it_says};
 use crate::{
@@ -235,7 +235,13 @@ impl Est {
             Some(header) => request.header(AUTHORIZATION, header.clone()),
             None => request,
         };
-        send(request, effect, self.settings.deadline, max_bytes).await
+        send(
+            request,
+            effect,
+            self.settings.deadline,
+            Limits::of(max_bytes),
+        )
+        .await
     }
 
     fn refused(&self, answered: &Answered, effect: Effect) -> Error {
@@ -318,7 +324,11 @@ impl CertificationAuthority for Est {
     fn health(&self) -> Answer<'_, Health> {
         Box::pin(async {
             let known = self.ca_certificates().await?;
-            let attributes = self.csr_attributes(None).await?;
+            let attributes = match self.csr_attributes(None).await {
+                // A server need not have it (RFC 7030 section 3.2.2).
+                Err(error) if error.class() == ErrorClass::Unsupported => CsrAttributes::default(),
+                attributes => attributes?,
+            };
             Ok(Health {
                 may_enroll: None,
                 may_revoke: Some(false),

@@ -26,7 +26,7 @@ pub(crate) enum Effect {
 
 impl Effect {
     /// What it means that it is not known whether the request was carried out.
-    fn lost(self) -> ErrorClass {
+    pub(crate) fn lost(self) -> ErrorClass {
         match self {
             Self::None => ErrorClass::Unavailable,
             Self::MayIssue => ErrorClass::Unknown,
@@ -42,12 +42,31 @@ pub(crate) struct Answered {
     pub(crate) body: Vec<u8>,
 }
 
-/// Sends a request and reads the answer, of `max_bytes` at most where it is a success; all of it within `deadline`.
+/// How many octets of an answer are read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// Of a success: what is longer is refused.
+    pub(crate) success: usize,
+    /// Of anything else: what is longer is cut off.
+    pub(crate) refusal: usize,
+}
+
+impl Limits {
+    /// For protocols whose refusals are words for people.
+    pub(crate) const fn of(success: usize) -> Self {
+        Self {
+            success,
+            refusal: MAX_REFUSAL_BYTES,
+        }
+    }
+}
+
+/// Sends a request and reads the answer, all of it within `deadline`.
 pub(crate) async fn send(
     request: reqwest::RequestBuilder,
     effect: Effect,
     deadline: Duration,
-    max_bytes: usize,
+    limits: Limits,
 ) -> Result<Answered, Error> {
     let (client, request) = request.timeout(deadline).build_split();
     let request = request.map_err(|error| {
@@ -70,8 +89,8 @@ pub(crate) async fn send(
     }
     let status = response.status();
     let limit = match status.is_success() {
-        true => max_bytes,
-        false => MAX_REFUSAL_BYTES,
+        true => limits.success,
+        false => limits.refusal,
     };
     let mut body = Vec::new();
     loop {
@@ -88,7 +107,7 @@ pub(crate) async fn send(
             }
             return Err(Error::new(
                 ErrorClass::Protocol,
-                format!("the authority's answer is longer than {max_bytes} octets"),
+                format!("the authority's answer is longer than {limit} octets"),
             ));
         }
         body.extend_from_slice(&chunk);

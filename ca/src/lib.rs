@@ -11,10 +11,12 @@
 //! ```
 //!
 //! The caller makes the HTTP client, from a TLS configuration that is checked to be a FIPS configuration, with the one certificate that it
-//! shows and the authorities of TLS servers that it trusts. What an authority answers is not trusted: it is bounded and parsed here, and
-//! whoever asked checks whether the certificate is what was asked for.
+//! shows and the authorities of TLS servers that it trusts: without redirects and repetitions of its own, and best without idle connections,
+//! since one that the server has closed in the meantime looks like a request that was lost. What an authority answers is not trusted: it is
+//! bounded and parsed here, and whoever asked checks whether the certificate is what was asked for.
 #![forbid(unsafe_code)]
 
+pub mod adcs;
 mod authority;
 mod certificate;
 pub mod cmp;

@@ -1,7 +1,7 @@
 //! What fuzzing and the mutations begin with: files of the corpora, read in place, and messages as this release writes them.
 
 use fips::digest::Hash;
-use fips::secret::SecretBytes;
+use fips::secret::{Password, SecretBytes};
 use formats::cms::write::{
     ContentEncryption, Form, Recipient, RsaPadding, WriteError, envelop, module_oaep,
 };
@@ -20,6 +20,12 @@ use pfx_connector::engine::recrypt::layout;
 use pfx_connector::gateway::api;
 use pfx_connector::gateway::rotation_api::RotationReplacement;
 use pfx_connector::record::{ImporterSignature, Record};
+use pki::KeyAndAlgorithm;
+use pki::csr::{Request, create};
+use pki::extension::{Extensions, purpose};
+use pki::key::KeySpec;
+use pki::san::SanTemplate;
+use pki::template::Values;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -36,10 +42,14 @@ pub(crate) fn of(target: &str, corpora: &Path) -> Vec<Seed> {
         "pfx" => pfx_files(corpora),
         "cms" => messages(corpora),
         "cmp_message" => cmp_messages(),
+        "certificate" => bare_certificates(corpora),
         "device_certificate" => certificates(corpora),
+        "request" => requests(),
         "frame" => frames(),
         "configuration" => configurations(),
         "gateway" => gateway_messages(),
+        "certs_only" => certificates_alone(),
+        "soap_answer" => soap_answers(),
         other => panic!("there is no target {other}"),
     }
 }
@@ -112,6 +122,68 @@ fn cmp_messages() -> Vec<Seed> {
         "poll-rep",
         "rp"
     ]
+}
+
+/// The certificates that [`identities`] found, and the lists of the corpora.
+fn bare_certificates(corpora: &Path) -> Vec<Seed> {
+    let found = identities().iter().enumerate();
+    let mut seeds: Vec<Seed> = found
+        .map(|(number, identity)| Seed {
+            name: format!("certificate {number}"),
+            bytes: identity.certificate.clone(),
+        })
+        .collect();
+    seeds.extend(files(corpora, "crl"));
+    seeds
+}
+
+/// Requests with everything in them, and subjects.
+fn requests() -> Vec<Seed> {
+    let made = |kind: KeySpec| {
+        let key = kind.generate().unwrap();
+        let extensions = Extensions {
+            alt_names: [
+                "email:a@example.com",
+                "upn:a@corp",
+                "dns:x.example",
+                "sid:S-1-5-21-1",
+            ]
+            .map(|text| {
+                text.parse::<SanTemplate>()
+                    .unwrap()
+                    .fill(&Values::new())
+                    .unwrap()
+            })
+            .to_vec(),
+            purposes: vec![purpose("clientAuth").unwrap()],
+            template_name: Some("User".to_owned()),
+            ..Extensions::default()
+        };
+        let request = Request {
+            extensions,
+            challenge_password: Some(Password::from_slice(b"challenge")),
+            ..Request::default()
+        };
+        create(&request, &KeyAndAlgorithm::new(&key, key.algorithm())).unwrap()
+    };
+    let mut seeds: Vec<Seed> = [KeySpec::EcP256, KeySpec::Rsa2048]
+        .into_iter()
+        .map(|kind| Seed {
+            name: kind.name().to_owned(),
+            bytes: made(kind),
+        })
+        .collect();
+    for subject in [
+        "CN=Ada\\, Countess,OU=\"R+D; a=b\",O=Example+L=London,C=GB",
+        "CN={{UserName}},{{OnPrem_Distinguished_Name}},E=a@b.example,DC=x",
+        "1.2.3.4=\\C4\\8D,CN=\\#x\\ ",
+    ] {
+        seeds.push(Seed {
+            name: subject.to_owned(),
+            bytes: subject.as_bytes().to_vec(),
+        });
+    }
+    seeds
 }
 
 fn pfx_files(corpora: &Path) -> Vec<Seed> {
@@ -452,6 +524,85 @@ fn gateway_messages() -> Vec<Seed> {
                 revision: "cd".repeat(32),
                 record: record(),
             },
+        ),
+    ]
+}
+
+/// A message with the identities' certificates, and the attributes of RFC 7030 section 4.5.2.
+fn certificates_alone() -> Vec<Seed> {
+    let all: Vec<_> = identities().iter().map(|one| &one.certificate).collect();
+    let attributes = "MEEGCSqGSIb3DQEJBzASBgcqhkjOPQIBMQcGBSuBBAAiMBYGCSqGSIb3DQEJDjEJBgcrBgEBAQEWBggqhkjOPQQDAw==";
+    vec![
+        Seed {
+            name: "certificates".to_owned(),
+            bytes: pki::certs_only::write(&all).unwrap(),
+        },
+        Seed {
+            name: "attributes".to_owned(),
+            bytes: Base64Bytes::decode(attributes).unwrap().0,
+        },
+    ]
+}
+
+/// One of each kind, as MS-WSTEP and MS-XCEP show them.
+fn soap_answers() -> Vec<Seed> {
+    const POLICY: &str = "http://schemas.microsoft.com/windows/pki/2009/01/enrollmentpolicy";
+    const ENROLLMENT: &str = "http://schemas.microsoft.com/windows/pki/2009/01/enrollment";
+    const TRUST: &str = "http://docs.oasis-open.org/ws-sx/ws-trust/200512";
+    const SECURITY: &str =
+        "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd";
+    let certificate = identities()
+        .first()
+        .map(|one| Base64Bytes(one.certificate.clone()).encode())
+        .unwrap_or_default();
+    let envelope = |name: &str, action: &str, body: &str| {
+        Seed {
+        name: name.to_owned(),
+        bytes: format!(
+            "<s:Envelope xmlns:s=\"http://www.w3.org/2003/05/soap-envelope\" xmlns:a=\"http://www.w3.org/2005/08/addressing\"><s:Header>\
+             <a:Action s:mustUnderstand=\"1\">{action}</a:Action></s:Header><s:Body>{body}</s:Body></s:Envelope>"
+        )
+        .into_bytes(),
+    }
+    };
+    let response = |requested: &str| {
+        format!(
+            "<RequestSecurityTokenResponseCollection xmlns=\"{TRUST}\"><RequestSecurityTokenResponse><DispositionMessage xmlns=\"{ENROLLMENT}\"\
+             >x</DispositionMessage><RequestedSecurityToken>{requested}</RequestedSecurityToken><RequestID xmlns=\"{ENROLLMENT}\">65\
+             </RequestID></RequestSecurityTokenResponse></RequestSecurityTokenResponseCollection>"
+        )
+    };
+    let token =
+        format!("<BinarySecurityToken xmlns=\"{SECURITY}\">{certificate}</BinarySecurityToken>");
+    vec![
+        envelope(
+            "issued",
+            &format!("{ENROLLMENT}/RSTRC/wstep"),
+            &response(&token),
+        ),
+        envelope(
+            "pending",
+            &format!("{ENROLLMENT}/RSTRC/wstep"),
+            &response(""),
+        ),
+        envelope(
+            "policies",
+            &format!("{POLICY}/IPolicy/GetPoliciesResponse"),
+            &format!(
+                "<GetPoliciesResponse xmlns=\"{POLICY}\"><response><policies><policy><attributes><commonName>User</commonName><permission>\
+                 <enroll>true</enroll></permission></attributes></policy></policies></response><cAs><cA><uris><cAURI><clientAuthentication>8\
+                 </clientAuthentication><uri>https://x/</uri></cAURI></uris><certificate>{certificate}</certificate></cA></cAs>\
+                 </GetPoliciesResponse>"
+            ),
+        ),
+        envelope(
+            "fault",
+            "urn:fault",
+            &format!(
+                "<s:Fault><s:Code><s:Value>s:Receiver</s:Value></s:Code><s:Reason><s:Text xml:lang=\"en\">x</s:Text></s:Reason><s:Detail>\
+                 <CertificateEnrollmentWSDetail xmlns=\"{ENROLLMENT}\"><ErrorCode>-2146877420</ErrorCode><InvalidRequest>true\
+                 </InvalidRequest></CertificateEnrollmentWSDetail></s:Detail></s:Fault>"
+            ),
         ),
     ]
 }

@@ -1,3 +1,8 @@
-//! Certification authorities that this program is itself: the others are in crate `ca`, behind the same trait.
+//! Certification authorities as they are configured: clients of the crate `ca`, and those that this program is itself, behind the same
+//! trait.
 
+mod configured;
+mod key;
 pub mod local;
+
+pub use configured::{AuthorityError, build, certificates};

@@ -3,7 +3,9 @@
 pub mod approve;
 pub mod audit;
 pub mod ca;
+pub mod cert;
 pub mod config;
+pub mod csr;
 pub mod demo;
 pub mod doctor;
 pub mod engine;
@@ -19,6 +21,7 @@ pub mod oracle;
 pub mod output;
 mod page;
 pub mod pfx;
+pub mod policy;
 pub mod process;
 pub mod prompt;
 pub mod recrypt;
@@ -87,6 +90,12 @@ enum Command {
     Gateway(gateway::GatewayArgs),
     /// What is in a PFX, with which algorithms, who reads it; convert it
     Pfx(pfx::PfxArgs),
+    /// Certification requests (PKCS#10): make one with its key, look into one
+    Csr(csr::CsrArgs),
+    /// Certificates: what they say, and whether they can be trusted for a purpose
+    Cert(cert::CertArgs),
+    /// What a connector may have issued: read a policy, and warn of over-broad rules
+    Policy(policy::PolicyArgs),
     /// Failing records: who is suspended, what is quarantined; let go
     Oracle(oracle::OracleArgs),
     /// Certification authorities whose keys are on the token: make one, issue, revoke, publish
@@ -183,6 +192,9 @@ fn dispatch(command: &Command, context: &Context) -> ExitCode {
         Command::Approve(args) => approve::run(args, context),
         Command::Recrypt(args) => recrypt::run(args, context),
         Command::Pfx(args) => pfx::run(args, context),
+        Command::Csr(args) => csr::run(args, context),
+        Command::Cert(args) => cert::run(args),
+        Command::Policy(args) => policy::run(args),
         Command::Oracle(args) => oracle::run(args),
         Command::Ca(args) => ca::run(args, context),
         Command::Import(args) => import::run(args, context),

@@ -1,5 +1,6 @@
 //! `[connector]`: the service, the engine, the journal, logs and how hard to try.
 
+use super::{AuthorityConfig, PkcsConfig};
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -57,6 +58,11 @@ pub struct ConnectorConfig {
     pub proxy: Option<ProxyConfig>,
     /// The event log.
     pub log: LogConfig,
+    /// Certificates on request; none when left out.
+    pub pkcs: Option<PkcsConfig>,
+    /// The authorities that issue them.
+    #[serde(default)]
+    pub ca: Vec<AuthorityConfig>,
 }
 
 fn default_journal_bytes() -> u64 {

@@ -4,6 +4,7 @@
 
 mod check;
 mod connector;
+mod connector_ca;
 mod device_policy;
 mod document;
 mod engine;
@@ -16,6 +17,7 @@ mod import;
 mod load;
 mod local_ca;
 mod named;
+mod pkcs1;
 mod redacted;
 mod schema;
 pub mod secret_file;
@@ -26,6 +28,7 @@ mod validate;
 pub use self::fips::{FipsConfig, FipsException, FipsMode};
 pub use check::{Checked, PinPolicy};
 pub use connector::{ConnectorConfig, LogConfig, LogForm, ProxyConfig, RetryConfig};
+pub use connector_ca::{AuthorityConfig, AuthorityKind, AuthorityMac, PkcsConfig, WhenUnknown};
 pub use device_policy::{DeviceKeyKind, DevicePolicyConfig, RevocationMode};
 pub use document::page;
 pub use engine::{
@@ -41,6 +44,7 @@ pub use import::ImportConfig;
 pub use load::{load, load_redacted, parse};
 pub use local_ca::LocalCaConfig;
 pub use named::{NamedPath, Purpose, open_file};
+pub use pkcs1::{LastDay, NoDate, Pkcs1KeyConfig};
 
 use serde::Deserialize;
 use std::path::PathBuf;

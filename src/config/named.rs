@@ -255,6 +255,27 @@ pub(super) fn connector(section: &ConnectorConfig) -> Vec<NamedPath> {
     {
         paths.push(named("proxy.password_file", file, Purpose::Secret));
     }
+    if let Some(pkcs) = &section.pkcs {
+        paths.push(named("pkcs.policy", &pkcs.policy, Purpose::Content));
+    }
+    for ca in &section.ca {
+        let of_ca = |key: &str| format!("ca.{key}");
+        paths.push(named(&of_ca("roots"), &ca.roots, Purpose::Trust));
+        for (key, path, purpose) in [
+            ("intermediates", &ca.intermediates, Purpose::Content),
+            ("server_ca", &ca.server_ca, Purpose::Trust),
+            ("certificate", &ca.certificate, Purpose::Content),
+            ("private_key", &ca.private_key, Purpose::Secret),
+            ("signers", &ca.signers, Purpose::Trust),
+            ("secret_file", &ca.secret_file, Purpose::Secret),
+            ("password_file", &ca.password_file, Purpose::Secret),
+            ("revoke_command", &ca.revoke_command, Purpose::Content),
+        ] {
+            if let Some(path) = path {
+                paths.push(named(&of_ca(key), path, purpose));
+            }
+        }
+    }
     paths
 }
 

@@ -99,10 +99,13 @@ fn the_schema_has_exactly_the_keys_of_the_structures() {
     same::<CaConfig>("engine.ca");
     same::<CaProfileConfig>("engine.ca.profiles");
     same::<ImporterConfig>("engine.importers");
+    same::<Pkcs1KeyConfig>("engine.pkcs1_keys");
     same::<ConnectorConfig>("connector");
     same::<RetryConfig>("connector.retry");
     same::<ProxyConfig>("connector.proxy");
     same::<LogConfig>("connector.log");
+    same::<PkcsConfig>("connector.pkcs");
+    same::<AuthorityConfig>("connector.ca");
     same::<GatewayConfig>("gateway");
     same::<RetentionConfig>("gateway.retention");
     same::<GatewayLimits>("gateway.limits");
@@ -118,7 +121,7 @@ fn the_schema_has_exactly_the_keys_of_the_structures() {
             })
             .sum()
     }
-    assert_eq!(tables(ROOT), 25);
+    assert_eq!(tables(ROOT), 28);
 }
 
 fn read(text: &str) -> Result<Config, ConfigError> {
@@ -190,7 +193,9 @@ fn with_one_token(example: &str) -> String {
     let (middle, authorities) = after.split_once("#[[engine.ca]]").unwrap();
     let (_, importers) = authorities.split_once("\n[[engine.importers]]").unwrap();
     let (importers, _) = importers.split_once("#[[local_ca]]").unwrap();
-    format!("{before}\n{middle}\n[[engine.importers]]{importers}")
+    let (importers, issuance) = importers.split_once("#[connector.pkcs]").unwrap();
+    let (_, gateway) = issuance.split_once("\n[gateway]").unwrap();
+    format!("{before}\n{middle}\n[[engine.importers]]{importers}\n[gateway]{gateway}")
 }
 
 fn is_default(line: &str) -> bool {
@@ -459,4 +464,72 @@ fn a_file_that_everybody_may_change_is_refused() {
     assert!(refusal.to_string().contains("mode 0666"), "{refusal}");
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
     assert!(load(&path).is_ok());
+}
+
+/// What is wrong with a connector that has certificates issued like this.
+fn issuing(text: &str) -> String {
+    let text = format!(
+        "[connector]\ninstance = \"i\"\ngateway = \"https://g.example\"\ngateway_ca = \"a\"\ncertificate = \"b\"\nprivate_key = \"c\"\n\
+         engine_socket = \"d\"\njournal = \"e\"\ncontrol_socket = \"f\"\nlog = {{ directory = \"g\" }}\n{text}"
+    );
+    let said = read(&text).unwrap().inconsistencies();
+    let said: Vec<_> = said.iter().map(|problem| problem.text.as_str()).collect();
+    said.join("\n")
+}
+
+#[test]
+fn an_authority_needs_what_its_kind_needs() {
+    const PKCS: &str = "[connector.pkcs]\npolicy = \"p\"\n";
+    let with = |keys: &str| {
+        issuing(&format!(
+            "{PKCS}[[connector.ca]]\nname = \"x\"\nroots = \"r\"\n{keys}"
+        ))
+    };
+    for (good, keys) in [
+        (
+            "cmp",
+            "kind = \"cmp\"\nurl = \"http://ca.example/cmp\"\nreference = \"r\"\nsecret_file = \"s\"",
+        ),
+        (
+            "est",
+            "kind = \"est\"\nurl = \"https://ca.example\"\nserver_ca = \"s\"\nusername = \"u\"\npassword_file = \"p\"",
+        ),
+        (
+            "adcs",
+            "kind = \"adcs\"\nurl = \"https://ca.example\"\nserver_ca = \"s\"\ncertificate = \"u\"\nprivate_key = \"p\"",
+        ),
+        ("local", "kind = \"local\""),
+    ] {
+        assert_eq!(with(keys), "", "{good}");
+    }
+    for (keys, because) in [
+        (
+            "kind = \"cmp\"\nurl = \"http://ca.example\"",
+            "either `certificate`",
+        ),
+        (
+            "kind = \"cmp\"\nurl = \"https://ca.example\"\nreference = \"r\"\nsecret_file = \"s\"",
+            "`server_ca`",
+        ),
+        (
+            "kind = \"cmp\"\nreference = \"r\"\nsecret_file = \"s\"",
+            "`url`",
+        ),
+        (
+            "kind = \"est\"\nurl = \"https://ca.example\"\nserver_ca = \"s\"",
+            "who the connector is",
+        ),
+        (
+            "kind = \"adcs\"\nurl = \"https://ca.example\"\nserver_ca = \"s\"\nusername = \"u\"",
+            "come together",
+        ),
+        ("kind = \"local\"\npause_ms = 3600000", "longest_pause_ms"),
+    ] {
+        let said = with(keys);
+        assert!(said.contains(because), "{keys}: {said}");
+    }
+    assert!(issuing(PKCS).contains("nobody issues"));
+    let alone = "[[connector.ca]]\nname = \"x\"\nroots = \"r\"\nkind = \"local\"\n";
+    assert!(issuing(alone).contains("nothing is ever asked for"));
+    assert!(issuing(&format!("{PKCS}{alone}{alone}")).contains("two authorities"));
 }

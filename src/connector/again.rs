@@ -1,6 +1,6 @@
 //! Finished requests that are offered again: answered from the journal, beside the real work, and less and less often.
 
-use super::deliver::{Upload, deliver_once, undelivered, upload};
+use super::deliver::{Upload, deliver_once, of_kind, undelivered, upload};
 use super::journal::Entry;
 use super::shared::Shared;
 use crate::telemetry::Draft;
@@ -82,7 +82,11 @@ async fn answer_one(shared: &Arc<Shared>, entry: Entry) {
             .log
             .record(
                 Draft::new(
-                    EventKind::PkcsImportUploadFailure,
+                    of_kind(
+                        entry.kind,
+                        EventKind::PkcsImportUploadFailure,
+                        EventKind::PkcsUploadFailure,
+                    ),
                     "a finished request could not be answered again",
                 )
                 .request(&entry.request_id)

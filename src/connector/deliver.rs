@@ -1,7 +1,7 @@
 //! The second half of a request: outcome -> gateway -> journal -> Admin event -> journal. Every step may be repeated after a crash.
 
 use super::error::{CallError, CallErrorKind};
-use super::journal::{Entry, JournalError, Outcome, State};
+use super::journal::{Entry, JournalError, Kind, Outcome, State};
 use super::result::DeviceResult;
 use super::shared::{Claim, Shared};
 use crate::gateway::api::{self, FailureReport};
@@ -12,6 +12,14 @@ use std::time::Instant;
 
 /// Code of the final failure of a request whose attempts are used up.
 pub(super) const PARKED: &str = "parked";
+
+/// The event of a request of this kind.
+pub(super) fn of_kind(kind: Kind, import: EventKind, pkcs: EventKind) -> EventKind {
+    match kind {
+        Kind::Import => import,
+        Kind::Pkcs => pkcs,
+    }
+}
 
 /// How one upload ended.
 #[derive(Debug)]
@@ -127,7 +135,11 @@ pub(super) async fn deliver_once(
                     .log
                     .record(
                         Draft::new(
-                            EventKind::PkcsImportUploadFailure,
+                            of_kind(
+                                entry.kind,
+                                EventKind::PkcsImportUploadFailure,
+                                EventKind::PkcsUploadFailure,
+                            ),
                             "a result could not be uploaded and will be tried again",
                         )
                         .request(&entry.request_id)
@@ -163,7 +175,11 @@ pub(super) async fn accepted(
         .log
         .record(
             Draft::new(
-                EventKind::PkcsImportUploadedRequest,
+                of_kind(
+                    entry.kind,
+                    EventKind::PkcsImportUploadedRequest,
+                    EventKind::PkcsUploadedRequest,
+                ),
                 "the result was uploaded",
             )
             .request(request_id)
@@ -182,6 +198,17 @@ pub(super) async fn report(
     correlation: Option<&str>,
 ) {
     let draft = match outcome {
+        Outcome::Completed { digest, .. } if entry.kind == Kind::Pkcs => Draft::new(
+            EventKind::PkcsRequestSuccess,
+            "the certificate was issued and uploaded",
+        )
+        .field("resultSha256", digest.clone()),
+        Outcome::Failed { code, message } if entry.kind == Kind::Pkcs => Draft::new(
+            EventKind::PkcsRequestFailure,
+            "the request for a certificate failed for good",
+        )
+        .field("code", code.clone())
+        .field("reason", message.clone()),
         Outcome::Completed { digest, .. } => Draft::new(
             EventKind::PkcsImportRequestSuccess,
             "the PKCS import request was uploaded",

@@ -9,6 +9,7 @@ use crate::gateway::api::{
     Completion, ConnectorIdentity, ErrorBody, Extended, FailureReport, Fence, Heartbeat,
     LeaseRequest, PROTOCOL_VERSION, RequestFailure, Settled, WorkItem,
 };
+use crate::gateway::pkcs_api::{self, PkcsLeaseResponse, PkcsWorkItem, Progress};
 use crate::tls::CallFailure;
 use reqwest::{Client, ClientBuilder, StatusCode, Url};
 use serde::Serialize;
@@ -128,7 +129,9 @@ impl GatewayClient {
                 protocol: PROTOCOL_VERSION,
                 instance: config.instance.clone(),
                 version: crate::VERSION.to_owned(),
-                features: vec!["pfxImport".to_owned()],
+                features: std::iter::once("pfxImport".to_owned())
+                    .chain(config.pkcs.is_some().then(|| pkcs_api::FEATURE.to_owned()))
+                    .collect(),
             },
             certificate: tls::certificate_digest(config)?,
             timeout,
@@ -173,6 +176,50 @@ impl GatewayClient {
         })
     }
 
+    /// Asks for at most `max` certificates to be issued and waits up to `wait_ms` for one.
+    pub(super) async fn lease_pkcs(
+        &self,
+        max: u32,
+        wait_ms: u64,
+        deliveries: &[Delivery],
+    ) -> Answer<Vec<PkcsWorkItem>> {
+        let body = LeaseRequest {
+            connector: self.identity(deliveries),
+            max: max.clamp(1, 256),
+            wait_ms: wait_ms.min(60_000),
+        };
+        let limit = self
+            .timeout
+            .saturating_add(Duration::from_millis(body.wait_ms));
+        let (leased, correlation): (PkcsLeaseResponse, _) =
+            self.post("connector/v1/pkcs/lease", &body, limit).await?;
+        let mut work = leased.work;
+        work.retain_mut(|item| {
+            item.lease_ms = item.lease_ms.clamp(*LEASE_MS.start(), *LEASE_MS.end());
+            is_order_id(&item.request_id)
+        });
+        Ok((work, correlation))
+    }
+
+    /// Tells how far a request for a certificate got; with a time, it waits for so long in the queue.
+    pub(super) async fn progress(
+        &self,
+        request_id: &str,
+        fence: u64,
+        progress: Vec<u8>,
+        resume: Option<Duration>,
+    ) -> Result<(), CallError> {
+        let body = Progress {
+            fence,
+            progress: progress.into(),
+            resume_ms: resume.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
+        };
+        let (_, _): (Settled, _) = self
+            .post(&path(request_id, "progress"), &body, self.timeout)
+            .await?;
+        Ok(())
+    }
+
     /// Extends a lease; answers for how long, in milliseconds.
     pub(super) async fn extend(&self, request_id: &str, fence: u64) -> Result<u64, CallError> {
         let (extended, _): (Extended, _) = self
@@ -193,6 +240,7 @@ impl GatewayClient {
             encrypted_password: result.encrypted_password,
             encrypted_pfx: result.encrypted_pfx,
             profile: result.profile,
+            certificate: result.certificate,
         };
         self.post(&path(request_id, "complete"), &body, self.timeout)
             .await
@@ -403,6 +451,14 @@ fn checked(mut item: WorkItem) -> Result<WorkItem, String> {
     }
     item.lease_ms = item.lease_ms.clamp(*LEASE_MS.start(), *LEASE_MS.end());
     Ok(item)
+}
+
+/// Whether a request's name can be that of an order ([`ca::Order::id`]).
+fn is_order_id(id: &str) -> bool {
+    (16..=64).contains(&id.len())
+        && id
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
 fn explain(status: StatusCode, body: &[u8]) -> (CallErrorKind, String) {

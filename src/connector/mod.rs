@@ -24,6 +24,7 @@ pub mod error;
 mod gateway_client;
 pub mod journal;
 mod manager;
+mod pkcs;
 mod poll;
 mod result;
 mod service;

@@ -4,7 +4,7 @@ use super::again;
 use super::backoff::Backoff;
 use super::error::CallError;
 use super::gateway_client::Leased;
-use super::journal::{Admission, Offer, State, Subject};
+use super::journal::{Admission, Kind, Offer, State, Subject};
 use super::shared::{Phase, Refence, Shared};
 use super::worker;
 use crate::gateway::api::WorkItem;
@@ -193,6 +193,7 @@ async fn take(
         .filter_map(|id| items.get(id))
         .map(|item| Offer {
             request_id: item.request_id.clone(),
+            kind: Kind::Import,
             fence: item.fence,
             attempt: item.attempt,
             content: content_of(item),

@@ -17,6 +17,9 @@ pub(super) struct DeviceResult {
     /// A configuration profile.
     #[serde(default, skip_serializing_if = "Base64Bytes::is_empty")]
     pub(super) profile: Base64Bytes,
+    /// PKCS requests: the certificate that was issued (DER).
+    #[serde(default, skip_serializing_if = "Base64Bytes::is_empty")]
+    pub(super) certificate: Base64Bytes,
 }
 
 impl From<Delivered> for DeviceResult {
@@ -25,6 +28,7 @@ impl From<Delivered> for DeviceResult {
             encrypted_password: delivered.encrypted_password.unwrap_or_default(),
             encrypted_pfx: delivered.encrypted_pfx.unwrap_or_default(),
             profile: delivered.profile.unwrap_or_default(),
+            certificate: Base64Bytes::default(),
         }
     }
 }

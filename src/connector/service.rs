@@ -5,10 +5,11 @@ use super::error::StartError;
 use super::gateway_client::GatewayClient;
 use super::journal::Journal;
 use super::manager::Manager;
+use super::pkcs::{self, Issuance};
 use super::shared::{Phase, Shared};
 use super::{again, poll, sweep};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{self, ConnectorConfig};
+use crate::config::{self, ConnectorConfig, LocalCaConfig};
 use crate::telemetry::catalogue::EventKind;
 use crate::telemetry::http::{self, Pages};
 use crate::telemetry::{Draft, EventLog};
@@ -28,18 +29,19 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 /// # Errors
 /// [`StartError`] when it cannot start; once it runs, faults are events and it goes on.
 pub(super) fn run(config_path: &Path) -> Result<(), StartError> {
-    let config = load(config_path)?;
+    let (config, local) = load(config_path)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(StartError::system("start the asynchronous runtime"))?;
-    let result = runtime.block_on(serve(config_path, config));
+    let result = runtime.block_on(serve(config_path, config, &local));
     // A call that hangs must not keep the process.
     runtime.shutdown_timeout(Duration::from_secs(1));
     result
 }
 
-fn load(path: &Path) -> Result<ConnectorConfig, StartError> {
+/// `[connector]`, and the authorities that are this program's own.
+fn load(path: &Path) -> Result<(ConnectorConfig, Vec<LocalCaConfig>), StartError> {
     let whole = config::load(path)?;
     let config = whole.checked_connector("run")?.into_inner();
     if let Some(address) = config.metrics_listen
@@ -56,10 +58,14 @@ fn load(path: &Path) -> Result<ConnectorConfig, StartError> {
     whole
         .start_module()
         .map_err(|error| StartError::Module(error.to_string()))?;
-    Ok(config)
+    Ok((config, whole.local_ca))
 }
 
-async fn serve(path: &Path, config: ConnectorConfig) -> Result<(), StartError> {
+async fn serve(
+    path: &Path,
+    config: ConnectorConfig,
+    local: &[LocalCaConfig],
+) -> Result<(), StartError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let mut terminate =
         signal(SignalKind::terminate()).map_err(StartError::system("handle SIGTERM"))?;
@@ -68,6 +74,7 @@ async fn serve(path: &Path, config: ConnectorConfig) -> Result<(), StartError> {
     let mut hangup = signal(SignalKind::hangup()).map_err(StartError::system("handle SIGHUP"))?;
 
     let gateway = GatewayClient::new(&config)?;
+    let issuance = Issuance::new(&config, local)?.map(Arc::new);
     // The journal's lock comes first: everything after it belongs to one process only.
     let journal = Journal::open(
         &config.journal,
@@ -114,6 +121,7 @@ async fn serve(path: &Path, config: ConnectorConfig) -> Result<(), StartError> {
     let (again, offered_again) = again::channel();
     background.spawn(again::answer(Arc::clone(&shared), offered_again));
 
+    let reloaded = issuance.clone();
     let work = {
         let shared = Arc::clone(&shared);
         async move {
@@ -123,8 +131,18 @@ async fn serve(path: &Path, config: ConnectorConfig) -> Result<(), StartError> {
                 () = shared.until_phase(|phase| phase != Phase::Running) => {}
             }
             let sweeper = tokio::spawn(sweep::run(Arc::clone(&shared)));
-            let mut tasks = poll::poll(Arc::clone(&shared), again).await;
+            let certificates = async {
+                match issuance {
+                    Some(issuance) => {
+                        pkcs::poll(Arc::clone(&shared), issuance, again.clone()).await
+                    }
+                    None => JoinSet::new(),
+                }
+            };
+            let (mut tasks, mut orders) =
+                tokio::join!(poll::poll(Arc::clone(&shared), again.clone()), certificates);
             while tasks.join_next().await.is_some() {}
+            while orders.join_next().await.is_some() {}
             sweeper.abort();
         }
     };
@@ -137,7 +155,7 @@ async fn serve(path: &Path, config: ConnectorConfig) -> Result<(), StartError> {
             _ = interrupt.recv() => break true,
             _ = hangup.recv() => {
                 manager.reloading();
-                reload(&shared, path).await;
+                reload(&shared, reloaded.as_deref(), path).await;
                 manager.ready(&shared);
             }
             () = manager.due() => manager.tell(&shared),
@@ -192,18 +210,22 @@ async fn drain(shared: &Arc<Shared>, mut work: tokio::task::JoinHandle<()>) {
     }
 }
 
-async fn reload(shared: &Arc<Shared>, path: &Path) {
+async fn reload(shared: &Arc<Shared>, issuance: Option<&Issuance>, path: &Path) {
     let path = path.to_owned();
     let current = shared.config();
     let loaded = tokio::task::spawn_blocking(move || {
-        let config = load(&path)?;
+        let (config, _) = load(&path)?;
         fixed(&current, &config)?;
         let gateway = GatewayClient::new(&config)?;
-        Ok::<_, StartError>((config, gateway))
+        let policy = pkcs::policy(&config)?;
+        Ok::<_, StartError>((config, gateway, policy))
     })
     .await;
     let draft = match loaded {
-        Ok(Ok((config, gateway))) => {
+        Ok(Ok((config, gateway, policy))) => {
+            if let (Some(issuance), Some(policy)) = (issuance, policy) {
+                issuance.replace_policy(policy);
+            }
             let before = shared.config().concurrency.max(1);
             let after = config.concurrency.max(1);
             shared.log.reconfigure(&config.log).await;
@@ -276,6 +298,8 @@ fn fixed(current: &ConnectorConfig, new: &ConnectorConfig) -> Result<(), StartEr
             current.metrics_listen != new.metrics_listen,
         ),
         ("log.directory", current.log.directory != new.log.directory),
+        ("pkcs", current.pkcs != new.pkcs),
+        ("ca", current.ca != new.ca),
     ];
     match changed.iter().find(|(_, changed)| *changed) {
         None => Ok(()),

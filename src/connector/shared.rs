@@ -48,6 +48,8 @@ pub(super) enum ServiceHealth {
 pub(super) struct Flight {
     fence: AtomicU64,
     content: String,
+    /// Until when the lease is held for certain, as far as is known here.
+    held_until: Mutex<Instant>,
 }
 
 /// What became of a newer fence.
@@ -70,6 +72,23 @@ impl Flight {
     /// Digest of what is being worked on.
     pub(super) fn content(&self) -> &str {
         &self.content
+    }
+
+    /// The lease lasts for so long from now.
+    pub(super) fn hold(&self, lease: Duration) {
+        *self
+            .held_until
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Instant::now() + lease;
+    }
+
+    /// Whether nobody else can have it leased.
+    pub(super) fn is_held(&self) -> bool {
+        let until = self
+            .held_until
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        Instant::now() < *until
     }
 }
 
@@ -115,6 +134,8 @@ pub(super) struct Shared {
     flights: Mutex<HashMap<String, Arc<Flight>>>,
     /// Of those in flight, how many wait for their next attempt.
     pub(super) sleeping: AtomicUsize,
+    /// Of those in flight, how many are certificates to be issued: they have a budget of their own.
+    pub(super) pkcs: AtomicUsize,
     /// Told when a request left.
     pub(super) freed: Notify,
     /// Told when there is something for the sweeper.
@@ -160,6 +181,7 @@ impl Shared {
             slots: Semaphore::new(concurrency),
             flights: Mutex::new(HashMap::new()),
             sleeping: AtomicUsize::new(0),
+            pkcs: AtomicUsize::new(0),
             freed: Notify::new(),
             sweep: Notify::new(),
             turn: Turn::new(),
@@ -196,6 +218,7 @@ impl Shared {
         let flight = Arc::new(Flight {
             fence: AtomicU64::new(fence),
             content: content.to_owned(),
+            held_until: Mutex::new(Instant::now()),
         });
         flights.insert(request_id.to_owned(), Arc::clone(&flight));
         self.metrics
@@ -229,7 +252,8 @@ impl Shared {
     pub(super) fn free(&self) -> u32 {
         let busy = self
             .in_flight()
-            .saturating_sub(self.sleeping.load(Ordering::SeqCst));
+            .saturating_sub(self.sleeping.load(Ordering::SeqCst))
+            .saturating_sub(self.pkcs.load(Ordering::SeqCst));
         self.config()
             .concurrency
             .max(1)

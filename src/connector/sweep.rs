@@ -1,7 +1,7 @@
 //! What crashes, full disks and a failing service left over: outcomes that are not uploaded, Admin events that are not written.
 
-use super::deliver::{deliver_once, report, undelivered};
-use super::journal::{JournalError, State};
+use super::deliver::{deliver_once, of_kind, report, undelivered};
+use super::journal::{JournalError, Kind, State};
 use super::shared::{Phase, Shared};
 use crate::telemetry::Draft;
 use crate::telemetry::catalogue::EventKind;
@@ -126,7 +126,8 @@ async fn report_settled(shared: &Arc<Shared>) -> Result<(), JournalError> {
 
 /// Outcomes are uploaded under the fence that they have; the pass ends when the service is not there at all.
 async fn upload_outcomes(shared: &Arc<Shared>) -> Result<(), JournalError> {
-    let (mut failures, mut uploaded) = (0, 0);
+    let mut failures = 0;
+    let mut uploaded = [(Kind::Import, 0), (Kind::Pkcs, 0)];
     let mut waiting = shared.journal.in_state(State::Outcome, PASS).await?;
     // Each pass starts elsewhere, so that those that always fail do not keep the others waiting.
     if let Some(start) = usize::from(fips::random::array::<2>().map_or(0, u16::from_be_bytes))
@@ -144,7 +145,9 @@ async fn upload_outcomes(shared: &Arc<Shared>) -> Result<(), JournalError> {
         match deliver_once(shared, &claim, &entry, &outcome).await {
             Ok(()) => {
                 failures = 0;
-                uploaded += 1;
+                for (_, count) in uploaded.iter_mut().filter(|(kind, _)| *kind == entry.kind) {
+                    *count += 1;
+                }
             }
             // One request that the service chokes on must not hold up the others; a service that is not there need not be asked
             // for each of them.
@@ -154,15 +157,16 @@ async fn upload_outcomes(shared: &Arc<Shared>) -> Result<(), JournalError> {
             break;
         }
     }
-    if uploaded > 0 {
+    for (kind, count) in uploaded.into_iter().filter(|(_, count)| *count > 0) {
+        let event = of_kind(
+            kind,
+            EventKind::PkcsImportUploadSuccess,
+            EventKind::PkcsUploadSuccess,
+        );
         shared
             .log
             .record(
-                Draft::new(
-                    EventKind::PkcsImportUploadSuccess,
-                    "results that had waited were uploaded",
-                )
-                .field("count", uploaded),
+                Draft::new(event, "results that had waited were uploaded").field("count", count),
             )
             .await;
     }

@@ -4,7 +4,7 @@ use super::backoff::Backoff;
 use super::deliver::{PARKED, accepted, deliver_once, superseded};
 use super::engine_link::{EngineHealth, Work};
 use super::error::{CallError, CallErrorKind};
-use super::journal::{Entry, JournalError, Outcome, State, Subject};
+use super::journal::{Entry, JournalError, Kind, Outcome, State, Subject};
 use super::shared::{Claim, Phase, Shared};
 use crate::engine::api::{Delivery, Failure, FailureCode};
 use crate::engine::client::RecryptError;
@@ -42,6 +42,7 @@ impl Verdict {
 pub(super) async fn work(shared: Arc<Shared>, claim: Claim, item: WorkItem, failures: u32) {
     let entry = Entry {
         request_id: item.request_id.clone(),
+        kind: Kind::Import,
         state: State::Leased,
         fence: item.fence,
         attempt: item.attempt,
@@ -72,7 +73,14 @@ pub(super) async fn work(shared: Arc<Shared>, claim: Claim, item: WorkItem, fail
     }
 }
 
-async fn finish(shared: &Shared, claim: &Claim, entry: &Entry, outcome: Outcome, lease_ms: u64) {
+/// Makes an outcome durable and delivers it.
+pub(super) async fn finish(
+    shared: &Shared,
+    claim: &Claim,
+    entry: &Entry,
+    outcome: Outcome,
+    lease_ms: u64,
+) {
     let stored = shared
         .journal
         .record_outcome(&entry.request_id, outcome.clone())
@@ -111,7 +119,12 @@ async fn finish(shared: &Shared, claim: &Claim, entry: &Entry, outcome: Outcome,
 }
 
 /// Extends the lease at half of its life; returns when it is lost.
-async fn keep_lease(shared: &Shared, claim: &Claim, request_id: &str, lease_ms: u64) -> CallError {
+pub(super) async fn keep_lease(
+    shared: &Shared,
+    claim: &Claim,
+    request_id: &str,
+    lease_ms: u64,
+) -> CallError {
     let mut lease = Duration::from_millis(lease_ms);
     let mut backoff = Backoff::new(shared.config().retry).at_most(lease / 4);
     tokio::time::sleep(lease / 2).await;
@@ -119,6 +132,7 @@ async fn keep_lease(shared: &Shared, claim: &Claim, request_id: &str, lease_ms: 
         let fence = claim.flight.fence();
         match shared.gateway().extend(request_id, fence).await {
             Ok(lease_ms) => {
+                claim.flight.hold(Duration::from_millis(lease_ms));
                 backoff.reset();
                 lease = Duration::from_millis(lease_ms);
                 shared
@@ -326,7 +340,13 @@ async fn failed_for_good(shared: &Shared, request_id: &str, code: &str, message:
         .await;
 }
 
-async fn give_back(shared: &Shared, claim: &Claim, entry: &Entry, failure: FailureReport) {
+/// Gives a request back to the queue, as an attempt that failed.
+pub(super) async fn give_back(
+    shared: &Shared,
+    claim: &Claim,
+    entry: &Entry,
+    failure: FailureReport,
+) {
     let request_id = entry.request_id.as_str();
     let reason = failure.message.clone();
     match shared
@@ -367,7 +387,8 @@ async fn give_back(shared: &Shared, claim: &Claim, entry: &Entry, failure: Failu
     }
 }
 
-fn code_text(code: FailureCode) -> String {
+/// A code as it stands in messages.
+pub(super) fn code_text(code: FailureCode) -> String {
     serde_json::to_value(code)
         .ok()
         .and_then(|value| value.as_str().map(str::to_owned))

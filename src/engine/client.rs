@@ -76,16 +76,22 @@ impl EngineClient {
     /// # Errors
     /// [`RecryptError::Unavailable`] when nothing listens there, the engine does not accept this user, or is another release.
     pub async fn connect(path: &Path) -> Result<Self, RecryptError> {
-        let client = Self {
+        let client = Self::unconnected(path);
+        client.connection().await?;
+        Ok(client)
+    }
+
+    /// A client that connects when it is first used.
+    #[must_use]
+    pub fn unconnected(path: &Path) -> Self {
+        Self {
             shared: Arc::new(Shared {
                 path: path.to_owned(),
                 next_id: AtomicU64::new(1),
                 certificate: Mutex::new(None),
                 connection: tokio::sync::Mutex::new(None),
             }),
-        };
-        client.connection().await?;
-        Ok(client)
+        }
     }
 
     /// States the client certificate that this process shows to the gateway, by its SHA-256, with each request from now on: the engine

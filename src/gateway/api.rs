@@ -15,6 +15,8 @@
 //! | | `POST /connector/v1/requests/{id}/complete` | [`Completion`] -> [`Settled`] |
 //! | | `POST /connector/v1/requests/{id}/fail` | [`RequestFailure`] -> [`Settled`] |
 //! | | `POST /connector/v1/heartbeat` | [`Heartbeat`] -> 204 |
+//!
+//! The messages of PKCS requests are in [`pkcs_api`](super::pkcs_api).
 //! | anybody | `GET /openapi.json`, `GET /healthz` | |
 //!
 //! Errors are `{"error":{"code":"...","message":"..."}}` as in Graph; a fence that is no longer current is 409 with code `staleLease`.
@@ -217,7 +219,7 @@ pub struct ConnectorIdentity {
     pub instance: String,
     /// Version of its program.
     pub version: String,
-    /// What it can do: `pfxImport`, and the deliveries that its engine allows besides `password` (`rewrap`, `appleProfile`).
+    /// What it can do: `pfxImport`, the deliveries that its engine allows besides `password` (`rewrap`, `appleProfile`), and `pkcs`.
     pub features: Vec<String>,
 }
 
@@ -302,6 +304,9 @@ pub struct Completion {
     /// `appleProfile`: the configuration profile.
     #[serde(default, skip_serializing_if = "Base64Bytes::is_empty")]
     pub profile: Base64Bytes,
+    /// PKCS requests: the certificate that was issued (DER), besides password and PFX.
+    #[serde(default, skip_serializing_if = "Base64Bytes::is_empty")]
+    pub certificate: Base64Bytes,
 }
 
 /// The failure of a request.

@@ -79,8 +79,21 @@ impl From<StoreError> for ApiError {
                     delivery.name()
                 ),
             ),
+            StoreError::NoProfile => Self::new(
+                StatusCode::NOT_FOUND,
+                "noSuchProfile",
+                "there is no profile of this name",
+            ),
+            StoreError::ProfileExists => conflict(
+                "alreadyExists",
+                "a profile of this name exists: replace it, or delete it first",
+            ),
+            StoreError::NoIssuance => conflict(
+                "issuanceNotOffered",
+                "no connector of this gateway takes PKCS requests: give them an issuance policy and an authority (`connector.pkcs`, `connector.ca`), and wait until they have asked for work",
+            ),
             StoreError::WrongResult => {
-                Self::bad_request("the result is of another delivery than the request asks for")
+                Self::bad_request("the result is not what the request asks for")
             }
             StoreError::KeyReused => conflict(
                 "idempotencyKeyReused",

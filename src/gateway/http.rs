@@ -29,12 +29,14 @@ const MAX_ID_BYTES: usize = super::validate::MAX_NAME_BYTES;
 pub(super) struct App {
     pub(super) store: Arc<Store>,
     /// Wakes connectors that wait for work.
-    pub(super) work: Notify,
+    pub(super) work: Arc<Notify>,
     /// Turns true when the gateway stops: whoever waits answers at once.
     pub(super) stopping: watch::Receiver<bool>,
     pub(super) terms: LeaseTerms,
     pub(super) max_queued: u32,
     pub(super) max_body_bytes: usize,
+    /// Records of old imports are taken.
+    pub(super) pkcs1_records: bool,
     /// Memory for bodies, in KiB: all calls together take no more.
     pub(super) body_kib: Arc<Semaphore>,
     pub(super) body_timeout: Duration,

@@ -3,6 +3,7 @@
 use super::api::{Completion, DeviceRequest, Fence, Heartbeat, LeaseRequest, RequestFailure};
 use super::error::ApiError;
 use super::http::message;
+use super::pkcs_api::{PkcsProfileEntry, PkcsRequest, Progress};
 use super::rotation_api::RotationReplacement;
 use super::{odata, validate};
 
@@ -29,10 +30,16 @@ pub enum Message {
     Heartbeat,
     /// A record for another custody key.
     Rotation,
+    /// A profile of certificates.
+    PkcsProfile,
+    /// A device's request for a certificate.
+    PkcsRequest,
+    /// How far a connector got.
+    Progress,
 }
 
 /// All of them.
-pub const MESSAGES: [Message; 10] = [
+pub const MESSAGES: [Message; 13] = [
     Message::NewRecord,
     Message::RecordPatch,
     Message::ListQuery,
@@ -43,6 +50,9 @@ pub const MESSAGES: [Message; 10] = [
     Message::Failure,
     Message::Heartbeat,
     Message::Rotation,
+    Message::PkcsProfile,
+    Message::PkcsRequest,
+    Message::Progress,
 ];
 
 /// Whether a body is a message of this kind, within every bound.
@@ -63,5 +73,8 @@ pub fn judge(kind: Message, body: &[u8]) -> Result<(), ApiError> {
         Message::Rotation => {
             validate::rotated_record(&message::<RotationReplacement>(body)?.record)
         }
+        Message::PkcsProfile => validate::pkcs::entry(&message::<PkcsProfileEntry>(body)?),
+        Message::PkcsRequest => validate::pkcs::request(&message::<PkcsRequest>(body)?),
+        Message::Progress => validate::pkcs::progress(&message::<Progress>(body)?),
     }
 }

@@ -20,6 +20,7 @@ mod http;
 mod judge;
 mod odata;
 mod openapi;
+pub mod pkcs_api;
 pub mod rotation_api;
 pub mod routes;
 mod schemas;

@@ -91,7 +91,7 @@ pub(super) fn next_link(base: &str, path: &str, query: &str, last: &str) -> Stri
 }
 
 /// RFC 3986 section 2.1. A plus stays one: what it means depends on where it stands.
-fn percent_decode(text: &str) -> Option<String> {
+pub(super) fn percent_decode(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {

@@ -1,6 +1,7 @@
 //! JSON schemas (draft 2020-12) of the messages, one for each type of `api`; a test holds them against the types.
 
 mod evidence;
+mod pkcs;
 
 use super::validate::{PADDINGS, PURPOSES};
 use crate::engine::api::Delivery;
@@ -165,6 +166,7 @@ pub fn schemas() -> Map<String, Value> {
         ]),
     );
     connector_schemas(&mut add);
+    pkcs::add(&mut add);
     admin_schemas(&mut add);
     all
 }
@@ -256,6 +258,7 @@ fn connector_schemas(add: &mut impl FnMut(&str, Value)) {
             ("encryptedPassword", false, base64()),
             ("encryptedPfx", false, base64()),
             ("profile", false, base64()),
+            ("certificate", false, base64()),
         ]),
     );
     add(

@@ -45,6 +45,8 @@ pub struct Gateway {
     listener: TcpListener,
     handshakes: Arc<Handshakes>,
     store: Arc<Store>,
+    /// Wakes connectors that wait for work.
+    work: Arc<Notify>,
     router: Router,
     limits: GatewayLimits,
     retention: RetentionConfig,
@@ -61,9 +63,10 @@ impl Gateway {
         let server = tls::server_config(config)?;
         let store = Arc::new(Store::open(&config.database, clock)?);
         let (stop, stopping) = watch::channel(false);
+        let work = Arc::new(Notify::new());
         let app = Arc::new(App {
             store: Arc::clone(&store),
-            work: Notify::new(),
+            work: Arc::clone(&work),
             stopping,
             terms: LeaseTerms {
                 max: 1,
@@ -73,6 +76,7 @@ impl Gateway {
             },
             max_queued: config.max_queued,
             max_body_bytes: config.max_body_bytes,
+            pkcs1_records: config.pkcs1_records,
             body_kib: Arc::new(Semaphore::new(
                 (config.max_body_bytes / 1024 + 1).saturating_mul(LARGEST_BODIES),
             )),
@@ -98,6 +102,7 @@ impl Gateway {
             )),
             router: http::router(&app),
             store,
+            work,
             limits: config.limits,
             retention: config.retention,
             stop,
@@ -135,6 +140,7 @@ impl Gateway {
             handshakes,
             store,
             router,
+            work,
             limits,
             retention,
             stop,
@@ -142,7 +148,7 @@ impl Gateway {
         } = self;
         let slots = Arc::new(Semaphore::new(limits.connections));
         let mut connections = JoinSet::new();
-        let maintenance = tokio::spawn(maintain(Arc::clone(&store), retention));
+        let maintenance = tokio::spawn(maintain(Arc::clone(&store), work, retention));
         let mut until = pin!(until);
         let mut beats = Beats::new(Arc::clone(&manager));
         let mut told = manager.ready("serving");
@@ -347,11 +353,23 @@ fn builder(limits: &GatewayLimits, is_http2: bool) -> auto::Builder<TokioExecuto
     }
 }
 
-/// Deletes what is over its time, now and then every minute.
-async fn maintain(store: Arc<Store>, retention: RetentionConfig) {
+/// Renews and deletes what is over its time, now and then every minute.
+async fn maintain(store: Arc<Store>, work: Arc<Notify>, retention: RetentionConfig) {
     loop {
-        let store = Arc::clone(&store);
-        match tokio::task::spawn_blocking(move || store.purge(&retention)).await {
+        let (of_purge, of_renewal) = (Arc::clone(&store), Arc::clone(&store));
+        match tokio::task::spawn_blocking(move || of_renewal.renew_certificates()).await {
+            Ok(Ok(0)) => {}
+            Ok(Ok(renewed)) => {
+                tracing::info!(
+                    renewed,
+                    "certificates are asked for again before they expire"
+                );
+                work.notify_waiters();
+            }
+            Ok(Err(error)) => tracing::error!(%error, "certificates could not be renewed"),
+            Err(_) => {}
+        }
+        match tokio::task::spawn_blocking(move || of_purge.purge(&retention)).await {
             Ok(Ok(purged)) if !purged.is_empty() => {
                 tracing::info!(?purged, "deleted what was over its time");
             }

@@ -1,5 +1,7 @@
 //! Checks of every field that comes in. The engine judges certificates, ciphertexts and signatures; the gateway bounds them.
 
+pub(super) mod pkcs;
+
 use super::api::{
     Completion, ConnectorIdentity, DeviceRequest, FailureReport, IntendedPurpose, PROTOCOL_VERSION,
 };
@@ -7,6 +9,7 @@ use super::error::ApiError;
 use super::store::{Completed, NewRecord, RecordPatch, record_id};
 use crate::clock::parse_rfc3339;
 use crate::encoding::Base64Bytes;
+use crate::engine::api::DeviceTarget;
 use crate::record::{ImporterSignature, Record};
 use hsm::Padding;
 use serde::de::DeserializeOwned;
@@ -242,8 +245,15 @@ pub(super) const PURPOSES: [&str; 5] = [
     "vpn",
     "wifi",
 ];
-/// Graph's `userPfxPaddingScheme` without what it no longer accepts; `oaepSha1` is the gateway's extension.
-pub(super) const PADDINGS: [&str; 4] = ["oaepSha1", "oaepSha256", "oaepSha384", "oaepSha512"];
+/// Graph's `userPfxPaddingScheme`. `oaepSha1` and `pkcs1`, which Graph no longer accepts, are the gateway's extension; `pkcs1` is taken
+/// where the configuration says so ([`padding`]).
+pub(super) const PADDINGS: [&str; 5] = [
+    "oaepSha1",
+    "oaepSha256",
+    "oaepSha384",
+    "oaepSha512",
+    "pkcs1",
+];
 
 fn needed<T>(property: &str, value: Option<T>) -> Result<T, ApiError> {
     value.ok_or_else(|| refused(property, "this property is missing"))
@@ -295,8 +305,26 @@ pub(super) fn new_record(body: &[u8]) -> Result<NewRecord, ApiError> {
     })
 }
 
+/// Whether records of this padding are taken: those of old imports where the configuration says so, and nowhere by default, since nothing
+/// decrypts them but an engine that has a key named for it.
+pub(super) fn padding(padding: Padding, pkcs1_records: bool) -> Result<(), ApiError> {
+    if padding == Padding::Pkcs1 && !pkcs1_records {
+        return Err(refused(
+            "paddingScheme",
+            "pkcs1 is the padding of old imports, which this gateway takes only with `gateway.pkcs1_records`: use one of OAEP",
+        ));
+    }
+    Ok(())
+}
+
 /// A record that is to replace another one: bounds of what may differ.
 pub(super) fn rotated_record(record: &Record) -> Result<(), ApiError> {
+    if record.padding == Padding::Pkcs1 {
+        return Err(refused(
+            "record.padding",
+            "no record is re-encrypted with the padding pkcs1",
+        ));
+    }
     name("record.keyName", &record.key_name)?;
     let key = record.custody_key.as_deref().unwrap_or_default();
     lower_hex("record.custodyKey", key, 64)?;
@@ -396,7 +424,11 @@ pub(super) fn device_request(request: &DeviceRequest) -> Result<(), ApiError> {
     if let Some(why) = request.delivery.refuses(request.format) {
         return Err(refused("format", why));
     }
-    let device = &request.device;
+    target(&request.device)
+}
+
+/// A device's certificate and what may lie above it.
+fn target(device: &DeviceTarget) -> Result<(), ApiError> {
     bounded(
         "device.certificate",
         device.certificate.as_slice(),
@@ -467,11 +499,25 @@ pub(super) fn failure(failure: FailureReport) -> Result<FailureReport, ApiError>
 
 /// A result within its bounds, by what there is in it.
 pub(super) fn result(message: &Completion) -> Result<Completed<'_>, ApiError> {
-    let (password, pfx, profile) = (
+    let (password, pfx, profile, certificate) = (
         message.encrypted_password.as_slice(),
         message.encrypted_pfx.as_slice(),
         message.profile.as_slice(),
+        message.certificate.as_slice(),
     );
+    if !certificate.is_empty() {
+        bounded("encryptedPassword", password, MAX_RESULT_BYTES)?;
+        bounded("encryptedPfx", pfx, MAX_PFX_BYTES)?;
+        bounded("certificate", certificate, MAX_CERTIFICATE_BYTES)?;
+        if !profile.is_empty() {
+            return Err(refused("profile", "not together with certificate"));
+        }
+        return Ok(Completed::Pkcs {
+            password,
+            pfx,
+            certificate,
+        });
+    }
     match (password.is_empty(), pfx.is_empty(), profile.is_empty()) {
         (false, true, true) => {
             bounded("encryptedPassword", password, MAX_RESULT_BYTES)?;

@@ -1,7 +1,7 @@
 //! Every event there is: number, log and task category.
 //!
 //! Numbers and categories are those of Microsoft's Certificate Connector where the meaning is equal, so that rules written for it
-//! go on working: 1-999 general, 2000-2999 PKCS import. The general ones are ours.
+//! go on working: 1-999 general, 1000-1199 PKCS, 2000-2999 PKCS import. The general ones are ours.
 
 use serde::{Deserialize, Serialize};
 
@@ -88,6 +88,8 @@ events! {
     AuditUnavailable = 25, Admin, Error;
     /// The engine can record uses of the custody key again.
     AuditRecovered = 26, Admin, Information;
+    /// A custody key is about to stop decrypting records of old imports (PKCS#1 v1.5), or has: told once a day from 30 days before its last one.
+    Pkcs1KeyEnding = 27, Admin, Warning;
     /// The service does not answer or answers with an error; it is asked again with growing pauses.
     ServiceUnavailable = 30, Operational, Warning;
     /// The service answers again.
@@ -112,6 +114,32 @@ events! {
     RequestOfferedAgain = 61, Operational, Information;
     /// Detail of a step.
     StepDetail = 90, Debug, Information;
+    /// The certificate was issued, and PFX and password were uploaded.
+    PkcsRequestSuccess = 1000, Admin, Information;
+    /// The request for a certificate failed for good.
+    PkcsRequestFailure = 1001, Admin, Error;
+    /// A batch of requests for certificates was downloaded.
+    PkcsDownloadSuccess = 1002, Operational, Information;
+    /// Requests for certificates could not be downloaded and will be asked for again.
+    PkcsDownloadFailure = 1003, Operational, Warning;
+    /// One request for a certificate was downloaded.
+    PkcsDownloadedRequest = 1020, Operational, Information;
+    /// The authority issued the certificate, and it is what was asked.
+    PkcsIssuedSuccess = 1050, Operational, Information;
+    /// The certificate could not be issued yet; it will be tried again, or the authority is asked how its order fares.
+    PkcsIssuedFailedAttempt = 1051, Operational, Warning;
+    /// The certificate was not issued, or what was issued is refused.
+    PkcsIssuedFailure = 1052, Operational, Error;
+    /// A certificate that cannot be used was revoked, or could not be: the fields say which.
+    PkcsCertificateWithdrawn = 1060, Admin, Warning;
+    /// The authority decides later; its order is asked for again.
+    PkcsIssuancePending = 1061, Operational, Information;
+    /// Results of requests for certificates that had waited were uploaded.
+    PkcsUploadSuccess = 1100, Operational, Information;
+    /// Results of requests for certificates could not be uploaded and will be tried again.
+    PkcsUploadFailure = 1101, Operational, Warning;
+    /// One result of a request for a certificate was uploaded.
+    PkcsUploadedRequest = 1102, Operational, Information;
     /// The PKCS import request was uploaded.
     PkcsImportRequestSuccess = 2000, Admin, Information;
     /// The PKCS import request failed for good.
@@ -147,6 +175,9 @@ mod tests {
         let before = ids.len();
         ids.dedup();
         assert_eq!(ids.len(), before);
-        assert!(ids.iter().all(|id| matches!(id, 1..=999 | 2000..=2999)));
+        assert!(
+            ids.iter()
+                .all(|id| matches!(id, 1..=999 | 1000..=1199 | 2000..=2999))
+        );
     }
 }

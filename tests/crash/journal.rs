@@ -5,7 +5,7 @@ use crate::record::{Place, Steps, make_private};
 use crate::replay::{Known, play, wrong_ends};
 use crate::rows::{check, rows_of};
 use pfx_connector::clock::ManualClock;
-use pfx_connector::connector::journal::{Admission, Journal, Offer, Outcome, State, Subject};
+use pfx_connector::connector::journal::{Admission, Journal, Kind, Offer, Outcome, State, Subject};
 use rusqlite::{Connection, params};
 use std::path::Path;
 use std::sync::Arc;
@@ -26,6 +26,7 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 fn offer(id: &str, fence: u64) -> Offer {
     Offer {
         request_id: id.to_owned(),
+        kind: Kind::Import,
         fence,
         attempt: u32::try_from(fence).unwrap(),
         content: format!("content of {id}"),

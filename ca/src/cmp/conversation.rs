@@ -4,7 +4,7 @@ use super::problem::Problem;
 use super::{Cmp, Credential, ProfileIn, failure, http};
 use crate::{Error, ErrorClass};
 use pki::cmp::{
-    Body, CmpError, Info, Message, Protector, Request, Transaction, Verifier, valid_until,
+    Body, CmpError, Info, Message, Protector, Request, Transaction, Verifier, is_valid_at,
 };
 use reqwest::Url;
 use std::time::{Duration, Instant, SystemTime};
@@ -34,13 +34,18 @@ impl<'a> Conversation<'a> {
             transaction,
             url,
             profile,
-            until: Instant::now() + client.settings.deadline,
+            until: deadline(client.settings.deadline),
         })
     }
 
     /// The nonce of the authority's last message.
     pub(super) fn last_nonce(&self) -> Option<Vec<u8>> {
         self.transaction.last_nonce().map(<[u8]>::to_vec)
+    }
+
+    /// Goes on as if nothing of the authority's had arrived.
+    pub(super) fn forget_nonce(&mut self) {
+        self.transaction = self.transaction.clone().after(None);
     }
 
     /// Says something, and gives out the answer: verified, of this transaction, to this message.
@@ -72,7 +77,7 @@ impl<'a> Conversation<'a> {
         .and_then(|made| made.map_err(|error| Problem::before(failure::of_message(&error))))?;
         self.transaction = transaction;
 
-        let answer = http::post(&self.client.http, &self.url, bytes, self.left()?).await?;
+        let answer = http::post(&self.client.http, &self.url, bytes, self.left()?, now).await?;
         let credential = self.client.settings.credential.clone();
         let mut transaction = self.transaction.clone();
         let (transaction, message) = aside(move || {
@@ -98,6 +103,13 @@ impl<'a> Conversation<'a> {
         }
         Ok(left)
     }
+}
+
+/// The time in so long; what no clock can tell is a day.
+fn deadline(wait: Duration) -> Instant {
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    let now = Instant::now();
+    now.checked_add(wait.min(DAY)).unwrap_or(now)
 }
 
 /// On a thread that may block.
@@ -160,9 +172,9 @@ fn disbelieved(
     if let Credential::Signature {
         certificate_der, ..
     } = credential
-        && valid_until(certificate_der).is_ok_and(|end| end < now)
+        && is_valid_at(certificate_der, now).is_ok_and(|valid| !valid)
     {
-        text.push_str("; our own certificate has expired");
+        text.push_str("; our own certificate is expired or not yet valid");
     }
     Error::new(why.class(), text)
 }

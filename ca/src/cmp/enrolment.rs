@@ -4,12 +4,12 @@ use super::conversation::Conversation;
 use super::pending::Reference;
 use super::problem::Problem;
 use super::{Cmp, Confirmation, failure};
+use crate::certificate::key_of_request;
 use crate::{Enrolment, Error, ErrorClass, Issued, Order, Pending, Recovered};
 use pki::Signer;
 use pki::cmp::{
     Body, CERT_REQ_ID, CertRep, CertificateRequest, Failure, Info, Kind, Message, PkiStatus,
-    Request, RequestKind, StatusInfo, Transaction, confirm, is_for_key, key_of_request, poll,
-    request,
+    Request, RequestKind, StatusInfo, Transaction, confirm, is_for_key, poll, request,
 };
 
 /// certReqId of what has none: a request of PKCS#10 (RFC 9810, section 5.3.4), or a whole transaction (RFC 9483, section 4.4).
@@ -39,7 +39,9 @@ impl Wanted {
         Ok(Self {
             kind: Kind::Cp,
             ids: &[NO_CERT_REQ_ID, CERT_REQ_ID],
-            key: key_of_request(&order.csr_der).map_err(|error| rejected(error.to_string()))?,
+            key: key_of_request(&order.csr_der)
+                .map_err(|_| rejected("the order's request is no PKCS#10 in DER".to_owned()))?
+                .to_vec(),
         })
     }
 }
@@ -127,13 +129,22 @@ impl Cmp {
     ) -> Result<Recovered, Error> {
         let wanted = Wanted::of_order(order)?;
         let reference = pending.and_then(Reference::read);
-        let mut conversation = self.conversation(order, reference.as_ref())?;
-        let request = reference.map_or(NO_CERT_REQ_ID, |reference| reference.request);
+        let request = reference
+            .as_ref()
+            .map_or(NO_CERT_REQ_ID, |reference| reference.request);
         let asked = poll(request).map_err(|error| failure::of_message(&error))?;
-        let answer = conversation
-            .say(&asked)
-            .await
-            .map_err(Problem::of_question)?;
+        let mut conversation = self.conversation(order, reference.as_ref())?;
+        let said = conversation.say(&asked).await;
+        let mut answer = said.map_err(Problem::of_question)?;
+        // The authority said something since, which did not arrive: its nonce is another one by now.
+        if let Body::Error { status, .. } = &answer.body
+            && status.failures.contains(&Failure::BadRecipientNonce)
+            && reference.is_some_and(|reference| reference.nonce.is_some())
+        {
+            conversation.forget_nonce();
+            let said = conversation.say(&asked).await;
+            answer = said.map_err(Problem::of_question)?;
+        }
         if let Body::Error { status, .. } = &answer.body
             && status.status != PkiStatus::Waiting
         {

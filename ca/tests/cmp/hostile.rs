@@ -201,20 +201,20 @@ async fn what_is_no_message_says_what_the_way_to_the_authority_says() {
         ),
         (
             http("404 Not Found", "text/plain", b""),
-            ErrorClass::Protocol,
-            "path",
+            ErrorClass::Unsupported,
+            "address",
         ),
         (
             http("403 Forbidden", "text/plain", b""),
             ErrorClass::Credential,
-            "certificate",
+            "does not allow",
         ),
         (busy.to_vec(), ErrorClass::Unavailable, "busy"),
-        (moved.to_vec(), ErrorClass::Unknown, "redirects"),
-        (endless, ErrorClass::Unknown, "larger than"),
-        (announced.to_vec(), ErrorClass::Unknown, "larger than"),
-        (cut.to_vec(), ErrorClass::Unknown, "did not come"),
-        (b"no HTTP".to_vec(), ErrorClass::Unknown, "did not come"),
+        (moved.to_vec(), ErrorClass::Unknown, "sends us elsewhere"),
+        (endless, ErrorClass::Unknown, "longer than"),
+        (announced.to_vec(), ErrorClass::Unknown, "broke"),
+        (cut.to_vec(), ErrorClass::Unknown, "broke"),
+        (b"no HTTP".to_vec(), ErrorClass::Unknown, "broke"),
     ] {
         let server = Server::new(move |_, _| Reply::Raw(answer.clone()));
         let error = world.client(&server.url).enroll(&world.order()).await;
@@ -291,13 +291,22 @@ async fn orders_and_settings_that_are_none_are_refused_before_anything_is_sent()
         let error = world.client(&server.url).enroll(&bad).await.unwrap_err();
         assert_eq!(error.class(), ErrorClass::Rejected, "{error}");
     }
+    for url in [
+        "ca.example",
+        "ftp://ca.example/",
+        "https://u@ca.example/",
+        "http://ca.example/?a",
+    ] {
+        let refused = Cmp::new(world.settings(url), super::world::http());
+        assert_eq!(refused.err().unwrap().setting, "url", "{url}");
+    }
     let refused = |credential: Credential| {
         let mut settings = world.settings(&server.url);
         settings.credential = credential;
         let Err(error) = Cmp::new(settings, super::world::http()) else {
             panic!("taken")
         };
-        assert_eq!(error.class(), ErrorClass::Credential, "{error}");
+        assert_eq!(error.setting, "certificate", "{error}");
     };
     let Credential::Signature { signer, trust, .. } = world.signature(world.trust()) else {
         panic!("no signature")

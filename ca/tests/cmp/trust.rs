@@ -69,6 +69,9 @@ async fn a_certificate_that_anybody_gets_from_the_authority_does_not_speak_for_i
     // Unless it is named itself.
     let pinned = Trust::new(&[], &[world.connector.der()], &[]).unwrap();
     believed(&world, signer, pinned, &[]).await.unwrap();
+    // Which is what it means to name it among the anchors.
+    let named = Trust::new(&[world.connector.der()], &[], &[]).unwrap();
+    believed(&world, signer, named, &[]).await.unwrap();
 }
 
 #[tokio::test]
@@ -104,8 +107,8 @@ async fn signers_that_are_strangers_expired_or_not_for_signing_are_refused() {
         (&impostor, "does not chain to a configured anchor"),
         (&expired, "expired"),
         (&mute, "no digitalSignature"),
-        (&restricted, "restriction that is not understood"),
-        (&below_nobody, "does not chain to a configured anchor"),
+        (&restricted, "critical extension 1.2.3.4"),
+        (&below_nobody, "is not an authority's"),
     ] {
         let pair = (signer.certificate.as_path(), signer.key.as_path());
         let chain = world.speaker.certificate.to_str().unwrap();

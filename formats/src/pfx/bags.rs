@@ -1,6 +1,7 @@
 //! The bags of a SafeContents (RFC 7292 section 4.2).
 
 use super::attributes::Attributes;
+use super::encoding::Password;
 use super::facts::CertificateFacts;
 use super::key::{self, Examined};
 use super::keyring::Keyring;
@@ -322,6 +323,21 @@ impl<'a> Shrouded<'a> {
             PfxError::from_ber(error, "an encrypted key is not an EncryptedPrivateKeyInfo")
         })
     }
+}
+
+/// The key (DER PrivateKeyInfo) of an EncryptedPrivateKeyInfo that stands by itself.
+pub(super) fn encrypted_key(
+    bytes: &[u8],
+    password: &Password,
+    budget: &mut Budget,
+) -> Result<SecretBytes, PfxError> {
+    const WHAT: &str = "an encrypted key is not an EncryptedPrivateKeyInfo";
+    let whole = ber::normalise(bytes, MAX_ELEMENT_DEPTH)
+        .map_err(|error| PfxError::from_ber(error, WHAT))?;
+    let element = Element::whole(whole.bytes()).map_err(|error| PfxError::from_ber(error, WHAT))?;
+    let shrouded = Shrouded::parse(element)?;
+    let pkcs8 = pbe::decrypt(&shrouded.algorithm, shrouded.ciphertext, password, budget)?;
+    Ok(key::examine(&pkcs8)?.pkcs8)
 }
 
 /// An AlgorithmIdentifier (RFC 5280 section 4.1.1.2).

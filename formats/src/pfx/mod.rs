@@ -160,6 +160,20 @@ pub fn read_within(
     Ok(identity::assemble(contents, survey))
 }
 
+/// One private key (DER PrivateKeyInfo) of an EncryptedPrivateKeyInfo (RFC 5958 section 3) that stands in a file by itself.
+///
+/// # Errors
+/// `wrong_password`, `unsupported_algorithm`, `malformed`, `limit_exceeded`, `not_approved`.
+pub fn read_encrypted_private_key(
+    bytes: &[u8],
+    password: &SecretBytes,
+    limits: &PfxLimits,
+) -> Result<SecretBytes, PfxError> {
+    let bounded = BoundedPfx::new(bytes, limits)?;
+    let password = Password::new(password, limits)?;
+    bags::encrypted_key(bounded.bytes(), &password, &mut Budget::new(limits))
+}
+
 /// Whether the integrity of a PFX can be checked here: it has a MAC, and the FIPS policy lets it be computed.
 ///
 /// # Errors

@@ -2,7 +2,7 @@
 
 use super::asn1::{self, OCTET_STRING, constructed, element, encoded, sequence};
 use super::body::{Kind, Request};
-use super::certificate::{Certificate, same_key};
+use super::certificate::{hash, read};
 use super::message::{certificate, certificates};
 use super::status::{PkiStatusInfo, StatusInfo};
 use super::{CmpError, MAX_RESPONSES};
@@ -118,17 +118,6 @@ fn issued(pair: CertifiedKeyPair<'_>) -> Result<Vec<u8>, CmpError> {
     certificate(inner)
 }
 
-/// Whether a certificate (DER) is for this public key (DER SubjectPublicKeyInfo).
-///
-/// # Errors
-/// [`CmpError::Malformed`] when it is no certificate.
-pub fn is_for_key(certificate_der: &[u8], spki_der: &[u8]) -> Result<bool, CmpError> {
-    Ok(same_key(
-        &Certificate::read(certificate_der)?.spki,
-        spki_der,
-    ))
-}
-
 /// A confirmation, and whether it needs version 3 of the protocol.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Confirmation {
@@ -157,7 +146,7 @@ pub fn confirm(
     request: i32,
     refused: Option<&StatusInfo>,
 ) -> Result<Confirmation, CmpError> {
-    let (hash, named) = Certificate::read(certificate_der)?.hash()?;
+    let (hash, named) = hash(&read(certificate_der)?)?;
     let status = match refused {
         Some(status) => status.encode()?,
         None => Vec::new(),

@@ -2,7 +2,7 @@
 
 use super::asn1::{self, SEQUENCE, constructed, element, encoded, sequence};
 use super::body::{Kind, Request};
-use super::certificate::Certificate;
+use super::certificate::read;
 use super::revocation::cert_id;
 use super::{CmpError, oid};
 use crate::{Signer, algorithm};
@@ -64,8 +64,8 @@ pub fn request(
     ]);
     let controls = match (&request.replaces, kind) {
         (Some(old), RequestKind::Update) => {
-            let old = Certificate::read(old)?;
-            let id = cert_id(&old.issuer, &old.serial);
+            let old = read(old)?;
+            let id = cert_id(old.issuer_der(), old.serial());
             sequence(&[&sequence(&[&encoded(&oid::OLD_CERT_ID)?, &id])])
         }
         (None, RequestKind::Initial | RequestKind::Further) => Vec::new(),

@@ -42,7 +42,7 @@ pub enum CmpError {
     #[error("the signer of the CMP message is not trusted: {problem}")]
     Untrusted {
         /// Why, and what to do.
-        problem: &'static str,
+        problem: String,
     },
     /// It does not belong to the transaction, or to the message that it answers.
     #[error("the CMP message answers another one: {problem}")]

@@ -1,7 +1,7 @@
 //! What authorities tell of themselves in general messages (RFC 9483, section 4.3).
 
 use super::asn1::{SEQUENCE, constructed, element, encoded};
-use super::certificate::Certificate;
+use super::certificate::{issued_by, read, valid_at};
 use super::header::Info;
 use super::message::{certificate, certificates};
 use super::{CmpError, oid};
@@ -82,26 +82,30 @@ impl RootUpdate {
     /// # Errors
     /// [`CmpError::Untrusted`], saying why not; [`CmpError::Malformed`].
     pub fn vouched_by(&self, old_root_der: &[u8], now: SystemTime) -> Result<(), CmpError> {
-        let refused = |problem| Err(CmpError::Untrusted { problem });
-        let old = Certificate::read(old_root_der)?;
-        let new = Certificate::read(&self.new_with_new)?;
+        let refused = |problem: &str| {
+            Err(CmpError::Untrusted {
+                problem: problem.to_owned(),
+            })
+        };
+        let old = read(old_root_der)?;
+        let new = read(&self.new_with_new)?;
         let Some(link) = &self.new_with_old else {
             return refused("the new root comes without a certificate that the old one signed");
         };
-        let link = Certificate::read(link)?;
-        if !link.issued_by(&old.subject, &old.spki) {
+        let link = read(link)?;
+        if !issued_by(&link, old.subject_der(), old.spki_der()) {
             return refused("the old root did not sign the new one's certificate");
         }
-        if link.spki != new.spki || link.subject != new.subject {
+        if link.spki_der() != new.spki_der() || link.subject_der() != new.subject_der() {
             return refused("the old root signed another key or name than the new root's");
         }
-        if !new.issued_by(&new.subject, &new.spki) {
+        if !issued_by(&new, new.subject_der(), new.spki_der()) {
             return refused("the new root did not sign itself");
         }
-        if [&new, &link].iter().any(|one| one.authority.is_none()) {
+        if [&new, &link].iter().any(|one| !one.is_authority()) {
             return refused("the new root is no authority");
         }
-        if [&new, &link, &old].iter().any(|one| !one.valid_at(now)) {
+        if [&new, &link, &old].iter().any(|one| !valid_at(one, now)) {
             return refused("a root is expired or not yet valid");
         }
         Ok(())

@@ -2,9 +2,9 @@
 
 use super::asn1::{self, constructed, element, encoded, sequence};
 use super::body::Body;
-use super::certificate::MAX_CERTIFICATE_BYTES;
 use super::header::Header;
 use super::{CmpError, MAX_CERTIFICATES, MAX_MESSAGE_BYTES};
+use crate::path::MAX_CERTIFICATE_BYTES;
 use der::asn1::{AnyRef, BitStringRef};
 use der::{Decode, Sequence};
 

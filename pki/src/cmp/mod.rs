@@ -34,8 +34,8 @@ mod transaction;
 mod trust;
 
 pub use body::{Body, Kind, Request};
-pub use certificate::{key_of_request, valid_until};
-pub use certrep::{CertRep, Confirmation, Response, confirm, is_for_key};
+pub use certificate::{is_for_key, is_valid_at, valid_until};
+pub use certrep::{CertRep, Confirmation, Response, confirm};
 pub use crmf::{CERT_REQ_ID, CertificateRequest, RequestKind, request};
 pub use error::CmpError;
 pub use general::{KeySpec, RequestTemplate, RootUpdate, ca_certs, root_question};
@@ -47,7 +47,7 @@ pub use protection::{Protector, Verifier, protect};
 pub use revocation::{RevRep, revoke};
 pub use status::{Failure, PkiStatus, StatusInfo};
 pub use transaction::Transaction;
-pub use trust::{MAX_PATH_CERTIFICATES, Trust};
+pub use trust::Trust;
 
 /// Largest message that is read, in bytes.
 pub const MAX_MESSAGE_BYTES: usize = 256 * 1024;

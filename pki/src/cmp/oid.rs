@@ -59,17 +59,5 @@ pub(super) const SHA384: Oid = oid("2.16.840.1.101.3.4.2.2");
 /// id-sha512.
 pub(super) const SHA512: Oid = oid("2.16.840.1.101.3.4.2.3");
 
-/// id-ce-basicConstraints (RFC 5280, section 4.2.1.9).
-pub(super) const BASIC_CONSTRAINTS: Oid = oid("2.5.29.19");
-/// id-ce-keyUsage (RFC 5280, section 4.2.1.3).
-pub(super) const KEY_USAGE: Oid = oid("2.5.29.15");
-/// id-ce-extKeyUsage (RFC 5280, section 4.2.1.12).
-pub(super) const EXTENDED_KEY_USAGE: Oid = oid("2.5.29.37");
-/// id-ce-subjectKeyIdentifier (RFC 5280, section 4.2.1.2).
-pub(super) const SUBJECT_KEY_ID: Oid = oid("2.5.29.14");
-/// id-ce-subjectAltName (RFC 5280, section 4.2.1.6).
-pub(super) const SUBJECT_ALT_NAME: Oid = oid("2.5.29.17");
-/// id-ce-certificatePolicies (RFC 5280, section 4.2.1.4).
-pub(super) const CERTIFICATE_POLICIES: Oid = oid("2.5.29.32");
 /// id-at-commonName (X.520).
 pub(super) const COMMON_NAME: Oid = oid("2.5.4.3");

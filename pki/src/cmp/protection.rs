@@ -2,12 +2,13 @@
 
 use super::asn1::{NULL, UTF8_STRING, element, encoded, sequence};
 use super::body::Request;
-use super::certificate::Certificate;
+use super::certificate::{read, same_key};
 use super::header::Header;
 use super::mac::{Mac, MacScheme};
 use super::message::{Message, assemble};
 use super::trust::Trust;
 use super::{CmpError, oid};
+use crate::path::Certificate;
 use crate::{Signer, algorithm};
 use fips::secret::SecretBytes;
 use std::time::SystemTime;
@@ -68,15 +69,15 @@ pub fn protect(
             certificate_der,
             chain,
         } => {
-            let certificate = Certificate::read(certificate_der)?;
-            if !super::certificate::same_key(&certificate.spki, signer.spki_der()) {
+            let certificate = read(certificate_der)?;
+            if !same_key(certificate.spki_der(), signer.spki_der()) {
                 return Err(CmpError::malformed(
                     "our own certificate: it is another key's than the one that signs: the configuration",
                 ));
             }
             header.protection_algorithm = Some(algorithm::identifier_der(signer.algorithm()));
-            header.sender_der = Some(certificate.subject);
-            header.sender_key_id = certificate.key_id;
+            header.sender_der = Some(certificate.subject_der().to_vec());
+            header.sender_key_id = certificate.subject_key_id().map(<[u8]>::to_vec);
             let header = header.encode()?;
             let signature = signer.sign(&sequence(&[&header, &request.der]))?;
             let extra = [&[certificate_der.to_vec()], chain].concat();
@@ -156,7 +157,7 @@ impl Message {
         let extra: Vec<Certificate> = self
             .extra_certs
             .iter()
-            .filter_map(|der| Certificate::read(der).ok())
+            .filter_map(|der| read(der).ok())
             .collect();
         let mut last = CmpError::Protection {
             problem: "no certificate of its sender is with it or configured",
@@ -165,7 +166,12 @@ impl Message {
             if !self.names(signer) {
                 continue;
             }
-            match algorithm::verify(algorithm, &signer.spki, &self.protected_part, signature) {
+            match algorithm::verify(
+                algorithm,
+                signer.spki_der(),
+                &self.protected_part,
+                signature,
+            ) {
                 Ok(()) => {}
                 Err(algorithm::VerifyError::Algorithm) => {
                     last = CmpError::ProtectionKind {
@@ -191,10 +197,13 @@ impl Message {
 
     /// Whether the header's sender is this certificate's subject, and its key the one that is named.
     fn names(&self, signer: &Certificate) -> bool {
-        let key = match (&self.header.sender_key_id, &signer.key_id) {
+        let key = match (
+            self.header.sender_key_id.as_deref(),
+            signer.subject_key_id(),
+        ) {
             (Some(named), Some(own)) => named == own,
             _ => true,
         };
-        key && self.header.sender_der.as_deref() == Some(signer.subject.as_slice())
+        key && self.header.sender_der.as_deref() == Some(signer.subject_der())
     }
 }

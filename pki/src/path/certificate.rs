@@ -315,6 +315,12 @@ impl Certificate {
         self.constraints.as_ref()
     }
 
+    /// subjectKeyIdentifier, where there is one.
+    #[must_use]
+    pub fn subject_key_id(&self) -> Option<&[u8]> {
+        self.subject_key.as_deref()
+    }
+
     /// Whether it names itself as its issuer.
     #[must_use]
     pub fn is_self_issued(&self) -> bool {

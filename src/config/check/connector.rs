@@ -1,7 +1,7 @@
 //! `[connector]`.
 
 use super::{Findings, files};
-use crate::config::ConnectorConfig;
+use crate::config::{AuthorityConfig, AuthorityKind, ConnectorConfig};
 
 /// Rules between keys.
 pub(super) fn consistent(section: &ConnectorConfig, findings: &mut Findings) {
@@ -14,6 +14,7 @@ pub(super) fn consistent(section: &ConnectorConfig, findings: &mut Findings) {
     if section.retry.base_ms > section.retry.max_ms {
         findings.add("`connector.retry.base_ms` is larger than `connector.retry.max_ms`");
     }
+    authorities(section, findings);
     if section.log.rotate_bytes > section.log.archives_max_bytes {
         findings.add(
             "`connector.log.rotate_bytes` is larger than `connector.log.archives_max_bytes`: no archive could be kept",
@@ -24,5 +25,83 @@ pub(super) fn consistent(section: &ConnectorConfig, findings: &mut Findings) {
         && proxy.username.is_none()
     {
         findings.add("`connector.proxy.password_file` is given without `username`");
+    }
+}
+
+/// Certificates on request need authorities, and each what its kind needs.
+fn authorities(section: &ConnectorConfig, findings: &mut Findings) {
+    if section.pkcs.is_some() && section.ca.is_empty() {
+        findings.add("`[connector.pkcs]` is there without a `[[connector.ca]]`: nobody issues");
+    }
+    if section.pkcs.is_none() && !section.ca.is_empty() {
+        findings.add(
+            "`[[connector.ca]]` is there without `[connector.pkcs]`: nothing is ever asked for; add it with its issuance policy",
+        );
+    }
+    for (place, ca) in section.ca.iter().enumerate() {
+        let earlier = section.ca.get(..place).unwrap_or_default();
+        if earlier.iter().any(|other| other.name == ca.name) {
+            findings.add(format!(
+                "`connector.ca`: two authorities have the name {:?}",
+                ca.name
+            ));
+        }
+        if ca.pause_ms > ca.longest_pause_ms {
+            findings.add(format!(
+                "`connector.ca` {:?}: `pause_ms` is larger than `longest_pause_ms`",
+                ca.name
+            ));
+        }
+        match ca.kind {
+            AuthorityKind::Cmp => cmp(ca, findings),
+            AuthorityKind::Est | AuthorityKind::Adcs => over_https(ca, findings),
+            // `[[local_ca]]` and the engine say what it needs, and that it is on this host.
+            AuthorityKind::Local => {}
+        }
+    }
+}
+
+fn cmp(ca: &AuthorityConfig, findings: &mut Findings) {
+    let mut add = |what: &str| findings.add(format!("`connector.ca` {:?}: {what}", ca.name));
+    match &ca.url {
+        None => add("`url` is missing: where the authority listens"),
+        Some(url) if url.starts_with("https://") && ca.server_ca.is_none() => {
+            add(
+                "`server_ca` is missing: whose certificate the server of an https address may have",
+            );
+        }
+        Some(_) => {}
+    }
+    if ca.certificate.is_some() != ca.private_key.is_some() {
+        add("`certificate` and `private_key` come together");
+    }
+    if ca.reference.is_some() != ca.secret_file.is_some() {
+        add("`reference` and `secret_file` come together");
+    }
+    if ca.certificate.is_some() == ca.secret_file.is_some() {
+        add(
+            "either `certificate` with `private_key`, or `reference` with `secret_file`: that is who the connector is to the authority",
+        );
+    }
+}
+
+fn over_https(ca: &AuthorityConfig, findings: &mut Findings) {
+    let mut add = |what: &str| findings.add(format!("`connector.ca` {:?}: {what}", ca.name));
+    if ca.url.is_none() {
+        add("`url` is missing: where the authority listens");
+    }
+    if ca.server_ca.is_none() {
+        add("`server_ca` is missing: whose certificate its server may have");
+    }
+    if ca.certificate.is_some() != ca.private_key.is_some() {
+        add("`certificate` and `private_key` come together");
+    }
+    if ca.username.is_some() != ca.password_file.is_some() {
+        add("`username` and `password_file` come together");
+    }
+    if ca.certificate.is_none() && ca.username.is_none() {
+        add(
+            "`certificate` with `private_key`, or `username` with `password_file`: that is who the connector is to the authority",
+        );
     }
 }

@@ -1,5 +1,6 @@
 //! Keys of `[connector]`.
 
+use super::connector_ca::{CA, PKCS};
 use super::{Key, Kind, Need, Word};
 
 pub(super) const CONNECTOR: &[Key] = &[
@@ -143,6 +144,18 @@ pub(super) const CONNECTOR: &[Key] = &[
         kind: Kind::Table(LOG),
         need: Need::Required(""),
         doc: "The event log.",
+    },
+    Key {
+        name: "pkcs",
+        kind: Kind::Table(PKCS),
+        need: Need::Optional(""),
+        doc: "Certificates on request (docs/pkcs-requests.md); without it the connector takes no such requests.",
+    },
+    Key {
+        name: "ca",
+        kind: Kind::Tables(CA),
+        need: Need::Optional(""),
+        doc: "The authorities that issue them, one table for each.",
     },
 ];
 

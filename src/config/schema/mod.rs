@@ -4,6 +4,7 @@
 //! a test, the structures that the file is read into. A key that is added to a structure is added here.
 
 mod connector;
+mod connector_ca;
 mod device_policy;
 mod engine;
 mod engine_ca;
@@ -59,6 +60,8 @@ pub(crate) enum Kind {
     LoopbackAddress,
     /// SHA-256 as 64 hexadecimal digits.
     Sha256Hex,
+    /// A day, such as `2027-03-31`.
+    Date,
     /// One of these words.
     Word(&'static [Word]),
     /// Some of these words.

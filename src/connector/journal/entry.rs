@@ -81,6 +81,35 @@ impl Outcome {
     }
 }
 
+/// What kind of work a request is: its events have numbers of their own.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// A stored PFX for a device (2000).
+    #[default]
+    Import,
+    /// A certificate to be issued (1000).
+    Pkcs,
+}
+
+impl Kind {
+    /// The number that the database holds.
+    #[must_use]
+    pub fn code(self) -> i64 {
+        match self {
+            Self::Import => 0,
+            Self::Pkcs => 1,
+        }
+    }
+
+    /// The kind of a number; `None` for a number that is none.
+    #[must_use]
+    pub fn from_code(code: i64) -> Option<Self> {
+        [Self::Import, Self::Pkcs]
+            .into_iter()
+            .find(|kind| kind.code() == code)
+    }
+}
+
 /// Whose certificate goes where: for the Admin event.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -98,6 +127,8 @@ pub struct Subject {
 pub struct Offer {
     /// Name of the request.
     pub request_id: String,
+    /// What kind of work it is.
+    pub kind: Kind,
     /// Fence of the lease.
     pub fence: u64,
     /// How often it was leased by anybody.
@@ -125,6 +156,8 @@ pub enum Admission {
 pub struct Entry {
     /// Name of the request.
     pub request_id: String,
+    /// What kind of work it is.
+    pub kind: Kind,
     /// How far it got.
     pub state: State,
     /// Fence of its last lease.

@@ -10,7 +10,8 @@
 //! ```
 //!
 //! `Outcome`: the result is durable here, the gateway may or may not have it. `Settled`: the gateway took it from this instance. `Reported`:
-//! its Admin event is durable in the log. Nothing in here is secret: results are encrypted to the device, PFX files are not kept.
+//! its Admin event is durable in the log. Nothing in here is secret: results are encrypted to the device, PFX files are not kept, and the
+//! private keys of certificates that are being issued are sealed to a custody key.
 
 mod entry;
 mod schema;
@@ -19,7 +20,7 @@ mod store;
 mod tests;
 mod thread;
 
-pub use entry::{Admission, Entry, JournalFigures, Offer, Outcome, State, Subject};
+pub use entry::{Admission, Entry, JournalFigures, Kind, Offer, Outcome, State, Subject};
 pub use thread::Journal;
 
 use std::path::PathBuf;

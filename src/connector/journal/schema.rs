@@ -39,6 +39,15 @@ const MIGRATIONS: &[&str] = &[
     ALTER TABLE requests ADD COLUMN content TEXT NOT NULL DEFAULT '';
     ALTER TABLE probe ADD COLUMN filler BLOB;
 ",
+    "
+    -- Certificates that are to be issued: 1. Everything before was a stored PFX for a device: 0.
+    ALTER TABLE requests ADD COLUMN kind INTEGER NOT NULL DEFAULT 0;
+    -- How far such a request got, while it has no outcome. The private key in it is sealed to a custody key.
+    CREATE TABLE orders (
+        request_id TEXT PRIMARY KEY REFERENCES requests(request_id) ON DELETE CASCADE,
+        progress   BLOB NOT NULL
+    ) WITHOUT ROWID;
+",
 ];
 
 /// Prepares a connection and brings the file to the current version.

@@ -1,6 +1,6 @@
 //! The journal's statements: one function for each transition. Each runs inside a transaction of the journal's thread.
 
-use super::{Admission, Entry, JournalFigures, Offer, Outcome, State, Subject};
+use super::{Admission, Entry, JournalFigures, Kind, Offer, Outcome, State, Subject};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 /// Part of the limit, in per cent, beyond which no new request is taken: what is in flight still needs room for its outcome.
@@ -12,7 +12,7 @@ const PROBE_BYTES: u64 = 512 * 1024;
 const PROBE_PART: u64 = 16;
 
 const COLUMNS: &str = "r.request_id, r.state, r.fence, r.attempt, r.failures, r.offered_again, r.user, r.thumbprint, r.device_id, \
-                       r.digest, r.code, r.message, r.leased_at_ms, c.cms, r.content";
+                       r.digest, r.code, r.message, r.leased_at_ms, c.cms, r.content, r.kind";
 
 fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
     let code: i64 = row.get(1)?;
@@ -29,8 +29,10 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
         }),
         (None, None) => None,
     };
+    let kind: i64 = row.get(15)?;
     Ok(Entry {
         request_id: row.get(0)?,
+        kind: Kind::from_code(kind).ok_or(rusqlite::Error::IntegralValueOutOfRange(15, kind))?,
         state: State::from_code(code).ok_or(rusqlite::Error::IntegralValueOutOfRange(1, code))?,
         fence: row.get::<_, i64>(2)?.cast_unsigned(),
         attempt: row.get(3)?,
@@ -84,8 +86,8 @@ pub(super) fn admit(
     let Some(known) = load(connection, &offer.request_id)? else {
         connection
             .prepare_cached(
-                "INSERT INTO requests (request_id, state, fence, attempt, user, thumbprint, device_id, leased_at_ms, updated_at_ms, content)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?9)",
+                "INSERT INTO requests (request_id, state, fence, attempt, user, thumbprint, device_id, leased_at_ms, updated_at_ms, content, kind)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?9, ?10)",
             )?
             .execute(params![
                 offer.request_id,
@@ -96,7 +98,8 @@ pub(super) fn admit(
                 offer.subject.thumbprint,
                 offer.subject.device_id,
                 now_ms,
-                offer.content
+                offer.content,
+                offer.kind.code()
             ])?;
         return Ok(Admission::Work { failures: 0 });
     };
@@ -122,6 +125,9 @@ pub(super) fn admit(
         connection
             .prepare_cached("DELETE FROM results WHERE request_id = ?1")?
             .execute([&offer.request_id])?;
+        if changed {
+            forget_order(connection, &offer.request_id)?;
+        }
         return Ok(Admission::Work { failures });
     }
     // An outcome that the gateway has not taken is due again, also after a crash in the middle of its next upload.
@@ -188,7 +194,42 @@ pub(super) fn record_outcome(
             .prepare_cached("INSERT OR REPLACE INTO results (request_id, cms) VALUES (?1, ?2)")?
             .execute(params![request_id, cms])?;
     }
-    Ok(())
+    forget_order(connection, request_id)
+}
+
+/// Keeps how far an order got, also for as long as nothing else happens with its request.
+pub(super) fn keep_order(
+    connection: &Connection,
+    request_id: &str,
+    progress: &[u8],
+    now_ms: i64,
+) -> rusqlite::Result<()> {
+    ensure_room(connection)?;
+    connection
+        .prepare_cached("INSERT OR REPLACE INTO orders (request_id, progress) VALUES (?1, ?2)")?
+        .execute(params![request_id, progress])?;
+    connection
+        .prepare_cached("UPDATE requests SET updated_at_ms = ?2 WHERE request_id = ?1")?
+        .execute(params![request_id, now_ms])
+        .map(drop)
+}
+
+/// How far an order got.
+pub(super) fn order(
+    connection: &Connection,
+    request_id: &str,
+) -> rusqlite::Result<Option<Vec<u8>>> {
+    connection
+        .prepare_cached("SELECT progress FROM orders WHERE request_id = ?1")?
+        .query_row([request_id], |row| row.get(0))
+        .optional()
+}
+
+fn forget_order(connection: &Connection, request_id: &str) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("DELETE FROM orders WHERE request_id = ?1")?
+        .execute([request_id])
+        .map(drop)
 }
 
 /// Moves a request on.

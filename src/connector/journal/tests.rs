@@ -19,6 +19,7 @@ fn open(path: &Path, clock: &Arc<ManualClock>) -> Journal {
 fn offer(id: &str, fence: u64) -> Offer {
     Offer {
         request_id: id.to_owned(),
+        kind: Kind::Import,
         fence,
         attempt: u32::try_from(fence).unwrap(),
         content: "content".to_owned(),
@@ -159,7 +160,7 @@ async fn a_journal_of_the_first_version_is_brought_up_to_date_and_keeps_its_outc
     drop(journal);
     let connection = rusqlite::Connection::open(&path).unwrap();
     connection
-        .execute_batch("ALTER TABLE requests DROP COLUMN content; ALTER TABLE probe DROP COLUMN filler; PRAGMA user_version = 1")
+        .execute_batch("DROP TABLE orders; ALTER TABLE requests DROP COLUMN kind; ALTER TABLE requests DROP COLUMN content; ALTER TABLE probe DROP COLUMN filler; PRAGMA user_version = 1")
         .unwrap();
     drop(connection);
     let journal = open(&path, &clock);

@@ -146,6 +146,30 @@ impl Journal {
             .await
     }
 
+    /// Keeps how far the order of a request got; durable when it returns.
+    ///
+    /// # Errors
+    /// [`JournalError`].
+    pub async fn keep_order(
+        &self,
+        request_id: &str,
+        progress: Vec<u8>,
+    ) -> Result<(), JournalError> {
+        let (id, now_ms) = (request_id.to_owned(), self.clock.now_ms());
+        self.call(move |connection| store::keep_order(connection, &id, &progress, now_ms))
+            .await
+    }
+
+    /// How far the order of a request got here.
+    ///
+    /// # Errors
+    /// [`JournalError`].
+    pub async fn order(&self, request_id: &str) -> Result<Option<Vec<u8>>, JournalError> {
+        let id = request_id.to_owned();
+        self.call(move |connection| store::order(connection, &id))
+            .await
+    }
+
     /// Moves a request on.
     ///
     /// # Errors

@@ -509,7 +509,7 @@ impl<'a> Certificate<'a> {
 }
 
 /// Whether this is an authority with so many further ones below it: basicConstraints and keyCertSign (RFC 5280 section 6.1.4).
-pub(super) fn may_issue(layout: &Layout, below: u8) -> Result<(), ChainError> {
+pub(crate) fn may_issue(layout: &Layout, below: u8) -> Result<(), ChainError> {
     const KEY_CERT_SIGN: u8 = 0x04;
     let enough = match layout.authority.ok_or(ChainError::NotAnAuthority)? {
         PathLength::Unlimited => true,

@@ -188,7 +188,12 @@ pub(super) fn chain(leaf: &[u8], leaf_layout: &Layout, others: &[Vec<u8>]) -> Ve
 }
 
 /// Whether an authority's key made the signature of a certificate that names it as its issuer.
-fn signed(subject: &[u8], of_subject: &Layout, issuer: &[u8], of_issuer: &Layout) -> Option<()> {
+pub(crate) fn signed(
+    subject: &[u8],
+    of_subject: &Layout,
+    issuer: &[u8],
+    of_issuer: &Layout,
+) -> Option<()> {
     of_issuer.authority?;
     let spans = &of_subject.spans;
     if spans.issuer.of(subject)? != of_issuer.spans.subject.of(issuer)? {

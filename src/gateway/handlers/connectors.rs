@@ -5,8 +5,9 @@ use crate::gateway::api::{
 };
 use crate::gateway::error::ApiError;
 use crate::gateway::http::{Call, Reply, ok};
-use crate::gateway::store::{Answer, LeaseTerms, Offered, StoreError};
+use crate::gateway::store::{Answer, Contact, LeaseTerms, Offered, Store, StoreError};
 use crate::gateway::validate;
+use serde::Serialize;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -17,10 +18,39 @@ const MAX_WAIT: Duration = Duration::from_secs(60);
 /// A waiting connector looks this often whatever happens: the clock may have been set, another process may have queued something.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// What a look for work brought.
+pub(super) enum Waiting<T> {
+    /// Work: this is the answer.
+    Over(T),
+    /// None; when some will be due, in milliseconds since 1970.
+    Until(Option<i64>),
+}
+
 /// Leases work; waits for some when there is none.
 pub(crate) async fn lease(call: Call) -> Result<Reply, ApiError> {
     let message: LeaseRequest = call.message()?;
     validate::connector(&message.connector)?;
+    let look = |store: &Store, contact: &Contact, instance: &str, terms: &LeaseTerms| {
+        let lease = store.lease(contact, instance, terms)?;
+        Ok(if lease.work.is_empty() {
+            Waiting::Until(lease.next_due_ms)
+        } else {
+            Waiting::Over(LeaseResponse { work: lease.work })
+        })
+    };
+    poll(&call, message, look, LeaseResponse { work: Vec::new() }).await
+}
+
+/// Looks for work until there is some or the connector's patience is over; `nothing` is the answer then.
+pub(super) async fn poll<T: Serialize + Send + 'static>(
+    call: &Call,
+    message: LeaseRequest,
+    look: impl Fn(&Store, &Contact, &str, &LeaseTerms) -> Result<Waiting<T>, StoreError>
+    + Copy
+    + Send
+    + 'static,
+    nothing: T,
+) -> Result<Reply, ApiError> {
     if !(1..=MAX_BATCH).contains(&message.max) {
         return Err(ApiError::bad_request(format!("max: 1 to {MAX_BATCH}")));
     }
@@ -43,17 +73,19 @@ pub(crate) async fn lease(call: Call) -> Result<Reply, ApiError> {
         tokio::pin!(woken);
         woken.as_mut().enable();
         let (who, instance) = (contact.clone(), message.connector.instance.clone());
-        let lease = call
+        let (found, now_ms) = call
             .app
-            .stored(move |store| Ok((store.lease(&who, &instance, &terms)?, store.now_ms())))
+            .stored(move |store| Ok((look(store, &who, &instance, &terms)?, store.now_ms())))
             .await?;
-        let (lease, now_ms) = lease;
+        let next_due_ms = match found {
+            Waiting::Over(work) => return ok(&work),
+            Waiting::Until(next_due_ms) => next_due_ms,
+        };
         let left = deadline.saturating_duration_since(Instant::now());
-        if !lease.work.is_empty() || left.is_zero() || *stopping.borrow() {
-            return ok(&LeaseResponse { work: lease.work });
+        if left.is_zero() || *stopping.borrow() {
+            return ok(&nothing);
         }
-        let until_due = lease
-            .next_due_ms
+        let until_due = next_due_ms
             .and_then(|due| u64::try_from(due.saturating_sub(now_ms).max(0)).ok())
             .map_or(LOOK_EVERY, Duration::from_millis)
             .max(Duration::from_millis(10));

@@ -3,6 +3,7 @@
 pub(super) mod admin;
 pub(super) mod connectors;
 pub(super) mod mdm;
+pub(super) mod pkcs;
 pub(super) mod public;
 pub(super) mod records;
 pub(super) mod rotation;

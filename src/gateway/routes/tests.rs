@@ -31,6 +31,15 @@ const TABLE: &[(&str, &[&str])] = &[
     ("listRotationRecords", &["rotation"]),
     ("readRotationRecord", &["rotation"]),
     ("replaceRotationRecord", &["rotation"]),
+    ("createPkcsProfile", &["administrator"]),
+    ("listPkcsProfiles", &["administrator"]),
+    ("getPkcsProfile", &["administrator"]),
+    ("replacePkcsProfile", &["administrator"]),
+    ("deletePkcsProfile", &["administrator"]),
+    ("createPkcsRequest", &["mdm"]),
+    ("listPkcsCertificates", &["mdm"]),
+    ("leasePkcs", &[CONNECTOR]),
+    ("keepProgress", &[CONNECTOR]),
 ];
 
 #[test]

@@ -46,7 +46,7 @@ pub struct QueueCounts {
     pub records: u64,
 }
 
-fn format_name(format: CmsFormat) -> &'static str {
+pub(super) fn format_name(format: CmsFormat) -> &'static str {
     match format {
         CmsFormat::Modern => "modern",
         CmsFormat::ModernGcm => "modernGcm",
@@ -109,17 +109,30 @@ fn requests_of(
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Whether a connector that may ask for work does this delivery, as it last said. While none is known, one may come.
-fn is_offered(transaction: &Transaction<'_>, delivery: Delivery) -> Result<bool, StoreError> {
-    if delivery.is_password() {
-        return Ok(true);
+/// Why there is no result.
+pub(super) fn missing(state: &str) -> StoreError {
+    match state {
+        "completed" => StoreError::Retired,
+        "failed" => StoreError::RequestFailed,
+        _ => StoreError::NotReady,
     }
+}
+
+/// How many requests are not settled.
+pub(super) fn open(transaction: &Transaction<'_>) -> Result<u64, StoreError> {
+    Ok(transaction
+        .prepare_cached("SELECT count(*) FROM requests WHERE state IN ('queued', 'leased')")?
+        .query_row([], |row| super::count(row, 0))?)
+}
+
+/// Whether a connector that may ask for work has this feature, as it last said. While none is known, one may come.
+pub(super) fn is_offered(transaction: &Transaction<'_>, feature: &str) -> Result<bool, StoreError> {
     Ok(transaction
         .prepare_cached(
             "SELECT NOT EXISTS (SELECT 1 FROM connectors WHERE revoked_ms IS NULL)
                OR EXISTS (SELECT 1 FROM connectors c, json_each(c.features) f WHERE c.revoked_ms IS NULL AND f.value = ?)",
         )?
-        .query_row(params![delivery.name()], |row| row.get(0))?)
+        .query_row(params![feature], |row| row.get(0))?)
 }
 
 impl Store {
@@ -159,7 +172,7 @@ impl Store {
             if records.is_empty() {
                 return Err(StoreError::NoRecords);
             }
-            if !is_offered(transaction, message.delivery)? {
+            if !message.delivery.is_password() && !is_offered(transaction, message.delivery.name())? {
                 return Err(StoreError::NotOffered(message.delivery));
             }
             if message.delivery == Delivery::AppleProfile {
@@ -169,9 +182,7 @@ impl Store {
                 // One request, in the name of the newest.
                 records.drain(..records.len().saturating_sub(1));
             }
-            let open: u64 = transaction
-                .prepare_cached("SELECT count(*) FROM requests WHERE state IN ('queued', 'leased')")?
-                .query_row([], |row| super::count(row, 0))?;
+            let open = open(transaction)?;
             let wanted = u64::try_from(records.len()).unwrap_or(u64::MAX);
             if open.saturating_add(wanted) > u64::from(new.max_open) {
                 return Err(StoreError::QueueFull);
@@ -278,12 +289,11 @@ impl Store {
                 })
                 .optional()?
                 .ok_or(StoreError::NotFound)?;
+            if delivery == super::pkcs::DELIVERY {
+                return super::pkcs::collected(transaction, id, &state, thumbprint, first, second);
+            }
             let (Some(first), Some(stored)) = (first, stored) else {
-                return Err(match state.as_str() {
-                    "completed" => StoreError::Retired,
-                    "failed" => StoreError::RequestFailed,
-                    _ => StoreError::NotReady,
-                });
+                return Err(missing(&state));
             };
             let delivery = Delivery::of_name(&delivery).ok_or(StoreError::Unreadable("delivery"))?;
             let mut collected = Collected {

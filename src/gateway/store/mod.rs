@@ -9,6 +9,7 @@ mod backup;
 mod connectors;
 mod device_requests;
 mod leases;
+mod pkcs;
 mod records;
 mod retention;
 mod rotation;
@@ -21,6 +22,7 @@ pub use backup::{BackupReport, RestoreReport, restore};
 pub use connectors::{ConnectorRow, Contact};
 pub use device_requests::{Accepted, Collected, NewDeviceRequest, QueueCounts};
 pub use leases::{Lease, LeaseTerms, Offered};
+pub use pkcs::{NewPkcsRequest, PkcsLease, PkcsQueued};
 pub use records::{ListPage, ListQuery, NewRecord, RecordPatch, record_id, user_key};
 pub use retention::Purged;
 pub use rotation::{IdPage, StoredRecord};
@@ -107,6 +109,15 @@ pub enum StoreError {
     /// No connector of this gateway does such deliveries.
     #[error("no connector does this delivery")]
     NotOffered(Delivery),
+    /// There is no such profile.
+    #[error("no such profile")]
+    NoProfile,
+    /// No connector of this gateway takes PKCS requests.
+    #[error("no connector takes PKCS requests")]
+    NoIssuance,
+    /// A profile of this name is there already.
+    #[error("a profile of this name exists already")]
+    ProfileExists,
     /// The result is of another delivery than the request.
     #[error("a result of another delivery")]
     WrongResult,

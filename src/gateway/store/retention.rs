@@ -2,7 +2,7 @@
 //! write-ahead log with the checkpoint that follows. Blocks that the file system or the disk keep of old file states are beyond
 //! reach: an encrypted volume is the answer to those.
 
-use super::{Store, StoreError, records};
+use super::{Store, StoreError, pkcs, records};
 use crate::config::RetentionConfig;
 use rusqlite::{Transaction, params};
 
@@ -22,6 +22,8 @@ pub struct Purged {
     pub audit_entries: usize,
     /// Tokens that ended long ago.
     pub tokens: usize,
+    /// Issued certificates that expired long ago.
+    pub certificates: usize,
 }
 
 impl Purged {
@@ -45,6 +47,7 @@ impl Store {
             total.records += step.records;
             total.audit_entries += step.audit_entries;
             total.tokens += step.tokens;
+            total.certificates += step.certificates;
             if step.is_empty() {
                 break;
             }
@@ -98,10 +101,13 @@ fn purge_step(
             "DELETE FROM tokens WHERE min(expires_ms, coalesce(revoked_ms, expires_ms)) < ?",
         )?
         .execute(params![audit_before])?;
+    let records_before = before(i64::from(retention.records_days), DAY_MS);
+    let certificates = pkcs::purge(transaction, records_before, STEP)?;
     Ok(Purged {
         requests,
         records: expired.len(),
         audit_entries,
         tokens,
+        certificates,
     })
 }

@@ -5,7 +5,7 @@
 //! may still be answered: the work is done, and nobody else has begun it.
 
 use super::leases::later;
-use super::{Contact, LeaseTerms, Store, StoreError};
+use super::{Contact, LeaseTerms, Store, StoreError, pkcs};
 use crate::engine::api::{Delivery, FailureCode};
 use crate::gateway::api::{FailureReport, Outcome};
 use rusqlite::{OptionalExtension, Transaction, params};
@@ -29,14 +29,25 @@ pub enum Completed<'a> {
     },
     /// A configuration profile.
     AppleProfile(&'a [u8]),
+    /// A certificate that was issued, and its key: password and PFX as CMS EnvelopedData (DER).
+    Pkcs {
+        /// The password.
+        password: &'a [u8],
+        /// The PFX.
+        pfx: &'a [u8],
+        /// The certificate (DER).
+        certificate: &'a [u8],
+    },
 }
 
 impl<'a> Completed<'a> {
-    fn delivery(self) -> Delivery {
+    /// Of which delivery it is, as the requests name it.
+    fn delivery(self) -> &'static str {
         match self {
-            Self::Password(_) => Delivery::Password,
-            Self::Rewrap { .. } => Delivery::Rewrap,
-            Self::AppleProfile(_) => Delivery::AppleProfile,
+            Self::Password(_) => Delivery::Password.name(),
+            Self::Rewrap { .. } => Delivery::Rewrap.name(),
+            Self::AppleProfile(_) => Delivery::AppleProfile.name(),
+            Self::Pkcs { .. } => pkcs::DELIVERY,
         }
     }
 
@@ -44,7 +55,9 @@ impl<'a> Completed<'a> {
     fn parts(self) -> (&'a [u8], Option<&'a [u8]>) {
         match self {
             Self::Password(whole) | Self::AppleProfile(whole) => (whole, None),
-            Self::Rewrap { password, pfx } => (password, Some(pfx)),
+            Self::Rewrap { password, pfx } | Self::Pkcs { password, pfx, .. } => {
+                (password, Some(pfx))
+            }
         }
     }
 }
@@ -81,13 +94,13 @@ impl Answer<'_> {
     }
 }
 
-struct Held {
-    seq: i64,
+pub(super) struct Held {
+    pub(super) seq: i64,
     attempts: u32,
 }
 
 /// The request, if `fence` is its current lease and `contact` holds it.
-fn held(
+pub(super) fn held(
     transaction: &Transaction<'_>,
     contact: &Contact,
     id: &str,
@@ -201,7 +214,7 @@ impl Store {
                         "SELECT d.delivery FROM requests q JOIN device_requests d ON d.id = q.device_request WHERE q.seq = ?",
                     )?
                     .query_row(params![held.seq], |row| row.get(0))?;
-                if asked != completed.delivery().name() {
+                if asked != completed.delivery() {
                     return Err(StoreError::WrongResult);
                 }
             }
@@ -221,6 +234,9 @@ impl Store {
                             "UPDATE requests SET state = 'completed', completions = completions + 1, settled_ms = ? WHERE seq = ?",
                         )?
                         .execute(params![now, held.seq])?;
+                    if let Completed::Pkcs { certificate, .. } = completed {
+                        pkcs::issued(transaction, held.seq, certificate, now)?;
+                    }
                     Ok(Outcome::Accepted)
                 }
                 // It is not its fault, and the connectors' neither: it waits, and that was no attempt.

@@ -171,6 +171,8 @@ impl Snapshot {
         let wanted = [
             EventKind::PkcsImportRequestSuccess.id(),
             EventKind::PkcsImportRequestFailure.id(),
+            EventKind::PkcsRequestSuccess.id(),
+            EventKind::PkcsRequestFailure.id(),
         ];
         let oldest = super::archive::archived_path(std::path::Path::new(""), "admin", since_ms);
         let oldest = oldest.to_string_lossy().into_owned();

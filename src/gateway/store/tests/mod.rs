@@ -8,6 +8,7 @@
 
 mod deliveries;
 mod files;
+mod pkcs;
 mod queue;
 mod records;
 mod tokens;

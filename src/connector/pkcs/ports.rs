@@ -1,0 +1,40 @@
+//! What an order needs of its surroundings: seams at which tests cut.
+
+use super::progress::Progress;
+use crate::connector::error::CallError;
+use crate::connector::journal::JournalError;
+use crate::engine::api::{MadeKey, MakeKeyRequest, PackRequest, Packed};
+use crate::engine::client::RecryptError;
+use crate::telemetry::Draft;
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+/// An answer that comes later.
+pub(crate) type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Who makes keys and packs certificates.
+pub(crate) trait Keys: Send + Sync {
+    /// Makes a key and its CSR.
+    fn make_key(&self, request: MakeKeyRequest) -> Later<'_, Result<MadeKey, RecryptError>>;
+    /// Puts certificate and key into a PFX for the device.
+    fn pack(&self, request: PackRequest) -> Later<'_, Result<Packed, RecryptError>>;
+}
+
+/// Who remembers how far an order got.
+pub(crate) trait Keeper: Send + Sync {
+    /// Makes it durable here; only then comes the next step.
+    fn keep<'a>(&'a self, progress: &'a Progress) -> Later<'a, Result<(), JournalError>>;
+    /// Tells the gateway; with a time, the request waits for so long in its queue, for anybody.
+    fn share<'a>(
+        &'a self,
+        progress: &'a Progress,
+        resume: Option<Duration>,
+    ) -> Later<'a, Result<(), CallError>>;
+    /// Whether nobody else can have the request leased.
+    fn is_held(&self) -> bool;
+    /// Says what happened.
+    fn tell(&self, draft: Draft) -> Later<'_, ()>;
+    /// The time, in milliseconds since 1970.
+    fn now_ms(&self) -> i64;
+}

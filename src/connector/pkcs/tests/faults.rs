@@ -1,0 +1,95 @@
+//! Authorities that issue something else than what was asked for: each is refused, told, and revoked.
+
+use super::bench::{Bench, DAY_MS};
+use super::scripted::{Act, Made};
+use crate::connector::pkcs::order::End;
+use ca::ErrorClass;
+
+async fn refused(made: Made, because: &str) {
+    let bench = Bench::new(&[Act::Issue(made)]);
+    let end = bench.run().await;
+    let End::Failed { code, message } = end else {
+        panic!("{made:?}: {end:?}");
+    };
+    assert_eq!(code, "issuedCertificateRefused", "{made:?}: {message}");
+    assert!(message.contains(because), "{made:?}: {message}");
+    assert!(message.contains("it was revoked"), "{made:?}: {message}");
+    assert_eq!(
+        (bench.seen(1050), bench.seen(1052), bench.seen(1060)),
+        (0, 1, 1)
+    );
+    let revoked = bench.scripted.revoked.lock().unwrap().clone();
+    assert_eq!(revoked.len(), 1);
+    let issued = bench.scripted.issued.lock().unwrap();
+    assert_eq!(
+        revoked[0].certificate_der.as_ref(),
+        issued[&bench.item.request_id].last()
+    );
+}
+
+#[tokio::test]
+async fn another_keys_certificate() {
+    refused(Made::ForAnotherKey, "another key").await;
+}
+
+#[tokio::test]
+async fn more_names_than_asked() {
+    refused(Made::WithMoreNames, "not asked for").await;
+}
+
+#[tokio::test]
+async fn fewer_names_than_asked() {
+    refused(Made::WithoutNames, "without an alternative name").await;
+}
+
+#[tokio::test]
+async fn another_subject() {
+    refused(Made::WithAnotherSubject, "CN=boss").await;
+}
+
+#[tokio::test]
+async fn a_weaker_signature() {
+    refused(Made::WithSha1, "algorithm that is not accepted").await;
+}
+
+#[tokio::test]
+async fn a_chain_to_somebody_else() {
+    refused(Made::ByStrangers, "none of the configured roots").await;
+}
+
+#[tokio::test]
+async fn more_usages_than_asked() {
+    refused(Made::ForLogon, "clientAuth").await;
+    refused(Made::ForAnything, "any usage").await;
+    refused(Made::OtherKeyUsage, "DigitalSignature").await;
+}
+
+#[tokio::test]
+async fn an_authority() {
+    refused(Made::AsAnAuthority, "certificate of an authority").await;
+}
+
+#[tokio::test]
+async fn a_longer_validity() {
+    refused(Made::ForTenYears, "more than 100 days").await;
+}
+
+#[tokio::test]
+async fn an_expired_certificate() {
+    // Issued while the order waited for longer than the certificate lives.
+    let bench = Bench::new(&[Act::Pend]);
+    bench.run().await;
+    bench.pass(120 * DAY_MS);
+    let End::Failed { message, .. } = bench.run().await else {
+        panic!()
+    };
+    assert!(message.contains("expired"), "{message}");
+}
+
+#[tokio::test]
+async fn an_authority_that_answers_nonsense_is_asked_what_became_of_the_order() {
+    let bench = Bench::new(&[Act::Fail(ErrorClass::Protocol)]);
+    assert!(matches!(bench.run().await, End::Waits));
+    assert!(matches!(bench.run().await, End::Done(_)));
+    assert_eq!(bench.certificates(), 1);
+}

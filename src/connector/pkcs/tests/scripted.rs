@@ -1,0 +1,358 @@
+//! A small authority of OpenSSL's behind the trait, which does what a script says.
+
+use ca::{
+    Answer, Capabilities, CertificationAuthority, Enrolment, Error, ErrorClass, Health, Issued,
+    Order, Pending, Recovered, Revocation, Revoked,
+};
+use std::collections::{BTreeMap, VecDeque};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// What the authority does at its next call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Act {
+    /// Issues.
+    Issue(Made),
+    /// Issues, and the answer is lost.
+    IssueAndLose,
+    /// The order is lost on its way.
+    Lose,
+    /// Decides later.
+    Pend,
+    /// Fails in this way.
+    Fail(ErrorClass),
+}
+
+/// How what it issues is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Made {
+    Well,
+    ForAnotherKey,
+    WithMoreNames,
+    WithoutNames,
+    WithAnotherSubject,
+    WithSha1,
+    ByStrangers,
+    ForLogon,
+    ForAnything,
+    AsAnAuthority,
+    ForTenYears,
+    OtherKeyUsage,
+}
+
+fn openssl(arguments: &[&str]) -> Vec<u8> {
+    let output = Command::new("openssl")
+        .args(arguments)
+        .output()
+        .expect("openssl (scripts/bootstrap.sh)");
+    assert!(output.status.success(), "{arguments:?}: {output:?}");
+    output.stdout
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+/// A folder with two authorities, one of them a stranger.
+pub(super) struct Workshop {
+    folder: tempfile::TempDir,
+    files: AtomicUsize,
+}
+
+impl Workshop {
+    pub(super) fn new() -> Self {
+        let workshop = Self {
+            folder: tempfile::tempdir().unwrap(),
+            files: AtomicUsize::new(0),
+        };
+        for name in ["root", "stranger"] {
+            let (key, certificate) = (workshop.named(name, "key"), workshop.named(name, "pem"));
+            openssl(&[
+                "req",
+                "-x509",
+                "-newkey",
+                "ec",
+                "-pkeyopt",
+                "ec_paramgen_curve:P-256",
+                "-nodes",
+                "-subj",
+                "/CN=Root",
+                "-days",
+                "3650",
+                "-keyout",
+                text(&key),
+                "-out",
+                text(&certificate),
+                "-addext",
+                "keyUsage=critical,keyCertSign,cRLSign",
+            ]);
+        }
+        workshop
+    }
+
+    fn named(&self, name: &str, suffix: &str) -> PathBuf {
+        self.folder.path().join(format!("{name}.{suffix}"))
+    }
+
+    fn fresh(&self, suffix: &str) -> PathBuf {
+        let number = self.files.fetch_add(1, Ordering::SeqCst);
+        self.named(&format!("f{number}"), suffix)
+    }
+
+    pub(super) fn root(&self) -> Vec<u8> {
+        openssl(&[
+            "x509",
+            "-in",
+            text(&self.named("root", "pem")),
+            "-outform",
+            "DER",
+        ])
+    }
+
+    /// A CSR for a new key.
+    pub(super) fn csr(&self, subject: &str, alt_names: &str) -> Vec<u8> {
+        let (key, out) = (self.fresh("key"), self.fresh("csr"));
+        let alt_names = format!("subjectAltName={alt_names}");
+        openssl(&[
+            "req",
+            "-new",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-subj",
+            subject,
+            "-addext",
+            &alt_names,
+            "-outform",
+            "DER",
+            "-keyout",
+            text(&key),
+            "-out",
+            text(&out),
+        ]);
+        std::fs::read(out).unwrap()
+    }
+
+    fn issue(&self, csr: &[u8], made: Made) -> Vec<u8> {
+        let own = if made == Made::ForAnotherKey {
+            self.csr("/CN=anna", "email:anna@example.com")
+        } else {
+            csr.to_vec()
+        };
+        let (request, extensions, out) = (self.fresh("csr"), self.fresh("cnf"), self.fresh("der"));
+        std::fs::write(&request, own).unwrap();
+        let names = match made {
+            Made::WithMoreNames => "email:anna@example.com,email:boss@example.com",
+            _ => "email:anna@example.com",
+        };
+        let usage = match made {
+            Made::ForLogon => "extendedKeyUsage=emailProtection,clientAuth",
+            Made::ForAnything => "",
+            _ => "extendedKeyUsage=emailProtection",
+        };
+        let key_usage = match made {
+            Made::OtherKeyUsage => "keyUsage=critical,keyAgreement",
+            _ => "keyUsage=critical,digitalSignature",
+        };
+        let mut lines = vec![usage, key_usage];
+        let names = format!("subjectAltName={names}");
+        if made != Made::WithoutNames {
+            lines.push(&names);
+        }
+        if made == Made::AsAnAuthority {
+            lines.push("basicConstraints=critical,CA:TRUE");
+        }
+        std::fs::write(&extensions, lines.join("\n")).unwrap();
+        let signer = if made == Made::ByStrangers {
+            "stranger"
+        } else {
+            "root"
+        };
+        let (certificate, key) = (self.named(signer, "pem"), self.named(signer, "key"));
+        let mut arguments = vec![
+            "x509",
+            "-req",
+            "-inform",
+            "DER",
+            "-in",
+            text(&request),
+            "-CA",
+            text(&certificate),
+            "-CAkey",
+            text(&key),
+            "-extfile",
+            text(&extensions),
+            "-outform",
+            "DER",
+            "-out",
+            text(&out),
+            if made == Made::WithSha1 {
+                "-sha1"
+            } else {
+                "-sha256"
+            },
+            "-days",
+            if made == Made::ForTenYears {
+                "3000"
+            } else {
+                "99"
+            },
+        ];
+        if made == Made::WithAnotherSubject {
+            arguments.extend(["-subj", "/CN=boss"]);
+        }
+        openssl(&arguments);
+        std::fs::read(out).unwrap()
+    }
+}
+
+/// The authority.
+pub(super) struct Scripted {
+    workshop: Arc<Workshop>,
+    script: Mutex<VecDeque<Act>>,
+    /// By order: everything that was ever issued for it.
+    pub(super) issued: Mutex<BTreeMap<String, Vec<Vec<u8>>>>,
+    pending: Mutex<BTreeMap<String, ()>>,
+    pub(super) revoked: Mutex<Vec<Revocation>>,
+    pub(super) enrolments: AtomicUsize,
+    capabilities: Capabilities,
+}
+
+impl Scripted {
+    pub(super) fn new(workshop: &Arc<Workshop>, script: &[Act], recovers: bool) -> Self {
+        Self {
+            workshop: Arc::clone(workshop),
+            script: Mutex::new(script.iter().copied().collect()),
+            issued: Mutex::default(),
+            pending: Mutex::default(),
+            revoked: Mutex::default(),
+            enrolments: AtomicUsize::new(0),
+            capabilities: Capabilities {
+                revokes: true,
+                pends: true,
+                recovers,
+            },
+        }
+    }
+
+    fn next(&self) -> Act {
+        self.script
+            .lock()
+            .unwrap()
+            .pop_front()
+            .unwrap_or(Act::Issue(Made::Well))
+    }
+
+    fn do_issue(&self, order: &Order, made: Made) -> Issued {
+        let der = self.workshop.issue(&order.csr_der, made);
+        self.issued
+            .lock()
+            .unwrap()
+            .entry(order.id.clone())
+            .or_default()
+            .push(der.clone());
+        self.pending.lock().unwrap().remove(&order.id);
+        Issued {
+            certificate_der: der,
+            others: vec![self.workshop.root()],
+        }
+    }
+
+    fn act(&self, order: &Order) -> Result<Enrolment, Error> {
+        match self.next() {
+            Act::Issue(made) => Ok(Enrolment::Issued(self.do_issue(order, made))),
+            Act::IssueAndLose => {
+                self.do_issue(order, Made::Well);
+                Err(Error::new(ErrorClass::Unknown, "the answer was lost"))
+            }
+            Act::Lose => Err(Error::new(ErrorClass::Unknown, "the connection broke")),
+            Act::Pend => {
+                self.pending.lock().unwrap().insert(order.id.clone(), ());
+                Ok(self.waits())
+            }
+            Act::Fail(class) => Err(Error::new(class, "as the script says")),
+        }
+    }
+
+    fn waits(&self) -> Enrolment {
+        Enrolment::Pending(Pending {
+            reference: b"reference".to_vec(),
+            ask_again_in: Duration::from_secs(3600),
+        })
+    }
+}
+
+impl CertificationAuthority for Scripted {
+    fn name(&self) -> &str {
+        "company"
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.capabilities
+    }
+
+    fn enroll<'a>(&'a self, order: &'a Order) -> Answer<'a, Enrolment> {
+        Box::pin(async {
+            self.enrolments.fetch_add(1, Ordering::SeqCst);
+            self.act(order)
+        })
+    }
+
+    fn poll<'a>(&'a self, order: &'a Order, pending: &'a Pending) -> Answer<'a, Enrolment> {
+        Box::pin(async {
+            assert_eq!(pending.reference, b"reference");
+            // What it has issued it gives out again.
+            let issued = self.issued.lock().unwrap().get(&order.id).cloned();
+            if let Some(certificate_der) = issued.and_then(|all| all.last().cloned()) {
+                return Ok(Enrolment::Issued(Issued {
+                    certificate_der,
+                    others: vec![self.workshop.root()],
+                }));
+            }
+            self.act(order)
+        })
+    }
+
+    fn recover<'a>(&'a self, order: &'a Order, _: Option<&'a Pending>) -> Answer<'a, Recovered> {
+        Box::pin(async {
+            let issued = self.issued.lock().unwrap().get(&order.id).cloned();
+            Ok(match issued.and_then(|all| all.last().cloned()) {
+                Some(certificate_der) => Recovered::Known(Enrolment::Issued(Issued {
+                    certificate_der,
+                    others: vec![self.workshop.root()],
+                })),
+                None if self.pending.lock().unwrap().contains_key(&order.id) => {
+                    Recovered::Known(self.waits())
+                }
+                None => Recovered::NeverAsked,
+            })
+        })
+    }
+
+    fn revoke<'a>(&'a self, revocation: &'a Revocation) -> Answer<'a, Revoked> {
+        Box::pin(async {
+            self.revoked.lock().unwrap().push(revocation.clone());
+            Ok(Revoked::Now)
+        })
+    }
+
+    fn chain(&self) -> Answer<'_, Vec<Vec<u8>>> {
+        Box::pin(async { Ok(vec![self.workshop.root()]) })
+    }
+
+    fn health(&self) -> Answer<'_, Health> {
+        Box::pin(async {
+            Ok(Health {
+                may_enroll: None,
+                may_revoke: None,
+                credential_expires: None,
+                note: String::new(),
+            })
+        })
+    }
+}

@@ -1,0 +1,237 @@
+//! One leased request for a certificate: the order worked at, the lease kept meanwhile, the outcome delivered.
+
+use super::build::Issuance;
+use super::order::{End, Run};
+use super::ports::{Keeper, Keys, Later};
+use super::progress::{Progress, resume};
+use crate::connector::deliver::superseded;
+use crate::connector::engine_link::EngineLink;
+use crate::connector::error::CallError;
+use crate::connector::journal::{Entry, JournalError, Kind, Outcome, State, Subject};
+use crate::connector::shared::{Claim, Phase, Shared};
+use crate::connector::worker::{finish, give_back, keep_lease};
+use crate::engine::api::{MadeKey, MakeKeyRequest, PackRequest, Packed};
+use crate::engine::client::RecryptError;
+use crate::gateway::pkcs_api::PkcsWorkItem;
+use crate::telemetry::Draft;
+use crate::telemetry::catalogue::EventKind;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// The engine, with the deadline of its calls.
+struct Engine<'a> {
+    link: &'a EngineLink,
+    deadline: Duration,
+}
+
+impl Keys for Engine<'_> {
+    fn make_key(&self, request: MakeKeyRequest) -> Later<'_, Result<MadeKey, RecryptError>> {
+        Box::pin(self.link.make_key(request, self.deadline))
+    }
+
+    fn pack(&self, request: PackRequest) -> Later<'_, Result<Packed, RecryptError>> {
+        Box::pin(self.link.pack(request, self.deadline))
+    }
+}
+
+/// Journal and gateway.
+struct Kept<'a> {
+    shared: &'a Shared,
+    claim: &'a Claim,
+    request_id: &'a str,
+}
+
+impl Keeper for Kept<'_> {
+    fn keep<'a>(&'a self, progress: &'a Progress) -> Later<'a, Result<(), JournalError>> {
+        Box::pin(
+            self.shared
+                .journal
+                .keep_order(self.request_id, progress.to_bytes()),
+        )
+    }
+
+    fn share<'a>(
+        &'a self,
+        progress: &'a Progress,
+        resume: Option<Duration>,
+    ) -> Later<'a, Result<(), CallError>> {
+        Box::pin(async move {
+            let answer = self
+                .shared
+                .gateway()
+                .progress(
+                    self.request_id,
+                    self.claim.flight.fence(),
+                    progress.to_bytes(),
+                    resume,
+                )
+                .await;
+            match answer {
+                Ok(()) => {
+                    self.shared.service_answered().await;
+                    Ok(())
+                }
+                Err(error) => {
+                    self.shared.service_failed(&error).await;
+                    Err(error)
+                }
+            }
+        })
+    }
+
+    fn is_held(&self) -> bool {
+        self.claim.flight.is_held()
+    }
+
+    fn tell(&self, draft: Draft) -> Later<'_, ()> {
+        Box::pin(self.shared.log.record(draft))
+    }
+
+    fn now_ms(&self) -> i64 {
+        self.shared.clock.0.now_ms()
+    }
+}
+
+/// Counts a request as one of this kind for as long as it is in hand.
+struct Counted<'a>(&'a Shared);
+
+impl<'a> Counted<'a> {
+    fn new(shared: &'a Shared) -> Self {
+        shared.pkcs.fetch_add(1, Ordering::SeqCst);
+        Self(shared)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.pkcs.fetch_sub(1, Ordering::SeqCst);
+        self.0.freed.notify_one();
+    }
+}
+
+/// Sees a leased request through.
+pub(super) async fn work(
+    shared: Arc<Shared>,
+    issuance: Arc<Issuance>,
+    claim: Claim,
+    item: PkcsWorkItem,
+) {
+    let _counted = Counted::new(&shared);
+    claim.flight.hold(Duration::from_millis(item.lease_ms));
+    let entry = Entry {
+        request_id: item.request_id.clone(),
+        kind: Kind::Pkcs,
+        state: State::Leased,
+        fence: item.fence,
+        attempt: item.attempt,
+        failures: 0,
+        offered_again: 0,
+        content: claim.flight.content().to_owned(),
+        subject: subject(&item),
+        outcome: None,
+        leased_at_ms: 0,
+    };
+    let lease_ms = item.lease_ms;
+    let end = tokio::select! {
+        end = order(&shared, &issuance, &claim, &item) => end,
+        error = keep_lease(&shared, &claim, &entry.request_id, lease_ms) => End::Lost(error),
+        // What is under way is known to the journal: the next start asks the authority what became of it.
+        () = shared.until_phase(|phase| phase == Phase::Releasing) => {
+            End::later("the connector is about to stop")
+        }
+    };
+    match end {
+        End::Done(result) => {
+            let outcome = Outcome::completed(result.to_journal());
+            finish(&shared, &claim, &entry, outcome, lease_ms).await;
+        }
+        End::Failed { code, message } => {
+            let outcome = Outcome::Failed { code, message };
+            finish(&shared, &claim, &entry, outcome, lease_ms).await;
+        }
+        End::Waits => {
+            if let Err(error) = shared
+                .journal
+                .set_state(&entry.request_id, State::Released)
+                .await
+            {
+                shared.journal_failed(&error).await;
+            }
+        }
+        End::GiveBack(report) => give_back(&shared, &claim, &entry, report).await,
+        End::Lost(error) => superseded(&shared, &entry.request_id, &error).await,
+        End::Abandon(error) => shared.journal_failed(&error).await,
+    }
+}
+
+/// Whose certificate goes where; its thumbprint is not known yet.
+pub(super) fn subject(item: &PkcsWorkItem) -> Subject {
+    Subject {
+        user: item.user_principal_name.clone(),
+        thumbprint: String::new(),
+        device_id: item.device_id.clone(),
+    }
+}
+
+async fn order(shared: &Shared, issuance: &Issuance, claim: &Claim, item: &PkcsWorkItem) -> End {
+    let kept = Kept {
+        shared,
+        claim,
+        request_id: &item.request_id,
+    };
+    let own = match shared.journal.order(&item.request_id).await {
+        Ok(own) => own.as_deref().and_then(Progress::of_bytes),
+        Err(error) => return End::Abandon(error),
+    };
+    let told = if item.progress.is_empty() {
+        None
+    } else {
+        match Progress::of_bytes(item.progress.as_slice()) {
+            Some(told) => Some(told),
+            // A newer release began it.
+            None => {
+                return End::later(
+                    "how far the request got is told in a form that this release does not know",
+                );
+            }
+        }
+    };
+    let Some(authority) = issuance.authority(&item.profile.ca) else {
+        let message = format!(
+            "this connector has no authority {:?}: its `[[connector.ca]]` are {}",
+            crate::encoding::printable(&item.profile.ca),
+            issuance.names().join(", ")
+        );
+        shared
+            .log
+            .record(
+                Draft::new(
+                    EventKind::PkcsIssuedFailure,
+                    "the certificate was not issued",
+                )
+                .request(&item.request_id)
+                .field("code", "unknownAuthority")
+                .field("reason", message.clone()),
+            )
+            .await;
+        return End::Failed {
+            code: "unknownAuthority".to_owned(),
+            message,
+        };
+    };
+    let engine = Engine {
+        link: &shared.engine,
+        deadline: Duration::from_millis(shared.config().engine_timeout_ms.max(1)),
+    };
+    let policy = issuance.policy();
+    Run {
+        item,
+        policy: &policy,
+        authority,
+        keys: &engine,
+        keeper: &kept,
+    }
+    .run(resume(own, told, item.fence))
+    .await
+}

@@ -1,0 +1,146 @@
+//! Certificates on request: profiles for administrators, requests for the device management, work for connectors.
+
+use super::connectors::{Waiting, poll};
+use crate::gateway::api::{Collection, LeaseRequest, Settled};
+use crate::gateway::auth::Caller;
+use crate::gateway::error::ApiError;
+use crate::gateway::http::{Call, Reply, ok};
+use crate::gateway::pkcs_api::{
+    FEATURE, PkcsLeaseResponse, PkcsProfile, PkcsProfileEntry, PkcsRequest, PkcsRequestAccepted,
+    Progress,
+};
+use crate::gateway::store::NewPkcsRequest;
+use crate::gateway::validate;
+use axum::http::StatusCode;
+
+/// Stores a profile.
+pub(crate) async fn create_profile(call: Call) -> Result<Reply, ApiError> {
+    let entry: PkcsProfileEntry = call.message()?;
+    validate::pkcs::entry(&entry)?;
+    let actor = call.actor();
+    let stored = entry.clone();
+    call.app
+        .stored(move |store| store.create_profile(&actor, &stored))
+        .await?;
+    Reply::json(StatusCode::CREATED, &entry)
+}
+
+/// Every profile.
+pub(crate) async fn profiles(call: Call) -> Result<Reply, ApiError> {
+    ok(&Collection {
+        value: call.app.stored(|store| store.profiles()).await?,
+        next_link: None,
+    })
+}
+
+/// One profile.
+pub(crate) async fn profile(call: Call) -> Result<Reply, ApiError> {
+    let name = call.id;
+    ok(&call.app.stored(move |store| store.profile(&name)).await?)
+}
+
+/// Puts another profile in the place of one.
+pub(crate) async fn replace_profile(call: Call) -> Result<Reply, ApiError> {
+    let profile: PkcsProfile = call.message()?;
+    validate::pkcs::profile(&profile)?;
+    let actor = call.actor();
+    let name = call.id;
+    call.app
+        .stored(move |store| store.replace_profile(&actor, &name, &profile))
+        .await?;
+    Ok(Reply::empty())
+}
+
+/// Ends a profile.
+pub(crate) async fn delete_profile(call: Call) -> Result<Reply, ApiError> {
+    let actor = call.actor();
+    let name = call.id;
+    call.app
+        .stored(move |store| store.delete_profile(&actor, &name))
+        .await?;
+    Ok(Reply::empty())
+}
+
+/// Queues a request for a certificate.
+pub(crate) async fn create(call: Call) -> Result<Reply, ApiError> {
+    let message: PkcsRequest = call.message()?;
+    validate::pkcs::request(&message)?;
+    let requested_by = match &call.caller {
+        Caller::Token { id, .. } => id.clone(),
+        other => other.name(),
+    };
+    let max_open = call.app.max_queued;
+    let queued = call
+        .app
+        .stored(move |store| {
+            store.create_pkcs_request(&NewPkcsRequest {
+                message: &message,
+                requested_by: &requested_by,
+                max_open,
+            })
+        })
+        .await?;
+    if queued.queued_now {
+        call.app.work.notify_waiters();
+    }
+    Reply::json(
+        StatusCode::ACCEPTED,
+        &PkcsRequestAccepted {
+            request_id: queued.request_id,
+        },
+    )
+}
+
+/// What a device or a user has.
+pub(crate) async fn certificates(call: Call) -> Result<Reply, ApiError> {
+    let (device, user) = validate::pkcs::certificates_query(&call.query)?;
+    let value = call
+        .app
+        .stored(move |store| store.certificates(device.as_deref(), user.as_deref()))
+        .await?;
+    ok(&Collection {
+        value,
+        next_link: None,
+    })
+}
+
+/// Leases work; waits for some when there is none.
+pub(crate) async fn lease(call: Call) -> Result<Reply, ApiError> {
+    let message: LeaseRequest = call.message()?;
+    validate::connector(&message.connector)?;
+    if !message.connector.features.iter().any(|one| one == FEATURE) {
+        return Err(ApiError::bad_request(format!(
+            "connector.features: only connectors with the feature {FEATURE} take this work"
+        )));
+    }
+    poll(
+        &call,
+        message,
+        |store, contact, instance, terms| {
+            let lease = store.lease_pkcs(contact, instance, terms)?;
+            Ok(if lease.work.is_empty() {
+                Waiting::Until(lease.next_due_ms)
+            } else {
+                Waiting::Over(PkcsLeaseResponse { work: lease.work })
+            })
+        },
+        PkcsLeaseResponse { work: Vec::new() },
+    )
+    .await
+}
+
+/// Keeps how far a connector got.
+pub(crate) async fn progress(call: Call) -> Result<Reply, ApiError> {
+    let message: Progress = call.message()?;
+    validate::pkcs::progress(&message)?;
+    let contact = call.contact()?;
+    let id = call.id;
+    let outcome = call
+        .app
+        .stored(move |store| {
+            store.admit_known(&contact)?;
+            store.keep_progress(&contact, &id, &message)
+        })
+        .await?;
+    ok(&Settled { outcome })
+}

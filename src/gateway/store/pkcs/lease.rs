@@ -1,0 +1,179 @@
+//! Leases of PKCS requests, and how far connectors got with them.
+
+use super::{DELIVERY, of_json};
+use crate::encoding::Base64Bytes;
+use crate::gateway::api::Outcome;
+use crate::gateway::pkcs_api::{PkcsWorkItem, Progress};
+use crate::gateway::store::connectors::refuse_revoked;
+use crate::gateway::store::device_requests::target_of;
+use crate::gateway::store::leases::later;
+use crate::gateway::store::settle::held;
+use crate::gateway::store::{Contact, LeaseTerms, Store, StoreError};
+use rusqlite::{Row, Transaction, params};
+
+/// What was leased.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PkcsLease {
+    /// The work; empty when nothing is due.
+    pub work: Vec<PkcsWorkItem>,
+    /// When nothing is due: when something will be, in milliseconds since 1970.
+    pub next_due_ms: Option<i64>,
+}
+
+/// Bytes of progress and certificates in one answer after which no further request is added.
+const BATCH_BYTES: usize = 4 * 1024 * 1024;
+
+fn next_due(transaction: &Transaction<'_>) -> Result<Option<i64>, StoreError> {
+    Ok(transaction
+        .prepare_cached(
+            "SELECT min(q.due_ms) FROM requests q JOIN device_requests d ON d.id = q.device_request
+             WHERE q.state IN ('queued', 'leased') AND d.delivery = ?",
+        )?
+        .query_row(params![DELIVERY], |row| row.get(0))?)
+}
+
+fn read_work(row: &Row<'_>, lease_ms: u64) -> Result<PkcsWorkItem, StoreError> {
+    let target: String = row.get(4)?;
+    let profile: String = row.get(6)?;
+    let variables: String = row.get(8)?;
+    let progress: Option<Vec<u8>> = row.get(10)?;
+    Ok(PkcsWorkItem {
+        request_id: row.get(1)?,
+        fence: row
+            .get::<_, i64>(2)?
+            .checked_add(1)
+            .and_then(|next| u64::try_from(next).ok())
+            .ok_or(StoreError::Unreadable("fence"))?,
+        attempt: row.get::<_, u32>(3)?.saturating_add(1),
+        lease_ms,
+        device: target_of(&target)?,
+        device_id: row.get(5)?,
+        profile: of_json(&profile, "profile")?,
+        profile_name: row.get(7)?,
+        variables: of_json(&variables, "variables")?,
+        user_principal_name: row.get(9)?,
+        progress: Base64Bytes(progress.unwrap_or_default()),
+        renews: row.get(11)?,
+    })
+}
+
+impl Store {
+    /// Leases PKCS requests that are due to a connector. Each lease moves the request's fence on.
+    ///
+    /// # Errors
+    /// The database's own failure.
+    pub fn lease_pkcs(
+        &self,
+        contact: &Contact,
+        instance: &str,
+        terms: &LeaseTerms,
+    ) -> Result<PkcsLease, StoreError> {
+        let nothing = self.read(|transaction, now| {
+            Ok(match next_due(transaction)? {
+                Some(due) if due <= now => None,
+                other => Some(other),
+            })
+        })?;
+        if let Some(next_due_ms) = nothing {
+            return Ok(PkcsLease {
+                work: Vec::new(),
+                next_due_ms,
+            });
+        }
+        self.write(|transaction, now| {
+            refuse_revoked(transaction, &contact.certificate)?;
+            transaction
+                .prepare_cached(
+                    "UPDATE requests SET state = 'failed', settled_ms = ?1, failure_code = 'tooManyAttempts',
+                       failure_message = 'given up: it was leased ' || attempts || ' times and never answered'
+                     WHERE state IN ('queued', 'leased') AND due_ms <= ?1 AND attempts >= ?2",
+                )?
+                .execute(params![now, terms.max_leases])?;
+            let mut select = transaction.prepare_cached(
+                "SELECT q.seq, q.id, q.fence, q.attempts, d.target, d.device_id, p.profile, p.profile_name, p.variables, p.user_principal_name,
+                   p.progress, p.renews
+                 FROM requests q JOIN device_requests d ON d.id = q.device_request JOIN pkcs_requests p ON p.request = q.seq
+                 WHERE q.state IN ('queued', 'leased') AND q.due_ms <= ?1 AND d.delivery = ?2 ORDER BY q.due_ms, q.seq LIMIT ?3",
+            )?;
+            let mut work: Vec<PkcsWorkItem> = Vec::new();
+            let mut taken: Vec<(i64, u32)> = Vec::new();
+            let mut unreadable: Vec<i64> = Vec::new();
+            let mut bytes = 0_usize;
+            let mut rows = select.query(params![now, DELIVERY, terms.max])?;
+            while let Some(row) = rows.next()? {
+                let seq: i64 = row.get(0)?;
+                let item = match read_work(row, terms.lease_ms) {
+                    Ok(item) => item,
+                    Err(StoreError::Unreadable(what)) => {
+                        tracing::error!(seq, what, "a request whose stored content is not readable has failed for good");
+                        unreadable.push(seq);
+                        continue;
+                    }
+                    Err(other) => return Err(other),
+                };
+                let of_device = item.device.intermediates.iter().map(|one| one.as_slice().len());
+                bytes = of_device
+                    .fold(bytes, usize::saturating_add)
+                    .saturating_add(item.device.certificate.as_slice().len())
+                    .saturating_add(item.progress.as_slice().len());
+                if bytes > BATCH_BYTES && !work.is_empty() {
+                    break;
+                }
+                taken.push((seq, item.attempt));
+                work.push(item);
+            }
+            drop(rows);
+            for seq in unreadable {
+                transaction
+                    .prepare_cached(
+                        "UPDATE requests SET state = 'failed', settled_ms = ?2, failure_code = 'unreadable',
+                           failure_message = 'what the gateway stored for it is not readable' WHERE seq = ?1",
+                    )?
+                    .execute(params![seq, now])?;
+            }
+            let until = later(now, terms.lease_ms);
+            for (seq, attempt) in taken {
+                transaction
+                    .prepare_cached(
+                        "UPDATE requests SET state = 'leased', fence = fence + 1, attempts = ?2, due_ms = ?3, lease_instance = ?4,
+                           lease_certificate = ?5 WHERE seq = ?1",
+                    )?
+                    .execute(params![seq, attempt, until, instance, contact.certificate])?;
+            }
+            let next_due_ms = if work.is_empty() { next_due(transaction)? } else { None };
+            Ok(PkcsLease { work, next_due_ms })
+        })
+    }
+
+    /// Keeps how far a connector got; with [`Progress::resume_ms`] the request waits in the queue, and that lease was no attempt.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`StoreError::StaleLease`], or the database's own failure.
+    pub fn keep_progress(
+        &self,
+        contact: &Contact,
+        id: &str,
+        progress: &Progress,
+    ) -> Result<Outcome, StoreError> {
+        self.write(|transaction, now| {
+            let held = held(transaction, contact, id, progress.fence, None)?
+                .ok_or(StoreError::StaleLease)?;
+            let kept = transaction
+                .prepare_cached("UPDATE pkcs_requests SET progress = ?2 WHERE request = ?1")?
+                .execute(params![held.seq, progress.progress.as_slice()])?;
+            if kept == 0 {
+                return Err(StoreError::WrongResult);
+            }
+            let Some(resume_ms) = progress.resume_ms else {
+                return Ok(Outcome::Accepted);
+            };
+            transaction
+                .prepare_cached(
+                    "UPDATE requests SET state = 'queued', due_ms = ?2, attempts = max(attempts - 1, 0), answered_fence = fence, answer_digest = NULL
+                     WHERE seq = ?1",
+                )?
+                .execute(params![held.seq, later(now, resume_ms)])?;
+            Ok(Outcome::Requeued)
+        })
+    }
+}
