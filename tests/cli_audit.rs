@@ -200,7 +200,7 @@ fn a_half_written_anchor_is_told_and_the_others_are_used() {
     assert_eq!(cut.code, 1);
     assert!(cut.text().contains("cut_off"), "{}", cut.text());
     // A file without any is a mistake.
-    write(&site.path("anchors"), half.to_owned(), 0o600);
+    write(&site.path("anchors"), half, 0o600);
     assert_eq!(site.verify().code, 2);
 }
 

@@ -29,6 +29,8 @@ mod deliveries;
 mod faults;
 #[path = "engine_processes/issuance.rs"]
 mod issuance;
+#[path = "engine_processes/issuance_refused.rs"]
+mod issuance_refused;
 #[path = "engine_processes/oracle.rs"]
 mod oracle;
 #[path = "engine_processes/pkcs1.rs"]

@@ -28,7 +28,7 @@ fn encrypt(custody: &Pkcs11Custody, device: &Device) -> Result<(), Error> {
     let ciphertext = custody.encrypt(&device.spki, PADDING, &message)?;
     let plain = device
         .key
-        .decrypt_oaep(PADDING.hash(), &ciphertext)
+        .decrypt_oaep(PADDING.hash().unwrap(), &ciphertext)
         .unwrap();
     assert_eq!(plain.expose(), b"content key");
     Ok(())

@@ -1,6 +1,7 @@
 //! Paths, after the cases of C2SP's x509-limbo and more: certificates made by OpenSSL, verified here and by `openssl verify`.
 //!
 //! What OpenSSL refuses is refused here, always. Where it accepts and this does not, the case says so.
+#![forbid(unsafe_code)]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,4 +1,5 @@
 //! Requests against OpenSSL: what is made here verifies there, what is made there is read here, and nothing that was changed is taken.
+#![forbid(unsafe_code)]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -12,6 +12,7 @@ mod fips;
 mod gateway;
 mod import;
 mod local_ca;
+mod pkcs1;
 
 /// One key of a table.
 #[derive(Debug, Clone, Copy)]

@@ -31,7 +31,7 @@ use ::formats::pfx::write::{Entries, Form, WriteOptions, write};
 use audit::Hash;
 use audit::event::{KeyUse, Packing, Purpose, ResultClass};
 use fips::secret::{Password, PrivateKey, SecretBytes};
-use hsm::Lane;
+use hsm::{Lane, Padding};
 use std::sync::atomic::Ordering;
 
 /// What everything is told as that goes wrong once the custody key is asked.
@@ -109,6 +109,11 @@ pub(super) fn pack(shared: &Shared, job: &Job, request: &PackRequest) -> Result<
     cms::check_policy(request.format, &device, transport).map_err(flow::cms_refusal)?;
 
     let binding = sealed.binding();
+    if binding.padding == Padding::Pkcs1 {
+        return Err(Refusal::bad_request(
+            "no key is sealed with the padding pkcs1",
+        ));
+    }
     let used = Box::new(KeyUse {
         request: request.request_id.clone(),
         caller: caller(job),
