@@ -121,9 +121,10 @@ $(BOOTSTRAPPED)-%: scripts/bootstrap.sh scripts/with-rust.sh
 	@mkdir -p $(TARGET)
 	@touch $@
 
-# Debian's own package is older than PBMAC1 (RFC 9579), and of all readers at hand only this one knows it.
+# Debian's own package of cryptography is older than PBMAC1 (RFC 9579), and of all readers at hand only this one knows it; pkilint is in no
+# package of Debian's.
 $(PYTHON): tests/support/python-requirements.txt | $(BOOTSTRAPPED)-test
-	@echo 'Fetching the Python package cryptography, once: it opens what the tests write.' >&2
+	@echo 'Fetching the Python packages cryptography and pkilint, once: they open and judge what the tests write.' >&2
 	@rm -rf $(@D)
 	@mkdir -p $(TOOLS)
 	@python3 -m venv $(@D)

@@ -103,7 +103,7 @@ if [ "$level" != demo ]; then
     need "openjdk-17-jre-headless" "a Java runtime with keytool" "opens and makes PFX files" has_program keytool
     need "valgrind" "valgrind" "finds branches and addresses that depend on a secret" has_program valgrind
     need "gdb" "gdb with gcore" "forces a core of a process that forbids it, to look for secrets in it" has_program gcore
-    need "python3-venv" "Python 3 with venv and pip" "its package cryptography opens and makes PFX files" has_python
+    need "python3-venv" "Python 3 with venv and pip" "its packages cryptography and pkilint open PFX files and judge certificates" has_python
 fi
 if [ "$level" = check ]; then
     need "rustfmt-web" "rustfmt" "formatting" has_rust_tool rustfmt

@@ -12,7 +12,7 @@ root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 cd "$root"
 minutes=${1:?usage: scripts/fuzz.sh MINUTES [TARGET...]}
 shift
-[ $# -gt 0 ] || set -- pfx cms device_certificate frame configuration gateway certs_only soap_answer
+[ $# -gt 0 ] || set -- pfx cms cmp_message device_certificate certificate request frame configuration gateway certs_only soap_answer
 : "${CARGO_FUZZ:=cargo-fuzz}"
 : "${CORPORA_DIR:=$root/../shared/corpora}"
 export CORPORA_DIR

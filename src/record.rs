@@ -33,7 +33,7 @@ pub struct Record {
     pub custody_key: Option<String>,
     /// How the password was encrypted.
     pub padding: Padding,
-    /// RSAES-OAEP ciphertext of the password's bytes, big-endian as in RFC 8017.
+    /// Ciphertext of the password's bytes (RSAES-OAEP; RSAES-PKCS1-v1_5 of old imports), big-endian as in RFC 8017.
     pub encrypted_password: Base64Bytes,
     /// The importer's signature; records that come from Intune have none, which is a named exception of the engine.
     pub importer_signature: Option<ImporterSignature>,

@@ -174,6 +174,37 @@ fn a_sound_log_ends_with_0_a_touched_one_with_1_and_no_log_with_2() {
 }
 
 #[test]
+fn a_half_written_anchor_is_told_and_the_others_are_used() {
+    let site = Site::new();
+    let anchors = fs::read_to_string(site.path("anchors")).unwrap();
+    let half = &anchors[..anchors.len() / 2];
+    for (broken, line) in [
+        (format!("{anchors}{half}"), anchors.lines().count() + 1),
+        (format!("{half}\n{anchors}"), 1),
+    ] {
+        write(&site.path("anchors"), broken, 0o600);
+        let found = site.verify();
+        assert_eq!(found.code, 0, "{}", found.text());
+        assert_eq!(found.json()["anchors"], anchors.lines().count());
+        let notes = found.json()["notes"].to_string();
+        assert!(
+            notes.contains(&format!("line {line} is no anchor")),
+            "{notes}"
+        );
+    }
+    // What was cut off is still found by them.
+    let whole = fs::read_to_string(site.file()).unwrap();
+    let lines: Vec<_> = whole.lines().take(3).collect();
+    write(&site.file(), format!("{}\n", lines.join("\n")), 0o600);
+    let cut = site.verify();
+    assert_eq!(cut.code, 1);
+    assert!(cut.text().contains("cut_off"), "{}", cut.text());
+    // A file without any is a mistake.
+    write(&site.path("anchors"), half.to_owned(), 0o600);
+    assert_eq!(site.verify().code, 2);
+}
+
+#[test]
 fn entries_are_filtered_shown_and_exported() {
     let site = Site::new();
     let show = |more: &[&str]| {

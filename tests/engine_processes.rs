@@ -31,6 +31,8 @@ mod faults;
 mod issuance;
 #[path = "engine_processes/oracle.rs"]
 mod oracle;
+#[path = "engine_processes/pkcs1.rs"]
+mod pkcs1;
 #[path = "engine_processes/receipts.rs"]
 mod receipts;
 #[path = "engine_processes/requests.rs"]

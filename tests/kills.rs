@@ -36,7 +36,8 @@ use std::time::{Duration, Instant};
 const KILLS: usize = 50;
 /// Requests that come with each kill: more than are done meanwhile, so that there is always work to interrupt.
 const LOAD: usize = 3;
-const PEOPLE: usize = 6;
+/// Enough that no password goes to as many devices as it may in a day, which the engine would refuse.
+const PEOPLE: usize = 8;
 /// Kills of each whose recovery is timed.
 const TIMED: usize = 5;
 

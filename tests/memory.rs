@@ -33,10 +33,10 @@ use pfx_connector::engine::api::{CmsFormat, Delivery};
 use pfx_connector::gateway::api::{Delivery as Collected, State};
 use rustix::process::Signal;
 use scan::{Found, Search, forced_core};
-use stack::{Site, until};
+use stack::{Site, settle, until};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// What the engine has to name in strict mode for what is delivered here.
 const FIPS: &str = "exceptions = [\"cms-ecdh-static\", \"cms-rsa-pkcs1v15\", \"oaep-unpadding-in-software\", \"pkcs12-legacy-read\", \"pkcs12-kdf-mac-write\"]";
@@ -114,9 +114,8 @@ fn after_many_deliveries_no_process_and_no_core_has_a_secret() {
         ask(&mut failing, bad_padding, device, Delivery::Password);
         ask(&mut failing, bad_padding, device, Delivery::Rewrap);
     }
-    let patience = Duration::from_secs(120) + Duration::from_millis(500) * wanted as u32;
-    deliveries.wait(patience, |_| Ok(())).unwrap();
-    failing.wait(patience, |_| Ok(())).unwrap();
+    settle(&mut deliveries);
+    settle(&mut failing);
     assert_eq!(deliveries.delivered(), deliveries.asked.len());
     assert_eq!(failing.delivered(), 0, "all of these have to fail");
     println!(

@@ -10,6 +10,8 @@
     missing_docs
 )]
 
+#[path = "../fuzz/bodies/certificate.rs"]
+mod certificate;
 #[path = "../fuzz/bodies/certs_only.rs"]
 mod certs_only;
 #[path = "../fuzz/bodies/cmp_message.rs"]
@@ -26,6 +28,8 @@ mod frame;
 mod gateway;
 #[path = "../fuzz/bodies/pfx.rs"]
 mod pfx;
+#[path = "../fuzz/bodies/request.rs"]
+mod request;
 #[path = "../fuzz/bodies/seeds.rs"]
 mod seeds;
 #[path = "../fuzz/bodies/soap_answer.rs"]
@@ -144,6 +148,16 @@ fn changed_messages_of_cmp_end_cleanly() {
 #[test]
 fn changed_device_certificates_end_cleanly() {
     survives("device_certificate", device_certificate::run);
+}
+
+#[test]
+fn changed_certificates_and_lists_end_cleanly() {
+    survives("certificate", certificate::run);
+}
+
+#[test]
+fn changed_requests_and_subjects_end_cleanly() {
+    survives("request", request::run);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::files;
 use crate::fold::Fold;
 use crate::lines::{Ending, Lines};
 use crate::storage::Storage;
-use crate::text::Hash;
+use crate::text::{Hash, Timestamp};
 use fips::digest::{Hash as Function, Hasher};
 use std::io::{self, Read};
 
@@ -78,6 +78,21 @@ pub(crate) struct Found {
 
 /// Folds by the names that their snapshots have in the log.
 pub(crate) type Folds = Vec<(&'static str, Box<dyn Fold>)>;
+
+/// When the log began; `None` where there is none, or its first file is kept elsewhere or not readable.
+pub(crate) fn begins(storage: &dyn Storage) -> Result<Option<Timestamp>, OpenError> {
+    if files::numbers(storage)?.first() != Some(&1) {
+        return Ok(None);
+    }
+    let mut lines = Lines::new(storage.read(&files::name(1))?);
+    let first = match lines.next()? {
+        Some(Ending::Whole) => std::str::from_utf8(lines.line()).ok(),
+        _ => None,
+    };
+    Ok(first
+        .and_then(|line| Entry::from_line(line).ok())
+        .map(|entry| entry.time))
+}
 
 /// Reads the newest file, and feeds the folds.
 pub(crate) fn look(storage: &dyn Storage, folds: &mut Folds) -> Result<Found, OpenError> {

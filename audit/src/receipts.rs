@@ -1,5 +1,6 @@
 //! The handle by which custody records: cheap to clone, and nobody waits longer than a deadline.
 
+use crate::chain::Chain;
 use crate::event::{Event, Opened};
 use crate::fold::Fold;
 use crate::opening::{self, Folds, Found, OpenError};
@@ -99,6 +100,7 @@ pub struct Log {
     storage: Arc<dyn Storage>,
     options: Options,
     found: Found,
+    begins: Option<Timestamp>,
 }
 
 impl Log {
@@ -109,6 +111,7 @@ impl Log {
     pub fn open(storage: Arc<dyn Storage>, mut options: Options) -> Result<Self, OpenError> {
         let found = opening::look(&*storage, &mut options.folds)?;
         Ok(Self {
+            begins: opening::begins(&*storage)?,
             storage,
             options,
             found,
@@ -138,7 +141,10 @@ impl Log {
             storage,
             options,
             found,
+            begins,
         } = self;
+        let is_new = found.chain == Chain::START;
+        shared.status().begins = begins.or_else(|| is_new.then(Timestamp::now));
         let sealer = Sealer::start(Arc::clone(&shared), signer, options.anchor_file.clone())?;
         Writer::start(storage, options, found, Arc::clone(&shared), sealer)?;
         Ok(Receipts { shared })

@@ -5,8 +5,8 @@ use crate::event::Event;
 use crate::queue::{Pending, Shared};
 use crate::seal::{Anchor, Signer, Statement};
 use std::fs::OpenOptions;
-use std::io::{self, Write};
-use std::path::PathBuf;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -166,14 +166,7 @@ impl Thread {
             self.due = Some((at, anchor));
             return;
         }
-        let written = OpenOptions::new()
-            .append(true)
-            .create(true)
-            .open(path)
-            .and_then(|mut file| {
-                file.write_all(format!("{}\n", anchor.to_line()).as_bytes())?;
-                file.sync_data()
-            });
+        let written = append(path, &anchor.to_line());
         let problem = written
             .err()
             .map(|error| format!("{}: {error}", path.display()));
@@ -185,5 +178,40 @@ impl Thread {
             self.due = now.checked_add(ANCHOR_PAUSE).map(|at| (at, anchor));
         }
         self.shared.status().anchor_problem = problem;
+    }
+}
+
+/// Adds a line, on one of its own: what a write before left unfinished ends there.
+fn append(path: &Path, line: &str) -> io::Result<()> {
+    let mut file = OpenOptions::new()
+        .read(true)
+        .append(true)
+        .create(true)
+        .open(path)?;
+    let mut last = [b'\n'];
+    if file.metadata()?.len() > 0 {
+        file.seek(SeekFrom::End(-1))?;
+        file.read_exact(&mut last)?;
+    }
+    let begin = if last == *b"\n" { "" } else { "\n" };
+    file.write_all(format!("{begin}{line}\n").as_bytes())?;
+    file.sync_data()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, missing_docs)]
+    use super::*;
+
+    #[test]
+    fn what_an_interrupted_write_left_does_not_spoil_the_next_anchor() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("anchors");
+        append(&path, "one").unwrap();
+        std::fs::write(&path, "one\ntw").unwrap();
+        append(&path, "three").unwrap();
+        append(&path, "four").unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(text, "one\ntw\nthree\nfour\n");
     }
 }

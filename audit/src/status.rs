@@ -1,7 +1,19 @@
 //! What a log says of itself. Nothing in it is secret.
 
-use crate::text::Hash;
+use crate::text::{Hash, Timestamp};
 use serde::{Deserialize, Serialize};
+
+/// A log that is younger than this has no past to speak of: somebody should know why.
+const YOUNG_MS: i64 = 7 * 24 * 3600 * 1000;
+
+impl Status {
+    /// When the log began, if that is less than seven days before `now_ms`.
+    #[must_use]
+    pub fn without_past(&self, now_ms: i64) -> Option<Timestamp> {
+        self.begins
+            .filter(|begins| now_ms.saturating_sub(begins.as_ms()) < YOUNG_MS)
+    }
+}
 
 /// The state of a log that is open for writing.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -11,6 +23,9 @@ pub struct Status {
     pub problem: Option<String>,
     /// The log's name.
     pub log: String,
+    /// When its first entry was made: before that, nothing is known of uses, failures, policies and approvals. None where its first files are
+    /// kept elsewhere.
+    pub begins: Option<Timestamp>,
     /// The file that is written.
     pub file: String,
     /// Number of the last durable entry.

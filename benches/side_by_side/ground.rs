@@ -159,9 +159,10 @@ fn requests(stack: &Stack, person: &Person, device: &Device) -> Fallible<Vec<Rec
     let (_, importer) = SecretDocument::from_pem(&pem).map_err(|error| error.to_string())?;
     let importer = SigningKey::from_pkcs8(importer.as_bytes())?;
     let padding = hsm::Padding::OaepSha1;
+    let hash = padding.hash().ok_or("OAEP has a hash")?;
     (0..REQUESTS)
         .map(|number| {
-            let ciphertext = custody_key.encrypt_oaep(padding.hash(), password.expose())?;
+            let ciphertext = custody_key.encrypt_oaep(hash, password.expose())?;
             let mut record = Record {
                 user_principal_name: person.user.clone(),
                 thumbprint: facts.thumbprint.clone(),

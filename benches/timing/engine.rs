@@ -3,6 +3,7 @@
 use super::statistics::Samples;
 use super::{Args, Fallible};
 use audit::ledger::Release;
+use fips::digest::Hash;
 use fips::secret::SecretBytes;
 use fips::sign::SigningKey;
 use hsm::Padding;
@@ -218,16 +219,15 @@ impl Ground {
 
     /// A fresh record, of the same size whatever its class.
     fn request(&self, class: Class) -> Fallible<EngineRequest> {
-        let encrypt = |padding: Padding, password: &[u8]| {
-            self.custody_key.encrypt_oaep(padding.hash(), password)
-        };
+        let encrypt = |hash: Hash, password: &[u8]| self.custody_key.encrypt_oaep(hash, password);
+        let (right, wrong) = (Hash::Sha1, Hash::Sha256);
         let ciphertext = match class {
-            Class::Valid => encrypt(PADDING, self.password.expose())?,
+            Class::Valid => encrypt(right, self.password.expose())?,
             Class::WrongPassword => {
                 let another = fips::random::alphanumeric(self.password.len())?;
-                encrypt(PADDING, another.expose())?
+                encrypt(right, another.expose())?
             }
-            Class::BadPadding => encrypt(Padding::OaepSha256, self.password.expose())?,
+            Class::BadPadding => encrypt(wrong, self.password.expose())?,
             Class::Random => {
                 let mut bytes = fips::random::array::<256>()?;
                 // Below every modulus of this length.

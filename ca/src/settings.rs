@@ -109,12 +109,24 @@ impl AsRef<[u8]> for Shown {
 
 /// The address of a service: `https`, without user, query or fragment. `allow_path`: whether a path may follow the host.
 pub(crate) fn address(setting: &'static str, text: &str) -> Result<Url, SettingsError> {
-    let url = Url::parse(text)
-        .map_err(|error| SettingsError::new(setting, format!("not an address: {error}")))?;
+    let url = plain_address(setting, text)?;
     if url.scheme() != "https" {
         return Err(SettingsError::new(
             setting,
             "authorities are spoken to over https only: credentials and requests would be open to everybody",
+        ));
+    }
+    Ok(url)
+}
+
+/// The same with `http` too: for a protocol whose messages protect themselves.
+pub(crate) fn plain_address(setting: &'static str, text: &str) -> Result<Url, SettingsError> {
+    let url = Url::parse(text)
+        .map_err(|error| SettingsError::new(setting, format!("not an address: {error}")))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(SettingsError::new(
+            setting,
+            "an address begins with https:// (or with http:// where the protocol allows it)",
         ));
     }
     if !url.username().is_empty() || url.password().is_some() {

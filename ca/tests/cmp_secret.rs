@@ -103,6 +103,58 @@ async fn each_scheme_protects_a_message_that_the_same_secret_verifies_and_no_oth
     }
 }
 
+/// OpenSSL 3.0 has PBKDF2 and HMAC, though not PBMAC1 for CMP: the code is computed with those, from what stands in the message.
+#[test]
+fn the_code_of_pbmac1_is_what_openssl_computes_from_the_parameters_in_the_message() {
+    permitted();
+    let message = secret::message(MacScheme::Pbmac1, SECRET);
+    let parts = secret::inside(secret::content(&message));
+    let (header, body, protection) = (parts[0], parts[1], parts[2]);
+    let bits = secret::content(protection);
+    let code = &bits[bits.len() - 32..];
+    // PBKDF2, then its parameters: the salt of 16 octets and the iterations.
+    let pbkdf2 = [
+        0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x05, 0x0c,
+    ];
+    let at = header.windows(11).position(|w| w == pbkdf2).unwrap() + 11;
+    assert_eq!(header[at + 2..at + 4], [0x04, 16]);
+    let salt = &header[at + 4..at + 20];
+    assert_eq!(header[at + 20..at + 24], [0x02, 0x02, 0x27, 0x10]);
+
+    let hex = |bytes: &[u8]| -> String { bytes.iter().map(|b| format!("{b:02x}")).collect() };
+    let workshop = Workshop::new();
+    let options = [format!("pass:{SECRET}"), format!("hexsalt:{}", hex(salt))];
+    let key = openssl::openssl(&[
+        "kdf",
+        "-keylen",
+        "32",
+        "-kdfopt",
+        "digest:SHA256",
+        "-kdfopt",
+        &options[0],
+        "-kdfopt",
+        &options[1],
+        "-kdfopt",
+        "iter:10000",
+        "-binary",
+        "PBKDF2",
+    ]);
+    let protected = authority::sequence(&[header, body]);
+    let file = workshop.file(&protected);
+    let key = format!("hexkey:{}", hex(&key));
+    let computed = openssl::openssl(&[
+        "dgst",
+        "-sha256",
+        "-mac",
+        "HMAC",
+        "-macopt",
+        &key,
+        "-binary",
+        openssl::text(&file),
+    ]);
+    assert_eq!(computed, code);
+}
+
 #[tokio::test]
 async fn a_signature_does_not_answer_what_a_secret_protected() {
     permitted();
@@ -118,7 +170,6 @@ async fn a_signature_does_not_answer_what_a_secret_protected() {
     assert!(error.to_string().contains("not accepted"), "{error}");
 }
 
-/// OpenSSL 3.0 reads our messages when they are stored, too: it is the one judge of PasswordBasedMac that we did not write.
 #[tokio::test]
 async fn an_authority_that_asks_for_endless_iterations_is_refused_at_once() {
     permitted();

@@ -18,7 +18,6 @@ mod secret;
 #[path = "support/world.rs"]
 mod world;
 
-use ca::ErrorClass;
 use ca::cmp::{Cmp, Credential, Settings};
 use fips::policy::Policy;
 use openssl::{KeyAlgorithm, Workshop};
@@ -43,7 +42,7 @@ fn derived_keys_are_refused_before_anything_is_sent_and_the_secret_itself_is_app
         let Err(error) = made(credential(scheme)) else {
             panic!("{scheme:?} is taken")
         };
-        assert_eq!(error.class(), ErrorClass::Credential);
+        assert_eq!(error.setting, "secret");
         let words = error.to_string();
         assert!(words.contains("cmp-shared-secret"), "{words}");
         assert!(words.contains("sign its messages"), "{words}");

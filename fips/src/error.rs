@@ -33,7 +33,7 @@ pub enum Error {
         algorithm: &'static str,
         /// What to do.
         remedy: &'static str,
-        /// The exception that would permit it.
+        /// The exception that would permit it; empty: there is none.
         exception: &'static str,
     },
     /// The module failed, or contradicted the policy table: this process does no more cryptography. Operator: keep the evidence,

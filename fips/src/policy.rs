@@ -117,6 +117,7 @@ impl Policy {
             (Mode::Strict, Standing::NotApproved { exception, .. }) => {
                 self.exceptions.contains(exception)
             }
+            (Mode::Strict, Standing::OffOnly { .. }) => false,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What fuzzing and the mutations begin with: files of the corpora, read in place, and messages as this release writes them.
 
 use fips::digest::Hash;
-use fips::secret::SecretBytes;
+use fips::secret::{Password, SecretBytes};
 use formats::cms::write::{
     ContentEncryption, Form, Recipient, RsaPadding, WriteError, envelop, module_oaep,
 };
@@ -20,6 +20,12 @@ use pfx_connector::engine::recrypt::layout;
 use pfx_connector::gateway::api;
 use pfx_connector::gateway::rotation_api::RotationReplacement;
 use pfx_connector::record::{ImporterSignature, Record};
+use pki::KeyAndAlgorithm;
+use pki::csr::{Request, create};
+use pki::extension::{Extensions, purpose};
+use pki::key::KeySpec;
+use pki::san::SanTemplate;
+use pki::template::Values;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -36,7 +42,9 @@ pub(crate) fn of(target: &str, corpora: &Path) -> Vec<Seed> {
         "pfx" => pfx_files(corpora),
         "cms" => messages(corpora),
         "cmp_message" => cmp_messages(),
+        "certificate" => bare_certificates(corpora),
         "device_certificate" => certificates(corpora),
+        "request" => requests(),
         "frame" => frames(),
         "configuration" => configurations(),
         "gateway" => gateway_messages(),
@@ -114,6 +122,68 @@ fn cmp_messages() -> Vec<Seed> {
         "poll-rep",
         "rp"
     ]
+}
+
+/// The certificates that [`identities`] found, and the lists of the corpora.
+fn bare_certificates(corpora: &Path) -> Vec<Seed> {
+    let found = identities().iter().enumerate();
+    let mut seeds: Vec<Seed> = found
+        .map(|(number, identity)| Seed {
+            name: format!("certificate {number}"),
+            bytes: identity.certificate.clone(),
+        })
+        .collect();
+    seeds.extend(files(corpora, "crl"));
+    seeds
+}
+
+/// Requests with everything in them, and subjects.
+fn requests() -> Vec<Seed> {
+    let made = |kind: KeySpec| {
+        let key = kind.generate().unwrap();
+        let extensions = Extensions {
+            alt_names: [
+                "email:a@example.com",
+                "upn:a@corp",
+                "dns:x.example",
+                "sid:S-1-5-21-1",
+            ]
+            .map(|text| {
+                text.parse::<SanTemplate>()
+                    .unwrap()
+                    .fill(&Values::new())
+                    .unwrap()
+            })
+            .to_vec(),
+            purposes: vec![purpose("clientAuth").unwrap()],
+            template_name: Some("User".to_owned()),
+            ..Extensions::default()
+        };
+        let request = Request {
+            extensions,
+            challenge_password: Some(Password::from_slice(b"challenge")),
+            ..Request::default()
+        };
+        create(&request, &KeyAndAlgorithm::new(&key, key.algorithm())).unwrap()
+    };
+    let mut seeds: Vec<Seed> = [KeySpec::EcP256, KeySpec::Rsa2048]
+        .into_iter()
+        .map(|kind| Seed {
+            name: kind.name().to_owned(),
+            bytes: made(kind),
+        })
+        .collect();
+    for subject in [
+        "CN=Ada\\, Countess,OU=\"R+D; a=b\",O=Example+L=London,C=GB",
+        "CN={{UserName}},{{OnPrem_Distinguished_Name}},E=a@b.example,DC=x",
+        "1.2.3.4=\\C4\\8D,CN=\\#x\\ ",
+    ] {
+        seeds.push(Seed {
+            name: subject.to_owned(),
+            bytes: subject.as_bytes().to_vec(),
+        });
+    }
+    seeds
 }
 
 fn pfx_files(corpora: &Path) -> Vec<Seed> {

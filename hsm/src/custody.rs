@@ -174,9 +174,25 @@ pub struct Capabilities {
     pub software_unpadding: Vec<Padding>,
     /// Paddings that the token applies itself when it encrypts to a public key.
     pub encrypt_native: Vec<Padding>,
+    /// Keys with which the token removes the padding of PKCS#1 v1.5 itself, because it does no raw RSA: of those that are named for it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub pkcs1_native: Vec<KeyFingerprint>,
+    /// Keys with which the token does the raw RSA operation and this crate removes the padding of PKCS#1 v1.5: of those that are named
+    /// for it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub pkcs1_software: Vec<KeyFingerprint>,
 }
 
 impl Capabilities {
+    /// Whether this padding is removed for this key, one way or the other.
+    #[must_use]
+    pub fn decrypts(&self, key: &KeyFingerprint, padding: Padding) -> bool {
+        match padding {
+            Padding::Pkcs1 => self.pkcs1_native.contains(key) || self.pkcs1_software.contains(key),
+            _ => self.native.contains(&padding) || self.software_unpadding.contains(&padding),
+        }
+    }
+
     /// The padding for key transport to somebody else's RSA key (a CMS KeyTransRecipientInfo), among those that the token
     /// applies itself; `None` if there is none.
     ///
@@ -318,7 +334,7 @@ mod tests {
     fn the_padding_for_key_transport_is_one_that_the_token_encrypts_with_and_sha_1_is_the_last() {
         use Padding::{OaepSha1, OaepSha256, OaepSha384, OaepSha512};
         for (encrypt_native, expected) in [
-            (Padding::ALL.to_vec(), Some(OaepSha256)),
+            (Padding::OAEP.to_vec(), Some(OaepSha256)),
             (vec![OaepSha1, OaepSha512, OaepSha384], Some(OaepSha384)),
             (vec![OaepSha1, OaepSha512], Some(OaepSha512)),
             (vec![OaepSha1], Some(OaepSha1)),
@@ -326,9 +342,10 @@ mod tests {
         ] {
             let capabilities = Capabilities {
                 // What it decrypts says nothing about what it encrypts.
-                native: Padding::ALL.to_vec(),
+                native: Padding::OAEP.to_vec(),
                 software_unpadding: Vec::new(),
                 encrypt_native,
+                ..Capabilities::default()
             };
             assert_eq!(capabilities.key_transport_padding(), expected);
         }

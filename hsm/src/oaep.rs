@@ -16,34 +16,26 @@
 //! | the decision | one, at the end, on one accumulator: all reasons are one value by then |
 //! | the length | used only after that decision, for a message that is given out anyway |
 //!
-//! Masks are 32-bit words of zeros or ones, made by arithmetic and passed through [`black_box`] so that the compiler does
-//! not turn them back into branches. Rust promises nothing about time, so what the compiler made of it is checked: under valgrind, with
-//! the block marked as undefined, no branch and no address depends on it (tests/constant_time.rs).
+//! The masks are those of [`crate::masks`]. What the compiler made of all this is checked: under valgrind, with the block marked as
+//! undefined, no branch and no address depends on it (tests/constant_time.rs).
 
-use std::cell::Cell;
 use std::hint::black_box;
 
-use fips::digest::Hasher;
+use fips::digest::{Hash, Hasher};
 use fips::secret::SecretBytes;
 use zeroize::Zeroize;
 
+use crate::masks::{mask_if_zero, shift_to_front};
 use crate::{Error, Padding};
 
 /// The padding was not right. Says no more on purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct BadPadding;
 
-/// All ones if `value` is zero, else zero.
-fn mask_if_zero(value: u32) -> u32 {
-    // The top bit of `!v & (v - 1)` is set for zero alone.
-    let top = (!value & value.wrapping_sub(1)) >> 31;
-    black_box(0_u32.wrapping_sub(top))
-}
-
 /// XORs MGF1(seed, length of `target`) into `target` (RFC 8017, appendix B.2.1).
-fn xor_mgf1(padding: Padding, seed: &[u8], target: &mut [u8]) {
-    for (counter, block) in (0_u32..).zip(target.chunks_mut(padding.hash_len())) {
-        let mut hasher = Hasher::new(padding.hash());
+fn xor_mgf1(hash: Hash, seed: &[u8], target: &mut [u8]) {
+    for (counter, block) in (0_u32..).zip(target.chunks_mut(hash.output_len())) {
+        let mut hasher = Hasher::new(hash);
         hasher.update(seed);
         hasher.update(&counter.to_be_bytes());
         let mut mask = hasher.finish();
@@ -54,39 +46,21 @@ fn xor_mgf1(padding: Padding, seed: &[u8], target: &mut [u8]) {
     }
 }
 
-/// Moves the content of `block` to the front by `distance` bytes and fills up with zeros; time and memory accesses depend
-/// on the length of the block only.
-fn shift_to_front(block: &mut [u8], distance: u32) {
-    let cells = Cell::from_mut(block).as_slice_of_cells();
-    let mut step = 1_usize;
-    let mut remaining = distance;
-    while step <= cells.len() {
-        let [bit, ..] = (remaining & 1).to_le_bytes();
-        let mask = black_box(0_u8.wrapping_sub(bit));
-        // Ascending order: the byte that is read lies behind the one that is written, so it is still the old one.
-        let sources = cells.iter().skip(step).map(Cell::get);
-        for (cell, source) in cells.iter().zip(sources.chain(std::iter::repeat(0))) {
-            cell.set(cell.get() ^ (mask & (cell.get() ^ source)));
-        }
-        step <<= 1;
-        remaining >>= 1;
-    }
-}
-
 /// Encodes `message` with this label for a modulus of `modulus_len` bytes: the input of the raw RSA operation, of the same
 /// length and less than the modulus. Digests and seed are the module's.
 ///
 /// For known ciphertexts only ([`crate::pkcs11`] probes with them), which protect nothing.
 ///
 /// # Errors
-/// [`Error::PlaintextTooLong`]; [`Error::Internal`] if there are no random bytes.
+/// [`Error::PlaintextTooLong`]; [`Error::Internal`] if there are no random bytes; [`Error::PaddingNotSupported`] for what is not OAEP.
 pub(crate) fn pad(
     padding: Padding,
     label: &[u8],
     modulus_len: usize,
     message: &[u8],
 ) -> Result<SecretBytes, Error> {
-    let hash_len = padding.hash_len();
+    let hash = padding.hash().ok_or(Error::PaddingNotSupported(padding))?;
+    let hash_len = hash.output_len();
     let too_long = || Error::PlaintextTooLong {
         limit: modulus_len.saturating_sub(2 * hash_len + 2),
         actual: message.len(),
@@ -104,13 +78,13 @@ pub(crate) fn pad(
     };
     *separated.last_mut().ok_or_else(too_long)? = 1;
     place.copy_from_slice(message);
-    let digest = fips::digest::digest(padding.hash(), label);
+    let digest = fips::digest::digest(hash, label);
     for (to, from) in label_hash.iter_mut().zip(digest.as_ref()) {
         *to = *from;
     }
     fips::random::fill(seed).map_err(|_| Error::Internal("no random bytes"))?;
-    xor_mgf1(padding, seed, db);
-    xor_mgf1(padding, db, seed);
+    xor_mgf1(hash, seed, db);
+    xor_mgf1(hash, db, seed);
     Ok(encoded)
 }
 
@@ -124,24 +98,26 @@ pub(crate) struct Separated {
 }
 
 /// All of the decoding but its one decision: nothing in here depends on a byte of `encoded` in its time or its addresses. The message is
-/// at the front of `encoded` then, followed by zeros, if the padding was right. `None` for a length that is none, which is public.
+/// at the front of `encoded` then, followed by zeros, if the padding was right. `None` for a length that is none and for what is not OAEP,
+/// which is public.
 pub(crate) fn separate(
     padding: Padding,
     label: &[u8],
     encoded: &mut SecretBytes,
 ) -> Option<Separated> {
-    let hash_len = padding.hash_len();
+    let hash = padding.hash()?;
+    let hash_len = hash.output_len();
     // Lengths are public: the caller checked them against the modulus.
     if encoded.len() < 2 * hash_len + 2 {
         return None;
     }
-    let label_hash = fips::digest::digest(padding.hash(), label);
+    let label_hash = fips::digest::digest(hash, label);
 
     let (separated, db_len) = {
         let (first, masked) = encoded.expose_mut().split_first_mut()?;
         let (seed, db) = masked.split_at_mut_checked(hash_len)?;
-        xor_mgf1(padding, db, seed);
-        xor_mgf1(padding, seed, db);
+        xor_mgf1(hash, db, seed);
+        xor_mgf1(hash, seed, db);
 
         let mut bad = u32::from(*first);
         for (byte, expected) in db.iter().zip(label_hash.as_ref()) {

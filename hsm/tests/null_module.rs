@@ -24,7 +24,7 @@ fn custody_in_strict_mode_works_on_the_module_that_answers_at_once() {
     let key = custody.keys().unwrap().remove(0);
     assert!(key.is_usable());
     let message = SecretBytes::from_slice(b"a message");
-    for padding in Padding::ALL {
+    for padding in Padding::OAEP {
         let ciphertext = custody.encrypt(&key.spki_der, padding, &message).unwrap();
         let plain = custody
             .decrypt(&key.fingerprint, padding, &ciphertext)

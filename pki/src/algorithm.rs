@@ -245,3 +245,49 @@ fn element(tag: u8, content: Vec<u8>) -> Vec<u8> {
     bytes.extend(content);
     bytes
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use der::Encode;
+    use fips::policy::Policy;
+    use fips::sign::{KeyKind as Generated, SigningKey};
+
+    #[test]
+    fn every_algorithm_is_written_in_der_and_found_again_with_its_kind_of_key_alone() {
+        fips::start(Policy::STRICT).unwrap();
+        let keys = [
+            Generated::EcP256,
+            Generated::EcP384,
+            Generated::EcP521,
+            Generated::Rsa(2048),
+        ]
+        .map(|kind| SigningKey::generate(kind).unwrap());
+        for wanted in SignatureAlgorithm::ALL {
+            let written = identifier_der(wanted);
+            assert_eq!(identifier(wanted).unwrap().to_der().unwrap(), written);
+            for key in &keys {
+                // ECDSA names the hash alone: the curve is the key's.
+                let curve = key.algorithm().curve();
+                let found = algorithm(&written, key.spki_der());
+                match (curve, wanted.curve()) {
+                    (None, None) => assert_eq!(found, Some(wanted)),
+                    (Some(_), Some(_)) => {
+                        let found = found.unwrap();
+                        assert_eq!((found.curve(), found.hash()), (curve, wanted.hash()));
+                        assert!(curve != wanted.curve() || found == wanted);
+                    }
+                    _ => assert_eq!(found, None),
+                }
+            }
+            let mut cut = written.clone();
+            cut.pop();
+            assert!(
+                keys.iter()
+                    .all(|key| algorithm(&cut, key.spki_der()).is_none())
+            );
+        }
+    }
+}

@@ -177,16 +177,35 @@ fn public_key(path: &Path) -> Result<Vec<u8>, Failure> {
     })
 }
 
-fn anchors(path: &Path) -> Result<Vec<Anchor>, Failure> {
+/// The anchors of a file, and what there is to be said of lines that are none.
+///
+/// A process that was killed, or a disk that was full, leaves half a line: the anchors before and after it are as good as they were. Whoever
+/// can write to the file can take lines out of it anyway.
+fn anchors(path: &Path) -> Result<(Vec<Anchor>, Vec<String>), Failure> {
     let bytes = files::read(path, MAX_FILE_BYTES, "anchors")?;
     let text = String::from_utf8_lossy(&bytes);
-    text.lines()
-        .filter(|line| !line.trim().is_empty())
-        .map(|line| {
-            Anchor::from_line(line)
-                .map_err(|error| Failure::usage("anchor", format!("{}: {error}", path.display())))
-        })
-        .collect()
+    let (mut anchors, mut notes) = (Vec::new(), Vec::new());
+    let mut first = None;
+    let lines = (1_u64..).zip(text.lines());
+    for (number, line) in lines.filter(|(_, line)| !line.trim().is_empty()) {
+        match Anchor::from_line(line) {
+            Ok(anchor) => anchors.push(anchor),
+            Err(error) => {
+                notes.push(format!(
+                    "{}, line {number} is no anchor and not used ({error}): half a line is what an interrupted write leaves",
+                    path.display()
+                ));
+                first = first.or(Some(error));
+            }
+        }
+    }
+    match first {
+        Some(error) if anchors.is_empty() => Err(Failure::usage(
+            "anchor",
+            format!("{} holds no anchor: {error}", path.display()),
+        )),
+        _ => Ok((anchors, notes)),
+    }
 }
 
 fn hash(text: &str) -> Result<Hash, String> {

@@ -3,7 +3,9 @@
 pub mod approve;
 pub mod audit;
 pub mod ca;
+pub mod cert;
 pub mod config;
+pub mod csr;
 pub mod demo;
 pub mod doctor;
 pub mod engine;
@@ -87,6 +89,10 @@ enum Command {
     Gateway(gateway::GatewayArgs),
     /// What is in a PFX, with which algorithms, who reads it; convert it
     Pfx(pfx::PfxArgs),
+    /// Certification requests (PKCS#10): make one with its key, look into one
+    Csr(csr::CsrArgs),
+    /// Certificates: what they say, and whether they can be trusted for a purpose
+    Cert(cert::CertArgs),
     /// Failing records: who is suspended, what is quarantined; let go
     Oracle(oracle::OracleArgs),
     /// Certification authorities whose keys are on the token: make one, issue, revoke, publish
@@ -183,6 +189,8 @@ fn dispatch(command: &Command, context: &Context) -> ExitCode {
         Command::Approve(args) => approve::run(args, context),
         Command::Recrypt(args) => recrypt::run(args, context),
         Command::Pfx(args) => pfx::run(args, context),
+        Command::Csr(args) => csr::run(args, context),
+        Command::Cert(args) => cert::run(args),
         Command::Oracle(args) => oracle::run(args),
         Command::Ca(args) => ca::run(args, context),
         Command::Import(args) => import::run(args, context),

@@ -2,11 +2,11 @@
 
 use super::oracle::subject_line;
 use super::output::{Exit, Failure, Report};
-use crate::clock::rfc3339;
+use crate::clock::{Clock, SystemClock, rfc3339};
 use crate::connector::control::client::{self, ControlError};
 use crate::connector::control::protocol::Status;
 use crate::encoding::printable;
-use crate::engine::api::{AuthorityStatus, KeyStatus, ProgramStatus, TokenStatus};
+use crate::engine::api::{AuthorityStatus, KeyStatus, Pkcs1KeyStatus, ProgramStatus, TokenStatus};
 use crate::engine::recrypt::revocation::ListStatus;
 use clap::Args;
 use hsm::Times;
@@ -174,6 +174,23 @@ pub fn human(status: &Status) -> String {
                     rows.extend(subjects.iter().map(|one| (what, subject_line(one))));
                 }
             }
+            rows.extend(
+                engine
+                    .pkcs1_keys
+                    .iter()
+                    .map(|key| ("pkcs1", pkcs1_line(key))),
+            );
+            if let Some(audit) = &engine.audit {
+                rows.push(("audit log", audit_line(audit)));
+                if let Some(begins) = audit.without_past(SystemClock.now_ms()) {
+                    rows.push((
+                        "",
+                        format!(
+                            "WITHOUT A PAST: it begins at {begins}; of what was before nothing is known, approvals among it"
+                        ),
+                    ));
+                }
+            }
             for list in &engine.revocation_lists {
                 rows.push(("revocation", revocation_line(list)));
             }
@@ -254,6 +271,33 @@ fn where_it_is(key: &KeyStatus) -> String {
         let _ = write!(text, ", {warning}");
     }
     text
+}
+
+/// The log of uses of the key.
+fn audit_line(audit: &::audit::Status) -> String {
+    let problem = match &audit.problem {
+        Some(problem) => format!("CANNOT BE WRITTEN: {problem}; "),
+        None => String::new(),
+    };
+    format!(
+        "{problem}{}, {} entries, sealed up to entry {}",
+        audit.log, audit.seq, audit.sealed_upto
+    )
+}
+
+/// A key that decrypts records of old imports.
+fn pkcs1_line(key: &Pkcs1KeyStatus) -> String {
+    let fingerprint: String = key.fingerprint.chars().take(16).collect();
+    match key.days_left {
+        Some(days) => format!(
+            "{fingerprint}… decrypts PKCS#1 v1.5 until {}: {days} days left",
+            key.until
+        ),
+        None => format!(
+            "{fingerprint}… decrypted PKCS#1 v1.5 until {}: OVER",
+            key.until
+        ),
+    }
 }
 
 /// One revocation list, and whether it still says anything.

@@ -1,6 +1,6 @@
 //! `[engine]`: the token, who may call, whose records and which devices are accepted.
 
-use super::{CaConfig, DevicePolicyConfig};
+use super::{CaConfig, DevicePolicyConfig, Pkcs1KeyConfig};
 use crate::engine::api::Delivery;
 use hsm::pkcs11::LibraryKind;
 use sandbox::Want;
@@ -67,6 +67,9 @@ pub struct EngineConfig {
     pub oracle: OracleConfig,
     /// Whose approvals dangerous steps need; without it they need none.
     pub approvals: Option<ApprovalsConfig>,
+    /// Custody keys that decrypt records of old imports for some time to come.
+    #[serde(default)]
+    pub pkcs1_keys: Vec<Pkcs1KeyConfig>,
 }
 
 /// What `[engine.token]` is called where nobody named it.

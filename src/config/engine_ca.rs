@@ -62,7 +62,7 @@ pub struct CaProfileConfig {
     /// The alternative names that may be asked for.
     #[serde(default = "default_names")]
     pub names: Vec<CaName>,
-    /// The domains that they have to be in.
+    /// The domains that they have to be in; of an authority, its name constraints.
     #[serde(default)]
     pub domains: Vec<String>,
     /// What a subject may be made of.

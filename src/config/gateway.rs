@@ -32,6 +32,9 @@ pub struct GatewayConfig {
     /// Requests that may wait at once; further device requests are refused with 429.
     #[serde(default = "default_max_queued")]
     pub max_queued: u32,
+    /// Records of old imports, whose padding is `pkcs1`, are taken.
+    #[serde(default)]
+    pub pkcs1_records: bool,
     /// What is deleted when.
     #[serde(default)]
     pub retention: RetentionConfig,

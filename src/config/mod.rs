@@ -16,6 +16,7 @@ mod import;
 mod load;
 mod local_ca;
 mod named;
+mod pkcs1;
 mod redacted;
 mod schema;
 pub mod secret_file;
@@ -41,6 +42,7 @@ pub use import::ImportConfig;
 pub use load::{load, load_redacted, parse};
 pub use local_ca::LocalCaConfig;
 pub use named::{NamedPath, Purpose, open_file};
+pub use pkcs1::{LastDay, NoDate, Pkcs1KeyConfig};
 
 use serde::Deserialize;
 use std::path::PathBuf;

@@ -99,6 +99,7 @@ fn the_schema_has_exactly_the_keys_of_the_structures() {
     same::<CaConfig>("engine.ca");
     same::<CaProfileConfig>("engine.ca.profiles");
     same::<ImporterConfig>("engine.importers");
+    same::<Pkcs1KeyConfig>("engine.pkcs1_keys");
     same::<ConnectorConfig>("connector");
     same::<RetryConfig>("connector.retry");
     same::<ProxyConfig>("connector.proxy");
@@ -118,7 +119,7 @@ fn the_schema_has_exactly_the_keys_of_the_structures() {
             })
             .sum()
     }
-    assert_eq!(tables(ROOT), 25);
+    assert_eq!(tables(ROOT), 26);
 }
 
 fn read(text: &str) -> Result<Config, ConfigError> {

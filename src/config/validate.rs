@@ -1,6 +1,7 @@
 //! Holds the text of a file against the schema: unknown keys with the nearest valid one, types, limits, what is missing.
 
 use super::error::Problem;
+use super::pkcs1::LastDay;
 use super::schema::{Key, Kind, Need, ROOT, Word};
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -251,6 +252,7 @@ fn is_textual(kind: Kind) -> bool {
             | Kind::Address
             | Kind::LoopbackAddress
             | Kind::Sha256Hex
+            | Kind::Date
             | Kind::Word(_)
     )
 }
@@ -270,6 +272,7 @@ fn wrong_text(kind: Kind, text: &str) -> Option<String> {
         Kind::LoopbackAddress => text
             .parse::<SocketAddr>()
             .is_ok_and(|address| address.ip().is_loopback()),
+        Kind::Date => text.parse::<LastDay>().is_ok(),
         Kind::Sha256Hex => text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit()),
         Kind::Word(words) => return wrong_word(words, text),
         _ => true,
@@ -322,6 +325,7 @@ pub(super) fn expected(kind: Kind) -> String {
         Kind::LoopbackAddress => {
             "a loopback address and port, such as \"127.0.0.1:9464\"".to_owned()
         }
+        Kind::Date => "a date, such as \"2027-03-31\"".to_owned(),
         Kind::Sha256Hex => "64 hexadecimal digits (SHA-256)".to_owned(),
         Kind::Word(words) => format!("one of {}", list(words.iter().map(|word| word.name))),
         Kind::Words(words) => {

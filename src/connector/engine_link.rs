@@ -4,12 +4,14 @@ use super::backoff::Backoff;
 use super::result::DeviceResult;
 use crate::config::RetryConfig;
 use crate::engine::api::{
-    DeliverRequest, Delivery, EngineStatus, FailureCode, RecryptRequest, StoredPfx, TOKEN_OPENING,
+    DeliverRequest, Delivery, EngineStatus, FailureCode, Pkcs1KeyStatus, RecryptRequest, StoredPfx,
+    TOKEN_OPENING,
 };
 use crate::engine::client::{EngineClient, RecryptError};
 use crate::gateway::api::WorkItem;
 use crate::telemetry::catalogue::EventKind;
 use crate::telemetry::{Draft, EventLog};
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -255,10 +257,13 @@ impl EngineLink {
     pub(super) async fn watch(&self, log: &EventLog, retry: RetryConfig) {
         let mut health = self.health();
         let mut outage = Outage::default();
+        let mut endings = Endings::default();
         let mut backoff = Backoff::new(retry).at_most(Duration::from_secs(2));
         let mut now = self.look().await;
         loop {
-            for draft in outage.tell(&now) {
+            let keys = self.last_status().map(|status| status.pkcs1_keys);
+            let endings = endings.tell(keys.as_deref().unwrap_or_default());
+            for draft in outage.tell(&now).into_iter().chain(endings) {
                 log.record(draft).await;
             }
             if now != EngineHealth::Up {
@@ -281,6 +286,27 @@ impl EngineLink {
                 }
             }
         }
+    }
+}
+
+/// What was told of keys that decrypt records of old imports: once for each number of days that are left.
+#[derive(Debug, Default)]
+struct Endings(HashMap<String, Option<u32>>);
+
+impl Endings {
+    /// The events that are due. An engine that does not answer says nothing of its keys, and nothing is forgotten.
+    fn tell(&mut self, keys: &[Pkcs1KeyStatus]) -> Vec<Draft> {
+        keys.iter()
+            .filter(|key| key.is_ending())
+            .filter(|key| {
+                self.0.insert(key.fingerprint.clone(), key.days_left) != Some(key.days_left)
+            })
+            .map(|key| {
+                Draft::new(EventKind::Pkcs1KeyEnding, key.words())
+                    .field("custodyKey", key.fingerprint.clone())
+                    .field("until", key.until.clone())
+            })
+            .collect()
     }
 }
 
@@ -375,6 +401,24 @@ mod tests {
     use super::*;
 
     const NOTHING: [u16; 0] = [];
+
+    #[test]
+    fn the_end_of_a_key_for_old_imports_is_told_once_a_day() {
+        let mut endings = Endings::default();
+        let mut told = |days_left: Option<u32>| {
+            let key = Pkcs1KeyStatus {
+                fingerprint: "ab".to_owned(),
+                until: "2027-03-31".to_owned(),
+                days_left,
+            };
+            let drafts = endings.tell(&[key]);
+            assert!(drafts.iter().all(|draft| draft.kind().id() == 27));
+            drafts.len()
+        };
+        assert_eq!((told(Some(31)), told(Some(30)), told(Some(30))), (0, 1, 0));
+        assert_eq!((told(Some(0)), told(None), told(None)), (1, 1, 0));
+        assert_eq!(endings.tell(&[]).len(), 0);
+    }
 
     #[test]
     fn a_log_that_cannot_be_written_is_told_and_so_is_its_end() {

@@ -55,6 +55,9 @@ checks! {
     CONFIGURATION_EXCEPTION, Configuration, "configuration.exception",
         "Exceptions of trust in `engine.exceptions`.",
         "take the exception out of `engine.exceptions` when it is not needed any more";
+    CONFIGURATION_PKCS1, Configuration, "configuration.pkcs1",
+        "Custody keys that decrypt PKCS#1 v1.5 (`engine.pkcs1_keys`), and the days that are left.",
+        "have the records with that padding re-encrypted (`key rotate`) or imported again, and take the key out of `engine.pkcs1_keys`";
 
     FILES_SECRET, Files, "files.secret",
         "Files with secrets: there, readable, and nobody else's to read.",
@@ -176,6 +179,9 @@ checks! {
     SERVICE_SANDBOX, Service, "service.sandbox",
         "The sandbox of each process of the engine: what it says is in force, what the kernel confirms and lacks (docs/sandbox.md).",
         "use a kernel with Landlock and seccomp (Linux 5.19 or newer), and take `sandbox = \"off\"` out of [engine]";
+    SERVICE_AUDIT, Service, "service.audit",
+        "The log of uses of the key: whether it has a past. A log that is younger than seven days knows nothing of what was before it, of failures, quarantine and approvals neither.",
+        "find out who began it and why (another folder, a folder that was emptied, `no-receipts` until then), and hold the one before against the anchors that were kept elsewhere";
     SERVICE_PROTECTION, Service, "service.protection",
         "What the engine's parts could not do to protect themselves.",
         "raise the limits in the unit, such as LimitMEMLOCK=infinity";

@@ -1,8 +1,12 @@
 //! What the file itself says.
 
-use super::catalogue::{CONFIGURATION_EXCEPTION, CONFIGURATION_FILE, CONFIGURATION_VALUES};
+use super::catalogue::{
+    CONFIGURATION_EXCEPTION, CONFIGURATION_FILE, CONFIGURATION_PKCS1, CONFIGURATION_VALUES,
+};
 use super::finding::Finding;
-use crate::config::{Config, EngineConfig, EngineException};
+use crate::clock::{Clock, SystemClock};
+use crate::config::{Config, EngineConfig, EngineException, Pkcs1KeyConfig};
+use crate::engine::api::PKCS1_WARN_DAYS;
 use std::os::unix::fs::MetadataExt;
 
 /// Looks at a file that was read: unknown keys and wrong types have been refused before.
@@ -24,6 +28,8 @@ pub fn examine(config: &Config) -> Vec<Finding> {
         let exceptions = engine.exceptions.iter();
         findings.extend(exceptions.map(|exception| excepted(*exception, engine)));
     }
+    let keys = config.engine.iter().flat_map(|engine| &engine.pkcs1_keys);
+    findings.extend(keys.map(|key| pkcs1_key(key, SystemClock.now_ms())));
     findings
 }
 
@@ -73,6 +79,24 @@ fn file(config: &Config) -> Finding {
     }
 }
 
+fn pkcs1_key(key: &Pkcs1KeyConfig, now_ms: i64) -> Finding {
+    let (name, until) = (key.fingerprint.to_string(), &key.until);
+    match key.until.days_left(now_ms) {
+        None => CONFIGURATION_PKCS1.warning(
+            name,
+            format!("decrypted PKCS#1 v1.5 until {until}, which is over: records with that padding are refused"),
+        ),
+        Some(days) if days <= PKCS1_WARN_DAYS => CONFIGURATION_PKCS1.warning(
+            name,
+            format!("decrypts PKCS#1 v1.5 until {until}: {days} days are left"),
+        ),
+        Some(days) => CONFIGURATION_PKCS1.note(
+            name,
+            format!("decrypts PKCS#1 v1.5, the padding of old imports, until {until}: {days} days are left"),
+        ),
+    }
+}
+
 fn excepted(exception: EngineException, engine: &EngineConfig) -> Finding {
     let name = exception.name();
     match exception {
@@ -107,5 +131,32 @@ fn excepted(exception: EngineException, engine: &EngineConfig) -> Finding {
             name,
             "Triple DES and RSA PKCS#1 v1.5 may be asked for: for devices that know nothing newer",
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, missing_docs)]
+    use super::*;
+    use crate::clock::parse_rfc3339;
+    use crate::doctor::finding::Severity;
+
+    #[test]
+    fn a_key_for_pkcs1_is_noted_and_warned_of_from_thirty_days_before_its_end() {
+        let key = Pkcs1KeyConfig {
+            fingerprint: hsm::KeyFingerprint::from_bytes([1; 32]),
+            until: "2027-03-31".parse().unwrap(),
+        };
+        for (day, severity, text) in [
+            ("2027-02-28", Severity::Note, "31 days are left"),
+            ("2027-03-01", Severity::Warning, "30 days are left"),
+            ("2027-03-31", Severity::Warning, "0 days are left"),
+            ("2027-04-01", Severity::Warning, "is over"),
+        ] {
+            let now = parse_rfc3339(&format!("{day}T12:00:00Z")).unwrap();
+            let finding = pkcs1_key(&key, now);
+            assert_eq!(finding.severity, severity, "{day}");
+            assert!(finding.found.contains(text), "{}", finding.found);
+        }
     }
 }

@@ -1,9 +1,11 @@
 //! What runs: the connector by its control socket, the engine by its socket.
 
 use super::catalogue::{
-    SERVICE_CONNECTOR, SERVICE_ENGINE, SERVICE_PROTECTION, SERVICE_RESTARTS, SERVICE_SANDBOX,
+    SERVICE_AUDIT, SERVICE_CONNECTOR, SERVICE_ENGINE, SERVICE_PROTECTION, SERVICE_RESTARTS,
+    SERVICE_SANDBOX,
 };
 use super::finding::Finding;
+use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::connector::control::client::{self, ControlError};
 use crate::connector::control::protocol::Status;
@@ -198,6 +200,23 @@ fn connector(status: &Status) -> Finding {
         .facts(facts)
 }
 
+fn audit_log(log: &audit::Status, now_ms: i64) -> Finding {
+    let facts = json!({"log": log.log, "seq": log.seq, "begins": log.begins});
+    match log.without_past(now_ms) {
+        Some(begins) => SERVICE_AUDIT
+            .warning(
+                "",
+                format!(
+                    "the audit log {} has no past: it begins at {begins}",
+                    log.log
+                ),
+            )
+            .code("without_past"),
+        None => SERVICE_AUDIT.ok("", format!("the audit log {} has a past", log.log)),
+    }
+    .facts(facts)
+}
+
 fn engine(status: &EngineStatus) -> Vec<Finding> {
     let who = format!("version {}, {}", status.version, status.module_version);
     let facts = json!({
@@ -266,6 +285,9 @@ fn engine(status: &EngineStatus) -> Vec<Finding> {
                     .remedy(SERVICE_PROTECTION.remedy),
             );
         }
+    }
+    if let Some(log) = &status.audit {
+        findings.push(audit_log(log, SystemClock.now_ms()));
     }
     for process in &status.fips {
         let problem = process

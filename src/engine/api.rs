@@ -13,8 +13,10 @@ use serde::{Deserialize, Serialize};
 mod approval;
 mod authority;
 mod delivery;
+mod healing;
 pub mod keys;
 mod oracle;
+mod pkcs1;
 
 pub use approval::{AllowRequest, Allowed, ApprovalFile};
 pub use authority::{
@@ -22,8 +24,10 @@ pub use authority::{
     SignCrlRequest, SignOcspRequest, SignedCrl, SignedOcsp,
 };
 pub use delivery::{CmsFormat, Delivery};
+pub use healing::HealingStatus;
 pub use keys::{IssuanceStatus, MadeKey, MakeKeyRequest, PackRequest, Packed};
 pub use oracle::{OracleReport, OracleRequest, OracleStatus, QuarantinedCiphertext, SubjectStatus};
+pub use pkcs1::{PKCS1_WARN_DAYS, Pkcs1KeyStatus};
 
 /// Version of these messages; a greeting with another one is refused.
 pub const API_VERSION: u16 = 3;
@@ -366,6 +370,9 @@ pub struct EngineStatus {
     /// Certification authorities whose keys are on the token; empty from a release that had none.
     #[serde(default)]
     pub authorities: Vec<AuthorityStatus>,
+    /// Custody keys that decrypt records of old imports (PKCS#1 v1.5), and until when.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pkcs1_keys: Vec<Pkcs1KeyStatus>,
     /// Requests answered since the supervisor started.
     pub answered: u64,
     /// Requests in flight.
@@ -470,43 +477,6 @@ pub struct TokenStatus {
     pub load: Option<Load>,
     /// What was done to come through its trouble since it was opened; null while it is not open.
     pub healing: Option<HealingStatus>,
-}
-
-/// What custody did by itself with one token, and by what it judged failures.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct HealingStatus {
-    /// Generation of the key handles: grows each time they were looked up again.
-    pub handles: u64,
-    /// Sessions opened again because of the token's trouble.
-    pub reconnects: u64,
-    /// Sessions exchanged because a bad input had left them stuck.
-    pub sessions_replaced: u64,
-    /// Logins that were needed.
-    pub logins: u64,
-    /// Generation of the library's state: 1 at first, counted up by each further C_Initialize.
-    pub module: u64,
-    /// Known ciphertexts decrypted to judge a failure.
-    pub canaries: u64,
-    /// Failures that were judged by a known ciphertext that another one had asked for.
-    pub canaries_shared: u64,
-    /// The PIN is kept in locked memory, because its source cannot be read again.
-    pub pin_kept: bool,
-}
-
-impl From<&hsm::Health> for HealingStatus {
-    fn from(health: &hsm::Health) -> Self {
-        Self {
-            handles: health.generation,
-            reconnects: health.reconnects,
-            sessions_replaced: health.sessions_replaced,
-            logins: health.logins,
-            module: health.module_generation,
-            canaries: health.canaries_run,
-            canaries_shared: health.canaries_shared,
-            pin_kept: health.pin_kept,
-        }
-    }
 }
 
 /// What custody did by itself among its tokens, since its process started.

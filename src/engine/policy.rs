@@ -15,6 +15,7 @@ use super::recrypt::rules::DeviceRules;
 use crate::config::{EngineConfig, EngineException};
 use crate::encoding::Base64Bytes;
 use audit::approval::Quorum;
+use fips::policy::{Mode, in_force};
 use std::sync::Arc;
 
 /// The engine's checked policy.
@@ -62,6 +63,12 @@ pub enum PolicyError {
          \"no-receipts\" to exceptions (nobody can then say what was decrypted)"
     )]
     NoReceipts,
+    /// Keys for PKCS#1 v1.5 in strict FIPS mode.
+    #[error(
+        "engine.pkcs1_keys names a custody key, and in strict FIPS mode none decrypts PKCS#1 v1.5, by no exception: import the records again with \
+         an OAEP padding, or have an engine of its own in mode off re-encrypt them"
+    )]
+    Pkcs1InStrictMode,
     /// A file of the operator's cannot be used.
     #[error(transparent)]
     File(#[from] LoadError),
@@ -86,6 +93,9 @@ impl EnginePolicy {
             .map(|audit| audit.signing_key_file.is_some() != audit.signing_key.is_some());
         if is_recorded != (!has(EngineException::NoReceipts)).then_some(true) {
             return Err(PolicyError::NoReceipts);
+        }
+        if !config.pkcs1_keys.is_empty() && in_force().mode() == Mode::Strict {
+            return Err(PolicyError::Pkcs1InStrictMode);
         }
         let anchors = anchors::load(&config.device_anchors)?;
         let anchors_der = anchors

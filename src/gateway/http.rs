@@ -35,6 +35,8 @@ pub(super) struct App {
     pub(super) terms: LeaseTerms,
     pub(super) max_queued: u32,
     pub(super) max_body_bytes: usize,
+    /// Records of old imports are taken.
+    pub(super) pkcs1_records: bool,
     /// Memory for bodies, in KiB: all calls together take no more.
     pub(super) body_kib: Arc<Semaphore>,
     pub(super) body_timeout: Duration,

@@ -73,6 +73,7 @@ impl Gateway {
             },
             max_queued: config.max_queued,
             max_body_bytes: config.max_body_bytes,
+            pkcs1_records: config.pkcs1_records,
             body_kib: Arc::new(Semaphore::new(
                 (config.max_body_bytes / 1024 + 1).saturating_mul(LARGEST_BODIES),
             )),

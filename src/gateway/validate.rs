@@ -242,8 +242,15 @@ pub(super) const PURPOSES: [&str; 5] = [
     "vpn",
     "wifi",
 ];
-/// Graph's `userPfxPaddingScheme` without what it no longer accepts; `oaepSha1` is the gateway's extension.
-pub(super) const PADDINGS: [&str; 4] = ["oaepSha1", "oaepSha256", "oaepSha384", "oaepSha512"];
+/// Graph's `userPfxPaddingScheme`. `oaepSha1` and `pkcs1`, which Graph no longer accepts, are the gateway's extension; `pkcs1` is taken
+/// where the configuration says so ([`padding`]).
+pub(super) const PADDINGS: [&str; 5] = [
+    "oaepSha1",
+    "oaepSha256",
+    "oaepSha384",
+    "oaepSha512",
+    "pkcs1",
+];
 
 fn needed<T>(property: &str, value: Option<T>) -> Result<T, ApiError> {
     value.ok_or_else(|| refused(property, "this property is missing"))
@@ -295,8 +302,26 @@ pub(super) fn new_record(body: &[u8]) -> Result<NewRecord, ApiError> {
     })
 }
 
+/// Whether records of this padding are taken: those of old imports where the configuration says so, and nowhere by default, since nothing
+/// decrypts them but an engine that has a key named for it.
+pub(super) fn padding(padding: Padding, pkcs1_records: bool) -> Result<(), ApiError> {
+    if padding == Padding::Pkcs1 && !pkcs1_records {
+        return Err(refused(
+            "paddingScheme",
+            "pkcs1 is the padding of old imports, which this gateway takes only with `gateway.pkcs1_records`: use one of OAEP",
+        ));
+    }
+    Ok(())
+}
+
 /// A record that is to replace another one: bounds of what may differ.
 pub(super) fn rotated_record(record: &Record) -> Result<(), ApiError> {
+    if record.padding == Padding::Pkcs1 {
+        return Err(refused(
+            "record.padding",
+            "no record is re-encrypted with the padding pkcs1",
+        ));
+    }
     name("record.keyName", &record.key_name)?;
     let key = record.custody_key.as_deref().unwrap_or_default();
     lower_hex("record.custodyKey", key, 64)?;

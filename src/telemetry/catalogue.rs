@@ -88,6 +88,8 @@ events! {
     AuditUnavailable = 25, Admin, Error;
     /// The engine can record uses of the custody key again.
     AuditRecovered = 26, Admin, Information;
+    /// A custody key is about to stop decrypting records of old imports (PKCS#1 v1.5), or has: told once a day from 30 days before its last one.
+    Pkcs1KeyEnding = 27, Admin, Warning;
     /// The service does not answer or answers with an error; it is asked again with growing pauses.
     ServiceUnavailable = 30, Operational, Warning;
     /// The service answers again.

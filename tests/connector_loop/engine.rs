@@ -185,6 +185,7 @@ fn status(token: bool) -> EngineStatus {
         oracle: None,
         issuance: None,
         audit: None,
+        pkcs1_keys: Vec::new(),
         tokens: Vec::new(),
         switching: Default::default(),
         answered: 0,

@@ -23,7 +23,7 @@ const CIPHERTEXT: &str = "ciphertext";
 const PIN_FILE: &str = "pin";
 const PASSWORD: &[u8] = b"correct horse battery staple";
 /// Of a write that was being done, so many beginnings; after a power cut, so many ways in which un-synced writes may have come.
-const CHANCES: u64 = 6;
+const CHANCES: u64 = 16;
 
 /// What custody does with a token at its start.
 fn open(given: &Path) {
@@ -195,6 +195,17 @@ fn a_process_killed_at_any_write_never_costs_the_token() {
     let mut after = disk.now();
     assert_eq!(after[&guard], fresh[&object]);
     let played = scene.play("the first start", &first);
+
+    // Without the copy it would be lost.
+    let lost = Files::from_iter(after.iter().filter(|(name, _)| **name != guard).map(
+        |(name, content)| {
+            let content = if *name == object { &[][..] } else { content };
+            (name.clone(), content.to_vec())
+        },
+    ));
+    let folder = memory_folder();
+    lay_out(&folder.path().join("lost"), &lost);
+    assert!(scene.check(&folder.path().join("lost")).is_err());
 
     let second = scene.record(&after);
     let again = scene.play("another start", &second);

@@ -1,7 +1,7 @@
 //! Two people for what is dangerous: the real engine, the real commands, and the token.
 
 use super::engine::{Engine, Options};
-use super::openssl::{KeyAlgorithm, Workshop};
+use super::openssl::{Authority, KeyAlgorithm, Workshop};
 use super::requests::DEADLINE;
 use super::softhsm::SoftHsm;
 use audit::approval::{Approval, Statement, Subject};
@@ -72,6 +72,20 @@ impl Approvers {
             importers: self.section(),
             ..Options::default()
         }
+    }
+
+    /// A running engine whose log began before there were approvers, as one that is set up has it.
+    async fn begun(&self, token: &SoftHsm, authority: &Authority<'_>) -> Engine {
+        let mut engine = Engine::prepare(token, authority, &self.options());
+        let config = engine.path().join("config.toml");
+        let usual = std::fs::read_to_string(&config).unwrap();
+        std::fs::write(&config, usual.replace(&self.section(), "")).unwrap();
+        engine.launch();
+        engine.ready_client().await;
+        stop(&mut engine);
+        std::fs::write(&config, usual).unwrap();
+        engine.launch();
+        engine
     }
 
     /// Has an approver sign a request file by the command.
@@ -179,7 +193,7 @@ async fn a_key_is_destroyed_with_two_approvals_and_not_with_fewer() {
     let authority = workshop.authority("Devices", KeyAlgorithm::P256);
     let token = SoftHsm::new();
     let approvers = Approvers::new();
-    let engine = Engine::start(&token, &authority, &approvers.options());
+    let engine = approvers.begun(&token, &authority).await;
     let client = engine.ready_client().await;
     let config = engine.path().join("config.toml");
     let fingerprint = token.fingerprint();
@@ -279,7 +293,7 @@ async fn an_approval_works_once_also_after_a_restart() {
     let authority = workshop.authority("Devices", KeyAlgorithm::P256);
     let token = SoftHsm::new();
     let approvers = Approvers::new();
-    let mut engine = Engine::start(&token, &authority, &approvers.options());
+    let mut engine = approvers.begun(&token, &authority).await;
     let client = engine.ready_client().await;
     let about = |caller| {
         let release = Release::Caller {
@@ -374,7 +388,7 @@ async fn a_changed_policy_starts_only_with_the_approvals_of_those_who_could_appr
     let approvers = Approvers::new();
     let folder = approvers.path("approvals");
     std::fs::create_dir(&folder).unwrap();
-    let mut engine = Engine::start(&token, &authority, &approvers.options());
+    let mut engine = approvers.begun(&token, &authority).await;
     engine.ready_client().await;
     stop(&mut engine);
 
@@ -440,4 +454,42 @@ async fn a_changed_policy_starts_only_with_the_approvals_of_those_who_could_appr
     let said = refused(&mut engine);
     assert!(said.contains("500 is LOWERED to 5"), "{said}");
     assert!(said.contains("it approves something else"), "{said}");
+}
+
+#[tokio::test]
+async fn a_log_without_a_past_begins_only_with_approvals_where_approvers_are_named() {
+    let workshop = Workshop::new();
+    let authority = workshop.authority("Devices", KeyAlgorithm::P256);
+    let token = SoftHsm::new();
+    let approvers = Approvers::new();
+    let folder = approvers.path("approvals");
+    std::fs::create_dir(&folder).unwrap();
+    let mut engine = approvers.begun(&token, &authority).await;
+    engine.ready_client().await;
+    stop(&mut engine);
+
+    // Whoever may write to the folder takes the log away, and what was in force with it.
+    let log = engine.path().join("audit");
+    std::fs::rename(&log, engine.path().join("before")).unwrap();
+    let said = refused(&mut engine);
+    for part in ["has no past", "approve policy", "put it back"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    assert!(refused(&mut engine).contains("has no past"), "and again");
+
+    let config = engine.path().join("config.toml");
+    let request = approvers.path("first.request");
+    let words = ["approve", "policy", "--config", text(&config)];
+    let asked = run(&[&words[..], &["--out", text(&request), "--json"]].concat()).json();
+    assert_eq!(asked["approvalsRequired"], 2);
+    for name in ["ada", "cyd"] {
+        approvers.sign(&request, name, &folder.join(format!("{name}.approval")));
+    }
+    engine.launch();
+    let client = engine.ready_client().await;
+    let log = log_of(&engine);
+    assert!(log.contains("\"verb\":\"policyChange\""), "{log}");
+    let status = client.status().await.unwrap().audit.unwrap();
+    let begins = status.begins.unwrap();
+    assert_eq!(status.without_past(begins.as_ms()), Some(begins));
 }

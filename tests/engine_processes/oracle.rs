@@ -76,7 +76,7 @@ impl<'a> Scene<'a> {
 }
 
 /// What came of it: nothing, or the code of the failure.
-async fn ask(client: &EngineClient, request: RecryptRequest) -> Option<FailureCode> {
+pub(super) async fn ask(client: &EngineClient, request: RecryptRequest) -> Option<FailureCode> {
     match client.recrypt(request, DEADLINE).await {
         Ok(_) => None,
         Err(RecryptError::Failed(failure)) => Some(failure.code),
@@ -84,7 +84,7 @@ async fn ask(client: &EngineClient, request: RecryptRequest) -> Option<FailureCo
     }
 }
 
-async fn status(client: &EngineClient) -> (u64, OracleStatus) {
+pub(super) async fn status(client: &EngineClient) -> (u64, OracleStatus) {
     let EngineStatus {
         key_uses, oracle, ..
     } = client.status().await.unwrap();
@@ -258,7 +258,7 @@ async fn in_strict_mode_a_password_is_checked_where_that_is_approved_or_its_pfx_
 }
 
 /// The payload of the answer, as it comes over the socket.
-async fn raw_answer(engine: &Engine, request: &RecryptRequest) -> Vec<u8> {
+pub(super) async fn raw_answer(engine: &Engine, request: &RecryptRequest) -> Vec<u8> {
     let stream = tokio::net::UnixStream::connect(engine.socket())
         .await
         .unwrap();

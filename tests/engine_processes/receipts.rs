@@ -4,7 +4,7 @@
 use super::engine::{Engine, Options, PATIENCE, crash, is_alive, part};
 use super::openssl::{KeyAlgorithm, Workshop};
 use super::requests::DEADLINE;
-use super::softhsm::SoftHsm;
+use super::softhsm::{SoftHsm, TOKEN_LABEL, module};
 use audit::event::{Event, KeyUse, Purpose, ResultClass};
 use audit::storage::Folder;
 use audit::verify::{Expected, Report, verify};
@@ -15,6 +15,7 @@ use pfx_connector::engine::client::RecryptError;
 use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -33,7 +34,7 @@ fn entries(engine: &Engine) -> Vec<Entry> {
 }
 
 /// Every use, also of another request's decryption, by the request's id.
-fn uses(engine: &Engine) -> BTreeMap<String, Vec<KeyUse>> {
+pub(super) fn uses(engine: &Engine) -> BTreeMap<String, Vec<KeyUse>> {
     let mut uses = BTreeMap::<_, Vec<_>>::new();
     for entry in entries(engine) {
         if let Event::KeyUse(used) | Event::Shared(used) = entry.event {
@@ -114,6 +115,62 @@ async fn a_receipt_binds_who_asked_for_what_under_which_key_and_what_came_of_it(
         let line = entry.to_line().unwrap();
         assert!(!line.contains("correct horse"), "{line}");
     }
+}
+
+#[tokio::test]
+async fn a_log_that_a_key_on_the_token_seals_is_sound_and_says_that_it_is_new() {
+    let workshop = Workshop::new();
+    let authority = workshop.authority("Devices", KeyAlgorithm::P256);
+    let token = SoftHsm::new();
+    let mut engine = Engine::prepare(&token, &authority, &Options::default());
+    let public = engine.path().join("audit-public.pem");
+    std::fs::remove_file(&public).unwrap();
+    let made = Command::new(env!("CARGO_BIN_EXE_pfx-connector"))
+        .args(["key", "generate-signing", "--key-label", "pfx-audit"])
+        .args(["--token-label", TOKEN_LABEL, "--out-public"])
+        .arg(&public)
+        .arg("--module")
+        .arg(module())
+        .arg("--pin-file")
+        .arg(token.pin_file())
+        .env("SOFTHSM2_CONF", token.configuration())
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{made:?}");
+    let config = engine.path().join("config.toml");
+    let text: String = std::fs::read_to_string(&config)
+        .unwrap()
+        .lines()
+        .map(|line| match line.starts_with("signing_key_file") {
+            true => "signing_key = \"pfx-audit\"\n".to_owned(),
+            false => format!("{line}\n"),
+        })
+        .collect();
+    std::fs::write(&config, text).unwrap();
+    engine.launch();
+    let client = engine.ready_client().await;
+    let device = authority.device("phone", KeyAlgorithm::P256);
+    for number in 0..3 {
+        let request = engine.request(&format!("r-{number}"), &token, device.der());
+        client.recrypt(request, DEADLINE).await.unwrap();
+    }
+    let status = client.status().await.unwrap().audit.unwrap();
+    assert_eq!(status.seal_problem, None);
+    let begins = status.begins.unwrap();
+    assert_eq!(status.without_past(begins.as_ms()), Some(begins));
+    let eight_days = 8 * 24 * 3600 * 1000;
+    assert_eq!(status.without_past(begins.as_ms() + eight_days), None);
+    assert!(engine.log().contains("WITHOUT A PAST"));
+    engine.signal(Signal::TERM);
+    engine.wait();
+    let report = sound(&engine);
+    assert!(report.seals > 0 && report.unsealed == 0, "{report:?}");
+    // It goes on as the same log, and says since when it is there.
+    engine.launch();
+    let client = engine.ready_client().await;
+    let again = client.status().await.unwrap().audit.unwrap();
+    assert_eq!((again.log, again.begins), (status.log, Some(begins)));
+    assert_eq!(engine.log().matches("WITHOUT A PAST").count(), 1);
 }
 
 /// How large a file custody may make.

@@ -49,6 +49,7 @@ pub(crate) fn page() -> String {
         let standing = match standing {
             Standing::Approved => "approved".to_owned(),
             Standing::NotApproved { exception, .. } => format!("not approved: `{exception}`"),
+            Standing::OffOnly { .. } => "not approved: in mode off alone".to_owned(),
         };
         writeln!(
             page,
@@ -113,6 +114,10 @@ fn row(page: &mut String, entry: &Entry) {
         Standing::NotApproved { reason, exception } => {
             line("standing", &format!("not approved: {reason}"));
             line("exception", &format!("`{exception}`"));
+        }
+        Standing::OffOnly { reason } => {
+            line("standing", &format!("not approved: {reason}"));
+            line("exception", "none: in mode off alone");
         }
     }
     line("source", source);

@@ -56,6 +56,7 @@ pub fn configuration(folder: &Path) -> (GatewayConfig, Authority) {
         lease_ms: 60_000,
         max_leases: 3,
         max_body_bytes: 256 * 1024,
+        pkcs1_records: false,
         max_queued: 100,
         retention: RetentionConfig::default(),
         limits: GatewayLimits::default(),

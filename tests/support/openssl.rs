@@ -124,7 +124,12 @@ impl Workshop {
             extensions: AUTHORITY.to_owned(),
             ..Issuance::default()
         };
-        let certificate = self.issue(name, key, None, &issuance);
+        self.root_with(name, key, &issuance)
+    }
+
+    /// A self-signed certificate with these extensions.
+    pub fn root_with(&self, name: &str, key: &Path, issuance: &Issuance) -> Authority<'_> {
+        let certificate = self.issue(name, key, None, issuance);
         Authority {
             workshop: self,
             certificate,

@@ -9,7 +9,6 @@
     missing_docs
 )]
 
-use fips::digest::Hash;
 use fips::rsa::PublicKey;
 use hsm::Padding;
 use pfx_connector::encoding::hex;
@@ -182,13 +181,13 @@ impl SoftHsm {
 pub fn encrypt(key: &PublicKey, padding: Padding, password: &[u8]) -> Vec<u8> {
     // As an importer without a token would, who needs the mode off or the exception.
     fips::start(fips::policy::Policy::OFF).unwrap();
-    let hash = match padding {
-        Padding::OaepSha1 => Hash::Sha1,
-        Padding::OaepSha256 => Hash::Sha256,
-        Padding::OaepSha384 => Hash::Sha384,
-        Padding::OaepSha512 => Hash::Sha512,
-    };
-    key.encrypt_oaep(hash, password).unwrap()
+    key.encrypt_oaep(padding.hash().unwrap(), password).unwrap()
+}
+
+/// The same as importers of the past did (PKCS#1 v1.5).
+pub fn encrypt_pkcs1(key: &PublicKey, password: &[u8]) -> Vec<u8> {
+    fips::start(fips::policy::Policy::OFF).unwrap();
+    key.encrypt_pkcs1v15(password).unwrap()
 }
 
 fn write_pin(folder: &Path, pin: &str) {

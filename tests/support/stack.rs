@@ -228,7 +228,7 @@ impl Site {
 
     /// Waits until everything is settled; then every request is delivered once, opened by OpenSSL, and has exactly one Admin event.
     pub fn assert_all_delivered_once(&self, deliveries: &mut Deliveries) {
-        deliveries.wait(PATIENCE, |_| Ok(())).unwrap();
+        settle(deliveries);
         let asked: Vec<String> = deliveries
             .asked
             .iter()
@@ -281,6 +281,23 @@ pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
         assert!(Instant::now() < deadline, "{what}");
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// Waits until every request is settled, for as long as some are: how many there are and how busy the machine is do not matter.
+pub fn settle(deliveries: &mut Deliveries) {
+    let mut last = (0, Instant::now());
+    deliveries
+        .wait(Duration::from_secs(24 * 3600), |settled| {
+            if settled != last.0 {
+                last = (settled, Instant::now());
+            }
+            assert!(
+                last.1.elapsed() < PATIENCE,
+                "{settled} requests are settled, and none was for {PATIENCE:?}"
+            );
+            Ok(())
+        })
+        .unwrap();
 }
 
 /// A file that only its owner may read.

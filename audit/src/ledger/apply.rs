@@ -46,6 +46,7 @@ impl Ledger {
 /// The names of alarms in the log.
 const IMPORTER_SUSPENDED: &str = "importerSuspended";
 const CALLER_SUSPENDED: &str = "callerSuspended";
+const QUARANTINE_SHARE_FULL: &str = "quarantineShareFull";
 const QUARANTINE_FULL: &str = "quarantineFull";
 
 /// Which alarm of the ledger's it is, if it is one.
@@ -56,6 +57,9 @@ fn told(alarm: &event::Alarm) -> Option<Alarm> {
         }),
         CALLER_SUSPENDED => Some(Alarm::CallerSuspended {
             caller: alarm.caller.as_ref().and_then(|caller| caller.uid),
+        }),
+        QUARANTINE_SHARE_FULL => Some(Alarm::QuarantineShareFull {
+            importer: alarm.importer,
         }),
         QUARANTINE_FULL => Some(Alarm::QuarantineFull),
         _ => None,
@@ -82,11 +86,17 @@ impl Alarm {
                 }),
                 "too many ciphertexts that it asked for failed: its requests are refused until the failures are older than an hour",
             ),
+            Self::QuarantineShareFull { importer } => (
+                QUARANTINE_SHARE_FULL,
+                *importer,
+                None,
+                "its share of the quarantine is full: no record of it is decrypted that was not decrypted before, until ciphertexts are released",
+            ),
             Self::QuarantineFull => (
                 QUARANTINE_FULL,
                 None,
                 None,
-                "no record is decrypted that was not decrypted before, until ciphertexts are released",
+                "what everybody may have of the quarantine is full: an importer with 32 ciphertexts in it has no record decrypted that was not decrypted before, until ciphertexts are released",
             ),
         };
         Event::Alarm(event::Alarm {

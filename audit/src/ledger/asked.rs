@@ -1,5 +1,6 @@
 //! What is asked of the custody key, as far as the ledger counts it.
 
+use super::short::Short;
 use crate::event::{KeyUse, Packing, PfxCheck, Purpose, ResultClass};
 use crate::text::Hash;
 use serde::{Deserialize, Serialize};
@@ -15,7 +16,7 @@ pub struct CiphertextId(Hash);
 impl CiphertextId {
     /// Enough of it to count distinct ones by.
     pub(super) fn short(&self) -> Short {
-        short(&self.0)
+        Short::of(&self.0)
     }
 }
 
@@ -29,14 +30,6 @@ impl fmt::Debug for CiphertextId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.0, f)
     }
-}
-
-/// The first eight bytes of a digest.
-pub(super) type Short = u64;
-
-pub(super) fn short(hash: &Hash) -> Short {
-    let [a, b, c, d, e, f, g, h, ..] = *hash.as_bytes();
-    u64::from_be_bytes([a, b, c, d, e, f, g, h])
 }
 
 /// In whose name keys count that an engine sealed: no importer's, and not that of records that nobody signed, so that neither can use up
@@ -82,11 +75,11 @@ impl Asked {
     }
 
     pub(super) fn device(&self) -> Option<Short> {
-        self.device.as_ref().map(short)
+        self.device.as_ref().map(Short::of)
     }
 
     pub(super) fn opens(&self) -> Option<Short> {
-        self.opens.as_ref().map(short)
+        self.opens.as_ref().map(Short::of)
     }
 }
 

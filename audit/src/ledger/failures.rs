@@ -1,7 +1,8 @@
 //! Distinct failing ciphertexts of one importer or caller.
 
-use super::asked::{CiphertextId, Short};
+use super::asked::CiphertextId;
 use super::limits::{DAY, HOUR, LARGEST_BUDGET, counts, window_ms};
+use super::short::Short;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 

@@ -1,6 +1,7 @@
 //! What is in flight: admitted, and not ended.
 
-use super::asked::{Asked, CiphertextId, Short};
+use super::asked::{Asked, CiphertextId};
+use super::short::Short;
 use crate::text::Hash;
 use std::collections::HashMap;
 

@@ -16,8 +16,8 @@
 //! What is in flight counts as if it failed: parallel requests cannot pass a budget together. A ciphertext that is known to decrypt needs
 //! no such reservation.
 //!
-//! **Memory** is bounded, and what bounds it never lets anybody go: the failures of one subject are as many as the largest budget, a full
-//! quarantine admits nothing that has not decrypted before, more subjects than there is room for share one account, and the numbers of
+//! **Memory** is bounded, and what bounds it never lets anybody go: the failures of one subject are as many as the largest budget, an
+//! importer whose share of the quarantine is full has nothing admitted that has not decrypted before (nobody else's share is touched), more subjects than there is room for share one account, and the numbers of
 //! [`uses`] can only be too high. **Time** is that of the entries, in milliseconds since 1970. A clock that was set back makes failures
 //! count for longer, by as much; one that was set forward is believed.
 
@@ -27,6 +27,7 @@ mod failures;
 mod flights;
 mod limits;
 mod quarantine;
+mod short;
 mod snapshot;
 mod subjects;
 #[cfg(test)]
@@ -35,13 +36,14 @@ mod uses;
 
 pub use asked::{Asked, CiphertextId, Ended, sealed_keys};
 pub use limits::{DAY, HOUR, LARGEST_BUDGET, Limits};
-pub use quarantine::{QUARANTINE_CAPACITY, Quarantined};
+pub use quarantine::{QUARANTINE_CAPACITY, QUARANTINE_KEPT_EACH, QUARANTINE_SHARE, Quarantined};
 pub use snapshot::{LedgerSnapshot, NewerSnapshot};
 
 use crate::text::Hash;
 use flights::Flights;
-use quarantine::Quarantine;
+use quarantine::{Quarantine, Room};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::fmt;
 use subjects::Subjects;
 use uses::{OneUse, Uses};
@@ -64,6 +66,8 @@ pub enum Denied {
         /// Until when, in milliseconds since 1970.
         until_ms: i64,
     },
+    /// The importer's share of the quarantine has no room for a ciphertext that might fail.
+    QuarantineShareFull,
     /// The quarantine has no room for a ciphertext that might fail.
     QuarantineFull,
     /// The ciphertext was decrypted as often as it may be.
@@ -82,6 +86,7 @@ impl Denied {
             Self::Quarantined => "quarantined",
             Self::ImporterSuspended { .. } => "importerSuspended",
             Self::CallerSuspended { .. } => "callerSuspended",
+            Self::QuarantineShareFull => "quarantineShareFull",
             Self::QuarantineFull => "quarantineFull",
             Self::UsedTooOften => "usedTooOften",
             Self::TooManyDevices => "tooManyDevices",
@@ -100,6 +105,7 @@ impl fmt::Display for Denied {
             Self::CallerSuspended { .. } => {
                 "the caller is suspended: too many ciphertexts that it asked for failed"
             }
+            Self::QuarantineShareFull => "the importer's share of the quarantine is full",
             Self::QuarantineFull => "the quarantine is full",
             Self::UsedTooOften => "the ciphertext was decrypted as often as it may be in a day",
             Self::TooManyDevices => "the password went to as many devices as it may in a day",
@@ -121,7 +127,12 @@ pub enum Alarm {
         /// Its user id.
         caller: Option<u32>,
     },
-    /// The quarantine is full.
+    /// An importer's share of the quarantine is full.
+    QuarantineShareFull {
+        /// Fingerprint of its key; `None`: the records that nobody signed.
+        importer: Option<Hash>,
+    },
+    /// What everybody may have of the quarantine is full.
     QuarantineFull,
 }
 
@@ -175,6 +186,8 @@ pub struct Ledger {
     quarantine: Quarantine,
     /// The operator was told that it is full.
     full_told: bool,
+    /// Importers of whom the operator was told that their share is.
+    full_shares_told: BTreeSet<Option<Hash>>,
     uses: Uses,
     flights: Flights,
     /// Of the last entry: what a snapshot is made at.
@@ -233,8 +246,10 @@ impl Ledger {
 
     /// Whether there is room for one more ciphertext that might fail.
     fn reserve(&self, now_ms: i64, asked: &Asked, limits: &Limits) -> Result<(), Denied> {
-        if self.quarantine.len() >= QUARANTINE_CAPACITY {
-            return Err(Denied::QuarantineFull);
+        match self.quarantine.room(&asked.importer, 0, 0) {
+            Room::Free => {}
+            Room::NotOfThisImporter => return Err(Denied::QuarantineShareFull),
+            Room::Nowhere => return Err(Denied::QuarantineFull),
         }
         let has_room = |failed: u32, in_flight: u32, budget: u32| {
             failed.saturating_add(in_flight) < budget.max(1)
@@ -255,11 +270,11 @@ impl Ledger {
             caller.within(now_ms, HOUR),
             of_caller,
             limits.caller_per_hour,
-        ) && self
-            .quarantine
-            .len()
-            .saturating_add(self.flights.unproven())
-            < QUARANTINE_CAPACITY;
+        ) && self.quarantine.room(
+            &asked.importer,
+            usize::try_from(of_importer).unwrap_or(usize::MAX),
+            self.flights.unproven(),
+        ) == Room::Free;
         if fits { Ok(()) } else { Err(Denied::InFlight) }
     }
 
@@ -324,9 +339,9 @@ impl Ledger {
             }
             Release::Caller { caller } => self.callers.forget(caller),
         }
-        if self.quarantine.len() < QUARANTINE_CAPACITY {
-            self.full_told = false;
-        }
+        self.full_told &= self.quarantine.is_full();
+        let full: BTreeSet<_> = self.quarantine.full_shares().collect();
+        self.full_shares_told.retain(|told| full.contains(told));
     }
 
     /// Folds in that an operator was told.
@@ -337,6 +352,9 @@ impl Ledger {
             }
             Alarm::CallerSuspended { caller } => {
                 self.callers.of_mut(*caller, time_ms).alarmed(time_ms);
+            }
+            Alarm::QuarantineShareFull { importer } => {
+                self.full_shares_told.insert(*importer);
             }
             Alarm::QuarantineFull => self.full_told = true,
         }
@@ -361,9 +379,15 @@ impl Ledger {
                 failures.is_news() && self.caller_until(**name, now_ms, limits).is_some()
             })
             .map(|(caller, _)| Alarm::CallerSuspended { caller: *caller });
-        let is_full = self.quarantine.len() >= QUARANTINE_CAPACITY && !self.full_told;
+        let shares = self
+            .quarantine
+            .full_shares()
+            .filter(|importer| !self.full_shares_told.contains(importer))
+            .map(|importer| Alarm::QuarantineShareFull { importer });
+        let is_full = self.quarantine.is_full() && !self.full_told;
         importers
             .chain(callers)
+            .chain(shares)
             .chain(is_full.then_some(Alarm::QuarantineFull))
             .collect()
     }

@@ -6,9 +6,12 @@ use super::uses::UsesSnapshot;
 use super::{Flights, Ledger};
 use crate::text::Hash;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// The version that this program writes.
-const VERSION: u32 = 1;
+///
+/// Version 1 kept 64 bits of what is counted by, and did not know of importers' shares of the quarantine.
+const VERSION: u32 = 2;
 
 /// A ledger's state. A ledger made from it admits nothing that the one that it was made of would have refused.
 ///
@@ -21,6 +24,8 @@ pub struct LedgerSnapshot {
     callers: Subjects<Option<u32>>,
     quarantine: Quarantine,
     full_told: bool,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    full_shares_told: BTreeSet<Option<Hash>>,
     uses: UsesSnapshot,
 }
 
@@ -47,6 +52,7 @@ impl Ledger {
             callers: self.callers.pruned(now_ms),
             quarantine: self.quarantine.clone(),
             full_told: self.full_told,
+            full_shares_told: self.full_shares_told.clone(),
             uses: self.uses.snapshot(now_ms),
         }
     }
@@ -64,6 +70,7 @@ impl Ledger {
             callers: snapshot.callers,
             quarantine: snapshot.quarantine,
             full_told: snapshot.full_told,
+            full_shares_told: snapshot.full_shares_told,
             uses: snapshot.uses.into(),
             flights: Flights::default(),
             latest_ms: 0,

@@ -4,8 +4,9 @@
 //! that is not known is from then on taken to have been used as often as the most used of those: the numbers may be too high, never too
 //! low. A snapshot keeps fewer, by the same rule.
 
-use super::asked::{CiphertextId, Short};
+use super::asked::CiphertextId;
 use super::limits::{DAY, counts};
+use super::short::Short;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 

@@ -2,6 +2,7 @@
 
 use crate::recorder::Recorder;
 use audit::event::{Canary, Opened};
+use audit::ledger::{Alarm, Ledger, Release};
 use audit::{
     AuditKey, Caller, Entry, Event, Fold, Hash, KeyUse, Log, Options, Purpose, Receipts,
     ResultClass,
@@ -55,15 +56,16 @@ impl Fold for Counter {
 }
 
 /// Small files, so that many are begun, and seals in between.
-pub(crate) fn options(counter: &Arc<Mutex<Counter>>) -> Options {
+pub(crate) fn options(counter: &Arc<Mutex<Counter>>, ledger: &Arc<Mutex<Ledger>>) -> Options {
     Options {
-        max_file_bytes: 4 * 1024,
+        max_file_bytes: 8 * 1024,
         seal_entries: 8,
         seal_after: Duration::from_millis(2),
         retry_pause: Duration::from_millis(1),
         ..Options::default()
     }
     .with_fold("counter", Arc::clone(counter))
+    .with_fold("ledger", Arc::clone(ledger))
 }
 
 pub(crate) fn opened() -> Event {
@@ -74,11 +76,14 @@ pub(crate) fn opened() -> Event {
     }))
 }
 
-fn key_use(name: &str, result: ResultClass) -> Event {
+fn key_use(name: &str, importer: usize, result: ResultClass) -> Event {
     Event::KeyUse(Box::new(KeyUse {
         request: name.to_owned(),
-        caller: Caller::default(),
-        importer: Some(Hash::of(b"importer")),
+        caller: Caller {
+            uid: u32::try_from(importer).ok(),
+            connector: None,
+        },
+        importer: Some(importer_of(importer)),
         user: format!("{name}@example.org"),
         record: Hash::of(name.as_bytes()),
         key: Hash::of(b"key"),
@@ -93,13 +98,28 @@ fn key_use(name: &str, result: ResultClass) -> Event {
     }))
 }
 
+/// One of few, so that each has something to count.
+fn importer_of(number: usize) -> Hash {
+    Hash::of(&[u8::try_from(number % THREADS).unwrap_or_default()])
+}
+
 /// From start to end. Each entry that a ticket says is durable is noted.
 pub(crate) fn live(storage: &Arc<Recorder>, key: &Arc<AuditKey>, life: usize) {
-    let counter = Arc::new(Mutex::new(Counter::default()));
-    let log = Log::open(storage.clone(), options(&counter)).unwrap();
+    let (counter, ledger) = (Arc::default(), Arc::default());
+    let log = Log::open(storage.clone(), options(&counter, &ledger)).unwrap();
     let receipts = log.start(key.clone()).unwrap();
     let deadline = Instant::now() + Duration::from_secs(60);
     record(storage, &receipts, opened(), deadline);
+    // An operator lets one of the importers go, and is told of another.
+    let importer = Some(importer_of(life));
+    let release = Release::Importer {
+        importer,
+        quarantine: true,
+    };
+    record(storage, &receipts, release.entry(Some(0)), deadline);
+    let importer = Some(importer_of(life + 1));
+    let alarm = Alarm::ImporterSuspended { importer };
+    record(storage, &receipts, alarm.entry(), deadline);
     std::thread::scope(|scope| {
         for thread in 0..THREADS {
             let receipts = receipts.clone();
@@ -110,7 +130,7 @@ pub(crate) fn live(storage: &Arc<Recorder>, key: &Arc<AuditKey>, life: usize) {
                         _ => ResultClass::Decrypted,
                     };
                     let name = format!("{life}-{thread}-{number}");
-                    record(storage, &receipts, key_use(&name, result), deadline);
+                    record(storage, &receipts, key_use(&name, thread, result), deadline);
                 }
                 // Nobody waits for these.
                 receipts.note(Event::Canary(Canary {
@@ -138,7 +158,7 @@ pub(crate) fn fill(storage: &Arc<Recorder>, key: &Arc<AuditKey>, bytes: u64) {
     let mut written = 0;
     while written < bytes - bytes / 100 {
         let tickets: Vec<_> = (0..256)
-            .map(|number| receipts.record(key_use(&format!("{number}"), ResultClass::Decrypted)))
+            .map(|number| receipts.record(key_use(&format!("{number}"), 0, ResultClass::Decrypted)))
             .collect();
         for ticket in tickets {
             ticket.wait(deadline).unwrap();

@@ -14,6 +14,7 @@
     missing_docs
 )]
 
+mod folded;
 mod life;
 #[path = "../../../tests/support/power.rs"]
 mod power;
@@ -21,6 +22,7 @@ mod recorder;
 
 use audit::verify::{Expected, verify};
 use audit::{AuditKey, Event, Hash, Log};
+use folded::Folded;
 use life::{Counter, live, opened, options};
 use power::{Disk, End, Files, Op, Random};
 use recorder::Recorder;
@@ -151,12 +153,14 @@ fn play(recording: &Recording, rounds: usize, seed: u64, key: &Arc<AuditKey>) ->
         disk.advance();
     }
     let mut longest = Duration::ZERO;
+    let mut folded = Folded::default();
     loop {
         for round in 0..rounds {
             let end = if round == 0 { End::Kill } else { End::PowerCut };
             let files = disk.after(end, &mut random);
             let started = Instant::now();
-            let checked = check(&files, &told, random.below(WHOLE) == 0, key);
+            let whole = random.below(WHOLE) == 0;
+            let checked = check(&files, &told, whole, key, &mut folded);
             longest = longest.max(started.elapsed());
             if let Err(problem) = checked {
                 let left = tempfile::tempdir().unwrap().keep();
@@ -187,10 +191,11 @@ fn check(
     told: &BTreeMap<u64, String>,
     whole: bool,
     key: &Arc<AuditKey>,
+    folded: &mut Folded,
 ) -> Result<(), String> {
     let storage = Arc::new(Recorder::after(files, Vec::new()));
-    let counter = Arc::new(Mutex::new(Counter::default()));
-    let log = Log::open(storage.clone(), options(&counter)).map_err(|e| e.to_string())?;
+    let (counter, ledger) = (Arc::<Mutex<Counter>>::default(), Arc::default());
+    let log = Log::open(storage.clone(), options(&counter, &ledger)).map_err(|e| e.to_string())?;
     let seq = log.seq();
     let found = entries(files);
     holds(&found, told)?;
@@ -199,6 +204,8 @@ fn check(
     if *counter.lock().unwrap() != all {
         return Err(format!("{all:?} became {:?}", counter.lock().unwrap()));
     }
+    // And so are budgets and quarantine: nobody is let go by an end, and nobody is held who was not.
+    folded.agrees(&ledger, found.range(..=seq))?;
     if !whole {
         return Ok(());
     }
@@ -300,7 +307,8 @@ fn a_disk_that_does_not_sync_is_found_out() {
     while let Some(op) = disk.advance() {
         tell(&mut told, op);
         let files = disk.after(End::PowerCut, &mut random);
-        wrong += usize::from(check(&files, &told, false, &key).is_err());
+        let mut folded = Folded::default();
+        wrong += usize::from(check(&files, &told, false, &key, &mut folded).is_err());
     }
     assert!(wrong > ops.len() / 4, "{wrong} of {}", ops.len());
 }

@@ -34,13 +34,18 @@ impl<'a> Conversation<'a> {
             transaction,
             url,
             profile,
-            until: Instant::now() + client.settings.deadline,
+            until: deadline(client.settings.deadline),
         })
     }
 
     /// The nonce of the authority's last message.
     pub(super) fn last_nonce(&self) -> Option<Vec<u8>> {
         self.transaction.last_nonce().map(<[u8]>::to_vec)
+    }
+
+    /// Goes on as if nothing of the authority's had arrived.
+    pub(super) fn forget_nonce(&mut self) {
+        self.transaction = self.transaction.clone().after(None);
     }
 
     /// Says something, and gives out the answer: verified, of this transaction, to this message.
@@ -98,6 +103,13 @@ impl<'a> Conversation<'a> {
         }
         Ok(left)
     }
+}
+
+/// The time in so long; what no clock can tell is a day.
+fn deadline(wait: Duration) -> Instant {
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    let now = Instant::now();
+    now.checked_add(wait.min(DAY)).unwrap_or(now)
 }
 
 /// On a thread that may block.

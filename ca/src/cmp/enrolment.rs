@@ -129,13 +129,22 @@ impl Cmp {
     ) -> Result<Recovered, Error> {
         let wanted = Wanted::of_order(order)?;
         let reference = pending.and_then(Reference::read);
-        let mut conversation = self.conversation(order, reference.as_ref())?;
-        let request = reference.map_or(NO_CERT_REQ_ID, |reference| reference.request);
+        let request = reference
+            .as_ref()
+            .map_or(NO_CERT_REQ_ID, |reference| reference.request);
         let asked = poll(request).map_err(|error| failure::of_message(&error))?;
-        let answer = conversation
-            .say(&asked)
-            .await
-            .map_err(Problem::of_question)?;
+        let mut conversation = self.conversation(order, reference.as_ref())?;
+        let said = conversation.say(&asked).await;
+        let mut answer = said.map_err(Problem::of_question)?;
+        // The authority said something since, which did not arrive: its nonce is another one by now.
+        if let Body::Error { status, .. } = &answer.body
+            && status.failures.contains(&Failure::BadRecipientNonce)
+            && reference.is_some_and(|reference| reference.nonce.is_some())
+        {
+            conversation.forget_nonce();
+            let said = conversation.say(&asked).await;
+            answer = said.map_err(Problem::of_question)?;
+        }
         if let Body::Error { status, .. } = &answer.body
             && status.status != PkiStatus::Waiting
         {

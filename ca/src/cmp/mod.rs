@@ -13,7 +13,7 @@
 //!
 //! The transaction of an order is named after the order, so that after a crash the same transaction is asked about. Every answer is
 //! verified before anything of it is believed, refusals too; what cannot be believed after something was asked that issues is
-//! [`ErrorClass::Unknown`]. Messages are in [`pki::cmp`].
+//! [`ErrorClass::Unknown`](crate::ErrorClass::Unknown). Messages are in [`pki::cmp`].
 
 mod conversation;
 mod enrolment;
@@ -27,11 +27,11 @@ mod settings;
 
 pub use settings::{Confirmation, Credential, ProfileIn, Settings};
 
+use crate::settings::plain_address;
 use crate::{
-    Answer, Capabilities, CertificationAuthority, Enrolment, Error, ErrorClass, Health, Order,
-    Pending, Recovered, Revocation, Revoked,
+    Answer, Capabilities, CertificationAuthority, Enrolment, Health, Order, Pending, Recovered,
+    Revocation, Revoked, SettingsError,
 };
-use pki::cmp::{Info, Request, Transaction, oid, valid_until};
 use reqwest::{Client, Url};
 use std::time::SystemTime;
 
@@ -47,9 +47,9 @@ impl Cmp {
     /// A client that speaks over `http`, which follows no redirects and has whatever TLS the caller gave it. Nothing is sent yet.
     ///
     /// # Errors
-    /// [`ErrorClass::Credential`] for a certificate that is none, or another key's, or a secret whose use the policy does not permit;
-    /// [`ErrorClass::Protocol`] for an address that is none.
-    pub fn new(settings: Settings, http: Client) -> Result<Self, Error> {
+    /// [`SettingsError`] naming the setting: an address that is none, a certificate that is none or another key's, a secret whose use the
+    /// policy does not permit.
+    pub fn new(settings: Settings, http: Client) -> Result<Self, SettingsError> {
         Self::with_clock(settings, http, SystemTime::now)
     }
 
@@ -61,81 +61,19 @@ impl Cmp {
         settings: Settings,
         http: Client,
         now: fn() -> SystemTime,
-    ) -> Result<Self, Error> {
-        let url = address(&settings.url)?;
-        let client = Self {
+    ) -> Result<Self, SettingsError> {
+        let url = plain_address("url", &settings.url)?;
+        if settings.deadline.is_zero() {
+            return Err(SettingsError::new("deadline", "a call needs some time"));
+        }
+        settings.credential.check(now())?;
+        Ok(Self {
             settings,
             url,
             http,
             now,
-        };
-        client.check_credential()?;
-        Ok(client)
+        })
     }
-
-    /// What can be found out about the credential without asking anybody.
-    fn check_credential(&self) -> Result<(), Error> {
-        let refused = |message: String| Err(Error::new(ErrorClass::Credential, message));
-        match &self.settings.credential {
-            Credential::Signature {
-                certificate_der,
-                signer,
-                ..
-            } => {
-                let ours = pki::cmp::is_for_key(certificate_der, signer.spki_der());
-                match (ours, valid_until(certificate_der)) {
-                    (Ok(true), Ok(_)) => Ok(()),
-                    (Ok(false), _) => refused(
-                        "the certificate for CMP is another key's than the one that is configured with it".to_owned(),
-                    ),
-                    (Err(error), _) | (_, Err(error)) => {
-                        refused(format!("the certificate for CMP: {error}"))
-                    }
-                }
-            }
-            Credential::Secret {
-                reference, secret, ..
-            } => {
-                if reference.is_empty() || secret.is_empty() {
-                    return refused(
-                        "the shared secret or its reference is empty: both are agreed with the authority".to_owned(),
-                    );
-                }
-                // A message that is not sent: the policy decides about the scheme now and not with the first order.
-                let mut transaction =
-                    Transaction::new().map_err(|error| failure::of_message(&error))?;
-                let question = Request::general(&[Info::question(oid::CA_CERTS)])
-                    .map_err(|error| failure::of_message(&error))?;
-                let protector = conversation::protector(&self.settings.credential);
-                transaction
-                    .message(&question, Vec::new(), None, false, (self.now)(), &protector)
-                    .map(drop)
-                    .map_err(|error| failure::of_message(&error))
-            }
-        }
-    }
-}
-
-fn address(url: &str) -> Result<Url, Error> {
-    let refused = |problem: &str| {
-        Err(Error::new(
-            ErrorClass::Protocol,
-            format!("the authority's address for CMP {problem}"),
-        ))
-    };
-    let Ok(url) = Url::parse(url) else {
-        return refused("is no URL");
-    };
-    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
-        return refused("is neither http:// nor https:// with a host");
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return refused("has a user name or password in it, which does not belong there");
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        return refused("has a query or fragment, which CMP has not");
-    }
-    Ok(url)
 }
 
 impl CertificationAuthority for Cmp {
@@ -177,34 +115,5 @@ impl CertificationAuthority for Cmp {
 
     fn health(&self) -> Answer<'_, Health> {
         Box::pin(self.health_now())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-
-    use super::*;
-
-    #[test]
-    fn an_address_is_plain_http_or_https() {
-        for good in [
-            "http://127.0.0.1:80/pkix/",
-            "https://ca.example/.well-known/cmp",
-        ] {
-            address(good).unwrap();
-        }
-        for bad in [
-            "ca.example",
-            "ftp://ca.example/",
-            "https://user@ca.example/",
-            "https://:secret@ca.example/",
-            "https://ca.example/?a=b",
-            "https://ca.example/#a",
-        ] {
-            let refused = address(bad).unwrap_err();
-            assert_eq!(refused.class(), ErrorClass::Protocol, "{bad}");
-            assert!(!refused.to_string().contains("secret"));
-        }
     }
 }

@@ -1,10 +1,12 @@
 //! What an operator says about an authority that speaks CMP.
 
+use super::conversation::protector;
+use crate::SettingsError;
 use fips::secret::SecretBytes;
 use pki::Signer;
-use pki::cmp::{MacScheme, Trust};
+use pki::cmp::{Info, MacScheme, Request, Transaction, Trust, is_for_key, oid, valid_until};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// An authority that speaks CMP, and who we are to it. Everything is loaded and parsed already: no paths, no references to secrets.
 #[derive(Clone)]
@@ -49,6 +51,54 @@ pub enum Credential {
         /// How codes are made from it. Answers may have any scheme that the policy permits.
         scheme: MacScheme,
     },
+}
+
+impl Credential {
+    /// What can be found out about it without asking anybody.
+    pub(super) fn check(&self, now: SystemTime) -> Result<(), SettingsError> {
+        let refused = |setting, problem: String| Err(SettingsError::new(setting, problem));
+        match self {
+            Self::Signature {
+                certificate_der,
+                signer,
+                ..
+            } => match (
+                is_for_key(certificate_der, signer.spki_der()),
+                valid_until(certificate_der),
+            ) {
+                (Ok(true), Ok(_)) => Ok(()),
+                (Ok(false), _) => refused(
+                    "certificate",
+                    "it is another key's than the private key that is configured with it"
+                        .to_owned(),
+                ),
+                (Err(error), _) | (_, Err(error)) => refused("certificate", error.to_string()),
+            },
+            Self::Secret {
+                reference, secret, ..
+            } => {
+                let setting = match (reference.is_empty(), secret.is_empty()) {
+                    (true, _) => "reference",
+                    (false, true) => "secret",
+                    (false, false) => {
+                        return self
+                            .try_out(now)
+                            .map_err(|error| SettingsError::new("secret", error.to_string()));
+                    }
+                };
+                refused(setting, "it is empty: the authority has it too".to_owned())
+            }
+        }
+    }
+
+    /// Protects a message that is not sent: the policy decides about the scheme now, and not with the first order.
+    fn try_out(&self, now: SystemTime) -> Result<(), pki::cmp::CmpError> {
+        let question = Request::general(&[Info::question(oid::CA_CERTS)])?;
+        let mut transaction = Transaction::new()?;
+        transaction
+            .message(&question, Vec::new(), None, false, now, &protector(self))
+            .map(drop)
+    }
 }
 
 /// How an issued certificate is confirmed.

@@ -1,13 +1,14 @@
 //! Certificates of OpenSSL's mock server, with every kind of request and of key.
 
+use super::authority::{Lies, MINUS_ONE, Reply, Server, Speaker, cp, pki_conf, status};
 use super::mock::MockServer;
-use super::openssl::{KeyAlgorithm, Workshop};
+use super::openssl::{Issuance, KeyAlgorithm, Workshop};
 use super::strict;
 use super::world::{World, client, signing_key};
 use ca::cmp::{Confirmation, Credential};
 use ca::{CertificationAuthority as _, Enrolment, ErrorClass};
 use fips::sign::SignatureAlgorithm;
-use pki::cmp::{CertificateRequest, RequestKind};
+use pki::cmp::{CertificateRequest, Message, RequestKind};
 
 fn issued(enrolment: Enrolment) -> ca::Issued {
     match enrolment {
@@ -204,4 +205,42 @@ async fn a_refusal_of_our_certificate_has_the_words_of_openssl() {
         error.to_string().contains("no suitable sender cert"),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn a_certificate_whose_signature_says_no_known_hash_is_confirmed_with_one_that_is_named() {
+    strict();
+    let workshop = Workshop::new();
+    let world = World::new(&workshop, KeyAlgorithm::P256);
+    let speaker = Speaker::of(&world.speaker);
+    // SHA-1: whoever ordered it refuses it later.
+    let issuance = Issuance {
+        digest: "sha1".to_owned(),
+        ..Issuance::default()
+    };
+    let key = world.device.key.clone();
+    let weak = world.root.device_with_key("somebody", key, &issuance).der();
+    let strong = world.device.der();
+    for (certificate, version) in [(strong, 2), (weak, 3)] {
+        let speaker = speaker.clone();
+        let server = Server::new(move |number, request| {
+            let body = match number {
+                0 => cp(MINUS_ONE, &status(0, None), Some(&certificate)),
+                _ => {
+                    let said = Message::read(request).unwrap().header.version;
+                    assert_eq!(said, version);
+                    pki_conf()
+                }
+            };
+            Reply::Message(speaker.answer(request, &body, &Lies::default()))
+        });
+        issued(
+            world
+                .client(&server.url)
+                .enroll(&world.order())
+                .await
+                .unwrap(),
+        );
+        assert_eq!(server.requests(), 2);
+    }
 }

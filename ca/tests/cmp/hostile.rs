@@ -291,13 +291,22 @@ async fn orders_and_settings_that_are_none_are_refused_before_anything_is_sent()
         let error = world.client(&server.url).enroll(&bad).await.unwrap_err();
         assert_eq!(error.class(), ErrorClass::Rejected, "{error}");
     }
+    for url in [
+        "ca.example",
+        "ftp://ca.example/",
+        "https://u@ca.example/",
+        "http://ca.example/?a",
+    ] {
+        let refused = Cmp::new(world.settings(url), super::world::http());
+        assert_eq!(refused.err().unwrap().setting, "url", "{url}");
+    }
     let refused = |credential: Credential| {
         let mut settings = world.settings(&server.url);
         settings.credential = credential;
         let Err(error) = Cmp::new(settings, super::world::http()) else {
             panic!("taken")
         };
-        assert_eq!(error.class(), ErrorClass::Credential, "{error}");
+        assert_eq!(error.setting, "certificate", "{error}");
     };
     let Credential::Signature { signer, trust, .. } = world.signature(world.trust()) else {
         panic!("no signature")

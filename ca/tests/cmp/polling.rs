@@ -173,6 +173,30 @@ async fn a_recovery_finds_what_was_issued_and_reports_what_it_does_not_reach() {
 }
 
 #[tokio::test]
+async fn a_recovery_whose_nonce_is_out_of_date_asks_without_one() {
+    strict();
+    let workshop = Workshop::new();
+    let world = World::new(&workshop, KeyAlgorithm::P256);
+    let speaker = Speaker::of(&world.speaker);
+    let server = Server::new(move |number, request| {
+        let nonce = Message::read(request).unwrap().header.recipient_nonce;
+        assert_eq!(nonce.is_some(), number == 1, "{number}");
+        let body = match number {
+            0 | 2 => authority::poll_rep(MINUS_ONE, 5),
+            _ => authority::error(&authority::status(2, Some(13))),
+        };
+        Reply::Message(speaker.answer(request, &body, &Lies::default()))
+    });
+    let (client, order) = (world.client(&server.url), world.order());
+    let Enrolment::Pending(pending) = client.enroll(&order).await.unwrap() else {
+        panic!("not pending")
+    };
+    let recovered = client.recover(&order, Some(&pending)).await.unwrap();
+    assert!(matches!(recovered, Recovered::Known(Enrolment::Pending(_))));
+    assert_eq!(server.requests(), 3);
+}
+
+#[tokio::test]
 async fn an_order_that_is_turned_down_while_it_waits_is_rejected() {
     strict();
     let workshop = Workshop::new();

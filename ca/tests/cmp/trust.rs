@@ -69,6 +69,9 @@ async fn a_certificate_that_anybody_gets_from_the_authority_does_not_speak_for_i
     // Unless it is named itself.
     let pinned = Trust::new(&[], &[world.connector.der()], &[]).unwrap();
     believed(&world, signer, pinned, &[]).await.unwrap();
+    // Which is what it means to name it among the anchors.
+    let named = Trust::new(&[world.connector.der()], &[], &[]).unwrap();
+    believed(&world, signer, named, &[]).await.unwrap();
 }
 
 #[tokio::test]

@@ -168,6 +168,7 @@ pub(crate) struct Lies {
 }
 
 /// Somebody who answers for an authority.
+#[derive(Clone)]
 pub(crate) struct Speaker {
     certificate: Vec<u8>,
     subject: Vec<u8>,

@@ -43,13 +43,9 @@ pub(crate) fn with_longer_integer(message: &[u8], at: usize, value: &[u8]) -> Ve
         let mut out = Vec::new();
         let mut rest = bytes;
         let mut place = offset;
-        while let Some((tag, tail)) = rest.split_first() {
-            let (head, length) = match tail[0] {
-                0x81 => (3, usize::from(tail[1])),
-                0x82 => (4, usize::from(tail[1]) << 8 | usize::from(tail[2])),
-                short => (2, usize::from(short)),
-            };
-            let (element, after) = rest.split_at(head + length);
+        while let Some(tag) = rest.first() {
+            let head = header_length(rest);
+            let (element, after) = rest.split_at(head + content_length(rest));
             let content = &element[head..];
             if place == at {
                 out.extend(super::authority::element(*tag, &[value]));
@@ -65,4 +61,36 @@ pub(crate) fn with_longer_integer(message: &[u8], at: usize, value: &[u8]) -> Ve
         out
     }
     rewrite(message, 0, at, value)
+}
+
+fn header_length(element: &[u8]) -> usize {
+    match element[1] {
+        0x81 => 3,
+        0x82 => 4,
+        _ => 2,
+    }
+}
+
+/// The content of an element.
+pub(crate) fn content(element: &[u8]) -> &[u8] {
+    &element[header_length(element)..]
+}
+
+fn content_length(element: &[u8]) -> usize {
+    match element[1] {
+        0x81 => usize::from(element[2]),
+        0x82 => usize::from(element[2]) << 8 | usize::from(element[3]),
+        short => usize::from(short),
+    }
+}
+
+/// The elements that follow each other.
+pub(crate) fn inside(mut bytes: &[u8]) -> Vec<&[u8]> {
+    let mut found = Vec::new();
+    while !bytes.is_empty() {
+        let (element, rest) = bytes.split_at(header_length(bytes) + content_length(bytes));
+        found.push(element);
+        bytes = rest;
+    }
+    found
 }

@@ -1,6 +1,6 @@
 //! How often each service was performed in this process.
 
-use super::{Service, Standing};
+use super::Service;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 #[derive(Debug)]
@@ -90,7 +90,7 @@ pub fn counts() -> Vec<ServiceCount> {
 pub fn not_approved() -> u64 {
     counts()
         .iter()
-        .filter(|count| matches!(count.service.entry().standing, Standing::NotApproved { .. }))
+        .filter(|count| !count.service.entry().standing.is_approved())
         .map(ServiceCount::performed)
         .fold(0, u64::saturating_add)
 }

@@ -40,6 +40,12 @@ pub fn decide(service: Service) -> Result<Permit> {
             remedy: entry.remedy,
             exception: exception.name(),
         },
+        Standing::OffOnly { .. } => Error::NotApproved {
+            service: entry.name,
+            algorithm: entry.operation,
+            remedy: entry.remedy,
+            exception: "",
+        },
         // Not reached: what is approved is allowed.
         Standing::Approved => Error::Module {
             operation: entry.operation,

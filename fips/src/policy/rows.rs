@@ -471,5 +471,48 @@ pub(super) const fn row(service: Service) -> Entry {
             Program,
             NoEvidence,
         ),
+        Service::TokenRawRsaPkcs1v15 => Entry {
+            standing: Standing::OffOnly {
+                reason: PKCS1_CUSTODY,
+            },
+            ..refused(
+                Refused {
+                    name: "token-raw-rsa-pkcs1v15",
+                    operation: "custody decryption of RSAES-PKCS1-v1_5 by the token's raw RSA operation (CKM_RSA_X_509), with the padding in software",
+                    parameters: "custody keys that `engine.pkcs1_keys` names, until the date there",
+                    reason: PKCS1_CUSTODY,
+                    exception: Exception::CmsRsaPkcs1v15,
+                    source: SP_800_131A_PKCS1,
+                    remedy: PKCS1_REMEDY,
+                    functions: &["hsm::Custody::decrypt"],
+                },
+                Program,
+                NoEvidence,
+            )
+        },
+        Service::TokenPkcs1v15 => Entry {
+            standing: Standing::OffOnly {
+                reason: PKCS1_CUSTODY,
+            },
+            ..refused(
+                Refused {
+                    name: "token-pkcs1v15",
+                    operation: "custody decryption of RSAES-PKCS1-v1_5 by the token (CKM_RSA_PKCS)",
+                    parameters: "custody keys that `engine.pkcs1_keys` names, until the date there, on tokens without CKM_RSA_X_509",
+                    reason: PKCS1_CUSTODY,
+                    exception: Exception::CmsRsaPkcs1v15,
+                    source: SP_800_131A_PKCS1,
+                    remedy: PKCS1_REMEDY,
+                    functions: &["hsm::Custody::decrypt"],
+                },
+                Performer::Token,
+                NoEvidence,
+            )
+        },
     }
 }
+
+const PKCS1_CUSTODY: &str = "RSA key transport with PKCS #1 v1.5 padding is disallowed, and its decryption is what Bleichenbacher's attack needs: no exception permits it for custody";
+const SP_800_131A_PKCS1: &str =
+    "SP 800-131A revision 2, section 6 (disallowed after 2023); RFC 8017 section 7.2";
+const PKCS1_REMEDY: &str = "import the records again with an OAEP padding; until then an engine of its own in mode off can re-encrypt them (`engine.pkcs1_keys`, `key rotate`)";

@@ -106,6 +106,10 @@ services! {
     TokenEcdh,
     /// RSAES-OAEP by the token's raw RSA operation, with the padding handled by the program.
     TokenRawRsaOaep,
+    /// RSAES-PKCS1-v1_5 by the token's raw RSA operation, with the padding handled by the program: custody keys that are named for it.
+    TokenRawRsaPkcs1v15,
+    /// RSAES-PKCS1-v1_5 by the token, padding included: where it gives no raw RSA.
+    TokenPkcs1v15,
 }
 
 impl Service {

@@ -3,7 +3,7 @@
 use super::Exception;
 
 /// Grows with every change of a row, so that two reports can be told apart.
-pub const TABLE_VERSION: u32 = 2;
+pub const TABLE_VERSION: u32 = 3;
 
 /// The bounds that the table decides by.
 pub mod bounds {
@@ -54,6 +54,11 @@ pub enum Standing {
         /// What lets it happen in strict mode all the same.
         exception: Exception,
     },
+    /// It is not, and no exception lets it happen in strict mode: in mode off alone.
+    OffOnly {
+        /// Why.
+        reason: &'static str,
+    },
 }
 
 impl Standing {
@@ -61,6 +66,24 @@ impl Standing {
     #[must_use]
     pub const fn is_approved(self) -> bool {
         matches!(self, Self::Approved)
+    }
+
+    /// Why it is not approved; `None` where it is.
+    #[must_use]
+    pub const fn reason(self) -> Option<&'static str> {
+        match self {
+            Self::Approved => None,
+            Self::NotApproved { reason, .. } | Self::OffOnly { reason } => Some(reason),
+        }
+    }
+
+    /// The exception that lets it happen in strict mode; `None` where it needs none, and where there is none.
+    #[must_use]
+    pub const fn exception(self) -> Option<Exception> {
+        match self {
+            Self::NotApproved { exception, .. } => Some(exception),
+            Self::Approved | Self::OffOnly { .. } => None,
+        }
     }
 }
 

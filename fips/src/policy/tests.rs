@@ -50,6 +50,10 @@ fn names_are_unique_and_every_row_is_complete() {
                 assert!(entry.remedy.contains(exception.name()), "{}", entry.name);
                 assert_ne!(entry.indicator, IndicatorReading::Moves, "{}", entry.name);
             }
+            Standing::OffOnly { reason } => {
+                assert!(!reason.is_empty() && !entry.remedy.is_empty());
+                assert_ne!(entry.indicator, IndicatorReading::Moves, "{}", entry.name);
+            }
         }
     }
 }
@@ -221,6 +225,25 @@ fn everything_is_allowed_with_the_mode_off() {
     let _off = under(Policy::OFF);
     for service in Service::ALL {
         drop(decide(service).unwrap());
+    }
+}
+
+#[test]
+fn what_no_exception_permits_is_for_mode_off_alone() {
+    let only: Vec<_> = Service::ALL
+        .into_iter()
+        .filter(|service| matches!(service.entry().standing, Standing::OffOnly { .. }))
+        .collect();
+    assert_eq!(only, [Service::TokenRawRsaPkcs1v15, Service::TokenPkcs1v15]);
+    for service in only {
+        assert!(Policy::OFF.allows(service));
+        assert!(!Policy::strict_except(Exception::ALL).allows(service));
+        let _strict = under(Policy::strict_except(Exception::ALL));
+        let error = decide(service).expect_err(service.name());
+        assert_eq!(error.code(), "not_approved");
+        for part in [service.name(), service.entry().remedy] {
+            assert!(error.to_string().contains(part), "{error}");
+        }
     }
 }
 

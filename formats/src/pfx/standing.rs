@@ -2,7 +2,7 @@
 
 use super::model::Algorithm;
 use fips::digest::FileHash;
-use fips::policy::{Service, Standing, bounds};
+use fips::policy::{Service, bounds};
 
 /// The service of PBKDF2 with these parameters. What the password is cannot be seen from outside; it is taken to be long enough.
 pub(super) fn pbkdf2(prf: FileHash, salt_bytes: usize, iterations: Option<u64>) -> Service {
@@ -27,7 +27,7 @@ pub(super) fn hmac(hash: FileHash, key_bytes: usize) -> Service {
 pub(super) fn supported(name: String, text: String, services: &[Service]) -> Algorithm {
     let mut reasons: Vec<&str> = Vec::new();
     for service in services {
-        if let Standing::NotApproved { reason, .. } = service.entry().standing
+        if let Some(reason) = service.entry().standing.reason()
             && !reasons.contains(&reason)
         {
             reasons.push(reason);

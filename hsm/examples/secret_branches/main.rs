@@ -17,21 +17,26 @@ mod leaky;
 #[path = "../../src"]
 #[allow(dead_code)]
 mod source {
+    pub(crate) mod masks;
     pub(crate) mod oaep;
+    pub(crate) mod pkcs1;
 }
 #[cfg(target_arch = "x86_64")]
 mod valgrind;
 
-// The names that the file of the unpadding takes from its crate.
+// The names that the files of the unpaddings take from their crate.
 #[cfg(target_arch = "x86_64")]
 use hsm::{Error, Padding};
+#[cfg(target_arch = "x86_64")]
+use source::masks;
 
 #[cfg(target_arch = "x86_64")]
 fn main() {
-    use cases::{comparisons, mistakes, unpadding};
+    use cases::{comparisons, mistakes, pkcs1, unpadding};
     assert!(valgrind::is_running(), "to be run under valgrind");
     fips::start(fips::policy::Policy::STRICT).unwrap();
     unpadding();
+    pkcs1();
     comparisons();
     mistakes();
 }
@@ -44,6 +49,7 @@ fn main() {
 #[cfg(target_arch = "x86_64")]
 mod cases {
     use super::source::oaep;
+    use super::source::pkcs1::{self as padding_of_old, RejectionSecret};
     use super::{Padding, leaky, valgrind};
     use fips::secret::SecretBytes;
 
@@ -101,6 +107,50 @@ mod cases {
                 valgrind::make_public(&separated);
                 valgrind::make_public(block.expose());
                 assert_eq!(oaep::decide(separated, block).is_ok(), good, "{name}");
+            }
+        }
+    }
+
+    /// Blocks of PKCS#1 v1.5, right and wrong in every way.
+    fn old_blocks() -> Vec<(String, SecretBytes)> {
+        let good = |len: usize| padding_of_old::pad(MODULUS, &vec![0x61; len]).unwrap();
+        let changed = |at: usize, byte: u8| {
+            let mut block = good(16);
+            block.expose_mut()[at] = byte;
+            block
+        };
+        let mut blocks: Vec<_> = [0, 1, 16, MODULUS - padding_of_old::OVERHEAD]
+            .map(|len| (format!("valid-{len}"), good(len)))
+            .into();
+        let mut endless = changed(MODULUS - 17, 1);
+        endless.expose_mut()[MODULUS - 16..].fill(9);
+        blocks.extend([
+            ("first-byte".to_owned(), changed(0, 1)),
+            ("block-type".to_owned(), changed(1, 1)),
+            ("short-padding".to_owned(), changed(9, 0)),
+            ("no-separator".to_owned(), endless),
+            ("zeros".to_owned(), SecretBytes::zeroed(MODULUS)),
+        ]);
+        blocks
+    }
+
+    pub(super) fn pkcs1() {
+        let secret = RejectionSecret::new().unwrap();
+        valgrind::make_secret(secret.0.expose());
+        for (name, block) in old_blocks() {
+            valgrind::make_secret(block.expose());
+            let (errors, separated) = errors_of(|| {
+                // What takes the place of a wrong one is as secret, its length too.
+                let rejection = secret.rejection(&[1; 32], &[7; MODULUS], MODULUS).unwrap();
+                padding_of_old::separate(rejection, block).unwrap()
+            });
+            println!("pkcs1 {name} {errors}");
+            // The length is public now, and whatever is done with the message.
+            valgrind::make_public(&separated.len);
+            valgrind::make_public(separated.block.expose());
+            let message = padding_of_old::finish(separated);
+            if let Some(len) = name.strip_prefix("valid-") {
+                assert_eq!(message.len(), len.parse::<usize>().unwrap(), "{name}");
             }
         }
     }

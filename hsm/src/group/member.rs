@@ -197,9 +197,7 @@ impl Member {
         let custody = self.serves()?;
         // Asked outside of the lock: it is somebody else's code.
         let capabilities = custody.capabilities();
-        let does = capabilities == Capabilities::default()
-            || capabilities.native.contains(&padding)
-            || capabilities.software_unpadding.contains(&padding);
+        let does = capabilities == Capabilities::default() || capabilities.decrypts(key, padding);
         let cell = self.lock();
         if !has(&cell.keys, key) {
             let asked = cell.lacks.get(key).copied();

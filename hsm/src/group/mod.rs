@@ -434,6 +434,14 @@ impl Custody for Group {
                     }
                 }
             }
+            for (into, from) in [
+                (&mut union.pkcs1_native, one.pkcs1_native),
+                (&mut union.pkcs1_software, one.pkcs1_software),
+            ] {
+                into.extend(from);
+                into.sort_unstable();
+                into.dedup();
+            }
         }
         union
     }

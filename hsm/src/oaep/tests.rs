@@ -20,7 +20,9 @@ impl Crafted {
     fn of(padding: Padding, k: usize, message: &[u8]) -> Self {
         Self {
             first: 0,
-            label_hash: fips::digest::digest(padding.hash(), b"").as_ref().to_vec(),
+            label_hash: fips::digest::digest(padding.hash().unwrap(), b"")
+                .as_ref()
+                .to_vec(),
             padding_string: vec![0; k - 2 * padding.hash_len() - 2 - message.len()],
             separator: Some(1),
             message: message.to_vec(),
@@ -34,8 +36,8 @@ impl Crafted {
         db.extend(self.separator);
         db.extend(&self.message);
         let mut seed = vec![0x5a; padding.hash_len()];
-        xor_mgf1(padding, &seed, &mut db);
-        xor_mgf1(padding, &db, &mut seed);
+        xor_mgf1(padding.hash().unwrap(), &seed, &mut db);
+        xor_mgf1(padding.hash().unwrap(), &db, &mut seed);
         let mut encoded = vec![self.first];
         encoded.extend(seed);
         encoded.extend(db);
@@ -45,7 +47,7 @@ impl Crafted {
 
 #[test]
 fn messages_of_every_length_come_back() {
-    for padding in Padding::ALL {
+    for padding in Padding::OAEP {
         let limit = padding.max_message_len(2048);
         for len in 0..=limit {
             let message: Vec<u8> = (0..len).map(|i| (i * 7 + len) as u8).collect();
@@ -80,7 +82,7 @@ fn every_wrong_first_byte_is_refused() {
 
 #[test]
 fn every_wrong_bit_of_the_label_hash_is_refused() {
-    for padding in Padding::ALL {
+    for padding in Padding::OAEP {
         for bit in 0..padding.hash_len() * 8 {
             let mut crafted = Crafted::of(padding, 256, b"message");
             crafted.label_hash[bit / 8] ^= 1 << (bit % 8);
@@ -124,7 +126,7 @@ fn an_early_separator_only_makes_the_message_longer() {
 
 #[test]
 fn a_block_without_separator_is_refused() {
-    for padding in Padding::ALL {
+    for padding in Padding::OAEP {
         let mut crafted = Crafted::of(padding, 256, b"");
         crafted.separator = Some(0);
         assert!(unpad(padding, b"", crafted.encode(padding)).is_err());
@@ -135,8 +137,8 @@ fn a_block_without_separator_is_refused() {
 
 #[test]
 fn the_other_hash_is_refused() {
-    for padding in Padding::ALL {
-        for other in Padding::ALL.into_iter().filter(|other| *other != padding) {
+    for padding in Padding::OAEP {
+        for other in Padding::OAEP.into_iter().filter(|other| *other != padding) {
             let encoded = Crafted::of(padding, 256, b"message").encode(padding);
             assert!(unpad(other, b"", encoded).is_err());
         }
@@ -145,7 +147,7 @@ fn the_other_hash_is_refused() {
 
 #[test]
 fn blocks_that_are_too_short_are_refused_without_a_panic() {
-    for padding in Padding::ALL {
+    for padding in Padding::OAEP {
         for len in 0..2 * padding.hash_len() + 4 {
             assert!(unpad(padding, b"", SecretBytes::zeroed(len)).is_err());
         }
@@ -153,31 +155,8 @@ fn blocks_that_are_too_short_are_refused_without_a_panic() {
 }
 
 #[test]
-fn the_shift_is_right_for_every_distance() {
-    for len in [1, 2, 3, 7, 8, 9, 64, 191, 255, 511] {
-        for distance in 0..=len + 1 {
-            let mut block: Vec<u8> = (0..len).map(|i| (i % 251) as u8 + 1).collect();
-            let mut expected: Vec<u8> = block.iter().skip(distance).copied().collect();
-            expected.resize(len, 0);
-            shift_to_front(&mut block, u32::try_from(distance).unwrap());
-            if distance <= len {
-                assert_eq!(block, expected, "length {len}, distance {distance}");
-            }
-        }
-    }
-}
-
-#[test]
-fn the_mask_of_zero_is_all_ones_and_of_anything_else_nothing() {
-    assert_eq!(mask_if_zero(0), u32::MAX);
-    for value in [1, 2, 0x7f, 0x80, 0xff, 0x7fff_ffff, 0x8000_0000, u32::MAX] {
-        assert_eq!(mask_if_zero(value), 0);
-    }
-}
-
-#[test]
 fn what_is_padded_is_unpadded_at_every_length() {
-    for padding in Padding::ALL {
+    for padding in Padding::OAEP {
         for len in 0..=padding.max_message_len(2048) {
             let message: Vec<u8> = (0..len).map(|i| (i * 5 + len) as u8).collect();
             let encoded = pad(padding, b"", 256, &message).unwrap();
@@ -190,16 +169,16 @@ fn what_is_padded_is_unpadded_at_every_length() {
 
 #[test]
 fn padding_is_the_encoding_of_rfc_8017_for_its_seed() {
-    for padding in Padding::ALL {
+    for padding in Padding::OAEP {
         let encoded = pad(padding, b"", 384, b"message").unwrap();
         let (seed, db) = encoded.expose()[1..].split_at(padding.hash_len());
         let (mut seed, mut db) = (seed.to_vec(), db.to_vec());
-        xor_mgf1(padding, &db, &mut seed);
-        xor_mgf1(padding, &seed, &mut db);
+        xor_mgf1(padding.hash().unwrap(), &db, &mut seed);
+        xor_mgf1(padding.hash().unwrap(), &seed, &mut db);
         let (label_hash, rest) = db.split_at(padding.hash_len());
         assert_eq!(
             label_hash,
-            fips::digest::digest(padding.hash(), b"").as_ref()
+            fips::digest::digest(padding.hash().unwrap(), b"").as_ref()
         );
         let (zeros, message) = rest.split_at(rest.len() - 8);
         assert!(zeros.iter().all(|byte| *byte == 0));
@@ -215,7 +194,7 @@ fn two_paddings_of_one_message_differ() {
 
 #[test]
 fn messages_without_room_are_refused_without_a_panic() {
-    for padding in Padding::ALL {
+    for padding in Padding::OAEP {
         let overhead = 2 * padding.hash_len() + 2;
         for modulus_len in 0..overhead {
             assert!(pad(padding, b"", modulus_len, b"").is_err());
@@ -238,7 +217,7 @@ fn messages_without_room_are_refused_without_a_panic() {
 
 #[test]
 fn a_label_is_bound_to_what_is_padded_with_it() {
-    for padding in Padding::ALL {
+    for padding in Padding::OAEP {
         for label in [&b""[..], b"L", &[0], &[0, 0], &[7; 256]] {
             let padded = || pad(padding, label, 256, b"message").unwrap();
             let plain = unpad(padding, label, padded()).unwrap();

@@ -221,17 +221,34 @@ impl Cache {
         let state = self.lock();
         let probes: Vec<_> = state.known.values().flatten().collect();
         let all = |test: &dyn Fn(&Probe, Padding) -> bool| -> Vec<Padding> {
-            Padding::ALL
+            Padding::OAEP
                 .into_iter()
                 .filter(|padding| {
                     !probes.is_empty() && probes.iter().all(|probe| test(probe, *padding))
                 })
                 .collect()
         };
+        let pkcs1 = |test: &dyn Fn(&Probe, Padding) -> bool| -> Vec<KeyFingerprint> {
+            let does = |probe: &Option<Arc<Probe>>| {
+                probe
+                    .as_ref()
+                    .is_some_and(|probe| test(probe, Padding::Pkcs1))
+            };
+            let mut keys: Vec<_> = state
+                .known
+                .iter()
+                .filter(|(_, probe)| does(probe))
+                .map(|(key, _)| *key)
+                .collect();
+            keys.sort_unstable();
+            keys
+        };
         Capabilities {
             native: all(&Probe::is_native),
             software_unpadding: all(&Probe::is_software),
             encrypt_native: all(&Probe::encrypts),
+            pkcs1_native: pkcs1(&Probe::is_native),
+            pkcs1_software: pkcs1(&Probe::is_software),
         }
     }
 }

@@ -9,7 +9,7 @@
 //! | the token: CKM_RSA_PKCS_OAEP | yes | the token agrees with itself: one that took another hash than it was told, both ways, would not be found out |
 //! | [`oaep::pad`] and the token's CKM_RSA_X_509 | under `oaep-unpadding-in-software` | our encoding fits the token's OAEP, or our own unpadding; the RSA of the token fits itself |
 //!
-//! They are tried in this order.
+//! They are tried in this order. Those of PKCS#1 v1.5 are made in the same ways, for keys that are named for it.
 
 use fips::secret::SecretBytes;
 
@@ -20,6 +20,7 @@ use crate::Error;
 use crate::error::Refusal;
 use crate::oaep;
 use crate::padding::Padding;
+use crate::pkcs1;
 use crate::public_key::PublicKey;
 
 /// What became of the attempt to make a known ciphertext.
@@ -70,8 +71,11 @@ pub(super) fn make(
     }
     if makers.contains(&Maker::Module) {
         let spki = public.to_spki_der()?;
-        let by_module = fips::rsa::PublicKey::from_spki(&spki)
-            .and_then(|public| public.encrypt_oaep_with_label(padding.hash(), label, message));
+        let by_module =
+            fips::rsa::PublicKey::from_spki(&spki).and_then(|public| match padding.hash() {
+                Some(hash) => public.encrypt_oaep_with_label(hash, label, message),
+                None => public.encrypt_pkcs1v15(message),
+            });
         match by_module {
             Ok(ciphertext) => return Ok(Canary::Made(ciphertext)),
             Err(error) => {
@@ -79,18 +83,22 @@ pub(super) fn make(
             }
         }
     }
-    let encoded = oaep::pad(padding, label, public.modulus().len(), message)?;
+    let modulus_len = public.modulus().len();
+    let encoded = match padding {
+        Padding::Pkcs1 => pkcs1::pad(modulus_len, message)?,
+        _ => oaep::pad(padding, label, modulus_len, message)?,
+    };
     let ways = [
         (
             Maker::Token,
-            RsaMechanism::Oaep(padding, label),
+            RsaMechanism::native(padding, label),
             &SecretBytes::from_slice(message),
         ),
-        (Maker::Raw, RsaMechanism::Raw, &encoded),
+        (Maker::Raw, RsaMechanism::raw(padding), &encoded),
     ];
     let mut trouble = None;
     for (maker, mechanism, input) in ways {
-        if !makers.contains(&maker) || (maker == Maker::Raw && !policy::allows_raw()) {
+        if !makers.contains(&maker) || !policy::may_encrypt(mechanism) {
             continue;
         }
         match worker.encrypt_with(public, mechanism, input.expose())? {

@@ -21,9 +21,9 @@ use crate::padding::Padding;
 const MOST_UNPROVEN: u32 = 4;
 
 /// A key, and how it removes the padding that is meant.
-struct Use<'a> {
+pub(super) struct Use<'a> {
     key: FoundKeyRef<'a>,
-    loaded: &'a LoadedKey,
+    pub(super) loaded: &'a LoadedKey,
     padding: Padding,
     label: &'a [u8],
     tried: &'a Tried,
@@ -36,7 +36,7 @@ impl Use<'_> {
 }
 
 /// How one try ended.
-enum Ended {
+pub(super) enum Ended {
     Plain(SecretBytes),
     /// The data is bad, or the session, or the token.
     Failed(Refusal),
@@ -44,7 +44,7 @@ enum Ended {
 
 /// What a ciphertext with a known answer, or somebody else's decryption, shows of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Shown {
+pub(super) enum Shown {
     Well,
     /// It is in an operation that nothing ends, as the ciphertext itself may have left it.
     Stuck,
@@ -75,11 +75,17 @@ impl Worker {
         }
         let tried = if label.is_empty() {
             key.probe.get(padding)
+        } else if padding == Padding::Pkcs1 {
+            // It has none (RFC 8017, section 7.2).
+            return Err(Error::LabelNotSupported(padding));
         } else {
             self.labelled(&key, padding)?
         };
         let Some(tried) = tried else {
-            if key.probe.raw_was_not_allowed() {
+            if padding == Padding::Pkcs1 {
+                // The mode says no, or nobody has named this key for it.
+                decide(Service::TokenRawRsaPkcs1v15).map(drop)?;
+            } else if key.probe.raw_was_not_allowed() {
                 // Named as what it is: the token could, the policy says no.
                 decide(Service::TokenRawRsaOaep).map(drop)?;
             }
@@ -95,7 +101,11 @@ impl Worker {
             label,
             tried,
         };
-        self.decrypt_judged(&meant, ciphertext)
+        if padding == Padding::Pkcs1 {
+            self.decrypt_without_verdict(&meant, ciphertext)
+        } else {
+            self.decrypt_judged(&meant, ciphertext)
+        }
     }
 
     fn decrypt_judged(&mut self, meant: &Use<'_>, ciphertext: &[u8]) -> Result<SecretBytes, Error> {
@@ -143,7 +153,7 @@ impl Worker {
     ///
     /// # Errors
     /// [`Error::Token`] where the table of return values leaves no doubt that it is not about the ciphertext.
-    fn try_once(&mut self, meant: &Use<'_>, ciphertext: &[u8]) -> Result<Ended, Error> {
+    pub(super) fn try_once(&mut self, meant: &Use<'_>, ciphertext: &[u8]) -> Result<Ended, Error> {
         let mut outcome = self.ask(meant, ciphertext)?;
         if matches!(&outcome, Outcome::NotStarted(refusal) if refusal.class() == Class::Stuck) {
             self.replace_session();
@@ -184,7 +194,8 @@ impl Worker {
     fn ask(&mut self, meant: &Use<'_>, ciphertext: &[u8]) -> Result<Outcome, Error> {
         let begun = self.shared().next_number();
         let outcome = self.decrypt_as(meant, meant.label, ciphertext)?;
-        if matches!(outcome, Outcome::Plain(_)) {
+        // Of PKCS#1 v1.5 there always is a message, also from a token in trouble.
+        if matches!(outcome, Outcome::Plain(_)) && meant.padding != Padding::Pkcs1 {
             self.worked(meant, begun);
         }
         Ok(outcome)
@@ -197,7 +208,7 @@ impl Worker {
     }
 
     /// Whether the token was well after what has just failed: somebody's decryption shows it, or a canary.
-    fn look(&mut self, meant: &Use<'_>) -> Shown {
+    pub(super) fn look(&mut self, meant: &Use<'_>) -> Shown {
         if self.unproven >= MOST_UNPROVEN {
             // What others see on their sessions says nothing about this one.
             return self.canary(meant);
@@ -224,7 +235,7 @@ impl Worker {
     }
 
     /// Whether the token decrypts a ciphertext to which the answer is known, the same way, now, on this session.
-    fn canary(&mut self, meant: &Use<'_>) -> Shown {
+    pub(super) fn canary(&mut self, meant: &Use<'_>) -> Shown {
         count(&self.shared().counters.canaries_run);
         let begun = self.shared().next_number();
         let label = if meant.label.is_empty() {

@@ -45,8 +45,8 @@ fn attempt(
     probe: &Probe,
     padding: Padding,
 ) -> Result<Option<Tried>, Error> {
-    for way in probe::candidates(worker) {
-        if way == Way::Software && !policy::allows_raw() {
+    for way in probe::candidates(worker, padding) {
+        if !policy::allows(way, padding) {
             continue;
         }
         let worked = probe::settle(worker, key, probe, |worker| {

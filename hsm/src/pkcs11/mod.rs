@@ -27,6 +27,7 @@ mod login;
 mod mechanisms;
 mod module;
 mod parameters;
+mod pkcs1;
 mod policy;
 mod preload;
 mod probe;
@@ -113,6 +114,8 @@ pub struct TokenConfig {
     /// Development switch: keys that are extractable or not sensitive are used as well. They carry
     /// [`KeyInfo::waived`] so that every status can show it.
     pub allow_extractable_keys: bool,
+    /// Keys that decrypt records of old imports ([`Padding::Pkcs1`]) as well; each was named by an operator. In strict mode none does.
+    pub pkcs1_keys: Vec<KeyFingerprint>,
     /// Who is told of every use of a key for a known ciphertext.
     pub canary_observer: Option<CanaryObserver>,
     /// What deadlines and pauses are measured by.
@@ -153,6 +156,7 @@ impl TokenConfig {
             pin_memory: None,
             threads: 1,
             allow_extractable_keys: false,
+            pkcs1_keys: Vec::new(),
             canary_observer: None,
             clock: MonotonicClock::start(),
         }
@@ -234,6 +238,7 @@ impl Pkcs11Custody {
             counters: Counters::new(threads),
             recovery: Recovery::default(),
             numbers: AtomicU64::new(0),
+            pkcs1: pkcs1::Named::new(config.pkcs1_keys)?,
             canaries: Budget::new(evidence::CANARIES),
             second_tries: Budget::new(evidence::SECOND_TRIES),
             canary_observer: config.canary_observer,
@@ -400,6 +405,9 @@ impl Custody for Pkcs11Custody {
         plaintext: &SecretBytes,
         terms: Terms,
     ) -> Result<Vec<u8>, Error> {
+        if padding == Padding::Pkcs1 {
+            return Err(Error::PaddingNotSupported(padding));
+        }
         let public = PublicKey::from_spki_der(public_key_spki)?;
         let limit = padding.max_message_len(public.modulus_bits());
         if plaintext.len() > limit {

@@ -2,8 +2,9 @@
 //!
 //! The token has no indicator: that it performed an operation is its answer. Whether it is validated for it is the operator's statement.
 
+use super::probe::Way;
 use super::raw::RsaMechanism;
-use crate::Error;
+use crate::{Error, Padding};
 use fips::policy::{Service, decide};
 
 /// Why a use gave nothing: `E`, or the policy.
@@ -39,6 +40,8 @@ impl RsaMechanism<'_> {
         match self {
             Self::Oaep(..) => Service::TokenOaepDecrypt,
             Self::Raw => Service::TokenRawRsaOaep,
+            Self::RawPkcs1 => Service::TokenRawRsaPkcs1v15,
+            Self::Pkcs1 => Service::TokenPkcs1v15,
         }
     }
 
@@ -47,11 +50,18 @@ impl RsaMechanism<'_> {
         match self {
             Self::Oaep(..) => Service::TokenOaepEncrypt,
             Self::Raw => Service::TokenRawRsaOaep,
+            Self::RawPkcs1 => Service::TokenRawRsaPkcs1v15,
+            Self::Pkcs1 => Service::TokenPkcs1v15,
         }
     }
 }
 
-/// Whether the raw operation, with the padding in software, may be used at all.
-pub(super) fn allows_raw() -> bool {
-    fips::policy::in_force().allows(Service::TokenRawRsaOaep)
+/// Whether the policy lets the token encrypt so.
+pub(super) fn may_encrypt(mechanism: RsaMechanism<'_>) -> bool {
+    fips::policy::in_force().allows(mechanism.encryption())
+}
+
+/// Whether the policy lets this padding be removed in this way.
+pub(super) fn allows(way: Way, padding: Padding) -> bool {
+    fips::policy::in_force().allows(way.mechanism(padding, b"").decryption())
 }

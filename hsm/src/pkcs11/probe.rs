@@ -21,8 +21,10 @@ use super::raw::{RsaMechanism, Stage};
 use super::worker::Worker;
 use crate::Error;
 use crate::error::Refusal;
+use crate::key::KeyFingerprint;
 use crate::oaep;
 use crate::padding::Padding;
+use crate::pkcs1;
 use crate::public_key::PublicKey;
 
 /// Length of the known message in bytes.
@@ -38,8 +40,8 @@ pub(super) enum Way {
 impl Way {
     pub(super) const fn mechanism(self, padding: Padding, label: &[u8]) -> RsaMechanism<'_> {
         match self {
-            Self::Native => RsaMechanism::Oaep(padding, label),
-            Self::Software => RsaMechanism::Raw,
+            Self::Native => RsaMechanism::native(padding, label),
+            Self::Software => RsaMechanism::raw(padding),
         }
     }
 }
@@ -161,12 +163,14 @@ fn may_decrypt(worker: &Worker, mechanism: MechanismType) -> bool {
     }
 }
 
-/// The ways to remove a padding that the token offers, whatever the policy says.
-pub(super) fn candidates(worker: &Worker) -> Vec<Way> {
-    [
-        (Way::Native, MechanismType::RSA_PKCS_OAEP),
-        (Way::Software, MechanismType::RSA_X_509),
-    ]
+/// The ways to remove a padding that the token offers, whatever the policy says, the better one first.
+pub(super) fn candidates(worker: &Worker, padding: Padding) -> Vec<Way> {
+    let raw = (Way::Software, MechanismType::RSA_X_509);
+    match padding {
+        // What the token does with a bad padding is its own affair; here nobody learns of it.
+        Padding::Pkcs1 => [raw, (Way::Native, MechanismType::RSA_PKCS)],
+        _ => [(Way::Native, MechanismType::RSA_PKCS_OAEP), raw],
+    }
     .into_iter()
     .filter(|(_, mechanism)| may_decrypt(worker, *mechanism))
     .map(|(way, _)| way)
@@ -191,6 +195,15 @@ pub(super) fn decrypt(
             cryptoki::context::Function::Decrypt,
             RvError::DataLenRange,
         )),
+        Ok(result) if padding == Padding::Pkcs1 => {
+            let named = &worker.shared().pkcs1;
+            let rejection = named.rejection(&key.public.fingerprint()?, ciphertext)?;
+            match pkcs1::unpad(rejection, result) {
+                Some(message) => Outcome::Plain(message),
+                // A modulus without room for any message.
+                None => Outcome::BadPadding,
+            }
+        }
         Ok(result) => match oaep::unpad(padding, label, result) {
             Ok(message) => Outcome::Plain(message),
             Err(oaep::BadPadding) => Outcome::BadPadding,
@@ -239,11 +252,9 @@ pub(super) fn run(
         message,
         known: Vec::new(),
     };
-    let mut candidates = candidates(worker);
-    if !policy::allows_raw() {
-        probe.raw_was_not_allowed = candidates.contains(&Way::Software);
-        candidates.retain(|way| *way == Way::Native);
-    }
+    let ways = ways_for(worker, &key.info.fingerprint);
+    probe.raw_was_not_allowed = !policy::allows(Way::Software, Padding::OaepSha1)
+        && candidates(worker, Padding::OaepSha1).contains(&Way::Software);
     let reference = FoundKeyRef {
         handle: key.handle,
         modulus_len: key.public.modulus().len(),
@@ -252,19 +263,19 @@ pub(super) fn run(
     };
     let mut has_canary = false;
     let mut troubled = Vec::new();
-    for padding in Padding::ALL {
+    for (padding, candidates) in &ways {
         match attempt(
             worker,
             &reference,
-            padding,
-            &candidates,
+            *padding,
+            candidates,
             &message,
             module_may_encrypt,
         )? {
-            Attempt::Worked(tried) => probe.add(padding, tried),
+            Attempt::Worked(tried) => probe.add(*padding, tried),
             Attempt::Refused => {}
             Attempt::NoCanary => continue,
-            Attempt::Trouble(refusal) => troubled.push((padding, refusal)),
+            Attempt::Trouble(refusal) => troubled.push((*padding, candidates, refusal)),
         }
         has_canary = true;
     }
@@ -276,7 +287,7 @@ pub(super) fn run(
     }
     // A padding that is left out now is left out for good. So it is tried again, and only if the token says the same each time and
     // another padding works in between it is this padding that the token does not do; else the token is in trouble.
-    for (padding, first) in troubled {
+    for (padding, candidates, first) in troubled {
         let mut refusals = Refusals::of(first);
         while refusals.are_too_few() {
             require_one_that_works(worker, &reference, &probe, first)?;
@@ -284,7 +295,7 @@ pub(super) fn run(
                 worker,
                 &reference,
                 padding,
-                &candidates,
+                candidates,
                 &message,
                 module_may_encrypt,
             )? {
@@ -300,6 +311,26 @@ pub(super) fn run(
     }
     probe_encryption(worker, &reference, &mut probe)?;
     Ok(probe)
+}
+
+/// What is tried with this key, each padding with the ways that the token offers and the policy allows. PKCS#1 v1.5 only where somebody
+/// has named the key for it.
+fn ways_for(worker: &Worker, key: &KeyFingerprint) -> Vec<(Padding, Vec<Way>)> {
+    let pkcs1 = worker
+        .shared()
+        .pkcs1
+        .contains(key)
+        .then_some(Padding::Pkcs1);
+    Padding::OAEP
+        .into_iter()
+        .chain(pkcs1)
+        .map(|padding| {
+            let mut ways = candidates(worker, padding);
+            ways.retain(|way| policy::allows(*way, padding));
+            (padding, ways)
+        })
+        .filter(|(padding, ways)| *padding != Padding::Pkcs1 || !ways.is_empty())
+        .collect()
 }
 
 /// What became of the attempt to decrypt a known ciphertext.
@@ -427,6 +458,10 @@ fn probe_encryption(
             break;
         };
         let (padding, way) = (*padding, tried.way);
+        if padding == Padding::Pkcs1 {
+            // Nothing is encrypted so.
+            continue;
+        }
         let encrypts = settle(worker, key, probe, |worker| {
             encrypts(worker, key, padding, b"", way, &probe.message)
         })?;

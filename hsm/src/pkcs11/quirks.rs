@@ -95,7 +95,7 @@ pub struct Quirks {
     /// Session objects stay when their session is closed.
     pub session_objects_outlive: Option<bool>,
     /// It decrypts a PKCS#1 v1.5 ciphertext of which the padding is wrong to random bytes, so that nobody learns that it was. Custody
-    /// never uses this padding.
+    /// relies on it nowhere: it has the raw operation done and makes such bytes itself, or takes the token's error for them.
     pub pkcs1_implicit_rejection: Option<bool>,
     /// It unwraps keys with RSAES-OAEP (C_UnwrapKey).
     pub unwraps: Option<bool>,

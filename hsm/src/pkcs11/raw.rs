@@ -16,8 +16,8 @@ use cryptoki::session::Session;
 use cryptoki_sys::{
     CK_FUNCTION_LIST, CK_MECHANISM, CK_MECHANISM_TYPE, CK_RSA_PKCS_MGF_TYPE,
     CK_RSA_PKCS_OAEP_PARAMS, CK_RV, CK_SLOT_ID, CK_TOKEN_INFO, CK_ULONG, CKG_MGF1_SHA1,
-    CKG_MGF1_SHA256, CKG_MGF1_SHA384, CKG_MGF1_SHA512, CKM_RSA_PKCS_OAEP, CKM_RSA_X_509, CKM_SHA_1,
-    CKM_SHA256, CKM_SHA384, CKM_SHA512, CKZ_DATA_SPECIFIED,
+    CKG_MGF1_SHA256, CKG_MGF1_SHA384, CKG_MGF1_SHA512, CKM_RSA_PKCS, CKM_RSA_PKCS_OAEP,
+    CKM_RSA_X_509, CKM_SHA_1, CKM_SHA256, CKM_SHA384, CKM_SHA512, CKZ_DATA_SPECIFIED,
 };
 use fips::secret::SecretBytes;
 
@@ -34,8 +34,30 @@ const MAX_MECHANISMS: usize = 2048;
 pub(super) enum RsaMechanism<'a> {
     /// CKM_RSA_PKCS_OAEP with this label: the token handles the padding.
     Oaep(Padding, &'a [u8]),
-    /// CKM_RSA_X_509: the raw operation.
+    /// CKM_RSA_X_509: the raw operation, for OAEP.
     Raw,
+    /// CKM_RSA_X_509: the raw operation, for PKCS#1 v1.5.
+    RawPkcs1,
+    /// CKM_RSA_PKCS: the token handles the padding of PKCS#1 v1.5.
+    Pkcs1,
+}
+
+impl<'a> RsaMechanism<'a> {
+    /// With the padding handled by the token.
+    pub(super) const fn native(padding: Padding, label: &'a [u8]) -> Self {
+        match padding {
+            Padding::Pkcs1 => Self::Pkcs1,
+            oaep => Self::Oaep(oaep, label),
+        }
+    }
+
+    /// With the padding handled here.
+    pub(super) const fn raw(padding: Padding) -> Self {
+        match padding {
+            Padding::Pkcs1 => Self::RawPkcs1,
+            _ => Self::Raw,
+        }
+    }
 }
 
 /// Which of the two calls of an operation failed.
@@ -84,13 +106,20 @@ fn with_mechanism<T>(
     function: Function,
 ) -> Result<T, Refusal> {
     match mechanism {
-        RsaMechanism::Raw => call(&mut CK_MECHANISM {
+        RsaMechanism::Raw | RsaMechanism::RawPkcs1 => call(&mut CK_MECHANISM {
             mechanism: CKM_RSA_X_509,
+            pParameter: std::ptr::null_mut(),
+            ulParameterLen: 0,
+        }),
+        RsaMechanism::Pkcs1 | RsaMechanism::Oaep(Padding::Pkcs1, _) => call(&mut CK_MECHANISM {
+            mechanism: CKM_RSA_PKCS,
             pParameter: std::ptr::null_mut(),
             ulParameterLen: 0,
         }),
         RsaMechanism::Oaep(padding, label) => {
             let (hash, mgf): (CK_MECHANISM_TYPE, CK_RSA_PKCS_MGF_TYPE) = match padding {
+                // Not reached: the arm above is its.
+                Padding::Pkcs1 => return Err(Refusal::new(function, RvError::MechanismInvalid)),
                 Padding::OaepSha1 => (CKM_SHA_1, CKG_MGF1_SHA1),
                 Padding::OaepSha256 => (CKM_SHA256, CKG_MGF1_SHA256),
                 Padding::OaepSha384 => (CKM_SHA384, CKG_MGF1_SHA384),

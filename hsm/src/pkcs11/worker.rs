@@ -56,6 +56,7 @@ pub(super) struct Shared {
     pub(super) recovery: Recovery,
     /// Numbers the uses of keys in the order in which they begin.
     pub(super) numbers: AtomicU64,
+    pub(super) pkcs1: super::pkcs1::Named,
     pub(super) canaries: Budget,
     pub(super) second_tries: Budget,
     pub(super) canary_observer: Option<super::CanaryObserver>,

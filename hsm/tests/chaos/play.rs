@@ -205,7 +205,7 @@ impl Table {
                     .map_err(wrong)?;
                 let plain = self
                     .device
-                    .decrypt_oaep(padding.hash(), &ciphertext)
+                    .decrypt_oaep(padding.hash().unwrap(), &ciphertext)
                     .map_err(|error| wrong(format!("the ciphertext is none: {error}")))?;
                 if plain.expose() != MESSAGE {
                     return Err(wrong("another message was encrypted".to_owned()));

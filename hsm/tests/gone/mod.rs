@@ -54,7 +54,7 @@ pub fn a_token_that_goes_away_is_never_taken_for_bad_input(
         .unwrap();
     let name = SigningKeyName::Fingerprint(signing.fingerprint);
     custody.sign(&name, b"message").unwrap();
-    let ciphertexts: Vec<_> = Padding::ALL
+    let ciphertexts: Vec<_> = Padding::OAEP
         .into_iter()
         .map(|padding| (padding, encrypt(&key.spki_der, padding, b"message")))
         .collect();

@@ -260,7 +260,7 @@ pub fn a_key_that_the_module_wrapped_enters_as_a_copy(module: &'static Module) {
     let kek = fips::random::secret(32).unwrap();
     let receiver = fips::rsa::PublicKey::from_spki(&transport.spki_der).unwrap();
     let padding = transport.paddings[0];
-    let hash: Hash = padding.hash();
+    let hash: Hash = padding.hash().unwrap();
     let wrapped = WrappedKey {
         padding,
         wrapped_kek: receiver.encrypt_oaep(hash, kek.expose()).unwrap(),

@@ -29,7 +29,7 @@ pub(crate) fn the_token_does_everything_or_it_is_refused(module: &'static Module
     assert_eq!(capabilities.native, token.native());
     assert_eq!(capabilities.software_unpadding, []);
     let message = SecretBytes::from_slice(b"a password");
-    for padding in Padding::ALL {
+    for padding in Padding::OAEP {
         let before = performed(Service::TokenOaepDecrypt);
         let encrypted = custody.encrypt(&key.spki_der, padding, &message);
         if token.native().contains(&padding) {
@@ -57,6 +57,7 @@ pub(crate) fn the_token_does_everything_or_it_is_refused(module: &'static Module
         assert_eq!(performed(Service::TokenOaepDecrypt), before);
     }
     labels_are_the_tokens_or_refused(&token, &custody, &key);
+    a_key_that_is_named_for_pkcs1_is_not_used_for_it(&token, &key);
     let refused = custody
         .generate_agreement_key(&hsm::pkcs11::GenerateAgreementKey {
             label: "agreement".into(),
@@ -73,6 +74,22 @@ pub(crate) fn the_token_does_everything_or_it_is_refused(module: &'static Module
     assert_eq!(not_approved(), 0);
     for count in counts() {
         assert_eq!(count.disagreed, 0, "{}", count.service.name());
+    }
+}
+
+/// Whoever named it: no exception permits it.
+fn a_key_that_is_named_for_pkcs1_is_not_used_for_it(token: &TestToken, key: &KeyInfo) {
+    let mut config = token.config();
+    config.pkcs1_keys = vec![key.fingerprint];
+    let custody = Pkcs11Custody::open(config).unwrap();
+    let error = custody
+        .decrypt(&key.fingerprint, Padding::Pkcs1, &[1; 256])
+        .err()
+        .expect("strict");
+    assert_eq!(error.code(), "not_approved", "{error}");
+    assert!(error.to_string().contains("OAEP"), "{error}");
+    for service in [Service::TokenRawRsaPkcs1v15, Service::TokenPkcs1v15] {
+        assert_eq!(performed(service), 0);
     }
 }
 
@@ -108,7 +125,7 @@ pub(crate) fn under_its_exception_the_padding_is_removed_in_software(module: &'s
     let token = TestToken::under(Policy::strict_except([exception]), module);
     let (custody, key) = token.open_with_key();
     let capabilities = custody.capabilities();
-    let in_software: Vec<_> = Padding::ALL
+    let in_software: Vec<_> = Padding::OAEP
         .into_iter()
         .filter(|padding| !token.native().contains(padding))
         .collect();
@@ -124,7 +141,7 @@ pub(crate) fn under_its_exception_the_padding_is_removed_in_software(module: &'s
     assert!(not_approved() > before);
     // With a label too, also of a padding that the token removes itself without one: but no token that ignores labels encrypts with them.
     let label = Label::new(b"a label").unwrap();
-    for padding in Padding::ALL {
+    for padding in Padding::OAEP {
         let error = custody
             .decrypt_with_label(
                 &key.fingerprint,

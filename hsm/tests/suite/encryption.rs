@@ -77,7 +77,9 @@ pub fn what_the_token_encrypts_the_devices_decrypt(token: &TestToken) {
         let spki = device.public().unwrap().spki_der().to_vec();
         for padding in native {
             let ciphertext = encrypt(&custody, &spki, *padding);
-            let plain = device.decrypt_oaep(padding.hash(), &ciphertext).unwrap();
+            let plain = device
+                .decrypt_oaep(padding.hash().unwrap(), &ciphertext)
+                .unwrap();
             assert_eq!(plain.expose(), b"content key");
         }
     }
@@ -91,7 +93,9 @@ pub fn a_public_key_is_made_an_object_once_and_reused(token: &TestToken) {
     let before = counts(&custody);
     for _ in 0..3 {
         let ciphertext = encrypt(&custody, &spki, padding);
-        let plain = device.decrypt_oaep(padding.hash(), &ciphertext).unwrap();
+        let plain = device
+            .decrypt_oaep(padding.hash().unwrap(), &ciphertext)
+            .unwrap();
         assert_eq!(plain.expose(), b"content key");
         // Another key's object in between is not taken for this one's.
         encrypt(&custody, &other, padding);

@@ -36,10 +36,10 @@ pub fn strangers_change_nothing(token: &TestToken, all: usize) {
     let key = custody.keys().unwrap().remove(0);
     let other_key = PrivateKey::generate(2048).unwrap().public().unwrap();
     let other_spki = other_key.spki_der();
-    let good: Vec<_> = Padding::ALL
+    let good: Vec<_> = Padding::OAEP
         .map(|padding| encrypt(&key.spki_der, padding, b"good"))
         .into();
-    let foreign: Vec<_> = Padding::ALL
+    let foreign: Vec<_> = Padding::OAEP
         .map(|padding| encrypt(other_spki, padding, b"good"))
         .into();
     let sent = AtomicUsize::new(0);
@@ -74,7 +74,7 @@ pub fn strangers_change_nothing(token: &TestToken, all: usize) {
                     }
                     // Native and in software, by turns that do not fit the kinds.
                     let index = number / 16 % 4;
-                    let padding = Padding::ALL[index];
+                    let padding = Padding::OAEP[index];
                     let bad = hostile(number, index);
                     let len = bad.len();
                     match custody.decrypt(&key.fingerprint, padding, &bad) {

@@ -26,7 +26,7 @@ pub fn a_message_comes_back_under_its_own_label_alone(token: &TestToken) {
         Label::new(&[0xa5; Label::MAX_BYTES]).unwrap(),
     ];
     let mut refused = 0;
-    for padding in Padding::ALL {
+    for padding in Padding::OAEP {
         for label in &labels {
             let ciphertext =
                 encrypt_with_label(&key.spki_der, padding, label.as_bytes(), b"message");

@@ -399,7 +399,7 @@ pub fn encrypt(spki: &[u8], padding: Padding, message: &[u8]) -> Vec<u8> {
 pub fn encrypt_with_label(spki: &[u8], padding: Padding, label: &[u8], message: &[u8]) -> Vec<u8> {
     fips::rsa::PublicKey::from_spki(spki)
         .unwrap()
-        .encrypt_oaep_with_label(padding.hash(), label, message)
+        .encrypt_oaep_with_label(padding.hash().unwrap(), label, message)
         .unwrap()
 }
 

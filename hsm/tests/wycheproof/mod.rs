@@ -167,7 +167,7 @@ pub fn every_vector_is_right(token: &TestToken, software: &[Padding]) {
     let session = session_beside(token, &custody);
 
     let mut run = Run::default();
-    for padding in Padding::ALL {
+    for padding in Padding::OAEP {
         let hash = padding.name().trim_start_matches("oaepS").to_lowercase();
         let file = format!("rsa_oaep_2048_s{hash}_mgf1s{hash}_test.json");
         for group in read(&folder, &file)["testGroups"].as_array().unwrap() {

@@ -109,6 +109,12 @@ holds "modes of state and sockets" is "$(stat -c %a /var/lib/pfx-engine /var/lib
 
 holds "engine: its own sandbox is in force inside of the unit's, in full" not grep -E 'WARN.*sandbox: ' /run/try/out/$ENGINE.log
 holds "engine: and says so" grep -q 'system calls.*profile="custody' /run/try/out/$ENGINE.log
+# Its own parts are none of those that it may look at (ProtectProc=invisible).
+unknown() {
+    as pfx-engine pfx-connector doctor --config /etc/pfx-engine/engine.toml --only service --json >/run/try/doctor || true
+    jq -e '[.findings[] | select(.id == "service.sandbox" and .code == "unknown")] | length == 2' /run/try/doctor
+}
+holds "engine: doctor calls unknown what the kernel does not show it of the parts" unknown
 
 say "-- reload, crash, hang"
 before=$(of $CONNECTOR MainPID)

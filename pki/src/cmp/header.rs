@@ -268,8 +268,6 @@ pub(super) fn texts(texts: Option<Vec<Utf8StringRef<'_>>>) -> Result<Vec<String>
 /// The beginning of a text, without what would move a terminal's cursor.
 fn printable(text: &str) -> String {
     const MAX_CHARACTERS: usize = 256;
-    text.chars()
-        .take(MAX_CHARACTERS)
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect()
+    let start: String = text.chars().take(MAX_CHARACTERS).collect();
+    formats::text::printable(&start)
 }

@@ -28,7 +28,7 @@ pub struct Trust {
 
 impl Trust {
     /// Trusts authorities (`anchors`) as far as the module's page says, and signers (`pinned`) by themselves; `others` are certificates
-    /// between them, which are not trusted. All DER.
+    /// between them, which are not trusted. An anchor that is no authority's can only be meant as a signer, and is one. All DER.
     ///
     /// # Errors
     /// [`CmpError::Malformed`] for what is no certificate; [`CmpError::Untrusted`] where nothing would be trusted.
@@ -40,9 +40,12 @@ impl Trust {
         let all = |ders: &[Vec<u8>]| -> Result<Vec<Certificate>, CmpError> {
             ders.iter().map(|der| read(der)).collect()
         };
+        let (anchors, signers): (Vec<_>, Vec<_>) = all(anchors)?
+            .into_iter()
+            .partition(Certificate::is_authority);
         let trust = Self {
-            anchors: all(anchors)?,
-            pinned: all(pinned)?,
+            anchors,
+            pinned: signers.into_iter().chain(all(pinned)?).collect(),
             others: all(others)?,
         };
         if trust.anchors.is_empty() && trust.pinned.is_empty() {

@@ -56,7 +56,8 @@ pub fn issue(
     let key = admit_key(profile, &request.spki_der)?;
     names::admit(profile, request)?;
     admit_usages(profile, request, key)?;
-    constraints::hold(authority.constraints(), &request.subject, &request.names)?;
+    let is_leaf = profile.purpose != Purpose::SubordinateAuthority;
+    constraints::hold(authority.constraints(), request, is_leaf)?;
     let subject_key_id = key_id::of(&request.spki_der)?;
     let subject_der = request.subject.to_der()?;
     let made = if profile.purpose == Purpose::SubordinateAuthority {

@@ -7,6 +7,7 @@ use crate::name::value_text;
 use crate::san::{SMTP_UTF8_MAILBOX, is_dns, shown};
 use const_oid::ObjectIdentifier;
 use der::asn1::{Ia5String, Utf8StringRef};
+use std::net::Ipv4Addr;
 use x509_cert::attr::AttributeTypeAndValue;
 use x509_cert::ext::pkix::NameConstraints;
 use x509_cert::ext::pkix::name::GeneralName;
@@ -74,10 +75,23 @@ impl Constraints {
     /// # Errors
     /// [`Problem::NameConstraints`].
     pub fn check(&self, certificate: &Certificate, is_leaf: bool) -> Result<(), Problem> {
+        self.check_names(certificate.subject(), &certificate.alt_names, is_leaf)
+    }
+
+    /// The same of names that a certificate is about to have.
+    ///
+    /// # Errors
+    /// [`Problem::NameConstraints`].
+    pub fn check_names(
+        &self,
+        subject: &Name,
+        alt_names: &[GeneralName],
+        is_leaf: bool,
+    ) -> Result<(), Problem> {
         if self.subtrees == 0 {
             return Ok(());
         }
-        let names = names(certificate, is_leaf);
+        let names = names(subject, alt_names, is_leaf);
         if names.len().saturating_mul(self.subtrees) > MAX_COMPARISONS {
             return refused("it has too many names for the name constraints above it");
         }
@@ -122,9 +136,8 @@ fn refused<T>(problem: &str) -> Result<T, Problem> {
 
 /// Every name that constraints are about: the alternative names, the subject, its e-mail addresses, and a common name that is a DNS name in a
 /// certificate that has no other one, since readers take it for one.
-fn names(certificate: &Certificate, is_leaf: bool) -> Vec<GeneralName> {
-    let mut names = certificate.alt_names.clone();
-    let subject = certificate.subject();
+fn names(subject: &Name, alt_names: &[GeneralName], is_leaf: bool) -> Vec<GeneralName> {
+    let mut names = alt_names.to_vec();
     if !subject.is_empty() {
         names.push(GeneralName::DirectoryName(subject.clone()));
     }
@@ -140,10 +153,13 @@ fn names(certificate: &Certificate, is_leaf: bool) -> Vec<GeneralName> {
         };
         if attribute.oid == EMAIL_ADDRESS {
             names.push(GeneralName::Rfc822Name(text));
-        } else if is_leaf && !has_dns && attribute.oid == COMMON_NAME {
-            if text.as_str().contains('.') && is_dns(text.as_str(), true) {
-                names.push(GeneralName::DnsName(text));
-            }
+        } else if is_leaf
+            && !has_dns
+            && attribute.oid == COMMON_NAME
+            && text.as_str().contains('.')
+            && is_dns(text.as_str(), true)
+        {
+            names.push(GeneralName::DnsName(text));
         }
     }
     names
@@ -229,25 +245,21 @@ fn email(base: &str, name: &str) -> Result<bool, Problem> {
     })
 }
 
-/// The host of a URI; one without a host that is a DNS name is refused (RFC 5280).
+/// The host of a URI; one without a host that is a DNS name is refused (RFC 5280), and one with a user in front of it, whose host readers
+/// do not agree on.
 fn uri(base: &str, name: &str) -> Result<bool, Problem> {
     let authority = name
         .split_once("://")
-        .map(|(_, rest)| rest.split(['/', '?', '#']).next().unwrap_or_default());
+        .map(|(_, rest)| rest.split(['/', '?', '#']).next().unwrap_or_default())
+        .filter(|authority| !authority.contains('@'));
     let host = authority.map(|authority| {
-        let host = authority
-            .rsplit_once('@')
-            .map_or(authority, |(_, host)| host);
-        host.split(':')
-            .next()
-            .unwrap_or_default()
-            .to_ascii_lowercase()
+        let host = authority.split(':').next().unwrap_or_default();
+        host.to_ascii_lowercase()
     });
-    let Some(host) =
-        host.filter(|host| is_dns(host, false) && host.parse::<std::net::Ipv4Addr>().is_err())
-    else {
+    let is_host = |host: &String| is_dns(host, false) && host.parse::<Ipv4Addr>().is_err();
+    let Some(host) = host.filter(is_host) else {
         return refused(
-            "it has a URI without the name of a host, and an authority above constrains URIs",
+            "it has a URI without the plain name of a host, and an authority above constrains URIs",
         );
     };
     let base = base.to_ascii_lowercase();

@@ -1,5 +1,10 @@
 //! Requests against OpenSSL: what is made here verifies there, what is made there is read here, and nothing that was changed is taken.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
 
 mod matrix;
 mod mutations;

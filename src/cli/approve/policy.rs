@@ -39,7 +39,7 @@ pub(super) fn run(args: &PolicyArgs) -> Result<Report, Failure> {
     let policy = EnginePolicy::load(&engine)
         .map_err(|error| Failure::usage("engine_configuration", error.to_string()))?;
     let after = text_of(&engine, &policy, &whole.fips.policy());
-    let last = last_start(&engine)?;
+    let last = last_start(&engine, &policy)?;
     let changes = last.rules.changes(&after);
     let (before, digest) = (last.rules.clone(), after.digest());
     let needed = last
@@ -73,7 +73,9 @@ pub(super) fn run(args: &PolicyArgs) -> Result<Report, Failure> {
 }
 
 /// What the log says of the last start. It is only read; a running engine is not disturbed.
-fn last_start(engine: &EngineConfig) -> Result<Opened, Failure> {
+///
+/// Of a log that is still to begin: nothing, and the approvers of the configuration.
+fn last_start(engine: &EngineConfig, policy: &EnginePolicy) -> Result<Opened, Failure> {
     let Some(audit) = &engine.audit else {
         return Err(Failure::usage(
             "no_audit_log",
@@ -83,18 +85,29 @@ fn last_start(engine: &EngineConfig) -> Result<Opened, Failure> {
     let unreadable = |error: &dyn std::fmt::Display| {
         Failure::failed("audit_log", format!("{}: {error}", audit.folder.display()))
     };
+    let none = || {
+        policy.approvals.is_some().then(|| Opened {
+            approvals: policy.approvals.clone(),
+            ..Opened::default()
+        })
+    };
+    let never = || {
+        Failure::usage(
+            "never_started",
+            "the engine was never started with this log: its first start needs no approval",
+        )
+    };
+    if !audit.folder.exists() {
+        return none().ok_or_else(never);
+    }
     let folder = Folder::for_reading(&audit.folder).map_err(|error| unreadable(&error))?;
     let log =
         Log::open(Arc::new(folder), Options::default()).map_err(|error| unreadable(&error))?;
-    log.opened()
-        .filter(|opened| opened.policy.is_some())
-        .cloned()
-        .ok_or_else(|| {
-            Failure::usage(
-                "never_started",
-                "the engine was never started with this log: its first start needs no approval",
-            )
-        })
+    match log.opened() {
+        Some(opened) if opened.policy.is_some() => Ok(opened.clone()),
+        Some(_) => Err(never()),
+        None => none().ok_or_else(never),
+    }
 }
 
 fn words(

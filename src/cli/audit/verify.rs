@@ -32,8 +32,11 @@ pub(super) fn run(args: &VerifyArgs) -> Result<Report, Failure> {
     for path in &args.public_keys {
         expected.keys.push(super::public_key(path)?);
     }
+    let mut notes = Vec::new();
     for path in &args.anchors {
-        expected.anchors.extend(super::anchors(path)?);
+        let (anchors, of_file) = super::anchors(path)?;
+        expected.anchors.extend(anchors);
+        notes.extend(of_file);
     }
     let found = verify(&storage, &expected)
         .map_err(|error| super::unreadable_folder(&args.folder, &error))?;
@@ -43,13 +46,18 @@ pub(super) fn run(args: &VerifyArgs) -> Result<Report, Failure> {
         Exit::Failed
     };
     Ok(Report {
-        json: json(&found),
-        text: text(&found, !args.anchors.is_empty()),
+        json: json(&found, &notes),
+        text: notes
+            .iter()
+            .cloned()
+            .chain([text(&found, !args.anchors.is_empty())])
+            .collect::<Vec<_>>()
+            .join("\n"),
         exit,
     })
 }
 
-fn json(found: &Found) -> Value {
+fn json(found: &Found, notes: &[String]) -> Value {
     json!({
         "sound": found.is_sound(),
         "log": found.log,
@@ -64,6 +72,7 @@ fn json(found: &Found) -> Value {
         "anchors": found.anchors,
         "anchoredUpto": found.anchored_upto,
         "anchorsBefore": found.anchors_before,
+        "notes": notes,
         "problems": found.problems,
         "findings": found.findings.iter().map(|finding| json!({
             "file": finding.place.file,

@@ -46,7 +46,8 @@ pub(super) fn issue(args: &IssueArgs) -> Result<Report, Failure> {
     let out = absolute(&args.out)?;
     files::must_be_new(&out)?;
     let bytes = files::read(&args.csr, MAX_BYTES, "request")?;
-    args.which.with("ca issue", |ca, _| async move {
+    args.which.with("ca issue", |ca, section| async move {
+        let profile = args.profile.clone().or(section.profile);
         let csr = pki::csr::Csr::read_pem_or_der(&bytes)
             .map_err(|error| Failure::failed("csr", error.to_string()))?;
         let csr_der = csr.der().to_vec();
@@ -54,9 +55,9 @@ pub(super) fn issue(args: &IssueArgs) -> Result<Report, Failure> {
             id: args
                 .order
                 .clone()
-                .unwrap_or_else(|| order_of(&csr_der, args.profile.as_deref())),
+                .unwrap_or_else(|| order_of(&csr_der, profile.as_deref())),
             csr_der,
-            profile: args.profile.clone(),
+            profile,
         };
         let Enrolment::Issued(issued) = ca.enroll(&order).await.map_err(refused)? else {
             return Err(Failure::failed("unknown", "the authority did not issue"));

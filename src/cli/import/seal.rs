@@ -113,7 +113,11 @@ impl Seal {
             Some(custody) => Ok(custody.encrypt(&spki, self.padding, password)?),
             None => {
                 let key = fips::rsa::PublicKey::from_spki(&spki)?;
-                Ok(key.encrypt_oaep(self.padding.hash(), password.expose())?)
+                let hash = self
+                    .padding
+                    .hash()
+                    .ok_or(hsm::Error::PaddingNotSupported(self.padding))?;
+                Ok(key.encrypt_oaep(hash, password.expose())?)
             }
         }
     }

@@ -298,11 +298,14 @@ fn wrap_in_module(pkcs8: &SecretBytes, transport: &TransportKey) -> Result<Wrapp
     .into_iter()
     .find(|padding| transport.paddings.contains(padding))
     .ok_or_else(|| Failure::usage("replication_file", "the request names no padding"))?;
+    let hash = padding
+        .hash()
+        .ok_or(hsm::Error::PaddingNotSupported(padding))?;
     let receiver = fips::rsa::PublicKey::from_spki(&transport.spki_der)?;
     let kek = fips::random::secret(32)?;
     Ok(WrappedKey {
         padding,
-        wrapped_kek: receiver.encrypt_oaep(padding.hash(), kek.expose())?,
+        wrapped_kek: receiver.encrypt_oaep(hash, kek.expose())?,
         wrapped_key: fips::aes::key_wrap_padded(&kek, pkcs8)?,
     })
 }

@@ -208,7 +208,10 @@ fn encrypt(
 ) -> Result<Option<(&'static str, Vec<u8>)>, Failure> {
     if in_force().allows(Service::RsaOaepEncrypt) {
         let public = fips::rsa::PublicKey::from_spki(spki)?;
-        let ciphertext = public.encrypt_oaep(padding.hash(), message.expose())?;
+        let hash = padding
+            .hash()
+            .ok_or(hsm::Error::PaddingNotSupported(padding))?;
+        let ciphertext = public.encrypt_oaep(hash, message.expose())?;
         return Ok(Some(("module", ciphertext)));
     }
     if custody.capabilities().encrypt_native.contains(&padding) {
@@ -317,7 +320,10 @@ fn job(custody: &Pkcs11Custody, key: &KeyInfo, spki: &[u8]) -> (&'static str, Ou
             KeyTransport::Module => Padding::OaepSha256,
         };
         let content_key = match &own {
-            Some(own) => own.decrypt_oaep(used.hash(), &enveloped.encrypted_key)?,
+            Some(own) => {
+                let hash = used.hash().ok_or(hsm::Error::PaddingNotSupported(used))?;
+                own.decrypt_oaep(hash, &enveloped.encrypted_key)?
+            }
             None => custody.decrypt(&key.fingerprint, used, &enveloped.encrypted_key)?,
         };
         same(&enveloped.open(&content_key)?, &password).map(Some)

@@ -1,7 +1,7 @@
 //! `[engine]` and token sections.
 
 use super::{Findings, PinPolicy, engine_ca, files};
-use crate::config::{EngineConfig, EngineException, TokenSection, named};
+use crate::config::{EngineConfig, EngineException, FipsConfig, FipsMode, TokenSection, named};
 use fips::claim::is_certificate_number;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -70,6 +70,25 @@ pub(super) fn consistent(section: &EngineConfig, findings: &mut Findings) {
     }
     if section.restart.backoff_ms > section.restart.backoff_max_ms {
         findings.add("`engine.restart.backoff_ms` is larger than `engine.restart.backoff_max_ms`");
+    }
+}
+
+/// Custody keys that decrypt records of old imports.
+pub(super) fn pkcs1_keys(section: &EngineConfig, fips: &FipsConfig, findings: &mut Findings) {
+    if fips.mode == FipsMode::Strict && !section.pkcs1_keys.is_empty() {
+        findings.add(
+            "`engine.pkcs1_keys`: no key decrypts PKCS#1 v1.5 in strict FIPS mode, and no exception permits it: import the records again with an \
+             OAEP padding, or have an engine of its own with `fips.mode = \"off\"` re-encrypt them (`key rotate`)",
+        );
+    }
+    let mut fingerprints = BTreeSet::new();
+    for key in &section.pkcs1_keys {
+        if !fingerprints.insert(key.fingerprint) {
+            findings.add(format!(
+                "`engine.pkcs1_keys`: {} is there twice",
+                key.fingerprint
+            ));
+        }
     }
 }
 

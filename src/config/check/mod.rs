@@ -93,6 +93,7 @@ impl Config {
         let section = self.section(self.engine.as_ref(), "engine", command)?;
         let mut findings = self.findings();
         engine::consistent(section, &mut findings);
+        engine::pkcs1_keys(section, &self.fips, &mut findings);
         for (path, token) in section.token_paths() {
             engine::token(token, &path, pin, &mut findings);
         }
@@ -200,6 +201,7 @@ impl Config {
         let mut findings = self.findings();
         if let Some(section) = &self.engine {
             engine::consistent(section, &mut findings);
+            engine::pkcs1_keys(section, &self.fips, &mut findings);
             for (path, token) in section.token_paths() {
                 engine::pin(token, &path, PinPolicy::Service, &mut findings);
             }

@@ -266,6 +266,29 @@ pub(super) const ENGINE: &[Key] = &[
         need: Need::Usual(""),
         doc: "Those whose signature makes a record acceptable, one table for each. None at all needs the exception `unsigned-records`.",
     },
+    Key {
+        name: "pkcs1_keys",
+        kind: Kind::Tables(PKCS1_KEY),
+        need: Need::Optional(""),
+        doc: "Custody keys that decrypt records of old imports, whose padding is `pkcs1` (RSA PKCS#1 v1.5), one table for each. Without it nothing decrypts them, and in strict FIPS mode nothing can: no exception permits it. A password of such a record always has to open its PFX, whatever `oracle.check_password` says. Have the records re-encrypted (`key rotate`) while it lasts.",
+    },
+];
+
+const PKCS1_KEY: &[Key] = &[
+    Key {
+        name: "fingerprint",
+        kind: Kind::Sha256Hex,
+        need: Need::Required(
+            "\"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\"",
+        ),
+        doc: "SHA-256 of the custody key's SubjectPublicKeyInfo (`key show`), in small letters.",
+    },
+    Key {
+        name: "until",
+        kind: Kind::Date,
+        need: Need::Required("\"2027-03-31\""),
+        doc: "The last day (UTC) on which it does. Somebody is warned from 30 days before.",
+    },
 ];
 
 const ISSUANCE: &[Key] = &[

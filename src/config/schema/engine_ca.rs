@@ -127,7 +127,7 @@ const PROFILES: &[Key] = &[
         name: "domains",
         kind: Kind::Texts,
         need: Need::Usual("[\"example.com\"]"),
-        doc: "The domains that e-mail addresses, user principal names and DNS names have to be in: `example.com` is that one alone, `.example.com` everything beneath it. None at all: any.",
+        doc: "The domains that e-mail addresses, user principal names and DNS names have to be in: `example.com` is that one alone, `.example.com` everything beneath it. None at all: any. Of a `subordinate-authority` they are its name constraints.",
     },
     Key {
         name: "subject",

@@ -76,6 +76,12 @@ pub(super) const GATEWAY: &[Key] = &[
         doc: "Requests that may wait at once; further device requests are refused with 429.",
     },
     Key {
+        name: "pkcs1_records",
+        kind: Kind::Boolean,
+        need: Need::Default("false"),
+        doc: "Whether records of old imports are taken, whose padding is `pkcs1` (RSA PKCS#1 v1.5). Only an engine with a key in `engine.pkcs1_keys` decrypts them.",
+    },
+    Key {
         name: "retention",
         kind: Kind::Table(RETENTION),
         need: Need::Default(""),

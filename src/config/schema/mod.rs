@@ -59,6 +59,8 @@ pub(crate) enum Kind {
     LoopbackAddress,
     /// SHA-256 as 64 hexadecimal digits.
     Sha256Hex,
+    /// A day, such as `2027-03-31`.
+    Date,
     /// One of these words.
     Word(&'static [Word]),
     /// Some of these words.

@@ -5,7 +5,6 @@ use super::process::Step;
 use super::words::of_error;
 use crate::doctor::catalogue::{TOKEN_CONCURRENCY, TOKEN_DECRYPTION, TOKEN_ROUND_TRIP};
 use crate::doctor::finding::Finding;
-use fips::digest::Hash;
 use fips::policy::Service;
 use fips::rsa::PublicKey;
 use fips::secret::SecretBytes;
@@ -128,12 +127,7 @@ fn canary<'a>(custody: &'a dyn Custody, key: &'a KeyInfo) -> Result<Option<Canar
     let Some(padding) = decrypts().next() else {
         return Ok(None);
     };
-    let hash = match padding {
-        Padding::OaepSha1 => Hash::Sha1,
-        Padding::OaepSha256 => Hash::Sha256,
-        Padding::OaepSha384 => Hash::Sha384,
-        Padding::OaepSha512 => Hash::Sha512,
-    };
+    let hash = padding.hash().ok_or(Error::PaddingNotSupported(padding))?;
     let ciphertext = PublicKey::from_spki(&key.spki_der)?.encrypt_oaep(hash, MESSAGE)?;
     Ok(Some(made(padding, ciphertext)))
 }

@@ -420,7 +420,7 @@ fn decryption(key: &str, seen: &Capabilities) -> Finding {
         [] => String::new(),
         some => format!("; with CKM_RSA_X_509 and this program: {}", list(some)),
     };
-    let missing: Vec<Padding> = Padding::ALL
+    let missing: Vec<Padding> = Padding::OAEP
         .into_iter()
         .filter(|padding| {
             !seen.native.contains(padding) && !seen.software_unpadding.contains(padding)

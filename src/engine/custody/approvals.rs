@@ -109,7 +109,8 @@ pub(super) struct Start {
 
 impl Start {
     /// Compares the policy with that of the last start. One that changed, where approvals were in force then, needs approvals of those who
-    /// could approve then: what the configuration says of approvals is part of what changed.
+    /// could approve then: what the configuration says of approvals is part of what changed. A log without a past says nothing of then: where the
+    /// configuration names approvers, they have to approve that it begins, so that nobody ends what was in force by taking the log away.
     ///
     /// # Errors
     /// [`CustodyError::PolicyNotApproved`].
@@ -122,7 +123,8 @@ impl Start {
     ) -> Result<Self, CustodyError> {
         let granted = match last {
             Some(last) if last.policy.is_some() => change(config, last, rules, memory)?,
-            _ => None,
+            Some(_) => None,
+            None => beginning(config, policy, rules, memory)?,
         };
         Ok(Self {
             opened: Opened {
@@ -174,6 +176,47 @@ fn change(
         from: last.rules.digest(),
         to: rules.digest(),
     };
+    approved(
+        config,
+        &subject,
+        quorum,
+        memory,
+        "the policy was changed, and that is not approved",
+    )
+}
+
+/// The first start with a log.
+fn beginning(
+    config: &EngineConfig,
+    policy: &EnginePolicy,
+    rules: &PolicyText,
+    memory: &Mutex<ApprovalMemory>,
+) -> Result<Option<Granted>, CustodyError> {
+    let Some(quorum) = &policy.approvals else {
+        return Ok(None);
+    };
+    let subject = Subject::PolicyChange {
+        from: PolicyText::default().digest(),
+        to: rules.digest(),
+    };
+    approved(
+        config,
+        &subject,
+        quorum,
+        memory,
+        "the audit log has no past, and that it begins with this policy is not approved (where there was a log, put it back; where there never was one, start \
+         once without `engine.approvals`, or have this start approved)",
+    )
+}
+
+/// Looks for enough approvals of the start in the folder for them.
+fn approved(
+    config: &EngineConfig,
+    subject: &Subject,
+    quorum: &Quorum,
+    memory: &Mutex<ApprovalMemory>,
+    what: &str,
+) -> Result<Option<Granted>, CustodyError> {
     let folder = approvals_folder(config).ok_or_else(|| {
         CustodyError::PolicyNotApproved(
             "the log says that a change of policy needs approvals, and no folder for them is known: name `engine.audit`".to_owned(),
@@ -181,11 +224,11 @@ fn change(
     })?;
     let offered = read(&folder);
     let mut memory = memory.lock().unwrap_or_else(PoisonError::into_inner);
-    verify(&offered, &subject, quorum, &mut memory, Timestamp::now())
+    verify(&offered, subject, quorum, &mut memory, Timestamp::now())
         .map(Some)
         .map_err(|missing| {
             CustodyError::PolicyNotApproved(format!(
-                "the policy was changed, and that is not approved: {missing}. `pfx-connector approve policy --config FILE --out REQUEST` shows what changed and makes the request; approvals of it belong into {}",
+                "{what}: {missing}. `pfx-connector approve policy --config FILE --out REQUEST` shows what changed and makes the request; approvals of it belong into {}",
                 folder.display()
             ))
         })

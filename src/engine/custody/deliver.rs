@@ -25,7 +25,7 @@ use ::formats::pfx::write::{Entries, Form, WriteError, WriteOptions, write};
 use ::formats::profile::{Certificate, Profile, Validity};
 use audit::event::{PfxCheck, ResultClass};
 use fips::secret::{Password, SecretBytes};
-use hsm::{Custody, KeyFingerprint};
+use hsm::{Custody, KeyFingerprint, Lane};
 
 /// Characters of a fresh password, of 62 kinds: 190 bits.
 const PASSWORD_CHARACTERS: usize = 32;
@@ -285,7 +285,7 @@ fn write_anew(
     let open =
         |password: &Password| formats::open_pfx(shared, job, &terms, pfx.as_slice(), password);
     let mut claimed = None;
-    usage.decrypt_and_check(custody, job, |password| {
+    usage.decrypt_and_check(custody, job, Lane::Interactive, |password| {
         claimed = Some(open(password)?);
         Ok(())
     })?;

@@ -315,7 +315,7 @@ fn recrypt(shared: &Shared, job: &Job, request: &RecryptRequest) -> Result<Recry
     let transport = KeyTransport::choose(custody, Some(job.deadline));
     cms::check_policy(request.format, &device, transport).map_err(cms_refusal)?;
     let key = find_key(custody, record)?;
-    let check = PasswordCheck::of(shared, job, &request.pfx)?;
+    let check = PasswordCheck::of(shared, job, record.padding, &request.pfx)?;
     let mut usage = Usage::begin(
         shared,
         job,
@@ -331,7 +331,7 @@ fn recrypt(shared: &Shared, job: &Job, request: &RecryptRequest) -> Result<Recry
         },
     )?;
     let cms = usage
-        .decrypt_and_check(custody, job, |password| {
+        .decrypt_and_check(custody, job, Lane::Interactive, |password| {
             check.hold(shared, job, &request.pfx, password)
         })
         .and_then(|password| {

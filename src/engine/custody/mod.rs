@@ -16,6 +16,7 @@ mod operator;
 mod oracle;
 mod pack;
 mod password_check;
+mod pkcs1;
 mod queue;
 mod receipts;
 mod refusal;
@@ -152,6 +153,7 @@ struct Shared {
     release: Release,
     approvals: Approvals,
     authorities: Authorities,
+    reminder: pkcs1::Reminder,
     /// Digest of the policy in force, for receipts.
     policy_digest: audit::Hash,
 }
@@ -224,6 +226,7 @@ pub fn run(
         approvals: Approvals::new(policy.approvals.clone(), memory),
         authorities: Authorities::new(issued),
         policy_digest: rules.digest(),
+        reminder: pkcs1::Reminder::default(),
         notes,
         sandbox,
         seen,
@@ -281,7 +284,10 @@ fn serve(shared: &Arc<Shared>, mut reading: UnixStream) -> Result<(), CustodyErr
                 |frame| {
                     releasing.link.send(frame);
                 },
-                || releasing.oracle.now_and_then(),
+                || {
+                    releasing.oracle.now_and_then();
+                    releasing.reminder.now_and_then(&releasing);
+                },
             )
         })?;
     let watching = Arc::clone(shared);

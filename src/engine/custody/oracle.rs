@@ -14,7 +14,9 @@ use crate::engine::api::{
 };
 use crate::engine::recrypt::importers::Importer;
 use audit::event::{Caller, Event};
-use audit::ledger::{Admission, Asked, CiphertextId, Denied, Ledger, Limits, Release, sealed_keys};
+use audit::ledger::{
+    Admission, Alarm, Asked, CiphertextId, Denied, Ledger, Limits, Release, sealed_keys,
+};
 use audit::{Entry, FORMAT_VERSION, Hash, Timestamp};
 use refused::RefusedRequests;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -42,7 +44,9 @@ pub(super) struct Oracle {
     /// Failures that were not recorded when their time was over: most of them are a moment later.
     late: Mutex<Vec<(CiphertextId, Admission)>>,
     refused: RefusedRequests,
-    alarms: Mutex<u64>,
+    /// Alarms that are being recorded: nobody else tells them.
+    telling: Mutex<Vec<Alarm>>,
+    alarms: AtomicU64,
     refusals: AtomicU64,
 }
 
@@ -112,7 +116,8 @@ impl Oracle {
             most_waiting: threads.saturating_sub(FREE_THREADS),
             late: Mutex::default(),
             refused: RefusedRequests::default(),
-            alarms: Mutex::new(0),
+            telling: Mutex::default(),
+            alarms: AtomicU64::new(0),
             refusals: AtomicU64::new(0),
         }
     }
@@ -235,10 +240,7 @@ impl Oracle {
 
     /// Tells the operator of what is suspended now, once: an entry of the log and a line at the level of errors.
     pub(super) fn raise_alarms(&self) {
-        // One at a time: what another thread is telling is not due any more when it is this one's turn.
-        let mut alarms = self.alarms.lock().unwrap_or_else(PoisonError::into_inner);
-        let due = self.lock().alarms_due(SystemClock.now_ms(), &self.limits);
-        for alarm in due {
+        for alarm in self.alarms_to_tell() {
             let event = alarm.entry();
             if let Event::Alarm(told) = &event {
                 tracing::error!(
@@ -253,9 +255,26 @@ impl Oracle {
                 );
             }
             let until = Instant::now() + ALARM_LIMIT;
+            // No lock is held while it is waited for the disk.
             let _ = self.record(event, Some(until));
-            *alarms = alarms.saturating_add(1);
+            self.alarms.fetch_add(1, Ordering::Relaxed);
+            // The ledger knows by now, or it is due again.
+            self.telling().retain(|told| *told != alarm);
         }
+    }
+
+    fn telling(&self) -> MutexGuard<'_, Vec<Alarm>> {
+        self.telling.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is due and told by no other thread; it is this one's to tell from now on.
+    fn alarms_to_tell(&self) -> Vec<Alarm> {
+        // In this order also where one is taken out: what is not being told any more is known to the ledger.
+        let mut telling = self.telling();
+        let mut due = self.lock().alarms_due(SystemClock.now_ms(), &self.limits);
+        due.retain(|alarm| !telling.contains(alarm));
+        telling.extend(&due);
+        due
     }
 
     /// Writes what is counted and not told yet.
@@ -303,7 +322,7 @@ impl Oracle {
                 .collect(),
             quarantined: u64::try_from(quarantined).unwrap_or(u64::MAX),
             refused: self.refusals.load(Ordering::Relaxed),
-            alarms: *self.alarms.lock().unwrap_or_else(PoisonError::into_inner),
+            alarms: self.alarms.load(Ordering::Relaxed),
             ..OracleStatus::under(&self.limits, self.grid_ms)
         }
     }
@@ -363,6 +382,12 @@ fn refusal(denied: Denied) -> Refusal {
         Denied::CallerSuspended { .. } => Refusal::new(
             FailureCode::BudgetExceeded,
             "this caller is suspended, because too many records that it asked for failed: see the engine's status and log",
+            reason,
+            detail,
+        ),
+        Denied::QuarantineShareFull => Refusal::new(
+            FailureCode::BudgetExceeded,
+            "this importer's share of the quarantine is full: no record of it is decrypted that was not decrypted before, see the engine's status and log",
             reason,
             detail,
         ),

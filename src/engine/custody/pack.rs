@@ -31,6 +31,7 @@ use ::formats::pfx::write::{Entries, Form, WriteOptions, write};
 use audit::Hash;
 use audit::event::{KeyUse, Packing, Purpose, ResultClass};
 use fips::secret::{Password, PrivateKey, SecretBytes};
+use hsm::Lane;
 use std::sync::atomic::Ordering;
 
 /// What everything is told as that goes wrong once the custody key is asked.
@@ -136,7 +137,7 @@ pub(super) fn pack(shared: &Shared, job: &Job, request: &PackRequest) -> Result<
         Usage::begin_with(shared, used, ciphertext, job.deadline).map_err(as_sealed_key)?;
     let mut key = None;
     let packed = usage
-        .decrypt_and_check(custody, job, |wrapping_key| {
+        .decrypt_and_check(custody, job, Lane::Interactive, |wrapping_key| {
             key = Some(open(&sealed, wrapping_key.bytes(), &certificate)?);
             Ok(())
         })

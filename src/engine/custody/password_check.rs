@@ -9,6 +9,7 @@ use crate::engine::api::FailureCode;
 use crate::engine::formats::opening::Unchecked;
 use audit::event::PfxCheck;
 use fips::secret::Password;
+use hsm::Padding;
 
 /// What is done with a password of the delivery `password`: decided before the key is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,8 +27,17 @@ impl PasswordCheck {
     ///
     /// # Errors
     /// What speaks against the PFX; that its integrity cannot be checked, where it has to be.
-    pub(super) fn of(shared: &Shared, job: &Job, pfx: &Base64Bytes) -> Result<Self, Refusal> {
-        let wanted = shared.config.oracle.check_password;
+    pub(super) fn of(
+        shared: &Shared,
+        job: &Job,
+        padding: Padding,
+        pfx: &Base64Bytes,
+    ) -> Result<Self, Refusal> {
+        let wanted = match padding {
+            // Nobody is told whether its padding was right: a wrong one gives a password of chance, which must go nowhere.
+            Padding::Pkcs1 => CheckPassword::Always,
+            _ => shared.config.oracle.check_password,
+        };
         if wanted == CheckPassword::Off {
             return Ok(Self::Off);
         }
@@ -39,7 +49,7 @@ impl PasswordCheck {
                 "pfx_not_checkable",
                 match unchecked {
                     Unchecked::NotApproved => "the integrity check of this PFX is not approved and so not done in strict FIPS mode: allow it by the exception `pkcs12-legacy-read`, or do without it by `engine.oracle.check_password = \"where-approved\"`",
-                    Unchecked::NoMac => "this PFX has no integrity check under its password, and `engine.oracle.check_password = \"always\"` asks for one: export it again with one",
+                    Unchecked::NoMac => "this PFX has no integrity check under its password, and `engine.oracle.check_password = \"always\"` or the record's padding (pkcs1) asks for one: export it again with one",
                 }
                 .to_owned(),
             )),

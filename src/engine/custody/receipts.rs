@@ -73,6 +73,12 @@ impl Book {
         .with_fold(IssuedMemory::NAME, Arc::clone(issued));
         let log = Log::open(Arc::new(folder), options).map_err(|error| failed(&error))?;
         tracing::info!(entries = log.seq(), folder = %config.folder.display(), "the audit log is open");
+        if log.seq() == 0 {
+            tracing::warn!(
+                folder = %config.folder.display(),
+                "ATTENTION: a new audit log begins, WITHOUT A PAST: nothing is known of uses, failures, quarantine, policies and approvals before now. Where there was a log, somebody has taken it away or named another folder"
+            );
+        }
         let start = may_start(log.opened())?;
         let receipts = log.start(signer).map_err(|error| failed(&error))?;
         if let Err(error) = receipts.check() {

@@ -1,11 +1,12 @@
 //! What custody reports of itself to the supervisor.
 
 use super::Shared;
+use super::pkcs1;
 use super::token::describe;
 use crate::clock::{Clock, SystemClock};
 use crate::engine::api::{
     AuthorityStatus, Delivery, HealingStatus, IssuanceStatus, KeyStatus, OracleStatus,
-    SwitchingStatus, TokenStatus,
+    Pkcs1KeyStatus, SwitchingStatus, TokenStatus,
 };
 use crate::engine::recrypt::revocation::ListStatus;
 use crate::evidence::process::ProcessEvidence;
@@ -47,6 +48,8 @@ pub struct CustodyReport {
     pub issuance: Option<IssuanceStatus>,
     /// The log of uses of the key; none under the exception `no-receipts`.
     pub audit: Option<audit::Status>,
+    /// Custody keys that decrypt records of old imports, and until when.
+    pub pkcs1_keys: Vec<Pkcs1KeyStatus>,
     /// What the process could not do to protect itself.
     pub notes: Vec<String>,
     /// What is left to the process.
@@ -80,6 +83,7 @@ impl CustodyReport {
             oracle: None,
             issuance: None,
             audit: None,
+            pkcs1_keys: Vec::new(),
             notes: Vec::new(),
             sandbox: None,
             exceptions: Vec::new(),
@@ -223,6 +227,7 @@ fn without_token(shared: &Shared) -> CustodyReport {
             .as_ref()
             .map(|_| shared.key_making.status()),
         audit: shared.oracle.book().status(),
+        pkcs1_keys: pkcs1::status(&shared.config.pkcs1_keys, SystemClock.now_ms()),
         key_uses: shared.key_uses.load(Ordering::Relaxed),
         notes: shared.notes.clone(),
         sandbox: Some(shared.sandbox.clone()),

@@ -6,6 +6,7 @@
 //! What is given out is what an importer could have made; the password stays in this process. All of it is batch work.
 
 use super::Shared;
+use super::password_check::PasswordCheck;
 use super::queue::Job;
 use super::refusal::Refusal;
 use super::to_custody_key;
@@ -61,8 +62,13 @@ pub(super) fn reencrypt(
     let target = target(shared, custody, to)?;
     let signer = signer(shared, &rotation.signing_key)?;
     let padding = to_custody_key::choose_padding(custody, request.padding)?;
+    let check = match record.padding {
+        Padding::Pkcs1 => PasswordCheck::of(shared, job, record.padding, &request.pfx)?,
+        // Its padding says whether it was decrypted.
+        _ => PasswordCheck::Off,
+    };
 
-    let wanted = |record, key, purpose| Wanted {
+    let wanted = |record, key, purpose, pfx_check| Wanted {
         request_id: &request.request_id,
         record,
         pfx,
@@ -70,12 +76,15 @@ pub(super) fn reencrypt(
         key,
         purpose,
         delivery: "reencrypt",
-        pfx_check: None,
+        pfx_check,
     };
     let hash = |key: KeyFingerprint| audit::Hash::from_bytes(*key.as_bytes());
-    let rotation = wanted(record, from, Purpose::Rotation(hash(to)));
+    let rotation = wanted(record, from, Purpose::Rotation(hash(to)), check.receipt());
     let mut old = Usage::begin(shared, job, &rotation)?;
-    let reencrypted = old.decrypt(custody, job, Lane::Batch).and_then(|password| {
+    let decrypted = old.decrypt_and_check(custody, job, Lane::Batch, |password| {
+        check.hold(shared, job, &request.pfx, password)
+    });
+    let reencrypted = decrypted.and_then(|password| {
         // The second use of this request must not wait for the first.
         old.worked();
         let bytes = encrypt(custody, &target.spki_der, padding, &password)?;
@@ -94,7 +103,7 @@ pub(super) fn reencrypt(
         ..record.clone()
     };
     // The old ciphertext is about to be replaced by this one: a wrong one would be a password that is lost.
-    let verification = wanted(&record, to, Purpose::Verify);
+    let verification = wanted(&record, to, Purpose::Verify, None);
     let mut new = Usage::begin(shared, job, &verification)?;
     let again = match new.decrypt(custody, job, Lane::Batch) {
         Ok(again) => again,

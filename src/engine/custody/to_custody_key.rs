@@ -20,6 +20,11 @@ pub(super) fn choose_padding(
     custody: &dyn Custody,
     asked: Option<Padding>,
 ) -> Result<Padding, Refusal> {
+    if asked == Some(Padding::Pkcs1) {
+        return Err(Refusal::bad_request(
+            "nothing is encrypted with the padding pkcs1: name one of OAEP, or none",
+        ));
+    }
     if let Some(padding) = asked {
         return Ok(padding);
     }
@@ -67,8 +72,11 @@ pub(super) fn encrypt(
     if by_token {
         custody.encrypt_on(spki, padding, secret, terms)
     } else {
+        let hash = padding
+            .hash()
+            .ok_or(hsm::Error::PaddingNotSupported(padding))?;
         fips::rsa::PublicKey::from_spki(spki)
-            .and_then(|key| key.encrypt_oaep(padding.hash(), secret.expose()))
+            .and_then(|key| key.encrypt_oaep(hash, secret.expose()))
             .map_err(hsm::Error::from)
     }
 }

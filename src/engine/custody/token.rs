@@ -51,6 +51,11 @@ impl Keeper {
                 pin_memory: Some(pin_memory(engine, name)),
                 threads: section.threads,
                 allow_extractable_keys: extractable_keys,
+                pkcs1_keys: engine
+                    .pkcs1_keys
+                    .iter()
+                    .map(|key| key.fingerprint)
+                    .collect(),
                 canary_observer: Some(canaries),
                 ..TokenConfig::new(section.module.clone(), pin)
             },

@@ -7,9 +7,11 @@
 use super::Shared;
 use super::flow;
 use super::oracle::Admitted;
+use super::pkcs1;
 use super::queue::Job;
 use super::refusal::{Came, DECRYPTION_FAILED, Refusal};
 use super::sharing::Ciphertext;
+use crate::clock::{Clock, SystemClock};
 use crate::engine::api::FailureCode;
 use crate::engine::recrypt::importers::Importer;
 use crate::engine::recrypt::sealed::is_wrapping_key;
@@ -71,7 +73,7 @@ impl<'a> Usage<'a> {
     /// Asks the ledger. Nothing has been done with the key yet.
     ///
     /// # Errors
-    /// The ledger's refusals.
+    /// The ledger's refusals; a padding that this key is not there for.
     pub(super) fn begin(
         shared: &'a Shared,
         job: &Job,
@@ -109,13 +111,19 @@ impl<'a> Usage<'a> {
     /// As [`begin`](Self::begin), for what is no record.
     ///
     /// # Errors
-    /// The ledger's refusals.
+    /// As told there.
     pub(super) fn begin_with(
         shared: &'a Shared,
         used: Box<KeyUse>,
         ciphertext: Ciphertext,
         deadline: Instant,
     ) -> Result<Self, Refusal> {
+        pkcs1::admit(
+            &shared.config.pkcs1_keys,
+            ciphertext.padding,
+            &ciphertext.key,
+            SystemClock.now_ms(),
+        )?;
         shared.oracle.book().ready()?;
         let admitted =
             shared
@@ -200,9 +208,10 @@ impl<'a> Usage<'a> {
         &mut self,
         custody: &dyn Custody,
         job: &Job,
+        lane: Lane,
         mut check: impl FnMut(&Password) -> Result<(), Refusal>,
     ) -> Result<Arc<Password>, Refusal> {
-        let password = match self.decrypt(custody, job, Lane::Interactive) {
+        let password = match self.decrypt(custody, job, lane) {
             Err(refusal) if refusal.came == Came::BadInput => {
                 let _ = super::deliver::fresh_password().map(|random| check(&random));
                 return Err(refusal);

@@ -13,14 +13,15 @@ pub struct Payload(Held);
 
 enum Held {
     Plain(Zeroizing<Vec<u8>>),
-    Secret(SecretBytes),
+    /// Boxed: frames are moved a lot, and most carry no secret.
+    Secret(Box<SecretBytes>),
 }
 
 impl Payload {
     /// `len` zeros in memory for secrets, to be filled by [`bytes_mut`](Self::bytes_mut).
     #[must_use]
     pub(super) fn secret(len: usize) -> Self {
-        Self(Held::Secret(SecretBytes::zeroed(len)))
+        Self(Held::Secret(Box::new(SecretBytes::zeroed(len))))
     }
 
     pub(super) fn bytes_mut(&mut self) -> &mut [u8] {

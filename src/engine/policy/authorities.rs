@@ -5,8 +5,9 @@ use crate::engine::recrypt::anchors::LoadError;
 use crate::engine::recrypt::pem;
 use fips::ec::Curve;
 use hsm::SigningKeyName;
-use pki::issue::{Authority, KeyRule, NameKind, Profile, Publication, Purpose, SubjectPart};
+use pki::issue::{self, Authority, KeyRule, NameKind, Profile, Publication, Purpose, SubjectPart};
 use std::time::Duration;
+use x509_cert::ext::pkix::NameConstraints;
 
 /// A certification authority.
 #[derive(Debug, Clone)]
@@ -115,8 +116,21 @@ fn profile(config: &CaProfileConfig) -> Profile {
             .filter_map(|policy| Profile::policy(policy))
             .collect(),
         path_len: config.path_length,
-        constraints: None,
+        // An authority beneath this one may issue for these domains alone.
+        constraints: (config.purpose == CaPurpose::SubordinateAuthority)
+            .then(|| permitted(&config.domains))
+            .flatten(),
     }
+}
+
+/// `.example.com` is the form of mail's constraints alone: a DNS constraint names the domain, and means all beneath it.
+fn permitted(domains: &[String]) -> Option<NameConstraints> {
+    let dns: Vec<_> = domains
+        .iter()
+        .map(|domain| domain.trim_start_matches('.'))
+        .collect();
+    // Held against being domains by the check of the configuration.
+    issue::permitted(domains, &dns).ok().flatten()
 }
 
 fn subject(part: CaSubject) -> SubjectPart {

@@ -63,6 +63,10 @@ pub fn text_of(
             .map(|known| Hash::of(known.authority.certificate_der()));
         authority(&mut text, ca, certificate);
     }
+    for key in &config.pkcs1_keys {
+        let name = format!("engine.pkcs1_keys.{}", key.fingerprint);
+        text.say(name, format!("until {}", key.until));
+    }
     for (path, token) in config.token_paths() {
         token_section(&mut text, &path, token);
     }

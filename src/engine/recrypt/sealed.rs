@@ -182,8 +182,8 @@ impl SealedKey {
                 .map_err(|_| SealError::Malformed)
         };
         let padding: Padding = header.padding.parse().map_err(|_| SealError::Malformed)?;
-        // A padding has two names, and only one of them is written.
-        if padding.name() != header.padding {
+        // A padding has two names, and only one of them is written; the padding of old imports is none that anything is sealed with.
+        if padding.name() != header.padding || padding == Padding::Pkcs1 {
             return Err(SealError::Malformed);
         }
         Ok(Self {

@@ -209,6 +209,7 @@ pub(super) fn compose(
         oracle: report.oracle,
         issuance: report.issuance,
         audit: report.audit,
+        pkcs1_keys: report.pkcs1_keys,
         answered: counters.answered,
         in_flight: counters.in_flight,
     }

@@ -195,7 +195,9 @@ pub(super) const fn of(service: Service) -> Algorithms {
             const { &[oaep(DECRYPT)] }
         }
         Service::RsaPkcs1v15Encrypt => const { &[pkcs1_encryption(ENCRYPT)] },
-        Service::RsaPkcs1v15Decrypt => const { &[pkcs1_encryption(DECRYPT)] },
+        Service::RsaPkcs1v15Decrypt | Service::TokenRawRsaPkcs1v15 | Service::TokenPkcs1v15 => {
+            const { &[pkcs1_encryption(DECRYPT)] }
+        }
         Service::RsaShortKeyDecrypt => const { &[pkcs1_encryption(DECRYPT), oaep(DECRYPT)] },
         Service::Ecdh | Service::TokenEcdh => ECDH,
         Service::X963Kdf => X963_KDF,

@@ -135,6 +135,7 @@ pub(super) fn algorithm(service: Service, algorithm: &Algorithm, token_is_open: 
     let (standing, reason, exception) = match entry.standing {
         Standing::Approved => ("approved", "", ""),
         Standing::NotApproved { reason, exception } => ("not-approved", reason, exception.name()),
+        Standing::OffOnly { reason } => ("not-approved", reason, ""),
     };
     let mut crypto = json!({ "assetType": "algorithm", "algorithmProperties": parts });
     if let (Some(oid), Some(crypto)) = (algorithm.oid, crypto.as_object_mut()) {

@@ -1,7 +1,7 @@
 //! The services of the policy table over all processes, and the exceptions that were used.
 
 use crate::evidence::process::{ProcessEvidence, ServiceEvidence};
-use fips::policy::{Exception, Service, Standing};
+use fips::policy::{Exception, Service};
 use serde::{Deserialize, Serialize};
 
 /// One service over all processes, since they started.
@@ -61,10 +61,10 @@ impl ServiceTotal {
 
     fn none(service: Service) -> Self {
         let entry = service.entry();
-        let exception = match entry.standing {
-            Standing::Approved => None,
-            Standing::NotApproved { exception, .. } => Some(exception.name().to_owned()),
-        };
+        let exception = entry
+            .standing
+            .exception()
+            .map(|exception| exception.name().to_owned());
         Self {
             name: entry.name.to_owned(),
             operation: entry.operation.to_owned(),

@@ -43,6 +43,7 @@ fn engine(processes: &[&str]) -> EngineStatus {
         oracle: None,
         issuance: None,
         audit: None,
+        pkcs1_keys: Vec::new(),
         tokens: Vec::new(),
         switching: Default::default(),
         answered: 0,

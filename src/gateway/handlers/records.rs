@@ -11,6 +11,7 @@ use axum::http::StatusCode;
 /// Stores a new record.
 pub(crate) async fn create(call: Call) -> Result<Reply, ApiError> {
     let new = validate::new_record(&call.body)?;
+    validate::padding(new.record.padding, call.app.pkcs1_records)?;
     let actor = call.actor();
     let record = call
         .app
@@ -47,6 +48,9 @@ pub(crate) async fn get(call: Call) -> Result<Reply, ApiError> {
 /// Changes one record.
 pub(crate) async fn update(call: Call) -> Result<Reply, ApiError> {
     let patch = validate::record_patch(&call.body, &call.id)?;
+    if let Some(padding) = patch.padding {
+        validate::padding(padding, call.app.pkcs1_records)?;
+    }
     let actor = call.actor();
     let id = call.id;
     let record = call

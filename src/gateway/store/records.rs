@@ -114,7 +114,7 @@ fn purpose_of(name: &str) -> Result<IntendedPurpose, StoreError> {
 }
 
 fn padding_of(name: &str) -> Result<Padding, StoreError> {
-    name.parse().map_err(|_| StoreError::Unreadable("padding"))
+    Padding::of_record(name).ok_or(StoreError::Unreadable("padding"))
 }
 
 /// The columns of a record without its secrets, in the order of [`read_stub`].

@@ -3,37 +3,80 @@
 use super::*;
 use crate::fold::Fold;
 
-#[test]
-fn a_full_quarantine_admits_only_what_decrypted_before_and_tells_it_once() {
-    let limits = Limits::default();
-    let mut ledger = Ledger::default();
-    try_once(&mut ledger, NOW, &asked(0, 0), Ended::Delivered).unwrap();
-    let mut importer = 1;
+/// Fills this importer's share through admission, over as many callers and days as that takes; how many it got.
+fn fill(ledger: &mut Ledger, importer: u64, now: &mut i64) -> usize {
     let mut uid = 0;
-    let mut number = 0;
-    while ledger.quarantined_len() < QUARANTINE_CAPACITY {
-        let one = caller(asked(importer, number), uid);
-        match try_once(&mut ledger, NOW, &one, Ended::Bad) {
-            Ok(()) => number += 1,
-            Err(Denied::ImporterSuspended { .. }) => importer += 1,
-            Err(Denied::CallerSuspended { .. }) => uid += 1,
-            Err(other) => panic!("{other:?}"),
+    for number in 0.. {
+        loop {
+            let one = caller(asked(importer, number), uid);
+            match try_once(ledger, *now, &one, Ended::Bad) {
+                Ok(()) => break,
+                Err(Denied::ImporterSuspended { until_ms }) => *now = until_ms,
+                Err(Denied::CallerSuspended { .. }) => uid += 1,
+                Err(Denied::QuarantineShareFull | Denied::QuarantineFull) => {
+                    return usize::try_from(number).unwrap();
+                }
+                Err(other) => panic!("{other:?}"),
+            }
         }
     }
-    let later = NOW + 400 * A_DAY;
-    let new = asked(importer + 1, 0);
+    unreachable!()
+}
+
+#[test]
+fn an_importer_fills_its_own_share_of_the_quarantine_and_takes_nobody_elses() {
+    let limits = Limits::default();
+    let mut ledger = Ledger::default();
+    let mut now = NOW;
+    assert_eq!(fill(&mut ledger, 1, &mut now), QUARANTINE_SHARE);
+    let full = Err(Denied::QuarantineShareFull);
+    assert_eq!(may(&mut ledger, now, &asked(1, 2_000_000)), full);
+    // Nothing of it was forgotten, and nobody else has less.
+    assert_eq!(
+        may(&mut ledger, now, &asked(1, 0)),
+        Err(Denied::Quarantined)
+    );
+    assert_eq!(may(&mut ledger, now, &asked(2, 0)), Ok(()));
+    let importer = asked(1, 0).importer;
+    let due = ledger.alarms_due(now, &limits);
+    let expected = Alarm::QuarantineShareFull { importer };
+    assert!(due.contains(&expected), "{due:?}");
+    due.iter().for_each(|alarm| ledger.alarmed(now, alarm));
+    assert!(ledger.alarms_due(now, &limits).is_empty(), "told once");
+    // What decrypted before does not fail.
+    let proven = asked(1, 1_000_000);
+    ledger.used(now, &proven, Ended::Delivered, true);
+    assert_eq!(may(&mut ledger, now, &proven), Ok(()));
+
+    // Two more: then sixteen others have room for some, and those three for nothing.
+    assert_eq!(fill(&mut ledger, 2, &mut now), QUARANTINE_SHARE);
+    assert_eq!(fill(&mut ledger, 3, &mut now), QUARANTINE_SHARE);
+    let due = ledger.alarms_due(now, &limits);
+    assert!(due.contains(&Alarm::QuarantineFull), "{due:?}");
+    for importer in 4..20 {
+        assert_eq!(fill(&mut ledger, importer, &mut now), QUARANTINE_KEPT_EACH);
+    }
+    assert_eq!(ledger.quarantined_len(), QUARANTINE_CAPACITY);
+    let later = now + 400 * A_DAY;
+    let new = asked(20, 0);
     assert_eq!(may(&mut ledger, later, &new), Err(Denied::QuarantineFull));
-    assert_eq!(may(&mut ledger, NOW + SECOND, &asked(0, 0)), Ok(()));
-    let first = asked(1, 0);
-    assert_eq!(may(&mut ledger, later, &first), Err(Denied::Quarantined));
-    let due = ledger.alarms_due(later, &limits);
-    assert_eq!(due, [Alarm::QuarantineFull]);
-    ledger.alarmed(later, &due[0]);
-    assert!(ledger.alarms_due(later, &limits).is_empty());
-    ledger.released(&Release::Ciphertext {
-        ciphertext: first.ciphertext,
-    });
+    assert_eq!(
+        may(&mut ledger, later, &asked(5, 0)),
+        Err(Denied::Quarantined)
+    );
+
+    // An operator lets one go: there is room for one, and a full share is told of again.
+    let released = |number| Release::Ciphertext {
+        ciphertext: asked(0, number).ciphertext,
+    };
+    ledger.released(&released(QUARANTINE_SHARE as u64 - 1));
+    assert_eq!(ledger.quarantined_len(), QUARANTINE_CAPACITY - 3);
     assert_eq!(may(&mut ledger, later, &new), Ok(()));
+    ledger.released(&Release::Importer {
+        importer,
+        quarantine: true,
+    });
+    assert_eq!(fill(&mut ledger, 1, &mut now), QUARANTINE_KEPT_EACH);
 }
 
 #[test]
@@ -45,16 +88,16 @@ fn the_quarantine_is_not_overrun_by_what_is_in_flight() {
     };
     let mut ledger = Ledger::default();
     let mut flying = Vec::new();
-    for number in 0..u64::MAX {
-        let one = caller(
-            asked(number / 1000, number),
-            u32::try_from(number / 200).unwrap(),
-        );
-        match ledger.admit(NOW, &one, &limits) {
-            Ok(admission) => flying.push((one, admission)),
-            Err(denied) => {
-                assert_eq!(denied, Denied::InFlight);
-                break;
+    for importer in 0..40 {
+        for number in 0.. {
+            let at = importer * 1000 + number;
+            let one = caller(asked(importer, at), u32::try_from(at / 200).unwrap());
+            match ledger.admit(NOW, &one, &limits) {
+                Ok(admission) => flying.push((one, admission)),
+                Err(denied) => {
+                    assert_eq!(denied, Denied::InFlight);
+                    break;
+                }
             }
         }
     }
@@ -64,6 +107,50 @@ fn the_quarantine_is_not_overrun_by_what_is_in_flight() {
         ledger.ended(admission);
     }
     assert_eq!(ledger.quarantined_len(), QUARANTINE_CAPACITY);
+}
+
+#[test]
+fn a_snapshot_of_version_1_is_read_and_counts_no_less() {
+    let limits = Limits::default();
+    let mut ledger = Ledger::default();
+    for number in 0..5 {
+        ledger.used(NOW, &asked(1, number), Ended::Bad, true);
+    }
+    for number in 0..3 {
+        let one = device(asked(2, 100), number);
+        ledger.used(NOW, &one, Ended::Delivered, true);
+    }
+    ledger.latest_ms = NOW;
+    let mut old = Fold::snapshot(&ledger);
+    old["version"] = 1.into();
+    // As version 1 wrote what is counted by: a number.
+    fn numbers(value: &mut serde_json::Value) {
+        match value {
+            serde_json::Value::String(text) if text.len() == 32 => {
+                *value = u64::from_str_radix(&text[..16], 16).unwrap().into();
+            }
+            serde_json::Value::Array(items) => items.iter_mut().for_each(numbers),
+            serde_json::Value::Object(members) => members.values_mut().for_each(numbers),
+            _ => {}
+        }
+    }
+    numbers(&mut old);
+    assert!(old.to_string().contains("\"failures\":[[1790000000000,"));
+    let mut again = Ledger::default();
+    Fold::restore(&mut again, &old).unwrap();
+    let other = caller(asked(1, 7), 2000);
+    assert!(is_suspended(may(&mut again, NOW, &other)));
+    assert_eq!(may(&mut again, NOW, &asked(1, 3)), Err(Denied::Quarantined));
+    let strict = Limits {
+        devices_per_ciphertext: 3,
+        ..limits
+    };
+    let known = device(asked(2, 100), 1);
+    assert_eq!(
+        again.admit(NOW, &known, &strict),
+        Err(Denied::TooManyDevices)
+    );
+    assert_eq!(Fold::snapshot(&again)["version"], 2);
 }
 
 #[test]
@@ -140,7 +227,7 @@ fn a_ciphertext_cannot_be_made_forgotten_by_using_many_others() {
 #[test]
 fn snapshots_of_a_later_release_are_refused() {
     let mut snapshot = Fold::snapshot(&Ledger::default());
-    snapshot["version"] = 2.into();
+    snapshot["version"] = 3.into();
     let refused = Fold::restore(&mut Ledger::default(), &snapshot);
-    assert!(refused.unwrap_err().contains("version 2"));
+    assert!(refused.unwrap_err().contains("version 3"));
 }

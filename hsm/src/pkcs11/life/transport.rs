@@ -83,7 +83,7 @@ pub(super) fn is_transport(key: &FoundKey) -> bool {
 fn paddings(module: &Module, session: &Session, pair: Pair) -> Result<Vec<Padding>, Error> {
     let secret = transport_secret(module, session)?;
     let mut works = Vec::new();
-    for padding in Padding::ALL {
+    for padding in Padding::OAEP {
         let mechanism = WrapMechanism::Oaep(padding);
         let Ok(wrapped) = wrap_key(module, session, mechanism, pair.public, secret)? else {
             continue;

@@ -103,7 +103,7 @@ const NOTHING: Quirks = Quirks {
 const SOFTWARE: Quirks = Quirks {
     modulus_bits: Some(&[2048, 3072, 4096]),
     several_tokens: Some(true),
-    oaep_native: Some(&Padding::ALL),
+    oaep_native: Some(&Padding::OAEP),
     oaep_label: Some(true),
     encrypts: Some(true),
     session_objects_outlive: Some(false),

@@ -11,8 +11,10 @@ use std::time::{Duration, Instant};
 const TOGETHER: Duration = Duration::from_secs(60);
 /// Kinds that are told apart.
 const MOST_KINDS: usize = 256;
+/// Of them of one caller (user id), whatever it states of itself and whosever records it asks for: nobody can take the room of others.
+const MOST_KINDS_OF_ONE: usize = 32;
 
-/// What is told apart: why, whose record, who asks. Of too many, only why.
+/// What is told apart: why, whose record, who asks. Of too many of one caller, only why and its user id; of too many callers, only why.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Kind {
     why: &'static str,
@@ -52,10 +54,22 @@ impl RefusedRequests {
             of: Some((asked.importer, caller.clone())),
         };
         let mut kinds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if kinds.len() >= MOST_KINDS && !kinds.contains_key(&kind) {
-            kind.of = None;
-            refused.importer = None;
-            refused.caller = Caller::default();
+        if !kinds.contains_key(&kind) {
+            let of_caller =
+                |known: &&Kind| matches!(&known.of, Some((_, known)) if known.uid == caller.uid);
+            if kinds.len() >= MOST_KINDS {
+                kind.of = None;
+                refused.importer = None;
+                refused.caller = Caller::default();
+            } else if kinds.keys().filter(of_caller).count() >= MOST_KINDS_OF_ONE {
+                let caller = Caller {
+                    uid: caller.uid,
+                    connector: None,
+                };
+                kind.of = Some((None, caller.clone()));
+                refused.importer = None;
+                refused.caller = caller;
+            }
         }
         let now = Instant::now();
         match kinds.get_mut(&kind) {
@@ -148,5 +162,44 @@ mod tests {
             })
             .collect();
         assert_eq!(counts, [1, 1, 499, 499]);
+    }
+
+    #[test]
+    fn one_caller_takes_no_more_than_its_room_whatever_it_says_of_itself() {
+        let refused = RefusedRequests::default();
+        let mut told = Vec::new();
+        let mut count = |uid, importer: u8, connector: u8| {
+            let asked = Asked {
+                importer: Some(Hash::from_bytes([importer; 32])),
+                caller: Some(uid),
+                key: Hash::NONE,
+                padding: String::new(),
+                ciphertext: Hash::NONE,
+                opens: None,
+                device: None,
+            };
+            let caller = Caller {
+                uid: Some(uid),
+                connector: Some(Hash::from_bytes([connector; 32])),
+            };
+            refused.count("quarantined", &asked, "r", &caller, |event| {
+                told.push(event)
+            });
+        };
+        for number in 0..200 {
+            count(1000, number, number);
+        }
+        count(1001, 7, 7);
+        let callers: Vec<_> = told
+            .iter()
+            .filter_map(|event| match event {
+                Event::Refused(refused) => Some((refused.caller.uid, refused.importer.is_some())),
+                _ => None,
+            })
+            .collect();
+        let (own, other) = callers.split_at(callers.len() - 1);
+        assert_eq!(own.len(), MOST_KINDS_OF_ONE + 1);
+        assert_eq!(own.last(), Some(&(Some(1000), false)), "the rest together");
+        assert_eq!(other, [(Some(1001), true)], "others are told apart");
     }
 }

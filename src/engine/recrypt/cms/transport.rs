@@ -54,8 +54,11 @@ impl<'a> KeyTransport<'a> {
                     Terms::within(deadline.saturating_duration_since(Instant::now()))
                         .on_own_thread()
                 });
+                let hash = padding
+                    .hash()
+                    .ok_or(CmsError::Token(hsm::Error::PaddingNotSupported(padding)))?;
                 let encrypted = custody.encrypt_on(spki, padding, key, terms);
-                Ok((padding.hash(), encrypted.map_err(CmsError::Token)?))
+                Ok((hash, encrypted.map_err(CmsError::Token)?))
             }
         }
     }

@@ -100,3 +100,16 @@ fn wrapping_keys_are_no_passwords_and_are_never_twice_the_same() {
         assert!(!is_wrapping_key(password));
     }
 }
+
+#[test]
+fn nothing_is_sealed_with_the_padding_of_old_imports() {
+    let wrapping = wrapping_key().unwrap();
+    let binding = Binding {
+        padding: Padding::Pkcs1,
+        ..binding()
+    };
+    let key = PrivateKey::from_slice(KEY);
+    let sealed = SealedKey::wrap(binding, &wrapping, vec![0xee; 256], &key).unwrap();
+    let read = SealedKey::read(&sealed.to_der().unwrap());
+    assert!(matches!(read, Err(SealError::Malformed)), "{read:?}");
+}

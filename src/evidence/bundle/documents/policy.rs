@@ -2,7 +2,7 @@
 
 use crate::evidence::process::ServiceEvidence;
 use crate::evidence::status::FipsStatus;
-use fips::policy::{Exception, Service, Standing, TABLE_VERSION};
+use fips::policy::{Exception, Service, TABLE_VERSION};
 use serde::Serialize;
 
 /// The document.
@@ -125,10 +125,8 @@ impl ServiceRow {
     fn of(service: Service, status: &FipsStatus) -> Self {
         let entry = service.entry();
         let processes = counts(status, entry.name);
-        let (reason, exception) = match entry.standing {
-            Standing::Approved => (None, None),
-            Standing::NotApproved { reason, exception } => (Some(reason), Some(exception.name())),
-        };
+        let reason = entry.standing.reason();
+        let exception = entry.standing.exception().map(Exception::name);
         Self {
             name: entry.name,
             operation: entry.operation,
