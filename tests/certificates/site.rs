@@ -67,12 +67,12 @@ max_validity_days = 400
 "#;
 
 /// The stack.
-pub struct Issuing {
+pub(crate) struct Issuing {
     pub site: Site,
 }
 
 /// Its processes.
-pub struct Parts<'a> {
+pub(crate) struct Parts<'a> {
     stack: &'a Stack,
     engine: Running,
     gateway: Running,
@@ -80,17 +80,17 @@ pub struct Parts<'a> {
 }
 
 impl Parts<'_> {
-    pub fn kill_connector(&mut self) {
+    pub(crate) fn kill_connector(&mut self) {
         self.connector.kill();
         self.connector = self.stack.start_connector(0).unwrap();
     }
 
-    pub fn kill_engine(&mut self) {
+    pub(crate) fn kill_engine(&mut self) {
         self.engine.kill();
         self.engine = self.stack.start_engine().unwrap();
     }
 
-    pub fn stop(self) {
+    pub(crate) fn stop(self) {
         self.connector.stop().unwrap();
         self.gateway.stop().unwrap();
         self.engine.stop().unwrap();
@@ -98,7 +98,7 @@ impl Parts<'_> {
 }
 
 impl Issuing {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let stack = Stack::prepare(StackOptions {
             program: PathBuf::from(env!("CARGO_BIN_EXE_pfx-connector")),
             folder: temporary_folder().unwrap(),
@@ -142,7 +142,7 @@ impl Issuing {
         Self { site }
     }
 
-    pub fn start(&self) -> Parts<'_> {
+    pub(crate) fn start(&self) -> Parts<'_> {
         let stack = &self.site.stack;
         let engine = stack.start_engine().unwrap();
         let gateway = stack.start_gateway().unwrap();
@@ -155,7 +155,7 @@ impl Issuing {
     }
 
     /// Tokens for everybody, and a profile.
-    pub fn enrol(&self) {
+    pub(crate) fn enrol(&self) {
         self.site.stack.enrol().unwrap();
         let entry = PkcsProfileEntry {
             name: "smime-windows".to_owned(),
@@ -182,7 +182,7 @@ impl Issuing {
         let _: PkcsProfileEntry = self.post("administrator", "admin/v1/pkcsProfiles", &entry);
     }
 
-    pub fn device(&self, index: usize) -> Device {
+    pub(crate) fn device(&self, index: usize) -> Device {
         self.site
             .stack
             .pki
@@ -191,7 +191,7 @@ impl Issuing {
     }
 
     /// Asks for a certificate; gives the request's name.
-    pub fn ask(&self, user: &str, device: &Device, platform: &str) -> String {
+    pub(crate) fn ask(&self, user: &str, device: &Device, platform: &str) -> String {
         let variable = |name: &str, value: &str| Variable {
             name: name.to_owned(),
             value: value.to_owned(),
@@ -215,7 +215,7 @@ impl Issuing {
     }
 
     /// The request's state once it is settled.
-    pub fn settled(&self, request: &str) -> RequestState {
+    pub(crate) fn settled(&self, request: &str) -> RequestState {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let state: RequestState = self.get("mdm", &format!("mdm/v1/requests/{request}"));
@@ -233,7 +233,7 @@ impl Issuing {
     }
 
     /// The device opens what it was given; what OpenSSL says of the certificate in it.
-    pub fn open(&self, request: &str, device: &Device) -> String {
+    pub(crate) fn open(&self, request: &str, device: &Device) -> String {
         let delivery: Delivery =
             self.post("mdm", &format!("mdm/v1/requests/{request}/collect"), &());
         verify(self.site.stack.folder(), device, &delivery).unwrap();
@@ -288,7 +288,7 @@ impl Issuing {
     }
 
     /// How many certificates the authority has issued, by its own store.
-    pub fn issued(&self) -> usize {
+    pub(crate) fn issued(&self) -> usize {
         let store = std::fs::read_dir(self.site.stack.path("ca"))
             .unwrap()
             .map(|entry| entry.unwrap().path())
@@ -306,7 +306,7 @@ impl Issuing {
     }
 
     /// No private key in clear: PKCS#8 of an EC key on P-256 begins like this, whatever the key is.
-    pub fn assert_no_private_key_on_disk(&self) {
+    pub(crate) fn assert_no_private_key_on_disk(&self) {
         const HEAD: [u8; 26] = [
             0x02, 0x01, 0x00, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01,
             0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x04, 0x6d,

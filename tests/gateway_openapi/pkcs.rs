@@ -10,7 +10,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// For each message: one example with everything that may be there, and one with nothing that may be left out.
-pub fn examples(target: &DeviceTarget) -> BTreeMap<&'static str, Vec<Value>> {
+pub(crate) fn examples(target: &DeviceTarget) -> BTreeMap<&'static str, Vec<Value>> {
     use pfx_connector::engine::api::keys::{KeyType, KeyUsage};
     let bytes = || Base64Bytes(vec![1, 2, 3]);
     let text = || "t".to_owned();

@@ -181,22 +181,25 @@ mod tests {
     fn the_later_step_of_one_key_counts_and_a_key_that_the_gateway_does_not_know_was_never_ordered()
     {
         let (made, ordered, waits) = (at(1, Step::KeyMade), at(1, Step::Ordered), at(1, pending()));
-        let resume = |own, told| super::resume(own, told, 1);
-        assert_eq!(resume(None, None), None);
-        assert_eq!(resume(Some(made.clone()), None), Some(made.clone()));
+        let resumed = |own, told| resume(own, told, 1);
+        assert_eq!(resumed(None, None), None);
+        assert_eq!(resumed(Some(made.clone()), None), Some(made.clone()));
         // Somebody else's: it may have been ordered.
-        assert_eq!(resume(None, Some(made.clone())), Some(ordered.clone()));
+        assert_eq!(resumed(None, Some(made.clone())), Some(ordered.clone()));
         assert_eq!(
-            resume(Some(made.clone()), Some(made.clone())),
+            resumed(Some(made.clone()), Some(made.clone())),
             Some(made.clone())
         );
         assert_eq!(
-            resume(Some(ordered.clone()), Some(made.clone())),
+            resumed(Some(ordered.clone()), Some(made.clone())),
             Some(ordered)
         );
-        assert_eq!(resume(Some(made.clone()), Some(waits.clone())), Some(waits));
         assert_eq!(
-            resume(Some(at(2, Step::Ordered)), Some(made)),
+            resumed(Some(made.clone()), Some(waits.clone())),
+            Some(waits)
+        );
+        assert_eq!(
+            resumed(Some(at(2, Step::Ordered)), Some(made)),
             Some(at(1, Step::Ordered))
         );
     }
@@ -209,9 +212,8 @@ mod tests {
                 ..at(1, Step::KeyMade)
             })
         };
-        let step = |own, fence| {
-            super::resume(own, Some(at(1, Step::KeyMade)), fence).map(|known| known.step)
-        };
+        let step =
+            |own, fence| resume(own, Some(at(1, Step::KeyMade)), fence).map(|known| known.step);
         assert_eq!(step(own(4), 5), Some(Step::KeyMade));
         assert_eq!(step(own(4), 6), Some(Step::Ordered));
     }
