@@ -500,6 +500,7 @@ fn gateway_messages() -> Vec<Seed> {
                 encrypted_password: Base64Bytes(vec![0x30, 0x03, 0x02, 0x01, 0x01]),
                 encrypted_pfx: Base64Bytes::default(),
                 profile: Base64Bytes::default(),
+                certificate: Base64Bytes::default(),
             },
         ),
         json(
