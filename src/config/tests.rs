@@ -193,6 +193,9 @@ fn with_one_token(example: &str) -> String {
     let (middle, authorities) = after.split_once("#[[engine.ca]]").unwrap();
     let (_, importers) = authorities.split_once("\n[[engine.importers]]").unwrap();
     let (importers, _) = importers.split_once("#[[local_ca]]").unwrap();
+    let (importers, keys) = importers.split_once("#[[engine.pkcs1_keys]]").unwrap();
+    let (_, after) = keys.split_once("\n\n").unwrap();
+    let importers = format!("{importers}\n{after}");
     let (importers, issuance) = importers.split_once("#[connector.pkcs]").unwrap();
     let (_, gateway) = issuance.split_once("\n[gateway]").unwrap();
     format!("{before}\n{middle}\n[[engine.importers]]{importers}\n[gateway]{gateway}")
