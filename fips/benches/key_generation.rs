@@ -9,6 +9,7 @@
 //! `make bench` starts it; `--json` prints one line.
 #![allow(
     clippy::print_stdout,
+    clippy::expect_used,
     clippy::unwrap_used,
     reason = "a program whose answer is its standard output"
 )]
