@@ -12,14 +12,16 @@ use std::path::Path;
 
 const PAGES: [&str; 2] = ["SECURITY.md", "docs/neighbours.md"];
 /// Where the things are that a page can name; other words with a `/` in them are none.
-const FOLDERS: [&str; 10] = [
+const FOLDERS: [&str; 12] = [
     "audit/",
     "benches/",
+    "ca/",
     "docs/",
     "fips/",
     "formats/",
     "hsm/",
     "packaging/",
+    "pki/",
     "sandbox/",
     "scripts/",
     "src/",
