@@ -134,6 +134,8 @@ events! {
     PkcsCertificateWithdrawn = 1060, Admin, Warning;
     /// The authority decides later; its order is asked for again.
     PkcsIssuancePending = 1061, Operational, Information;
+    /// The PFX has a form that the device's platform is not known to read: the fields say why, and what would help.
+    PkcsFormDoubtful = 1062, Admin, Warning;
     /// Results of requests for certificates that had waited were uploaded.
     PkcsUploadSuccess = 1100, Operational, Information;
     /// Results of requests for certificates could not be uploaded and will be tried again.

@@ -8,6 +8,7 @@ mod build;
 mod chain;
 mod check;
 mod order;
+mod packed;
 mod poll;
 mod ports;
 mod progress;

@@ -14,6 +14,7 @@
 use super::ask::{self, Question};
 use super::authority::Authority;
 use super::check;
+use super::packed;
 use super::ports::{Keeper, Keys};
 use super::progress::{Progress, Step};
 use crate::config::WhenUnknown;
@@ -408,12 +409,17 @@ impl Run<'_> {
             friendly_name: Some(question.friendly_name(self.item)),
         };
         match self.keys.pack(request).await {
-            Ok(packed) => Ok(End::Done(Box::new(DeviceResult {
-                encrypted_password: packed.encrypted_password,
-                encrypted_pfx: packed.encrypted_pfx,
-                profile: Vec::new().into(),
-                certificate: issued.certificate_der.into(),
-            }))),
+            Ok(packed) => {
+                if !packed.warnings.is_empty() {
+                    let draft = self.draft(EventKind::PkcsFormDoubtful, packed::MESSAGE);
+                    let platform = &self.item.profile.platform;
+                    self.keeper
+                        .tell(packed::with(draft, platform, &packed))
+                        .await;
+                }
+                let result = packed::result(packed, issued.certificate_der);
+                Ok(End::Done(Box::new(result)))
+            }
             Err(RecryptError::Failed(failure)) if !failure.code.is_transient() => {
                 let message = format!(
                     "the certificate was issued and cannot be packed for the device: {}",

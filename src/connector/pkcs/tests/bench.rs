@@ -101,6 +101,8 @@ pub(super) struct Bench {
     pub(super) keys_made: AtomicUsize,
     pub(super) held: std::sync::atomic::AtomicBool,
     pub(super) engine_answers: Mutex<VecDeque<RecryptError>>,
+    /// What the engine says against the form of what it packs.
+    pub(super) warnings: Vec<String>,
 }
 
 impl Bench {
@@ -139,6 +141,7 @@ impl Bench {
             keys_made: AtomicUsize::new(0),
             held: true.into(),
             engine_answers: Mutex::default(),
+            warnings: Vec::new(),
         }
     }
 
@@ -251,7 +254,7 @@ impl Keys for Bench {
                 encrypted_pfx: b"PFX".to_vec().into(),
                 thumbprint: String::new(),
                 form: "approved".to_owned(),
-                warnings: Vec::new(),
+                warnings: self.warnings.clone(),
                 chain_certificates: 1,
                 custody_key: String::new(),
             })

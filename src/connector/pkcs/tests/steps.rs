@@ -36,6 +36,17 @@ async fn a_request_becomes_one_certificate() {
 }
 
 #[tokio::test]
+async fn a_form_that_the_platform_is_not_known_to_read_is_told() {
+    let mut bench = Bench::new(&[]);
+    assert!(matches!(bench.run().await, End::Done(_)));
+    assert_eq!(bench.seen(1062), 0);
+    bench = Bench::new(&[]);
+    bench.warnings = vec!["it reads no PBMAC1".to_owned()];
+    assert!(matches!(bench.run().await, End::Done(_)));
+    assert_eq!(bench.seen(1062), 1);
+}
+
+#[tokio::test]
 async fn what_the_policy_does_not_allow_is_never_ordered_and_no_key_is_made() {
     let mut bench = Bench::new(&[]);
     bench.item.variables[1].value = "anna@evil.example".to_owned();

@@ -1,0 +1,26 @@
+//! What the engine packed: the result for the device, and what speaks against its form on the platform (in strict mode the approved form is
+//! all there is), told to the operator.
+
+use crate::connector::result::DeviceResult;
+use crate::engine::api::Packed;
+use crate::telemetry::Draft;
+
+pub(super) const MESSAGE: &str = "the device's platform is not known to read the form of its PFX";
+
+/// The event with form and reasons.
+pub(super) fn with(draft: Draft, platform: &str, packed: &Packed) -> Draft {
+    draft
+        .field("platform", platform)
+        .field("form", packed.form.clone())
+        .field("warnings", packed.warnings.join("; "))
+}
+
+/// The result of the request.
+pub(super) fn result(packed: Packed, certificate_der: Vec<u8>) -> DeviceResult {
+    DeviceResult {
+        encrypted_password: packed.encrypted_password,
+        encrypted_pfx: packed.encrypted_pfx,
+        profile: Vec::new().into(),
+        certificate: certificate_der.into(),
+    }
+}
