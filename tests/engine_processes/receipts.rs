@@ -154,8 +154,14 @@ async fn a_log_that_a_key_on_the_token_seals_is_sound_and_says_that_it_is_new() 
         let request = engine.request(&format!("r-{number}"), &token, device.der());
         client.recrypt(request, DEADLINE).await.unwrap();
     }
-    let status = client.status().await.unwrap().audit.unwrap();
-    assert_eq!(status.seal_problem, None);
+    // The first seals are asked for before a token is open; the next one comes after some seconds.
+    let status = engine
+        .wait_for(&client, "a seal", |status| {
+            let audit = status.audit.as_ref();
+            audit.is_some_and(|audit| audit.seal_problem.is_none())
+        })
+        .await;
+    let status = status.audit.unwrap();
     let begins = status.begins.unwrap();
     assert_eq!(status.without_past(begins.as_ms()), Some(begins));
     let eight_days = 8 * 24 * 3600 * 1000;
@@ -168,7 +174,13 @@ async fn a_log_that_a_key_on_the_token_seals_is_sound_and_says_that_it_is_new() 
     // It goes on as the same log, and says since when it is there.
     engine.launch();
     let client = engine.ready_client().await;
-    let again = client.status().await.unwrap().audit.unwrap();
+    let again = engine
+        .wait_for(&client, "its log", |status| {
+            let audit = status.audit.as_ref();
+            audit.is_some_and(|audit| audit.begins.is_some())
+        })
+        .await;
+    let again = again.audit.unwrap();
     assert_eq!((again.log, again.begins), (status.log, Some(begins)));
     assert_eq!(engine.log().matches("WITHOUT A PAST").count(), 1);
 }
