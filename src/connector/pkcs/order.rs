@@ -420,7 +420,7 @@ impl Run<'_> {
                 let result = packed::result(packed, issued.certificate_der);
                 Ok(End::Done(Box::new(result)))
             }
-            Err(RecryptError::Failed(failure)) if !failure.code.is_transient() => {
+            Err(RecryptError::Failed(failure)) if packed::is_final(failure.code) => {
                 let message = format!(
                     "the certificate was issued and cannot be packed for the device: {}",
                     failure.message

@@ -2,7 +2,7 @@
 //! all there is), told to the operator.
 
 use crate::connector::result::DeviceResult;
-use crate::engine::api::Packed;
+use crate::engine::api::{FailureCode, Packed};
 use crate::telemetry::Draft;
 
 pub(super) const MESSAGE: &str = "the device's platform is not known to read the form of its PFX";
@@ -23,4 +23,14 @@ pub(super) fn result(packed: Packed, certificate_der: Vec<u8>) -> DeviceResult {
         profile: Vec::new().into(),
         certificate: certificate_der.into(),
     }
+}
+
+/// Whether what was issued is of no use, whichever engine is asked and whenever: then it is withdrawn. A custody key that this engine does not
+/// have, and what its configuration does not allow, an operator mends or another connector's engine has.
+pub(super) fn is_final(code: FailureCode) -> bool {
+    !code.is_transient()
+        && !matches!(
+            code,
+            FailureCode::KeyNotFound | FailureCode::FormatRefused | FailureCode::BadRequest
+        )
 }

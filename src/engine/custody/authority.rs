@@ -233,6 +233,9 @@ fn again(
     Ok(answer(ca, certificate))
 }
 
+/// How far a list's number may be above the last one: numbers only ever grow, and who asks must not use them up.
+const MAX_LIST_STEP: u64 = 1 << 20;
+
 /// A revocation list.
 pub(super) fn sign_crl(
     shared: &Shared,
@@ -255,6 +258,16 @@ pub(super) fn sign_crl(
             "crl_number",
             format!(
                 "the last revocation list had the number {last}: the next one has to have a higher one"
+            ),
+        ));
+    }
+    if request.number > last.unwrap_or(0).saturating_add(MAX_LIST_STEP) {
+        return Err(Refusal::open(
+            FailureCode::BadRequest,
+            "crl_number",
+            format!(
+                "the revocation list's number {} is too far above the last one: nobody could sign another list after it",
+                request.number
             ),
         ));
     }

@@ -229,6 +229,18 @@ async fn an_engine_that_fails_loses_no_certificate() {
         (bench.certificates(), bench.keys_made.load(Ordering::SeqCst)),
         (1, 1)
     );
+    // It does not have the key: another one may.
+    let bench = Bench::new(&[Act::Pend]);
+    bench.run().await;
+    let refusal = Failure {
+        code: FailureCode::KeyNotFound,
+        message: "not on the token".to_owned(),
+    };
+    let answers = || bench.engine_answers.lock().unwrap();
+    answers().push_back(RecryptError::Failed(refusal));
+    assert!(matches!(bench.run().await, End::Waits));
+    assert!(bench.scripted.revoked.lock().unwrap().is_empty());
+    assert!(matches!(bench.run_elsewhere().await, End::Done(_)));
     // It refuses for good: what was issued is revoked.
     let bench = Bench::new(&[Act::Pend]);
     bench.run().await;
