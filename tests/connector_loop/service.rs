@@ -71,6 +71,8 @@ pub(crate) struct Inner {
     pub(crate) lease_ms: u64,
     pub(crate) fault: (Fault, On),
     pub(crate) polls: u32,
+    /// Requests for work that wait for some.
+    pub(crate) waiting: u32,
     pub(crate) heartbeats: u32,
     pub(crate) faults: u32,
     pub(crate) answers_again: u32,
@@ -96,6 +98,7 @@ impl Service {
                 lease_ms: 3_000,
                 fault: (Fault::None, On::Everything),
                 polls: 0,
+                waiting: 0,
                 heartbeats: 0,
                 faults: 0,
                 answers_again: 0,
@@ -278,6 +281,22 @@ fn check_identity(identity: &ConnectorIdentity) {
     assert_eq!(identity.features, ["pfxImport"]);
 }
 
+/// A request for work, until it is answered or its connection is gone.
+struct Waiting(Service);
+
+impl Waiting {
+    fn begin(service: &Service) -> Self {
+        service.inner.lock().unwrap().waiting += 1;
+        Self(service.clone())
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.inner.lock().unwrap().waiting -= 1;
+    }
+}
+
 async fn lease(State(service): State<Service>, Json(request): Json<LeaseRequest>) -> Response {
     check_identity(&request.connector);
     assert!((1..=256).contains(&request.max) && request.wait_ms <= 60_000);
@@ -286,6 +305,7 @@ async fn lease(State(service): State<Service>, Json(request): Json<LeaseRequest>
         return response;
     }
     let until = Instant::now() + Duration::from_millis(request.wait_ms);
+    let _waiting = Waiting::begin(&service);
     loop {
         let notified = service.wake.notified();
         let (work, next) = offer(&service, request.max);

@@ -18,6 +18,11 @@ async fn sigterm_finishes_what_is_in_flight_and_takes_nothing_more() {
     until("they are at the engine", || engine.total_calls() == 4).await;
     connector.signal(Signal::TERM);
     until("it drains", || bench.count("operational", 2) == 1).await;
+    // What it asked for before may still be on its way back.
+    until("it asks no more", || {
+        service.inner.lock().unwrap().waiting == 0
+    })
+    .await;
     service.add("too-late");
     assert!(connector.ended().await.success());
     assert_eq!(bench.reports().len(), 4);
