@@ -194,13 +194,7 @@ impl Store {
         self.write(|transaction, now| {
             // Again, and under the lock: a connector may have been revoked while it waited here, and what it gave up is due now.
             refuse_revoked(transaction, &contact.certificate)?;
-            transaction
-                .prepare_cached(
-                    "UPDATE requests SET state = 'failed', settled_ms = ?1, failure_code = 'tooManyAttempts',
-                       failure_message = 'given up: it was leased ' || attempts || ' times and never answered'
-                     WHERE state IN ('queued', 'leased') AND due_ms <= ?1 AND attempts >= ?2",
-                )?
-                .execute(params![now, terms.max_leases])?;
+            give_up(transaction, now, terms.max_leases)?;
             let mut select = transaction.prepare_cached(&format!(
                 "SELECT {FULL}, q.seq, q.id, q.fence, q.attempts, d.device_id, d.target, d.format, d.delivery
                  FROM requests q JOIN records r ON r.id = q.record JOIN device_requests d ON d.id = q.device_request
@@ -262,4 +256,20 @@ impl Store {
             Ok(Lease { work, next_due_ms })
         })
     }
+}
+
+/// Ends what was leased too often without an answer, whatever kind of request it is.
+pub(super) fn give_up(
+    transaction: &Transaction<'_>,
+    now: i64,
+    max_leases: u32,
+) -> Result<(), StoreError> {
+    transaction
+        .prepare_cached(
+            "UPDATE requests SET state = 'failed', settled_ms = ?1, failure_code = 'tooManyAttempts',
+               failure_message = 'given up: it was leased ' || attempts || ' times and never answered'
+             WHERE state IN ('queued', 'leased') AND due_ms <= ?1 AND attempts >= ?2",
+        )?
+        .execute(params![now, max_leases])?;
+    Ok(())
 }

@@ -6,7 +6,7 @@ use crate::gateway::api::Outcome;
 use crate::gateway::pkcs_api::{PkcsWorkItem, Progress};
 use crate::gateway::store::connectors::refuse_revoked;
 use crate::gateway::store::device_requests::target_of;
-use crate::gateway::store::leases::later;
+use crate::gateway::store::leases::{give_up, later};
 use crate::gateway::store::settle::held;
 use crate::gateway::store::{Contact, LeaseTerms, Store, StoreError};
 use rusqlite::{Row, Transaction, params};
@@ -82,13 +82,7 @@ impl Store {
         }
         self.write(|transaction, now| {
             refuse_revoked(transaction, &contact.certificate)?;
-            transaction
-                .prepare_cached(
-                    "UPDATE requests SET state = 'failed', settled_ms = ?1, failure_code = 'tooManyAttempts',
-                       failure_message = 'given up: it was leased ' || attempts || ' times and never answered'
-                     WHERE state IN ('queued', 'leased') AND due_ms <= ?1 AND attempts >= ?2",
-                )?
-                .execute(params![now, terms.max_leases])?;
+            give_up(transaction, now, terms.max_leases)?;
             let mut select = transaction.prepare_cached(
                 "SELECT q.seq, q.id, q.fence, q.attempts, d.target, d.device_id, p.profile, p.profile_name, p.variables, p.user_principal_name,
                    p.progress, p.renews
