@@ -60,7 +60,7 @@ impl RevokeCommand {
             .flat_map(|argument| argument.split('{').skip(1));
         let known = ["serial}", "issuer}", "reason}", "reason_name}"];
         if rest.any(|piece| !known.iter().any(|name| piece.starts_with(name))) {
-            return wrong("the placeholders are {serial}, {issuer}, {reason} and {reason_name}");
+            return wrong("between braces stand {serial}, {issuer}, {reason} or {reason_name}");
         }
         Ok(())
     }

@@ -37,7 +37,7 @@ impl MacScheme {
 }
 
 /// Iterations of what is written: the upper end of what the module's PBKDF2 is tested with.
-const ITERATIONS: NonZeroU32 = NonZeroU32::new(10_000).unwrap();
+const ITERATIONS: NonZeroU32 = NonZeroU32::MIN.saturating_add(9_999);
 /// Most iterations of what is read: whoever asks for more is not verified yet.
 const MAX_ITERATIONS: u32 = 1_000_000;
 /// Longest salt that is read, in octets.
