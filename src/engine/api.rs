@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 mod approval;
 mod authority;
+mod csr;
 mod delivery;
 mod failure;
 mod healing;

@@ -7,6 +7,8 @@ mod authority;
 mod build;
 mod chain;
 mod check;
+mod course;
+mod device;
 mod order;
 mod packed;
 mod poll;
