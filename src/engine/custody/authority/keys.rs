@@ -2,7 +2,7 @@
 
 use super::super::Shared;
 use super::super::refusal::Refusal;
-use super::super::rotate::on_a_token;
+use super::super::signing_token::on_a_token;
 use fips::sign::SignatureAlgorithm;
 use hsm::{SigningKeyInfo, SigningKeyName, Terms};
 use pki::{SignError, Signer};
