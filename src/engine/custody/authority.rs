@@ -9,6 +9,7 @@
 
 mod keys;
 mod responder;
+mod responders;
 
 use super::Shared;
 use super::queue::Job;
@@ -28,7 +29,7 @@ use keys::TokenKey;
 use pki::Signer;
 use pki::crl::{self, List};
 use pki::issue::{self, IssueError, Purpose, Request};
-use std::collections::BTreeMap;
+use responders::Responders;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use x509_cert::ext::pkix::CrlReason;
@@ -41,7 +42,7 @@ const RECEIPT_LIMIT: Duration = Duration::from_secs(1);
 /// What is known of authorities in this process, and what the log feeds.
 pub(super) struct Authorities {
     memory: Arc<Mutex<IssuedMemory>>,
-    responders: Mutex<BTreeMap<String, responder::Delegated>>,
+    responders: Responders,
 }
 
 impl Authorities {
@@ -49,7 +50,7 @@ impl Authorities {
     pub(super) fn new(memory: Arc<Mutex<IssuedMemory>>) -> Self {
         Self {
             memory,
-            responders: Mutex::default(),
+            responders: Responders::default(),
         }
     }
 
@@ -59,10 +60,6 @@ impl Authorities {
 
     /// For a status.
     pub(super) fn report(&self, authorities: &[LocalAuthority]) -> Vec<AuthorityStatus> {
-        let responders = self
-            .responders
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
         let memory = self.memory();
         authorities
             .iter()
@@ -77,9 +74,7 @@ impl Authorities {
                     .collect(),
                 deltas: one.published.delta_crl.is_some(),
                 last_crl: memory.last_list(&one.name),
-                responder_not_after_ms: responders
-                    .get(&one.name)
-                    .map(|delegated| milliseconds(delegated.not_after())),
+                responder_not_after_ms: self.responders.not_after(&one.name).map(milliseconds),
             })
             .collect()
     }

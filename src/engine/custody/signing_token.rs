@@ -6,7 +6,9 @@
 use super::Shared;
 use super::refusal::Refusal;
 use super::token::describe;
+use hsm::Terms;
 use hsm::pkcs11::Pkcs11Custody;
+use std::time::Instant;
 
 /// How much an answer leaves open, the least first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,6 +21,30 @@ enum Weight {
     NotOpen,
     /// The token was asked, and is in trouble or has no time.
     InTrouble,
+}
+
+/// As [`on_a_token`], until a deadline, on the terms that each token is given. A token in trouble is waited for only where there is no other.
+///
+/// # Errors
+/// As told there.
+pub(super) fn on_a_token_within<T>(
+    shared: &Shared,
+    section: &str,
+    deadline: Instant,
+    ask: impl Fn(&Pkcs11Custody, Terms) -> Result<T, hsm::Error>,
+) -> Result<T, Refusal> {
+    let is_one_of_several = shared.tokens.keepers.len() > 1;
+    on_a_token(shared, section, |custody| {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(hsm::Error::Deadline);
+        }
+        let terms = Terms {
+            elsewhere: is_one_of_several,
+            ..Terms::within(left)
+        };
+        ask(custody, terms)
+    })
 }
 
 /// Asks the tokens one after the other until one does it. `section`: the part of the configuration that names the key.
