@@ -179,11 +179,11 @@ mod tests {
 
     #[test]
     fn while_one_is_made_nobody_is_kept_and_who_has_none_waits_no_longer_than_it_may() {
-        let responders = Responders::default();
+        let responders = &Responders::default();
         let (begin, begun) = channel();
         let (go, gone) = channel::<()>();
         std::thread::scope(|scope| {
-            let first = scope.spawn(|| {
+            let first = scope.spawn(move || {
                 responders.get("ca", b"key", soon(), || at(0), || {
                     begin.send(()).unwrap();
                     gone.recv().unwrap();
