@@ -283,7 +283,10 @@ pub(super) fn failed(error: RecryptError) -> Error {
         RecryptError::Unavailable(_) => ErrorClass::Unknown,
         RecryptError::Failed(failure) => match failure.code {
             FailureCode::IssuanceRefused | FailureCode::BadRequest => ErrorClass::Rejected,
-            FailureCode::DeadlineExceeded | FailureCode::EngineFault => ErrorClass::Unknown,
+            // The receipt of what was signed may only be late: the engine keeps it for the same order.
+            FailureCode::AuditUnavailable
+            | FailureCode::DeadlineExceeded
+            | FailureCode::EngineFault => ErrorClass::Unknown,
             code if code.is_transient() => ErrorClass::Unavailable,
             _ => ErrorClass::Rejected,
         },

@@ -181,3 +181,47 @@ fn an_older_list_never_takes_the_place_of_a_newer_one() {
         quick.number
     );
 }
+
+#[test]
+fn two_processes_of_one_authority_never_draft_lists_with_one_number() {
+    let folder = tempdir().unwrap();
+    let mut numbers: Vec<u64> = std::thread::scope(|scope| {
+        let drafting: Vec<_> = (0..2)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut open = store(folder.path());
+                    (0..20)
+                        .map(|_| open.draft(ListKind::Full).unwrap().unwrap().number)
+                        .collect::<Vec<_>>()
+                })
+            })
+            .collect();
+        let drafted = drafting.into_iter().map(|one| one.join().unwrap());
+        drafted.flatten().collect()
+    });
+    numbers.sort_unstable();
+    numbers.dedup();
+    assert_eq!(numbers.len(), 40);
+}
+
+#[test]
+fn what_may_have_been_signed_is_asked_after_and_not_taken_for_not_issued() {
+    use crate::engine::api::{Failure, FailureCode};
+    use crate::engine::client::RecryptError;
+    let class = |code| {
+        let message = String::new();
+        authority::failed(RecryptError::Failed(Failure { code, message })).class()
+    };
+    for code in [
+        FailureCode::AuditUnavailable,
+        FailureCode::DeadlineExceeded,
+        FailureCode::EngineFault,
+    ] {
+        assert_eq!(class(code), ca::ErrorClass::Unknown, "{code:?}");
+    }
+    assert_eq!(class(FailureCode::Busy), ca::ErrorClass::Unavailable);
+    assert_eq!(
+        class(FailureCode::TokenUnavailable),
+        ca::ErrorClass::Unavailable
+    );
+}

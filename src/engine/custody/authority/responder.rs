@@ -98,7 +98,7 @@ pub(in super::super) fn sign_ocsp(
         job,
         ca,
         &request.request_id,
-        &key,
+        Hash::of(key.spki_der()),
         CaAct::Status {
             certificates: u64::try_from(singles.len()).unwrap_or(u64::MAX),
             answer: Hash::of(&response),
@@ -158,7 +158,7 @@ fn make(
         job,
         ca,
         &format!("responder-{}", ca.name),
-        &authority_key,
+        Hash::of(authority_key.spki_der()),
         CaAct::Responder {
             serial: hex(&made.serial),
             certificate: Hash::of(&made.der),
