@@ -367,6 +367,7 @@ impl Run<'_> {
             .find(|rule| rule.name == progress.rule);
         let expected = check::Expected {
             csr: progress.csr.as_slice(),
+            user: &self.item.user_principal_name,
             rule,
             extended_key_usage: &self.item.profile.extended_key_usage,
             key_usage: &self.item.profile.key_usage,

@@ -31,6 +31,7 @@ name = "smime"
 ca = ["company"]
 profiles = ["smime"]
 keys = ["ecP256"]
+key_usage = ["digitalSignature"]
 extended_key_usage = ["emailProtection"]
 subject = { CN = ["*"] }
 alt_names = { email = ["*@example.com"] }

@@ -41,6 +41,7 @@ pub(super) enum Made {
     AsAnAuthority,
     ForTenYears,
     OtherKeyUsage,
+    WithoutKeyUsage,
 }
 
 fn openssl(arguments: &[&str]) -> Vec<u8> {
@@ -157,6 +158,7 @@ impl Workshop {
         };
         let key_usage = match made {
             Made::OtherKeyUsage => "keyUsage=critical,keyAgreement",
+            Made::WithoutKeyUsage => "",
             _ => "keyUsage=critical,digitalSignature",
         };
         let mut lines = vec![usage, key_usage];
