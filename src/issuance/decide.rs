@@ -157,9 +157,7 @@ impl Rule {
         let is_bound = |kind| self.equal_to_user.contains(&kind);
         let address = match (kind, value.split_once(':')) {
             (AltNameKind::Email, _) if is_bound(AltNameKind::Email) => value,
-            (AltNameKind::Upn, _)
-                if is_bound(AltNameKind::Upn) || is_bound(AltNameKind::Email) =>
-            {
+            (AltNameKind::Upn, _) if is_bound(AltNameKind::Upn) || is_bound(AltNameKind::Email) => {
                 value
             }
             // RFC 6068: who it is to, and what the message has besides.

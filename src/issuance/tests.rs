@@ -274,7 +274,7 @@ fn the_linter_sees_addresses_in_the_subject_and_what_binds_them() {
     ] {
         let text = bound.replace(
             &format!("{key} = {{ "),
-            &format!("{key} = {{ {name} = [\"*@example.com\"], "),
+            &format!("{key} = {{ \"{name}\" = [\"*@example.com\"], "),
         );
         assert_ne!(text, bound);
         assert_eq!(codes(&text), [], "{key} {name}: the user's own");
@@ -285,8 +285,8 @@ fn the_linter_sees_addresses_in_the_subject_and_what_binds_them() {
         let logon = ("suppliedNameLogsOn", Severity::Error);
         assert!(found.contains(&logon), "{key} {name}: {found:?}");
         let anybody = text.replace(
-            &format!("{name} = [\"*@example.com\"]"),
-            &format!("{name} = [\"*\"]"),
+            &format!("\"{name}\" = [\"*@example.com\"]"),
+            &format!("\"{name}\" = [\"*\"]"),
         );
         let found = codes(&anybody);
         let domain = ("anyEmailDomain", Severity::Warning);
@@ -334,10 +334,7 @@ fn mistakes_in_a_policy_are_named() {
             "`key_usage` names nothing",
         ),
         (
-            (
-                "key_usage = [\"digitalSignature\", \"keyAgreement\"]\n",
-                "",
-            ),
+            ("key_usage = [\"digitalSignature\", \"keyAgreement\"]\n", ""),
             "missing field `key_usage`",
         ),
         (("ca = [\"company\"]", "ca = []"), "`ca`"),

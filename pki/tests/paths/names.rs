@@ -299,7 +299,9 @@ fn an_issuers_name_is_compared_without_regard_to_case_and_spaces() {
             ..Verification::default()
         };
         let own = certificate(&own.certificate);
-        let verified = verification.verify(&own).map(|path| path.revocation_checked);
+        let verified = verification
+            .verify(&own)
+            .map(|path| path.revocation_checked);
         // The list is current and the root's own key signed it: what counts is the name.
         match verdict {
             Good => assert_eq!(verified, Ok(vec![true]), "{name}"),

@@ -245,6 +245,14 @@ impl LocalCa {
                     hex(&revocation.serial)
                 ));
             }
+            Revoking::Full => {
+                return rejected(format!(
+                    "the revocation list of the authority `{0}` has as many entries as it may: the certificate {1} is not revoked. Let another authority issue from now on, \
+                     and `{0}` publish until enough of its revoked certificates have ended",
+                    self.settings.name,
+                    hex(&revocation.serial)
+                ));
+            }
             Revoking::Final => {
                 return rejected(format!(
                     "the certificate {} is revoked for good: only a hold can be taken back",

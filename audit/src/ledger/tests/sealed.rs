@@ -142,8 +142,10 @@ fn restored(ledger: &Ledger) -> Ledger {
 
 #[test]
 fn what_a_snapshot_of_version_2_holds_of_them_still_holds() {
-    let mut old = Ledger::default();
-    old.latest_ms = NOW;
+    let mut old = Ledger {
+        latest_ms: NOW,
+        ..Ledger::default()
+    };
     for number in 0..budget() - 1 {
         old.used(NOW, &before(pack(1000, number, 0)), Ended::Bad, true);
     }

@@ -184,11 +184,17 @@ mod tests {
         let (go, gone) = channel::<()>();
         std::thread::scope(|scope| {
             let first = scope.spawn(move || {
-                responders.get("ca", b"key", soon(), || at(0), || {
-                    begin.send(()).unwrap();
-                    gone.recv().unwrap();
-                    Ok(certificate(0))
-                })
+                responders.get(
+                    "ca",
+                    b"key",
+                    soon(),
+                    || at(0),
+                    || {
+                        begin.send(()).unwrap();
+                        gone.recv().unwrap();
+                        Ok(certificate(0))
+                    },
+                )
             });
             begun.recv().unwrap();
             // Another authority's, and a status.
@@ -206,9 +212,8 @@ mod tests {
                 impatient.unwrap_err().told.code,
                 FailureCode::DeadlineExceeded
             );
-            let second = scope.spawn(|| {
-                responders.get("ca", b"key", soon(), || at(0), || panic!("two at once"))
-            });
+            let second = scope
+                .spawn(|| responders.get("ca", b"key", soon(), || at(0), || panic!("two at once")));
             go.send(()).unwrap();
             assert_eq!(first.join().unwrap().unwrap(), certificate(0));
             assert_eq!(second.join().unwrap().unwrap(), certificate(0));
@@ -220,11 +225,17 @@ mod tests {
     fn the_old_one_serves_while_it_is_renewed() {
         let responders = Responders::default();
         get(&responders, 0, Ok(certificate(0))).unwrap();
-        let renewed = responders.get("ca", b"key", soon(), || at(8), || {
-            let meanwhile = responders.get("ca", b"key", soon(), || at(8), || panic!("twice"));
-            assert_eq!(meanwhile.unwrap(), certificate(0));
-            Ok(certificate(8))
-        });
+        let renewed = responders.get(
+            "ca",
+            b"key",
+            soon(),
+            || at(8),
+            || {
+                let meanwhile = responders.get("ca", b"key", soon(), || at(8), || panic!("twice"));
+                assert_eq!(meanwhile.unwrap(), certificate(0));
+                Ok(certificate(8))
+            },
+        );
         assert_eq!(renewed.unwrap(), certificate(8));
         assert_eq!(
             get(&responders, 9, Err(Refusal::deadline())).unwrap(),
@@ -238,10 +249,16 @@ mod tests {
         get(&responders, 0, Ok(certificate(0))).unwrap();
         let tries = Cell::new(0);
         let fails = |day| {
-            responders.get("ca", b"key", soon(), || at(day), || {
-                tries.set(tries.get() + 1);
-                Err(Refusal::deadline())
-            })
+            responders.get(
+                "ca",
+                b"key",
+                soon(),
+                || at(day),
+                || {
+                    tries.set(tries.get() + 1);
+                    Err(Refusal::deadline())
+                },
+            )
         };
         for _ in 0..3 {
             assert_eq!(fails(10).unwrap(), certificate(0));
@@ -252,7 +269,10 @@ mod tests {
             FailureCode::DeadlineExceeded
         );
         assert_eq!(tries.get(), 2);
-        assert_eq!(get(&responders, 14, Ok(certificate(14))).unwrap(), certificate(14));
+        assert_eq!(
+            get(&responders, 14, Ok(certificate(14))).unwrap(),
+            certificate(14)
+        );
     }
 
     #[test]

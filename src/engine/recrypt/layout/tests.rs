@@ -48,10 +48,7 @@ fn each_form_of_basic_constraints_in_der_is_read() {
     let forms: [(&[u8], _); 4] = [
         (&[0x30, 0], None),
         (&[0x30, 3, 1, 1, 0xff], Some(PathLength::Unlimited)),
-        (
-            &[0x30, 6, 1, 1, 0xff, 2, 1, 0],
-            Some(PathLength::AtMost(0)),
-        ),
+        (&[0x30, 6, 1, 1, 0xff, 2, 1, 0], Some(PathLength::AtMost(0))),
         (
             &[0x30, 6, 1, 1, 0xff, 2, 1, 0x7f],
             Some(PathLength::AtMost(127)),
