@@ -116,6 +116,7 @@ mod tests {
     use super::*;
     use crate::calendar::{DAY_MS, Dated, Effect, Kind};
     use crate::clock::{Clock, ManualClock};
+    use HealthState::{Degraded, Healthy, Unhealthy};
 
     #[test]
     fn a_service_is_degraded_before_an_end_and_unhealthy_after_one_that_stops_it() {
@@ -132,14 +133,13 @@ mod tests {
             let calendar = Calendar::of(&[end("a", effect)], clock.now_ms());
             Health::of_calendar(&calendar, &mut reasons, &mut warnings);
             let health = Health::of(reasons).with_warnings(warnings);
-            assert_eq!(health.healthy, health.state != HealthState::Unhealthy);
+            assert_eq!(health.healthy, health.state != Unhealthy);
             health.state
         };
         let clock = ManualClock::at(340 * DAY_MS);
         let now = |clock: &ManualClock| {
             [Effect::Stops, Effect::Weakens, Effect::Informs].map(|effect| state(effect, clock))
         };
-        use HealthState::{Degraded, Healthy, Unhealthy};
         assert_eq!(now(&clock), [Healthy; 3], "soon");
         clock.advance_ms(20 * DAY_MS);
         assert_eq!(now(&clock), [Degraded, Degraded, Healthy], "urgent");
