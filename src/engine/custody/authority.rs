@@ -35,7 +35,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use x509_cert::ext::pkix::CrlReason;
 
-pub(super) use responder::sign_ocsp;
+pub(super) use responder::{LASTS as RESPONDER_LASTS, sign_ocsp};
 
 /// How long it is waited for the receipt of a signature whose deadline is over.
 const RECEIPT_LIMIT: Duration = Duration::from_secs(1);

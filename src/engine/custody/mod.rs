@@ -8,6 +8,7 @@ mod approvals;
 mod authorise;
 mod authority;
 mod deliver;
+mod ends;
 mod flow;
 mod formats;
 mod key_making;

@@ -126,6 +126,7 @@ impl Bench {
         Self {
             authority: Authority::new(
                 Arc::clone(&scripted) as Arc<dyn CertificationAuthority>,
+                crate::config::AuthorityKind::Cmp,
                 terms,
                 2,
             ),

@@ -350,9 +350,11 @@ impl CertificationAuthority for Scripted {
     fn health(&self) -> Answer<'_, Health> {
         Box::pin(async {
             Ok(Health {
+                answered: true,
                 may_enroll: None,
                 may_revoke: None,
                 credential_expires: None,
+                revocation_list: None,
                 note: String::new(),
             })
         })

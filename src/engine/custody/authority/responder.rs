@@ -19,7 +19,7 @@ use std::time::Duration;
 use x509_cert::name::Name;
 
 /// How long a responder's certificate is valid; it is renewed at half of that.
-const LASTS: Duration = Duration::from_secs(14 * 86_400);
+pub(in super::super) const LASTS: Duration = Duration::from_secs(14 * 86_400);
 /// The longest serial number (RFC 5280, section 4.1.2.2, with room for a sign).
 const MAX_SERIAL_BYTES: usize = 21;
 
