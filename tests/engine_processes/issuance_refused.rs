@@ -9,8 +9,10 @@ use super::softhsm::SoftHsm;
 use audit::event::ResultClass;
 use hsm::Padding;
 use pfx_connector::encoding::Base64Bytes;
-use pfx_connector::engine::api::keys::{KeyType, MadeKey, PackRequest};
-use pfx_connector::engine::api::{CmsFormat, FailureCode};
+use pfx_connector::engine::api::keys::{
+    KeyRecipient, KeyType, MadeKey, MakeKeyRequest, PackRequest,
+};
+use pfx_connector::engine::api::{CmsFormat, DeviceTarget, FailureCode};
 use pfx_connector::engine::client::RecryptError;
 
 /// Everything that a pack is asked with, changed one thing at a time.
@@ -285,4 +287,67 @@ async fn a_form_that_is_not_approved_is_refused_by_name_with_its_exception() {
         FailureCode::FormatRefused
     );
     assert_eq!(client.status().await.unwrap().key_uses, 0);
+}
+
+#[tokio::test]
+async fn no_key_is_made_for_a_device_that_nothing_can_be_encrypted_to() {
+    let workshop = Workshop::new();
+    let devices = workshop.authority("Devices", KeyAlgorithm::P256);
+    let strangers = workshop.authority("Devices", KeyAlgorithm::P256);
+    let token = SoftHsm::new();
+    let engine = Engine::start(&token, &devices, &usual());
+    let client = engine.ready_client().await;
+    let request = |certificate: Vec<u8>, format| MakeKeyRequest {
+        recipient: Some(KeyRecipient {
+            device: DeviceTarget {
+                certificate: certificate.into(),
+                intermediates: Vec::new(),
+            },
+            format,
+        }),
+        ..key_request("for-a-device", KeyType::EcP256)
+    };
+    let (rsa, ec) = (KeyAlgorithm::Rsa(2048), KeyAlgorithm::P256);
+    let phone = devices.device("phone", rsa);
+    for (what, certificate, format) in [
+        (
+            "of another authority",
+            strangers.device("phone", rsa).der(),
+            CmsFormat::Modern,
+        ),
+        ("an authority", devices.der(), CmsFormat::Modern),
+        ("none", b"none".to_vec(), CmsFormat::Modern),
+        (
+            "of a key that the format is not for",
+            devices.device("tablet", ec).der(),
+            CmsFormat::Compatible,
+        ),
+        (
+            "a format that is not allowed",
+            phone.der(),
+            CmsFormat::CompatibleDesEde3,
+        ),
+    ] {
+        match client
+            .make_key(request(certificate, format), DEADLINE)
+            .await
+        {
+            Err(RecryptError::Failed(failure)) => {
+                assert!(!failure.code.is_transient(), "{what}: {}", failure.message);
+                assert_eq!(
+                    failure.code == FailureCode::FormatRefused,
+                    what.contains("format"),
+                    "{what}: {:?}",
+                    failure.code
+                );
+            }
+            other => panic!("{what}: {other:?}"),
+        }
+    }
+    let made =
+        |status: pfx_connector::engine::api::EngineStatus| status.issuance.unwrap().keys_made;
+    assert_eq!(made(client.status().await.unwrap()), 0);
+    let good = request(phone.der(), CmsFormat::Modern);
+    client.make_key(good, DEADLINE).await.unwrap();
+    assert_eq!(made(client.status().await.unwrap()), 1);
 }

@@ -150,17 +150,21 @@ impl LocalCa {
         &self.settings.name
     }
 
-    async fn issue(&self, order: &Order) -> Result<Enrolment, Error> {
+    fn profile_of(&self, order: &Order) -> Result<String, Error> {
         let profile = order
             .profile
             .clone()
             .or_else(|| self.settings.profile.clone());
-        let profile = profile.ok_or_else(|| {
+        profile.ok_or_else(|| {
             Error::new(
                 ErrorClass::Rejected,
                 "the order names no profile, and the authority has no usual one",
             )
-        })?;
+        })
+    }
+
+    async fn issue(&self, order: &Order) -> Result<Enrolment, Error> {
+        let profile = self.profile_of(order)?;
         let csr = digest(Hash::Sha256, &order.csr_der).as_ref().to_vec();
         let (id, named) = (order.id.clone(), profile.clone());
         let state = self
@@ -210,13 +214,22 @@ impl LocalCa {
     async fn find(&self, order: &Order) -> Result<Recovered, Error> {
         let id = order.id.clone();
         let known = self
-            .with(move |store| store.known(&id))
+            .with(move |store| Ok((store.known(&id)?, store.asked(&id)?)))
             .await
             .map_err(not_stored)?;
+        let csr = digest(Hash::Sha256, &order.csr_der);
         Ok(match known {
-            Some(OrderState::Issued(certificate)) => Recovered::Known(self.issued(certificate)),
-            // The engine's log knows whether it issued: asking again for the same order gives what it gave.
-            Some(OrderState::Asked) | None => Recovered::NeverAsked,
+            (Some(OrderState::Issued(certificate)), _) => {
+                Recovered::Known(self.issued(certificate))
+            }
+            // It was ordered. The engine's log knows whether it issued: asking again for the same order gives what it gave.
+            (_, Some((profile, asked)))
+                if asked == csr.as_ref() && profile == self.profile_of(order)? =>
+            {
+                Recovered::Known(self.issue(order).await?)
+            }
+            // For no such request.
+            _ => Recovered::NeverAsked,
         })
     }
 
@@ -316,6 +329,7 @@ impl CertificationAuthority for LocalCa {
         Capabilities {
             revokes: true,
             pends: false,
+            polls_by_reference: false,
             recovers: true,
         }
     }

@@ -155,7 +155,8 @@ impl Store {
             .transaction_with_behavior(TransactionBehavior::Immediate)?)
     }
 
-    /// Takes an order on, or says what it got.
+    /// Takes an order on, or says what it got. As long as it has no certificate here, another request may take its place: the engine's log knows
+    /// whether the first one was issued, and then refuses the other.
     ///
     /// # Errors
     /// [`StoreError::OtherOrder`] when the id stands for something else.
@@ -169,6 +170,15 @@ impl Store {
         let transaction = self.begin()?;
         let known = lookup(&transaction, order_id)?;
         let state = match known {
+            Some((old_profile, old_csr, OrderState::Asked))
+                if old_profile == profile && old_csr != csr =>
+            {
+                transaction.execute(
+                    "UPDATE orders SET csr = ?2, asked_at_ms = ?3 WHERE order_id = ?1",
+                    params![order_id, csr, now_ms],
+                )?;
+                OrderState::Asked
+            }
             Some((old_profile, old_csr, _)) if old_profile != profile || old_csr != csr => {
                 return Err(StoreError::OtherOrder(order_id.to_owned()));
             }
@@ -188,6 +198,14 @@ impl Store {
     /// What is known of an order; `None`: it was never asked for.
     pub(super) fn known(&self, order_id: &str) -> Result<Option<OrderState>, StoreError> {
         Ok(lookup(&self.connection, order_id)?.map(|(.., state)| state))
+    }
+
+    /// Profile, and SHA-256 of the request, of an order that was taken on and has no certificate yet.
+    pub(super) fn asked(&self, order_id: &str) -> Result<Option<(String, Vec<u8>)>, StoreError> {
+        Ok(match lookup(&self.connection, order_id)? {
+            Some((profile, csr, OrderState::Asked)) => Some((profile, csr)),
+            _ => None,
+        })
     }
 
     /// Notes what an order got. Where it has a certificate already, that one stays, and is given back.

@@ -57,11 +57,24 @@ fn an_order_gets_one_certificate_whatever_happens_and_its_id_stands_for_one_requ
     // As after a crash.
     let mut open = store(folder.path());
     assert_eq!(open.known("a").unwrap(), Some(OrderState::Asked));
+    // Somebody whose own key was not issued for: until there is a certificate, another request may take its place.
+    let asked = |csr: &[u8]| Some(("mail".to_owned(), csr.to_vec()));
+    assert_eq!(
+        open.order("a", "mail", b"its own", 1).unwrap(),
+        OrderState::Asked
+    );
+    assert_eq!(open.asked("a").unwrap(), asked(b"its own"));
+    assert_eq!(
+        open.order("a", "mail", b"csr", 1).unwrap(),
+        OrderState::Asked
+    );
+    assert_eq!(open.asked("a").unwrap(), asked(b"csr"));
     assert_eq!(open.issued("a", b"one", b"\x01", END, 2).unwrap(), b"one");
     // Another process that was asked for the same at the same time.
     assert_eq!(open.issued("a", b"two", b"\x02", END, 3).unwrap(), b"one");
     let issued = OrderState::Issued(b"one".to_vec());
     assert_eq!(open.order("a", "mail", b"csr", 4).unwrap(), issued);
+    assert_eq!(open.asked("a").unwrap(), None);
     for (profile, csr) in [("mail", &b"other"[..]), ("tls", b"csr")] {
         let refused = open.order("a", profile, csr, 5).unwrap_err();
         assert_eq!(refused, StoreError::OtherOrder("a".to_owned()));

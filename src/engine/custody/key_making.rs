@@ -1,7 +1,7 @@
 //! Keys for certificates: made by threads of their own, so that an RSA key of 4096 bits, which takes seconds, keeps no re-encryption waiting.
 //!
 //! ```text
-//! a request's thread   bounds -> the CSR's content -> the custody key to seal to -> room in the queue -> it is held
+//! a request's thread   bounds -> the CSR's content -> the device, where it is said -> the custody key to seal to -> room in the queue -> it is held
 //! a maker's thread     key in the module -> CSR -> wrapping key to the custody key (by the token in strict mode) -> sealed
 //!                      -> the log has it durably -> the answer leaves
 //! ```
@@ -20,6 +20,7 @@ use crate::encoding::Base64Bytes;
 use crate::engine::api::keys::{CsrSignature, KeyType, MadeKey, MakeKeyRequest};
 use crate::engine::api::{EngineReply, FailureCode, IssuanceStatus};
 use crate::engine::ipc::{Frame, Kind};
+use crate::engine::recrypt::cms::{self, KeyTransport};
 use crate::engine::recrypt::sealed::{Binding, SealError, SealedKey, csr_digest, wrapping_key};
 use audit::Hash;
 use audit::event::{Caller, Event, KeyMade};
@@ -150,6 +151,11 @@ pub(super) fn accept(shared: &Shared, job: &Job, request: &MakeKeyRequest) -> Re
     let content = Content::prepare(&request.csr)?;
     shared.oracle.book().ready()?;
     let custody = flow::open_tokens(shared)?;
+    if let Some(recipient) = &request.recipient {
+        let device = flow::admit_device(shared, job, &recipient.device, recipient.format)?;
+        let transport = KeyTransport::choose(custody, Some(job.deadline));
+        cms::check_policy(recipient.format, &device, transport).map_err(flow::cms_refusal)?;
+    }
     let named = request
         .custody_key
         .as_deref()

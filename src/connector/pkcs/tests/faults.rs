@@ -31,8 +31,16 @@ async fn refused_at(bench: Bench, made: Made, because: &str) {
 }
 
 #[tokio::test]
-async fn another_keys_certificate() {
-    refused(Made::ForAnotherKey, "another key").await;
+async fn another_keys_certificate_which_may_be_somebodys() {
+    let bench = Bench::new(&[Act::Issue(Made::ForAnotherKey)]);
+    let End::Failed { code, message } = bench.run().await else {
+        panic!()
+    };
+    assert_eq!(code, "issuedCertificateRefused");
+    assert!(message.contains("another key"), "{message}");
+    assert!(message.contains("it was not revoked"), "{message}");
+    assert!(bench.scripted.revoked.lock().unwrap().is_empty());
+    assert_eq!((bench.seen(1050), bench.seen(1060)), (0, 1));
 }
 
 #[tokio::test]
