@@ -321,6 +321,7 @@ impl CertificationAuthority for Adcs {
         Capabilities {
             revokes: self.settings.revoke.is_some(),
             pends: true,
+            polls_by_reference: true,
             recovers: false,
         }
     }

@@ -276,6 +276,7 @@ impl CertificationAuthority for Est {
         Capabilities {
             revokes: false,
             pends: true,
+            polls_by_reference: false,
             recovers: false,
         }
     }

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 mod approval;
 mod authority;
+mod csr;
 mod delivery;
 mod failure;
 mod healing;

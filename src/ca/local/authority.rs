@@ -150,17 +150,21 @@ impl LocalCa {
         &self.settings.name
     }
 
-    async fn issue(&self, order: &Order) -> Result<Enrolment, Error> {
+    fn profile_of(&self, order: &Order) -> Result<String, Error> {
         let profile = order
             .profile
             .clone()
             .or_else(|| self.settings.profile.clone());
-        let profile = profile.ok_or_else(|| {
+        profile.ok_or_else(|| {
             Error::new(
                 ErrorClass::Rejected,
                 "the order names no profile, and the authority has no usual one",
             )
-        })?;
+        })
+    }
+
+    async fn issue(&self, order: &Order) -> Result<Enrolment, Error> {
+        let profile = self.profile_of(order)?;
         let csr = digest(Hash::Sha256, &order.csr_der).as_ref().to_vec();
         let (id, named) = (order.id.clone(), profile.clone());
         let state = self
@@ -210,13 +214,22 @@ impl LocalCa {
     async fn find(&self, order: &Order) -> Result<Recovered, Error> {
         let id = order.id.clone();
         let known = self
-            .with(move |store| store.known(&id))
+            .with(move |store| Ok((store.known(&id)?, store.asked(&id)?)))
             .await
             .map_err(not_stored)?;
+        let csr = digest(Hash::Sha256, &order.csr_der);
         Ok(match known {
-            Some(OrderState::Issued(certificate)) => Recovered::Known(self.issued(certificate)),
-            // The engine's log knows whether it issued: asking again for the same order gives what it gave.
-            Some(OrderState::Asked) | None => Recovered::NeverAsked,
+            (Some(OrderState::Issued(certificate)), _) => {
+                Recovered::Known(self.issued(certificate))
+            }
+            // It was ordered. The engine's log knows whether it issued: asking again for the same order gives what it gave.
+            (_, Some((profile, asked)))
+                if asked == csr.as_ref() && profile == self.profile_of(order)? =>
+            {
+                Recovered::Known(self.issue(order).await?)
+            }
+            // For no such request.
+            _ => Recovered::NeverAsked,
         })
     }
 
@@ -241,6 +254,14 @@ impl LocalCa {
             Revoking::NotIssued => {
                 return rejected(format!(
                     "the authority `{}` issued no certificate with the serial number {}",
+                    self.settings.name,
+                    hex(&revocation.serial)
+                ));
+            }
+            Revoking::Full => {
+                return rejected(format!(
+                    "the revocation list of the authority `{0}` has as many entries as it may: the certificate {1} is not revoked. Let another authority issue from now on, \
+                     and `{0}` publish until enough of its revoked certificates have ended",
                     self.settings.name,
                     hex(&revocation.serial)
                 ));
@@ -288,7 +309,10 @@ pub(super) fn failed(error: RecryptError) -> Error {
         RecryptError::Unavailable(_) => ErrorClass::Unknown,
         RecryptError::Failed(failure) => match failure.code {
             FailureCode::IssuanceRefused | FailureCode::BadRequest => ErrorClass::Rejected,
-            FailureCode::DeadlineExceeded | FailureCode::EngineFault => ErrorClass::Unknown,
+            // The receipt of what was signed may only be late: the engine keeps it for the same order.
+            FailureCode::AuditUnavailable
+            | FailureCode::DeadlineExceeded
+            | FailureCode::EngineFault => ErrorClass::Unknown,
             code if code.is_transient() => ErrorClass::Unavailable,
             _ => ErrorClass::Rejected,
         },
@@ -305,6 +329,7 @@ impl CertificationAuthority for LocalCa {
         Capabilities {
             revokes: true,
             pends: false,
+            polls_by_reference: false,
             recovers: true,
         }
     }

@@ -7,6 +7,8 @@ mod authority;
 mod build;
 mod chain;
 mod check;
+mod course;
+mod device;
 mod health;
 mod order;
 mod packed;

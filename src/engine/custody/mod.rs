@@ -25,6 +25,7 @@ mod release;
 mod report;
 mod rotate;
 mod sharing;
+mod signing_token;
 mod to_custody_key;
 mod token;
 mod tokens;
