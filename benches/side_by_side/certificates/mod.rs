@@ -132,7 +132,7 @@ pub(crate) fn measure(args: &Args, count: u32) -> Fallible<Figures> {
     drop(ground);
     gateway.stop()?;
     running.stop()?;
-    Ok(Figures::of(
+    Figures::of(
         &samples,
         &report::Run {
             load_before,
@@ -140,7 +140,7 @@ pub(crate) fn measure(args: &Args, count: u32) -> Fallible<Figures> {
             count,
             durable_us,
         },
-    )?)
+    )
 }
 
 /// The connector says to the gateway that it takes such requests, and what comes of them is what was asked for.
