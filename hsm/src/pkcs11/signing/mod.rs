@@ -67,6 +67,22 @@ impl Pkcs11Custody {
         })
     }
 
+    /// As [`signing_key`](Self::signing_key), on these terms: with a deadline it waits no longer, for a place or for the answer.
+    ///
+    /// # Errors
+    /// As told there; [`Error::Deadline`] and [`Error::Overloaded`].
+    pub fn signing_key_on(
+        &self,
+        key: &SigningKeyName,
+        terms: Terms,
+    ) -> Result<SigningKeyInfo, Error> {
+        let key = key.clone();
+        let deadline = self.deadline(terms);
+        self.submit_on(terms, Operation::ListKeys, move |worker| {
+            worker.with_recovery(deadline, |worker| Ok(worker.usable_signing_key(&key)?.info))
+        })
+    }
+
     /// Signs `message` on the token: ECDSA with the hash that fits the curve, RSASSA-PSS with SHA-256 for RSA keys. The
     /// message is hashed by the module, and the signature verified by it before it is given out.
     ///
