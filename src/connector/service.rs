@@ -3,12 +3,13 @@
 use super::control;
 use super::error::StartError;
 use super::gateway_client::GatewayClient;
+use super::identity;
 use super::journal::Journal;
 use super::manager::Manager;
 use super::pkcs::{self, Issuance};
 use super::shared::{Phase, Shared};
 use super::{again, poll, sweep};
-use crate::clock::{Clock, SystemClock};
+use crate::clock::Clock;
 use crate::config::{self, ConnectorConfig, LocalCaConfig};
 use crate::telemetry::catalogue::EventKind;
 use crate::telemetry::http::{self, Pages};
@@ -28,13 +29,13 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// [`StartError`] when it cannot start; once it runs, faults are events and it goes on.
-pub(super) fn run(config_path: &Path) -> Result<(), StartError> {
+pub(super) fn run(config_path: &Path, clock: Arc<dyn Clock>) -> Result<(), StartError> {
     let (config, local) = load(config_path)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(StartError::system("start the asynchronous runtime"))?;
-    let result = runtime.block_on(serve(config_path, config, &local));
+    let result = runtime.block_on(serve(config_path, config, &local, clock));
     // A call that hangs must not keep the process.
     runtime.shutdown_timeout(Duration::from_secs(1));
     result
@@ -65,8 +66,8 @@ async fn serve(
     path: &Path,
     config: ConnectorConfig,
     local: &[LocalCaConfig],
+    clock: Arc<dyn Clock>,
 ) -> Result<(), StartError> {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let mut terminate =
         signal(SignalKind::terminate()).map_err(StartError::system("handle SIGTERM"))?;
     let mut interrupt =
@@ -118,6 +119,9 @@ async fn serve(
         });
     }
     background.spawn(heartbeat(Arc::clone(&shared)));
+    if let Some(identity) = shared.config().identity.clone() {
+        background.spawn(identity::keep(Arc::clone(&shared), identity));
+    }
     let (again, offered_again) = again::channel();
     background.spawn(again::answer(Arc::clone(&shared), offered_again));
 
@@ -234,10 +238,7 @@ async fn reload(shared: &Arc<Shared>, issuance: Option<&Issuance>, path: &Path) 
                 .write()
                 .unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
             shared.engine.state_certificate(gateway.certificate()).await;
-            *shared
-                .gateway
-                .write()
-                .unwrap_or_else(PoisonError::into_inner) = Arc::new(gateway);
+            shared.take_gateway(gateway);
             let difference =
                 |more: u32, less: u32| usize::try_from(more.saturating_sub(less)).unwrap_or(0);
             shared.slots.add_permits(difference(after, before));
@@ -298,6 +299,7 @@ fn fixed(current: &ConnectorConfig, new: &ConnectorConfig) -> Result<(), StartEr
             current.metrics_listen != new.metrics_listen,
         ),
         ("log.directory", current.log.directory != new.log.directory),
+        ("identity", current.identity != new.identity),
         ("pkcs", current.pkcs != new.pkcs),
         ("ca", current.ca != new.ca),
     ];

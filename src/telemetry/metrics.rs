@@ -1,11 +1,13 @@
 //! Figures for Prometheus (OpenMetrics text); `status` shows the same counters.
 
 mod fips;
+mod identity;
 mod oracle;
 mod sandbox;
 mod tokens;
 
 use self::fips::FipsMetrics;
+use self::identity::IdentityMetrics;
 use self::oracle::OracleMetrics;
 use self::sandbox::SandboxMetrics;
 use self::tokens::TokenMetrics;
@@ -82,6 +84,8 @@ pub struct Metrics {
     tokens: TokenMetrics,
     oracle: OracleMetrics,
     sandbox: SandboxMetrics,
+    /// The connector's own certificate.
+    pub(crate) identity: IdentityMetrics,
     /// Requests in flight.
     pub in_flight: Gauge,
     /// Seconds from the lease to the first call of the engine.
@@ -117,6 +121,7 @@ impl Metrics {
             tokens: TokenMetrics::default(),
             oracle: OracleMetrics::default(),
             sandbox: SandboxMetrics::default(),
+            identity: IdentityMetrics::default(),
             in_flight: Gauge::default(),
             queue_seconds: Histogram::new(BOUNDS),
             engine_seconds: Histogram::new(BOUNDS),
@@ -199,6 +204,7 @@ impl Metrics {
         self.tokens.register(to);
         self.oracle.register(to);
         self.sandbox.register(to);
+        self.identity.register(to);
         // Series that exist from the start make rates and alerts simple.
         for outcome in [
             Outcome::Delivered,
