@@ -7,6 +7,8 @@
     missing_docs
 )]
 
+mod identity;
+
 use super::load::parse_in as parse;
 use super::schema::{Key, Kind, Need, ROOT};
 use super::*;
@@ -202,6 +204,9 @@ fn with_one_token(example: &str) -> String {
     let importers = format!("{importers}\n{after}");
     let (importers, issuance) = importers.split_once("#[connector.identity]").unwrap();
     let (_, gateway) = issuance.split_once("\n[gateway]").unwrap();
+    let (gateway, enrolment) = gateway.split_once("#[gateway.enrolment]").unwrap();
+    let (_, retention) = enrolment.split_once("\n[gateway.retention]").unwrap();
+    let gateway = format!("{gateway}\n[gateway.retention]{retention}");
     format!("{before}\n{middle}\n[[engine.importers]]{importers}\n[gateway]{gateway}")
 }
 

@@ -32,6 +32,8 @@ use std::time::Duration;
 const LOOK: Duration = Duration::from_secs(5);
 /// The longest pause between two attempts that failed.
 const LONGEST_PAUSE_MS: u64 = 600_000;
+/// After a renewal there is no other for so long, in milliseconds: a certificate is valid for days.
+const REST_MS: i64 = 3_600_000;
 /// An attempt that fails for the same reason is told again after so long, in milliseconds.
 const TELL_AGAIN_MS: i64 = 3_600_000;
 
@@ -121,10 +123,12 @@ pub(super) async fn keep(shared: Arc<Shared>, config: IdentityConfig) {
         ..retry
     });
     let mut told = Told::default();
+    let mut renewed_ms = None;
     loop {
         let now_ms = shared.clock.0.now_ms();
         // Made again where somebody has moved it away.
         let stepped = match Folder::open(&config) {
+            Ok(_) if is_resting(renewed_ms, now_ms) => Ok(Then::WaitUntil(i64::MAX)),
             Ok(folder) => {
                 let stepped = step(&folder, &world, now_ms).await;
                 if let Ok(Some(current)) = folder.current() {
@@ -154,6 +158,8 @@ pub(super) async fn keep(shared: Arc<Shared>, config: IdentityConfig) {
                 shared.identity.clear();
                 shared.metrics.identity.renewed();
                 shared.log.record(renewed(&shared)).await;
+                // Where the clocks of authority and connector differ by months, the new one is due at once: it must not order without end.
+                renewed_ms = Some(now_ms);
                 Duration::ZERO
             }
             Err(trouble) => {
@@ -174,6 +180,11 @@ pub(super) async fn keep(shared: Arc<Shared>, config: IdentityConfig) {
             () = shared.until_phase(|phase| phase != Phase::Running) => return,
         }
     }
+}
+
+/// Whether the last renewal was so short a time ago that there is no other.
+fn is_resting(renewed_ms: Option<i64>, now_ms: i64) -> bool {
+    renewed_ms.is_some_and(|renewed| (0..REST_MS).contains(&now_ms.saturating_sub(renewed)))
 }
 
 /// What was told of trouble, so that a renewal that fails for days does not fill the log.

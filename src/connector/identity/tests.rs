@@ -141,6 +141,9 @@ enum Fault {
     After,
 }
 
+/// Makes another certificate than the one that was asked for.
+type Twist = fn(&Gateway, &[u8]) -> Vec<u8>;
+
 /// A gateway that takes the old certificate no more from the moment when the new one is used: harsher than the real one.
 struct Gateway {
     issuer: Issuer,
@@ -154,7 +157,7 @@ struct Gateway {
     calls: Cell<usize>,
     fault: Option<(usize, Fault)>,
     /// What the authority issues instead.
-    twisted: Option<fn(&Gateway, &[u8]) -> Vec<u8>>,
+    twisted: Option<Twist>,
     pending: Cell<bool>,
 }
 
@@ -407,7 +410,6 @@ async fn an_order_that_waits_is_asked_about_again_and_is_the_same_one() {
 
 #[tokio::test]
 async fn what_is_not_the_connectors_certificate_is_refused_and_the_old_one_goes_on() {
-    type Twist = fn(&Gateway, &[u8]) -> Vec<u8>;
     let twists: [(&str, Twist); 4] = [
         ("another key", |gateway, _| {
             gateway
@@ -469,7 +471,7 @@ fn a_renewal_that_fails_is_unhealthy_long_before_the_end_and_not_at_once() {
     state.trouble("the gateway is away".to_owned());
     assert_eq!(state.reason(bench.due()), None);
     let end = current.facts.not_after_ms;
-    let reason = state.reason(end - 15 * DAY_MS).unwrap();
+    let reason = state.reason(end - 14 * DAY_MS).unwrap();
     assert_eq!(reason.code, "identity");
     assert!(reason.message.contains("the gateway is away"), "{reason:?}");
     assert_eq!(state.reason(end - 16 * DAY_MS), None);

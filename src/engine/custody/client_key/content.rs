@@ -37,7 +37,7 @@ impl<'a> CertificateVerify<'a> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, missing_docs)]
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
     use super::*;
 
     fn content(context: &[u8], hash: usize) -> Vec<u8> {
