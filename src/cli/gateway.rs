@@ -183,6 +183,9 @@ fn serve(config: &GatewayConfig, local: &[LocalCaConfig]) -> Result<Report, Fail
         let gateway = Gateway::bind_with(config, local, Arc::new(SystemClock)).await?;
         let address = gateway.address().map_err(GatewayError::Runtime)?;
         tracing::info!(%address, version = crate::VERSION, "the gateway listens");
+        if let Some(metrics) = gateway.metrics_address() {
+            tracing::info!(%metrics, "health and metrics");
+        }
         gateway
             .told_to(Notifier::from_environment())
             .run(stop)

@@ -8,7 +8,8 @@ use super::journal::Journal;
 use super::manager::Manager;
 use super::pkcs::{self, Issuance};
 use super::shared::{Phase, Shared};
-use super::{again, poll, sweep};
+use super::{again, expiry, poll, sweep};
+use crate::calendar::{self, Dated, Source};
 use crate::clock::Clock;
 use crate::config::{self, ConnectorConfig, LocalCaConfig};
 use crate::telemetry::catalogue::EventKind;
@@ -94,7 +95,12 @@ async fn serve(
         ),
     };
     let instance = config.instance.clone();
+    let ends = ends_of_files(&config, local);
     let shared = Shared::new(config, gateway, journal, log, clock);
+    shared.calendar.set(Source::Files, ends);
+    if let Some(issuance) = &issuance {
+        shared.issues_by(Arc::clone(issuance));
+    }
 
     let mut background = JoinSet::new();
     background.spawn(control::server::serve(control, Arc::clone(&shared)));
@@ -121,6 +127,10 @@ async fn serve(
     background.spawn(heartbeat(Arc::clone(&shared)));
     if let Some(identity) = shared.config().identity.clone() {
         background.spawn(identity::keep(Arc::clone(&shared), identity));
+    }
+    background.spawn(expiry::watch(Arc::clone(&shared)));
+    if let Some(issuance) = &issuance {
+        background.spawn(pkcs::watch(Arc::clone(&shared), Arc::clone(issuance)));
     }
     let (again, offered_again) = again::channel();
     background.spawn(again::answer(Arc::clone(&shared), offered_again));
@@ -189,6 +199,13 @@ async fn serve(
     }
 }
 
+/// The ends of what the configuration names. That of the certificate that is renewed here is told by whoever renews it.
+fn ends_of_files(config: &ConnectorConfig, local: &[LocalCaConfig]) -> Vec<Dated> {
+    let mut ends = calendar::connector(config, local);
+    ends.retain(|end| !end.name.starts_with("connector.identity"));
+    ends
+}
+
 async fn drain(shared: &Arc<Shared>, mut work: tokio::task::JoinHandle<()>) {
     shared.phase.send_replace(Phase::Draining);
     if work.is_finished() {
@@ -218,15 +235,17 @@ async fn reload(shared: &Arc<Shared>, issuance: Option<&Issuance>, path: &Path) 
     let path = path.to_owned();
     let current = shared.config();
     let loaded = tokio::task::spawn_blocking(move || {
-        let (config, _) = load(&path)?;
+        let (config, local) = load(&path)?;
         fixed(&current, &config)?;
         let gateway = GatewayClient::new(&config)?;
         let policy = pkcs::policy(&config)?;
-        Ok::<_, StartError>((config, gateway, policy))
+        let ends = ends_of_files(&config, &local);
+        Ok::<_, StartError>((config, gateway, policy, ends))
     })
     .await;
     let draft = match loaded {
-        Ok(Ok((config, gateway, policy))) => {
+        Ok(Ok((config, gateway, policy, ends))) => {
+            shared.calendar.set(Source::Files, ends);
             if let (Some(issuance), Some(policy)) = (issuance, policy) {
                 issuance.replace_policy(policy);
             }
@@ -345,6 +364,8 @@ fn pages_of(shared: &Arc<Shared>) -> Pages {
             shared.metrics.take_fips_status(&shared.fips_status());
             let engine = shared.engine.last_status();
             shared.metrics.take_tokens(engine.as_ref());
+            shared.metrics.take_calendar(&shared.calendar());
+            shared.metrics.take_authorities(&shared.authorities());
             shared.metrics.encode()
         }),
     }

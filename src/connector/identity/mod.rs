@@ -15,6 +15,7 @@ use super::backoff::Backoff;
 use super::error::CallError;
 use super::gateway_client::GatewayClient;
 use super::shared::{Phase, Shared};
+use crate::calendar::{Dated, Effect, Kind, Source};
 use crate::clock::rfc3339;
 use crate::config::{IdentityConfig, RetryConfig};
 use crate::encoding::{Base64Bytes, hex};
@@ -133,6 +134,7 @@ pub(super) async fn keep(shared: Arc<Shared>, config: IdentityConfig) {
                 let stepped = step(&folder, &world, now_ms).await;
                 if let Ok(Some(current)) = folder.current() {
                     shared.identity.note(&current.facts, due_at_ms(&current));
+                    shared.calendar.set(Source::Identity, ends_of(&current));
                 }
                 stepped
             }
@@ -180,6 +182,16 @@ pub(super) async fn keep(shared: Arc<Shared>, config: IdentityConfig) {
             () = shared.until_phase(|phase| phase != Phase::Running) => return,
         }
     }
+}
+
+/// The ends of the certificate in use and of those above it.
+fn ends_of(current: &Kept) -> Vec<Dated> {
+    Dated::chain(
+        Kind::ConnectorCertificate,
+        "connector.identity",
+        current.chain.iter().map(Vec::as_slice),
+        Effect::Stops,
+    )
 }
 
 /// Whether the last renewal was so short a time ago that there is no other.
