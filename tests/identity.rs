@@ -176,6 +176,14 @@ fn an_answer_that_was_lost_is_given_again_to_the_same_request_alone() {
     assert!(done.status.success(), "{done:?}");
     assert_eq!(read(&site.certificate()), first);
     assert_eq!(site.issued(), 1);
+    // As where the gateway died after the authority had issued, and before it knew: the authority is asked what became of the order.
+    std::fs::remove_file(site.certificate()).unwrap();
+    std::fs::write(folder.join("order.json"), order.to_string()).unwrap();
+    site.forget_at_the_gateway();
+    let done = site.enroll(&token);
+    assert!(done.status.success(), "{done:?}");
+    assert_eq!(read(&site.certificate()), first);
+    assert_eq!(site.issued(), 1);
     // Another key of the same name is no way to a second certificate.
     std::fs::remove_file(site.certificate()).unwrap();
     site.use_key("other");

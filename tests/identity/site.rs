@@ -258,6 +258,16 @@ impl Enrolling {
             .unwrap()
     }
 
+    /// The gateway knows of its order, and not what came of it.
+    pub(crate) fn forget_at_the_gateway(&self) {
+        rusqlite::Connection::open(self.path("gateway/gateway.db"))
+            .unwrap()
+            .execute_batch(
+                "UPDATE enrolments SET certificate = NULL, chain = NULL; DELETE FROM connector_certificates; DELETE FROM connectors;",
+            )
+            .unwrap();
+    }
+
     /// Whether the connector says of itself that it is not healthy for this reason.
     pub(crate) fn unhealthy_for(&self, code: &str) -> bool {
         let status = Command::new(self.site.stack.program())
