@@ -25,7 +25,6 @@ const LOCAL: Capabilities = Capabilities {
     pends: false,
     polls_by_reference: false,
     recovers: true,
-    polls_by_reference: false,
 };
 
 /// What there is to judge of one authority.
