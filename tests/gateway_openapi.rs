@@ -15,11 +15,13 @@ mod pkcs;
 mod pki;
 
 use gateway::Running;
+use pfx_connector::calendar::{Calendar, Dated, Effect, Kind};
 use pfx_connector::encoding::Base64Bytes;
 use pfx_connector::engine::api::{CmsFormat, Delivery as DeliveryKind, DeviceTarget, StoredPfx};
 use pfx_connector::evidence::process::{FaultEvidence, ModuleEvidence, ProcessEvidence};
 use pfx_connector::gateway::admin_api::*;
 use pfx_connector::gateway::api::*;
+use pfx_connector::gateway::enrolment_api::*;
 use pfx_connector::gateway::rotation_api::*;
 use pfx_connector::gateway::routes::ROUTES;
 use pfx_connector::gateway::{message_schemas, openapi_document};
@@ -335,6 +337,15 @@ fn examples() -> BTreeMap<&'static str, Vec<Value>> {
         revoked: Some(time()),
     };
     let evidence = ProcessEvidence::of_this("gateway");
+    let end = |begins_ms| Dated {
+        kind: Kind::GatewayToken,
+        name: "gateway.token.t".to_owned(),
+        subject: "mdm: t".to_owned(),
+        begins_ms,
+        ends_ms: 1,
+        effect: Effect::Weakens,
+    };
+    let calendar = Calendar::of(&[end(None), end(Some(0))], 2);
     let bare_evidence = ProcessEvidence {
         tls: None,
         memory: None,
@@ -394,7 +405,29 @@ fn examples() -> BTreeMap<&'static str, Vec<Value>> {
         records: 1,
         more: false,
     };
+    let enrolled = Enrolled {
+        certificate: Some(bytes()),
+        chain: vec![bytes()],
+        ask_again_ms: None,
+    };
+    let pending = Enrolled {
+        certificate: None,
+        chain: Vec::new(),
+        ask_again_ms: Some(1),
+    };
+    let enrol = EnrolRequest {
+        protocol: 1,
+        instance: "i".to_owned(),
+        csr: bytes(),
+    };
+    let renew = RenewRequest {
+        connector: identity.clone(),
+        csr: bytes(),
+    };
     let mut all = BTreeMap::from([
+        ("Enrolled", vec![to_value(&enrolled), to_value(&pending)]),
+        ("EnrolRequest", vec![to_value(&enrol)]),
+        ("RenewRequest", vec![to_value(&renew)]),
         ("RotationPage", vec![to_value(&ids)]),
         ("RotationRecord", vec![to_value(&rotation)]),
         ("RotationReplacement", vec![to_value(&replacement)]),
@@ -534,7 +567,14 @@ fn examples() -> BTreeMap<&'static str, Vec<Value>> {
                 failed: 0,
                 records: 0,
                 fips: evidence.clone(),
+                health: pfx_connector::telemetry::health::HealthState::Degraded,
+                calendar: calendar.clone(),
             })],
+        ),
+        ("Calendar", vec![to_value(&calendar)]),
+        (
+            "CalendarEntry",
+            calendar.entries.iter().map(to_value).collect(),
         ),
         (
             "ProcessEvidence",

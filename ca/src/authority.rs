@@ -192,12 +192,25 @@ pub enum Revoked {
 /// How an authority fares.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Health {
+    /// Whether the authority itself answered; `false` where nothing can be asked of it without ordering, and so nothing is known.
+    pub answered: bool,
     /// Whether the credential may enrol: `None` where it cannot be asked.
     pub may_enroll: Option<bool>,
     /// Whether the credential may revoke: `None` where it cannot be asked.
     pub may_revoke: Option<bool>,
     /// The end of the validity of the credential, where it has one.
     pub credential_expires: Option<SystemTime>,
+    /// The newest revocation list, where it is made here.
+    pub revocation_list: Option<ListLife>,
     /// Words for people.
     pub note: String,
+}
+
+/// From when until when a revocation list says anything (thisUpdate and nextUpdate, RFC 5280, section 5.1.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ListLife {
+    /// When it was made.
+    pub this_update: SystemTime,
+    /// When the next one has to be there.
+    pub next_update: SystemTime,
 }

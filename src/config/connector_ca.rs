@@ -32,6 +32,19 @@ pub enum AuthorityKind {
     Local,
 }
 
+impl AuthorityKind {
+    /// Its word in the configuration.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Cmp => "cmp",
+            Self::Est => "est",
+            Self::Adcs => "adcs",
+            Self::Local => "local",
+        }
+    }
+}
+
 /// How messages to an authority with a shared secret are protected.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -76,6 +89,8 @@ pub struct AuthorityConfig {
     pub certificate: Option<PathBuf>,
     /// PEM file with its private key.
     pub private_key: Option<PathBuf>,
+    /// Instead of that, for TLS: the key's name in the engine's `[[engine.client_keys]]`.
+    pub client_key: Option<String>,
     /// `cmp`: PEM file with those whose signatures of answers are believed.
     pub signers: Option<PathBuf>,
     /// `cmp`: what the authority knows the shared secret by.

@@ -3,12 +3,14 @@
 use super::control;
 use super::error::StartError;
 use super::gateway_client::GatewayClient;
+use super::identity;
 use super::journal::Journal;
 use super::manager::Manager;
 use super::pkcs::{self, Issuance};
 use super::shared::{Phase, Shared};
-use super::{again, poll, sweep};
-use crate::clock::{Clock, SystemClock};
+use super::{again, expiry, poll, sweep};
+use crate::calendar::{self, Dated, Source};
+use crate::clock::Clock;
 use crate::config::{self, ConnectorConfig, LocalCaConfig};
 use crate::telemetry::catalogue::EventKind;
 use crate::telemetry::http::{self, Pages};
@@ -28,13 +30,13 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// [`StartError`] when it cannot start; once it runs, faults are events and it goes on.
-pub(super) fn run(config_path: &Path) -> Result<(), StartError> {
+pub(super) fn run(config_path: &Path, clock: Arc<dyn Clock>) -> Result<(), StartError> {
     let (config, local) = load(config_path)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(StartError::system("start the asynchronous runtime"))?;
-    let result = runtime.block_on(serve(config_path, config, &local));
+    let result = runtime.block_on(serve(config_path, config, &local, clock));
     // A call that hangs must not keep the process.
     runtime.shutdown_timeout(Duration::from_secs(1));
     result
@@ -65,8 +67,8 @@ async fn serve(
     path: &Path,
     config: ConnectorConfig,
     local: &[LocalCaConfig],
+    clock: Arc<dyn Clock>,
 ) -> Result<(), StartError> {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let mut terminate =
         signal(SignalKind::terminate()).map_err(StartError::system("handle SIGTERM"))?;
     let mut interrupt =
@@ -93,7 +95,12 @@ async fn serve(
         ),
     };
     let instance = config.instance.clone();
+    let ends = ends_of_files(&config, local);
     let shared = Shared::new(config, gateway, journal, log, clock);
+    shared.calendar.set(Source::Files, ends);
+    if let Some(issuance) = &issuance {
+        shared.issues_by(Arc::clone(issuance));
+    }
 
     let mut background = JoinSet::new();
     background.spawn(control::server::serve(control, Arc::clone(&shared)));
@@ -118,6 +125,13 @@ async fn serve(
         });
     }
     background.spawn(heartbeat(Arc::clone(&shared)));
+    if let Some(identity) = shared.config().identity.clone() {
+        background.spawn(identity::keep(Arc::clone(&shared), identity));
+    }
+    background.spawn(expiry::watch(Arc::clone(&shared)));
+    if let Some(issuance) = &issuance {
+        background.spawn(pkcs::watch(Arc::clone(&shared), Arc::clone(issuance)));
+    }
     let (again, offered_again) = again::channel();
     background.spawn(again::answer(Arc::clone(&shared), offered_again));
 
@@ -185,6 +199,13 @@ async fn serve(
     }
 }
 
+/// The ends of what the configuration names. That of the certificate that is renewed here is told by whoever renews it.
+fn ends_of_files(config: &ConnectorConfig, local: &[LocalCaConfig]) -> Vec<Dated> {
+    let mut ends = calendar::connector(config, local);
+    ends.retain(|end| !end.name.starts_with("connector.identity"));
+    ends
+}
+
 async fn drain(shared: &Arc<Shared>, mut work: tokio::task::JoinHandle<()>) {
     shared.phase.send_replace(Phase::Draining);
     if work.is_finished() {
@@ -214,15 +235,17 @@ async fn reload(shared: &Arc<Shared>, issuance: Option<&Issuance>, path: &Path) 
     let path = path.to_owned();
     let current = shared.config();
     let loaded = tokio::task::spawn_blocking(move || {
-        let (config, _) = load(&path)?;
+        let (config, local) = load(&path)?;
         fixed(&current, &config)?;
         let gateway = GatewayClient::new(&config)?;
         let policy = pkcs::policy(&config)?;
-        Ok::<_, StartError>((config, gateway, policy))
+        let ends = ends_of_files(&config, &local);
+        Ok::<_, StartError>((config, gateway, policy, ends))
     })
     .await;
     let draft = match loaded {
-        Ok(Ok((config, gateway, policy))) => {
+        Ok(Ok((config, gateway, policy, ends))) => {
+            shared.calendar.set(Source::Files, ends);
             if let (Some(issuance), Some(policy)) = (issuance, policy) {
                 issuance.replace_policy(policy);
             }
@@ -234,10 +257,7 @@ async fn reload(shared: &Arc<Shared>, issuance: Option<&Issuance>, path: &Path) 
                 .write()
                 .unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
             shared.engine.state_certificate(gateway.certificate()).await;
-            *shared
-                .gateway
-                .write()
-                .unwrap_or_else(PoisonError::into_inner) = Arc::new(gateway);
+            shared.take_gateway(gateway);
             let difference =
                 |more: u32, less: u32| usize::try_from(more.saturating_sub(less)).unwrap_or(0);
             shared.slots.add_permits(difference(after, before));
@@ -298,6 +318,7 @@ fn fixed(current: &ConnectorConfig, new: &ConnectorConfig) -> Result<(), StartEr
             current.metrics_listen != new.metrics_listen,
         ),
         ("log.directory", current.log.directory != new.log.directory),
+        ("identity", current.identity != new.identity),
         ("pkcs", current.pkcs != new.pkcs),
         ("ca", current.ca != new.ca),
     ];
@@ -343,6 +364,8 @@ fn pages_of(shared: &Arc<Shared>) -> Pages {
             shared.metrics.take_fips_status(&shared.fips_status());
             let engine = shared.engine.last_status();
             shared.metrics.take_tokens(engine.as_ref());
+            shared.metrics.take_calendar(&shared.calendar());
+            shared.metrics.take_authorities(&shared.authorities());
             shared.metrics.encode()
         }),
     }

@@ -3,8 +3,12 @@
 use super::engine_link::{EngineHealth, EngineLink};
 use super::error::{CallError, CallErrorKind};
 use super::gateway_client::GatewayClient;
+use super::identity::IdentityState;
 use super::journal::{Journal, JournalError};
+use super::pkcs::Issuance;
 use super::turn::Turn;
+use crate::ca::AuthorityState;
+use crate::calendar::{Book, Calendar};
 use crate::clock::Clock;
 use crate::config::ConnectorConfig;
 use crate::evidence::process::ProcessEvidence;
@@ -15,7 +19,7 @@ use crate::telemetry::metrics::{Metrics, Outcome as Counted};
 use crate::telemetry::{Draft, EventLog};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, Semaphore, watch};
 
@@ -124,9 +128,15 @@ pub(super) struct Shared {
     pub(super) journal: Journal,
     pub(super) log: EventLog,
     pub(super) metrics: Arc<Metrics>,
+    /// What ends when.
+    pub(super) calendar: Book,
+    /// Whoever has certificates issued, where that is configured.
+    issuance: OnceLock<Arc<Issuance>>,
     pub(super) clock: ClockHandle,
     pub(super) phase: watch::Sender<Phase>,
     pub(super) service: watch::Sender<ServiceHealth>,
+    /// How its own certificate fares, where it renews it itself.
+    pub(super) identity: IdentityState,
     /// Why the journal cannot be written, when it cannot.
     pub(super) journal_fault: watch::Sender<Option<String>>,
     /// Calls of the engine at once.
@@ -175,8 +185,11 @@ impl Shared {
             journal,
             log,
             metrics: Arc::new(metrics),
+            calendar: Book::default(),
+            issuance: OnceLock::new(),
             phase: watch::Sender::new(Phase::Running),
             service: watch::Sender::new(ServiceHealth::Unknown),
+            identity: IdentityState::default(),
             journal_fault: watch::Sender::new(None),
             slots: Semaphore::new(concurrency),
             flights: Mutex::new(HashMap::new()),
@@ -192,12 +205,35 @@ impl Shared {
         })
     }
 
+    /// Certificates are issued by these authorities; said once.
+    pub(super) fn issues_by(&self, issuance: Arc<Issuance>) {
+        let _ = self.issuance.set(issuance);
+    }
+
+    /// How the authorities fare.
+    pub(super) fn authorities(&self) -> Vec<AuthorityState> {
+        self.issuance
+            .get()
+            .map(|issuance| issuance.states())
+            .unwrap_or_default()
+    }
+
+    /// What ends when, as of now.
+    pub(super) fn calendar(&self) -> Calendar {
+        self.calendar.calendar(self.clock.0.now_ms())
+    }
+
     pub(super) fn config(&self) -> Arc<ConnectorConfig> {
         Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     pub(super) fn gateway(&self) -> Arc<GatewayClient> {
         Arc::clone(&self.gateway.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Calls that begin from now on are made with this client.
+    pub(super) fn take_gateway(&self, client: GatewayClient) {
+        *self.gateway.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(client);
     }
 
     fn flights(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<Flight>>> {
@@ -390,6 +426,7 @@ impl Shared {
                 reasons.push(Reason::new("service", reason.clone()));
             }
         }
+        reasons.extend(self.identity.reason(self.clock.0.now_ms()));
         if let Some(reason) = &*self.journal_fault.borrow() {
             reasons.push(Reason::new("journal", reason.clone()));
         }
@@ -404,7 +441,16 @@ impl Shared {
             let problems = fips.module_problems.iter();
             reasons.extend(problems.map(|problem| Reason::new("module", problem.clone())));
         }
-        Health::of(reasons).with_fips(fips.summary())
+        let mut warnings: Vec<_> = self
+            .authorities()
+            .iter()
+            .filter_map(AuthorityState::trouble)
+            .map(|trouble| Reason::new("authority", trouble))
+            .collect();
+        Health::of_calendar(&self.calendar(), &mut reasons, &mut warnings);
+        Health::of(reasons)
+            .with_warnings(warnings)
+            .with_fips(fips.summary())
     }
 
     pub(super) fn count(&self, outcome: Counted) {

@@ -1,7 +1,9 @@
 //! The one gate that every call passes: guard, bounded body, handler, audit of refusals, the headers of the answer.
 
 use super::auth::{Caller, Guard, Role};
+use super::enrolment::Enrolment;
 use super::error::ApiError;
+use super::monitor::Monitor;
 use super::routes::{ROUTES, Route};
 use super::store::{Actor, Contact, LeaseTerms, Store, StoreError};
 use axum::Router;
@@ -28,6 +30,8 @@ const MAX_ID_BYTES: usize = super::validate::MAX_NAME_BYTES;
 /// What the handlers share.
 pub(super) struct App {
     pub(super) store: Arc<Store>,
+    /// How the gateway fares, and what ends when.
+    pub(super) monitor: Arc<Monitor>,
     /// Wakes connectors that wait for work.
     pub(super) work: Arc<Notify>,
     /// Turns true when the gateway stops: whoever waits answers at once.
@@ -40,6 +44,8 @@ pub(super) struct App {
     /// Memory for bodies, in KiB: all calls together take no more.
     pub(super) body_kib: Arc<Semaphore>,
     pub(super) body_timeout: Duration,
+    /// Where connectors' certificates come from; `None`: elsewhere.
+    pub(super) enrolment: Option<Enrolment>,
 }
 
 impl App {

@@ -13,11 +13,14 @@
 pub mod admin_api;
 pub mod api;
 pub mod auth;
+mod enrolment;
+pub mod enrolment_api;
 mod error;
 mod handlers;
 mod handshake;
 mod http;
 mod judge;
+mod monitor;
 mod odata;
 mod openapi;
 pub mod pkcs_api;

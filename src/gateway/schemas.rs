@@ -1,5 +1,7 @@
 //! JSON schemas (draft 2020-12) of the messages, one for each type of `api`; a test holds them against the types.
 
+mod calendar;
+mod enrolment;
 mod evidence;
 mod pkcs;
 
@@ -92,7 +94,10 @@ pub fn schemas() -> Map<String, Value> {
     let mut add = |name: &str, schema: Value| {
         all.insert(name.to_owned(), schema);
     };
-    add("Health", object(&[("status", true, one_of(&["ok"]))]));
+    add(
+        "Health",
+        object(&[("status", true, one_of(&["ok", "degraded"]))]),
+    );
     add(
         "ErrorBody",
         object(&[("error", true, reference("FailureReport"))]),
@@ -167,6 +172,7 @@ pub fn schemas() -> Map<String, Value> {
     );
     connector_schemas(&mut add);
     pkcs::add(&mut add);
+    enrolment::add(&mut add);
     admin_schemas(&mut add);
     all
 }
@@ -299,8 +305,16 @@ fn admin_schemas(add: &mut impl FnMut(&str, Value)) {
             ("failed", true, number()),
             ("records", true, number()),
             ("fips", true, reference("ProcessEvidence")),
+            (
+                "health",
+                true,
+                one_of(&["healthy", "degraded", "unhealthy"]),
+            ),
+            ("calendar", true, reference("Calendar")),
         ]),
     );
+    add("Calendar", calendar::calendar());
+    add("CalendarEntry", calendar::entry());
     add("ProcessEvidence", evidence::process());
     add(
         "ConnectorStatus",
@@ -325,7 +339,7 @@ fn admin_schemas(add: &mut impl FnMut(&str, Value)) {
             (
                 "role",
                 true,
-                one_of(&["importer", "mdm", "administrator", "rotation"]),
+                one_of(&["importer", "mdm", "administrator", "rotation", "enrolment"]),
             ),
             ("name", true, text()),
             ("created", true, time()),

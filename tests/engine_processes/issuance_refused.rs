@@ -185,10 +185,14 @@ async fn a_sealed_key_that_was_changed_or_forged_fails_as_one_failure_and_counts
     let client = engine.ready_client().await;
     let phone = devices.device("phone", KeyAlgorithm::Rsa(2048));
     let mut told = Vec::new();
+    let mut whole = None;
     for id in ["moved", "wrapped", "encrypted"] {
         let one = made(&client, key_request(id, KeyType::EcP256)).await;
         let certificate = issue(&workshop, &people, one.csr.as_slice(), &Grant::default());
         let mut request = pack_request(id, &one, certificate, &[], &phone);
+        if id == "wrapped" {
+            whole = Some(request.clone());
+        }
         let sealed = &mut request.sealed_key.0;
         match id {
             // As if it had been made for another request: the text in it is changed, and so is the request.
@@ -225,8 +229,14 @@ async fn a_sealed_key_that_was_changed_or_forged_fails_as_one_failure_and_counts
     );
     let oracle = client.status().await.unwrap().oracle.unwrap();
     assert_eq!(oracle.quarantined, 3);
-    assert_eq!(oracle.importers[0].name.as_deref(), Some("keys made here"));
+    let uid = rustix::process::geteuid().as_raw();
+    assert_eq!(
+        oracle.importers[0].name,
+        Some(format!("keys made here, for user {uid}"))
+    );
     assert_eq!(oracle.importers[0].failures_hour, 3);
+    // The whole one has the ciphertext of its damaged copy, and is not quarantined with it.
+    assert!(client.pack(whole.unwrap(), DEADLINE).await.is_ok());
 }
 
 /// The password of a record and the wrapping key of a sealed key are under one custody key; neither is taken for the other.

@@ -53,11 +53,13 @@ pub fn configuration(folder: &Path) -> (GatewayConfig, Authority) {
         connector_ca: authority.certificate(),
         database: folder.join("gateway.db"),
         ready_file: Some(folder.join("ready")),
+        metrics_listen: None,
         lease_ms: 60_000,
         max_leases: 3,
         max_body_bytes: 256 * 1024,
         pkcs1_records: false,
         max_queued: 100,
+        enrolment: None,
         retention: RetentionConfig::default(),
         limits: GatewayLimits::default(),
     };

@@ -3,6 +3,7 @@
 use super::{StoreError, schema};
 use crate::engine::api::{RevokedSerial, SerialState, SignedCrl};
 use fips::secret::file::{self, Access, Rights};
+use pki::crl::MAX_ENTRIES;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use std::path::Path;
 
@@ -14,6 +15,8 @@ pub(super) const REMOVE: u8 = 8;
 /// The store of one authority.
 pub(super) struct Store {
     connection: Connection,
+    /// Entries of a list, at most.
+    most_listed: usize,
 }
 
 /// What the store knows of an order.
@@ -51,6 +54,8 @@ pub(super) enum Revoking {
     NotIssued,
     /// It cannot be taken back: it is revoked for good.
     Final,
+    /// No list would have room for it: none could be signed any more.
+    Full,
 }
 
 /// The kinds of lists.
@@ -91,6 +96,25 @@ pub struct StoreFigures {
     pub open: u64,
     /// Certificates that are revoked.
     pub revoked: u64,
+    /// How full its lists are.
+    pub list: ListRoom,
+}
+
+/// How full the lists of an authority are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ListRoom {
+    /// Certificates that lists name: revoked or given free again, and not ended.
+    pub entries: u64,
+    /// So many a list may name. What would be more is not revoked.
+    pub at_most: u64,
+}
+
+impl ListRoom {
+    /// Whether lists are full to 80 % or more.
+    #[must_use]
+    pub const fn is_nearly_full(&self) -> bool {
+        self.entries.saturating_mul(5) >= self.at_most.saturating_mul(4)
+    }
 }
 
 const FULL: i64 = 0;
@@ -110,7 +134,19 @@ impl Store {
         drop(file::open(&path, Access::ReadWrite, Rights::Owner)?);
         let mut connection = Connection::open(&path)?;
         schema::prepare(&mut connection, &path, name)?;
-        Ok(Self { connection })
+        Ok(Self {
+            connection,
+            most_listed: MAX_ENTRIES,
+        })
+    }
+
+    /// With lists as small as a test wants them.
+    #[cfg(test)]
+    pub(super) fn with_lists_of(self, most_listed: usize) -> Self {
+        Self {
+            most_listed,
+            ..self
+        }
     }
 
     fn begin(&mut self) -> Result<Transaction<'_>, StoreError> {
@@ -203,6 +239,7 @@ impl Store {
         reason: u8,
         now_ms: i64,
     ) -> Result<Revoking, StoreError> {
+        let most_listed = self.most_listed;
         let transaction = self.begin()?;
         let issued: Option<i64> = transaction
             .query_row(
@@ -243,6 +280,7 @@ impl Store {
                 Revoking::Now
             }
             (Some(_), _) => Revoking::Already,
+            (None, _) if listed(&transaction)? >= most_listed => Revoking::Full,
             (None, reason) => {
                 let seq = next_seq(&transaction)?;
                 transaction.execute("DELETE FROM releases WHERE serial = ?1", [serial])?;
@@ -266,8 +304,7 @@ impl Store {
             (ListKind::Delta, Some(base)) => base.upto,
             (ListKind::Delta, None) => return Ok(None),
         };
-        // What has ended stays until a list by schedule has named it after its end (RFC 5280, section 3.3).
-        let ended_before = base.as_ref().map_or(i64::MIN, |base| base.this_update_ms);
+        let ended_before = ended_before(base.as_ref());
         let mut entries = entries(
             &transaction,
             "SELECT serial, revoked_at_ms, reason FROM revocations WHERE seq > ?1 AND not_after_ms >= ?2 ORDER BY seq",
@@ -428,6 +465,15 @@ impl Store {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
+    /// How full its lists are.
+    pub(super) fn room(&self) -> Result<ListRoom, StoreError> {
+        let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        Ok(ListRoom {
+            entries: count(listed(&self.connection)?),
+            at_most: count(self.most_listed),
+        })
+    }
+
     /// How much is in it.
     pub(super) fn figures(&self) -> Result<StoreFigures, StoreError> {
         let count = |sql: &str| -> Result<u64, StoreError> {
@@ -438,6 +484,7 @@ impl Store {
             issued: count("SELECT count(*) FROM orders WHERE certificate IS NOT NULL")?,
             open: count("SELECT count(*) FROM orders WHERE certificate IS NULL")?,
             revoked: count("SELECT count(*) FROM revocations")?,
+            list: self.room()?,
         })
     }
 }
@@ -445,6 +492,23 @@ impl Store {
 fn next_seq(transaction: &Transaction<'_>) -> Result<i64, StoreError> {
     transaction.execute("INSERT INTO changes DEFAULT VALUES", [])?;
     Ok(transaction.last_insert_rowid())
+}
+
+/// What ended before this is in no list any more: it stays until a list by schedule has named it after its end (RFC 5280, section 3.3).
+fn ended_before(base: Option<&Made>) -> i64 {
+    base.map_or(i64::MIN, |base| base.this_update_ms)
+}
+
+/// Entries that the next lists have, of either kind: revocations, and releases that a delta names.
+fn listed(connection: &Connection) -> rusqlite::Result<usize> {
+    let ended_before = ended_before(read(connection, BASE)?.as_ref());
+    let count: i64 = connection.query_row(
+        "SELECT (SELECT count(*) FROM revocations WHERE not_after_ms >= ?1)
+              + (SELECT count(*) FROM releases WHERE not_after_ms >= ?1)",
+        [ended_before],
+        |row| row.get(0),
+    )?;
+    Ok(usize::try_from(count).unwrap_or(usize::MAX))
 }
 
 type Known = (String, Vec<u8>, OrderState);

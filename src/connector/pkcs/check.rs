@@ -36,11 +36,21 @@ const SUBJECT_ALT_NAME: &str = "2.5.29.17";
 /// Microsoft's extension with a security identifier.
 const SECURITY_IDENTIFIER: &str = "1.3.6.1.4.1.311.25.2";
 const ANY_USAGE: &str = "2.5.29.37.0";
+/// What a person's or a device's key may be for.
+const KEY_USAGES: [KeyUsage; 5] = [
+    KeyUsage::DigitalSignature,
+    KeyUsage::NonRepudiation,
+    KeyUsage::KeyEncipherment,
+    KeyUsage::DataEncipherment,
+    KeyUsage::KeyAgreement,
+];
 
 /// What is expected.
 pub(crate) struct Expected<'a> {
     /// The CSR (DER).
     pub(crate) csr: &'a [u8],
+    /// The user's principal name.
+    pub(crate) user: &'a str,
     /// The rule that allowed it; `None` when the policy has it no more.
     pub(crate) rule: Option<&'a Rule>,
     /// What was asked for.
@@ -172,7 +182,7 @@ pub(crate) fn check(
     subject(
         &attributes(&request.info.subject),
         &attributes(tbs.subject()),
-        expected.rule,
+        expected,
     )?;
     alternative_names(&asked_extensions, extensions)?;
     usages(expected, &certificate)?;
@@ -214,15 +224,20 @@ fn requested_extensions(request: &CertReq) -> Result<Vec<Extension>, String> {
     Ok(found)
 }
 
-fn subject(asked: &[Attribute], issued: &[Attribute], rule: Option<&Rule>) -> Result<(), String> {
+fn subject(
+    asked: &[Attribute],
+    issued: &[Attribute],
+    expected: &Expected<'_>,
+) -> Result<(), String> {
     let shown = |attribute: &Attribute| {
         crate::encoding::printable(&format!("{}={}", attribute.name, attribute.value))
     };
     for attribute in issued {
         let added = !asked.contains(attribute);
-        if added && !rule.is_some_and(|rule| rule.may_be_added(attribute)) {
+        let may_be = |rule: &Rule| rule.may_be_added(attribute, expected.user);
+        if added && !expected.rule.is_some_and(may_be) {
             return Err(format!(
-                "its subject has {}, which was not asked for (`ca_may_add` of the policy's rule allows what the authority adds)",
+                "its subject has {}, which was not asked for (`ca_may_add` of the policy's rule allows what the authority adds; an e-mail address has to be the user's own where `equal_to_user` has `email`)",
                 shown(attribute)
             ));
         }
@@ -292,27 +307,7 @@ fn usages(expected: &Expected<'_>, certificate: &Certificate) -> Result<(), Stri
     {
         return Err("it is a certificate of an authority".to_owned());
     }
-    if let Some((_, usage)) = usage
-        && !expected.key_usage.is_empty()
-    {
-        let bits = [
-            (KeyUsage::DigitalSignature, usage.digital_signature()),
-            (KeyUsage::NonRepudiation, usage.non_repudiation()),
-            (KeyUsage::KeyEncipherment, usage.key_encipherment()),
-            (KeyUsage::DataEncipherment, usage.data_encipherment()),
-            (KeyUsage::KeyAgreement, usage.key_agreement()),
-        ];
-        for (bit, is_set) in bits {
-            if is_set != expected.key_usage.contains(&bit) {
-                let (with, asked) = if is_set {
-                    ("for", "not asked for")
-                } else {
-                    ("not for", "asked for")
-                };
-                return Err(format!("its key is {with} {bit:?}, which was {asked}"));
-            }
-        }
-    }
+    key_usages(expected, usage.map(|(_, usage)| usage))?;
     let purposes: Vec<String> = tbs
         .get_extension::<ExtendedKeyUsage>()
         .map_err(malformed)?
@@ -347,6 +342,40 @@ fn usages(expected: &Expected<'_>, certificate: &Certificate) -> Result<(), Stri
         )),
         None => Ok(()),
     }
+}
+
+/// What was asked for is there, and nothing besides; where nothing was asked for, nothing that the rule does not allow.
+fn key_usages(expected: &Expected<'_>, issued: Option<Usages>) -> Result<(), String> {
+    let (allowed, by) = match (expected.key_usage, expected.rule) {
+        ([], rule) => (
+            rule.map_or(&[][..], |rule| rule.key_usage.as_slice()),
+            "which the policy's rule does not allow",
+        ),
+        (asked, _) => (asked, "which was not asked for"),
+    };
+    // None at all is any (RFC 5280 section 4.2.1.3).
+    let has = |bit: KeyUsage| {
+        issued.is_none_or(|usage| match bit {
+            KeyUsage::DigitalSignature => usage.digital_signature(),
+            KeyUsage::NonRepudiation => usage.non_repudiation(),
+            KeyUsage::KeyEncipherment => usage.key_encipherment(),
+            KeyUsage::DataEncipherment => usage.data_encipherment(),
+            KeyUsage::KeyAgreement => usage.key_agreement(),
+        })
+    };
+    for bit in KEY_USAGES {
+        if has(bit) && !allowed.contains(&bit) {
+            let any = issued.is_none().then_some(" (it has no keyUsage)");
+            return Err(format!(
+                "its key is for {bit:?}{}, {by}",
+                any.unwrap_or_default()
+            ));
+        }
+        if !has(bit) && expected.key_usage.contains(&bit) {
+            return Err(format!("its key is not for {bit:?}, which was asked for"));
+        }
+    }
+    Ok(())
 }
 
 fn validity(expected: &Expected<'_>, certificate: &Certificate) -> Result<(), String> {

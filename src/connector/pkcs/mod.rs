@@ -9,6 +9,7 @@ mod chain;
 mod check;
 mod course;
 mod device;
+mod health;
 mod order;
 mod packed;
 mod poll;
@@ -19,4 +20,5 @@ mod tests;
 mod work;
 
 pub(super) use build::{Issuance, policy};
+pub(super) use health::watch;
 pub(super) use poll::poll;

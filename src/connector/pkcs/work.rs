@@ -235,7 +235,7 @@ async fn order(shared: &Shared, issuance: &Issuance, claim: &Claim, item: &PkcsW
         deadline: Duration::from_millis(shared.config().engine_timeout_ms.max(1)),
     };
     let policy = issuance.policy();
-    Run {
+    let end = Run {
         item,
         policy: &policy,
         authority,
@@ -243,5 +243,11 @@ async fn order(shared: &Shared, issuance: &Issuance, claim: &Claim, item: &PkcsW
         keeper: &memory,
     }
     .run(resume(kept, told, item.fence))
-    .await
+    .await;
+    match &end {
+        End::Done(_) => authority.figures.issued.fetch_add(1, Ordering::Relaxed),
+        End::Failed { .. } => authority.figures.failed.fetch_add(1, Ordering::Relaxed),
+        _ => 0,
+    };
+    end
 }

@@ -31,6 +31,7 @@ impl Run<'_> {
             .find(|rule| rule.name == course.at.rule);
         let expected = check::Expected {
             csr: course.at.csr.as_slice(),
+            user: &self.item.user_principal_name,
             rule,
             extended_key_usage: &self.item.profile.extended_key_usage,
             key_usage: &self.item.profile.key_usage,

@@ -32,6 +32,7 @@ name = "smime"
 ca = ["company"]
 profiles = ["smime"]
 keys = ["ecP256"]
+key_usage = ["digitalSignature"]
 extended_key_usage = ["emailProtection"]
 subject = { CN = ["*"] }
 alt_names = { email = ["*@example.com"] }
@@ -143,6 +144,7 @@ impl Bench {
         Self {
             authority: Authority::new(
                 Arc::clone(&scripted) as Arc<dyn CertificationAuthority>,
+                crate::config::AuthorityKind::Cmp,
                 terms,
                 2,
             ),

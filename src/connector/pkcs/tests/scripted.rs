@@ -41,6 +41,7 @@ pub(super) enum Made {
     AsAnAuthority,
     ForTenYears,
     OtherKeyUsage,
+    WithoutKeyUsage,
 }
 
 fn openssl(arguments: &[&str]) -> Vec<u8> {
@@ -167,6 +168,7 @@ impl Workshop {
         };
         let key_usage = match made {
             Made::OtherKeyUsage => "keyUsage=critical,keyAgreement",
+            Made::WithoutKeyUsage => "",
             _ => "keyUsage=critical,digitalSignature",
         };
         let mut lines = vec![usage, key_usage];
@@ -463,9 +465,11 @@ impl CertificationAuthority for Scripted {
     fn health(&self) -> Answer<'_, Health> {
         Box::pin(async {
             Ok(Health {
+                answered: true,
                 may_enroll: None,
                 may_revoke: None,
                 credential_expires: None,
+                revocation_list: None,
                 note: String::new(),
             })
         })
