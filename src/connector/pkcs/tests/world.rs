@@ -434,7 +434,8 @@ fn start(hands: &Arc<Hands>, when_unknown: WhenUnknown) -> Worker {
     let fence = hands.fence();
     let hands = Arc::clone(hands);
     let at_work = Arc::clone(&hands);
-    let work = Box::pin(async move {
+    // All of them are one task of tokio's, which never waits: it would be stopped for that.
+    let work = Box::pin(tokio::task::unconstrained(async move {
         let item = PkcsWorkItem {
             fence,
             ..supply().item.clone()
@@ -463,7 +464,7 @@ fn start(hands: &Arc<Hands>, when_unknown: WhenUnknown) -> Worker {
         }
         .run(resume(kept, told, fence))
         .await
-    });
+    }));
     Worker {
         hands: at_work,
         work,
