@@ -8,7 +8,7 @@ use super::{Ground, of_kind};
 use fips::sign::{KeyKind, SigningKey};
 use pfx_connector::encoding::Base64Bytes;
 use pfx_connector::engine::api::keys::{
-    AltName, CsrContent, CsrSignature, KeyRecipient, KeyType, KeyUsage, MakeKeyRequest,
+    AltName, CsrContent, CsrSignature, KeyRecipient, KeyType, KeyUsage, MakeKeyRequest, PackRequest,
 };
 use pfx_connector::engine::api::{CmsFormat, DeviceTarget, IssueRequest};
 use pfx_connector::engine::formats::pfx::write::{Entries, Form, WriteOptions, write};
@@ -151,11 +151,18 @@ async fn one(ground: &Ground<'_>, key: KeyType, name: &str) -> Fallible<One> {
     let issued = ground.engine.issue(order, DEADLINE).await?;
     let issue = begun.elapsed();
 
-    // As on the wire, where what is optional is left out.
-    let pack = serde_json::from_value(serde_json::json!({
-        "requestId": request_id, "user": user, "sealedKey": made.sealed_key, "csr": made.csr, "certificate": issued.certificate,
-        "chain": issued.chain, "device": device(ground), "platform": "windows", "format": CmsFormat::Modern,
-    }))?;
+    let pack = PackRequest {
+        request_id,
+        user,
+        sealed_key: made.sealed_key,
+        csr: made.csr,
+        certificate: issued.certificate,
+        chain: issued.chain,
+        device: device(ground),
+        platform: "windows".to_owned(),
+        format: CmsFormat::Modern,
+        friendly_name: None,
+    };
     let begun = Instant::now();
     let packed = ground.engine.pack(pack, DEADLINE).await?;
     Ok(One {
