@@ -196,7 +196,7 @@ impl fmt::Display for Figures {
                 Some(row.token_ms)
             }),
             ("packing, by the engine", |row| Some(row.pack_ms)),
-            ("of it the PFX", |row| Some(row.write_ms)),
+            ("of it a PFX (approved form)", |row| Some(row.write_ms)),
             ("what the engine does not do", |row| row.rest_ms),
         ];
         for (name, value) in parts {
