@@ -84,6 +84,7 @@ fn authority() -> AuthorityState {
     let can = ca::Capabilities {
         revokes: true,
         pends: true,
+        polls_by_reference: true,
         recovers: true,
     };
     AuthorityState {

@@ -140,9 +140,8 @@ async fn another_orders_reference_gets_nobody_anything() {
         let bench = Bench::with(&[], kind, WhenUnknown::Fail);
         let somebodys = bench.workshop.csr("/CN=boss", "email:boss@example.com");
         let certificate = bench.workshop.issue(&somebodys, Made::Well);
-        bench
-            .scripted
-            .elsewhere
+        let elsewhere = &bench.scripted.elsewhere;
+        elsewhere
             .lock()
             .unwrap()
             .insert(b"4711".to_vec(), certificate);
