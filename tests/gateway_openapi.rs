@@ -13,6 +13,8 @@ mod gateway;
 mod pkcs;
 #[path = "support/pki.rs"]
 mod pki;
+#[path = "gateway_openapi/revocation.rs"]
+mod revocation;
 
 use gateway::Running;
 use pfx_connector::encoding::Base64Bytes;
@@ -20,6 +22,7 @@ use pfx_connector::engine::api::{CmsFormat, Delivery as DeliveryKind, DeviceTarg
 use pfx_connector::evidence::process::{FaultEvidence, ModuleEvidence, ProcessEvidence};
 use pfx_connector::gateway::admin_api::*;
 use pfx_connector::gateway::api::*;
+use pfx_connector::gateway::revocation_api::RevocationResult;
 use pfx_connector::gateway::rotation_api::*;
 use pfx_connector::gateway::routes::ROUTES;
 use pfx_connector::gateway::{message_schemas, openapi_document};
@@ -497,6 +500,7 @@ fn examples() -> BTreeMap<&'static str, Vec<Value>> {
                 encrypted_pfx: bytes(),
                 profile: bytes(),
                 certificate: bytes(),
+                revocation: Some(RevocationResult::Already),
             })],
         ),
         (
@@ -505,6 +509,7 @@ fn examples() -> BTreeMap<&'static str, Vec<Value>> {
                 fence: 1,
                 failure,
                 retry: true,
+                resume_ms: Some(1),
             })],
         ),
         (
@@ -567,5 +572,6 @@ fn examples() -> BTreeMap<&'static str, Vec<Value>> {
         ("AuditRecordCollection", page(&entry)),
     ]);
     all.extend(pkcs::examples(&target));
+    all.extend(revocation::examples());
     all
 }

@@ -28,7 +28,9 @@ mod validate;
 pub use self::fips::{FipsConfig, FipsException, FipsMode};
 pub use check::{Checked, PinPolicy};
 pub use connector::{ConnectorConfig, LogConfig, LogForm, ProxyConfig, RetryConfig};
-pub use connector_ca::{AuthorityConfig, AuthorityKind, AuthorityMac, PkcsConfig, WhenUnknown};
+pub use connector_ca::{
+    AuthorityConfig, AuthorityKind, AuthorityMac, PkcsConfig, RevocationConfig, WhenUnknown,
+};
 pub use device_policy::{DeviceKeyKind, DevicePolicyConfig, RevocationMode};
 pub use document::page;
 pub use engine::{
@@ -39,7 +41,7 @@ pub use engine::{
 pub use engine_ca::{CaConfig, CaKey, CaName, CaProfileConfig, CaPurpose, CaSubject};
 pub use error::{ConfigError, Problem};
 pub use example::example;
-pub use gateway::{GatewayConfig, GatewayLimits, RetentionConfig};
+pub use gateway::{GatewayConfig, GatewayLimits, RetentionConfig, RevocationBrake};
 pub use import::ImportConfig;
 pub use load::{load, load_redacted, parse};
 pub use local_ca::LocalCaConfig;

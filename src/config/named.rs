@@ -269,11 +269,18 @@ pub(super) fn connector(section: &ConnectorConfig) -> Vec<NamedPath> {
             ("signers", &ca.signers, Purpose::Trust),
             ("secret_file", &ca.secret_file, Purpose::Secret),
             ("password_file", &ca.password_file, Purpose::Secret),
-            ("revoke_command", &ca.revoke_command, Purpose::Content),
+            ("issuers", &ca.issuers, Purpose::Trust),
         ] {
             if let Some(path) = path {
                 paths.push(named(&of_ca(key), path, purpose));
             }
+        }
+        if let Some(program) = ca.revoke_command.first() {
+            paths.push(named(
+                &of_ca("revoke_command"),
+                Path::new(program),
+                Purpose::Content,
+            ));
         }
     }
     paths

@@ -105,8 +105,10 @@ fn the_schema_has_exactly_the_keys_of_the_structures() {
     same::<ProxyConfig>("connector.proxy");
     same::<LogConfig>("connector.log");
     same::<PkcsConfig>("connector.pkcs");
+    same::<RevocationConfig>("connector.revocation");
     same::<AuthorityConfig>("connector.ca");
     same::<GatewayConfig>("gateway");
+    same::<RevocationBrake>("gateway.revocation");
     same::<RetentionConfig>("gateway.retention");
     same::<GatewayLimits>("gateway.limits");
     same::<ImportConfig>("import");
@@ -121,7 +123,7 @@ fn the_schema_has_exactly_the_keys_of_the_structures() {
             })
             .sum()
     }
-    assert_eq!(tables(ROOT), 28);
+    assert_eq!(tables(ROOT), 30);
 }
 
 fn read(text: &str) -> Result<Config, ConfigError> {
@@ -534,5 +536,10 @@ fn an_authority_needs_what_its_kind_needs() {
     assert!(issuing(PKCS).contains("nobody issues"));
     let alone = "[[connector.ca]]\nname = \"x\"\nroots = \"r\"\nkind = \"local\"\n";
     assert!(issuing(alone).contains("nothing is ever asked for"));
+    let revoking = "[connector.revocation]\nper_hour = 10\n";
+    assert_eq!(issuing(&format!("{revoking}{alone}")), "");
+    assert!(issuing(revoking).contains("nobody revokes"));
+    let command = "revoke_command = [\"/r\", \"{serial}\", \"{issuer}\"]\n";
+    assert!(issuing(&format!("{revoking}{alone}{command}")).contains("for `adcs` alone"));
     assert!(issuing(&format!("{PKCS}{alone}{alone}")).contains("two authorities"));
 }

@@ -10,12 +10,15 @@ use crate::gateway::api::{
     LeaseRequest, PROTOCOL_VERSION, RequestFailure, Settled, WorkItem,
 };
 use crate::gateway::pkcs_api::{self, PkcsLeaseResponse, PkcsWorkItem, Progress};
+use crate::gateway::revocation_api;
 use crate::tls::CallFailure;
 use reqwest::{Client, ClientBuilder, StatusCode, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 use std::time::Duration;
+
+mod revocation;
 
 /// The largest answer that is read, in bytes.
 const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
@@ -131,6 +134,11 @@ impl GatewayClient {
                 version: crate::VERSION.to_owned(),
                 features: std::iter::once("pfxImport".to_owned())
                     .chain(config.pkcs.is_some().then(|| pkcs_api::FEATURE.to_owned()))
+                    .chain(
+                        config
+                            .revoking()
+                            .map(|_| revocation_api::FEATURE.to_owned()),
+                    )
                     .collect(),
             },
             certificate: tls::certificate_digest(config)?,
@@ -241,6 +249,7 @@ impl GatewayClient {
             encrypted_pfx: result.encrypted_pfx,
             profile: result.profile,
             certificate: result.certificate,
+            revocation: result.revocation,
         };
         self.post(&path(request_id, "complete"), &body, self.timeout)
             .await
@@ -258,6 +267,7 @@ impl GatewayClient {
             fence,
             failure,
             retry,
+            resume_ms: None,
         };
         self.post(&path(request_id, "fail"), &body, self.timeout)
             .await

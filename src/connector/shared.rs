@@ -4,6 +4,7 @@ use super::engine_link::{EngineHealth, EngineLink};
 use super::error::{CallError, CallErrorKind};
 use super::gateway_client::GatewayClient;
 use super::journal::{Journal, JournalError};
+use super::revoke::Revoking;
 use super::turn::Turn;
 use crate::clock::Clock;
 use crate::config::ConnectorConfig;
@@ -136,6 +137,8 @@ pub(super) struct Shared {
     pub(super) sleeping: AtomicUsize,
     /// Of those in flight, how many are certificates to be issued: they have a budget of their own.
     pub(super) pkcs: AtomicUsize,
+    /// Revocations: how many are in hand, and the brake.
+    pub(super) revoking: Revoking,
     /// Told when a request left.
     pub(super) freed: Notify,
     /// Told when there is something for the sweeper.
@@ -182,6 +185,7 @@ impl Shared {
             flights: Mutex::new(HashMap::new()),
             sleeping: AtomicUsize::new(0),
             pkcs: AtomicUsize::new(0),
+            revoking: Revoking::default(),
             freed: Notify::new(),
             sweep: Notify::new(),
             turn: Turn::new(),
@@ -253,7 +257,8 @@ impl Shared {
         let busy = self
             .in_flight()
             .saturating_sub(self.sleeping.load(Ordering::SeqCst))
-            .saturating_sub(self.pkcs.load(Ordering::SeqCst));
+            .saturating_sub(self.pkcs.load(Ordering::SeqCst))
+            .saturating_sub(self.revoking.in_hand());
         self.config()
             .concurrency
             .max(1)
@@ -392,6 +397,12 @@ impl Shared {
         }
         if let Some(reason) = &*self.journal_fault.borrow() {
             reasons.push(Reason::new("journal", reason.clone()));
+        }
+        if self.revoking.is_braked() {
+            reasons.push(Reason::new(
+                "revocation",
+                "more certificates are to be revoked than [connector.revocation] lets through: if that is meant, `revocation release --count N`",
+            ));
         }
         if !self.log.figures().ok {
             reasons.push(Reason::new("log", "the event log cannot be written"));

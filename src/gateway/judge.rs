@@ -4,6 +4,7 @@ use super::api::{Completion, DeviceRequest, Fence, Heartbeat, LeaseRequest, Requ
 use super::error::ApiError;
 use super::http::message;
 use super::pkcs_api::{PkcsProfileEntry, PkcsRequest, Progress};
+use super::revocation_api::RevocationRequest;
 use super::rotation_api::RotationReplacement;
 use super::{odata, validate};
 
@@ -36,10 +37,12 @@ pub enum Message {
     PkcsRequest,
     /// How far a connector got.
     Progress,
+    /// Certificates to be revoked.
+    Revocation,
 }
 
 /// All of them.
-pub const MESSAGES: [Message; 13] = [
+pub const MESSAGES: [Message; 14] = [
     Message::NewRecord,
     Message::RecordPatch,
     Message::ListQuery,
@@ -53,6 +56,7 @@ pub const MESSAGES: [Message; 13] = [
     Message::PkcsProfile,
     Message::PkcsRequest,
     Message::Progress,
+    Message::Revocation,
 ];
 
 /// Whether a body is a message of this kind, within every bound.
@@ -76,5 +80,8 @@ pub fn judge(kind: Message, body: &[u8]) -> Result<(), ApiError> {
         Message::PkcsProfile => validate::pkcs::entry(&message::<PkcsProfileEntry>(body)?),
         Message::PkcsRequest => validate::pkcs::request(&message::<PkcsRequest>(body)?),
         Message::Progress => validate::pkcs::progress(&message::<Progress>(body)?),
+        Message::Revocation => {
+            validate::revocation::request(&message::<RevocationRequest>(body)?).map(drop)
+        }
     }
 }

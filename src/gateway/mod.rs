@@ -21,6 +21,7 @@ mod judge;
 mod odata;
 mod openapi;
 pub mod pkcs_api;
+pub mod revocation_api;
 pub mod rotation_api;
 pub mod routes;
 mod schemas;

@@ -3,6 +3,9 @@
 use super::auth::{Guard, Role};
 use super::handlers::{admin, connectors, mdm, pkcs, public, records, rotation};
 use super::http::{Answering, Call};
+use std::sync::LazyLock;
+
+mod revocation;
 
 /// The record collection, as in Graph.
 pub const RECORDS: &str = "/beta/deviceManagement/userPfxCertificates";
@@ -76,7 +79,10 @@ const REFUSED: (u16, &str) = (
 );
 
 /// Every route.
-pub static ROUTES: &[Route] = &[
+pub static ROUTES: LazyLock<Vec<&'static Route>> =
+    LazyLock::new(|| GENERAL.iter().chain(revocation::ROUTES).collect());
+
+static GENERAL: &[Route] = &[
     Route {
         verb: Verb::Get,
         path: "/healthz",

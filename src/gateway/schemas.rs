@@ -2,6 +2,7 @@
 
 mod evidence;
 mod pkcs;
+mod revocation;
 
 use super::validate::{PADDINGS, PURPOSES};
 use crate::engine::api::Delivery;
@@ -167,6 +168,7 @@ pub fn schemas() -> Map<String, Value> {
     );
     connector_schemas(&mut add);
     pkcs::add(&mut add);
+    revocation::add(&mut add);
     admin_schemas(&mut add);
     all
 }
@@ -259,6 +261,7 @@ fn connector_schemas(add: &mut impl FnMut(&str, Value)) {
             ("encryptedPfx", false, base64()),
             ("profile", false, base64()),
             ("certificate", false, base64()),
+            ("revocation", false, one_of(&["now", "already"])),
         ]),
     );
     add(
@@ -267,6 +270,7 @@ fn connector_schemas(add: &mut impl FnMut(&str, Value)) {
             ("fence", true, number()),
             ("failure", true, reference("FailureReport")),
             ("retry", true, boolean()),
+            ("resumeMs", false, number()),
         ]),
     );
     add(

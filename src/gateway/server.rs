@@ -50,6 +50,7 @@ pub struct Gateway {
     router: Router,
     limits: GatewayLimits,
     retention: RetentionConfig,
+    unserved_hours: u32,
     stop: watch::Sender<bool>,
     manager: Arc<Notifier>,
 }
@@ -75,6 +76,7 @@ impl Gateway {
                 offered: Offered::default(),
             },
             max_queued: config.max_queued,
+            brake: config.revocation,
             max_body_bytes: config.max_body_bytes,
             pkcs1_records: config.pkcs1_records,
             body_kib: Arc::new(Semaphore::new(
@@ -105,6 +107,7 @@ impl Gateway {
             work,
             limits: config.limits,
             retention: config.retention,
+            unserved_hours: config.revocation.unserved_hours,
             stop,
             manager: Arc::default(),
         })
@@ -143,12 +146,18 @@ impl Gateway {
             work,
             limits,
             retention,
+            unserved_hours,
             stop,
             manager,
         } = self;
         let slots = Arc::new(Semaphore::new(limits.connections));
         let mut connections = JoinSet::new();
-        let maintenance = tokio::spawn(maintain(Arc::clone(&store), work, retention));
+        let maintenance = tokio::spawn(maintain(
+            Arc::clone(&store),
+            work,
+            retention,
+            unserved_hours,
+        ));
         let mut until = pin!(until);
         let mut beats = Beats::new(Arc::clone(&manager));
         let mut told = manager.ready("serving");
@@ -354,9 +363,26 @@ fn builder(limits: &GatewayLimits, is_http2: bool) -> auto::Builder<TokioExecuto
 }
 
 /// Renews and deletes what is over its time, now and then every minute.
-async fn maintain(store: Arc<Store>, work: Arc<Notify>, retention: RetentionConfig) {
+async fn maintain(
+    store: Arc<Store>,
+    work: Arc<Notify>,
+    retention: RetentionConfig,
+    unserved_hours: u32,
+) {
     loop {
         let (of_purge, of_renewal) = (Arc::clone(&store), Arc::clone(&store));
+        let unserved = Arc::clone(&store);
+        let ended =
+            tokio::task::spawn_blocking(move || unserved.fail_unserved_revocations(unserved_hours))
+                .await;
+        match ended {
+            Ok(Ok(0)) | Err(_) => {}
+            Ok(Ok(ended)) => tracing::warn!(
+                ended,
+                "revocations have failed: no connector has an authority for their issuer"
+            ),
+            Ok(Err(error)) => tracing::error!(%error, "revocations could not be looked at"),
+        }
         match tokio::task::spawn_blocking(move || of_renewal.renew_certificates()).await {
             Ok(Ok(0)) => {}
             Ok(Ok(renewed)) => {

@@ -20,7 +20,7 @@ pub struct Health {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Reason {
-    /// Stable code: `engine`, `token`, `module`, `service`, `journal`, `log`, `draining`.
+    /// Stable code: `engine`, `token`, `module`, `service`, `journal`, `log`, `revocation`, `draining`.
     pub code: String,
     /// The same in words.
     pub message: String,

@@ -99,6 +99,11 @@ impl Parts<'_> {
 
 impl Issuing {
     pub(crate) fn new() -> Self {
+        Self::with("")
+    }
+
+    /// The same with further lines of the connector's configuration, after those of its authority.
+    pub(crate) fn with(connector: &str) -> Self {
         let stack = Stack::prepare(StackOptions {
             program: PathBuf::from(env!("CARGO_BIN_EXE_pfx-connector")),
             folder: temporary_folder().unwrap(),
@@ -108,7 +113,7 @@ impl Issuing {
             key_bits: 2048,
             connectors: 1,
             lease_ms: 2_000,
-            connector_extra: CONNECTOR.to_owned(),
+            connector_extra: format!("{CONNECTOR}{connector}"),
             engine_fips: "exceptions = [\"cms-ecdh-static\", \"oaep-unpadding-in-software\", \"pkcs12-kdf-mac-write\"]".to_owned(),
             engine_extra: "restart = { backoff_ms = 5, backoff_max_ms = 20, max_crashes_per_request = 100 }\nexceptions = [\"co-located-ca\"]\n[engine.issuance]".to_owned(),
         })
@@ -368,13 +373,18 @@ impl Issuing {
         serde_json::from_slice(&body).unwrap()
     }
 
-    fn post<T: DeserializeOwned>(&self, role: &str, path: &str, body: &impl Serialize) -> T {
+    pub(crate) fn post<T: DeserializeOwned>(
+        &self,
+        role: &str,
+        path: &str,
+        body: &impl Serialize,
+    ) -> T {
         self.send(role, |client, base| {
             client.post(format!("{base}/{path}")).json(body)
         })
     }
 
-    fn get<T: DeserializeOwned>(&self, role: &str, path: &str) -> T {
+    pub(crate) fn get<T: DeserializeOwned>(&self, role: &str, path: &str) -> T {
         self.send(role, |client, base| client.get(format!("{base}/{path}")))
     }
 }
@@ -383,7 +393,7 @@ fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-fn openssl(arguments: &[&str]) -> Vec<u8> {
+pub(crate) fn openssl(arguments: &[&str]) -> Vec<u8> {
     let output = Command::new("openssl")
         .args(arguments)
         .output()

@@ -33,10 +33,14 @@ fn authorities(section: &ConnectorConfig, findings: &mut Findings) {
     if section.pkcs.is_some() && section.ca.is_empty() {
         findings.add("`[connector.pkcs]` is there without a `[[connector.ca]]`: nobody issues");
     }
-    if section.pkcs.is_none() && !section.ca.is_empty() {
+    if section.pkcs.is_none() && section.revocation.is_none() && !section.ca.is_empty() {
         findings.add(
-            "`[[connector.ca]]` is there without `[connector.pkcs]`: nothing is ever asked for; add it with its issuance policy",
+            "`[[connector.ca]]` is there without `[connector.pkcs]`: nothing is ever asked for; add it with its issuance policy, or `[connector.revocation]` where it is to revoke alone",
         );
+    }
+    if section.revocation.is_some() && section.ca.is_empty() {
+        findings
+            .add("`[connector.revocation]` is there without a `[[connector.ca]]`: nobody revokes");
     }
     for (place, ca) in section.ca.iter().enumerate() {
         let earlier = section.ca.get(..place).unwrap_or_default();
@@ -49,6 +53,12 @@ fn authorities(section: &ConnectorConfig, findings: &mut Findings) {
         if ca.pause_ms > ca.longest_pause_ms {
             findings.add(format!(
                 "`connector.ca` {:?}: `pause_ms` is larger than `longest_pause_ms`",
+                ca.name
+            ));
+        }
+        if !ca.revoke_command.is_empty() && ca.kind != AuthorityKind::Adcs {
+            findings.add(format!(
+                "`connector.ca` {:?}: `revoke_command` is for `adcs` alone",
                 ca.name
             ));
         }

@@ -16,5 +16,6 @@ mod progress;
 mod tests;
 mod work;
 
+pub(super) use authority::Authority;
 pub(super) use build::{Issuance, policy};
 pub(super) use poll::poll;

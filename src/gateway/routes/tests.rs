@@ -40,6 +40,13 @@ const TABLE: &[(&str, &[&str])] = &[
     ("listPkcsCertificates", &["mdm"]),
     ("leasePkcs", &[CONNECTOR]),
     ("keepProgress", &[CONNECTOR]),
+    ("createRevocations", &["mdm", "administrator"]),
+    ("listRevocations", &["mdm", "administrator"]),
+    ("getRevocation", &["mdm", "administrator"]),
+    ("retireDevice", &["mdm"]),
+    ("releaseRevocation", &["administrator"]),
+    ("dropRevocation", &["administrator"]),
+    ("leaseRevocations", &[CONNECTOR]),
 ];
 
 #[test]
