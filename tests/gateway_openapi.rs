@@ -205,6 +205,8 @@ fn check(schemas: &Map<String, Value>, schema: &Value, value: &Value, at: &str) 
             }
             "minimum" => assert!(value.as_i64().unwrap() >= rule.as_i64().unwrap(), "{at}"),
             "maximum" => assert!(value.as_i64().unwrap() <= rule.as_i64().unwrap(), "{at}"),
+            "minItems" => assert!(value.as_array().unwrap().len() >= as_count(rule), "{at}"),
+            "maxItems" => assert!(value.as_array().unwrap().len() <= as_count(rule), "{at}"),
             "contentEncoding" => {
                 assert_eq!(rule, "base64");
                 assert!(Base64Bytes::decode(value.as_str().unwrap()).is_ok(), "{at}");
@@ -220,6 +222,10 @@ fn check(schemas: &Map<String, Value>, schema: &Value, value: &Value, at: &str) 
             other => panic!("{at}: keyword {other}"),
         }
     }
+}
+
+fn as_count(rule: &Value) -> usize {
+    usize::try_from(rule.as_u64().unwrap()).unwrap()
 }
 
 fn to_value<T: Serialize>(value: &T) -> Value {

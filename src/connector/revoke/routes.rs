@@ -16,10 +16,34 @@ use x509_cert::Certificate;
 #[derive(Debug)]
 pub(in crate::connector) struct Revoker {
     issuance: Arc<Issuance>,
-    /// Names of authorities by the issuer's Name (DER).
-    by_issuer: BTreeMap<Vec<u8>, Vec<String>>,
+    by_issuer: Issuers,
     /// SHA-256 of each issuer's Name, hexadecimal.
     digests: Vec<String>,
+}
+
+/// Names of authorities by the issuer's Name (DER).
+#[derive(Debug, Default)]
+struct Issuers(BTreeMap<Vec<u8>, Vec<String>>);
+
+impl Issuers {
+    fn add(&mut self, issuer: Vec<u8>, authority: &str) {
+        let names = self.0.entry(issuer).or_default();
+        if !names.iter().any(|known| known == authority) {
+            names.push(authority.to_owned());
+        }
+    }
+
+    fn choose(&self, issuer: &[u8], named: Option<&str>) -> Result<&str, NoRoute> {
+        let names = self.0.get(issuer).ok_or(NoRoute::Unknown)?;
+        match names.as_slice() {
+            [only] => Ok(only),
+            several => several
+                .iter()
+                .map(String::as_str)
+                .find(|name| named == Some(*name))
+                .ok_or_else(|| NoRoute::Several(several.join(", "))),
+        }
+    }
 }
 
 /// Why nobody revokes a certificate.
@@ -80,25 +104,22 @@ impl Revoker {
         local: &[LocalCaConfig],
         issuance: Arc<Issuance>,
     ) -> Result<Option<Self>, StartError> {
-        let mut by_issuer: BTreeMap<Vec<u8>, Vec<String>> = BTreeMap::new();
+        let mut by_issuer = Issuers::default();
         for ca in &config.ca {
             for issuer in issuers(ca, local)? {
-                let names = by_issuer.entry(issuer).or_default();
-                if !names.contains(&ca.name) {
-                    names.push(ca.name.clone());
-                }
+                by_issuer.add(issuer, &ca.name);
             }
         }
-        if by_issuer.len() > MAX_ISSUERS {
+        if by_issuer.0.len() > MAX_ISSUERS {
             return Err(StartError::Setting {
                 key: "ca",
                 problem: format!(
                     "the authorities issue under {} names, {MAX_ISSUERS} at most: name the issuing certificates with `issuers`",
-                    by_issuer.len()
+                    by_issuer.0.len()
                 ),
             });
         }
-        let digests: Vec<String> = by_issuer.keys().map(|name| issuer_digest(name)).collect();
+        let digests: Vec<String> = by_issuer.0.keys().map(|name| issuer_digest(name)).collect();
         Ok((!digests.is_empty()).then_some(Self {
             issuance,
             by_issuer,
@@ -117,14 +138,31 @@ impl Revoker {
         issuer: &[u8],
         named: Option<&str>,
     ) -> Result<&Authority, NoRoute> {
-        let names = self.by_issuer.get(issuer).ok_or(NoRoute::Unknown)?;
-        let chosen = match (names.as_slice(), named) {
-            ([only], _) => only,
-            (several, named) => several
-                .iter()
-                .find(|name| named == Some(name.as_str()))
-                .ok_or_else(|| NoRoute::Several(several.join(", ")))?,
-        };
+        let chosen = self.by_issuer.choose(issuer, named)?;
         self.issuance.authority(chosen).ok_or(NoRoute::Unknown)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, missing_docs)]
+    use super::*;
+
+    #[test]
+    fn the_issuer_decides_and_among_several_the_name() {
+        let mut issuers = Issuers::default();
+        issuers.add(b"A".to_vec(), "one");
+        issuers.add(b"A".to_vec(), "one");
+        issuers.add(b"B".to_vec(), "one");
+        issuers.add(b"B".to_vec(), "two");
+        assert_eq!(issuers.choose(b"A", None), Ok("one"));
+        // What the gateway says does not move a certificate to an authority that did not issue it.
+        assert_eq!(issuers.choose(b"A", Some("two")), Ok("one"));
+        assert_eq!(issuers.choose(b"B", Some("two")), Ok("two"));
+        for named in [None, Some("three")] {
+            let several = NoRoute::Several("one, two".to_owned());
+            assert_eq!(issuers.choose(b"B", named), Err(several));
+        }
+        assert_eq!(issuers.choose(b"C", Some("one")), Err(NoRoute::Unknown));
     }
 }

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// How long what the brake stopped waits at the gateway before it is offered again.
-const BRAKED_PAUSE: Duration = Duration::from_secs(60);
+const BRAKED_PAUSE: Duration = Duration::from_secs(15);
 /// How long one waits for its turn at an authority before it is given back.
 const TURN: Duration = Duration::from_secs(30);
 /// The longest time that the gateway lets a request wait.
