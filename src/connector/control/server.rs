@@ -5,6 +5,7 @@ use super::protocol::{
 };
 use crate::clock::rfc3339;
 use crate::connector::error::StartError;
+use crate::connector::expiry;
 use crate::connector::shared::{Phase, Shared};
 use crate::evidence::process::ProcessEvidence;
 use crate::telemetry::Event;
@@ -197,6 +198,7 @@ async fn send(
 async fn status(shared: &Arc<Shared>) -> Status {
     // Asked now, not remembered: a report claims no more than is known.
     shared.engine.look().await;
+    expiry::take(shared);
     let engine = shared.engine.last_status();
     let config = shared.config();
     let last_contact = shared.last_contact_ms.load(Ordering::Relaxed);
@@ -228,6 +230,8 @@ async fn status(shared: &Arc<Shared>) -> Status {
             attempts_permanent: metrics.attempts(Attempt::Permanent),
         },
         health: shared.health(),
+        calendar: shared.calendar(),
+        authorities: shared.authorities(),
         fips: Some(ProcessEvidence::of_this("connector")),
         exceptions: engine
             .as_ref()

@@ -7,6 +7,9 @@ mod authority;
 mod build;
 mod chain;
 mod check;
+mod course;
+mod device;
+mod health;
 mod order;
 mod packed;
 mod poll;
@@ -18,4 +21,5 @@ mod work;
 
 pub(super) use authority::Authority;
 pub(super) use build::{Issuance, policy};
+pub(super) use health::watch;
 pub(super) use poll::poll;
