@@ -104,13 +104,9 @@ impl Revoking {
 
     /// The same with further authorities of the connector.
     fn start_with(gateway_per_hour: usize, connector_per_hour: usize, more: &str) -> Self {
-        let mut issuing = Issuing::extended(
-            site::PACE,
-            2_000,
-            &format!(
-                "publish = \"crl\"\n[connector.revocation]\nper_hour = {connector_per_hour}\n{more}"
-            ),
-        );
+        let mut issuing = Issuing::with(&format!(
+            "publish = \"crl\"\n[connector.revocation]\nper_hour = {connector_per_hour}\n{more}"
+        ));
         issuing.site.stack.configure_gateway(&format!(
             "[gateway.revocation]\nper_hour = {gateway_per_hour}\nper_token_per_hour = {gateway_per_hour}"
         ));

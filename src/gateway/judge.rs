@@ -1,6 +1,8 @@
 //! What the gateway thinks of a body, without a caller and without a store: the first thing that a stranger's bytes meet.
 
 use super::api::{Completion, DeviceRequest, Fence, Heartbeat, LeaseRequest, RequestFailure};
+use super::enrolment::held_against;
+use super::enrolment_api::{EnrolRequest, RenewRequest};
 use super::error::ApiError;
 use super::http::message;
 use super::pkcs_api::{PkcsProfileEntry, PkcsRequest, Progress};
@@ -39,10 +41,14 @@ pub enum Message {
     Progress,
     /// Certificates to be revoked.
     Revocation,
+    /// A connector that wants its first certificate.
+    Enrol,
+    /// A connector that wants its next certificate.
+    Renew,
 }
 
 /// All of them.
-pub const MESSAGES: [Message; 14] = [
+pub const MESSAGES: [Message; 16] = [
     Message::NewRecord,
     Message::RecordPatch,
     Message::ListQuery,
@@ -57,6 +63,8 @@ pub const MESSAGES: [Message; 14] = [
     Message::PkcsRequest,
     Message::Progress,
     Message::Revocation,
+    Message::Enrol,
+    Message::Renew,
 ];
 
 /// Whether a body is a message of this kind, within every bound.
@@ -82,6 +90,15 @@ pub fn judge(kind: Message, body: &[u8]) -> Result<(), ApiError> {
         Message::Progress => validate::pkcs::progress(&message::<Progress>(body)?),
         Message::Revocation => {
             validate::revocation::request(&message::<RevocationRequest>(body)?).map(drop)
+        }
+        Message::Enrol => {
+            let asked = message::<EnrolRequest>(body)?;
+            held_against(&asked.instance, asked.csr.as_slice()).map(drop)
+        }
+        Message::Renew => {
+            let asked = message::<RenewRequest>(body)?;
+            validate::connector(&asked.connector)?;
+            held_against(&asked.connector.instance, asked.csr.as_slice()).map(drop)
         }
     }
 }

@@ -1,10 +1,11 @@
 //! The table of routes: who may call what, with which message, and what does it. The router and the OpenAPI document are made from it.
 
 use super::auth::{Guard, Role};
-use super::handlers::{admin, connectors, mdm, pkcs, public, records, rotation};
+use super::handlers::{admin, connectors, enrolment, mdm, public, records, rotation};
 use super::http::{Answering, Call};
 use std::sync::LazyLock;
 
+mod pkcs;
 mod revocation;
 
 /// The record collection, as in Graph.
@@ -66,6 +67,7 @@ const IMPORT: Guard = Guard::Bearer(&[Role::Importer]);
 const READ_RECORDS: Guard = Guard::Bearer(&[Role::Importer, Role::Administrator]);
 const MDM: Guard = Guard::Bearer(&[Role::Mdm]);
 const ROTATION: Guard = Guard::Bearer(&[Role::Rotation]);
+const ENROLMENT: Guard = Guard::Bearer(&[Role::Enrolment]);
 const ADMIN: Guard = Guard::Bearer(&[Role::Administrator]);
 
 const STALE: (u16, &str) = (
@@ -78,9 +80,23 @@ const REFUSED: (u16, &str) = (
     "connectorRefused: revoked, or the instance name is another certificate's",
 );
 
+const NOT_ISSUED: (u16, &str) = (
+    502,
+    "authorityFailed: the authority did not issue, or what it issued is refused",
+);
+const AUTHORITY_AWAY: (u16, &str) = (
+    503,
+    "enrolmentBusy: the authority does not answer, or the order is being worked on",
+);
+
 /// Every route.
-pub static ROUTES: LazyLock<Vec<&'static Route>> =
-    LazyLock::new(|| GENERAL.iter().chain(revocation::ROUTES).collect());
+pub static ROUTES: LazyLock<Vec<&'static Route>> = LazyLock::new(|| {
+    GENERAL
+        .iter()
+        .chain(pkcs::ROUTES)
+        .chain(revocation::ROUTES)
+        .collect()
+});
 
 static GENERAL: &[Route] = &[
     Route {
@@ -440,133 +456,34 @@ static GENERAL: &[Route] = &[
     },
     Route {
         verb: Verb::Post,
-        path: "/admin/v1/pkcsProfiles",
-        operation: "createPkcsProfile",
-        summary: "Store a profile of certificates",
-        guard: ADMIN,
-        body: Some("PkcsProfileEntry"),
-        success: (201, Some("PkcsProfileEntry")),
-        refusals: &[
-            (409, "alreadyExists: there is a profile of this name"),
-            (429, "queueFull: too many profiles"),
-        ],
-        query: &[],
-        audited: true,
-        handler: |call| Box::pin(pkcs::create_profile(call)),
-    },
-    Route {
-        verb: Verb::Get,
-        path: "/admin/v1/pkcsProfiles",
-        operation: "listPkcsProfiles",
-        summary: "Every profile of certificates",
-        guard: ADMIN,
-        body: None,
-        success: (200, Some("PkcsProfileEntryCollection")),
-        refusals: &[],
+        path: "/enrolment/v1/connectors",
+        operation: "enrolConnector",
+        summary: "The first certificate of the connector that the one-time token is for; sent again, the same request gets the same one",
+        guard: ENROLMENT,
+        body: Some("EnrolRequest"),
+        success: (200, Some("Enrolled")),
+        refusals: &[(404, "enrolmentNotOffered"), NOT_ISSUED, AUTHORITY_AWAY],
         query: &[],
         audited: false,
-        handler: |call| Box::pin(pkcs::profiles(call)),
-    },
-    Route {
-        verb: Verb::Get,
-        path: "/admin/v1/pkcsProfiles/{id}",
-        operation: "getPkcsProfile",
-        summary: "One profile of certificates",
-        guard: ADMIN,
-        body: None,
-        success: (200, Some("PkcsProfileEntry")),
-        refusals: &[UNKNOWN],
-        query: &[],
-        audited: false,
-        handler: |call| Box::pin(pkcs::profile(call)),
+        handler: |call| Box::pin(enrolment::enrol(call)),
     },
     Route {
         verb: Verb::Post,
-        path: "/admin/v1/pkcsProfiles/{id}",
-        operation: "replacePkcsProfile",
-        summary: "Put another profile in its place; renewals take the new one",
-        guard: ADMIN,
-        body: Some("PkcsProfile"),
-        success: (204, None),
-        refusals: &[UNKNOWN],
-        query: &[],
-        audited: true,
-        handler: |call| Box::pin(pkcs::replace_profile(call)),
-    },
-    Route {
-        verb: Verb::Delete,
-        path: "/admin/v1/pkcsProfiles/{id}",
-        operation: "deletePkcsProfile",
-        summary: "End a profile: nothing is asked for by it or renewed any more",
-        guard: ADMIN,
-        body: None,
-        success: (204, None),
-        refusals: &[UNKNOWN],
-        query: &[],
-        audited: true,
-        handler: |call| Box::pin(pkcs::delete_profile(call)),
-    },
-    Route {
-        verb: Verb::Post,
-        path: "/mdm/v1/pkcsRequests",
-        operation: "createPkcsRequest",
-        summary: "A device needs a certificate of a profile",
-        guard: MDM,
-        body: Some("PkcsRequest"),
-        success: (202, Some("PkcsRequestAccepted")),
-        refusals: &[
-            (404, "noSuchProfile"),
-            (
-                409,
-                "idempotencyKeyReused, or issuanceNotOffered: no connector takes such requests",
-            ),
-            (429, "queueFull: too many requests wait"),
-        ],
-        query: &[],
-        audited: false,
-        handler: |call| Box::pin(pkcs::create(call)),
-    },
-    Route {
-        verb: Verb::Get,
-        path: "/mdm/v1/pkcsCertificates",
-        operation: "listPkcsCertificates",
-        summary: "What was issued for a device or a user, and which requests renew it",
-        guard: MDM,
-        body: None,
-        success: (200, Some("PkcsCertificateCollection")),
-        refusals: &[],
-        query: &[
-            ("deviceId", "certificates of this device"),
-            ("userPrincipalName", "certificates of this user"),
-        ],
-        audited: false,
-        handler: |call| Box::pin(pkcs::certificates(call)),
-    },
-    Route {
-        verb: Verb::Post,
-        path: "/connector/v1/pkcs/lease",
-        operation: "leasePkcs",
-        summary: "Certificates to have issued; waits for some",
+        path: "/connector/v1/renew",
+        operation: "renewConnector",
+        summary: "The next certificate of this connector; it takes the place of the one shown when it is first used",
         guard: Guard::Connector,
-        body: Some("LeaseRequest"),
-        success: (200, Some("PkcsLeaseResponse")),
-        refusals: &[REFUSED],
+        body: Some("RenewRequest"),
+        success: (200, Some("Enrolled")),
+        refusals: &[
+            REFUSED,
+            (404, "enrolmentNotOffered"),
+            NOT_ISSUED,
+            AUTHORITY_AWAY,
+        ],
         query: &[],
         audited: false,
-        handler: |call| Box::pin(pkcs::lease(call)),
-    },
-    Route {
-        verb: Verb::Post,
-        path: "/connector/v1/requests/{id}/progress",
-        operation: "keepProgress",
-        summary: "Keep how far a connector got with a PKCS request, and perhaps let it wait",
-        guard: Guard::Connector,
-        body: Some("Progress"),
-        success: (200, Some("Settled")),
-        refusals: &[REFUSED, UNKNOWN, STALE],
-        query: &[],
-        audited: false,
-        handler: |call| Box::pin(pkcs::progress(call)),
+        handler: |call| Box::pin(enrolment::renew(call)),
     },
 ];
 

@@ -1,6 +1,7 @@
 //! JSON schemas (draft 2020-12) of the messages, one for each type of `api`; a test holds them against the types.
 
 mod calendar;
+mod enrolment;
 mod evidence;
 mod pkcs;
 mod revocation;
@@ -173,6 +174,7 @@ pub fn schemas() -> Map<String, Value> {
     connector_schemas(&mut add);
     pkcs::add(&mut add);
     revocation::add(&mut add);
+    enrolment::add(&mut add);
     admin_schemas(&mut add);
     all
 }
@@ -341,7 +343,7 @@ fn admin_schemas(add: &mut impl FnMut(&str, Value)) {
             (
                 "role",
                 true,
-                one_of(&["importer", "mdm", "administrator", "rotation"]),
+                one_of(&["importer", "mdm", "administrator", "rotation", "enrolment"]),
             ),
             ("name", true, text()),
             ("created", true, time()),

@@ -21,14 +21,10 @@ use std::time::Instant;
 /// Where the certificate of the authority is, below the stack's folder.
 const AUTHORITY: &str = "ca.pem";
 
-/// A connector that does four requests at once, asks often and tries again soon.
-pub(crate) const PACE: &str = r#"
+const CONNECTOR: &str = r#"
 concurrency = 4
 wait_ms = 300
 retry = { base_ms = 20, max_ms = 200, max_attempts = 50 }
-"#;
-
-const CONNECTOR: &str = r#"
 [connector.pkcs]
 policy = "issuance.toml"
 [[connector.ca]]
@@ -62,7 +58,7 @@ version = 1
 name = "smime"
 ca = ["company"]
 profiles = ["smime-*"]
-keys = ["ecP256", "rsa2048", "rsa3072"]
+keys = ["ecP256"]
 key_usage = ["digitalSignature"]
 extended_key_usage = ["emailProtection"]
 subject = { CN = ["*"] }
@@ -103,16 +99,11 @@ impl Parts<'_> {
 
 impl Issuing {
     pub(crate) fn new() -> Self {
-        Self::with(PACE, 2_000)
-    }
-
-    /// With these lines at the start of `[connector]`, and leases of so many milliseconds.
-    pub(crate) fn with(pace: &str, lease_ms: u64) -> Self {
-        Self::extended(pace, lease_ms, "")
+        Self::with("")
     }
 
     /// The same with further lines of the connector's configuration, after those of its authority.
-    pub(crate) fn extended(pace: &str, lease_ms: u64, more: &str) -> Self {
+    pub(crate) fn with(connector: &str) -> Self {
         let stack = Stack::prepare(StackOptions {
             program: PathBuf::from(env!("CARGO_BIN_EXE_pfx-connector")),
             folder: temporary_folder().unwrap(),
@@ -121,8 +112,8 @@ impl Issuing {
             module_environment: Vec::new(),
             key_bits: 2048,
             connectors: 1,
-            lease_ms,
-            connector_extra: format!("{pace}{CONNECTOR}{more}"),
+            lease_ms: 2_000,
+            connector_extra: format!("{CONNECTOR}{connector}"),
             engine_fips: "exceptions = [\"cms-ecdh-static\", \"oaep-unpadding-in-software\", \"pkcs12-kdf-mac-write\"]".to_owned(),
             engine_extra: "restart = { backoff_ms = 5, backoff_max_ms = 20, max_crashes_per_request = 100 }\nexceptions = [\"co-located-ca\"]\n[engine.issuance]".to_owned(),
         })
@@ -171,19 +162,14 @@ impl Issuing {
     /// Tokens for everybody, and a profile.
     pub(crate) fn enrol(&self) {
         self.site.stack.enrol().unwrap();
-        self.profile("smime-windows", KeyType::EcP256);
-    }
-
-    /// A profile for certificates with such a key.
-    pub(crate) fn profile(&self, name: &str, key: KeyType) {
         let entry = PkcsProfileEntry {
-            name: name.to_owned(),
+            name: "smime-windows".to_owned(),
             profile: PkcsProfile {
                 platform: "windows".to_owned(),
                 certificate_type: CertificateType::User,
                 ca: "company".to_owned(),
                 ca_profile: None,
-                key,
+                key: KeyType::EcP256,
                 subject: "CN={{UserName}}".to_owned(),
                 alt_names: vec![AltNameTemplate {
                     kind: AltNameKind::Email,
@@ -211,7 +197,24 @@ impl Issuing {
 
     /// Asks for a certificate; gives the request's name.
     pub(crate) fn ask(&self, user: &str, device: &Device, platform: &str) -> String {
-        let request = request(user, device, &format!("smime-{platform}"));
+        let variable = |name: &str, value: &str| Variable {
+            name: name.to_owned(),
+            value: value.to_owned(),
+        };
+        let request = PkcsRequest {
+            profile: format!("smime-{platform}"),
+            user_principal_name: user.to_owned(),
+            device_id: device.id.clone(),
+            device: DeviceTarget {
+                certificate: Base64Bytes(device.certificate_der.clone()),
+                intermediates: Vec::new(),
+            },
+            variables: vec![
+                variable("UserName", user.split('@').next().unwrap()),
+                variable("EmailAddress", user),
+            ],
+            idempotency_key: Some(format!("{user}/{}", device.id)),
+        };
         let accepted: PkcsRequestAccepted = self.post("mdm", "mdm/v1/pkcsRequests", &request);
         accepted.request_id
     }
@@ -386,33 +389,11 @@ impl Issuing {
     }
 }
 
-/// A user's request for a certificate of a profile, for a device: each user and device has one.
-pub(crate) fn request(user: &str, device: &Device, profile: &str) -> PkcsRequest {
-    let variable = |name: &str, value: &str| Variable {
-        name: name.to_owned(),
-        value: value.to_owned(),
-    };
-    PkcsRequest {
-        profile: profile.to_owned(),
-        user_principal_name: user.to_owned(),
-        device_id: device.id.clone(),
-        device: DeviceTarget {
-            certificate: Base64Bytes(device.certificate_der.clone()),
-            intermediates: Vec::new(),
-        },
-        variables: vec![
-            variable("UserName", user.split('@').next().unwrap()),
-            variable("EmailAddress", user),
-        ],
-        idempotency_key: Some(format!("{user}/{}", device.id)),
-    }
-}
-
 fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-pub(crate) fn openssl(arguments: &[&str]) -> Vec<u8> {
+fn openssl(arguments: &[&str]) -> Vec<u8> {
     let output = Command::new("openssl")
         .args(arguments)
         .output()

@@ -60,6 +60,7 @@ pub fn configuration(folder: &Path) -> (GatewayConfig, Authority) {
         pkcs1_records: false,
         max_queued: 100,
         revocation: RevocationBrake::default(),
+        enrolment: None,
         retention: RetentionConfig::default(),
         limits: GatewayLimits::default(),
     };

@@ -1,5 +1,6 @@
 //! Keys of `[gateway]`.
 
+use super::connector_ca::CA;
 use super::{Key, Kind, Need};
 
 pub(super) const GATEWAY: &[Key] = &[
@@ -94,6 +95,12 @@ pub(super) const GATEWAY: &[Key] = &[
         doc: "The brake against mass revocation (docs/revocation.md): what is above a threshold is held until an administrator releases it.",
     },
     Key {
+        name: "enrolment",
+        kind: Kind::Table(ENROLMENT),
+        need: Need::Optional(""),
+        doc: "Lets connectors enrol by one-time tokens (`gateway token create --role enrolment`) and renew their certificates (docs/identity.md). Without it their certificates are made elsewhere.",
+    },
+    Key {
         name: "retention",
         kind: Kind::Table(RETENTION),
         need: Need::Default(""),
@@ -131,6 +138,27 @@ const REVOCATION: &[Key] = &[
         kind: Kind::Integer { min: 1, max: 8_760 },
         need: Need::Default("24"),
         doc: "How long a revocation of an issuer that no connector has an authority for waits, in hours, before it fails for good.",
+    },
+];
+
+const ENROLMENT: &[Key] = &[
+    Key {
+        name: "max_days",
+        kind: Kind::Integer { min: 1, max: 3_650 },
+        need: Need::Default("398"),
+        doc: "The longest validity of a connector's certificate, in days; a longer one is refused and revoked. How long it is, the authority's profile says.",
+    },
+    Key {
+        name: "old_minutes",
+        kind: Kind::Integer { min: 1, max: 1_440 },
+        need: Need::Default("5"),
+        doc: "For how long a certificate that was renewed is still accepted after the new one was first used, in minutes: calls that began with it are finished meanwhile.",
+    },
+    Key {
+        name: "ca",
+        kind: Kind::Table(CA),
+        need: Need::Required(""),
+        doc: "The authority that issues them, with the same keys as `[[connector.ca]]`. Its `roots` are in `gateway.connector_ca` too. `local` needs its `[[local_ca]]` in this file, and an engine on this host.",
     },
 ];
 

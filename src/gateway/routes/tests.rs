@@ -31,6 +31,8 @@ const TABLE: &[(&str, &[&str])] = &[
     ("listRotationRecords", &["rotation"]),
     ("readRotationRecord", &["rotation"]),
     ("replaceRotationRecord", &["rotation"]),
+    ("enrolConnector", &["enrolment"]),
+    ("renewConnector", &[CONNECTOR]),
     ("createPkcsProfile", &["administrator"]),
     ("listPkcsProfiles", &["administrator"]),
     ("getPkcsProfile", &["administrator"]),
