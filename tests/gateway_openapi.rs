@@ -33,7 +33,7 @@ use pfx_connector::gateway::{message_schemas, openapi_document};
 use pfx_connector::record::{ImporterSignature, Record};
 use schema::check;
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
 #[tokio::test]
