@@ -206,6 +206,9 @@ pub struct PkcsCertificate {
     /// The request whose certificate has taken its place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaced_by: Option<String>,
+    /// When it was revoked (RFC 3339).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked_date_time: Option<String>,
 }
 
 /// PKCS work.

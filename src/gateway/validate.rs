@@ -1,6 +1,7 @@
 //! Checks of every field that comes in. The engine judges certificates, ciphertexts and signatures; the gateway bounds them.
 
 pub(super) mod pkcs;
+pub(super) mod revocation;
 
 use super::api::{
     Completion, ConnectorIdentity, DeviceRequest, FailureReport, IntendedPurpose, PROTOCOL_VERSION,
@@ -505,6 +506,15 @@ pub(super) fn result(message: &Completion) -> Result<Completed<'_>, ApiError> {
         message.profile.as_slice(),
         message.certificate.as_slice(),
     );
+    if let Some(result) = message.revocation {
+        if [password, pfx, profile, certificate]
+            .iter()
+            .any(|part| !part.is_empty())
+        {
+            return Err(refused("revocation", "not together with anything else"));
+        }
+        return Ok(Completed::Revoked(result));
+    }
     if !certificate.is_empty() {
         bounded("encryptedPassword", password, MAX_RESULT_BYTES)?;
         bounded("encryptedPfx", pfx, MAX_PFX_BYTES)?;

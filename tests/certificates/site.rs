@@ -103,11 +103,11 @@ impl Parts<'_> {
 
 impl Issuing {
     pub(crate) fn new() -> Self {
-        Self::with(PACE, 2_000)
+        Self::with("")
     }
 
-    /// With these lines at the start of `[connector]`, and leases of so many milliseconds.
-    pub(crate) fn with(pace: &str, lease_ms: u64) -> Self {
+    /// The same with further lines of the connector's configuration, after those of its authority.
+    pub(crate) fn with(connector: &str) -> Self {
         let stack = Stack::prepare(StackOptions {
             program: PathBuf::from(env!("CARGO_BIN_EXE_pfx-connector")),
             folder: temporary_folder().unwrap(),
@@ -116,8 +116,8 @@ impl Issuing {
             module_environment: Vec::new(),
             key_bits: 2048,
             connectors: 1,
-            lease_ms,
-            connector_extra: format!("{pace}{CONNECTOR}"),
+            lease_ms: 2_000,
+            connector_extra: format!("{PACE}{CONNECTOR}{connector}"),
             engine_fips: "exceptions = [\"cms-ecdh-static\", \"oaep-unpadding-in-software\", \"pkcs12-kdf-mac-write\"]".to_owned(),
             engine_extra: "restart = { backoff_ms = 5, backoff_max_ms = 20, max_crashes_per_request = 100 }\nexceptions = [\"co-located-ca\"]\n[engine.issuance]".to_owned(),
         })
@@ -365,13 +365,18 @@ impl Issuing {
         serde_json::from_slice(&body).unwrap()
     }
 
-    fn post<T: DeserializeOwned>(&self, role: &str, path: &str, body: &impl Serialize) -> T {
+    pub(crate) fn post<T: DeserializeOwned>(
+        &self,
+        role: &str,
+        path: &str,
+        body: &impl Serialize,
+    ) -> T {
         self.send(role, |client, base| {
             client.post(format!("{base}/{path}")).json(body)
         })
     }
 
-    fn get<T: DeserializeOwned>(&self, role: &str, path: &str) -> T {
+    pub(crate) fn get<T: DeserializeOwned>(&self, role: &str, path: &str) -> T {
         self.send(role, |client, base| client.get(format!("{base}/{path}")))
     }
 }

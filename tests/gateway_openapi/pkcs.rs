@@ -73,6 +73,7 @@ pub(crate) fn examples(target: &DeviceTarget) -> BTreeMap<&'static str, Vec<Valu
         renewal_date_time: Some(time()),
         renewed_by: Some(text()),
         replaced_by: Some(text()),
+        revoked_date_time: Some(time()),
     };
     let item = PkcsWorkItem {
         request_id: text(),
@@ -127,6 +128,7 @@ pub(crate) fn examples(target: &DeviceTarget) -> BTreeMap<&'static str, Vec<Valu
                     renewal_date_time: None,
                     renewed_by: None,
                     replaced_by: None,
+                    revoked_date_time: None,
                     ..certificate.clone()
                 }),
             ],

@@ -22,6 +22,7 @@ pub(super) fn result(packed: Packed, certificate_der: Vec<u8>) -> DeviceResult {
         encrypted_pfx: packed.encrypted_pfx,
         profile: Vec::new().into(),
         certificate: certificate_der.into(),
+        revocation: None,
     }
 }
 

@@ -92,6 +92,7 @@ pub(super) fn add(add: &mut impl FnMut(&str, Value)) {
             ("renewalDateTime", false, time()),
             ("renewedBy", false, text()),
             ("replacedBy", false, text()),
+            ("revokedDateTime", false, time()),
         ]),
     );
     add("PkcsCertificateCollection", page("PkcsCertificate"));

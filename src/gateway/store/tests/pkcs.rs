@@ -31,7 +31,7 @@ fn profile() -> PkcsProfile {
     }
 }
 
-fn request(user: &str, key: Option<&str>) -> PkcsRequest {
+pub(super) fn request(user: &str, key: Option<&str>) -> PkcsRequest {
     PkcsRequest {
         profile: PROFILE.to_owned(),
         user_principal_name: user.to_owned(),
@@ -46,7 +46,7 @@ fn request(user: &str, key: Option<&str>) -> PkcsRequest {
 }
 
 /// A certificate that begins today by the bench's clock and lives for `days`, made by OpenSSL.
-fn certificate(folder: &Path, days: u32) -> Vec<u8> {
+pub(super) fn certificate(folder: &Path, days: u32) -> Vec<u8> {
     let at = |ms: i64| {
         let text = crate::clock::rfc3339(ms).replace(['-', ':', 'T'], "");
         format!("{}Z", &text[..14])
@@ -107,7 +107,7 @@ fn certificate(folder: &Path, days: u32) -> Vec<u8> {
 }
 
 impl Bench {
-    fn with_profile() -> Self {
+    pub(super) fn with_profile() -> Self {
         let bench = Self::new();
         let entry = PkcsProfileEntry {
             name: PROFILE.to_owned(),
@@ -117,7 +117,7 @@ impl Bench {
         bench
     }
 
-    fn ask_pkcs(&self, message: &PkcsRequest) -> Result<PkcsQueued, StoreError> {
+    pub(super) fn ask_pkcs(&self, message: &PkcsRequest) -> Result<PkcsQueued, StoreError> {
         self.store.create_pkcs_request(&NewPkcsRequest {
             message,
             requested_by: "token",
@@ -125,11 +125,11 @@ impl Bench {
         })
     }
 
-    fn lease_pkcs(&self, who: &Contact) -> Vec<PkcsWorkItem> {
+    pub(super) fn lease_pkcs(&self, who: &Contact) -> Vec<PkcsWorkItem> {
         self.store.lease_pkcs(who, "instance", &TERMS).unwrap().work
     }
 
-    fn complete_pkcs(
+    pub(super) fn complete_pkcs(
         &self,
         who: &Contact,
         item: &PkcsWorkItem,
