@@ -54,6 +54,8 @@ pub struct Grant<'a> {
     pub not_before: &'a str,
     /// `YYYYMMDDHHMMSSZ`.
     pub not_after: &'a str,
+    /// Hash of the signature.
+    pub digest: &'a str,
 }
 
 impl Default for Grant<'_> {
@@ -64,6 +66,7 @@ impl Default for Grant<'_> {
             subject: None,
             not_before: "20200101000000Z",
             not_after: "20491231235959Z",
+            digest: "sha256",
         }
     }
 }
@@ -118,7 +121,7 @@ pub fn issue(
         "-enddate",
         grant.not_after,
         "-md",
-        "sha256",
+        grant.digest,
         "-extensions",
         "e",
         "-cert",
@@ -155,6 +158,7 @@ pub fn pack_request(
         platform: "windows".to_owned(),
         format: CmsFormat::Modern,
         friendly_name: Some("Mail".to_owned()),
+        apple_profile: None,
     }
 }
 
