@@ -3,12 +3,24 @@
 use super::company::{Company, Twist};
 use super::contract::{self, Fault, What};
 use super::device::open;
-use super::openssl::{KeyAlgorithm, Workshop, text};
+use super::openssl::{Authority, KeyAlgorithm, Workshop, text};
 use super::site::{Issuing, Setup};
 use super::stack::write_private;
 use super::support::{Server, server_certificate};
 use std::collections::HashMap;
 use std::sync::Mutex;
+
+/// `[[connector.ca]]` of the authority `company`.
+pub(crate) fn settings(workshop: &Workshop, root: &Authority<'_>, url: &str) -> String {
+    let password = workshop.fresh(".password");
+    write_private(&password, b"correct horse");
+    format!(
+        "[[connector.ca]]\nname = \"company\"\nkind = \"adcs\"\nurl = \"{url}/CA_CES/service.svc/CES\"\nroots = {0:?}\nserver_ca = {0:?}\n\
+         profile = \"SmimeUser\"\nusername = 'CORP\\connector'\npassword_file = {1:?}\npause_ms = 50\nlongest_pause_ms = 300\n",
+        text(&root.certificate),
+        text(&password),
+    )
+}
 
 /// Requests that wait for their manager: the CSR, and how often it was asked for.
 type Waiting = Mutex<HashMap<String, (Vec<u8>, usize)>>;
@@ -60,15 +72,8 @@ fn the_contract_server_issues_at_once_after_a_while_and_not_at_all() {
             }
         }
     });
-    let password = workshop.fresh(".password");
-    write_private(&password, b"correct horse");
-    let issuing = Issuing::with(Setup::strict(format!(
-        "[[connector.ca]]\nname = \"company\"\nkind = \"adcs\"\nurl = \"{}/CA_CES/service.svc/CES\"\nroots = {:?}\nprofile = \"SmimeUser\"\n\
-         username = 'CORP\\connector'\npassword_file = {:?}\npause_ms = 50\nlongest_pause_ms = 300\n",
-        server.url(),
-        text(&root.certificate),
-        text(&password),
-    )));
+    let settings = settings(&workshop, &root, &server.url());
+    let issuing = Issuing::with(Setup::strict(settings));
     issuing.allow_ca_profiles(&["SmimeManaged", "Other"]);
     let mut running = issuing.start();
     issuing.enrol();

@@ -1,9 +1,10 @@
 //! An authority that issues something else than what was asked: nothing of it gets to a device, the operator is told, and what can be revoked
 //! is revoked.
 
+use super::adcs;
 use super::company::{Company, Twist};
 use super::contract::{self, What};
-use super::openssl::{KeyAlgorithm, Workshop, text};
+use super::openssl::{KeyAlgorithm, Workshop};
 use super::partner::{Partner, Plan};
 use super::site::{Issuing, Setup};
 use super::support::{Server, server_certificate};
@@ -94,11 +95,8 @@ fn where_nothing_can_be_revoked_the_failure_says_that_somebody_has_to() {
         let message = contract::full_response((&signer.0, &signer.1), &certificate);
         contract::issued(&asked, &certificate, &message)
     });
-    let issuing = Issuing::with(Setup::strict(format!(
-        "[[connector.ca]]\nname = \"company\"\nkind = \"adcs\"\nurl = \"{}/CA_CES/service.svc/CES\"\nroots = {:?}\n",
-        server.url(),
-        text(&root.certificate),
-    )));
+    let settings = adcs::settings(&workshop, &root, &server.url());
+    let issuing = Issuing::with(Setup::strict(settings));
     let running = issuing.start();
     issuing.enrol();
     let device = issuing.device(0);
