@@ -86,13 +86,15 @@ deny: $(BOOTSTRAPPED)-check $(CARGO_DENY) ## dependencies: banned packages, lice
 advisories: $(BOOTSTRAPPED)-check $(CARGO_DENY) ## known vulnerabilities in the dependencies (needs the network)
 	@scripts/with-rust.sh $(CARGO_DENY) --workspace check advisories
 
-# Both packages, so that the bare loop, which is built by the first, shares the dependencies.
-bench: $(BOOTSTRAPPED)-test $(PYTHON) ## measure against a bare loop (ARGS='--bits 3072 --json'); docs/performance.md explains the figures
+# Both packages, so that the bare loop, which is built by the first, shares the dependencies. What measures something else runs alone.
+bench: $(BOOTSTRAPPED)-test $(PYTHON) ## measure against a bare loop (ARGS='--bits 3072 --json'), what the hardening costs (ARGS=--hardening), certificates on request (ARGS='--certificates 100'); docs/performance.md explains the figures
 	@$(CARGO) bench --locked -p pfx-connector -p hsm --bench side_by_side -- $(ARGS)
+ifeq ($(findstring --hardening,$(ARGS))$(findstring --certificates,$(ARGS)),)
 	@$(CARGO) build --release --locked -p hsm --example null_pkcs11
 	@$(CARGO) bench --locked -p hsm --bench custody -- $(if $(findstring --json,$(ARGS)),--json)
 	@$(CARGO) bench --locked -p fips --bench key_generation -- $(if $(findstring --json,$(ARGS)),--json)
 	@$(CARGO) bench --locked -p formats --bench pfx -- $(if $(findstring --json,$(ARGS)),--json)
+endif
 
 timing: $(BOOTSTRAPPED)-test ## whether times say why a decryption failed (ARGS='--samples 100000 --lanes 4'); docs/timing.md explains the figures
 	@$(CARGO) bench --locked -p pfx-connector --bench timing -- $(ARGS)

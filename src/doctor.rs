@@ -4,7 +4,7 @@
 //! configuration --> groups of checks --> findings: id, severity, what was found, what to do
 //!                   files, limits, clock, fips, certificates       looked at here
 //!                   service                                        the running services, asked once
-//!                   endpoints                                      all at once, each step with a deadline
+//!                   endpoints, authorities                         all at once, each step with a deadline
 //!                   token                                          in a process of its own, which may crash or hang
 //! ```
 //!
@@ -14,6 +14,8 @@
 //!
 //! Every check is in [`catalogue`]; docs/doctor.md is made from it.
 
+pub mod authorities;
+pub mod calendar;
 pub mod catalogue;
 pub mod certificates;
 pub mod clock;
@@ -82,13 +84,21 @@ impl Plan<'_> {
     pub fn examine(self) -> Examination {
         let now_ms = self.clock.now_ms();
         let config = self.config;
-        let asks_services =
-            [Group::Service, Group::Fips, Group::Token].map(|group| self.wants(group));
+        let asks_services = [
+            Group::Service,
+            Group::Fips,
+            Group::Token,
+            Group::Authorities,
+        ]
+        .map(|group| self.wants(group));
         std::thread::scope(|scope| {
             // Other machines may be slow: they are asked meanwhile.
             let endpoints = self
                 .wants(Group::Endpoints)
                 .then(|| scope.spawn(move || endpoints::examine(config, now_ms)));
+            let authorities = self
+                .wants(Group::Authorities)
+                .then(|| scope.spawn(move || authorities::examine(config, now_ms)));
             let running = if asks_services.contains(&true) {
                 Running::ask(config)
             } else {
@@ -102,17 +112,31 @@ impl Plan<'_> {
                     Group::Limits => limits::examine(config),
                     Group::Clock => clock::examine(now_ms),
                     Group::Fips => fips::examine(config, &self.module, &running),
-                    Group::Certificates => certificates::examine(config, now_ms),
+                    Group::Certificates => {
+                        let mut found = certificates::examine(config, now_ms);
+                        found.extend(calendar::of_files(config, now_ms));
+                        found
+                    }
                     // Below, where they belong in the order.
                     Group::Endpoints => Vec::new(),
-                    Group::Service => service::examine(&running),
+                    Group::Authorities => authorities::running(&running),
+                    Group::Service => {
+                        let mut found = service::examine(&running);
+                        found.extend(calendar::running(&running, now_ms));
+                        found
+                    }
                     Group::Token => self.tokens(&running),
                 });
             }
-            if let Some(endpoints) = endpoints {
-                match endpoints.join() {
-                    Ok(found) => findings.extend(found),
-                    Err(_) => findings.push(catalogue::ENDPOINTS_CONNECT.error(
+            let asked = [
+                (endpoints, catalogue::ENDPOINTS_CONNECT),
+                (authorities, catalogue::AUTHORITIES_REACHABLE),
+            ];
+            for (asked, check) in asked {
+                match asked.map(|asked| asked.join()) {
+                    None => {}
+                    Some(Ok(found)) => findings.extend(found),
+                    Some(Err(_)) => findings.push(check.error(
                         "",
                         "the check itself failed: this is a defect of the program",
                     )),

@@ -9,11 +9,12 @@
 //!
 //! One binary, several processes, each with one trust level; `docs/architecture.md` draws the lines between them.
 //! Modules follow those lines and depend one way: [`cli`] -> [`connector`], [`gateway`] -> [`engine`] -> `hsm` -> `fips`.
-//! [`record`], [`encoding`], [`clock`], [`config`], [`service_manager`] and [`telemetry`] hold what several of them share.
+//! [`record`], [`encoding`], [`clock`], [`calendar`], [`config`], [`service_manager`] and [`telemetry`] hold what several of them share.
 #![forbid(unsafe_code)]
 
 mod bearer;
 pub mod ca;
+pub mod calendar;
 pub mod cli;
 pub mod clock;
 pub mod config;

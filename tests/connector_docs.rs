@@ -3,6 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 use fips::tls::{Algorithm, PeerProblem};
+use pfx_connector::ca::{Asked, AuthorityState};
+use pfx_connector::calendar::{Calendar, Dated, Effect, Kind};
+use pfx_connector::config::AuthorityKind;
 use pfx_connector::doctor::{Group, catalogue};
 use pfx_connector::engine::api::EngineStatus;
 use pfx_connector::telemetry::catalogue::{EventKind, Level, Log};
@@ -34,7 +37,7 @@ fn the_page_of_events_is_the_catalogue() {
          reaches `rotate_bytes` becomes an archive, `LOG-TIME-NUMBER.log.gz`; all archives together stay below `archives_max_bytes`, the\n\
          oldest go first, and event 51 names them. `pfx-connector events` shows and filters them.\n\n\
          Numbers from 2000 and their categories are those of Microsoft's Certificate Connector where the meaning is equal, so that\n\
-         rules written for it go on working; the general ones, 1 to 999, are ours.\n\n\
+         rules written for it go on working; the general ones, 1 to 999, and those of health, from 5000, are ours.\n\n\
          | field | holds |\n|---|---|\n\
          | `time` | when it happened: RFC 3339, UTC, milliseconds |\n\
          | `id`, `category` | number and task category, as below |\n\
@@ -77,24 +80,69 @@ fn engine_with_a_token() -> EngineStatus {
     serde_json::from_value(status).unwrap()
 }
 
+fn authority() -> AuthorityState {
+    let can = ca::Capabilities {
+        revokes: true,
+        pends: true,
+        recovers: true,
+    };
+    AuthorityState {
+        asked: Some(Asked {
+            may_enroll: Some(true),
+            ..Asked::default()
+        }),
+        ..AuthorityState::new("a", AuthorityKind::Cmp, can)
+    }
+}
+
 #[test]
 fn the_page_of_metrics_is_the_registry() {
-    let mut page = String::from(
+    let page = String::from(
         "# Metrics and health\n\n\
          <!-- Made from src/telemetry/metrics.rs: `UPDATE_DOCS=1 cargo test --test connector_docs` -->\n\n\
          With `connector.metrics_listen` (a loopback address; others are refused, because there is no authentication) the connector\n\
          serves `/metrics` in the OpenMetrics text format and `/healthz`: 200 while everything needed to finish requests works, else\n\
-         503, with the reasons in JSON: `{\"healthy\":false,\"reasons\":[{\"code\":\"token\",\"message\":\"...\"}],\"fips\":{...}}`.\n\
-         Codes: `engine`, `token`, `module` (the cryptographic module failed, or its indicator contradicts the policy table),\n\
-         `service`, `journal`, `log`, `draining`. `fips` is what `fips status` says, in brief and as of the engine's last answer:\n\
+         503, with the reasons in JSON:\n\
+         `{\"healthy\":false,\"state\":\"unhealthy\",\"reasons\":[{\"code\":\"token\",\"message\":\"...\"}],\"warnings\":[...],\"fips\":{...}}`.\n\
+         Codes: `engine`, `token`, `audit`, `module` (the cryptographic module failed, or its indicator contradicts the policy table),\n\
+         `service`, `journal`, `log`, `draining`, `expired` (something ended without which nothing works). `state` is `degraded`, still\n\
+         with 200, while there are `warnings`: `expiry` (something that is needed is about to end, or a part of the work stopped of\n\
+         it) and `authority` (a certification authority does not answer, does not let the connector enrol, or is left alone after\n\
+         failures). What ends merely soon is no warning: `status`, event 5000 and the metric show it. `fips` is what `fips status` says, in brief and as of the engine's last answer:\n\
          `mode` (`strict`, `off`, `mixed`, `unknown`), `exceptions`, `level` (`unvalidated`, `pending`,\n\
          `certified-source-untested-environment`, `certified`), `notApproved` (uses of what is not approved), `silent` (processes that\n\
          do not report) and `fault` (a code, or null).\n\n\
+         With `gateway.metrics_listen` the gateway serves both in the same way (code `database` besides `expired`): the metrics\n\
+         `pfx_connector_build`, `pfx_connector_expiry_timestamp_seconds` and `pfx_connector_expiry_entries` as below, and\n\
+         `pfx_connector_gateway_healthy`, `pfx_connector_gateway_requests` (by `state`: `queued`, `leased`, `completed`, `failed`) and\n\
+         `pfx_connector_gateway_records`. What the engine depends on is in the connector's metrics.\n\n\
+         `pfx_connector_expiry_timestamp_seconds{kind,name}` is the expiry calendar: one series for each certificate, list, token or key\n\
+         with an end. `name` is where it is configured, with a number in brackets where that has several; kinds:\n\
+         KINDS.\n\
+         An alert: `pfx_connector_expiry_timestamp_seconds - time() < 14 * 86400`.\n\n\
          | metric | type | meaning |\n|---|---|---|\n",
     );
     let metrics = Metrics::new();
     // Series by token are there once the engine has told of one.
     metrics.take_tokens(Some(&engine_with_a_token()));
+    // So are those of the calendar and of authorities.
+    metrics.take_calendar(&Calendar::of(
+        &[Dated {
+            kind: Kind::Crl,
+            name: String::new(),
+            subject: String::new(),
+            begins_ms: None,
+            ends_ms: 0,
+            effect: Effect::Informs,
+        }],
+        0,
+    ));
+    metrics.take_authorities(&[authority()]);
+    let kinds: Vec<_> = Kind::ALL
+        .iter()
+        .map(|kind| format!("`{}` ({})", kind.name(), kind.words()))
+        .collect();
+    let mut page = page.replace("KINDS", &kinds.join(",\n"));
     let text = metrics.encode();
     let mut help = std::collections::HashMap::new();
     for line in text.lines() {
@@ -277,7 +325,10 @@ fn the_page_of_doctor_is_its_catalogue() {
          - The PKCS#11 module is loaded by a process of its own, with the environment of the token's section alone, so that a\n  \
          library that crashes or hangs is a finding. It is taken for hanging when it is silent for longer than `engine.restart.call_limit_ms`, and at\n  \
          least 3 s; at least 30 s where a step is many calls (opening, reading the keys, measuring).\n\
-         - Decryptions are measured for a few seconds, with the custody key; not while an engine answers, whose token it is.\n\n\
+         - Decryptions are measured for a few seconds, with the custody key; not while an engine answers, whose token it is.\n\
+         - Certification authorities are asked how they fare, as the connector asks them; nothing is ordered and nothing revoked. Whether\n  \
+         the credential may enrol and revoke is told as far as the protocol lets one ask: AD CS tells the right to enrol where there is a\n  \
+         policy service, CMP tells a credential that is not accepted at all, EST tells neither. What cannot be asked is a note that says so.\n\n\
          Exit code 0: nothing would fail (there may be notes and warnings). 3: something would. 2: the configuration cannot be read.\n\n\
          | severity | meaning |\n|---|---|\n\
          | `ok` | as it should be |\n\

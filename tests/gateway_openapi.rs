@@ -15,6 +15,7 @@ mod pkcs;
 mod pki;
 
 use gateway::Running;
+use pfx_connector::calendar::{Calendar, Dated, Effect, Kind};
 use pfx_connector::encoding::Base64Bytes;
 use pfx_connector::engine::api::{CmsFormat, Delivery as DeliveryKind, DeviceTarget, StoredPfx};
 use pfx_connector::evidence::process::{FaultEvidence, ModuleEvidence, ProcessEvidence};
@@ -335,6 +336,15 @@ fn examples() -> BTreeMap<&'static str, Vec<Value>> {
         revoked: Some(time()),
     };
     let evidence = ProcessEvidence::of_this("gateway");
+    let end = |begins_ms| Dated {
+        kind: Kind::GatewayToken,
+        name: "gateway.token.t".to_owned(),
+        subject: "mdm: t".to_owned(),
+        begins_ms,
+        ends_ms: 1,
+        effect: Effect::Weakens,
+    };
+    let calendar = Calendar::of(&[end(None), end(Some(0))], 2);
     let bare_evidence = ProcessEvidence {
         tls: None,
         memory: None,
@@ -534,7 +544,14 @@ fn examples() -> BTreeMap<&'static str, Vec<Value>> {
                 failed: 0,
                 records: 0,
                 fips: evidence.clone(),
+                health: pfx_connector::telemetry::health::HealthState::Degraded,
+                calendar: calendar.clone(),
             })],
+        ),
+        ("Calendar", vec![to_value(&calendar)]),
+        (
+            "CalendarEntry",
+            calendar.entries.iter().map(to_value).collect(),
         ),
         (
             "ProcessEvidence",

@@ -484,3 +484,51 @@ fn replaced(arguments: &[&str], out: &Path) -> Vec<String> {
     *all.last_mut().unwrap() = text(out).to_owned();
     all
 }
+
+/// Whoever asks: `ca crl` beside `ca serve`, or two that both believe to be the only one.
+#[test]
+fn of_lists_that_are_asked_for_at_once_with_one_number_one_is_signed() {
+    use pfx_connector::engine::api::{FailureCode, SignCrlRequest};
+    use pfx_connector::engine::client::RecryptError;
+    let site = Site::new();
+    let outcomes: Vec<Result<(), FailureCode>> = std::thread::scope(|scope| {
+        let site = &site;
+        let asking: Vec<_> = (0..8)
+            .map(|place| {
+                scope.spawn(move || {
+                    block_on(async {
+                        let request = SignCrlRequest {
+                            request_id: format!("list-{place}"),
+                            ca: "issuing".to_owned(),
+                            number: 7,
+                            base: None,
+                            entries: Vec::new(),
+                        };
+                        let client = site.engine.client().await;
+                        match client.sign_crl(request, PATIENCE).await {
+                            Ok(_) => Ok(()),
+                            Err(RecryptError::Failed(failure)) => Err(failure.code),
+                            Err(other) => panic!("{other}"),
+                        }
+                    })
+                })
+            })
+            .collect();
+        asking.into_iter().map(|one| one.join().unwrap()).collect()
+    });
+    let signed = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
+    assert_eq!(signed, 1, "{outcomes:?}");
+    for outcome in outcomes.iter().filter_map(|outcome| outcome.err()) {
+        assert_eq!(outcome, FailureCode::BadRequest);
+    }
+    // The program's own go on above it.
+    assert_eq!(site.done(&["crl"])["number"].as_u64().unwrap(), 9);
+    let lists = site.receipts();
+    let numbers = lists
+        .iter()
+        .filter_map(|line| line["signed"]["list"]["number"].as_u64());
+    let mut numbers: Vec<u64> = numbers.collect();
+    let all = numbers.len();
+    numbers.dedup();
+    assert_eq!((all, numbers.len()), (3, 3), "{numbers:?}");
+}

@@ -15,6 +15,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 pub const MAX_ORDERS: usize = 256;
 /// Certificates that are remembered, in characters of base64: a snapshot has a MiB at most.
 const MAX_CHARACTERS: usize = 640 * 1024;
+/// Certificates that were signed and of which the log does not know yet: with more of them nothing is signed.
+pub const MAX_SIGNED: usize = 256;
 
 /// An order that was done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +34,31 @@ pub struct Done {
     pub certificate: String,
 }
 
+/// A certificate that was signed for an order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signed {
+    /// The order, and what it gets.
+    pub done: Done,
+    /// The serial number, hexadecimal.
+    pub serial: String,
+    /// SHA-256 of the authority's public key.
+    pub key: Hash,
+}
+
+/// Whether an order may be worked on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Begun {
+    /// It may: nothing was signed for it. It is in hand until [`IssuedMemory::end`].
+    Fresh,
+    /// It may: this was signed for it, and its entry was not durable when its time was over. Nothing else is ever signed for it; once an
+    /// entry is durable it is answered. It is in hand until [`IssuedMemory::end`].
+    Signed(Box<Signed>),
+    /// Another request has it in hand.
+    InHand,
+    /// Too many signed certificates wait for their entries.
+    TooManySigned,
+}
+
 /// A [`Fold`] over the log; its snapshots are called [`IssuedMemory::NAME`].
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -42,6 +69,12 @@ pub struct IssuedMemory {
     /// Being worked on by this process.
     #[serde(skip)]
     pending: BTreeSet<(String, String)>,
+    /// Signed by this process; the log does not know yet.
+    #[serde(skip)]
+    signed: BTreeMap<(String, String), Signed>,
+    /// The highest number that this process has begun to sign a list with, by authority.
+    #[serde(skip)]
+    begun_lists: BTreeMap<String, u64>,
 }
 
 impl IssuedMemory {
@@ -57,15 +90,42 @@ impl IssuedMemory {
             .find(|done| done.ca == ca && done.order == order)
     }
 
-    /// The highest number of a list of this authority.
+    /// The highest number of a list of this authority, one that is being signed among them.
     #[must_use]
     pub fn last_list(&self, ca: &str) -> Option<u64> {
-        self.lists.get(ca).copied()
+        let begun = self.begun_lists.get(ca).copied();
+        self.lists.get(ca).copied().max(begun)
     }
 
-    /// Takes what is begun; false: it is in hand already.
-    pub fn begin(&mut self, ca: &str, order: &str) -> bool {
-        self.pending.insert((ca.to_owned(), order.to_owned()))
+    /// Takes a number for a list, if it is above every other one: no two lists are signed with one number, whatever becomes of them.
+    pub fn begin_list(&mut self, ca: &str, number: u64) -> bool {
+        let is_next = self.last_list(ca).is_none_or(|last| number > last);
+        if is_next {
+            self.begun_lists.insert(ca.to_owned(), number);
+        }
+        is_next
+    }
+
+    /// Takes an order in hand, if nobody has it.
+    #[must_use]
+    pub fn begin(&mut self, ca: &str, order: &str) -> Begun {
+        let name = (ca.to_owned(), order.to_owned());
+        if self.pending.contains(&name) {
+            return Begun::InHand;
+        }
+        let begun = match self.signed.get(&name) {
+            Some(signed) => Begun::Signed(Box::new(signed.clone())),
+            None if self.signed.len() >= MAX_SIGNED => return Begun::TooManySigned,
+            None => Begun::Fresh,
+        };
+        self.pending.insert(name);
+        begun
+    }
+
+    /// Keeps what was signed until the log knows of it.
+    pub fn signed(&mut self, signed: Signed) {
+        let name = (signed.done.ca.clone(), signed.done.order.clone());
+        self.signed.insert(name, signed);
     }
 
     /// It is in hand no longer.
@@ -74,6 +134,11 @@ impl IssuedMemory {
     }
 
     fn remember(&mut self, done: Done) {
+        self.signed.remove(&(done.ca.clone(), done.order.clone()));
+        // Told twice, where the first entry was late.
+        if self.done(&done.ca, &done.order) == Some(&done) {
+            return;
+        }
         self.orders.push_back(done);
         let mut characters: usize = self.orders.iter().map(|done| done.certificate.len()).sum();
         while self.orders.len() > MAX_ORDERS || characters > MAX_CHARACTERS {
@@ -116,9 +181,9 @@ impl Fold for IssuedMemory {
     }
 
     fn restore(&mut self, snapshot: &Value) -> Result<(), String> {
-        let pending = std::mem::take(&mut self.pending);
-        *self = Self::deserialize(snapshot).map_err(|error| error.to_string())?;
-        self.pending = pending;
+        let restored = Self::deserialize(snapshot).map_err(|error| error.to_string())?;
+        self.orders = restored.orders;
+        self.lists = restored.lists;
         Ok(())
     }
 }
@@ -192,8 +257,70 @@ mod tests {
         }
         assert_eq!(memory.last_list("issuing"), Some(7));
         assert_eq!(memory.last_list("other"), None);
-        assert!(memory.begin("issuing", "a") && !memory.begin("issuing", "a"));
+        assert_eq!(memory.begin("issuing", "a"), Begun::Fresh);
+        assert_eq!(memory.begin("issuing", "a"), Begun::InHand);
         memory.end("issuing", "a");
-        assert!(memory.begin("issuing", "a"));
+        assert_eq!(memory.begin("issuing", "a"), Begun::Fresh);
+    }
+
+    #[test]
+    fn a_number_is_for_one_list_also_while_the_log_does_not_know_of_it() {
+        let mut memory = IssuedMemory::default();
+        assert!(memory.begin_list("issuing", 7));
+        assert!(!memory.begin_list("issuing", 7) && !memory.begin_list("issuing", 6));
+        assert_eq!(memory.last_list("issuing"), Some(7));
+        assert!(memory.begin_list("other", 7) && memory.begin_list("issuing", 8));
+        // What the log does not have, another process may use.
+        let mut again = IssuedMemory::default();
+        again.restore(&memory.snapshot()).unwrap();
+        assert_eq!(again.last_list("issuing"), None);
+    }
+
+    fn signed(order: &str) -> Signed {
+        Signed {
+            done: Done {
+                ca: "issuing".to_owned(),
+                order: order.to_owned(),
+                profile: "mail".to_owned(),
+                csr: Hash::NONE,
+                certificate: "A".repeat(10),
+            },
+            serial: "01".to_owned(),
+            key: Hash::NONE,
+        }
+    }
+
+    #[test]
+    fn what_was_signed_is_kept_until_the_log_knows_of_it_and_is_remembered_once() {
+        let mut memory = IssuedMemory::default();
+        assert_eq!(memory.begin("issuing", "late"), Begun::Fresh);
+        memory.signed(signed("late"));
+        memory.end("issuing", "late");
+        assert_eq!(memory.done("issuing", "late"), None);
+        let again = memory.begin("issuing", "late");
+        assert_eq!(again, Begun::Signed(Box::new(signed("late"))));
+        assert_eq!(memory.begin("issuing", "late"), Begun::InHand);
+        // The late entry, and the one of the second attempt.
+        memory.apply(&entry("late", certificate(10)));
+        memory.apply(&entry("late", certificate(10)));
+        memory.end("issuing", "late");
+        assert_eq!(memory.orders.len(), 1);
+        assert_eq!(memory.done("issuing", "late"), Some(&signed("late").done));
+        assert_eq!(memory.begin("issuing", "late"), Begun::Fresh);
+    }
+
+    #[test]
+    fn what_waits_for_the_log_is_bounded() {
+        let mut memory = IssuedMemory::default();
+        for number in 0..MAX_SIGNED {
+            memory.signed(signed(&format!("order-{number}")));
+        }
+        assert_eq!(memory.begin("issuing", "one-more"), Begun::TooManySigned);
+        assert!(matches!(
+            memory.begin("issuing", "order-3"),
+            Begun::Signed(_)
+        ));
+        memory.apply(&entry("order-0", certificate(10)));
+        assert_eq!(memory.begin("issuing", "one-more"), Begun::Fresh);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::Fallible;
 use super::built::built;
-use super::ground::Ground;
+use super::ground::{Ground, OnToken};
 use serde::Deserialize;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -25,11 +25,19 @@ pub(crate) struct BareFigures {
 impl BareLoop {
     /// Has cargo build it, with the same settings as this program, and learns where it is.
     pub(crate) fn build() -> Fallible<Self> {
+        // With the settings of this program, which is tried without optimisation as well.
+        let profile = if cfg!(debug_assertions) {
+            "dev"
+        } else {
+            "bench"
+        };
         // Both packages, so that their dependencies have the features that they had when this program was built.
         let program = built(
             "bare_loop",
             &[
                 "bench",
+                "--profile",
+                profile,
                 "--no-run",
                 "-p",
                 "pfx-connector",
@@ -50,7 +58,7 @@ impl BareLoop {
         operations: usize,
         per_second: Option<f64>,
     ) -> Fallible<BareFigures> {
-        let mut command = self.on_token(ground);
+        let mut command = self.on_token(&ground.token);
         command
             .args(["--key-label", pfx_connector::cli::demo::KEY_LABEL])
             .arg("--ciphertext")
@@ -68,20 +76,28 @@ impl BareLoop {
 
     /// Has it make data objects on the token.
     pub(crate) fn add_objects(&self, ground: &Ground, count: u32) -> Fallible<()> {
-        let mut command = self.on_token(ground);
+        let mut command = self.on_token(&ground.token);
         command.args(["--add-objects", &count.to_string()]);
         answer(command).map(drop)
     }
 
-    fn on_token(&self, ground: &Ground) -> Command {
-        let mut command = Command::new(&self.program);
+    /// Has an EC key of this label sign so many digests, one after the other.
+    pub(crate) fn sign(
+        &self,
+        token: &OnToken,
+        key_label: &str,
+        operations: usize,
+    ) -> Fallible<BareFigures> {
+        let mut command = self.on_token(token);
         command
-            .arg("--module")
-            .arg(&ground.module)
-            .args(["--token-label", &ground.token_label])
-            .arg("--pin-file")
-            .arg(&ground.pin_file)
-            .envs(ground.stack.token.environment());
+            .args(["--key-label", key_label, "--sign", "ecdsa"])
+            .args(["--threads", "1", "--operations", &operations.to_string()]);
+        Ok(serde_json::from_slice(&answer(command)?)?)
+    }
+
+    fn on_token(&self, token: &OnToken) -> Command {
+        let mut command = Command::new(&self.program);
+        token.tell(&mut command);
         command
     }
 }

@@ -26,8 +26,20 @@ pub(crate) struct EnginePath {
     client: EngineClient,
 }
 
-fn runtime() -> Fallible<Runtime> {
+pub(crate) fn runtime() -> Fallible<Runtime> {
     Ok(Builder::new_current_thread().enable_all().build()?)
+}
+
+/// The processes of an engine.
+pub(crate) async fn processes_of(client: &EngineClient) -> Fallible<Watched> {
+    let status = client.status().await?;
+    let mut watched = Watched::default();
+    for part in &status.parts {
+        if let Some(pid) = part.pid {
+            watched.add(&part.name, pid);
+        }
+    }
+    Ok(watched)
 }
 
 impl EnginePath {
@@ -63,14 +75,7 @@ impl EnginePath {
 
     /// The engine's processes.
     pub(crate) fn processes(&self) -> Fallible<Watched> {
-        let status = self.runtime.block_on(self.client.status())?;
-        let mut watched = Watched::default();
-        for part in &status.parts {
-            if let Some(pid) = part.pid {
-                watched.add(&part.name, pid);
-            }
-        }
-        Ok(watched)
+        self.runtime.block_on(processes_of(&self.client))
     }
 
     /// Requests per second with `in_flight` of them under way on one connection.

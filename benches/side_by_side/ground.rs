@@ -5,7 +5,7 @@ use super::{Args, Fallible, configuration};
 use fips::secret::SecretBytes;
 use fips::sign::SigningKey;
 use pfx_connector::cli::demo::{
-    Device, DeviceKind, KEY_LABEL, NO_RECEIPTS, Person, Stack, StackOptions, TokenKind, find_module,
+    DemoToken, Device, DeviceKind, KEY_LABEL, Person, Stack, StackOptions, TokenKind, find_module,
 };
 use pfx_connector::encoding::Base64Bytes;
 use pfx_connector::engine::api::{CmsFormat, DeviceTarget, RecryptRequest};
@@ -15,6 +15,7 @@ use pfx_connector::record::Record;
 use pkcs8::SecretDocument;
 use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
 use x509_cert::Certificate;
 use x509_cert::der::{Decode, Encode};
 
@@ -27,11 +28,45 @@ const MOST_THREADS: i64 = 8;
 /// More than are ever in flight.
 const REQUESTS: usize = 64;
 
+/// Where a token is, for programs that use it themselves.
+pub(crate) struct OnToken {
+    module: PathBuf,
+    label: String,
+    pin_file: PathBuf,
+    environment: Vec<(String, String)>,
+}
+
+impl OnToken {
+    pub(crate) fn of(token: &DemoToken) -> Fallible<Self> {
+        let section: toml::Table = token.section().parse()?;
+        let text = |name: &str| -> Fallible<String> {
+            let value = section.get(name).and_then(toml::Value::as_str);
+            Ok(value.ok_or("the token's section lacks a key")?.to_owned())
+        };
+        Ok(Self {
+            module: text("module")?.into(),
+            label: text("label")?,
+            pin_file: text("pin_file")?.into(),
+            environment: token.environment(),
+        })
+    }
+
+    /// Tells a program.
+    pub(crate) fn tell<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        let environment = self.environment.iter();
+        command
+            .arg("--module")
+            .arg(&self.module)
+            .args(["--token-label", &self.label])
+            .arg("--pin-file")
+            .arg(&self.pin_file)
+            .envs(environment.map(|(name, value)| (name, value)))
+    }
+}
+
 pub(crate) struct Ground {
     pub(crate) stack: Stack,
-    pub(crate) module: PathBuf,
-    pub(crate) token_label: String,
-    pub(crate) pin_file: PathBuf,
+    pub(crate) token: OnToken,
     /// The password's ciphertext, for the bare loop.
     pub(crate) ciphertext_file: PathBuf,
     /// In strict mode: the device's public key, to which the bare loop's token encrypts as the engine's does.
@@ -63,14 +98,7 @@ impl Ground {
             lease_ms: 60_000,
             connector_extra: CONCURRENCY.to_owned(),
             // Few records are asked for very often here.
-            engine_extra: format!(
-                "oracle = {{ uses_per_ciphertext = 1000000000 }}\n{}",
-                if args.receipts == "off" {
-                    NO_RECEIPTS
-                } else {
-                    ""
-                }
-            ),
+            engine_extra: "oracle = { uses_per_ciphertext = 1000000000 }\n".to_owned(),
             engine_fips: format!("mode = {:?}", args.fips),
         })?;
         // As many sessions as the bare loop has at most.
@@ -85,11 +113,7 @@ impl Ground {
             )
             .into());
         }
-        let token: toml::Table = stack.token.section().parse()?;
-        let text = |name: &str| -> Fallible<String> {
-            let value = token.get(name).and_then(toml::Value::as_str);
-            Ok(value.ok_or("the token's section lacks a key")?.to_owned())
-        };
+        let token = OnToken::of(&stack.token)?;
         let person = Person::make(&stack.pki, &stack.path("import"), 0)?;
         let device = stack.pki.device(0, DeviceKind::Rsa(2048))?;
         let requests = requests(&stack, &person, &device)?;
@@ -110,9 +134,7 @@ impl Ground {
         };
         Ok(Self {
             device_spki_file,
-            module: text("module")?.into(),
-            token_label: text("label")?,
-            pin_file: text("pin_file")?.into(),
+            token,
             ciphertext_file,
             person,
             device,

@@ -17,7 +17,9 @@
 
 mod bare;
 mod built;
+mod certificates;
 mod configuration;
+mod device_side;
 mod engine_path;
 mod ground;
 mod hardening;
@@ -32,14 +34,15 @@ mod whole_way;
 use bare::{BareFigures, BareLoop};
 use clap::Parser;
 use ground::Ground;
-use hardening::Unhardened;
 use neighbours::Neighbours;
 use objects::Flatness;
 use processes::Watched;
 use report::{Figures, Latency, Memory, Processor, Throughput};
+use serde::Serialize;
 use start_up::Started;
 use statistics::{Percentiles, Spread, micros};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use whole_way::WholeWay;
@@ -61,9 +64,6 @@ pub(crate) struct Args {
     /// FIPS mode of the engine: in strict mode the token encrypts to the device, else the module does
     #[arg(long, default_value = "strict", value_parser = ["strict", "off"])]
     fips: String,
-    /// Whether the engine records every use of the key: compare a run with and a run without, one after the other
-    #[arg(long, default_value = "on", value_parser = ["on", "off"])]
-    receipts: String,
     /// Also measure the same job in Python (python-pkcs11) and Java (SunPKCS11): needs python3, javac and the network once
     #[arg(long)]
     neighbours: bool,
@@ -76,9 +76,12 @@ pub(crate) struct Args {
     /// How many calls the distant token works on at once
     #[arg(long, value_name = "COUNT", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=16))]
     at_once: u8,
-    /// Also measure the engine with neither receipts nor sandbox, in the same rounds
-    #[arg(long, conflicts_with = "objects")]
+    /// Measure something else: the engine with receipts and sandbox against the same without them, alone and on the whole way
+    #[arg(long, conflicts_with_all = ["objects", "neighbours", "certificates"])]
     hardening: bool,
+    /// Measure something else: so many certificates on request, by an authority on the token, for each kind of key, and where the time goes
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=2_000), conflicts_with_all = ["objects", "neighbours", "distance_us"])]
+    certificates: Option<u32>,
     /// What `cargo bench` says to every program that it starts
     #[arg(long, hide = true)]
     bench: bool,
@@ -127,8 +130,6 @@ struct Sample {
     engine: f64,
     /// The same with one ciphertext for all.
     engine_shared: f64,
-    /// With neither receipts nor sandbox.
-    unhardened: Option<f64>,
     whole: f64,
     /// Processor time per request in (b), by process.
     around: Vec<(String, f64)>,
@@ -144,10 +145,19 @@ fn main() -> Fallible<()> {
         return Ok(());
     }
     fips::start(fips::policy::Policy::OFF)?;
+    if let Some(count) = args.certificates {
+        return print(&args, &certificates::measure(&args, count)?);
+    }
     let folder = Folder(pfx_connector::cli::demo::temporary_folder()?);
-    let figures = measure(&args, &folder)?;
+    if args.hardening {
+        return print(&args, &hardening::measure(&args, folder.0.clone())?);
+    }
+    print(&args, &measure(&args, &folder)?)
+}
+
+fn print(args: &Args, figures: &(impl Serialize + fmt::Display)) -> Fallible<()> {
     if args.json {
-        println!("{}", serde_json::to_string(&figures)?);
+        println!("{}", serde_json::to_string(figures)?);
     } else {
         println!("{figures}");
     }
@@ -169,10 +179,6 @@ fn measure(args: &Args, folder: &Folder) -> Fallible<Figures> {
         .neighbours
         .then(|| Neighbours::prepare(&ground, amount.operations))
         .transpose()?;
-    let unhardened = args
-        .hardening
-        .then(|| Unhardened::start(&ground))
-        .transpose()?;
     let mut samples = Vec::new();
     let mut latencies = Vec::new();
     let until = Instant::now() + TIME_LIMIT;
@@ -184,13 +190,7 @@ fn measure(args: &Args, folder: &Folder) -> Fallible<Figures> {
         eprintln!("Round {round} of {} ...", args.rounds);
         for in_flight in THREADS {
             samples.push(sample(
-                &bare,
-                &ground,
-                &started,
-                unhardened.as_ref(),
-                &mut way,
-                in_flight,
-                &amount,
+                &bare, &ground, &started, &mut way, in_flight, &amount,
             )?);
         }
         let rate = half_load(&samples);
@@ -206,6 +206,8 @@ fn measure(args: &Args, folder: &Folder) -> Fallible<Figures> {
     }
 
     let loaded = memory(&started)?;
+    let engine_bytes = started.path.processes()?.memory()?;
+    let engine_bytes = engine_bytes.into_iter().map(|(_, bytes)| bytes).sum();
     let flatness = args
         .objects
         .map(|count| Flatness::measure(count, &bare, &ground, &started.path, &amount))
@@ -230,11 +232,12 @@ fn measure(args: &Args, folder: &Folder) -> Fallible<Figures> {
         latency: latency(&latencies),
         processor: processor(&samples),
         memory: memories(&started, idle, &loaded, &samples),
-        neighbours: neighbours.map(|all| all.figures()).unwrap_or_default(),
+        neighbours: neighbours
+            .map(|all| all.figures(engine_bytes))
+            .unwrap_or_default(),
         flatness,
         start_up: started.figures,
     };
-    unhardened.map(Unhardened::stop).transpose()?;
     drop(started.path);
     started.engine.stop()?;
     started.gateway.stop()?;
@@ -246,7 +249,6 @@ fn sample(
     bare: &BareLoop,
     ground: &Ground,
     started: &Started,
-    unhardened: Option<&Unhardened>,
     way: &mut WholeWay,
     in_flight: usize,
     amount: &Amount,
@@ -258,14 +260,17 @@ fn sample(
     let before = watched.processor()?;
     let engine = started.path.throughput(in_flight, amount.operations)?;
     let around = spent(&watched, &before, amount.operations)?;
-    let unhardened = unhardened
-        .map(|other| other.path.throughput(in_flight, amount.operations))
-        .transpose()?;
     let engine_shared = started
         .path
         .throughput_of_one(in_flight, amount.operations)?;
 
-    let whole = way.round(ground, started.gateway.pid(), in_flight, amount.deliveries)?;
+    let whole = way.round(
+        ground,
+        started.gateway.pid(),
+        start_up::SOCKET,
+        in_flight,
+        amount.deliveries,
+    )?;
     let each = |spent: Duration| micros(spent) / amount.deliveries as f64;
     let beyond = vec![
         ("gateway".to_owned(), each(whole.gateway_processor)),
@@ -276,7 +281,6 @@ fn sample(
         bare: raw,
         engine,
         engine_shared,
-        unhardened,
         whole: whole.per_second,
         around,
         beyond,
@@ -331,22 +335,11 @@ fn throughput(samples: &[Sample]) -> Vec<Throughput> {
             engine: spread(|one| one.engine),
             engine_to_bare: spread(|one| one.engine / one.bare.per_second),
             engine_shared_to_engine: spread(|one| one.engine_shared / one.engine),
-            engine_to_unhardened: engine_to_unhardened(samples, in_flight),
             whole: spread(|one| one.whole),
             whole_to_bare: spread(|one| one.whole / one.bare.per_second),
         }
     };
     THREADS.into_iter().map(row).collect()
-}
-
-/// What the engine did of what it did without its hardening, where that was measured.
-fn engine_to_unhardened(samples: &[Sample], in_flight: usize) -> Option<Spread> {
-    let ratios: Option<Vec<f64>> = samples
-        .iter()
-        .filter(|one| one.in_flight == in_flight)
-        .map(|one| Some(one.engine / one.unhardened?))
-        .collect();
-    ratios.map(Spread::of)
 }
 
 fn latency(rounds: &[(f64, BareFigures, Percentiles)]) -> Latency {

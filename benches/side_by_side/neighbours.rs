@@ -26,6 +26,8 @@ pub(crate) struct Neighbour {
     /// The engine at its best in the same round, as a multiple of it.
     pub(crate) engine_to_it: Spread,
     pub(crate) resident_bytes: u64,
+    /// Its memory as a multiple of that of all the engine's processes.
+    pub(crate) memory_to_engine: f64,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -165,7 +167,9 @@ impl Neighbours {
         }
     }
 
-    pub(crate) fn figures(&self) -> Vec<Neighbour> {
+    /// `engine_bytes`: memory of all the engine's processes.
+    #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^53 bytes")]
+    pub(crate) fn figures(&self, engine_bytes: u64) -> Vec<Neighbour> {
         let best = |(neighbour, program): (usize, &Program)| {
             let figure = |workers: usize| {
                 let same = || {
@@ -173,6 +177,10 @@ impl Neighbours {
                         .iter()
                         .filter(move |one| one.neighbour == neighbour && one.workers == workers)
                 };
+                let resident_bytes = same()
+                    .map(|one| one.measured.resident_bytes)
+                    .max()
+                    .unwrap_or_default();
                 Neighbour {
                     name: program.name,
                     workers,
@@ -180,10 +188,8 @@ impl Neighbours {
                     engine_to_it: Spread::of(
                         same().map(|one| one.engine_best / one.measured.per_second),
                     ),
-                    resident_bytes: same()
-                        .map(|one| one.measured.resident_bytes)
-                        .max()
-                        .unwrap_or_default(),
+                    resident_bytes,
+                    memory_to_engine: resident_bytes as f64 / engine_bytes as f64,
                 }
             };
             WORKERS.into_iter().map(figure).max_by(|one, other| {
@@ -196,18 +202,14 @@ impl Neighbours {
 }
 
 fn with_token<'a>(command: &'a mut Command, ground: &Ground, device: &Path) -> &'a mut Command {
-    command
-        .arg("--module")
-        .arg(&ground.module)
-        .args(["--token-label", &ground.token_label])
-        .arg("--pin-file")
-        .arg(&ground.pin_file)
+    ground
+        .token
+        .tell(command)
         .args(["--key-label", KEY_LABEL])
         .arg("--ciphertext")
         .arg(&ground.ciphertext_file)
         .arg("--device-certificate")
         .arg(device)
-        .envs(ground.stack.token.environment())
 }
 
 /// A virtual environment with the packages, made once.

@@ -40,9 +40,6 @@ pub(crate) struct Throughput {
     pub(crate) engine_to_bare: Spread,
     /// With one password for all devices that are under way.
     pub(crate) engine_shared_to_engine: Spread,
-    /// Of the same engine with neither receipts nor sandbox.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) engine_to_unhardened: Option<Spread>,
     pub(crate) whole: Spread,
     pub(crate) whole_to_bare: Spread,
 }
@@ -114,7 +111,6 @@ impl fmt::Display for Figures {
             let ratio = row.engine_shared_to_engine.percent();
             writeln!(f, "{:>30}  {ratio}", row.in_flight)?;
         }
-        self.hardening(f)?;
         let latency = &self.latency;
         writeln!(
             f,
@@ -155,18 +151,19 @@ impl fmt::Display for Figures {
         if !self.neighbours.is_empty() {
             writeln!(
                 f,
-                "\nThe same in others' programs  workers  per second  engine at its best is   MiB"
+                "\nThe same in others' programs  workers  per second  engine at its best is   MiB  of the engine's"
             )?;
         }
         for row in &self.neighbours {
             writeln!(
                 f,
-                "{:>30}{:>7}{:>12}  {:<22}{:>7}",
+                "{:>30}{:>7}{:>12}  {:<22}{:>7}  {:.1} times",
                 row.name,
                 row.workers,
                 row.per_second,
                 row.engine_to_it.percent(),
-                mebibytes(row.resident_bytes)
+                mebibytes(row.resident_bytes),
+                row.memory_to_engine
             )?;
         }
         if let Some(flatness) = &self.flatness {
@@ -181,26 +178,6 @@ impl fmt::Display for Figures {
             ("connector until it answers", start.connector_ms),
         ] {
             writeln!(f, "{name:>30}{took:>12}")?;
-        }
-        Ok(())
-    }
-}
-
-impl Figures {
-    fn hardening(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut rows = self.throughput.iter().filter_map(|row| {
-            let ratio = row.engine_to_unhardened?;
-            Some((row.in_flight, ratio))
-        });
-        let Some(first) = rows.next() else {
-            return Ok(());
-        };
-        writeln!(
-            f,
-            "\nThe engine as it is, of the engine with neither receipts nor sandbox"
-        )?;
-        for (in_flight, ratio) in std::iter::once(first).chain(rows) {
-            writeln!(f, "{in_flight:>30}  {}", ratio.percent())?;
         }
         Ok(())
     }

@@ -9,7 +9,8 @@ use serde::Serialize;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-const SOCKET: &str = "run/engine.sock";
+/// Where the engine listens, below the stack's folder.
+pub(crate) const SOCKET: &str = "run/engine.sock";
 const TIMES: usize = 3;
 const VERSION_TIMES: usize = 10;
 

@@ -1,152 +1,89 @@
 //! The whole way: requests that wait at the gateway, from the connector's start to the last completion.
 
 use super::Fallible;
+use super::device_side::{DeviceSide, Round};
 use super::ground::{CONCURRENCY, Ground};
-use super::processes::{processor_time, resident_bytes};
-use super::statistics::per_second;
-use pfx_connector::cli::demo::{Device, Mdm, Running};
+use pfx_connector::cli::demo::{DemoError, Device, Person};
 use pfx_connector::engine::api::{CmsFormat, Delivery};
-use pfx_connector::gateway::api::State;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
-use tokio::runtime::{Builder, Runtime};
-use tokio::task::JoinSet;
 
-/// Device requests sent at once.
-const ASKING: usize = 8;
-/// Pause between two looks at the last request.
-const LOOK_AGAIN: Duration = Duration::from_millis(10);
-const LIMIT: Duration = Duration::from_secs(120);
+/// People whose certificates are asked for in turn: as many as requests are in flight at most. The engine decrypts a ciphertext once for all
+/// who ask for it at the same time, which would be less work than the job has.
+const PEOPLE: usize = 16;
+/// Every fourth of the demo's people has a PFX of OpenSSL's usual form.
+const MAKERS: usize = 4;
 
 pub(crate) struct WholeWay {
-    runtime: Runtime,
-    mdm: Mdm,
-    user: String,
+    side: DeviceSide,
+    users: Vec<String>,
     device: Device,
     asked: u64,
 }
 
-/// What one round measured.
-pub(crate) struct WholeFigures {
-    pub(crate) per_second: f64,
-    /// Processor time of the connector, all of its life.
-    pub(crate) connector_processor: Duration,
-    /// Processor time of the gateway from the connector's start on.
-    pub(crate) gateway_processor: Duration,
-    /// Its memory at the end.
-    pub(crate) connector_bytes: u64,
-}
-
 impl WholeWay {
+    /// Imports everybody's PFX; the gateway must be running, and everybody enrolled.
     pub(crate) fn new(ground: &Ground) -> Fallible<Self> {
         let stack = &ground.stack;
         stack.import(&ground.person)?;
-        let bearer = std::fs::read_to_string(stack.path("import/mdm.token"))?;
-        let tls = pfx_connector::tls::client_config(&stack.pki.tls_ca(), None)?;
-        let client = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
-            .no_proxy()
-            .https_only(true)
-            .timeout(Duration::from_secs(30))
-            .build()?;
+        let mut users = vec![ground.person.user.clone()];
+        for number in 1..PEOPLE {
+            let person = Person::make(&stack.pki, &stack.path("import"), number * MAKERS)?;
+            stack.import(&person)?;
+            users.push(person.user);
+        }
         Ok(Self {
-            runtime: Builder::new_current_thread().enable_all().build()?,
-            mdm: Mdm::new(client, stack.gateway_url()?, bearer.trim().to_owned()),
-            user: ground.person.user.clone(),
+            side: DeviceSide::new(stack)?,
+            users,
             device: ground.device.clone(),
             asked: 0,
         })
     }
 
-    /// Queues requests; returns their names in the order of the queue, as far as they were not sent at the same time.
-    fn queue(&mut self, requests: usize) -> Fallible<Vec<String>> {
-        let mut names = Vec::with_capacity(requests);
-        self.runtime.block_on(async {
-            let mut tasks = JoinSet::new();
-            for _ in 0..requests {
-                self.asked += 1;
-                let key = format!("bench-{}", self.asked);
-                let (mdm, user, device) =
-                    (self.mdm.clone(), self.user.clone(), self.device.clone());
-                tasks.spawn(async move {
-                    mdm.ask(&user, &device, CmsFormat::Modern, Delivery::Password, &key)
-                        .await
-                });
-                if tasks.len() >= ASKING
-                    && let Some(accepted) = tasks.join_next().await
-                {
-                    names.extend(accepted??.requests.into_iter().map(|one| one.request_id));
-                }
-            }
-            while let Some(accepted) = tasks.join_next().await {
-                names.extend(accepted??.requests.into_iter().map(|one| one.request_id));
-            }
-            Fallible::Ok(())
-        })?;
-        Ok(names)
-    }
-
-    /// Waits until a request is completed. It is looked at rarely, because looking costs the gateway time.
-    fn until_completed(&self, request_id: &str) -> Fallible<()> {
-        let until = Instant::now() + LIMIT;
-        loop {
-            let state = self.runtime.block_on(self.mdm.state(request_id))?;
-            match state.state {
-                State::Completed => return Ok(()),
-                State::Failed => return Err(format!("{request_id} failed: {state:?}").into()),
-                _ if Instant::now() >= until => {
-                    return Err("the requests are not completed in time".into());
-                }
-                _ => std::thread::sleep(LOOK_AGAIN),
-            }
-        }
-    }
-
-    /// Queues requests, starts the connector with this concurrency, and waits for the last completion. `gateway`: its process id.
+    /// Queues requests, starts the connector with this concurrency on the engine that listens at `engine` (below the stack's folder), and waits
+    /// for the last completion. `gateway`: its process id.
     pub(crate) fn round(
         &mut self,
         ground: &Ground,
         gateway: u32,
+        engine: &str,
         concurrency: usize,
         requests: usize,
-    ) -> Fallible<WholeFigures> {
-        let config = configuration(ground, concurrency)?;
-        let names = self.queue(requests)?;
-        let gateway_before = processor_time(gateway)?;
-        let started = Instant::now();
-        let connector = Running::start(
-            "connector",
-            ground.stack.program(),
-            &["run", "--config", &config.display().to_string()],
-            &ground.stack.path("logs/connector-bench.log"),
-        )?;
-        // The queue is first in, first out: when the last is done, the others are, or nearly.
-        for name in names.iter().rev().take(1) {
-            self.until_completed(name)?;
-        }
-        let elapsed = started.elapsed();
-        let gateway_processor = processor_time(gateway)?.saturating_sub(gateway_before);
-        for name in &names {
-            self.until_completed(name)?;
-        }
-        let figures = WholeFigures {
-            per_second: per_second(names.len(), elapsed),
-            connector_processor: processor_time(connector.pid())?,
-            gateway_processor,
-            connector_bytes: resident_bytes(connector.pid())?,
-        };
-        connector.stop()?;
-        Ok(figures)
+    ) -> Fallible<Round> {
+        let config = configuration(ground, engine, concurrency)?;
+        let first = self.asked;
+        self.asked = first.saturating_add(u64::try_from(requests)?);
+        let names = self.side.queue(first..self.asked, |mdm, number| {
+            let at = usize::try_from(number).unwrap_or_default() % self.users.len().max(1);
+            let user = self.users.get(at).cloned().unwrap_or_default();
+            let device = self.device.clone();
+            let key = format!("bench-{number}");
+            async move {
+                let accepted = mdm
+                    .ask(&user, &device, CmsFormat::Modern, Delivery::Password, &key)
+                    .await?;
+                let requests = accepted.requests.into_iter();
+                Ok::<_, DemoError>(requests.map(|one| one.request_id).collect())
+            }
+        })?;
+        self.side.drain(&ground.stack, &config, gateway, &names, 1)
     }
 }
 
-/// The connector's configuration with another concurrency.
-fn configuration(ground: &Ground, concurrency: usize) -> Fallible<PathBuf> {
-    let text = std::fs::read_to_string(ground.stack.connector_config(0))?;
-    let changed = text.replace(CONCURRENCY, &format!("concurrency = {concurrency}"));
-    let path = ground
-        .stack
-        .path(&format!("connector-bench-{concurrency}.toml"));
-    std::fs::write(&path, changed)?;
+/// The connector's configuration with another engine and concurrency.
+fn configuration(ground: &Ground, engine: &str, concurrency: usize) -> Fallible<PathBuf> {
+    let stack = &ground.stack;
+    stack.write_connector_config(0)?;
+    let text = std::fs::read_to_string(stack.connector_config(0))?;
+    let mut document: toml::Table = text
+        .replace(CONCURRENCY, &format!("concurrency = {concurrency}"))
+        .parse()?;
+    let connector = document
+        .get_mut("connector")
+        .and_then(toml::Value::as_table_mut)
+        .ok_or("no [connector]")?;
+    let socket = stack.path(engine).display().to_string();
+    connector.insert("engine_socket".to_owned(), socket.into());
+    let path = stack.path("connector-bench.toml");
+    std::fs::write(&path, toml::to_string(&document)?)?;
     Ok(path)
 }

@@ -28,8 +28,9 @@ use std::time::{Duration, Instant};
 
 /// What is encrypted with, and what records say.
 const PADDING: Padding = Padding::OaepSha1;
-/// Failing requests of one lane before an operator lets everybody go: below every budget that can be configured.
-const BETWEEN_RELEASES: u64 = 50;
+/// Failing requests of all lanes before an operator lets everybody go: below every budget that can be configured, and below an importer's
+/// share of the quarantine.
+const BETWEEN_RELEASES: u64 = 384;
 const DEADLINE_MS: u32 = 60_000;
 const START_LIMIT: Duration = Duration::from_secs(60);
 
@@ -258,7 +259,7 @@ impl Ground {
             .collect();
         std::thread::scope(|scope| {
             let lanes: Vec<_> = (0..lanes)
-                .map(|_| scope.spawn(|| self.lane(classes, each)))
+                .map(|_| scope.spawn(|| self.lane(classes, each, BETWEEN_RELEASES / lanes.max(1))))
                 .collect();
             for lane in lanes {
                 let samples = lane.join().map_err(|_| "a lane panicked")??;
@@ -272,7 +273,7 @@ impl Ground {
         Ok((all, report.status.late_answers))
     }
 
-    fn lane(&self, classes: &[Class], each: u64) -> Fallible<Vec<Samples>> {
+    fn lane(&self, classes: &[Class], each: u64, between_releases: u64) -> Fallible<Vec<Samples>> {
         let mut caller = Caller::connect(&self.stack)?;
         let mut taken = vec![Samples::default(); classes.len()];
         let mut left = vec![each; classes.len()];
@@ -290,7 +291,7 @@ impl Ground {
             if *left == 0 {
                 continue;
             }
-            if failed >= BETWEEN_RELEASES {
+            if failed >= between_releases {
                 caller.release_all()?;
                 failed = 0;
             }

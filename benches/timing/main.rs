@@ -43,12 +43,33 @@ pub(crate) struct Args {
     /// Only the removal of the padding
     #[arg(long)]
     unpadding: bool,
+    /// Only one of the two ways of `engine.oracle.release`
+    #[arg(long, value_enum)]
+    release: Option<Release>,
     /// Print one JSON line instead of the tables
     #[arg(long)]
     json: bool,
     /// What `cargo bench` says to every program that it starts
     #[arg(long, hide = true)]
     bench: bool,
+}
+
+/// Which answers wait for the grid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Release {
+    /// Those that failed.
+    Failures,
+    /// All.
+    All,
+}
+
+impl Release {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Failures => "failures",
+            Self::All => "all",
+        }
+    }
 }
 
 /// A folder that is removed at the end, however it comes.
@@ -81,14 +102,19 @@ fn main() -> Fallible<()> {
             Class::Random,
             Class::WrongPassword,
         ];
-        for (release, classes) in [("failures", &failing[..]), ("all", &all[..])] {
+        for (release, classes) in [(Release::Failures, &failing[..]), (Release::All, &all[..])] {
+            if args.release.is_some_and(|only| only != release) {
+                continue;
+            }
             let folder = Folder(pfx_connector::cli::demo::temporary_folder()?);
-            let ground = Ground::prepare(&args, folder.0.clone(), release)?;
+            let ground = Ground::prepare(&args, folder.0.clone(), release.name())?;
             let (samples, late) = ground.measure(&args, classes)?;
             measured.push(Measured {
                 name: match release {
-                    "all" => "engine, every answer on the grid (release = \"all\")",
-                    _ => "engine, failing answers on the grid (release = \"failures\")",
+                    Release::All => "engine, every answer on the grid (release = \"all\")",
+                    Release::Failures => {
+                        "engine, failing answers on the grid (release = \"failures\")"
+                    }
                 },
                 unit: "us",
                 samples,

@@ -321,6 +321,7 @@ impl CertificationAuthority for Adcs {
         Capabilities {
             revokes: self.settings.revoke.is_some(),
             pends: true,
+            polls_by_reference: true,
             recovers: false,
         }
     }
@@ -386,15 +387,18 @@ impl CertificationAuthority for Adcs {
     fn health(&self) -> Answer<'_, Health> {
         Box::pin(async {
             let mut health = Health {
+                answered: false,
                 may_enroll: None,
                 may_revoke: self.settings.revoke.is_none().then_some(false),
                 credential_expires: self.settings.credential_expires,
+                revocation_list: None,
                 note: "AD CS: without a policy service (CEP) nothing can be asked but an enrolment itself.".to_owned(),
             };
             if self.policy.is_none() {
                 return Ok(health);
             }
             let policies = self.policies().await?;
+            health.answered = true;
             let known = |template: &&Template| {
                 self.settings
                     .template

@@ -21,7 +21,8 @@ pub trait CertificationAuthority: Send + Sync {
     /// Asks how a pending order fares.
     fn poll<'a>(&'a self, order: &'a Order, pending: &'a Pending) -> Answer<'a, Enrolment>;
 
-    /// Asks what became of an order whose answer was lost. `pending` is what was known of it last.
+    /// Asks what became of an order whose answer was lost. `pending` is what was known of it last. Where
+    /// [`Capabilities::recovers`], it orders nothing, whoever made the request: an authority that took the order before may finish it.
     fn recover<'a>(
         &'a self,
         order: &'a Order,
@@ -45,6 +46,9 @@ pub struct Capabilities {
     pub revokes: bool,
     /// Orders may stay pending and are polled for.
     pub pends: bool,
+    /// To poll is to ask about a reference, which orders nothing. Where it is not so (EST: the request is sent once more), only who may order
+    /// a request may poll for it, and a poll whose answer is lost is an order whose answer is lost.
+    pub polls_by_reference: bool,
     /// Lost answers can be asked for again.
     pub recovers: bool,
 }
@@ -90,7 +94,8 @@ pub struct Pending {
 /// What became of an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Recovered {
-    /// It is known.
+    /// It is known. A certificate for another key than the order's request is one that the authority has under the order's name for
+    /// somebody else's request; it is neither confirmed nor turned down.
     Known(Enrolment),
     /// The authority never had it, or refused it: it can be asked for.
     NeverAsked,
@@ -187,12 +192,25 @@ pub enum Revoked {
 /// How an authority fares.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Health {
+    /// Whether the authority itself answered; `false` where nothing can be asked of it without ordering, and so nothing is known.
+    pub answered: bool,
     /// Whether the credential may enrol: `None` where it cannot be asked.
     pub may_enroll: Option<bool>,
     /// Whether the credential may revoke: `None` where it cannot be asked.
     pub may_revoke: Option<bool>,
     /// The end of the validity of the credential, where it has one.
     pub credential_expires: Option<SystemTime>,
+    /// The newest revocation list, where it is made here.
+    pub revocation_list: Option<ListLife>,
     /// Words for people.
     pub note: String,
+}
+
+/// From when until when a revocation list says anything (thisUpdate and nextUpdate, RFC 5280, section 5.1.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ListLife {
+    /// When it was made.
+    pub this_update: SystemTime,
+    /// When the next one has to be there.
+    pub next_update: SystemTime,
 }

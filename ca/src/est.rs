@@ -276,6 +276,7 @@ impl CertificationAuthority for Est {
         Capabilities {
             revokes: false,
             pends: true,
+            polls_by_reference: false,
             recovers: false,
         }
     }
@@ -330,9 +331,11 @@ impl CertificationAuthority for Est {
                 attributes => attributes?,
             };
             Ok(Health {
+                answered: true,
                 may_enroll: None,
                 may_revoke: Some(false),
                 credential_expires: self.settings.credential_expires,
+                revocation_list: None,
                 note: format!(
                     "EST: {} certificates that the anchors vouch for; {} attributes wanted in requests. Whether the credential may \
                      enrol cannot be asked; revocation is not a part of EST.",

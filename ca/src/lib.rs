@@ -27,8 +27,8 @@ mod settings;
 mod text;
 
 pub use authority::{
-    Answer, Capabilities, CertificationAuthority, Enrolment, Health, Issued, Order, Pending,
-    Recovered, Revocation, RevocationReason, Revoked,
+    Answer, Capabilities, CertificationAuthority, Enrolment, Health, Issued, ListLife, Order,
+    Pending, Recovered, Revocation, RevocationReason, Revoked,
 };
 pub use error::{Error, ErrorClass};
 pub use http::CallFailure;

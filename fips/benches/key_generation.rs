@@ -1,10 +1,12 @@
-//! How long the module takes to make a key, beside `openssl genpkey`, in one run: rounds alternate between the two, so that whatever else the
-//! machine does falls on both.
+//! How long the module takes to make a key, beside OpenSSL, in one run: a key of the one, a key of the other, and so on in turn, so that
+//! whatever else the machine does falls on all.
 //!
-//! The search for primes takes a different time for each RSA key, so what is compared is the time of all keys of a kind together. A process
-//! of OpenSSL's has to start for each of its keys: how long that takes is measured beside it, with a key that costs next to nothing
-//! (Ed25519), and taken off. Both make the key, test it as they do (the module signs and verifies with each: FIPS 140-3, pairwise
-//! consistency) and encode it as PKCS#8.
+//! OpenSSL is measured twice: as `openssl genpkey`, a process for each key, and in one process that makes them all (`openssl_loop.py`: the same
+//! library by ctypes), which is what compares with the module. How long the process of `genpkey` takes by itself is measured with a key that
+//! costs next to nothing (Ed25519) and shown apart. All make the key, test it as they do (the module signs and verifies with each: FIPS 140-3,
+//! pairwise consistency) and encode it as PKCS#8.
+//!
+//! The search for primes takes another time for each RSA key: what is compared are means, and with each ratio stands its standard error.
 //!
 //! `make bench` starts it; `--json` prints one line.
 #![allow(
@@ -17,43 +19,69 @@
 use fips::policy::Policy;
 use fips::sign::{KeyKind, SigningKey};
 use std::hint::black_box;
-use std::process::{Command, Stdio};
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// A kind of key: what the module calls it, what OpenSSL does, and how many are made in a round.
+/// A kind of key: what the module calls it, how OpenSSL does, and how many are made in a round.
 struct Kind {
-    name: &'static str,
     kind: KeyKind,
-    openssl: [&'static str; 4],
+    algorithm: &'static str,
+    parameter: &'static str,
+    option: &'static str,
     keys: u32,
 }
 
-const ROUNDS: u32 = 5;
+const ROUNDS: u32 = 6;
+/// No round is begun after this time.
+const TIME_LIMIT: Duration = Duration::from_secs(150);
+/// Processes of OpenSSL in each round that make a key for next to nothing.
+const STARTS: usize = 10;
 
 fn kinds() -> [Kind; 6] {
-    let rsa = |name, bits, option, keys| Kind {
-        name,
+    let rsa = |bits, parameter, keys| Kind {
         kind: KeyKind::Rsa(bits),
-        openssl: ["-algorithm", "RSA", "-pkeyopt", option],
+        algorithm: "RSA",
+        parameter,
+        option: "rsa_keygen_bits",
         keys,
     };
-    let ec = |name, kind, option| Kind {
-        name,
+    let ec = |kind, parameter| Kind {
         kind,
-        openssl: ["-algorithm", "EC", "-pkeyopt", option],
+        algorithm: "EC",
+        parameter,
+        option: "ec_paramgen_curve",
         keys: 20,
     };
     [
-        rsa("RSA 2048", 2048, "rsa_keygen_bits:2048", 20),
-        rsa("RSA 3072", 3072, "rsa_keygen_bits:3072", 10),
-        rsa("RSA 4096", 4096, "rsa_keygen_bits:4096", 6),
-        ec("EC P-256", KeyKind::EcP256, "ec_paramgen_curve:P-256"),
-        ec("EC P-384", KeyKind::EcP384, "ec_paramgen_curve:P-384"),
-        ec("EC P-521", KeyKind::EcP521, "ec_paramgen_curve:P-521"),
+        rsa(2048, "2048", 20),
+        rsa(3072, "3072", 10),
+        rsa(4096, "4096", 6),
+        ec(KeyKind::EcP256, "P-256"),
+        ec(KeyKind::EcP384, "P-384"),
+        ec(KeyKind::EcP521, "P-521"),
     ]
 }
 
-fn openssl(arguments: &[&str]) -> Duration {
+impl Kind {
+    fn name(&self) -> String {
+        format!("{} {}", self.algorithm, self.parameter)
+    }
+
+    fn module(&self) -> f64 {
+        let began = Instant::now();
+        let key = SigningKey::generate(self.kind).unwrap();
+        black_box(key.pkcs8_der().unwrap());
+        began.elapsed().as_secs_f64()
+    }
+
+    fn genpkey(&self) -> f64 {
+        let option = format!("{}:{}", self.option, self.parameter);
+        genpkey(&["-algorithm", self.algorithm, "-pkeyopt", &option])
+    }
+}
+
+fn genpkey(arguments: &[&str]) -> f64 {
     let began = Instant::now();
     let status = Command::new("openssl")
         .arg("genpkey")
@@ -64,45 +92,94 @@ fn openssl(arguments: &[&str]) -> Duration {
         .status()
         .expect("this bench needs the program `openssl`");
     assert!(status.success(), "openssl genpkey {arguments:?}");
-    began.elapsed()
+    began.elapsed().as_secs_f64()
 }
 
-fn module(kind: KeyKind) -> Duration {
-    let began = Instant::now();
-    let key = SigningKey::generate(kind).unwrap();
-    black_box(key.pkcs8_der().unwrap());
-    began.elapsed()
+/// OpenSSL in one process.
+struct Loop {
+    process: Child,
+    questions: ChildStdin,
+    answers: BufReader<ChildStdout>,
+    version: String,
 }
 
-/// Milliseconds of one key: by the module, by OpenSSL without its start, and the ratio of each round.
+impl Loop {
+    fn start() -> Self {
+        let mut process = Command::new("python3")
+            .args(["-c", include_str!("openssl_loop.py")])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("this bench needs the program `python3`");
+        let questions = process.stdin.take().unwrap();
+        let answers = BufReader::new(process.stdout.take().unwrap());
+        let mut started = Self {
+            process,
+            questions,
+            answers,
+            version: String::new(),
+        };
+        started.version = started.line();
+        started
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.answers.read_line(&mut line).unwrap();
+        assert!(!line.is_empty(), "OpenSSL in Python ended: see above");
+        line.trim().to_owned()
+    }
+
+    fn make(&mut self, kind: &Kind) -> f64 {
+        writeln!(self.questions, "{}", kind.name()).unwrap();
+        self.line().parse().unwrap()
+    }
+
+    fn stop(mut self) -> String {
+        drop(self.questions);
+        self.process.wait().unwrap();
+        self.version
+    }
+}
+
+/// Seconds of single keys.
+#[derive(Default)]
+struct Times(Vec<f64>);
+
+impl Times {
+    fn count(&self) -> f64 {
+        f64::from(u32::try_from(self.0.len()).unwrap())
+    }
+
+    fn mean(&self) -> f64 {
+        self.0.iter().sum::<f64>() / self.count()
+    }
+
+    /// Standard error of the mean.
+    fn error(&self) -> f64 {
+        let mean = self.mean();
+        let squares = self.0.iter().map(|value| (value - mean).powi(2));
+        let variance = squares.sum::<f64>() / (self.count() - 1.0).max(1.0);
+        (variance / self.count()).sqrt()
+    }
+
+    fn mean_ms(&self) -> f64 {
+        self.mean() * 1e3
+    }
+
+    /// This as a multiple of the other, and its standard error.
+    fn ratio(&self, other: &Self) -> (f64, f64) {
+        let ratio = self.mean() / other.mean();
+        let relative = (self.error() / self.mean()).hypot(other.error() / other.mean());
+        (ratio, ratio * relative)
+    }
+}
+
 struct Measured {
-    name: &'static str,
-    module_ms: f64,
-    openssl_ms: f64,
-    ratios: Vec<f64>,
-}
-
-fn measure(kind: &Kind, start: f64) -> Measured {
-    let (mut module_all, mut openssl_all) = (0.0, 0.0);
-    let mut ratios = Vec::new();
-    for _ in 0..ROUNDS {
-        let (mut ours, mut theirs) = (0.0, 0.0);
-        for _ in 0..kind.keys {
-            ours += module(kind.kind).as_secs_f64();
-            theirs += (openssl(&kind.openssl).as_secs_f64() - start).max(0.0);
-        }
-        ratios.push(ours / theirs.max(f64::MIN_POSITIVE));
-        module_all += ours;
-        openssl_all += theirs;
-    }
-    ratios.sort_by(f64::total_cmp);
-    let keys = f64::from(kind.keys * ROUNDS);
-    Measured {
-        name: kind.name,
-        module_ms: module_all * 1e3 / keys,
-        openssl_ms: openssl_all * 1e3 / keys,
-        ratios,
-    }
+    kind: Kind,
+    module: Times,
+    genpkey: Times,
+    one_process: Times,
 }
 
 fn main() {
@@ -112,48 +189,82 @@ fn main() {
         return;
     }
     fips::start(Policy::STRICT).unwrap();
-    let mut starts: Vec<_> = (0..40)
-        .map(|_| openssl(&["-algorithm", "ED25519"]).as_secs_f64())
-        .collect();
-    starts.sort_by(f64::total_cmp);
-    let start = starts.get(starts.len() / 2).copied().unwrap_or_default();
-    let measured: Vec<_> = kinds().iter().map(|kind| measure(kind, start)).collect();
-    let bounds = |ratios: &[f64]| {
-        let at = |index: usize| ratios.get(index).copied().unwrap_or_default();
-        (
-            at(ratios.len() / 2),
-            at(0),
-            at(ratios.len().saturating_sub(1)),
-        )
-    };
-    if arguments.iter().any(|argument| argument == "--json") {
-        let kinds: Vec<_> = measured
-            .iter()
-            .map(|one| {
-                let (median, min, max) = bounds(&one.ratios);
-                serde_json::json!({
-                    "kind": one.name, "moduleMs": one.module_ms, "opensslMs": one.openssl_ms,
-                    "ratio": { "median": median, "min": min, "max": max },
-                })
-            })
-            .collect();
-        let line = serde_json::json!({ "opensslStartMs": start * 1e3, "keyGeneration": kinds });
-        println!("{line}");
-        return;
-    }
-    println!("one key made and encoded, on one thread, milliseconds (mean of {ROUNDS} rounds)");
-    println!(
-        "kind        module   openssl genpkey   module / openssl (median of rounds, lowest to highest)"
-    );
+    let mut openssl = Loop::start();
+    let mut measured = kinds().map(|kind| Measured {
+        kind,
+        module: Times::default(),
+        genpkey: Times::default(),
+        one_process: Times::default(),
+    });
+    // What is only there once is there before the clock starts.
     for one in &measured {
-        let (median, min, max) = bounds(&one.ratios);
+        one.kind.module();
+        openssl.make(&one.kind);
+    }
+    let mut start = Times::default();
+    let until = Instant::now() + TIME_LIMIT;
+    let mut rounds = 0;
+    while rounds < ROUNDS && Instant::now() < until {
+        eprintln!("Round {} of {ROUNDS} ...", rounds + 1);
+        start
+            .0
+            .extend((0..STARTS).map(|_| genpkey(&["-algorithm", "ED25519"])));
+        for one in &mut measured {
+            for _ in 0..one.kind.keys {
+                one.module.0.push(one.kind.module());
+                one.one_process.0.push(openssl.make(&one.kind));
+                one.genpkey.0.push(one.kind.genpkey());
+            }
+        }
+        rounds += 1;
+    }
+    let version = openssl.stop();
+    if arguments.iter().any(|argument| argument == "--json") {
+        println!("{}", json(&measured, &start, &version));
+    } else {
+        print(&measured, &start, &version, rounds);
+    }
+}
+
+fn json(measured: &[Measured], start: &Times, version: &str) -> serde_json::Value {
+    let kinds: Vec<_> = measured
+        .iter()
+        .map(|one| {
+            let (ratio, error) = one.module.ratio(&one.one_process);
+            serde_json::json!({
+                "kind": one.kind.name(), "keys": one.module.0.len(), "moduleMs": one.module.mean_ms(),
+                "opensslMs": one.one_process.mean_ms(), "genpkeyMs": one.genpkey.mean_ms(),
+                "moduleToOpenssl": { "ratio": ratio, "standardError": error },
+            })
+        })
+        .collect();
+    serde_json::json!({ "openssl": version, "genpkeyStartMs": start.mean_ms(), "keyGeneration": kinds })
+}
+
+fn print(measured: &[Measured], start: &Times, version: &str, rounds: u32) {
+    println!(
+        "One key made and encoded, on one thread: milliseconds, means of {rounds} rounds; {version}"
+    );
+    println!(
+        "{:<10}{:>6}{:>10}{:>10}   {:<20}{:>16}{:>12}",
+        "key", "keys", "module", "OpenSSL", "module / OpenSSL", "openssl genpkey", "less start"
+    );
+    for one in measured {
+        let (ratio, error) = one.module.ratio(&one.one_process);
         println!(
-            "{:<9} {:>8.2} {:>17.2}   {median:.2} ({min:.2} to {max:.2})",
-            one.name, one.module_ms, one.openssl_ms
+            "{:<10}{:>6}{:>10.3}{:>10.3}   {:<20}{:>16.1}{:>12.1}",
+            one.kind.name(),
+            one.module.0.len(),
+            one.module.mean_ms(),
+            one.one_process.mean_ms(),
+            format!("{ratio:.2} (+- {error:.2})"),
+            one.genpkey.mean_ms(),
+            one.genpkey.mean_ms() - start.mean_ms(),
         );
     }
     println!(
-        "taken off each of openssl's: {:.1} ms, a process with a key that costs next to nothing",
-        start * 1e3
+        "start of `openssl genpkey`, a process with a key that costs next to nothing: {:.1} ms (+- {:.1})",
+        start.mean_ms(),
+        start.error() * 1e3
     );
 }

@@ -1,6 +1,6 @@
 //! The bare loop: C_DecryptInit and C_Decrypt into a ready buffer, one session per thread, the key's handle found once. With
 //! `--encrypt-to` also C_EncryptInit and C_Encrypt of a content key to a device's public key, which is a session object made once: the
-//! calls of the engine in strict mode.
+//! calls of the engine in strict mode. With `--sign` it is C_SignInit and C_Sign of a digest instead: the signature of an authority.
 //!
 //! What the token and its module can do at best, with nothing of ours around it: `side_by_side` starts this program and holds
 //! the engine against it. It deliberately uses neither this crate's sessions nor its worker threads.
@@ -25,18 +25,23 @@ use cryptoki::slot::Slot;
 use cryptoki::types::AuthPin;
 use cryptoki_sys::{
     CK_FUNCTION_LIST, CK_MECHANISM, CK_RSA_PKCS_OAEP_PARAMS, CK_RV, CK_ULONG, CKG_MGF1_SHA1,
-    CKM_RSA_PKCS_OAEP, CKM_SHA_1, CKR_OK, CKZ_DATA_SPECIFIED,
+    CKM_ECDSA, CKM_RSA_PKCS_OAEP, CKM_SHA_1, CKR_OK, CKZ_DATA_SPECIFIED,
 };
 use hsm::public_key::PublicKey;
 
 const USAGE: &str = "bare_loop --module FILE --token-label TEXT --pin-file FILE --key-label TEXT --ciphertext FILE \
                      --threads 1..64 --operations 1..1000000 [--per-second RATE] [--encrypt-to SPKI-FILE]
+bare_loop --module FILE --token-label TEXT --pin-file FILE --key-label TEXT --sign ecdsa --threads 1..64 --operations 1..1000000
 bare_loop --module FILE --token-label TEXT --pin-file FILE --add-objects 1..10000";
 const MAX_THREADS: usize = 64;
 const MAX_OPERATIONS: usize = 1_000_000;
 const MAX_OBJECTS: usize = 10_000;
 /// Length of a content key (AES-256) in bytes.
 const CONTENT_KEY_LEN: usize = 32;
+/// What an EC key signs: a digest by SHA-256.
+const DIGEST: [u8; 32] = [7; 32];
+/// Room for a signature by an EC key on P-521.
+const MAX_SIGNATURE: usize = 132;
 /// Operations of each thread before the clock starts.
 const WARM_UP: usize = 20;
 
@@ -182,6 +187,33 @@ impl Functions {
         };
         check(rv, "C_Encrypt")
     }
+
+    fn sign(&self, session: &Session, key: ObjectHandle, result: &mut [u8]) -> Fallible<()> {
+        let init = self.table.C_SignInit.ok_or("C_SignInit is missing")?;
+        let call = self.table.C_Sign.ok_or("C_Sign is missing")?;
+        let mut digest = DIGEST;
+        let digest_len = CK_ULONG::try_from(digest.len())?;
+        let mut result_len = CK_ULONG::try_from(result.len())?;
+        let mut mechanism = CK_MECHANISM {
+            mechanism: CKM_ECDSA,
+            pParameter: std::ptr::null_mut(),
+            ulParameterLen: 0,
+        };
+        // SAFETY: PKCS#11, C_SignInit: as for C_DecryptInit above.
+        let rv = unsafe { init(session.handle(), &raw mut mechanism, key.handle()) };
+        check(rv, "C_SignInit")?;
+        // SAFETY: PKCS#11, C_Sign: as for C_Decrypt above.
+        let rv = unsafe {
+            call(
+                session.handle(),
+                digest.as_mut_ptr(),
+                digest_len,
+                result.as_mut_ptr(),
+                &raw mut result_len,
+            )
+        };
+        check(rv, "C_Sign")
+    }
 }
 
 fn check(rv: CK_RV, function: &str) -> Fallible<()> {
@@ -196,7 +228,8 @@ fn check(rv: CK_RV, function: &str) -> Fallible<()> {
 #[derive(Clone)]
 struct Work {
     functions: Functions,
-    ciphertext: Arc<[u8]>,
+    /// What is decrypted; none: a digest is signed.
+    ciphertext: Option<Arc<[u8]>>,
     /// To whom each operation encrypts after it has decrypted.
     device: Option<Arc<PublicKey>>,
     operations: usize,
@@ -246,8 +279,10 @@ impl Work {
         device: Option<&mut OnToken>,
         result: &mut [u8],
     ) -> Fallible<()> {
-        self.functions
-            .decrypt(session, key, &self.ciphertext, result)?;
+        let Some(ciphertext) = &self.ciphertext else {
+            return self.functions.sign(session, key, result);
+        };
+        self.functions.decrypt(session, key, ciphertext, result)?;
         match device {
             Some(OnToken { key, result }) => {
                 self.functions
@@ -258,7 +293,12 @@ impl Work {
     }
 
     fn run(&self, session: &Session, key: ObjectHandle, first: Duration) -> Fallible<Done> {
-        let mut result = vec![0; self.ciphertext.len()];
+        let mut result = vec![
+            0;
+            self.ciphertext
+                .as_ref()
+                .map_or(MAX_SIGNATURE, |text| text.len())
+        ];
         let mut device = None;
         let mut prepare = || -> Fallible<()> {
             device = self.device_on(session)?;
@@ -378,9 +418,14 @@ fn run(options: &Options) -> Fallible<serde_json::Value> {
     } else {
         Duration::ZERO
     };
+    let ciphertext = match options.values.get("--sign").map(String::as_str) {
+        Some("ecdsa") => None,
+        Some(_) => return Err(USAGE.into()),
+        None => Some(std::fs::read(options.text("--ciphertext")?)?.into()),
+    };
     let work = Work {
         functions: Functions::load(module)?,
-        ciphertext: std::fs::read(options.text("--ciphertext")?)?.into(),
+        ciphertext,
         device: device.map(Arc::new),
         operations: each,
         period,

@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 use hsm::clock::ManualClock;
 use hsm::pin::PinSource;
 use hsm::pkcs11::{Pkcs11Custody, TokenConfig};
-use hsm::{Custody, Error, ErrorClass, KeyInfo, Operation, Padding, PinProblem};
+use hsm::{
+    Custody, Error, ErrorClass, KeyInfo, Operation, Padding, PinProblem, SigningKeyName, Terms,
+};
 use support::{TestToken, command, encrypt, faulty_softhsm};
 
 fn decrypt(custody: &Pkcs11Custody, key: &KeyInfo, padding: Padding) -> Result<(), Error> {
@@ -164,6 +166,26 @@ fn a_broken_token_is_not_taken_for_bad_input_and_recovers() {
     let mut alone = token.config();
     alone.threads = 1;
     let custody = Pkcs11Custody::open(alone).unwrap();
+
+    // Who looks for a signing key and has a deadline does not wait for the worker that hangs.
+    command(&control, "hang");
+    std::thread::scope(|scope| {
+        let hanging = scope.spawn(|| decrypt(&custody, &key, native));
+        wait_until("a hanging call", || {
+            custody.health().oldest_call == Some(Operation::Decrypt)
+        });
+        let name = SigningKeyName::Label("none".into());
+        let late = custody.signing_key_on(&name, Terms::within(Duration::from_millis(50)));
+        assert!(
+            matches!(late, Err(Error::Deadline | Error::Overloaded)),
+            "{late:?}"
+        );
+        command(&control, "");
+        hanging.join().unwrap().unwrap();
+        let missing = custody.signing_key_on(&name, Terms::within(Duration::from_secs(60)));
+        assert_eq!(missing.unwrap_err().code(), "signing_key_not_found");
+    });
+
     command(&control, "stuck-session");
     for padding in [native, software] {
         for _ in 0..4 {

@@ -1,11 +1,14 @@
 //! One certificate revocation list (RFC 5280 section 5), read by DER headers alone.
 
 use crate::algorithm;
+use crate::name::Comparable;
 use crate::time::time_digits;
+use der::Decode;
 use fips::digest::{Hash, digest};
 use formats::ber::{self, Element, Elements, tag};
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
+use x509_cert::name::Name;
 
 /// Elements within elements: a list has seven.
 const MAX_DEPTH: usize = 16;
@@ -89,6 +92,11 @@ impl RevocationList {
             signature: parts.signature.to_vec(),
             signer: Mutex::new(None),
         })
+    }
+
+    /// Whether its issuer has this name.
+    pub(crate) fn is_of(&self, issuer: &Comparable) -> bool {
+        Name::from_der(&self.issuer).is_ok_and(|name| Comparable::of(&name) == *issuer)
     }
 
     /// Whether it is about certificates of this kind.

@@ -4,5 +4,7 @@
 mod configured;
 mod key;
 pub mod local;
+mod state;
 
 pub use configured::{AuthorityError, build, certificates};
+pub use state::{Asked, AuthorityState, BreakerState, right};

@@ -35,7 +35,7 @@ pub struct DoctorArgs {
     /// Configuration file of the engine, the connector, the gateway or imports: everything in it is looked at
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
-    /// Only this group of checks (may be given several times): configuration, files, limits, clock, fips, certificates, endpoints, service, token
+    /// Only this group of checks (may be given several times): configuration, files, limits, clock, fips, certificates, endpoints, authorities, service, token
     #[arg(long, value_name = "GROUP")]
     only: Vec<Group>,
     /// Do not log in to the token: its keys are not looked at then, and nothing is tried with them

@@ -169,6 +169,9 @@ fn serve(config: &GatewayConfig) -> Result<Report, Failure> {
         let gateway = Gateway::bind(config, Arc::new(SystemClock)).await?;
         let address = gateway.address().map_err(GatewayError::Runtime)?;
         tracing::info!(%address, version = crate::VERSION, "the gateway listens");
+        if let Some(metrics) = gateway.metrics_address() {
+            tracing::info!(%metrics, "health and metrics");
+        }
         gateway
             .told_to(Notifier::from_environment())
             .run(stop)

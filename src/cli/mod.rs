@@ -3,6 +3,7 @@
 pub mod approve;
 pub mod audit;
 pub mod ca;
+mod ca_state;
 pub mod cert;
 pub mod config;
 pub mod csr;

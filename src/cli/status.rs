@@ -2,12 +2,14 @@
 
 use super::oracle::subject_line;
 use super::output::{Exit, Failure, Report};
+use crate::calendar::table;
 use crate::clock::{Clock, SystemClock, rfc3339};
 use crate::connector::control::client::{self, ControlError};
 use crate::connector::control::protocol::Status;
 use crate::encoding::printable;
 use crate::engine::api::{AuthorityStatus, KeyStatus, Pkcs1KeyStatus, ProgramStatus, TokenStatus};
 use crate::engine::recrypt::revocation::ListStatus;
+use crate::telemetry::health::HealthState;
 use clap::Args;
 use hsm::Times;
 use hsm::group::MemberState;
@@ -86,13 +88,13 @@ pub fn human(status: &Status) -> String {
             status.instance, status.version, status.pid
         ),
     ));
-    let health = if status.health.healthy {
-        "healthy"
-    } else {
-        "NOT HEALTHY"
+    let health = match (status.health.healthy, status.health.state) {
+        (false, _) => "NOT HEALTHY",
+        (true, HealthState::Degraded) => "DEGRADED",
+        (true, _) => "healthy",
     };
     rows.push(("state", format!("{}, {health}", status.state)));
-    for reason in &status.health.reasons {
+    for reason in status.health.reasons.iter().chain(&status.health.warnings) {
         rows.push(("", format!("{}: {}", reason.code, reason.message)));
     }
     rows.push((
@@ -198,7 +200,7 @@ pub fn human(status: &Status) -> String {
                 rows.push(("program", notice));
             }
             for one in &engine.authorities {
-                rows.push(("authority", authority_line(one)));
+                rows.push(("token CA", authority_line(one)));
             }
             for part in &engine.parts {
                 let pid = part
@@ -214,6 +216,11 @@ pub fn human(status: &Status) -> String {
             }
         }
     }
+    for authority in &status.authorities {
+        rows.extend(super::ca_state::rows(authority).map(|line| ("authority", line)));
+    }
+    let ends = table(&status.calendar);
+    rows.extend(ends.into_iter().map(|line| ("expiry", line)));
     if let Some(fips) = &status.health.fips {
         rows.push((
             "FIPS mode",

@@ -32,6 +32,19 @@ pub enum AuthorityKind {
     Local,
 }
 
+impl AuthorityKind {
+    /// Its word in the configuration.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Cmp => "cmp",
+            Self::Est => "est",
+            Self::Adcs => "adcs",
+            Self::Local => "local",
+        }
+    }
+}
+
 /// How messages to an authority with a shared secret are protected.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "kebab-case")]

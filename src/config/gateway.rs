@@ -20,6 +20,8 @@ pub struct GatewayConfig {
     pub database: PathBuf,
     /// File that the address is written to once it listens.
     pub ready_file: Option<PathBuf>,
+    /// Loopback address for `/healthz` and `/metrics`; none when left out.
+    pub metrics_listen: Option<SocketAddr>,
     /// How long a lease lasts, in milliseconds.
     #[serde(default = "default_lease_ms")]
     pub lease_ms: u64,

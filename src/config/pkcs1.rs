@@ -48,6 +48,12 @@ impl FromStr for LastDay {
 }
 
 impl LastDay {
+    /// The first millisecond of the day after it, since 1970.
+    #[must_use]
+    pub const fn over_ms(&self) -> i64 {
+        self.over_ms
+    }
+
     /// How many days are left after this one: 0 on the day itself; `None` when it is over.
     #[must_use]
     pub fn days_left(&self, now_ms: i64) -> Option<u32> {

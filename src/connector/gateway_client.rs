@@ -3,6 +3,7 @@
 use super::error::{CallError, CallErrorKind, StartError};
 use super::result::DeviceResult;
 use super::tls;
+use crate::calendar::{Dated, Effect, Kind};
 use crate::config::{ConnectorConfig, secret_file};
 use crate::engine::api::Delivery;
 use crate::gateway::api::{
@@ -11,10 +12,12 @@ use crate::gateway::api::{
 };
 use crate::gateway::pkcs_api::{self, PkcsLeaseResponse, PkcsWorkItem, Progress};
 use crate::tls::CallFailure;
+use reqwest::tls::TlsInfo;
 use reqwest::{Client, ClientBuilder, StatusCode, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// The largest answer that is read, in bytes.
@@ -35,6 +38,8 @@ pub(super) struct GatewayClient {
     base: Url,
     identity: ConnectorIdentity,
     certificate: Option<[u8; 32]>,
+    /// The certificate that the gateway showed last, and when it ends.
+    peer: Mutex<Option<(Vec<u8>, Option<Dated>)>>,
     timeout: Duration,
 }
 
@@ -119,6 +124,7 @@ impl GatewayClient {
             ));
         }
         let http = http_client(config)?
+            .tls_info(true)
             .build()
             .map_err(|error| StartError::Module(error.to_string()))?;
         let timeout = Duration::from_millis(config.http_timeout_ms.max(1));
@@ -134,6 +140,7 @@ impl GatewayClient {
                     .collect(),
             },
             certificate: tls::certificate_digest(config)?,
+            peer: Mutex::default(),
             timeout,
         })
     }
@@ -142,6 +149,26 @@ impl GatewayClient {
     /// SHA-256 of the certificate that it shows.
     pub(super) fn certificate(&self) -> Option<[u8; 32]> {
         self.certificate
+    }
+
+    /// The certificate that the gateway showed last, in the calendar's form; none before its first answer.
+    pub(super) fn peer(&self) -> Option<Dated> {
+        let peer = self.peer.lock().unwrap_or_else(PoisonError::into_inner);
+        peer.as_ref().and_then(|(_, dated)| dated.clone())
+    }
+
+    /// Notes whom the answer is from. It is verified: TLS has seen to that.
+    fn note_peer(&self, response: &reqwest::Response) {
+        let info = response.extensions().get::<TlsInfo>();
+        let Some(der) = info.and_then(TlsInfo::peer_certificate) else {
+            return;
+        };
+        let mut peer = self.peer.lock().unwrap_or_else(PoisonError::into_inner);
+        if peer.as_ref().is_none_or(|(known, _)| known != der) {
+            let name = "connector.gateway";
+            let dated = Dated::certificate(Kind::GatewayCertificate, name, der, Effect::Stops);
+            *peer = Some((der.to_vec(), dated));
+        }
     }
 
     fn identity(&self, deliveries: &[Delivery]) -> ConnectorIdentity {
@@ -338,6 +365,7 @@ impl GatewayClient {
             .send()
             .await
             .map_err(|error| unreachable(error, &correlation))?;
+        self.note_peer(&response);
         if let Some(theirs) = response
             .headers()
             .get(REQUEST_ID)

@@ -21,6 +21,7 @@ pub mod control;
 mod deliver;
 mod engine_link;
 pub mod error;
+mod expiry;
 mod gateway_client;
 pub mod journal;
 mod manager;

@@ -7,7 +7,8 @@ use super::journal::Journal;
 use super::manager::Manager;
 use super::pkcs::{self, Issuance};
 use super::shared::{Phase, Shared};
-use super::{again, poll, sweep};
+use super::{again, expiry, poll, sweep};
+use crate::calendar::{self, Source};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, ConnectorConfig, LocalCaConfig};
 use crate::telemetry::catalogue::EventKind;
@@ -93,7 +94,12 @@ async fn serve(
         ),
     };
     let instance = config.instance.clone();
+    let ends = calendar::connector(&config, local);
     let shared = Shared::new(config, gateway, journal, log, clock);
+    shared.calendar.set(Source::Files, ends);
+    if let Some(issuance) = &issuance {
+        shared.issues_by(Arc::clone(issuance));
+    }
 
     let mut background = JoinSet::new();
     background.spawn(control::server::serve(control, Arc::clone(&shared)));
@@ -118,6 +124,10 @@ async fn serve(
         });
     }
     background.spawn(heartbeat(Arc::clone(&shared)));
+    background.spawn(expiry::watch(Arc::clone(&shared)));
+    if let Some(issuance) = &issuance {
+        background.spawn(pkcs::watch(Arc::clone(&shared), Arc::clone(issuance)));
+    }
     let (again, offered_again) = again::channel();
     background.spawn(again::answer(Arc::clone(&shared), offered_again));
 
@@ -214,15 +224,17 @@ async fn reload(shared: &Arc<Shared>, issuance: Option<&Issuance>, path: &Path) 
     let path = path.to_owned();
     let current = shared.config();
     let loaded = tokio::task::spawn_blocking(move || {
-        let (config, _) = load(&path)?;
+        let (config, local) = load(&path)?;
         fixed(&current, &config)?;
         let gateway = GatewayClient::new(&config)?;
         let policy = pkcs::policy(&config)?;
-        Ok::<_, StartError>((config, gateway, policy))
+        let ends = calendar::connector(&config, &local);
+        Ok::<_, StartError>((config, gateway, policy, ends))
     })
     .await;
     let draft = match loaded {
-        Ok(Ok((config, gateway, policy))) => {
+        Ok(Ok((config, gateway, policy, ends))) => {
+            shared.calendar.set(Source::Files, ends);
             if let (Some(issuance), Some(policy)) = (issuance, policy) {
                 issuance.replace_policy(policy);
             }
@@ -343,6 +355,8 @@ fn pages_of(shared: &Arc<Shared>) -> Pages {
             shared.metrics.take_fips_status(&shared.fips_status());
             let engine = shared.engine.last_status();
             shared.metrics.take_tokens(engine.as_ref());
+            shared.metrics.take_calendar(&shared.calendar());
+            shared.metrics.take_authorities(&shared.authorities());
             shared.metrics.encode()
         }),
     }

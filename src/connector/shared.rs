@@ -4,7 +4,10 @@ use super::engine_link::{EngineHealth, EngineLink};
 use super::error::{CallError, CallErrorKind};
 use super::gateway_client::GatewayClient;
 use super::journal::{Journal, JournalError};
+use super::pkcs::Issuance;
 use super::turn::Turn;
+use crate::ca::AuthorityState;
+use crate::calendar::{Book, Calendar};
 use crate::clock::Clock;
 use crate::config::ConnectorConfig;
 use crate::evidence::process::ProcessEvidence;
@@ -15,7 +18,7 @@ use crate::telemetry::metrics::{Metrics, Outcome as Counted};
 use crate::telemetry::{Draft, EventLog};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, Semaphore, watch};
 
@@ -124,6 +127,10 @@ pub(super) struct Shared {
     pub(super) journal: Journal,
     pub(super) log: EventLog,
     pub(super) metrics: Arc<Metrics>,
+    /// What ends when.
+    pub(super) calendar: Book,
+    /// Whoever has certificates issued, where that is configured.
+    issuance: OnceLock<Arc<Issuance>>,
     pub(super) clock: ClockHandle,
     pub(super) phase: watch::Sender<Phase>,
     pub(super) service: watch::Sender<ServiceHealth>,
@@ -175,6 +182,8 @@ impl Shared {
             journal,
             log,
             metrics: Arc::new(metrics),
+            calendar: Book::default(),
+            issuance: OnceLock::new(),
             phase: watch::Sender::new(Phase::Running),
             service: watch::Sender::new(ServiceHealth::Unknown),
             journal_fault: watch::Sender::new(None),
@@ -190,6 +199,24 @@ impl Shared {
             started: Instant::now(),
             clock: ClockHandle(clock),
         })
+    }
+
+    /// Certificates are issued by these authorities; said once.
+    pub(super) fn issues_by(&self, issuance: Arc<Issuance>) {
+        let _ = self.issuance.set(issuance);
+    }
+
+    /// How the authorities fare.
+    pub(super) fn authorities(&self) -> Vec<AuthorityState> {
+        self.issuance
+            .get()
+            .map(|issuance| issuance.states())
+            .unwrap_or_default()
+    }
+
+    /// What ends when, as of now.
+    pub(super) fn calendar(&self) -> Calendar {
+        self.calendar.calendar(self.clock.0.now_ms())
     }
 
     pub(super) fn config(&self) -> Arc<ConnectorConfig> {
@@ -404,7 +431,16 @@ impl Shared {
             let problems = fips.module_problems.iter();
             reasons.extend(problems.map(|problem| Reason::new("module", problem.clone())));
         }
-        Health::of(reasons).with_fips(fips.summary())
+        let mut warnings: Vec<_> = self
+            .authorities()
+            .iter()
+            .filter_map(AuthorityState::trouble)
+            .map(|trouble| Reason::new("authority", trouble))
+            .collect();
+        Health::of_calendar(&self.calendar(), &mut reasons, &mut warnings);
+        Health::of(reasons)
+            .with_warnings(warnings)
+            .with_fips(fips.summary())
     }
 
     pub(super) fn count(&self, outcome: Counted) {

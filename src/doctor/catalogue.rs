@@ -129,6 +129,9 @@ checks! {
     CERTIFICATES_EXPIRY, Certificates, "certificates.expiry",
         "When the certificates in files expire: a note from 90 days before, a warning from 30 days before.",
         "renew the certificate in time, and replace the file";
+    CERTIFICATES_CALENDAR, Certificates, "certificates.calendar",
+        "The calendar of everything with an end that the files name, the first end first (`facts` of `--json` has all of it).",
+        "renew in time what ends first, and replace its file";
     CERTIFICATES_KEY, Certificates, "certificates.key",
         "Private keys in files: they can be used, and belong to the certificate.",
         "give the private key (PKCS#8, PEM, not encrypted) of the first certificate in the chain's file";
@@ -167,6 +170,22 @@ checks! {
         "Addresses to listen on: this machine has them, and they are free or taken by the running service.",
         "take an address of this machine and a port that is free; ports below 1024 need a right of their own";
 
+    AUTHORITIES_REACHABLE, Authorities, "authorities.reachable",
+        "Whether each authority of `[[connector.ca]]` answers, and is the one that is configured: asked as the connector does, without ordering anything. One whose key is on the token is asked for at the engine.",
+        "check address, port and what lies between, `server_ca`, and for CMP whose signatures are believed (`signers`)";
+    AUTHORITIES_ENROLL, Authorities, "authorities.enroll",
+        "Whether the connector's credential may enrol, as far as the protocol lets one ask without doing it.",
+        "have the authority give the credential the right to enrol, or give the connector the credential that has it";
+    AUTHORITIES_REVOKE, Authorities, "authorities.revoke",
+        "Whether the authority revokes at all, and whether the same credential may, as far as the protocol lets one ask.",
+        "have the authority give the credential the right to revoke: one credential issues and revokes";
+    AUTHORITIES_COLOCATED, Authorities, "authorities.colocated",
+        "Authorities whose keys are used on the connector's own host, and the name of the acknowledgement.",
+        "give the authority a host of its own and speak CMP or EST to it; for a small company or a test the acknowledgement `co-located-ca` may be enough";
+    AUTHORITIES_STATE, Authorities, "authorities.state",
+        "How the running connector fares with each authority: breaker, calls in flight, pending orders, what was issued and what failed.",
+        "`pfx-connector status` and `pfx-connector events` say more";
+
     SERVICE_ENGINE, Service, "service.engine",
         "Whether the engine runs, answers, and has its token.",
         "the engine's log says more; `fips status` and `status` show what it reports";
@@ -182,6 +201,9 @@ checks! {
     SERVICE_AUDIT, Service, "service.audit",
         "The log of uses of the key: whether it has a past. A log that is younger than seven days knows nothing of what was before it, of failures, quarantine and approvals neither.",
         "find out who began it and why (another folder, a folder that was emptied, `no-receipts` until then), and hold the one before against the anchors that were kept elsewhere";
+    SERVICE_EXPIRY, Service, "service.expiry",
+        "What the running services have in use and ends soon: less than 30 days or a third of a shorter life (soon), less than 7 days or a tenth of it (urgent), or over.",
+        "renew it, replace the file or enter the new one, and have the service take it over: the connector by SIGHUP, engine and gateway by a restart";
     SERVICE_PROTECTION, Service, "service.protection",
         "What the engine's parts could not do to protect themselves.",
         "raise the limits in the unit, such as LimitMEMLOCK=infinity";

@@ -5,8 +5,10 @@ use super::catalogue::{
     CERTIFICATES_FILE, CERTIFICATES_IMPORTER, CERTIFICATES_KEY, CERTIFICATES_REVOCATION, Check,
 };
 use super::finding::{Finding, Severity};
+use crate::calendar::DAY_MS;
+pub use crate::calendar::Facts;
 use crate::clock::rfc3339;
-use crate::config::{Config, ImportConfig, RevocationMode};
+use crate::config::{AuthorityConfig, Config, ImportConfig, RevocationMode};
 use crate::engine::recrypt::revocation::{self, ListState, ListStatus};
 use crate::engine::recrypt::{anchors, importers};
 use crate::tls::{self, Identity, TlsError};
@@ -18,7 +20,6 @@ use serde_json::json;
 use std::path::Path;
 use x509_cert::Certificate;
 
-const DAY_MS: i64 = 86_400_000;
 /// A certificate that ends within so many days is a warning.
 const WARNING_DAYS: i64 = 30;
 /// A certificate that ends within so many days is a note.
@@ -26,34 +27,7 @@ const NOTE_DAYS: i64 = 90;
 /// The largest file with a public key, in bytes.
 const MAX_KEY_BYTES: u64 = 64 * 1024;
 
-/// What a certificate says of itself, as far as it matters here.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Facts {
-    /// Its subject (RFC 4514), not to be trusted as a text.
-    pub subject: String,
-    /// Milliseconds since 1970.
-    pub not_before_ms: i64,
-    /// Milliseconds since 1970.
-    pub not_after_ms: i64,
-}
-
 impl Facts {
-    /// Of a certificate (DER); `None` when it cannot be read.
-    #[must_use]
-    pub fn of(der: &[u8]) -> Option<Self> {
-        let certificate = Certificate::from_der(der).ok()?;
-        let tbs = certificate.tbs_certificate();
-        let ms = |time: x509_cert::time::Time| {
-            i64::try_from(time.to_unix_duration().as_millis()).unwrap_or(i64::MAX)
-        };
-        let validity = tbs.validity();
-        Some(Self {
-            subject: tbs.subject().to_string(),
-            not_before_ms: ms(validity.not_before),
-            not_after_ms: ms(validity.not_after),
-        })
-    }
-
     /// What `check` says of it now.
     #[must_use]
     pub fn judge(&self, check: Check, subject: &str, now_ms: i64) -> Finding {
@@ -124,6 +98,13 @@ pub fn examine(config: &Config, now_ms: i64) -> Vec<Finding> {
             identity,
         ));
     }
+    for ca in config.connector.iter().flat_map(|connector| &connector.ca) {
+        findings.extend(authority(ca, now_ms));
+    }
+    for own in &config.local_ca {
+        let key = format!("local_ca.{}.certificate", own.name);
+        findings.extend(chain(&key, &own.certificate, now_ms));
+    }
     if let Some(gateway) = &config.gateway {
         findings.extend(chain("gateway.certificate", &gateway.certificate, now_ms));
         findings.extend(trusted(
@@ -169,6 +150,25 @@ pub fn examine(config: &Config, now_ms: i64) -> Vec<Finding> {
     }
     if let Some(path) = &config.fips.report_key {
         findings.extend(signing_key("fips.report_key", path));
+    }
+    findings
+}
+
+/// The files of an authority; its private key is tried with the authority itself (group `authorities`).
+fn authority(ca: &AuthorityConfig, now_ms: i64) -> Vec<Finding> {
+    let key = |name: &str| format!("connector.ca.{}.{name}", ca.name);
+    let mut findings = trusted(&key("roots"), &ca.roots, now_ms);
+    for (name, path) in [
+        ("intermediates", &ca.intermediates),
+        ("server_ca", &ca.server_ca),
+        ("signers", &ca.signers),
+    ] {
+        if let Some(path) = path {
+            findings.extend(trusted(&key(name), path, now_ms));
+        }
+    }
+    if let Some(path) = &ca.certificate {
+        findings.extend(chain(&key("certificate"), path, now_ms));
     }
     findings
 }

@@ -329,14 +329,21 @@ async fn call(endpoint: &Endpoint, url: &Url, now_ms: i64) -> Vec<Finding> {
 fn listeners(config: &Config) -> Vec<(&'static str, SocketAddr)> {
     let gateway = config
         .gateway
-        .as_ref()
-        .map(|section| ("gateway.listen", section.listen));
+        .iter()
+        .flat_map(|section| {
+            let metrics = section.metrics_listen;
+            [
+                Some(("gateway.listen", section.listen)),
+                metrics.map(|address| ("gateway.metrics_listen", address)),
+            ]
+        })
+        .flatten();
     let metrics = config
         .connector
         .as_ref()
         .and_then(|section| section.metrics_listen)
         .map(|address| ("connector.metrics_listen", address));
-    gateway.into_iter().chain(metrics).collect()
+    gateway.chain(metrics).collect()
 }
 
 /// Binds and does not listen: a service that starts meanwhile is not in the way, nor is this in its way.

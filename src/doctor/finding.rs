@@ -23,6 +23,8 @@ pub enum Group {
     Certificates,
     /// Other machines, and addresses to listen on.
     Endpoints,
+    /// Certification authorities.
+    Authorities,
     /// What runs.
     Service,
     /// The PKCS#11 module, the token and its keys.
@@ -31,7 +33,7 @@ pub enum Group {
 
 impl Group {
     /// Every group.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Configuration,
         Self::Files,
         Self::Limits,
@@ -39,6 +41,7 @@ impl Group {
         Self::Fips,
         Self::Certificates,
         Self::Endpoints,
+        Self::Authorities,
         Self::Service,
         Self::Token,
     ];
@@ -54,6 +57,7 @@ impl Group {
             Self::Fips => "fips",
             Self::Certificates => "certificates",
             Self::Endpoints => "endpoints",
+            Self::Authorities => "authorities",
             Self::Service => "service",
             Self::Token => "token",
         }
@@ -70,6 +74,7 @@ impl Group {
             Self::Fips => "FIPS",
             Self::Certificates => "Certificates and keys in files",
             Self::Endpoints => "Endpoints",
+            Self::Authorities => "Certification authorities",
             Self::Service => "Running services",
             Self::Token => "Token",
         }

@@ -5,6 +5,8 @@ use super::catalogue::{
     SERVICE_SANDBOX,
 };
 use super::finding::Finding;
+use crate::ca::AuthorityState;
+use crate::calendar::Calendar;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::connector::control::client::{self, ControlError};
@@ -41,7 +43,7 @@ impl Running {
                     .as_ref()
                     .map(|section| &section.engine_socket)
             });
-        let engine = socket.map(|socket| ask_engine(socket).map(Box::new));
+        let engine = socket.map(|socket| ask_engine_now(socket).map(Box::new));
         Self { connector, engine }
     }
 
@@ -56,6 +58,26 @@ impl Running {
         }
         match &self.engine {
             Some(Ok(status)) => Some(FipsStatus::of_engine(status)),
+            _ => None,
+        }
+    }
+
+    /// How the running connector's authorities fare; none where no connector answers.
+    #[must_use]
+    pub fn authorities(&self) -> &[AuthorityState] {
+        match &self.connector {
+            Some(Ok(status)) => &status.authorities,
+            _ => &[],
+        }
+    }
+
+    /// What the running services have in use, and when it ends: the connector's word, which has the engine's in it, or the engine's alone;
+    /// `None` where neither answers.
+    #[must_use]
+    pub fn calendar(&self, now_ms: i64) -> Option<Calendar> {
+        match (&self.connector, &self.engine) {
+            (Some(Ok(status)), _) => Some(status.calendar.clone()),
+            (_, Some(Ok(status))) => Some(Calendar::of(&status.calendar, now_ms)),
             _ => None,
         }
     }
@@ -85,12 +107,17 @@ impl Running {
     }
 }
 
-fn ask_engine(socket: &Path) -> Result<EngineStatus, RecryptError> {
+/// What the engine at this socket says of itself.
+pub(super) async fn ask_engine(socket: &Path) -> Result<EngineStatus, RecryptError> {
+    EngineClient::connect(socket).await?.status().await
+}
+
+fn ask_engine_now(socket: &Path) -> Result<EngineStatus, RecryptError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| RecryptError::Unavailable(error.to_string()))?;
-    runtime.block_on(async { EngineClient::connect(socket).await?.status().await })
+    runtime.block_on(ask_engine(socket))
 }
 
 /// Judges what was answered.
@@ -193,6 +220,14 @@ fn connector(status: &Status) -> Finding {
                 format!("{who}: this program is version {}", crate::VERSION),
             )
             .remedy("restart it, so that what runs is what is installed")
+            .facts(facts);
+    }
+    if !status.health.warnings.is_empty() {
+        let warnings = status.health.warnings.iter();
+        let said: Vec<_> = warnings.map(|warning| warning.message.as_str()).collect();
+        return SERVICE_CONNECTOR
+            .warning("", format!("{who}: degraded: {}", said.join("; ")))
+            .code("degraded")
             .facts(facts);
     }
     SERVICE_CONNECTOR

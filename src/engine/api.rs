@@ -1,5 +1,6 @@
 //! What may be asked of the engine, and what it answers: the messages that cross its unix socket (JSON in the frames of `ipc`).
 
+use crate::calendar::Dated;
 use crate::encoding::Base64Bytes;
 use crate::engine::recrypt::revocation::ListStatus;
 use crate::engine::sandboxing::KernelWord;
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 mod approval;
 mod authority;
+mod csr;
 mod delivery;
 mod failure;
 mod healing;
@@ -291,10 +293,21 @@ pub struct EngineStatus {
     /// Custody keys that decrypt records of old imports (PKCS#1 v1.5), and until when.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pkcs1_keys: Vec<Pkcs1KeyStatus>,
+    /// Everything with an end that the engine depends on; empty from a release that did not tell, and while custody does not report.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub calendar: Vec<Dated>,
     /// Requests answered since the supervisor started.
     pub answered: u64,
     /// Requests in flight.
     pub in_flight: u64,
+}
+
+impl EngineStatus {
+    /// Whether the custody process is heard in it.
+    #[must_use]
+    pub fn custody_reports(&self) -> bool {
+        self.oracle.is_some()
+    }
 }
 
 /// The program file of a running process.

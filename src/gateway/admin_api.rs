@@ -1,6 +1,8 @@
 //! The messages of the administrators' paths (`/admin/v1/...`).
 
+use crate::calendar::Calendar;
 use crate::evidence::process::ProcessEvidence;
+use crate::telemetry::health::HealthState;
 use serde::{Deserialize, Serialize};
 
 /// The state of the service.
@@ -23,6 +25,12 @@ pub struct ServiceStatus {
     pub records: u64,
     /// What its process says of its cryptography.
     pub fips: ProcessEvidence,
+    /// How it fares.
+    #[serde(default)]
+    pub health: HealthState,
+    /// What ends when: its certificates and tokens.
+    #[serde(default)]
+    pub calendar: Calendar,
 }
 
 /// One connector.

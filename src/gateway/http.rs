@@ -2,6 +2,7 @@
 
 use super::auth::{Caller, Guard, Role};
 use super::error::ApiError;
+use super::monitor::Monitor;
 use super::routes::{ROUTES, Route};
 use super::store::{Actor, Contact, LeaseTerms, Store, StoreError};
 use axum::Router;
@@ -28,6 +29,8 @@ const MAX_ID_BYTES: usize = super::validate::MAX_NAME_BYTES;
 /// What the handlers share.
 pub(super) struct App {
     pub(super) store: Arc<Store>,
+    /// How the gateway fares, and what ends when.
+    pub(super) monitor: Arc<Monitor>,
     /// Wakes connectors that wait for work.
     pub(super) work: Arc<Notify>,
     /// Turns true when the gateway stops: whoever waits answers at once.

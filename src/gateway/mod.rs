@@ -18,6 +18,7 @@ mod handlers;
 mod handshake;
 mod http;
 mod judge;
+mod monitor;
 mod odata;
 mod openapi;
 pub mod pkcs_api;

@@ -1,5 +1,6 @@
 //! JSON schemas (draft 2020-12) of the messages, one for each type of `api`; a test holds them against the types.
 
+mod calendar;
 mod evidence;
 mod pkcs;
 
@@ -92,7 +93,10 @@ pub fn schemas() -> Map<String, Value> {
     let mut add = |name: &str, schema: Value| {
         all.insert(name.to_owned(), schema);
     };
-    add("Health", object(&[("status", true, one_of(&["ok"]))]));
+    add(
+        "Health",
+        object(&[("status", true, one_of(&["ok", "degraded"]))]),
+    );
     add(
         "ErrorBody",
         object(&[("error", true, reference("FailureReport"))]),
@@ -299,8 +303,16 @@ fn admin_schemas(add: &mut impl FnMut(&str, Value)) {
             ("failed", true, number()),
             ("records", true, number()),
             ("fips", true, reference("ProcessEvidence")),
+            (
+                "health",
+                true,
+                one_of(&["healthy", "degraded", "unhealthy"]),
+            ),
+            ("calendar", true, reference("Calendar")),
         ]),
     );
+    add("Calendar", calendar::calendar());
+    add("CalendarEntry", calendar::entry());
     add("ProcessEvidence", evidence::process());
     add(
         "ConnectorStatus",

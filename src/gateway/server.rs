@@ -3,11 +3,13 @@
 use super::error::GatewayError;
 use super::handshake::Handshakes;
 use super::http::{self, App, Peer};
+use super::monitor::Monitor;
 use super::store::{LeaseTerms, Offered, Store};
 use super::tls;
 use crate::clock::Clock;
 use crate::config::{GatewayConfig, GatewayLimits, RetentionConfig};
 use crate::service_manager::{Beats, Notifier};
+use crate::telemetry;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
@@ -45,6 +47,9 @@ pub struct Gateway {
     listener: TcpListener,
     handshakes: Arc<Handshakes>,
     store: Arc<Store>,
+    monitor: Arc<Monitor>,
+    /// Where `/healthz` and `/metrics` are answered without a token.
+    pages: Option<TcpListener>,
     /// Wakes connectors that wait for work.
     work: Arc<Notify>,
     router: Router,
@@ -61,11 +66,13 @@ impl Gateway {
     /// Whatever of this is not as it should be; nothing listens then.
     pub async fn bind(config: &GatewayConfig, clock: Arc<dyn Clock>) -> Result<Self, GatewayError> {
         let server = tls::server_config(config)?;
-        let store = Arc::new(Store::open(&config.database, clock)?);
+        let store = Arc::new(Store::open(&config.database, Arc::clone(&clock))?);
+        let monitor = Arc::new(Monitor::new(config, Arc::clone(&store), clock));
         let (stop, stopping) = watch::channel(false);
         let work = Arc::new(Notify::new());
         let app = Arc::new(App {
             store: Arc::clone(&store),
+            monitor: Arc::clone(&monitor),
             work: Arc::clone(&work),
             stopping,
             terms: LeaseTerms {
@@ -87,6 +94,13 @@ impl Gateway {
             source,
         };
         let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
+        let pages = match config.metrics_listen {
+            None => None,
+            Some(address) => {
+                let bound = telemetry::http::bind(address).await;
+                Some(bound.map_err(|source| GatewayError::Listen { address, source })?)
+            }
+        };
         if let Some(path) = &config.ready_file {
             let address = listener.local_addr().map_err(listen)?;
             announce(path, address).map_err(|source| GatewayError::File {
@@ -102,6 +116,8 @@ impl Gateway {
             )),
             router: http::router(&app),
             store,
+            monitor,
+            pages,
             work,
             limits: config.limits,
             retention: config.retention,
@@ -127,6 +143,12 @@ impl Gateway {
         self.listener.local_addr()
     }
 
+    /// Where `/healthz` and `/metrics` are answered without a token; none where that is not configured.
+    #[must_use]
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.pages.as_ref()?.local_addr().ok()
+    }
+
     /// The database, for commands of the same process.
     #[must_use]
     pub fn store(&self) -> Arc<Store> {
@@ -139,6 +161,8 @@ impl Gateway {
             listener,
             handshakes,
             store,
+            monitor,
+            pages,
             router,
             work,
             limits,
@@ -149,6 +173,12 @@ impl Gateway {
         let slots = Arc::new(Semaphore::new(limits.connections));
         let mut connections = JoinSet::new();
         let maintenance = tokio::spawn(maintain(Arc::clone(&store), work, retention));
+        // Dropped with this call, whatever ends it.
+        let mut background = JoinSet::new();
+        background.spawn(Arc::clone(&monitor).watch());
+        if let Some(listener) = pages {
+            background.spawn(telemetry::http::serve(listener, monitor.pages()));
+        }
         let mut until = pin!(until);
         let mut beats = Beats::new(Arc::clone(&manager));
         let mut told = manager.ready("serving");
@@ -179,6 +209,7 @@ impl Gateway {
         drop(listener);
         stop.send_replace(true);
         maintenance.abort();
+        background.shutdown().await;
         let drained = timeout(Duration::from_millis(limits.drain_ms), async {
             while connections.join_next().await.is_some() {}
         })

@@ -93,8 +93,8 @@ fn any(patterns: &[Pattern], text: &str) -> bool {
 }
 
 /// Attributes of subjects that hold an e-mail address.
-fn is_address(attribute: &str) -> bool {
-    ["emailaddress", "e", "1.2.840.113549.1.9.1"]
+pub(super) fn is_address(attribute: &str) -> bool {
+    ["emailaddress", "email", "e", "1.2.840.113549.1.9.1"]
         .iter()
         .any(|name| attribute.eq_ignore_ascii_case(name))
 }
@@ -138,10 +138,37 @@ impl IssuancePolicy {
 }
 
 impl Rule {
-    /// Whether the authority may have added this attribute to the subject.
+    /// Whether the authority may have added this attribute to the subject of this user's certificate.
     #[must_use]
-    pub fn may_be_added(&self, attribute: &Attribute) -> bool {
-        allows_attribute(&self.ca_may_add, attribute)
+    pub fn may_be_added(&self, attribute: &Attribute, user: &str) -> bool {
+        allows_attribute(&self.ca_may_add, attribute) && !self.names_another(attribute, user)
+    }
+
+    /// Whether the attribute names somebody's e-mail address, and that has to be the user's and is not. Readers take an address from
+    /// wherever one stands, so that every one is bound: in emailAddress and, as a name is often written, in any other attribute.
+    fn names_another(&self, attribute: &Attribute, user: &str) -> bool {
+        self.equal_to_user.contains(&AltNameKind::Email)
+            && (is_address(&attribute.name) || attribute.value.contains('@'))
+            && !attribute.value.eq_ignore_ascii_case(user)
+    }
+
+    /// The same of an alternative name; with the e-mail address the user principal name, which looks like one, is bound too.
+    fn alternative_of_another(&self, kind: AltNameKind, value: &str, user: &str) -> bool {
+        let is_bound = |kind| self.equal_to_user.contains(&kind);
+        let address = match (kind, value.split_once(':')) {
+            (AltNameKind::Email, _) if is_bound(AltNameKind::Email) => value,
+            (AltNameKind::Upn, _) if is_bound(AltNameKind::Upn) || is_bound(AltNameKind::Email) => {
+                value
+            }
+            // RFC 6068: who it is to, and what the message has besides.
+            (AltNameKind::Uri, Some((scheme, to)))
+                if is_bound(AltNameKind::Email) && scheme.eq_ignore_ascii_case("mailto") =>
+            {
+                to
+            }
+            _ => return false,
+        };
+        !address.eq_ignore_ascii_case(user)
     }
 
     fn refuses(&self, asked: &Asked<'_>) -> Option<String> {
@@ -160,11 +187,10 @@ impl Rule {
         if !self.keys.contains(&asked.key) {
             return Some(format!("the key {}", asked.key.name()));
         }
-        if !self.key_usage.is_empty()
-            && let Some(usage) = asked
-                .key_usage
-                .iter()
-                .find(|usage| !self.key_usage.contains(usage))
+        if let Some(usage) = asked
+            .key_usage
+            .iter()
+            .find(|usage| !self.key_usage.contains(usage))
         {
             return Some(format!("the key usage {usage:?}"));
         }
@@ -197,6 +223,18 @@ impl Rule {
                 shown(&attribute.value)
             ));
         }
+        if let Some(attribute) = asked
+            .subject
+            .iter()
+            .find(|attribute| self.names_another(attribute, asked.user))
+        {
+            return Some(format!(
+                "{}={} in the subject for the user {}",
+                shown(&attribute.name),
+                shown(&attribute.value),
+                shown(asked.user)
+            ));
+        }
         asked.alt_names.iter().find_map(|name| {
             let (kind, value) = parts(name);
             let patterns = self.alt_names.get(&kind).map_or(&[][..], Vec::as_slice);
@@ -212,16 +250,15 @@ impl Rule {
                     shown(value)
                 ));
             }
-            (self.equal_to_user.contains(&kind) && !value.eq_ignore_ascii_case(asked.user)).then(
-                || {
+            self.alternative_of_another(kind, value, asked.user)
+                .then(|| {
                     format!(
                         "{} {} for the user {}",
                         kind.name(),
                         shown(value),
                         shown(asked.user)
                     )
-                },
-            )
+                })
         })
     }
 }

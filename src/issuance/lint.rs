@@ -1,11 +1,13 @@
 //! What to think of the rules of a policy: over-broad ones are named, each with what could come of it and the remedy.
 
+use super::decide::is_address;
 use super::pattern::Pattern;
 use super::policy::{IssuancePolicy, Rule};
 use super::usage::usage_in_words;
 use crate::engine::api::keys::KeyType;
 use crate::gateway::pkcs_api::AltNameKind;
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// How much a finding matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -123,12 +125,23 @@ impl Of<'_> {
     /// Whether a star may stand for the part of the names by which somebody is known.
     fn free_identity(&self) -> Option<String> {
         let rule = self.rule;
-        let bound = |kind| rule.equal_to_user.contains(&kind);
+        // The e-mail address binds the user principal name with it.
+        let bound = |kind| {
+            rule.equal_to_user.contains(&kind) || rule.equal_to_user.contains(&AltNameKind::Email)
+        };
         let star = |patterns: &[Pattern]| patterns.iter().any(|one| one.text().contains('*'));
         for kind in [AltNameKind::Upn, AltNameKind::Email] {
             if star(self.patterns(kind)) && !bound(kind) {
                 return Some(format!("any {} that fits a star", kind.name()));
             }
+        }
+        let in_subject = |attributes: &BTreeMap<String, Vec<Pattern>>| {
+            let mut addresses = attributes.iter().filter(|(name, _)| is_address(name));
+            addresses.any(|(_, patterns)| star(patterns))
+        };
+        if !bound(AltNameKind::Email) && (in_subject(&rule.subject) || in_subject(&rule.ca_may_add))
+        {
+            return Some("any emailAddress of the subject that fits a star".to_owned());
         }
         if star(self.patterns(AltNameKind::Dns)) {
             return Some("any dns that fits a star".to_owned());
@@ -173,16 +186,20 @@ impl Of<'_> {
                 );
             }
         }
-        let in_subject = self.rule.subject.iter().any(|(name, patterns)| {
-            (name.eq_ignore_ascii_case("emailAddress") || name.eq_ignore_ascii_case("E"))
-                && patterns.iter().any(open_address)
-        });
-        if in_subject {
-            self.add(
-                Severity::Warning,
-                "anyEmailDomain",
-                "`subject.emailAddress` is not held to domains of yours",
-            );
+        for (key, attributes) in [
+            ("subject", &self.rule.subject),
+            ("ca_may_add", &self.rule.ca_may_add),
+        ] {
+            let open = attributes
+                .iter()
+                .any(|(name, patterns)| is_address(name) && patterns.iter().any(open_address));
+            if open {
+                self.add(
+                    Severity::Warning,
+                    "anyEmailDomain",
+                    format!("`{key}.emailAddress` is not held to domains of yours"),
+                );
+            }
         }
         if self
             .patterns(AltNameKind::Dns)

@@ -63,8 +63,7 @@ pub struct Rule {
     pub users: Vec<Pattern>,
     /// Keys.
     pub keys: Vec<KeyType>,
-    /// Uses of the key; none: all that a person's or a device's certificate may have.
-    #[serde(default)]
+    /// Uses that the key may have: what is asked for has to be among them, and where nothing is asked for, what the authority gives.
     pub key_usage: Vec<KeyUsage>,
     /// What certificates may be for, by name or object identifier.
     pub extended_key_usage: Vec<String>,
@@ -77,7 +76,7 @@ pub struct Rule {
     /// Subject alternative names that there may be, by kind.
     #[serde(default)]
     pub alt_names: BTreeMap<AltNameKind, Vec<Pattern>>,
-    /// Kinds of alternative names that must be the request's own user: `email`, `upn`.
+    /// Kinds of alternative names that must be the request's own user: `email`, with every e-mail address in the subject, and `upn`.
     #[serde(default)]
     pub equal_to_user: Vec<AltNameKind>,
     /// Names of templates of Microsoft CAs that may be named in the CSR.
@@ -204,6 +203,9 @@ fn checked(mut rule: Rule) -> Result<Rule, String> {
     }
     if rule.keys.is_empty() {
         return Err("`keys` names nothing: the rule allows nothing".to_owned());
+    }
+    if rule.key_usage.is_empty() {
+        return Err("`key_usage` names nothing: the rule allows nothing".to_owned());
     }
     for platform in &rule.platforms {
         if Platform::of_name(platform).is_none() {

@@ -187,6 +187,113 @@ fn what_a_rule_allows_is_allowed_and_nothing_else() {
     refused(&other.asked(), "dns");
 }
 
+/// GOOD with addresses in every place where one can stand, all of them for anybody of the company.
+fn with_addresses() -> String {
+    let text = GOOD
+        .replace(
+            "subject = { ",
+            "subject = { emailAddress = [\"*@example.com\"], UID = [\"*\"], ",
+        )
+        .replace(
+            "alt_names = { ",
+            "alt_names = { upn = [\"*@example.com\"], uri = [\"*\"], ",
+        );
+    text.replace(
+        "ca_may_add = { ",
+        "ca_may_add = { E = [\"*@example.com\"], OU = [\"*\"], ",
+    )
+}
+
+#[test]
+fn a_user_s_address_is_bound_wherever_one_can_stand() {
+    let text = with_addresses();
+    let policy = IssuancePolicy::read(&text).unwrap();
+    let unbound = IssuancePolicy::read(&text.replace("[\"email\"]", "[]")).unwrap();
+    let (own, other) = ("Anna@example.com", "boss@example.com");
+    let in_subject = ["emailAddress", "E", "1.2.840.113549.1.9.1", "CN", "uid"];
+    for name in in_subject {
+        let asks = |value: &str| Question {
+            subject: vec![attribute(name, value)],
+            ..Question::new()
+        };
+        assert!(policy.decide(&asks(own).asked()).is_ok(), "{name}");
+        assert!(unbound.decide(&asks(other).asked()).is_ok(), "{name}");
+        let why = policy.decide(&asks(other).asked()).unwrap_err().to_string();
+        assert!(why.contains("in the subject for the user anna@"), "{why}");
+    }
+    let alternative: [fn(&str) -> AltName; 4] = [
+        |address| AltName::Email(address.to_owned()),
+        |address| AltName::Upn(address.to_owned()),
+        |address| AltName::Uri(format!("mailto:{address}")),
+        |address| AltName::Uri(format!("MAILTO:{address}")),
+    ];
+    for name in alternative {
+        let asks = |value: &str| Question {
+            alt_names: vec![name(value)],
+            ..Question::new()
+        };
+        assert!(policy.decide(&asks(own).asked()).is_ok(), "{:?}", name(own));
+        assert!(unbound.decide(&asks(other).asked()).is_ok());
+        let why = policy.decide(&asks(other).asked()).unwrap_err().to_string();
+        assert!(why.contains("for the user anna@example.com"), "{why}");
+    }
+    let more = asks_mail_with_headers();
+    assert!(policy.decide(&more.asked()).is_err());
+
+    // What the authority adds is held against the same.
+    let user = "anna@example.com";
+    let rule = &policy.rules()[0];
+    for name in ["emailAddress", "E", "1.2.840.113549.1.9.1", "OU"] {
+        assert!(rule.may_be_added(&attribute(name, own), user), "{name}");
+        assert!(!rule.may_be_added(&attribute(name, other), user), "{name}");
+        assert!(unbound.rules()[0].may_be_added(&attribute(name, other), user));
+    }
+    assert!(rule.may_be_added(&attribute("OU", "Sales"), user));
+}
+
+fn asks_mail_with_headers() -> Question {
+    Question {
+        alt_names: vec![AltName::Uri(
+            "mailto:anna@example.com?cc=boss@example.com".to_owned(),
+        )],
+        ..Question::new()
+    }
+}
+
+#[test]
+fn the_linter_sees_addresses_in_the_subject_and_what_binds_them() {
+    let logs_on = "extended_key_usage = [\"emailProtection\", \"clientAuth\"]";
+    let bound = GOOD
+        .replace("CN = [\"*\"]", "CN = [\"Anna Muster\"]")
+        .replace("extended_key_usage = [\"emailProtection\"]", logs_on);
+    assert_eq!(codes(&bound), []);
+    for (key, name) in [
+        ("subject", "1.2.840.113549.1.9.1"),
+        ("subject", "emailAddress"),
+        ("ca_may_add", "E"),
+    ] {
+        let text = bound.replace(
+            &format!("{key} = {{ "),
+            &format!("{key} = {{ \"{name}\" = [\"*@example.com\"], "),
+        );
+        assert_ne!(text, bound);
+        assert_eq!(codes(&text), [], "{key} {name}: the user's own");
+        let free = text
+            .replace("alt_names = { email = [\"*@example.com\"] }", "")
+            .replace("equal_to_user = [\"email\"]", "");
+        let found = codes(&free);
+        let logon = ("suppliedNameLogsOn", Severity::Error);
+        assert!(found.contains(&logon), "{key} {name}: {found:?}");
+        let anybody = text.replace(
+            &format!("\"{name}\" = [\"*@example.com\"]"),
+            &format!("\"{name}\" = [\"*\"]"),
+        );
+        let found = codes(&anybody);
+        let domain = ("anyEmailDomain", Severity::Warning);
+        assert!(found.contains(&domain), "{key} {name}: {found:?}");
+    }
+}
+
 #[test]
 fn an_empty_policy_allows_nothing() {
     let policy = IssuancePolicy::read("version = 1").unwrap();
@@ -219,6 +326,17 @@ fn mistakes_in_a_policy_are_named() {
     for (change, because) in [
         (("version = 1", "version = 2"), "newer program"),
         (("keys = [\"ecP256\", \"rsa3072\"]", "keys = []"), "`keys`"),
+        (
+            (
+                "key_usage = [\"digitalSignature\", \"keyAgreement\"]",
+                "key_usage = []",
+            ),
+            "`key_usage` names nothing",
+        ),
+        (
+            ("key_usage = [\"digitalSignature\", \"keyAgreement\"]\n", ""),
+            "missing field `key_usage`",
+        ),
         (("ca = [\"company\"]", "ca = []"), "`ca`"),
         (("\"ios\"]", "\"beos\"]"), "beos"),
         (("emailProtection", "e-mail"), "e-mail"),

@@ -1,7 +1,7 @@
 //! Every event there is: number, log and task category.
 //!
 //! Numbers and categories are those of Microsoft's Certificate Connector where the meaning is equal, so that rules written for it
-//! go on working: 1-999 general, 1000-1199 PKCS, 2000-2999 PKCS import. The general ones are ours.
+//! go on working: 1-999 general, 1000-1199 PKCS, 2000-2999 PKCS import, 5000-5999 health. The general ones and those of health are ours.
 
 use serde::{Deserialize, Serialize};
 
@@ -164,6 +164,20 @@ events! {
     PkcsImportDownloadSuccess = 2202, Operational, Information;
     /// Requests could not be downloaded and will be asked for again.
     PkcsImportDownloadFailure = 2203, Operational, Warning;
+    /// A certificate, list, token or key that the service depends on ends soon: less than 30 days are left, or a third of a shorter life.
+    ExpirySoon = 5000, Admin, Warning;
+    /// It is about to end: less than 7 days are left, or a tenth of a shorter life.
+    ExpiryUrgent = 5001, Admin, Error;
+    /// It has ended.
+    ExpiryOver = 5002, Admin, Error;
+    /// Something whose end had been told was renewed.
+    ExpiryRenewed = 5003, Admin, Information;
+    /// A certification authority does not answer when it is asked how it fares; its requests wait.
+    AuthorityUnavailable = 5010, Admin, Warning;
+    /// The certification authority answers again.
+    AuthorityRecovered = 5011, Admin, Information;
+    /// The certification authority answers, and does not let this connector enrol: the credential, or what it may do there.
+    AuthorityRightMissing = 5012, Admin, Error;
 }
 
 #[cfg(test)]
@@ -179,7 +193,7 @@ mod tests {
         assert_eq!(ids.len(), before);
         assert!(
             ids.iter()
-                .all(|id| matches!(id, 1..=999 | 1000..=1199 | 2000..=2999))
+                .all(|id| matches!(id, 1..=999 | 1000..=1199 | 2000..=2999 | 5000..=5999))
         );
     }
 }

@@ -1,14 +1,20 @@
 //! Figures for Prometheus (OpenMetrics text); `status` shows the same counters.
 
+mod authorities;
+pub(crate) mod calendar;
 mod fips;
 mod oracle;
 mod sandbox;
 mod tokens;
 
+use self::authorities::AuthorityMetrics;
+use self::calendar::CalendarMetrics;
 use self::fips::FipsMetrics;
 use self::oracle::OracleMetrics;
 use self::sandbox::SandboxMetrics;
 use self::tokens::TokenMetrics;
+use crate::ca::AuthorityState;
+use crate::calendar::Calendar;
 use crate::engine::api::EngineStatus;
 use crate::evidence::status::FipsStatus;
 use prometheus_client::encoding::text::encode;
@@ -82,6 +88,8 @@ pub struct Metrics {
     tokens: TokenMetrics,
     oracle: OracleMetrics,
     sandbox: SandboxMetrics,
+    calendar: CalendarMetrics,
+    authorities: AuthorityMetrics,
     /// Requests in flight.
     pub in_flight: Gauge,
     /// Seconds from the lease to the first call of the engine.
@@ -117,6 +125,8 @@ impl Metrics {
             tokens: TokenMetrics::default(),
             oracle: OracleMetrics::default(),
             sandbox: SandboxMetrics::default(),
+            calendar: CalendarMetrics::default(),
+            authorities: AuthorityMetrics::default(),
             in_flight: Gauge::default(),
             queue_seconds: Histogram::new(BOUNDS),
             engine_seconds: Histogram::new(BOUNDS),
@@ -199,6 +209,8 @@ impl Metrics {
         self.tokens.register(to);
         self.oracle.register(to);
         self.sandbox.register(to);
+        self.calendar.register(to);
+        self.authorities.register(to);
         // Series that exist from the start make rates and alerts simple.
         for outcome in [
             Outcome::Delivered,
@@ -264,6 +276,16 @@ impl Metrics {
         self.tokens.take(status);
         self.oracle.take(status);
         self.sandbox.take(status);
+    }
+
+    /// Takes over when what the service depends on ends.
+    pub fn take_calendar(&self, calendar: &Calendar) {
+        self.calendar.take(calendar);
+    }
+
+    /// Takes over how the certification authorities fare.
+    pub fn take_authorities(&self, states: &[AuthorityState]) {
+        self.authorities.take(states);
     }
 
     /// The page that Prometheus reads (`application/openmetrics-text; version=1.0.0`).

@@ -186,6 +186,7 @@ fn status(token: bool) -> EngineStatus {
         issuance: None,
         audit: None,
         pkcs1_keys: Vec::new(),
+        calendar: Vec::new(),
         tokens: Vec::new(),
         switching: Default::default(),
         answered: 0,

@@ -9,12 +9,15 @@
     missing_docs
 )]
 
+mod calendar;
 mod delivery;
 mod engine;
 mod journal_full;
 mod kills;
 mod module_fault;
 mod offered_again;
+#[path = "../support/openssl.rs"]
+mod openssl;
 mod pki;
 mod process;
 mod proxy;

@@ -21,6 +21,7 @@ mod pki;
 #[path = "../support/softhsm.rs"]
 mod softhsm;
 
+mod authorities;
 mod certificates;
 mod command;
 mod endpoints;

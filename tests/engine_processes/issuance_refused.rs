@@ -9,8 +9,10 @@ use super::softhsm::SoftHsm;
 use audit::event::ResultClass;
 use hsm::Padding;
 use pfx_connector::encoding::Base64Bytes;
-use pfx_connector::engine::api::keys::{KeyType, MadeKey, PackRequest};
-use pfx_connector::engine::api::{CmsFormat, FailureCode};
+use pfx_connector::engine::api::keys::{
+    KeyRecipient, KeyType, MadeKey, MakeKeyRequest, PackRequest,
+};
+use pfx_connector::engine::api::{CmsFormat, DeviceTarget, FailureCode};
 use pfx_connector::engine::client::RecryptError;
 
 /// Everything that a pack is asked with, changed one thing at a time.
@@ -202,10 +204,14 @@ async fn a_sealed_key_that_was_changed_or_forged_fails_as_one_failure_and_counts
     let client = engine.ready_client().await;
     let phone = devices.device("phone", KeyAlgorithm::Rsa(2048));
     let mut told = Vec::new();
+    let mut whole = None;
     for id in ["moved", "wrapped", "encrypted"] {
         let one = made(&client, key_request(id, KeyType::EcP256)).await;
         let certificate = issue(&workshop, &people, one.csr.as_slice(), &Grant::default());
         let mut request = pack_request(id, &one, certificate, &[], &phone);
+        if id == "wrapped" {
+            whole = Some(request.clone());
+        }
         let sealed = &mut request.sealed_key.0;
         match id {
             // As if it had been made for another request: the text in it is changed, and so is the request.
@@ -242,8 +248,14 @@ async fn a_sealed_key_that_was_changed_or_forged_fails_as_one_failure_and_counts
     );
     let oracle = client.status().await.unwrap().oracle.unwrap();
     assert_eq!(oracle.quarantined, 3);
-    assert_eq!(oracle.importers[0].name.as_deref(), Some("keys made here"));
+    let uid = rustix::process::geteuid().as_raw();
+    assert_eq!(
+        oracle.importers[0].name,
+        Some(format!("keys made here, for user {uid}"))
+    );
     assert_eq!(oracle.importers[0].failures_hour, 3);
+    // The whole one has the ciphertext of its damaged copy, and is not quarantined with it.
+    assert!(client.pack(whole.unwrap(), DEADLINE).await.is_ok());
 }
 
 /// The password of a record and the wrapping key of a sealed key are under one custody key; neither is taken for the other.
@@ -294,4 +306,67 @@ async fn a_form_that_is_not_approved_is_refused_by_name_with_its_exception() {
         FailureCode::FormatRefused
     );
     assert_eq!(client.status().await.unwrap().key_uses, 0);
+}
+
+#[tokio::test]
+async fn no_key_is_made_for_a_device_that_nothing_can_be_encrypted_to() {
+    let workshop = Workshop::new();
+    let devices = workshop.authority("Devices", KeyAlgorithm::P256);
+    let strangers = workshop.authority("Devices", KeyAlgorithm::P256);
+    let token = SoftHsm::new();
+    let engine = Engine::start(&token, &devices, &usual());
+    let client = engine.ready_client().await;
+    let request = |certificate: Vec<u8>, format| MakeKeyRequest {
+        recipient: Some(KeyRecipient {
+            device: DeviceTarget {
+                certificate: certificate.into(),
+                intermediates: Vec::new(),
+            },
+            format,
+        }),
+        ..key_request("for-a-device", KeyType::EcP256)
+    };
+    let (rsa, ec) = (KeyAlgorithm::Rsa(2048), KeyAlgorithm::P256);
+    let phone = devices.device("phone", rsa);
+    for (what, certificate, format) in [
+        (
+            "of another authority",
+            strangers.device("phone", rsa).der(),
+            CmsFormat::Modern,
+        ),
+        ("an authority", devices.der(), CmsFormat::Modern),
+        ("none", b"none".to_vec(), CmsFormat::Modern),
+        (
+            "of a key that the format is not for",
+            devices.device("tablet", ec).der(),
+            CmsFormat::Compatible,
+        ),
+        (
+            "a format that is not allowed",
+            phone.der(),
+            CmsFormat::CompatibleDesEde3,
+        ),
+    ] {
+        match client
+            .make_key(request(certificate, format), DEADLINE)
+            .await
+        {
+            Err(RecryptError::Failed(failure)) => {
+                assert!(!failure.code.is_transient(), "{what}: {}", failure.message);
+                assert_eq!(
+                    failure.code == FailureCode::FormatRefused,
+                    what.contains("format"),
+                    "{what}: {:?}",
+                    failure.code
+                );
+            }
+            other => panic!("{what}: {other:?}"),
+        }
+    }
+    let made =
+        |status: pfx_connector::engine::api::EngineStatus| status.issuance.unwrap().keys_made;
+    assert_eq!(made(client.status().await.unwrap()), 0);
+    let good = request(phone.der(), CmsFormat::Modern);
+    client.make_key(good, DEADLINE).await.unwrap();
+    assert_eq!(made(client.status().await.unwrap()), 1);
 }

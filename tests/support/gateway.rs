@@ -53,6 +53,7 @@ pub fn configuration(folder: &Path) -> (GatewayConfig, Authority) {
         connector_ca: authority.certificate(),
         database: folder.join("gateway.db"),
         ready_file: Some(folder.join("ready")),
+        metrics_listen: None,
         lease_ms: 60_000,
         max_leases: 3,
         max_body_bytes: 256 * 1024,

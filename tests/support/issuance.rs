@@ -39,6 +39,7 @@ pub fn key_request(id: &str, key: KeyType) -> MakeKeyRequest {
             ..CsrContent::default()
         },
         custody_key: None,
+        recipient: None,
     }
 }
 

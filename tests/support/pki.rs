@@ -81,7 +81,7 @@ impl Authority {
             "-out",
             &certificate,
             "-days",
-            "2",
+            "400",
             "-subj",
             &subject,
         ];

@@ -34,7 +34,7 @@ mod subjects;
 mod tests;
 mod uses;
 
-pub use asked::{Asked, CiphertextId, Ended, sealed_keys};
+pub use asked::{Asked, CiphertextId, Ended, sealed_keys_of};
 pub use limits::{DAY, HOUR, LARGEST_BUDGET, Limits};
 pub use quarantine::{QUARANTINE_CAPACITY, QUARANTINE_KEPT_EACH, QUARANTINE_SHARE, Quarantined};
 pub use snapshot::{LedgerSnapshot, NewerSnapshot};
@@ -206,8 +206,15 @@ impl Ledger {
         limits: &Limits,
     ) -> Result<Admission, Denied> {
         let id = asked.id();
-        if self.quarantine.contains(&id) {
+        let before = asked.id_before();
+        let is_held = |id| self.quarantine.contains(id);
+        if is_held(&id) || before.as_ref().is_some_and(is_held) {
             return Err(Denied::Quarantined);
+        }
+        if before.is_some()
+            && let Some(until_ms) = self.importer_until(Some(asked::sealed_keys()), now_ms, limits)
+        {
+            return Err(Denied::ImporterSuspended { until_ms });
         }
         if let Some(until_ms) = self.importer_until(asked.importer, now_ms, limits) {
             return Err(Denied::ImporterSuspended { until_ms });
@@ -218,8 +225,28 @@ impl Ledger {
         if self.flights.has_failed(&id) {
             return Err(Denied::Quarantined);
         }
+        self.within_limits(now_ms, &id, asked, limits)?;
+        if let Some(before) = before.filter(|before| self.uses.knows(before)) {
+            self.within_limits(now_ms, &before, asked, limits)?;
+        }
         let count = self.uses.of(&id, now_ms);
-        let (holders, others) = self.flights.of(&id);
+        let may_fail = !count.is_proven_for(asked.opens());
+        if may_fail && !self.flights.is_reserved(&id) {
+            self.reserve(now_ms, asked, limits)?;
+        }
+        Ok(Admission(self.flights.begin(id, asked, may_fail)))
+    }
+
+    /// That this ciphertext was not used as often, or for as many devices, as it may be.
+    fn within_limits(
+        &self,
+        now_ms: i64,
+        id: &CiphertextId,
+        asked: &Asked,
+        limits: &Limits,
+    ) -> Result<(), Denied> {
+        let count = self.uses.of(id, now_ms);
+        let (holders, others) = self.flights.of(id);
         if count.uses().saturating_add(holders) >= limits.uses_per_ciphertext.max(1) {
             return Err(Denied::UsedTooOften);
         }
@@ -237,11 +264,7 @@ impl Ledger {
                 return Err(Denied::TooManyDevices);
             }
         }
-        let may_fail = !count.is_proven_for(asked.opens());
-        if may_fail && !self.flights.is_reserved(&id) {
-            self.reserve(now_ms, asked, limits)?;
-        }
-        Ok(Admission(self.flights.begin(id, asked, may_fail)))
+        Ok(())
     }
 
     /// Whether there is room for one more ciphertext that might fail.

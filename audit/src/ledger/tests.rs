@@ -9,6 +9,7 @@
 mod bounds;
 mod budgets;
 mod model;
+mod sealed;
 
 use super::*;
 
@@ -34,6 +35,7 @@ fn asked(importer: u64, ciphertext: u64) -> Asked {
         padding: "oaepSha512".to_owned(),
         ciphertext: hash(3, ciphertext),
         opens: None,
+        sealed: None,
         device: Some(hash(4, 0)),
     }
 }

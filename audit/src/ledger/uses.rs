@@ -142,6 +142,11 @@ impl Uses {
         }
     }
 
+    /// Whether anything is known of a ciphertext itself.
+    pub(super) fn knows(&self, id: &CiphertextId) -> bool {
+        self.known.contains_key(id)
+    }
+
     /// What is known of a ciphertext now.
     pub(super) fn of(&self, id: &CiphertextId, now_ms: i64) -> Count {
         if let Some(count) = self.known.get(id) {

@@ -64,6 +64,7 @@ impl Cmp {
         let result = Enrolling {
             conversation,
             wanted,
+            begun: true,
         }
         .begin(&request, self.confirmation_infos())
         .await;
@@ -98,6 +99,7 @@ impl Cmp {
         let enrolling = Enrolling {
             conversation: Conversation::new(self, transaction, profile)?,
             wanted,
+            begun: true,
         };
         let result = enrolling.begin(&body, self.confirmation_infos()).await;
         result.map_err(Problem::of_deed)
@@ -116,6 +118,7 @@ impl Cmp {
         let enrolling = Enrolling {
             conversation: self.conversation(order, Some(&reference))?,
             wanted,
+            begun: false,
         };
         let result = enrolling.ask(reference.request).await;
         // Polling delivers, so a lost answer may have been the certificate: the authority is asked with `recover` then.
@@ -162,6 +165,7 @@ impl Cmp {
         let enrolling = Enrolling {
             conversation,
             wanted,
+            begun: false,
         };
         let result = enrolling.settle(answer, request).await;
         result.map(Recovered::Known).map_err(Problem::of_deed)
@@ -178,6 +182,9 @@ impl Cmp {
 struct Enrolling<'a> {
     conversation: Conversation<'a>,
     wanted: Wanted,
+    /// Whether the transaction was begun by this call: only then is a certificate for another key certainly nobody's, and turned down. Found
+    /// in a transaction that was there before, it may be somebody's whose order has the same name.
+    begun: bool,
 }
 
 impl Enrolling<'_> {
@@ -191,6 +198,7 @@ impl Enrolling<'_> {
                 if status.failures.contains(&Failure::TransactionIdInUse) =>
             {
                 let refused = failure::refusal("the order", status, &[]);
+                self.begun = false;
                 match self.ask(id).await {
                     Ok(enrolment) => Ok(enrolment),
                     Err(_) => Err(Problem::after(refused)),
@@ -296,7 +304,7 @@ impl Enrolling<'_> {
         }
     }
 
-    /// Confirms a certificate that is for the right key, and turns down one that is not.
+    /// Confirms a certificate that is for the right key, and turns down one that is not, where that is this order's.
     async fn take(&mut self, certificate: &[u8], id: i32, implicit: bool) -> Result<(), Problem> {
         // Past this, the authority has issued, and says so itself: no failure means that it might not have.
         let fits = is_for_key(certificate, &self.wanted.key)
@@ -306,6 +314,9 @@ impl Enrolling<'_> {
                 true => Ok(()),
                 false => self.confirm(certificate, id, None).await,
             };
+        }
+        if !self.begun {
+            return Ok(());
         }
         let refused = StatusInfo::rejection(
             Failure::IncorrectData,

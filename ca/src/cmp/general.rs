@@ -99,9 +99,11 @@ impl Cmp {
             Credential::Secret { .. } => None,
         };
         let health = |allowed, note: String| Health {
+            answered: true,
             may_enroll: allowed,
             may_revoke: allowed,
             credential_expires,
+            revocation_list: None,
             note,
         };
         Ok(match self.ask(Info::question(oid::CA_CERTS)).await? {

@@ -85,6 +85,7 @@ impl CertificationAuthority for Cmp {
         Capabilities {
             revokes: true,
             pends: true,
+            polls_by_reference: true,
             recovers: true,
         }
     }

@@ -219,3 +219,35 @@ async fn an_order_that_is_turned_down_while_it_waits_is_rejected() {
     assert_eq!(error.class(), ErrorClass::Rejected, "{error}");
     assert!(error.to_string().contains("unacceptedPolicy"), "{error}");
 }
+
+#[tokio::test]
+async fn a_certificate_of_another_key_in_a_transaction_that_was_there_is_neither_confirmed_nor_turned_down()
+ {
+    strict();
+    let workshop = Workshop::new();
+    let world = World::new(&workshop, KeyAlgorithm::P256);
+    let speaker = Speaker::of(&world.speaker);
+    // Somebody's order of the same name: it is theirs to confirm.
+    let somebodys = world.connector.der();
+    let server = Server::new(move |_, request| {
+        let body = match seen(request).1 {
+            Kind::P10cr => authority::error(&authority::status(2, Some(21))),
+            Kind::PollReq => {
+                authority::cp(MINUS_ONE, &authority::status(0, None), Some(&somebodys))
+            }
+            other => panic!("{other:?}"),
+        };
+        Reply::Message(speaker.answer(request, &body, &Lies::default()))
+    });
+    let (client, order) = (world.client(&server.url), world.order());
+    let Recovered::Known(recovered) = client.recover(&order, None).await.unwrap() else {
+        panic!("not known")
+    };
+    for found in [recovered, client.enroll(&order).await.unwrap()] {
+        let Enrolment::Issued(issued) = found else {
+            panic!("not issued")
+        };
+        assert_eq!(issued.certificate_der, world.connector.der());
+    }
+    assert_eq!(server.requests(), 3);
+}

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use cryptoki::object::ObjectHandle;
 
 use super::probe::{FoundKeyRef, Probe};
+use super::signing::FoundSigningKey;
 use crate::custody::Capabilities;
 use crate::key::{KeyFingerprint, KeyInfo};
 use crate::padding::Padding;
@@ -42,6 +43,8 @@ struct State {
     /// The generation of the library's state that the handles are of.
     module: u64,
     keys: HashMap<KeyFingerprint, Arc<LoadedKey>>,
+    /// Signing keys with handles of the generation, looked up and judged.
+    signers: HashMap<KeyFingerprint, Arc<FoundSigningKey>>,
     /// Every key that was ever seen on the token, with what probing showed.
     known: HashMap<KeyFingerprint, Option<Arc<Probe>>>,
     /// Every signing key that was ever seen on the token.
@@ -55,6 +58,13 @@ struct State {
 }
 
 impl State {
+    /// Forgets every handle.
+    fn next_generation(&mut self) {
+        self.generation += 1;
+        self.keys.clear();
+        self.signers.clear();
+    }
+
     /// Notes which of the `known` keys are missing, and gives those back that may come back.
     fn note(&mut self, known: Vec<KeyFingerprint>, seen: &[KeyFingerprint]) -> Vec<KeyFingerprint> {
         self.shows_keys = !seen.is_empty();
@@ -141,6 +151,24 @@ impl Cache {
         }
     }
 
+    /// A signing key with a handle of the current generation.
+    pub(super) fn signer(&self, fingerprint: &KeyFingerprint) -> Option<Arc<FoundSigningKey>> {
+        self.lock().signers.get(fingerprint).cloned()
+    }
+
+    /// Keeps a signing key, unless its handle, which is of this `generation`, is of an older one by now.
+    pub(super) fn insert_signer(&self, generation: u64, key: Arc<FoundSigningKey>) {
+        let mut state = self.lock();
+        if generation == state.generation {
+            state.signers.insert(key.info.fingerprint, key);
+        }
+    }
+
+    /// The handle of this signing key is not good any more.
+    pub(super) fn forget_signer(&self, fingerprint: &KeyFingerprint) {
+        self.lock().signers.remove(fingerprint);
+    }
+
     /// Remembers the keys that a scan showed, and gives those back that were there before and may come back: see
     /// [`is_gone`](Self::is_gone).
     pub(super) fn compare(&self, seen: &[KeyFingerprint]) -> Vec<KeyFingerprint> {
@@ -176,6 +204,7 @@ impl Cache {
         let mut state = self.lock();
         state.keys.remove(destroyed);
         state.known.remove(destroyed);
+        state.signers.remove(destroyed);
         state.signing.remove(destroyed);
         state.agreeing.remove(destroyed);
         state.missing.remove(destroyed);
@@ -191,8 +220,7 @@ impl Cache {
     pub(super) fn invalidate(&self, generation: u64) {
         let mut state = self.lock();
         if state.generation == generation {
-            state.generation += 1;
-            state.keys.clear();
+            state.next_generation();
         }
     }
 
@@ -202,9 +230,8 @@ impl Cache {
         if state.module != module {
             state.module = module;
             // Nothing was there to be forgotten the first time.
-            if !state.keys.is_empty() {
-                state.generation += 1;
-                state.keys.clear();
+            if !state.keys.is_empty() || !state.signers.is_empty() {
+                state.next_generation();
             }
         }
     }

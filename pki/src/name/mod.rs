@@ -9,10 +9,12 @@
 //! section 2.1).
 
 mod attribute;
+mod compare;
 mod parse;
 mod text;
 
 pub use attribute::Lengths;
+pub(crate) use compare::Comparable;
 pub use text::rfc4514;
 pub(crate) use text::value_text;
 

@@ -250,3 +250,42 @@ fn no_text_of_special_characters_panics_and_every_accepted_one_survives_writing(
     }
     assert!(accepted > 500, "{accepted}");
 }
+
+/// A name of one attribute, whose value has this tag and these octets.
+fn of_value(oid: &str, tag: der::Tag, value: &[u8]) -> Name {
+    let mut set = der::asn1::SetOfVec::new();
+    set.insert(x509_cert::attr::AttributeTypeAndValue {
+        oid: const_oid::ObjectIdentifier::new_unwrap(oid),
+        value: der::Any::new(tag, value).unwrap(),
+    })
+    .unwrap();
+    let der = RdnSequence::from(vec![set.into()]).to_der().unwrap();
+    Name::from_der(&der).unwrap()
+}
+
+#[test]
+fn names_are_compared_as_texts_whatever_their_type_and_as_octets_where_they_are_none() {
+    use der::Tag;
+    let (organization, unit) = ("2.5.4.10", "2.5.4.11");
+    let same = |one: &Name, other: &Name| Comparable::of(one) == Comparable::of(other);
+    let usual = of_value(organization, Tag::Utf8String, b"Muster AG");
+    for (tag, value) in [
+        (Tag::PrintableString, &b"MUSTER  ag "[..]),
+        (Tag::TeletexString, b" muster AG"),
+        (Tag::BmpString, b"\0M\0u\0s\0t\0e\0r\0 \0A\0G"),
+    ] {
+        assert!(same(&usual, &of_value(organization, tag, value)), "{tag}");
+        assert!(!same(&usual, &of_value(unit, tag, value)), "{tag}");
+    }
+    for other in [&b"MusterAG"[..], b"Muster", b"", b"Muster AG."] {
+        assert!(!same(
+            &usual,
+            &of_value(organization, Tag::Utf8String, other)
+        ));
+    }
+    let octets = of_value(organization, Tag::OctetString, b"Muster AG");
+    assert!(!same(&usual, &octets));
+    assert!(same(&octets, &octets));
+    let other = of_value(organization, Tag::OctetString, b"muster AG");
+    assert!(!same(&octets, &other));
+}

@@ -2,7 +2,7 @@
 
 use super::Problem;
 use crate::extension::alt_names;
-use crate::name::rfc4514;
+use crate::name::{Comparable, rfc4514};
 use crate::time::time_digits;
 use const_oid::db::rfc5280::{
     ID_CE_BASIC_CONSTRAINTS, ID_CE_CERTIFICATE_POLICIES, ID_CE_EXT_KEY_USAGE,
@@ -36,6 +36,8 @@ pub struct Certificate {
     serial: Vec<u8>,
     issuer: Vec<u8>,
     subject: Vec<u8>,
+    issuer_name: Comparable,
+    subject_name: Comparable,
     spki: Vec<u8>,
     not_before: [u8; 14],
     not_after: [u8; 14],
@@ -137,6 +139,8 @@ impl Certificate {
             der: der.to_vec(),
             not_before,
             not_after,
+            issuer_name: Comparable::of(parsed.tbs_certificate().issuer()),
+            subject_name: Comparable::of(parsed.tbs_certificate().subject()),
             parsed,
             basic: None,
             key_usage: None,
@@ -324,7 +328,17 @@ impl Certificate {
     /// Whether it names itself as its issuer.
     #[must_use]
     pub fn is_self_issued(&self) -> bool {
-        self.issuer == self.subject
+        self.issuer_name == self.subject_name
+    }
+
+    /// The subject, as it is compared.
+    pub(super) const fn subject_name(&self) -> &Comparable {
+        &self.subject_name
+    }
+
+    /// The issuer, as it is compared.
+    pub(super) const fn issuer_name(&self) -> &Comparable {
+        &self.issuer_name
     }
 
     /// Whether the key of `spki_der` signed it.
@@ -342,7 +356,7 @@ impl Certificate {
             (Some(wanted), Some(found)) => wanted == found,
             _ => true,
         };
-        self.issuer == issuer.subject && keys
+        self.issuer_name == issuer.subject_name && keys
     }
 }
 

@@ -3,15 +3,14 @@
 use super::Problem;
 use super::certificate::Certificate;
 use super::purpose::EMAIL_ADDRESS;
-use crate::name::value_text;
+use crate::name::{Comparable, value_text};
 use crate::san::{SMTP_UTF8_MAILBOX, is_dns, shown};
 use const_oid::ObjectIdentifier;
 use der::asn1::{Ia5String, Utf8StringRef};
 use std::net::Ipv4Addr;
-use x509_cert::attr::AttributeTypeAndValue;
 use x509_cert::ext::pkix::NameConstraints;
 use x509_cert::ext::pkix::name::GeneralName;
-use x509_cert::name::{Name, RelativeDistinguishedName};
+use x509_cert::name::Name;
 
 /// Most subtrees of one path.
 const MAX_SUBTREES: usize = 1024;
@@ -187,7 +186,9 @@ fn within(base: &GeneralName, name: &GeneralName, side: Side) -> Result<Option<b
             Some(uri(base.as_str(), name.as_str())?)
         }
         (G::IpAddress(base), G::IpAddress(name)) => Some(ip(base.as_bytes(), name.as_bytes())?),
-        (G::DirectoryName(base), G::DirectoryName(name)) => Some(directory(base, name)),
+        (G::DirectoryName(base), G::DirectoryName(name)) => {
+            Some(Comparable::of(name).begins_with(&Comparable::of(base)))
+        }
         // A constraint on names of a kind that is not processed, and a name of that kind: RFC 5280 has it refused.
         (G::OtherName(base), G::OtherName(name)) if base.type_id == name.type_id => {
             return refused(
@@ -293,29 +294,4 @@ fn ip(base: &[u8], name: &[u8]) -> Result<bool, Problem> {
         name.len() == address.len()
             && octets.all(|((name, base), mask)| name & mask == base & mask),
     )
-}
-
-/// Whether the name begins with the RDNs of the base; texts in upper or lower case and with any number of spaces (RFC 5280 section 7.1).
-fn directory(base: &Name, name: &Name) -> bool {
-    let rdn = |rdn: &RelativeDistinguishedName| {
-        let mut attributes: Vec<_> = rdn.iter().map(comparable).collect();
-        attributes.sort();
-        attributes
-    };
-    base.len() <= name.len()
-        && base
-            .iter_rdn()
-            .zip(name.iter_rdn())
-            .all(|(base, name)| rdn(base) == rdn(name))
-}
-
-fn comparable(attribute: &AttributeTypeAndValue) -> (ObjectIdentifier, Vec<u8>) {
-    let value = match value_text(&attribute.value) {
-        Some(text) => {
-            let words: Vec<&str> = text.split_whitespace().collect();
-            words.join(" ").to_lowercase().into_bytes()
-        }
-        None => attribute.value.value().to_vec(),
-    };
-    (attribute.oid, value)
 }

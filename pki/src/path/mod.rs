@@ -7,7 +7,8 @@
 //! ```
 //!
 //! Policies are not processed: a path with policyConstraints or inhibitAnyPolicy is refused, since what they ask for would not be done.
-//! Names are compared octet by octet, which RFC 5280 (section 4.1.2.4) makes issuers keep.
+//! Certificate policies and their mappings say nothing here. Names are compared as RFC 5280 (section 7.1) has it: in upper or lower case, with
+//! any number of spaces, in any type of string; the compatibility forms of RFC 4518 are not.
 //!
 //! The engine does not use this: it verifies devices' paths by DER headers alone, without building any (`recrypt::chain`).
 

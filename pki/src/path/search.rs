@@ -85,7 +85,7 @@ impl<'a> Search<'_, 'a> {
                 let mut path = self.path.iter();
                 !path.any(|seen| {
                     seen.spki_der() == issuer.spki_der()
-                        && seen.subject_der() == issuer.subject_der()
+                        && seen.subject_name() == issuer.subject_name()
                 })
             })
             .collect();
@@ -198,7 +198,7 @@ impl<'a> Search<'_, 'a> {
             let may_sign = may_sign.is_none_or(|usage| usage.crl_sign());
             let mut current = false;
             for list in self.verification.lists {
-                let fits = list.issuer == subject.issuer_der()
+                let fits = list.is_of(subject.issuer_name())
                     && list.covers(subject.is_authority())
                     && may_sign
                     && list.is_signed_by(issuer.spki_der());

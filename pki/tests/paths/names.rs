@@ -269,3 +269,51 @@ fn a_common_name_that_looks_like_a_host_is_constrained_where_there_is_no_other_o
         Purpose::Any,
     );
 }
+
+/// RFC 5280 section 7.1: an issuer is named in upper or lower case and with any spaces, in certificates and in revocation lists.
+#[test]
+fn an_issuers_name_is_compared_without_regard_to_case_and_spaces() {
+    let workshop = Workshop::new();
+    let key = workshop.key(KEY);
+    let as_named = workshop.authority_with_key("Example  Root CA", &key);
+    for (name, verdict) in [
+        ("Example  Root CA", Good),
+        ("EXAMPLE root  Ca", Good),
+        ("Example RootCA", Bad),
+        ("Example Root CAs", Bad),
+    ] {
+        let issuer = workshop.authority_with_key(name, &key);
+        let leaf = issuer.device_with("Ada", KEY, &issuance(&person("email:ada@example.com")));
+        let problem = hold(name, verdict, &leaf, &[], &as_named, Purpose::Any);
+        let expected = (verdict == Bad).then_some(Problem::NoIssuer);
+        assert_eq!(problem.map(|error| error.problem), expected, "{name}");
+
+        let list = issuer.revocation_list(&[&leaf], ("20261101000000Z", "20261231000000Z"), "");
+        let (_, der) = der::pem::decode_vec(&std::fs::read(&list).unwrap()).unwrap();
+        let own = as_named.device_with_key("Ada", leaf.key.clone(), &issuance(&leaf_names()));
+        let lists = [pki::revocation_list::RevocationList::read(&der).unwrap()];
+        let verification = Verification {
+            roots: &[certificate(&as_named.certificate)],
+            lists: &lists,
+            at: AT,
+            ..Verification::default()
+        };
+        let own = certificate(&own.certificate);
+        let verified = verification
+            .verify(&own)
+            .map(|path| path.revocation_checked);
+        // The list is current and the root's own key signed it: what counts is the name.
+        match verdict {
+            Good => assert_eq!(verified, Ok(vec![true]), "{name}"),
+            _ => assert_eq!(
+                verified.unwrap_err().problem,
+                Problem::RevocationUnknown,
+                "{name}"
+            ),
+        }
+    }
+}
+
+fn leaf_names() -> String {
+    person("email:ada@example.com")
+}

@@ -8,12 +8,12 @@ use crate::engine::api::{AuthorityStatus, FailureCode, IssueRequest, SerialState
 use crate::engine::client::{EngineClient, RecryptError};
 use ca::{
     Answer, Capabilities, CertificationAuthority, Enrolment, Error, ErrorClass, Health, Issued,
-    Order, Pending, Recovered, Revocation, Revoked,
+    ListLife, Order, Pending, Recovered, Revocation, Revoked,
 };
 use der::{Decode, Encode};
 use fips::digest::{Hash, digest};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use x509_cert::Certificate;
 
 /// How long the engine may take.
@@ -150,17 +150,21 @@ impl LocalCa {
         &self.settings.name
     }
 
-    async fn issue(&self, order: &Order) -> Result<Enrolment, Error> {
+    fn profile_of(&self, order: &Order) -> Result<String, Error> {
         let profile = order
             .profile
             .clone()
             .or_else(|| self.settings.profile.clone());
-        let profile = profile.ok_or_else(|| {
+        profile.ok_or_else(|| {
             Error::new(
                 ErrorClass::Rejected,
                 "the order names no profile, and the authority has no usual one",
             )
-        })?;
+        })
+    }
+
+    async fn issue(&self, order: &Order) -> Result<Enrolment, Error> {
+        let profile = self.profile_of(order)?;
         let csr = digest(Hash::Sha256, &order.csr_der).as_ref().to_vec();
         let (id, named) = (order.id.clone(), profile.clone());
         let state = self
@@ -210,13 +214,22 @@ impl LocalCa {
     async fn find(&self, order: &Order) -> Result<Recovered, Error> {
         let id = order.id.clone();
         let known = self
-            .with(move |store| store.known(&id))
+            .with(move |store| Ok((store.known(&id)?, store.asked(&id)?)))
             .await
             .map_err(not_stored)?;
+        let csr = digest(Hash::Sha256, &order.csr_der);
         Ok(match known {
-            Some(OrderState::Issued(certificate)) => Recovered::Known(self.issued(certificate)),
-            // The engine's log knows whether it issued: asking again for the same order gives what it gave.
-            Some(OrderState::Asked) | None => Recovered::NeverAsked,
+            (Some(OrderState::Issued(certificate)), _) => {
+                Recovered::Known(self.issued(certificate))
+            }
+            // It was ordered. The engine's log knows whether it issued: asking again for the same order gives what it gave.
+            (_, Some((profile, asked)))
+                if asked == csr.as_ref() && profile == self.profile_of(order)? =>
+            {
+                Recovered::Known(self.issue(order).await?)
+            }
+            // For no such request.
+            _ => Recovered::NeverAsked,
         })
     }
 
@@ -245,6 +258,14 @@ impl LocalCa {
                     hex(&revocation.serial)
                 ));
             }
+            Revoking::Full => {
+                return rejected(format!(
+                    "the revocation list of the authority `{0}` has as many entries as it may: the certificate {1} is not revoked. Let another authority issue from now on, \
+                     and `{0}` publish until enough of its revoked certificates have ended",
+                    self.settings.name,
+                    hex(&revocation.serial)
+                ));
+            }
             Revoking::Final => {
                 return rejected(format!(
                     "the certificate {} is revoked for good: only a hold can be taken back",
@@ -256,6 +277,11 @@ impl LocalCa {
         self.publish_changes().await?;
         Ok(revoked)
     }
+}
+
+/// Of milliseconds since 1970.
+fn moment(ms: i64) -> Option<SystemTime> {
+    UNIX_EPOCH.checked_add(Duration::from_millis(u64::try_from(ms).ok()?))
 }
 
 /// Serial number and end of a certificate.
@@ -283,7 +309,10 @@ pub(super) fn failed(error: RecryptError) -> Error {
         RecryptError::Unavailable(_) => ErrorClass::Unknown,
         RecryptError::Failed(failure) => match failure.code {
             FailureCode::IssuanceRefused | FailureCode::BadRequest => ErrorClass::Rejected,
-            FailureCode::DeadlineExceeded | FailureCode::EngineFault => ErrorClass::Unknown,
+            // The receipt of what was signed may only be late: the engine keeps it for the same order.
+            FailureCode::AuditUnavailable
+            | FailureCode::DeadlineExceeded
+            | FailureCode::EngineFault => ErrorClass::Unknown,
             code if code.is_transient() => ErrorClass::Unavailable,
             _ => ErrorClass::Rejected,
         },
@@ -300,6 +329,7 @@ impl CertificationAuthority for LocalCa {
         Capabilities {
             revokes: true,
             pends: false,
+            polls_by_reference: false,
             recovers: true,
         }
     }
@@ -327,11 +357,20 @@ impl CertificationAuthority for LocalCa {
     fn health(&self) -> Answer<'_, Health> {
         Box::pin(async {
             let status = self.status().await?;
-            let since = Duration::from_millis(u64::try_from(status.not_after_ms).unwrap_or(0));
+            let list = self.with(|store| store.list(ListKind::Full)).await;
+            let list = list.map_err(not_stored)?;
             Ok(Health {
+                answered: true,
+                // Whoever the engine tells its status to may have it issue and sign lists as well.
                 may_enroll: Some(!status.profiles.is_empty()),
                 may_revoke: Some(true),
-                credential_expires: UNIX_EPOCH.checked_add(since),
+                credential_expires: moment(status.not_after_ms),
+                revocation_list: list.and_then(|list| {
+                    Some(ListLife {
+                        this_update: moment(list.this_update_ms)?,
+                        next_update: moment(list.next_update_ms)?,
+                    })
+                }),
                 note: format!(
                     "{}: profiles {}; last revocation list {}",
                     status.subject,

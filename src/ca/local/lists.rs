@@ -156,6 +156,15 @@ impl LocalCa {
         .await
         .map_err(not_stored)?;
         tracing::info!(ca = %self.settings.name, number, ?kind, "a revocation list was published");
+        let room = self.with(|store| store.room()).await.map_err(not_stored)?;
+        if room.is_nearly_full() {
+            tracing::warn!(
+                ca = %self.settings.name,
+                entries = room.entries,
+                at_most = room.at_most,
+                "the revocation list is nearly full: once it is, nothing more can be revoked. Let another authority issue from now on, and this one publish until enough of its revoked certificates have ended"
+            );
+        }
         Ok(())
     }
 }

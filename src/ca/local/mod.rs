@@ -19,7 +19,7 @@ mod tests;
 
 pub use authority::LocalCa;
 pub use http::serve;
-pub use store::{ListKind, OrderFacts, StoreFigures};
+pub use store::{ListKind, ListRoom, OrderFacts, StoreFigures};
 
 use std::path::PathBuf;
 

@@ -3,6 +3,7 @@
 use super::{StoreError, schema};
 use crate::engine::api::{RevokedSerial, SerialState, SignedCrl};
 use fips::secret::file::{self, Access, Rights};
+use pki::crl::MAX_ENTRIES;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use std::path::Path;
 
@@ -14,6 +15,8 @@ pub(super) const REMOVE: u8 = 8;
 /// The store of one authority.
 pub(super) struct Store {
     connection: Connection,
+    /// Entries of a list, at most.
+    most_listed: usize,
 }
 
 /// What the store knows of an order.
@@ -51,6 +54,8 @@ pub(super) enum Revoking {
     NotIssued,
     /// It cannot be taken back: it is revoked for good.
     Final,
+    /// No list would have room for it: none could be signed any more.
+    Full,
 }
 
 /// The kinds of lists.
@@ -91,6 +96,25 @@ pub struct StoreFigures {
     pub open: u64,
     /// Certificates that are revoked.
     pub revoked: u64,
+    /// How full its lists are.
+    pub list: ListRoom,
+}
+
+/// How full the lists of an authority are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ListRoom {
+    /// Certificates that lists name: revoked or given free again, and not ended.
+    pub entries: u64,
+    /// So many a list may name. What would be more is not revoked.
+    pub at_most: u64,
+}
+
+impl ListRoom {
+    /// Whether lists are full to 80 % or more.
+    #[must_use]
+    pub const fn is_nearly_full(&self) -> bool {
+        self.entries.saturating_mul(5) >= self.at_most.saturating_mul(4)
+    }
 }
 
 const FULL: i64 = 0;
@@ -110,7 +134,19 @@ impl Store {
         drop(file::open(&path, Access::ReadWrite, Rights::Owner)?);
         let mut connection = Connection::open(&path)?;
         schema::prepare(&mut connection, &path, name)?;
-        Ok(Self { connection })
+        Ok(Self {
+            connection,
+            most_listed: MAX_ENTRIES,
+        })
+    }
+
+    /// With lists as small as a test wants them.
+    #[cfg(test)]
+    pub(super) fn with_lists_of(self, most_listed: usize) -> Self {
+        Self {
+            most_listed,
+            ..self
+        }
     }
 
     fn begin(&mut self) -> Result<Transaction<'_>, StoreError> {
@@ -119,7 +155,8 @@ impl Store {
             .transaction_with_behavior(TransactionBehavior::Immediate)?)
     }
 
-    /// Takes an order on, or says what it got.
+    /// Takes an order on, or says what it got. As long as it has no certificate here, another request may take its place: the engine's log knows
+    /// whether the first one was issued, and then refuses the other.
     ///
     /// # Errors
     /// [`StoreError::OtherOrder`] when the id stands for something else.
@@ -133,6 +170,15 @@ impl Store {
         let transaction = self.begin()?;
         let known = lookup(&transaction, order_id)?;
         let state = match known {
+            Some((old_profile, old_csr, OrderState::Asked))
+                if old_profile == profile && old_csr != csr =>
+            {
+                transaction.execute(
+                    "UPDATE orders SET csr = ?2, asked_at_ms = ?3 WHERE order_id = ?1",
+                    params![order_id, csr, now_ms],
+                )?;
+                OrderState::Asked
+            }
             Some((old_profile, old_csr, _)) if old_profile != profile || old_csr != csr => {
                 return Err(StoreError::OtherOrder(order_id.to_owned()));
             }
@@ -152,6 +198,14 @@ impl Store {
     /// What is known of an order; `None`: it was never asked for.
     pub(super) fn known(&self, order_id: &str) -> Result<Option<OrderState>, StoreError> {
         Ok(lookup(&self.connection, order_id)?.map(|(.., state)| state))
+    }
+
+    /// Profile, and SHA-256 of the request, of an order that was taken on and has no certificate yet.
+    pub(super) fn asked(&self, order_id: &str) -> Result<Option<(String, Vec<u8>)>, StoreError> {
+        Ok(match lookup(&self.connection, order_id)? {
+            Some((profile, csr, OrderState::Asked)) => Some((profile, csr)),
+            _ => None,
+        })
     }
 
     /// Notes what an order got. Where it has a certificate already, that one stays, and is given back.
@@ -185,6 +239,7 @@ impl Store {
         reason: u8,
         now_ms: i64,
     ) -> Result<Revoking, StoreError> {
+        let most_listed = self.most_listed;
         let transaction = self.begin()?;
         let issued: Option<i64> = transaction
             .query_row(
@@ -225,6 +280,7 @@ impl Store {
                 Revoking::Now
             }
             (Some(_), _) => Revoking::Already,
+            (None, _) if listed(&transaction)? >= most_listed => Revoking::Full,
             (None, reason) => {
                 let seq = next_seq(&transaction)?;
                 transaction.execute("DELETE FROM releases WHERE serial = ?1", [serial])?;
@@ -248,8 +304,7 @@ impl Store {
             (ListKind::Delta, Some(base)) => base.upto,
             (ListKind::Delta, None) => return Ok(None),
         };
-        // What has ended stays until a list by schedule has named it after its end (RFC 5280, section 3.3).
-        let ended_before = base.as_ref().map_or(i64::MIN, |base| base.this_update_ms);
+        let ended_before = ended_before(base.as_ref());
         let mut entries = entries(
             &transaction,
             "SELECT serial, revoked_at_ms, reason FROM revocations WHERE seq > ?1 AND not_after_ms >= ?2 ORDER BY seq",
@@ -410,6 +465,15 @@ impl Store {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
+    /// How full its lists are.
+    pub(super) fn room(&self) -> Result<ListRoom, StoreError> {
+        let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        Ok(ListRoom {
+            entries: count(listed(&self.connection)?),
+            at_most: count(self.most_listed),
+        })
+    }
+
     /// How much is in it.
     pub(super) fn figures(&self) -> Result<StoreFigures, StoreError> {
         let count = |sql: &str| -> Result<u64, StoreError> {
@@ -420,6 +484,7 @@ impl Store {
             issued: count("SELECT count(*) FROM orders WHERE certificate IS NOT NULL")?,
             open: count("SELECT count(*) FROM orders WHERE certificate IS NULL")?,
             revoked: count("SELECT count(*) FROM revocations")?,
+            list: self.room()?,
         })
     }
 }
@@ -427,6 +492,23 @@ impl Store {
 fn next_seq(transaction: &Transaction<'_>) -> Result<i64, StoreError> {
     transaction.execute("INSERT INTO changes DEFAULT VALUES", [])?;
     Ok(transaction.last_insert_rowid())
+}
+
+/// What ended before this is in no list any more: it stays until a list by schedule has named it after its end (RFC 5280, section 3.3).
+fn ended_before(base: Option<&Made>) -> i64 {
+    base.map_or(i64::MIN, |base| base.this_update_ms)
+}
+
+/// Entries that the next lists have, of either kind: revocations, and releases that a delta names.
+fn listed(connection: &Connection) -> rusqlite::Result<usize> {
+    let ended_before = ended_before(read(connection, BASE)?.as_ref());
+    let count: i64 = connection.query_row(
+        "SELECT (SELECT count(*) FROM revocations WHERE not_after_ms >= ?1)
+              + (SELECT count(*) FROM releases WHERE not_after_ms >= ?1)",
+        [ended_before],
+        |row| row.get(0),
+    )?;
+    Ok(usize::try_from(count).unwrap_or(usize::MAX))
 }
 
 type Known = (String, Vec<u8>, OrderState);

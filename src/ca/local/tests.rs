@@ -57,11 +57,24 @@ fn an_order_gets_one_certificate_whatever_happens_and_its_id_stands_for_one_requ
     // As after a crash.
     let mut open = store(folder.path());
     assert_eq!(open.known("a").unwrap(), Some(OrderState::Asked));
+    // Somebody whose own key was not issued for: until there is a certificate, another request may take its place.
+    let asked = |csr: &[u8]| Some(("mail".to_owned(), csr.to_vec()));
+    assert_eq!(
+        open.order("a", "mail", b"its own", 1).unwrap(),
+        OrderState::Asked
+    );
+    assert_eq!(open.asked("a").unwrap(), asked(b"its own"));
+    assert_eq!(
+        open.order("a", "mail", b"csr", 1).unwrap(),
+        OrderState::Asked
+    );
+    assert_eq!(open.asked("a").unwrap(), asked(b"csr"));
     assert_eq!(open.issued("a", b"one", b"\x01", END, 2).unwrap(), b"one");
     // Another process that was asked for the same at the same time.
     assert_eq!(open.issued("a", b"two", b"\x02", END, 3).unwrap(), b"one");
     let issued = OrderState::Issued(b"one".to_vec());
     assert_eq!(open.order("a", "mail", b"csr", 4).unwrap(), issued);
+    assert_eq!(open.asked("a").unwrap(), None);
     for (profile, csr) in [("mail", &b"other"[..]), ("tls", b"csr")] {
         let refused = open.order("a", profile, csr, 5).unwrap_err();
         assert_eq!(refused, StoreError::OtherOrder("a".to_owned()));
@@ -180,4 +193,88 @@ fn an_older_list_never_takes_the_place_of_a_newer_one() {
         open.list(ListKind::Full).unwrap().unwrap().number,
         quick.number
     );
+}
+
+#[test]
+fn two_processes_of_one_authority_never_draft_lists_with_one_number() {
+    let folder = tempdir().unwrap();
+    let mut numbers: Vec<u64> = std::thread::scope(|scope| {
+        let drafting: Vec<_> = (0..2)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut open = store(folder.path());
+                    (0..20)
+                        .map(|_| open.draft(ListKind::Full).unwrap().unwrap().number)
+                        .collect::<Vec<_>>()
+                })
+            })
+            .collect();
+        let drafted = drafting.into_iter().map(|one| one.join().unwrap());
+        drafted.flatten().collect()
+    });
+    numbers.sort_unstable();
+    numbers.dedup();
+    assert_eq!(numbers.len(), 40);
+}
+
+#[test]
+fn what_may_have_been_signed_is_asked_after_and_not_taken_for_not_issued() {
+    use crate::engine::api::{Failure, FailureCode};
+    use crate::engine::client::RecryptError;
+    let class = |code| {
+        let message = String::new();
+        authority::failed(RecryptError::Failed(Failure { code, message })).class()
+    };
+    for code in [
+        FailureCode::AuditUnavailable,
+        FailureCode::DeadlineExceeded,
+        FailureCode::EngineFault,
+    ] {
+        assert_eq!(class(code), ca::ErrorClass::Unknown, "{code:?}");
+    }
+    assert_eq!(class(FailureCode::Busy), ca::ErrorClass::Unavailable);
+    assert_eq!(
+        class(FailureCode::TokenUnavailable),
+        ca::ErrorClass::Unavailable
+    );
+}
+
+#[test]
+fn a_list_that_is_full_is_told_early_and_takes_nothing_more_in() {
+    let folder = tempdir().unwrap();
+    let serials: Vec<Vec<u8>> = (1..=7).map(|serial| vec![serial]).collect();
+    let names: Vec<&[u8]> = serials.iter().map(Vec::as_slice).collect();
+    let mut open = with_certificates(folder.path(), &names).with_lists_of(5);
+    let mut revoke = |place: usize, reason| open.revoke(names[place], reason, 10).unwrap();
+    assert_eq!(revoke(0, 6), Revoking::Now);
+    // Taken back: a delta may have to say so.
+    assert_eq!(revoke(0, 8), Revoking::Now);
+    for place in 1..4 {
+        assert_eq!(revoke(place, 1), Revoking::Now);
+    }
+    let figures = open.figures().unwrap();
+    assert_eq!((figures.list.entries, figures.revoked), (4, 3));
+    assert!(figures.list.is_nearly_full());
+    let mut revoke = |place: usize, reason| open.revoke(names[place], reason, 10).unwrap();
+    assert_eq!(revoke(4, 6), Revoking::Now);
+    assert_eq!(revoke(5, 1), Revoking::Full);
+    // What is in it can still change, and what is known is known.
+    assert_eq!(revoke(4, 1), Revoking::Now);
+    assert_eq!(revoke(4, 1), Revoking::Already);
+    assert_eq!(open.status(names[5]).unwrap().0, SerialState::Good);
+    assert_eq!(make(&mut open, ListKind::Full, 20, true).entries.len(), 4);
+    // Once they have ended and a list has named them, there is room again.
+    make(&mut open, ListKind::Full, END + 1, true);
+    assert!(!open.room().unwrap().is_nearly_full());
+    assert_eq!(open.revoke(names[6], 1, END + 2).unwrap(), Revoking::Now);
+}
+
+#[test]
+fn it_is_nearly_full_at_four_fifths() {
+    let room = |entries| ListRoom {
+        entries,
+        at_most: 30_000,
+    };
+    assert!(!room(23_999).is_nearly_full());
+    assert!(room(24_000).is_nearly_full());
 }

@@ -54,7 +54,7 @@ pub(super) fn show(args: &ShowArgs) -> Result<Report, Failure> {
              valid until  {}\n\
              profiles     {}\n\
              certificates {} issued, {} revoked, {} orders open\n\
-             last list    {}\n",
+             last list    {}; {} of at most {} entries{}\n",
             status.name,
             printable(&status.subject),
             rfc3339(status.not_after_ms),
@@ -65,6 +65,13 @@ pub(super) fn show(args: &ShowArgs) -> Result<Report, Failure> {
             status
                 .last_crl
                 .map_or_else(|| "none".to_owned(), |number| number.to_string()),
+            figures.list.entries,
+            figures.list.at_most,
+            if figures.list.is_nearly_full() {
+                ": NEARLY FULL, then nothing more can be revoked. Let another authority issue from now on"
+            } else {
+                ""
+            },
         );
         for one in &newest {
             let _ = writeln!(
@@ -92,6 +99,8 @@ pub(super) fn show(args: &ShowArgs) -> Result<Report, Failure> {
                 "authority": status,
                 "issued": figures.issued,
                 "revoked": figures.revoked,
+                "listEntries": figures.list.entries,
+                "listEntriesAtMost": figures.list.at_most,
                 "open": figures.open,
                 "newest": newest,
             }),

@@ -5,6 +5,7 @@ use super::pki::Device;
 use crate::encoding::Base64Bytes;
 use crate::engine::api::{CmsFormat, Delivery, DeviceTarget};
 use crate::gateway::api::{self, DeviceRequest, DeviceRequestAccepted, RequestState};
+use crate::gateway::pkcs_api::{PkcsRequest, PkcsRequestAccepted};
 use crate::tls::CallFailure;
 use reqwest::{Client, Method, RequestBuilder};
 use serde::de::DeserializeOwned;
@@ -83,6 +84,21 @@ impl Mdm {
         Self::send(
             "device request",
             self.request(Method::POST, "deviceRequests").json(&body),
+        )
+        .await
+    }
+
+    /// Asks for a certificate to be issued.
+    ///
+    /// # Errors
+    /// When the gateway cannot be reached or refuses.
+    pub async fn ask_certificate(
+        &self,
+        request: &PkcsRequest,
+    ) -> Result<PkcsRequestAccepted, DemoError> {
+        Self::send(
+            "request for a certificate",
+            self.request(Method::POST, "pkcsRequests").json(request),
         )
         .await
     }

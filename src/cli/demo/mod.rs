@@ -24,7 +24,7 @@ pub use mdm::Mdm;
 pub use pfx::Person;
 pub use pki::{Device, DeviceKind, Pki};
 pub use process::Running;
-pub use stack::{KEY_LABEL, NO_RECEIPTS, Stack, StackOptions, temporary_folder};
+pub use stack::{KEY_LABEL, Stack, StackOptions, temporary_folder};
 pub use summary::Summary;
 pub use token::{DemoToken, TokenKind, find_module};
 pub use verify::verify;

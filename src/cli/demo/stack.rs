@@ -19,9 +19,6 @@ use std::time::Duration;
 /// Label of the custody key.
 pub const KEY_LABEL: &str = "pfx-custody";
 
-/// `engine_extra` for an engine that keeps no audit log: for measuring what that costs.
-pub const NO_RECEIPTS: &str = "exceptions = [\"no-receipts\"]";
-
 /// How long a process may take until it is ready.
 const START_LIMIT: Duration = Duration::from_secs(60);
 
@@ -193,11 +190,9 @@ impl Stack {
         let _ = writeln!(text, "socket = {}", quoted(&self.path("run/engine.sock")));
         let _ = writeln!(text, "device_anchors = [{}]", quoted(&self.pki.device_ca()));
         let _ = writeln!(text, "{}", self.options.engine_extra);
-        if !self.options.engine_extra.contains(NO_RECEIPTS) {
-            let _ = writeln!(text, "[engine.audit]");
-            let _ = writeln!(text, "folder = {}", quoted(&self.path("audit")));
-            let _ = writeln!(text, "signing_key_file = {}", quoted(&self.audit_key()));
-        }
+        let _ = writeln!(text, "[engine.audit]");
+        let _ = writeln!(text, "folder = {}", quoted(&self.path("audit")));
+        let _ = writeln!(text, "signing_key_file = {}", quoted(&self.audit_key()));
         let _ = writeln!(text, "[engine.token]");
         text.push_str(&self.token.section());
         let _ = writeln!(text, "[[engine.importers]]");

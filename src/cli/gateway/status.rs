@@ -1,11 +1,13 @@
 //! `gateway status`: asks the running service, as an administrator.
 
+use crate::calendar::table;
 use crate::cli::output::{Failure, Report};
 use crate::config::secret_file;
 use crate::encoding::printable;
 use crate::evidence::process::ProcessEvidence;
 use crate::gateway::admin_api::{ConnectorStatus, ServiceStatus};
 use crate::gateway::api::Collection;
+use crate::telemetry::health::HealthState;
 use crate::tls::CallFailure;
 use clap::Args;
 use fips::secret::BearerToken;
@@ -64,6 +66,15 @@ pub(super) fn run(args: &StatusArgs) -> Result<Report, Failure> {
         status.records
     )];
     lines.push(fips_words(&status.fips));
+    lines.push(match status.health {
+        HealthState::Healthy => "healthy".to_owned(),
+        HealthState::Degraded => "DEGRADED: see what ends below".to_owned(),
+        HealthState::Unhealthy => {
+            "NOT HEALTHY: see what ended below, and the gateway's log".to_owned()
+        }
+    });
+    let ends = table(&status.calendar);
+    lines.extend(ends.into_iter().map(|line| format!("expiry {line}")));
     for connector in &connectors {
         let engine = match (&connector.revoked, connector.engine_healthy) {
             (Some(at), _) => format!("refused since {at}"),

@@ -40,6 +40,12 @@ pub(super) const GATEWAY: &[Key] = &[
         doc: "File that the address is written to once it listens.",
     },
     Key {
+        name: "metrics_listen",
+        kind: Kind::LoopbackAddress,
+        need: Need::Optional("\"127.0.0.1:9465\""),
+        doc: "Loopback address for /healthz and /metrics, which need no token there; none when left out.",
+    },
+    Key {
         name: "lease_ms",
         kind: Kind::Integer {
             min: 100,

@@ -1,5 +1,7 @@
 //! The messages of the control socket.
 
+use crate::ca::AuthorityState;
+use crate::calendar::Calendar;
 use crate::connector::journal::JournalFigures;
 use crate::engine::api::EngineStatus;
 use crate::evidence::process::ProcessEvidence;
@@ -120,6 +122,12 @@ pub struct Status {
     pub fips: Option<ProcessEvidence>,
     /// What the engine says of itself; null when it does not answer.
     pub engine: Option<EngineStatus>,
+    /// What ends when: everything that connector and engine depend on; empty from a release that did not tell.
+    #[serde(default)]
+    pub calendar: Calendar,
+    /// The certification authorities; empty where none is configured.
+    #[serde(default)]
+    pub authorities: Vec<AuthorityState>,
     /// Names of the exceptions in force.
     pub exceptions: Vec<String>,
     /// The journal; null when it cannot be read.

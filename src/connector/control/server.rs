@@ -3,6 +3,7 @@
 use super::protocol::{Counters, Greeting, MAX_REQUEST_BYTES, Reply, Request, Status};
 use crate::clock::rfc3339;
 use crate::connector::error::StartError;
+use crate::connector::expiry;
 use crate::connector::shared::{Phase, Shared};
 use crate::evidence::process::ProcessEvidence;
 use crate::telemetry::Event;
@@ -157,6 +158,7 @@ async fn send(
 async fn status(shared: &Arc<Shared>) -> Status {
     // Asked now, not remembered: a report claims no more than is known.
     shared.engine.look().await;
+    expiry::take(shared);
     let engine = shared.engine.last_status();
     let config = shared.config();
     let last_contact = shared.last_contact_ms.load(Ordering::Relaxed);
@@ -188,6 +190,8 @@ async fn status(shared: &Arc<Shared>) -> Status {
             attempts_permanent: metrics.attempts(Attempt::Permanent),
         },
         health: shared.health(),
+        calendar: shared.calendar(),
+        authorities: shared.authorities(),
         fips: Some(ProcessEvidence::of_this("connector")),
         exceptions: engine
             .as_ref()

@@ -2,6 +2,7 @@
 
 use super::{Admission, Entry, JournalFigures, Kind, Offer, Outcome, State, Subject};
 use rusqlite::{Connection, OptionalExtension, Row, params};
+use std::collections::BTreeMap;
 
 /// Part of the limit, in per cent, beyond which no new request is taken: what is in flight still needs room for its outcome.
 const ADMIT_BELOW_PERCENT: u64 = 85;
@@ -223,6 +224,24 @@ pub(super) fn order(
         .prepare_cached("SELECT progress FROM orders WHERE request_id = ?1")?
         .query_row([request_id], |row| row.get(0))
         .optional()
+}
+
+/// How many orders there are of each name that `of` gives; those of which it gives none are not counted.
+pub(super) fn count_orders(
+    connection: &Connection,
+    of: fn(&[u8]) -> Option<String>,
+) -> rusqlite::Result<BTreeMap<String, u64>> {
+    let mut statement = connection.prepare_cached("SELECT progress FROM orders")?;
+    let mut rows = statement.query([])?;
+    let mut counts = BTreeMap::new();
+    while let Some(row) = rows.next()? {
+        let progress = row.get_ref(0)?.as_blob().unwrap_or_default();
+        if let Some(name) = of(progress) {
+            let count: &mut u64 = counts.entry(name).or_default();
+            *count = count.saturating_add(1);
+        }
+    }
+    Ok(counts)
 }
 
 fn forget_order(connection: &Connection, request_id: &str) -> rusqlite::Result<()> {

@@ -5,6 +5,7 @@ use crate::clock::Clock;
 use fips::secret::file::{self, Access, Rights};
 use rusqlite::Connection;
 use rustix::fs::FlockOperation;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -157,6 +158,18 @@ impl Journal {
     ) -> Result<(), JournalError> {
         let (id, now_ms) = (request_id.to_owned(), self.clock.now_ms());
         self.call(move |connection| store::keep_order(connection, &id, &progress, now_ms))
+            .await
+    }
+
+    /// How many orders there are of each name that `of` gives; those of which it gives none are not counted.
+    ///
+    /// # Errors
+    /// [`JournalError`].
+    pub async fn count_orders(
+        &self,
+        of: fn(&[u8]) -> Option<String>,
+    ) -> Result<BTreeMap<String, u64>, JournalError> {
+        self.call(move |connection| store::count_orders(connection, of))
             .await
     }
 

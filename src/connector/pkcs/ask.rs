@@ -1,7 +1,9 @@
 //! What is asked for: the profile with its variables filled in.
 
 use crate::engine::api::MakeKeyRequest;
-use crate::engine::api::keys::{AltName, CsrContent, CsrSignature, MicrosoftTemplate, Platform};
+use crate::engine::api::keys::{
+    AltName, CsrContent, CsrSignature, KeyRecipient, MicrosoftTemplate, Platform,
+};
 use crate::gateway::pkcs_api::{AltNameKind, CertificateType, PkcsWorkItem};
 use crate::issuance::{Asked, Attribute};
 use pki::name::{Lengths, SubjectTemplate, rfc4514};
@@ -125,6 +127,24 @@ impl Question {
         }
     }
 
+    /// What the CSR asks for.
+    pub(crate) fn content(&self, item: &PkcsWorkItem) -> CsrContent {
+        let profile = &item.profile;
+        CsrContent {
+            subject: self.subject.clone(),
+            alt_names: self.alt_names.clone(),
+            key_usage: profile.key_usage.clone(),
+            extended_key_usage: profile.extended_key_usage.clone(),
+            microsoft_template: profile
+                .microsoft_template
+                .clone()
+                .map(MicrosoftTemplate::Name),
+            security_identifier: self.security_identifier.clone(),
+            challenge_password: None,
+            long_common_name: false,
+        }
+    }
+
     /// The same for the engine.
     pub(crate) fn make_key(&self, item: &PkcsWorkItem) -> MakeKeyRequest {
         let profile = &item.profile;
@@ -133,21 +153,18 @@ impl Question {
             user: item.user_principal_name.clone(),
             key: profile.key,
             signature: CsrSignature::Usual,
-            csr: CsrContent {
-                subject: self.subject.clone(),
-                alt_names: self.alt_names.clone(),
-                key_usage: profile.key_usage.clone(),
-                extended_key_usage: profile.extended_key_usage.clone(),
-                microsoft_template: profile
-                    .microsoft_template
-                    .clone()
-                    .map(MicrosoftTemplate::Name),
-                security_identifier: self.security_identifier.clone(),
-                challenge_password: None,
-                long_common_name: false,
-            },
+            csr: self.content(item),
             custody_key: None,
+            recipient: Some(KeyRecipient {
+                device: item.device.clone(),
+                format: profile.format,
+            }),
         }
+    }
+
+    /// The subject's attributes.
+    pub(crate) fn attributes(&self) -> &[Attribute] {
+        &self.attributes
     }
 
     /// What the device shows: the common name, or the user.

@@ -1,7 +1,9 @@
 //! An authority with what keeps it from being overrun: how many ask at once, and a breaker that leaves it alone when it fails.
 
-use crate::config::WhenUnknown;
+use crate::ca::{Asked, AuthorityState, BreakerState};
+use crate::config::{AuthorityKind, WhenUnknown};
 use ca::{CertificationAuthority, Error, ErrorClass};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -37,12 +39,28 @@ struct Breaker {
     probing: bool,
 }
 
+/// What became of requests for its certificates, in this process.
+#[derive(Default)]
+pub(crate) struct Figures {
+    /// Delivered.
+    pub(crate) issued: AtomicU64,
+    /// Failed for good.
+    pub(crate) failed: AtomicU64,
+    /// Orders that it decides later, when the journal was last asked.
+    pub(crate) pending: AtomicU64,
+}
+
 /// An authority of the configuration.
 pub(crate) struct Authority {
     pub(crate) ca: Arc<dyn CertificationAuthority>,
     pub(crate) terms: Terms,
+    pub(crate) figures: Figures,
+    kind: AuthorityKind,
+    concurrency: usize,
     slots: Semaphore,
     breaker: Mutex<Breaker>,
+    /// What it said of itself when it was last asked.
+    asked: Mutex<Option<Asked>>,
 }
 
 impl std::fmt::Debug for Authority {
@@ -61,14 +79,65 @@ pub(crate) struct Slot<'a> {
 impl Authority {
     pub(crate) fn new(
         ca: Arc<dyn CertificationAuthority>,
+        kind: AuthorityKind,
         terms: Terms,
         concurrency: usize,
     ) -> Self {
+        let concurrency = concurrency.max(1);
         Self {
             ca,
             terms,
-            slots: Semaphore::new(concurrency.max(1)),
+            figures: Figures::default(),
+            kind,
+            concurrency,
+            slots: Semaphore::new(concurrency),
             breaker: Mutex::default(),
+            asked: Mutex::default(),
+        }
+    }
+
+    /// Notes what it said of itself; what it had said before.
+    pub(crate) fn note_asked(&self, asked: Asked) -> Option<Asked> {
+        self.asked
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .replace(asked)
+    }
+
+    /// How it fares, with what it said when it was last asked.
+    pub(crate) fn state(&self) -> AuthorityState {
+        let asked = self
+            .asked
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let (breaker, left, failures) = {
+            let breaker = self.breaker();
+            let left = breaker
+                .open_until
+                .map(|until| until.saturating_duration_since(Instant::now()));
+            let state = match left {
+                None => BreakerState::Closed,
+                Some(left) if breaker.probing || left.is_zero() => BreakerState::Probing,
+                Some(_) => BreakerState::Open,
+            };
+            (state, left.unwrap_or_default(), breaker.failures)
+        };
+        let in_flight = self
+            .concurrency
+            .saturating_sub(self.slots.available_permits());
+        let small = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        AuthorityState {
+            asked,
+            breaker,
+            left_alone_ms: u64::try_from(left.as_millis()).unwrap_or(u64::MAX),
+            failures_in_a_row: failures,
+            in_flight: small(in_flight),
+            concurrency: small(self.concurrency),
+            pending: self.figures.pending.load(Ordering::Relaxed),
+            issued: self.figures.issued.load(Ordering::Relaxed),
+            failed: self.figures.failed.load(Ordering::Relaxed),
+            ..AuthorityState::new(self.ca.name(), self.kind, self.ca.capabilities())
         }
     }
 

@@ -1,7 +1,7 @@
 //! What the connector needs to have certificates issued, from its configuration.
 
 use super::authority::{Authority, Terms};
-use crate::ca::{self as authorities, AuthorityError};
+use crate::ca::{self as authorities, AuthorityError, AuthorityState};
 use crate::config::{AuthorityConfig, ConnectorConfig, LocalCaConfig};
 use crate::connector::error::StartError;
 use crate::issuance::IssuancePolicy;
@@ -65,6 +65,7 @@ fn authority(
     let concurrency = usize::try_from(config.concurrency).unwrap_or(1);
     Ok(Authority::new(
         authorities::build(config, local)?,
+        config.kind,
         terms,
         concurrency,
     ))
@@ -106,6 +107,17 @@ impl Issuance {
     /// The authority of a name.
     pub(super) fn authority(&self, name: &str) -> Option<&Authority> {
         self.authorities.get(name)
+    }
+
+    /// Every authority, by its name.
+    pub(super) fn authorities(&self) -> impl Iterator<Item = (&str, &Authority)> {
+        let all = self.authorities.iter();
+        all.map(|(name, authority)| (name.as_str(), authority))
+    }
+
+    /// How the authorities fare.
+    pub(in crate::connector) fn states(&self) -> Vec<AuthorityState> {
+        self.authorities.values().map(Authority::state).collect()
     }
 
     /// The names of the authorities.

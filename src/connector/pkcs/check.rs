@@ -1,15 +1,19 @@
 //! Whether what an authority issued is what was asked: the key of the CSR, its names and no others, its usages, a validity of now and no
 //! longer than allowed, an accepted signature, and a path to a configured root.
 
-use super::ask::attributes;
+use super::ask::{Question, attributes};
 use super::chain;
 use crate::clock::rfc3339;
 use crate::encoding::hex;
-use crate::engine::api::keys::KeyUsage;
+use crate::engine::api::keys::{KeyType, KeyUsage};
+use crate::gateway::pkcs_api::PkcsWorkItem;
 use crate::issuance::{Attribute, Rule, usage_in_words};
 use ca::Issued;
+use der::asn1::ObjectIdentifier;
 use der::{Decode, Encode};
 use fips::digest::{Hash, digest};
+use pki::algorithm::KeyKind;
+use pki::csr::Csr;
 use std::collections::BTreeSet;
 use x509_cert::Certificate;
 use x509_cert::ext::Extension;
@@ -32,11 +36,21 @@ const SUBJECT_ALT_NAME: &str = "2.5.29.17";
 /// Microsoft's extension with a security identifier.
 const SECURITY_IDENTIFIER: &str = "1.3.6.1.4.1.311.25.2";
 const ANY_USAGE: &str = "2.5.29.37.0";
+/// What a person's or a device's key may be for.
+const KEY_USAGES: [KeyUsage; 5] = [
+    KeyUsage::DigitalSignature,
+    KeyUsage::NonRepudiation,
+    KeyUsage::KeyEncipherment,
+    KeyUsage::DataEncipherment,
+    KeyUsage::KeyAgreement,
+];
 
 /// What is expected.
 pub(crate) struct Expected<'a> {
     /// The CSR (DER).
     pub(crate) csr: &'a [u8],
+    /// The user's principal name.
+    pub(crate) user: &'a str,
     /// The rule that allowed it; `None` when the policy has it no more.
     pub(crate) rule: Option<&'a Rule>,
     /// What was asked for.
@@ -74,6 +88,77 @@ pub(crate) fn names_of(der: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
     ))
 }
 
+/// Whether a certificate (DER) is for the key of a CSR (DER).
+pub(crate) fn is_for_key(certificate: &[u8], csr: &[u8]) -> bool {
+    let certified = Certificate::from_der(certificate)
+        .ok()
+        .and_then(|certificate| {
+            let tbs = certificate.tbs_certificate();
+            tbs.subject_public_key_info().to_der().ok()
+        });
+    let asked = CertReq::from_der(csr)
+        .ok()
+        .and_then(|request| request.info.public_key.to_der().ok());
+    certified.is_some() && certified == asked
+}
+
+/// Whether a CSR (DER) asks for what is asked for, as one does that an engine made for this request: its subject, names, usages and kind of
+/// key, and nothing else; signed by its key.
+///
+/// # Errors
+/// In words: the first thing that is not so.
+pub(crate) fn is_request_for(
+    csr: &[u8],
+    question: &Question,
+    item: &PkcsWorkItem,
+) -> Result<(), String> {
+    let csr = Csr::read(csr).map_err(|error| format!("its CSR: {error}"))?;
+    if attributes(csr.subject()) != question.attributes() {
+        return Err("its CSR is for another subject".to_owned());
+    }
+    if key_type(csr.spki_der()) != Some(item.profile.key) {
+        return Err(format!(
+            "its CSR is for a key that is not {}",
+            item.profile.key.name()
+        ));
+    }
+    let wanted = question
+        .content(item)
+        .extensions()
+        .and_then(|extensions| {
+            let list = extensions.to_list(csr.subject().is_empty());
+            list.map_err(|error| error.to_string())
+        })
+        .map_err(|error| format!("what is asked for is no request: {error}"))?;
+    let parts = |list: &[Extension]| -> BTreeSet<(String, Vec<u8>)> {
+        list.iter()
+            .map(|one| (one.extn_id.to_string(), one.extn_value.as_bytes().to_vec()))
+            .collect()
+    };
+    let others = |oid: &&ObjectIdentifier| oid.to_string() != EXTENSION_REQUEST;
+    if parts(&wanted) != parts(csr.extension_list())
+        || csr.attributes().iter().find(others).is_some()
+    {
+        return Err("its CSR asks for other names or usages".to_owned());
+    }
+    Ok(())
+}
+
+fn key_type(spki: &[u8]) -> Option<KeyType> {
+    match KeyKind::of(spki)? {
+        KeyKind::P256 => Some(KeyType::EcP256),
+        KeyKind::P384 => Some(KeyType::EcP384),
+        KeyKind::P521 => Some(KeyType::EcP521),
+        KeyKind::Rsa => match fips::rsa::PublicKey::from_spki(spki).ok()?.modulus_bits() {
+            2048 => Some(KeyType::Rsa2048),
+            3072 => Some(KeyType::Rsa3072),
+            4096 => Some(KeyType::Rsa4096),
+            _ => None,
+        },
+        KeyKind::RsaPss => None,
+    }
+}
+
 /// Holds what was issued against what was asked.
 ///
 /// # Errors
@@ -89,8 +174,7 @@ pub(crate) fn check(
     let certificate = Certificate::from_der(der).map_err(|_| "it is no certificate (RFC 5280)")?;
     let request = CertReq::from_der(expected.csr).map_err(|_| "its CSR does not parse")?;
     let tbs = certificate.tbs_certificate();
-    let spki = |key: Result<Vec<u8>, der::Error>| key.map_err(|_| "a key does not encode");
-    if spki(tbs.subject_public_key_info().to_der())? != spki(request.info.public_key.to_der())? {
+    if !is_for_key(der, expected.csr) {
         return Err("it is for another key".to_owned());
     }
     let asked_extensions = requested_extensions(&request)?;
@@ -98,7 +182,7 @@ pub(crate) fn check(
     subject(
         &attributes(&request.info.subject),
         &attributes(tbs.subject()),
-        expected.rule,
+        expected,
     )?;
     alternative_names(&asked_extensions, extensions)?;
     usages(expected, &certificate)?;
@@ -140,15 +224,20 @@ fn requested_extensions(request: &CertReq) -> Result<Vec<Extension>, String> {
     Ok(found)
 }
 
-fn subject(asked: &[Attribute], issued: &[Attribute], rule: Option<&Rule>) -> Result<(), String> {
+fn subject(
+    asked: &[Attribute],
+    issued: &[Attribute],
+    expected: &Expected<'_>,
+) -> Result<(), String> {
     let shown = |attribute: &Attribute| {
         crate::encoding::printable(&format!("{}={}", attribute.name, attribute.value))
     };
     for attribute in issued {
         let added = !asked.contains(attribute);
-        if added && !rule.is_some_and(|rule| rule.may_be_added(attribute)) {
+        let may_be = |rule: &Rule| rule.may_be_added(attribute, expected.user);
+        if added && !expected.rule.is_some_and(may_be) {
             return Err(format!(
-                "its subject has {}, which was not asked for (`ca_may_add` of the policy's rule allows what the authority adds)",
+                "its subject has {}, which was not asked for (`ca_may_add` of the policy's rule allows what the authority adds; an e-mail address has to be the user's own where `equal_to_user` has `email`)",
                 shown(attribute)
             ));
         }
@@ -218,27 +307,7 @@ fn usages(expected: &Expected<'_>, certificate: &Certificate) -> Result<(), Stri
     {
         return Err("it is a certificate of an authority".to_owned());
     }
-    if let Some((_, usage)) = usage
-        && !expected.key_usage.is_empty()
-    {
-        let bits = [
-            (KeyUsage::DigitalSignature, usage.digital_signature()),
-            (KeyUsage::NonRepudiation, usage.non_repudiation()),
-            (KeyUsage::KeyEncipherment, usage.key_encipherment()),
-            (KeyUsage::DataEncipherment, usage.data_encipherment()),
-            (KeyUsage::KeyAgreement, usage.key_agreement()),
-        ];
-        for (bit, is_set) in bits {
-            if is_set != expected.key_usage.contains(&bit) {
-                let (with, asked) = if is_set {
-                    ("for", "not asked for")
-                } else {
-                    ("not for", "asked for")
-                };
-                return Err(format!("its key is {with} {bit:?}, which was {asked}"));
-            }
-        }
-    }
+    key_usages(expected, usage.map(|(_, usage)| usage))?;
     let purposes: Vec<String> = tbs
         .get_extension::<ExtendedKeyUsage>()
         .map_err(malformed)?
@@ -273,6 +342,40 @@ fn usages(expected: &Expected<'_>, certificate: &Certificate) -> Result<(), Stri
         )),
         None => Ok(()),
     }
+}
+
+/// What was asked for is there, and nothing besides; where nothing was asked for, nothing that the rule does not allow.
+fn key_usages(expected: &Expected<'_>, issued: Option<Usages>) -> Result<(), String> {
+    let (allowed, by) = match (expected.key_usage, expected.rule) {
+        ([], rule) => (
+            rule.map_or(&[][..], |rule| rule.key_usage.as_slice()),
+            "which the policy's rule does not allow",
+        ),
+        (asked, _) => (asked, "which was not asked for"),
+    };
+    // None at all is any (RFC 5280 section 4.2.1.3).
+    let has = |bit: KeyUsage| {
+        issued.is_none_or(|usage| match bit {
+            KeyUsage::DigitalSignature => usage.digital_signature(),
+            KeyUsage::NonRepudiation => usage.non_repudiation(),
+            KeyUsage::KeyEncipherment => usage.key_encipherment(),
+            KeyUsage::DataEncipherment => usage.data_encipherment(),
+            KeyUsage::KeyAgreement => usage.key_agreement(),
+        })
+    };
+    for bit in KEY_USAGES {
+        if has(bit) && !allowed.contains(&bit) {
+            let any = issued.is_none().then_some(" (it has no keyUsage)");
+            return Err(format!(
+                "its key is for {bit:?}{}, {by}",
+                any.unwrap_or_default()
+            ));
+        }
+        if !has(bit) && expected.key_usage.contains(&bit) {
+            return Err(format!("its key is not for {bit:?}, which was asked for"));
+        }
+    }
+    Ok(())
 }
 
 fn validity(expected: &Expected<'_>, certificate: &Certificate) -> Result<(), String> {

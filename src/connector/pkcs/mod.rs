@@ -7,6 +7,9 @@ mod authority;
 mod build;
 mod chain;
 mod check;
+mod course;
+mod device;
+mod health;
 mod order;
 mod packed;
 mod poll;
@@ -17,4 +20,5 @@ mod tests;
 mod work;
 
 pub(super) use build::{Issuance, policy};
+pub(super) use health::watch;
 pub(super) use poll::poll;

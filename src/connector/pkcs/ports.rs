@@ -1,5 +1,6 @@
 //! What an order needs of its surroundings: seams at which tests cut.
 
+use super::course::Course;
 use super::progress::Progress;
 use crate::connector::error::CallError;
 use crate::connector::journal::JournalError;
@@ -24,13 +25,16 @@ pub(crate) trait Keys: Send + Sync {
 /// Who remembers how far an order got.
 pub(crate) trait Keeper: Send + Sync {
     /// Makes it durable here; only then comes the next step.
-    fn keep<'a>(&'a self, progress: &'a Progress) -> Later<'a, Result<(), JournalError>>;
-    /// Tells the gateway; with a time, the request waits for so long in its queue, for anybody.
+    fn keep<'a>(&'a self, course: &'a Course) -> Later<'a, Result<(), JournalError>>;
+    /// Tells the gateway, under the lease with this fence; with a time, the request waits for so long in its queue, for anybody.
     fn share<'a>(
         &'a self,
         progress: &'a Progress,
+        fence: u64,
         resume: Option<Duration>,
     ) -> Later<'a, Result<(), CallError>>;
+    /// The fence of the request's lease: while it is worked at, it may be leased to somebody else, and after that here again.
+    fn fence(&self) -> u64;
     /// Whether nobody else can have the request leased.
     fn is_held(&self) -> bool;
     /// Says what happened.

@@ -1,4 +1,6 @@
 //! How far a request for a certificate got: kept in the journal before each next step, and at the gateway for whoever goes on.
+//!
+//! What the gateway hands out is what it likes to hand out. [`super::course`] says what is made of it.
 
 use crate::encoding::Base64Bytes;
 use serde::{Deserialize, Serialize};
@@ -24,7 +26,7 @@ pub(crate) struct Progress {
     /// When the authority was first asked, in milliseconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) asked_ms: Option<i64>,
-    /// The lease under which it was kept last: whether somebody else had the request since then shows in the next one's fence.
+    /// The fence of the lease under which this step was reached. Whoever reached a step later under a higher one knows more.
     #[serde(default)]
     pub(crate) fence: u64,
     /// Failures since something last worked: pauses grow with them.
@@ -40,7 +42,7 @@ pub(crate) struct Progress {
 pub(crate) enum Step {
     /// Key and CSR are there; the authority has not been asked, or is known not to have taken the order.
     KeyMade,
-    /// The order may have reached the authority.
+    /// The order may have reached the authority. The gateway is told so before it is sent.
     Ordered,
     /// The authority decides later.
     #[serde(rename_all = "camelCase")]
@@ -61,7 +63,7 @@ pub(crate) enum Step {
 }
 
 impl Step {
-    fn rank(&self) -> u8 {
+    pub(super) fn rank(&self) -> u8 {
         match self {
             Self::KeyMade => 0,
             Self::Ordered => 1,
@@ -79,6 +81,7 @@ impl Progress {
         policy: String,
         csr: Base64Bytes,
         sealed_key: Base64Bytes,
+        fence: u64,
     ) -> Self {
         Self {
             version: VERSION,
@@ -88,60 +91,29 @@ impl Progress {
             csr,
             sealed_key,
             asked_ms: None,
-            fence: 0,
+            fence,
             failures: 0,
             step: Step::KeyMade,
         }
     }
 
-    /// As it is kept.
+    /// Another step, reached under this lease.
+    pub(crate) fn reach(&mut self, step: Step, fence: u64) {
+        self.step = step;
+        self.fence = fence;
+    }
+
+    /// As the gateway keeps it.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         // Texts, numbers and base64 have a JSON form.
         serde_json::to_vec(self).unwrap_or_default()
     }
 
-    /// What was kept; `None` for what this release does not know.
+    /// What the gateway kept; `None` for what this release does not know.
     pub(crate) fn of_bytes(bytes: &[u8]) -> Option<Self> {
         serde_json::from_slice(bytes)
             .ok()
             .filter(|progress: &Self| progress.version == VERSION)
-    }
-}
-
-/// Where to go on under the lease `fence`: what this journal knows, against what the gateway was told last. The gateway was told before the
-/// authority was asked with a key, so that a key which it does not know was never ordered; of the same key, the later step counts. That
-/// nothing was ordered is believed of one's own journal alone, and only while nobody else has had the request.
-pub(crate) fn resume(
-    own: Option<Progress>,
-    told: Option<Progress>,
-    fence: u64,
-) -> Option<Progress> {
-    match (own, told) {
-        (None, None) => None,
-        // It may have been ordered by a connector that is gone: that is known only to the authority.
-        (None, Some(told)) => Some(doubted(told)),
-        (Some(own), None) => Some(own),
-        (Some(own), Some(told)) if own.csr != told.csr => Some(doubted(told)),
-        (Some(own), Some(told)) => {
-            let alone = fence <= own.fence.saturating_add(1);
-            Some(if told.step.rank() > own.step.rank() {
-                told
-            } else if alone {
-                own
-            } else {
-                doubted(own)
-            })
-        }
-    }
-}
-
-fn doubted(told: Progress) -> Progress {
-    match told.step {
-        Step::KeyMade => Progress {
-            step: Step::Ordered,
-            ..told
-        },
-        _ => told,
     }
 }
 
@@ -154,7 +126,7 @@ mod tests {
         let text = || "t".to_owned();
         Progress {
             step,
-            ..Progress::key_made(text(), text(), text(), vec![csr].into(), vec![9].into())
+            ..Progress::key_made(text(), text(), text(), vec![csr].into(), vec![9].into(), 1)
         }
     }
 
@@ -175,46 +147,5 @@ mod tests {
             .replace("\"version\":1", "\"version\":2");
         assert_eq!(Progress::of_bytes(newer.as_bytes()), None);
         assert_eq!(Progress::of_bytes(b"{}"), None);
-    }
-
-    #[test]
-    fn the_later_step_of_one_key_counts_and_a_key_that_the_gateway_does_not_know_was_never_ordered()
-    {
-        let (made, ordered, waits) = (at(1, Step::KeyMade), at(1, Step::Ordered), at(1, pending()));
-        let resumed = |own, told| resume(own, told, 1);
-        assert_eq!(resumed(None, None), None);
-        assert_eq!(resumed(Some(made.clone()), None), Some(made.clone()));
-        // Somebody else's: it may have been ordered.
-        assert_eq!(resumed(None, Some(made.clone())), Some(ordered.clone()));
-        assert_eq!(
-            resumed(Some(made.clone()), Some(made.clone())),
-            Some(made.clone())
-        );
-        assert_eq!(
-            resumed(Some(ordered.clone()), Some(made.clone())),
-            Some(ordered)
-        );
-        assert_eq!(
-            resumed(Some(made.clone()), Some(waits.clone())),
-            Some(waits)
-        );
-        assert_eq!(
-            resumed(Some(at(2, Step::Ordered)), Some(made)),
-            Some(at(1, Step::Ordered))
-        );
-    }
-
-    #[test]
-    fn after_somebody_elses_lease_it_is_asked_what_became_of_the_order() {
-        let own = |fence| {
-            Some(Progress {
-                fence,
-                ..at(1, Step::KeyMade)
-            })
-        };
-        let step =
-            |own, fence| resume(own, Some(at(1, Step::KeyMade)), fence).map(|known| known.step);
-        assert_eq!(step(own(4), 5), Some(Step::KeyMade));
-        assert_eq!(step(own(4), 6), Some(Step::Ordered));
     }
 }

@@ -7,6 +7,11 @@
 )]
 
 mod bench;
+mod chain;
+mod course;
 mod faults;
+mod handover;
+mod lies;
 mod scripted;
 mod steps;
+mod world;

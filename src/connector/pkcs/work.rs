@@ -1,9 +1,10 @@
 //! One leased request for a certificate: the order worked at, the lease kept meanwhile, the outcome delivered.
 
 use super::build::Issuance;
+use super::course::{Course, Kept, resume};
 use super::order::{End, Run};
 use super::ports::{Keeper, Keys, Later};
-use super::progress::{Progress, resume};
+use super::progress::Progress;
 use crate::connector::deliver::superseded;
 use crate::connector::engine_link::EngineLink;
 use crate::connector::error::CallError;
@@ -36,36 +37,32 @@ impl Keys for Engine<'_> {
 }
 
 /// Journal and gateway.
-struct Kept<'a> {
+struct Memory<'a> {
     shared: &'a Shared,
     claim: &'a Claim,
     request_id: &'a str,
 }
 
-impl Keeper for Kept<'_> {
-    fn keep<'a>(&'a self, progress: &'a Progress) -> Later<'a, Result<(), JournalError>> {
+impl Keeper for Memory<'_> {
+    fn keep<'a>(&'a self, course: &'a Course) -> Later<'a, Result<(), JournalError>> {
         Box::pin(
             self.shared
                 .journal
-                .keep_order(self.request_id, progress.to_bytes()),
+                .keep_order(self.request_id, course.to_bytes()),
         )
     }
 
     fn share<'a>(
         &'a self,
         progress: &'a Progress,
+        fence: u64,
         resume: Option<Duration>,
     ) -> Later<'a, Result<(), CallError>> {
         Box::pin(async move {
             let answer = self
                 .shared
                 .gateway()
-                .progress(
-                    self.request_id,
-                    self.claim.flight.fence(),
-                    progress.to_bytes(),
-                    resume,
-                )
+                .progress(self.request_id, fence, progress.to_bytes(), resume)
                 .await;
             match answer {
                 Ok(()) => {
@@ -78,6 +75,10 @@ impl Keeper for Kept<'_> {
                 }
             }
         })
+    }
+
+    fn fence(&self) -> u64 {
+        self.claim.flight.fence()
     }
 
     fn is_held(&self) -> bool {
@@ -175,13 +176,22 @@ pub(super) fn subject(item: &PkcsWorkItem) -> Subject {
 }
 
 async fn order(shared: &Shared, issuance: &Issuance, claim: &Claim, item: &PkcsWorkItem) -> End {
-    let kept = Kept {
+    let memory = Memory {
         shared,
         claim,
         request_id: &item.request_id,
     };
-    let own = match shared.journal.order(&item.request_id).await {
-        Ok(own) => own.as_deref().and_then(Progress::of_bytes),
+    let kept = match shared.journal.order(&item.request_id).await {
+        Ok(None) => Kept::default(),
+        Ok(Some(bytes)) => match Kept::of_bytes(&bytes) {
+            Some(kept) => kept,
+            // It may say that something was ordered: another key would be a second order.
+            None => {
+                return End::later(
+                    "how far the request got is in the journal in a form that this release does not know: use the release that wrote it",
+                );
+            }
+        },
         Err(error) => return End::Abandon(error),
     };
     let told = if item.progress.is_empty() {
@@ -225,13 +235,19 @@ async fn order(shared: &Shared, issuance: &Issuance, claim: &Claim, item: &PkcsW
         deadline: Duration::from_millis(shared.config().engine_timeout_ms.max(1)),
     };
     let policy = issuance.policy();
-    Run {
+    let end = Run {
         item,
         policy: &policy,
         authority,
         keys: &engine,
-        keeper: &kept,
+        keeper: &memory,
     }
-    .run(resume(own, told, item.fence))
-    .await
+    .run(resume(kept, told, item.fence))
+    .await;
+    match &end {
+        End::Done(_) => authority.figures.issued.fetch_add(1, Ordering::Relaxed),
+        End::Failed { .. } => authority.figures.failed.fetch_add(1, Ordering::Relaxed),
+        _ => 0,
+    };
+    end
 }

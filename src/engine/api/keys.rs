@@ -209,6 +209,20 @@ pub struct MakeKeyRequest {
     /// one that may be used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub custody_key: Option<String>,
+    /// Whom it will be packed for, where that is known: a device that nothing can be encrypted to is refused before there is a key, instead of
+    /// after there is a certificate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recipient: Option<KeyRecipient>,
+}
+
+/// The device that a key will be packed for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct KeyRecipient {
+    /// As in [`PackRequest::device`].
+    pub device: DeviceTarget,
+    /// As in [`PackRequest::format`].
+    pub format: CmsFormat,
 }
 
 /// A key that was made. A second request of the same id makes another key.

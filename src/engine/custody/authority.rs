@@ -5,10 +5,12 @@
 //! the receipt, with the certificate in it, is durable -> the answer leaves
 //!
 //! The log is the memory of orders: one that is asked for again gets the certificate that it got, also when this process or whoever asked
-//! died in between.
+//! died in between. A certificate whose receipt is late waits in this process' memory: its order gets that one, and nothing else is signed
+//! for it. Numbers of lists are taken before anything is signed, so that there are no two lists of one number.
 
 mod keys;
 mod responder;
+mod responders;
 
 use super::Shared;
 use super::queue::Job;
@@ -22,18 +24,18 @@ use crate::engine::api::{
 use crate::engine::policy::LocalAuthority;
 use audit::event::{CaAct, CaUse, Event};
 use audit::fold::Fold;
-use audit::issued::{Done, IssuedMemory};
+use audit::issued::{Begun, Done, IssuedMemory, Signed};
 use audit::{Entry, FORMAT_VERSION, Hash, Timestamp};
 use keys::TokenKey;
 use pki::Signer;
 use pki::crl::{self, List};
-use pki::issue::{self, IssueError, Purpose, Request};
-use std::collections::BTreeMap;
+use pki::issue::{self, IssueError, Profile, Purpose, Request};
+use responders::Responders;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use x509_cert::ext::pkix::CrlReason;
 
-pub(super) use responder::sign_ocsp;
+pub(super) use responder::{LASTS as RESPONDER_LASTS, sign_ocsp};
 
 /// How long it is waited for the receipt of a signature whose deadline is over.
 const RECEIPT_LIMIT: Duration = Duration::from_secs(1);
@@ -41,7 +43,7 @@ const RECEIPT_LIMIT: Duration = Duration::from_secs(1);
 /// What is known of authorities in this process, and what the log feeds.
 pub(super) struct Authorities {
     memory: Arc<Mutex<IssuedMemory>>,
-    responders: Mutex<BTreeMap<String, responder::Delegated>>,
+    responders: Responders,
 }
 
 impl Authorities {
@@ -49,7 +51,7 @@ impl Authorities {
     pub(super) fn new(memory: Arc<Mutex<IssuedMemory>>) -> Self {
         Self {
             memory,
-            responders: Mutex::default(),
+            responders: Responders::default(),
         }
     }
 
@@ -59,10 +61,6 @@ impl Authorities {
 
     /// For a status.
     pub(super) fn report(&self, authorities: &[LocalAuthority]) -> Vec<AuthorityStatus> {
-        let responders = self
-            .responders
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
         let memory = self.memory();
         authorities
             .iter()
@@ -77,9 +75,7 @@ impl Authorities {
                     .collect(),
                 deltas: one.published.delta_crl.is_some(),
                 last_crl: memory.last_list(&one.name),
-                responder_not_after_ms: responders
-                    .get(&one.name)
-                    .map(|delegated| milliseconds(delegated.not_after())),
+                responder_not_after_ms: self.responders.not_after(&one.name).map(milliseconds),
             })
             .collect()
     }
@@ -154,25 +150,76 @@ pub(super) fn issue(
         ));
     }
     let csr = Hash::of(request.csr.as_slice());
-    let in_hand = {
+    let (in_hand, signed) = {
         let mut memory = shared.authorities.memory();
         if let Some(done) = memory.done(&ca.name, order) {
             return again(ca, done, request, csr);
         }
-        if !memory.begin(&ca.name, order) {
-            return Err(Refusal::open(
-                FailureCode::Busy,
-                "order_in_hand",
-                "this order is being worked on: ask again later".to_owned(),
-            ));
-        }
-        InHand {
+        let busy = |reason, text: &str| Refusal::open(FailureCode::Busy, reason, text.to_owned());
+        let signed = match memory.begin(&ca.name, order) {
+            Begun::Fresh => None,
+            Begun::Signed(signed) => Some(signed),
+            Begun::InHand => {
+                return Err(busy(
+                    "order_in_hand",
+                    "this order is being worked on: ask again later",
+                ));
+            }
+            Begun::TooManySigned => {
+                return Err(busy(
+                    "receipts_late",
+                    "too many certificates wait for the audit log: ask again later",
+                ));
+            }
+        };
+        let in_hand = InHand {
             authorities: &shared.authorities,
             ca: &ca.name,
             order,
-        }
+        };
+        (in_hand, signed)
     };
     shared.oracle.book().ready()?;
+    let signed = match signed {
+        // Its receipt was late: the order gets this one, and never another.
+        Some(signed) => {
+            again(ca, &signed.done, request, csr)?;
+            *signed
+        }
+        None => {
+            let signed = sign(shared, job, ca, profile, request, csr)?;
+            shared.authorities.memory().signed(signed.clone());
+            signed
+        }
+    };
+    record(
+        shared,
+        job,
+        ca,
+        order,
+        signed.key,
+        CaAct::Certificate {
+            profile: profile.name.clone(),
+            csr,
+            serial: signed.serial.clone(),
+            certificate: signed.done.certificate.clone(),
+        },
+    )?;
+    tracing::info!(ca = %ca.name, profile = %profile.name, serial = %signed.serial, "a certificate was issued");
+    let answer = again(ca, &signed.done, request, csr);
+    drop(in_hand);
+    answer
+}
+
+/// Signs a certificate. Nothing of it has left yet.
+fn sign(
+    shared: &Shared,
+    job: &Job,
+    ca: &LocalAuthority,
+    profile: &Profile,
+    request: &IssueRequest,
+    csr: Hash,
+) -> Result<Signed, Refusal> {
     let asked = Request::read(request.csr.as_slice()).map_err(|error| refusal(error, None))?;
     let key = TokenKey::find(shared, &ca.key, job.deadline, &ca.name)?;
     let serial = issue::new_serial().map_err(|error| refusal(error, None))?;
@@ -186,23 +233,17 @@ pub(super) fn issue(
         &key,
     )
     .map_err(|error| refusal(error, Some(&key)))?;
-    let certificate = Base64Bytes(made.der);
-    record(
-        shared,
-        job,
-        ca,
-        order,
-        &key,
-        CaAct::Certificate {
+    Ok(Signed {
+        done: Done {
+            ca: ca.name.clone(),
+            order: request.request_id.clone(),
             profile: profile.name.clone(),
             csr,
-            serial: hex(&made.serial),
-            certificate: certificate.encode(),
+            certificate: Base64Bytes(made.der).encode(),
         },
-    )?;
-    tracing::info!(ca = %ca.name, profile = %profile.name, serial = %hex(&made.serial), "a certificate was issued");
-    drop(in_hand);
-    Ok(answer(ca, certificate))
+        serial: hex(&made.serial),
+        key: Hash::of(key.spki_der()),
+    })
 }
 
 fn answer(ca: &LocalAuthority, certificate: Base64Bytes) -> IssuedCertificate {
@@ -249,28 +290,6 @@ pub(super) fn sign_crl(
             crl::MAX_ENTRIES
         )));
     }
-    let last = shared.authorities.memory().last_list(&ca.name);
-    if let Some(last) = last
-        && request.number <= last
-    {
-        return Err(Refusal::open(
-            FailureCode::BadRequest,
-            "crl_number",
-            format!(
-                "the last revocation list had the number {last}: the next one has to have a higher one"
-            ),
-        ));
-    }
-    if request.number > last.unwrap_or(0).saturating_add(MAX_LIST_STEP) {
-        return Err(Refusal::open(
-            FailureCode::BadRequest,
-            "crl_number",
-            format!(
-                "the revocation list's number {} is too far above the last one: nobody could sign another list after it",
-                request.number
-            ),
-        ));
-    }
     let entries = request
         .entries
         .iter()
@@ -285,6 +304,7 @@ pub(super) fn sign_crl(
         .collect::<Result<Vec<_>, Refusal>>()?;
     shared.oracle.book().ready()?;
     let key = TokenKey::find(shared, &ca.key, job.deadline, &ca.name)?;
+    take_number(&mut shared.authorities.memory(), &ca.name, request.number)?;
     let this_update = now();
     let lasts = match request.base {
         Some(_) => ca.delta_lasts,
@@ -311,7 +331,7 @@ pub(super) fn sign_crl(
         job,
         ca,
         &request.request_id,
-        &key,
+        Hash::of(key.spki_der()),
         CaAct::List {
             number: request.number,
             base: request.base,
@@ -324,6 +344,24 @@ pub(super) fn sign_crl(
         this_update_ms: milliseconds(this_update),
         next_update_ms: milliseconds(next_update),
     })
+}
+
+/// Takes a list's number: from now on it is for nobody else, also where this list is not signed.
+fn take_number(memory: &mut IssuedMemory, ca: &str, number: u64) -> Result<(), Refusal> {
+    let refused = |text| Refusal::open(FailureCode::BadRequest, "crl_number", text);
+    let last = memory.last_list(ca);
+    if number > last.unwrap_or(0).saturating_add(MAX_LIST_STEP) {
+        return Err(refused(format!(
+            "the revocation list's number {number} is too far above the last one: nobody could sign another list after it"
+        )));
+    }
+    if !memory.begin_list(ca, number) {
+        return Err(refused(format!(
+            "the last revocation list had the number {}: the next one has to have a higher one",
+            last.unwrap_or(0)
+        )));
+    }
+    Ok(())
 }
 
 fn reason(code: u8) -> Result<CrlReason, Refusal> {
@@ -363,14 +401,14 @@ fn record(
     job: &Job,
     ca: &LocalAuthority,
     request: &str,
-    key: &TokenKey<'_>,
+    key: Hash,
     signed: CaAct,
 ) -> Result<(), Refusal> {
     let event = Event::CaUse(Box::new(CaUse {
         request: request.to_owned(),
         caller: caller(job),
         ca: ca.name.clone(),
-        key: Hash::of(key.spki_der()),
+        key,
         signed,
         policy: shared.policy_digest,
     }));

@@ -1,7 +1,7 @@
 //! Keys for certificates: made by threads of their own, so that an RSA key of 4096 bits, which takes seconds, keeps no re-encryption waiting.
 //!
 //! ```text
-//! a request's thread   bounds -> the CSR's content -> the custody key to seal to -> room in the queue -> it is held
+//! a request's thread   bounds -> the CSR's content -> the device, where it is said -> the custody key to seal to -> room in the queue -> it is held
 //! a maker's thread     key in the module -> CSR -> wrapping key to the custody key (by the token in strict mode) -> sealed
 //!                      -> the log has it durably -> the answer leaves
 //! ```
@@ -20,20 +20,23 @@ use crate::encoding::Base64Bytes;
 use crate::engine::api::keys::{CsrSignature, KeyType, MadeKey, MakeKeyRequest};
 use crate::engine::api::{EngineReply, FailureCode, IssuanceStatus};
 use crate::engine::ipc::{Frame, Kind};
+use crate::engine::recrypt::cms::{self, KeyTransport};
 use crate::engine::recrypt::sealed::{Binding, SealError, SealedKey, csr_digest, wrapping_key};
 use audit::Hash;
 use audit::event::{Caller, Event, KeyMade};
 use fips::secret::PrivateKey;
 use fips::sign::{KeyKind, SignatureAlgorithm, SigningKey};
-use hsm::{Custody, KeyFingerprint, KeyInfo, Padding, Terms};
+use hsm::{KeyInfo, Padding, Terms};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 mod content;
+mod target;
 
 use content::Content;
+use target::Targets;
 
 /// A key that is to be made: everything that could be wrong with it has been looked at.
 struct Order {
@@ -66,15 +69,8 @@ pub(super) struct KeyMaking {
     made: AtomicU64,
     shed: AtomicU64,
     pub(super) packed: AtomicU64,
-    /// The custody key that was sealed to last, which is the one that is sealed to next. A fingerprint never stands for another public key;
-    /// whether the key may be used is seen when it is used.
-    target: Mutex<Option<KeyInfo>>,
-    /// The only one there is, as far as was seen then.
-    only: Mutex<Option<(Instant, KeyInfo)>>,
+    targets: Targets,
 }
-
-/// So long it is believed that there is no other custody key.
-const ONLY_FOR: Duration = Duration::from_secs(30);
 
 impl KeyMaking {
     pub(super) fn new(config: Option<&IssuanceConfig>) -> Self {
@@ -155,11 +151,16 @@ pub(super) fn accept(shared: &Shared, job: &Job, request: &MakeKeyRequest) -> Re
     let content = Content::prepare(&request.csr)?;
     shared.oracle.book().ready()?;
     let custody = flow::open_tokens(shared)?;
+    if let Some(recipient) = &request.recipient {
+        let device = flow::admit_device(shared, job, &recipient.device, recipient.format)?;
+        let transport = KeyTransport::choose(custody, Some(job.deadline));
+        cms::check_policy(recipient.format, &device, transport).map_err(flow::cms_refusal)?;
+    }
     let named = request
         .custody_key
         .as_deref()
         .or(config.custody_key.as_deref());
-    let target = target(shared, custody, named)?;
+    let target = shared.key_making.targets.find(custody, named)?;
     let padding = to_custody_key::choose_any_padding(custody)?;
     shared.key_making.push(Order {
         id: job.id,
@@ -243,9 +244,15 @@ fn seal(
     }
     let fault = |error: SealError| Refusal::fault("key_not_sealed", error.to_string());
     let wrapping = wrapping_key().map_err(|error| fault(error.into()))?;
+    let custody = flow::open_tokens(shared)?;
+    // It may have gone while this waited.
+    let target = shared
+        .key_making
+        .targets
+        .named(custody, order.target.fingerprint)?;
     let encrypted = to_custody_key::encrypt(
-        flow::open_tokens(shared)?,
-        &order.target.spki_der,
+        custody,
+        &target.spki_der,
         order.padding,
         &wrapping,
         Terms::within(left),
@@ -290,53 +297,4 @@ fn algorithm(kind: KeyType, signature: CsrSignature) -> Result<SignatureAlgorith
         (_, CsrSignature::PssSha384) => A::RsaPssSha384,
         (_, CsrSignature::PssSha512) => A::RsaPssSha512,
     })
-}
-
-/// The custody key that is sealed to: the named one, or the only one that may be used.
-fn target(shared: &Shared, custody: &dyn Custody, named: Option<&str>) -> Result<KeyInfo, Refusal> {
-    let Some(named) = named else {
-        return only(shared, custody);
-    };
-    let wanted: KeyFingerprint = named.parse().map_err(|_| {
-        Refusal::bad_request("custodyKey is not a SHA-256 in lower-case hexadecimal")
-    })?;
-    let known = || kept(&shared.key_making.target);
-    if let Some(key) = known().as_ref()
-        && key.fingerprint == wanted
-    {
-        return Ok(key.clone());
-    }
-    let key = to_custody_key::usable(custody, wanted)?.ok_or_else(|| {
-        Refusal::key_not_found(format!(
-            "the custody key {wanted} that keys are to be sealed to is not on a token or may not be used"
-        ))
-    })?;
-    *known() = Some(key.clone());
-    Ok(key)
-}
-
-fn only(shared: &Shared, custody: &dyn Custody) -> Result<KeyInfo, Refusal> {
-    let known = || kept(&shared.key_making.only);
-    if let Some((seen, key)) = known().as_ref()
-        && seen.elapsed() < ONLY_FOR
-    {
-        return Ok(key.clone());
-    }
-    let mut usable = custody.keys()?.into_iter().filter(KeyInfo::is_usable);
-    match (usable.next(), usable.next()) {
-        (Some(key), None) => {
-            *known() = Some((Instant::now(), key.clone()));
-            Ok(key)
-        }
-        (None, _) => Err(Refusal::key_not_found(
-            "there is no custody key that may be used: `status` says why".to_owned(),
-        )),
-        (Some(_), Some(_)) => Err(Refusal::bad_request(
-            "there are several custody keys: name the one that keys are sealed to as `engine.issuance.custody_key`, or in the request",
-        )),
-    }
-}
-
-fn kept<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {
-    what.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -15,7 +15,7 @@ use crate::engine::api::{
 use crate::engine::recrypt::importers::Importer;
 use audit::event::{Caller, Event};
 use audit::ledger::{
-    Admission, Alarm, Asked, CiphertextId, Denied, Ledger, Limits, Release, sealed_keys,
+    Admission, Alarm, Asked, CiphertextId, Denied, Ledger, Limits, Release, sealed_keys_of,
 };
 use audit::{Entry, FORMAT_VERSION, Hash, Timestamp};
 use refused::RefusedRequests;
@@ -287,13 +287,27 @@ impl Oracle {
     }
 
     fn name_of(&self, fingerprint: &str) -> Option<String> {
-        if fingerprint == sealed_keys().to_string() {
-            return Some("keys made here".to_owned());
-        }
-        self.importers
+        let configured = self
+            .importers
             .iter()
-            .find(|importer| importer.fingerprint() == fingerprint)
-            .map(|importer| importer.name().to_owned())
+            .find(|importer| importer.fingerprint() == fingerprint);
+        match configured {
+            Some(importer) => Some(importer.name().to_owned()),
+            None => self.asks_for_sealed_keys(fingerprint),
+        }
+    }
+
+    /// Whose sealed keys count under this fingerprint: a caller's, who has failures of its own then.
+    fn asks_for_sealed_keys(&self, fingerprint: &str) -> Option<String> {
+        let callers = self.lock().callers(SystemClock.now_ms(), &self.limits);
+        callers
+            .into_iter()
+            .map(|standing| standing.name.and_then(|name| name.parse().ok()))
+            .find(|caller| sealed_keys_of(*caller).to_string() == fingerprint)
+            .map(|caller| match caller {
+                Some(uid) => format!("keys made here, for user {uid}"),
+                None => "keys made here, for nobody knows whom".to_owned(),
+            })
     }
 
     /// For a status.

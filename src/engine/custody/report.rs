@@ -1,8 +1,10 @@
 //! What custody reports of itself to the supervisor.
 
 use super::Shared;
+use super::ends;
 use super::pkcs1;
 use super::token::describe;
+use crate::calendar::Dated;
 use crate::clock::{Clock, SystemClock};
 use crate::engine::api::{
     AuthorityStatus, Delivery, HealingStatus, IssuanceStatus, KeyStatus, OracleStatus,
@@ -50,6 +52,8 @@ pub struct CustodyReport {
     pub audit: Option<audit::Status>,
     /// Custody keys that decrypt records of old imports, and until when.
     pub pkcs1_keys: Vec<Pkcs1KeyStatus>,
+    /// Everything with an end that custody depends on.
+    pub calendar: Vec<Dated>,
     /// What the process could not do to protect itself.
     pub notes: Vec<String>,
     /// What is left to the process.
@@ -84,6 +88,7 @@ impl CustodyReport {
             issuance: None,
             audit: None,
             pkcs1_keys: Vec::new(),
+            calendar: Vec::new(),
             notes: Vec::new(),
             sandbox: None,
             exceptions: Vec::new(),
@@ -198,6 +203,19 @@ fn without_token(shared: &Shared) -> CustodyReport {
         .into_iter()
         .map(|member| token_status(shared, member))
         .collect();
+    let authorities = shared.authorities.report(&shared.policy.authorities);
+    let revocation_lists = shared
+        .policy
+        .rules
+        .revocation()
+        .map(|lists| lists.report(SystemClock.now_ms()))
+        .unwrap_or_default();
+    let calendar = ends::of(
+        &shared.config,
+        &shared.policy,
+        &authorities,
+        &revocation_lists,
+    );
     // Of the token that is shown: the first that is open.
     let shown = tokens
         .iter()
@@ -206,12 +224,7 @@ fn without_token(shared: &Shared) -> CustodyReport {
     CustodyReport {
         token_certificate: shown.and_then(|token| token.certificate.clone()),
         token_problem: None,
-        revocation_lists: shared
-            .policy
-            .rules
-            .revocation()
-            .map(|lists| lists.report(SystemClock.now_ms()))
-            .unwrap_or_default(),
+        revocation_lists,
         tokens,
         switching: SwitchingStatus {
             failovers: figures.failovers,
@@ -228,11 +241,12 @@ fn without_token(shared: &Shared) -> CustodyReport {
             .map(|_| shared.key_making.status()),
         audit: shared.oracle.book().status(),
         pkcs1_keys: pkcs1::status(&shared.config.pkcs1_keys, SystemClock.now_ms()),
+        calendar,
         key_uses: shared.key_uses.load(Ordering::Relaxed),
         notes: shared.notes.clone(),
         sandbox: Some(shared.sandbox.clone()),
         deliveries: shared.config.deliveries.clone(),
-        authorities: shared.authorities.report(&shared.policy.authorities),
+        authorities,
         exceptions: shared
             .config
             .exceptions

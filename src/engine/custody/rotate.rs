@@ -9,8 +9,8 @@ use super::Shared;
 use super::password_check::PasswordCheck;
 use super::queue::Job;
 use super::refusal::Refusal;
+use super::signing_token::on_a_token;
 use super::to_custody_key;
-use super::token::describe;
 use super::usage::{Usage, Wanted};
 use crate::encoding::{Base64Bytes, hex};
 use crate::engine::api::ReencryptRequest;
@@ -19,7 +19,6 @@ use crate::record::{ImporterSignature, Record};
 use audit::event::{Purpose, ResultClass};
 use fips::digest::{Hash, digest};
 use fips::secret::Password;
-use hsm::pkcs11::Pkcs11Custody;
 use hsm::{Custody, KeyFingerprint, KeyInfo, Lane, Padding, SigningKeyName, Terms, TokenSignature};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
@@ -224,36 +223,4 @@ fn sign(
 ) -> Result<TokenSignature, Refusal> {
     let name = SigningKeyName::Fingerprint(signer);
     on_a_token(shared, ROTATION, |custody| custody.sign(&name, message))
-}
-
-/// Asks the tokens one after the other until one does it. `section`: the part of the configuration that names the key.
-pub(super) fn on_a_token<T>(
-    shared: &Shared,
-    section: &str,
-    ask: impl Fn(&Pkcs11Custody) -> Result<T, hsm::Error>,
-) -> Result<T, Refusal> {
-    let mut refusal = Refusal::token_unavailable("token_not_open", "no token is open".to_owned());
-    for custody in shared
-        .tokens
-        .keepers
-        .iter()
-        .filter_map(|keeper| keeper.custody())
-    {
-        match ask(custody) {
-            Ok(done) => return Ok(done),
-            Err(error) => {
-                tracing::debug!(token = %custody.token().label, "{error}");
-                refusal = match error {
-                    hsm::Error::SigningKeyNotFound(_)
-                    | hsm::Error::SigningKeyAmbiguous { .. }
-                    | hsm::Error::KeyRefused { .. }
-                    | hsm::Error::MechanismNotSupported { .. } => {
-                        Refusal::bad_request(&format!("`{section}`: {}", describe(&error)))
-                    }
-                    error => error.into(),
-                };
-            }
-        }
-    }
-    Err(refusal)
 }

@@ -4,6 +4,7 @@ use super::anchors::LoadError;
 use super::layout;
 use super::pem;
 use super::signatures::KeyKind;
+use crate::calendar::Facts;
 use crate::config::ImporterConfig;
 use crate::encoding::{Base64Bytes, hex};
 use crate::engine::api::FailureCode;
@@ -21,6 +22,7 @@ pub struct Importer {
     spki: Vec<u8>,
     fingerprint: String,
     algorithm: SignatureAlgorithm,
+    certificate: Option<Facts>,
 }
 
 /// A key that cannot be an importer's.
@@ -57,7 +59,9 @@ impl Importer {
         if blocks.next().is_some() {
             return Err(ImporterKeyError::Several);
         }
-        let spki = if label == "CERTIFICATE" {
+        let is_certificate = label == "CERTIFICATE";
+        let certificate = is_certificate.then(|| Facts::of(&der)).flatten();
+        let spki = if is_certificate {
             layout::read(&der)
                 .and_then(|layout| layout.spans.spki.of(&der))
                 .ok_or(ImporterKeyError::NotAKey)?
@@ -71,6 +75,7 @@ impl Importer {
             fingerprint: fingerprint(&spki),
             spki,
             algorithm,
+            certificate,
         })
     }
 
@@ -78,6 +83,12 @@ impl Importer {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// What its certificate says of itself, where the operator gave one instead of a key. Its dates are for people: they stop nothing.
+    #[must_use]
+    pub fn certificate(&self) -> Option<&Facts> {
+        self.certificate.as_ref()
     }
 
     /// SHA-256 of its SubjectPublicKeyInfo (DER), lower-case hexadecimal, as records name it.

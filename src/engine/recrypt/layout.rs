@@ -215,13 +215,7 @@ fn extensions(der: &[u8], list: Element, layout: &mut Layout) -> Option<()> {
                 if std::mem::replace(&mut constraints_seen, true) {
                     return None;
                 }
-                layout.authority = match value {
-                    [0x30, 0x03, 0x01, 0x01, 0xff] => Some(PathLength::Unlimited),
-                    [0x30, 0x06, 0x01, 0x01, 0xff, 0x02, 0x01, length] if *length < 0x80 => {
-                        Some(PathLength::AtMost(*length))
-                    }
-                    _ => None,
-                };
+                layout.authority = authority(value)?;
             }
             Some([KEY_USAGE]) => {
                 if std::mem::replace(&mut usage_seen, true) {
@@ -243,6 +237,20 @@ fn extensions(der: &[u8], list: Element, layout: &mut Layout) -> Option<()> {
         layout.unhandled_extension |= restricts_path(oid) || (critical && !handles_extension(oid));
     }
     Some(())
+}
+
+/// Reads `BasicConstraints ::= SEQUENCE { cA BOOLEAN DEFAULT FALSE, pathLenConstraint INTEGER (0..MAX) OPTIONAL }`, whether it is an
+/// authority's. DER has one form for each: what is in another one (another TRUE, a FALSE that is written out, more behind it, a length
+/// without cA) may be an authority's to somebody else, and is refused.
+fn authority(value: &[u8]) -> Option<Option<PathLength>> {
+    match value {
+        [0x30, 0x00] => Some(None),
+        [0x30, 0x03, 0x01, 0x01, 0xff] => Some(Some(PathLength::Unlimited)),
+        [0x30, 0x06, 0x01, 0x01, 0xff, 0x02, 0x01, length] if *length < 0x80 => {
+            Some(Some(PathLength::AtMost(*length)))
+        }
+        _ => None,
+    }
 }
 
 fn time(der: &[u8], element: Element) -> Option<[u8; 14]> {
@@ -370,3 +378,6 @@ impl<'a> Cursor<'a> {
         self.any().map(Some)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -186,7 +186,7 @@ impl SealedKey {
         if padding.name() != header.padding || padding == Padding::Pkcs1 {
             return Err(SealError::Malformed);
         }
-        Ok(Self {
+        let read = Self {
             binding: Binding {
                 csr: fixed(&header.csr)?,
                 custody_key: KeyFingerprint::from_bytes(fixed(&header.custody_key)?),
@@ -195,7 +195,12 @@ impl SealedKey {
             },
             encrypted_key: sealed.encrypted_key.as_bytes().to_vec(),
             wrapped_key: sealed.wrapped_key.as_bytes().to_vec(),
-        })
+        };
+        // What opens has one form only: its digest is what failures and uses are counted by.
+        match read.to_der() {
+            Ok(again) if again == bytes => Ok(read),
+            _ => Err(SealError::Malformed),
+        }
     }
 
     /// As the caller keeps it (DER).

@@ -210,6 +210,7 @@ pub(super) fn compose(
         issuance: report.issuance,
         audit: report.audit,
         pkcs1_keys: report.pkcs1_keys,
+        calendar: report.calendar,
         answered: counters.answered,
         in_flight: counters.in_flight,
     }

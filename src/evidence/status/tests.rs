@@ -44,6 +44,7 @@ fn engine(processes: &[&str]) -> EngineStatus {
         issuance: None,
         audit: None,
         pkcs1_keys: Vec::new(),
+        calendar: Vec::new(),
         tokens: Vec::new(),
         switching: Default::default(),
         answered: 0,

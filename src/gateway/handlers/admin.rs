@@ -27,6 +27,8 @@ pub(crate) async fn status(call: Call) -> Result<Reply, ApiError> {
         failed: counts.failed,
         records: counts.records,
         fips: ProcessEvidence::of_this("gateway"),
+        health: call.app.monitor.health().state,
+        calendar: call.app.monitor.calendar(),
     })
 }
 

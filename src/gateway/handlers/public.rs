@@ -2,6 +2,7 @@
 
 use crate::gateway::error::ApiError;
 use crate::gateway::http::{Call, Reply, ok};
+use crate::telemetry::health::HealthState;
 use axum::http::StatusCode;
 use serde_json::json;
 
@@ -20,5 +21,17 @@ pub(crate) async fn healthz(call: Call) -> Result<Reply, ApiError> {
         ));
     }
     call.app.stored(|store| store.check()).await?;
-    ok(&json!({"status": "ok"}))
+    // What it is, only who has a token is told.
+    let word = match call.app.monitor.health().state {
+        HealthState::Healthy => "ok",
+        HealthState::Degraded => "degraded",
+        HealthState::Unhealthy => {
+            return Err(ApiError::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "unhealthy",
+                "the gateway cannot do its work: `gateway status` and its log say why",
+            ));
+        }
+    };
+    ok(&json!({"status": word}))
 }

@@ -150,7 +150,7 @@ fn a_snapshot_of_version_1_is_read_and_counts_no_less() {
         again.admit(NOW, &known, &strict),
         Err(Denied::TooManyDevices)
     );
-    assert_eq!(Fold::snapshot(&again)["version"], 2);
+    assert_eq!(Fold::snapshot(&again)["version"], 3);
 }
 
 #[test]
@@ -227,7 +227,7 @@ fn a_ciphertext_cannot_be_made_forgotten_by_using_many_others() {
 #[test]
 fn snapshots_of_a_later_release_are_refused() {
     let mut snapshot = Fold::snapshot(&Ledger::default());
-    snapshot["version"] = 3.into();
+    snapshot["version"] = 4.into();
     let refused = Fold::restore(&mut Ledger::default(), &snapshot);
-    assert!(refused.unwrap_err().contains("version 3"));
+    assert!(refused.unwrap_err().contains("version 4"));
 }

@@ -12,10 +12,10 @@ use crate::pkcs11::keys as private_keys;
 use crate::pkcs11::module::Module;
 use crate::signing::{SigningKeyInfo, SigningKeyName};
 
-/// A private key and its handle, for use at once.
-pub(super) struct FoundSigningKey<H = ObjectHandle> {
-    pub(super) handle: H,
-    pub(super) info: SigningKeyInfo,
+/// A private key and its handle, for use at once or while handles are good.
+pub(in crate::pkcs11) struct FoundSigningKey<H = ObjectHandle> {
+    pub(in crate::pkcs11) handle: H,
+    pub(in crate::pkcs11) info: SigningKeyInfo,
 }
 
 /// Every private key with CKA_SIGN: RSA, and elliptic-curve keys on the curves that can be verified here.

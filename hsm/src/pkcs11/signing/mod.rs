@@ -6,6 +6,8 @@
 mod generate;
 mod keys;
 
+use std::sync::Arc;
+
 use cryptoki::error::Error as CryptokiError;
 use cryptoki::mechanism::rsa::{PkcsMgfType, PkcsPssParams};
 use cryptoki::mechanism::{Mechanism, MechanismType};
@@ -23,7 +25,7 @@ use crate::custody::Operation;
 use crate::error::Refusal;
 use crate::signing::{SigningKeyInfo, SigningKeyName, TokenSignature};
 use crate::{Error, KeyFingerprint, Terms};
-use keys::FoundSigningKey;
+pub(super) use keys::FoundSigningKey;
 
 impl Pkcs11Custody {
     /// Generates a signing key: sensitive, not extractable, private, for signatures only. It is no custody key, and never
@@ -62,6 +64,22 @@ impl Pkcs11Custody {
         let key = key.clone();
         self.submit(Operation::ListKeys, move |worker| {
             worker.with_recovery(None, |worker| Ok(worker.usable_signing_key(&key)?.info))
+        })
+    }
+
+    /// As [`signing_key`](Self::signing_key), on these terms: with a deadline it waits no longer, for a place or for the answer.
+    ///
+    /// # Errors
+    /// As told there; [`Error::Deadline`] and [`Error::Overloaded`].
+    pub fn signing_key_on(
+        &self,
+        key: &SigningKeyName,
+        terms: Terms,
+    ) -> Result<SigningKeyInfo, Error> {
+        let key = key.clone();
+        let deadline = self.deadline(terms);
+        self.submit_on(terms, Operation::ListKeys, move |worker| {
+            worker.with_recovery(deadline, |worker| Ok(worker.usable_signing_key(&key)?.info))
         })
     }
 
@@ -138,11 +156,34 @@ impl Worker {
         }
     }
 
-    /// Signs with the key that is meant.
+    /// Signs with the key that is meant. One that is meant by its fingerprint is looked up once, like a custody key: its handle is good until
+    /// the token is in trouble. If the handle is that of something else by then, the signature is not the key's, which is seen.
     fn sign(&mut self, name: &SigningKeyName, message: &[u8]) -> Result<TokenSignature, Error> {
-        let key = self.usable_signing_key(name)?;
+        let SigningKeyName::Fingerprint(fingerprint) = name else {
+            let key = self.usable_signing_key(name)?;
+            return self.sign_by(&key, message);
+        };
+        let shared = Arc::clone(self.shared());
+        if let Some(key) = shared.cache.signer(fingerprint) {
+            match self.sign_by(&key, message) {
+                // It may be the handle of another key by now. (A token in trouble is healed, which forgets all handles.)
+                Err(Error::WrongSignature(_) | Error::MechanismNotSupported { .. }) => {
+                    shared.cache.forget_signer(fingerprint);
+                }
+                answer => return answer,
+            }
+        }
+        // Read before the handle is: if it grows old meanwhile, it is not kept.
+        let generation = shared.cache.generation();
+        let key = Arc::new(self.usable_signing_key(name)?);
+        let signed = self.sign_by(&key, message)?;
+        shared.cache.insert_signer(generation, key);
+        Ok(signed)
+    }
+
+    fn sign_by(&mut self, key: &FoundSigningKey, message: &[u8]) -> Result<TokenSignature, Error> {
         let (shared, open) = self.parts()?;
-        let signature = sign(shared, &open.session, &key, message);
+        let signature = sign(shared, &open.session, key, message);
         if let Err(Error::Pin(_) | Error::File { .. }) = &signature {
             // The operation that was begun ends with its session.
             self.replace_session();

@@ -1,13 +1,14 @@
 //! An order with everything that it needs, and a memory that can fail at any step.
 
-use super::scripted::{Act, Scripted, Workshop};
+use super::scripted::{Act, KNOWS_ORDERS, Scripted, Workshop};
 use crate::config::WhenUnknown;
 use crate::connector::error::{CallError, CallErrorKind};
 use crate::connector::journal::JournalError;
 use crate::connector::pkcs::authority::{Authority, Terms};
+use crate::connector::pkcs::course::{Course, Kept, resume};
 use crate::connector::pkcs::order::{End, Run};
 use crate::connector::pkcs::ports::{Keeper, Keys, Later};
-use crate::connector::pkcs::progress::{Progress, resume};
+use crate::connector::pkcs::progress::Progress;
 use crate::engine::api::keys::{AltName, KeyType, KeyUsage};
 use crate::engine::api::{
     CmsFormat, Delivery, DeviceTarget, MadeKey, MakeKeyRequest, PackRequest, Packed,
@@ -18,28 +19,29 @@ use crate::gateway::pkcs_api::{
 };
 use crate::issuance::IssuancePolicy;
 use crate::telemetry::Draft;
-use ca::CertificationAuthority;
+use ca::{Capabilities, CertificationAuthority};
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 pub(super) const DAY_MS: i64 = 86_400_000;
 
-const POLICY: &str = r#"
+pub(super) const POLICY: &str = r#"
 version = 1
 [[rule]]
 name = "smime"
 ca = ["company"]
 profiles = ["smime"]
 keys = ["ecP256"]
+key_usage = ["digitalSignature"]
 extended_key_usage = ["emailProtection"]
 subject = { CN = ["*"] }
 alt_names = { email = ["*@example.com"] }
 max_validity_days = 100
 "#;
 
-pub(super) fn item() -> PkcsWorkItem {
+pub(super) fn item(workshop: &Workshop) -> PkcsWorkItem {
     PkcsWorkItem {
         request_id: "0123456789-0123456789".to_owned(),
         fence: 1,
@@ -79,7 +81,7 @@ pub(super) fn item() -> PkcsWorkItem {
             },
         ],
         device: DeviceTarget {
-            certificate: b"DEVICE".to_vec().into(),
+            certificate: workshop.root().into(),
             intermediates: Vec::new(),
         },
         renews: None,
@@ -87,22 +89,42 @@ pub(super) fn item() -> PkcsWorkItem {
     }
 }
 
+pub(super) fn policy() -> IssuancePolicy {
+    IssuancePolicy::read(POLICY).unwrap()
+}
+
+pub(super) fn terms(root: Vec<u8>, when_unknown: WhenUnknown) -> Terms {
+    Terms {
+        roots: vec![root],
+        intermediates: Vec::new(),
+        when_unknown,
+        pending: Duration::from_secs(30 * 86_400),
+        patience: Duration::from_secs(3 * 86_400),
+        pauses: (Duration::from_secs(1), Duration::from_secs(60)),
+    }
+}
+
 /// Everything that an order needs, and what is remembered of it.
 pub(super) struct Bench {
-    workshop: Arc<Workshop>,
+    pub(super) workshop: Arc<Workshop>,
     pub(super) scripted: Arc<Scripted>,
     pub(super) authority: Authority,
     pub(super) policy: IssuancePolicy,
     pub(super) item: PkcsWorkItem,
     clock: AtomicI64,
-    own: Mutex<Option<Progress>>,
-    told: Mutex<Option<Progress>>,
+    fence: AtomicU64,
+    /// The journal.
+    pub(super) own: Mutex<Option<Vec<u8>>>,
+    /// What the gateway was told.
+    pub(super) told: Mutex<Option<Vec<u8>>>,
     pub(super) waits: Mutex<Vec<Duration>>,
     /// Steps until the memory fails, once.
     fail_in: AtomicUsize,
     pub(super) events: Mutex<Vec<u16>>,
     pub(super) keys_made: AtomicUsize,
     pub(super) held: std::sync::atomic::AtomicBool,
+    /// While the key is made, another connector has the request, and then this one again.
+    pub(super) overtaken: std::sync::atomic::AtomicBool,
     pub(super) engine_answers: Mutex<VecDeque<RecryptError>>,
     /// What the engine says against the form of what it packs.
     pub(super) warnings: Vec<String>,
@@ -110,32 +132,31 @@ pub(super) struct Bench {
 
 impl Bench {
     pub(super) fn new(script: &[Act]) -> Self {
-        Self::with(script, true, WhenUnknown::Fail)
+        Self::with(script, KNOWS_ORDERS, WhenUnknown::Fail)
     }
 
-    pub(super) fn with(script: &[Act], recovers: bool, when_unknown: WhenUnknown) -> Self {
+    pub(super) fn with(
+        script: &[Act],
+        capabilities: Capabilities,
+        when_unknown: WhenUnknown,
+    ) -> Self {
         let workshop = Arc::new(Workshop::new());
-        let scripted = Arc::new(Scripted::new(&workshop, script, recovers));
-        let terms = Terms {
-            roots: vec![workshop.root()],
-            intermediates: Vec::new(),
-            when_unknown,
-            pending: Duration::from_secs(30 * 86_400),
-            patience: Duration::from_secs(3 * 86_400),
-            pauses: (Duration::from_secs(1), Duration::from_secs(60)),
-        };
+        let scripted = Arc::new(Scripted::new(&workshop, script, capabilities));
+        let terms = terms(workshop.root(), when_unknown);
         let now_ms = crate::clock::Clock::now_ms(&crate::clock::SystemClock);
         Self {
             authority: Authority::new(
                 Arc::clone(&scripted) as Arc<dyn CertificationAuthority>,
+                crate::config::AuthorityKind::Cmp,
                 terms,
                 2,
             ),
+            item: item(&workshop),
             workshop,
             scripted,
-            policy: IssuancePolicy::read(POLICY).unwrap(),
-            item: item(),
+            policy: policy(),
             clock: AtomicI64::new(now_ms),
+            fence: AtomicU64::new(0),
             own: Mutex::default(),
             told: Mutex::default(),
             waits: Mutex::default(),
@@ -143,6 +164,7 @@ impl Bench {
             events: Mutex::default(),
             keys_made: AtomicUsize::new(0),
             held: true.into(),
+            overtaken: false.into(),
             engine_answers: Mutex::default(),
             warnings: Vec::new(),
         }
@@ -150,13 +172,19 @@ impl Bench {
 
     /// One lease's work, from what is remembered.
     pub(super) async fn run(&self) -> End {
+        let fence = self.fence.fetch_add(1, Ordering::SeqCst) + 1;
+        let item = PkcsWorkItem {
+            fence,
+            ..self.item.clone()
+        };
+        let kept = self.own.lock().unwrap().as_deref().map(Kept::of_bytes);
         let known = resume(
-            self.own.lock().unwrap().clone(),
-            self.told.lock().unwrap().clone(),
-            self.item.fence,
+            kept.map(Option::unwrap).unwrap_or_default(),
+            self.told(),
+            fence,
         );
         Run {
-            item: &self.item,
+            item: &item,
             policy: &self.policy,
             authority: &self.authority,
             keys: self,
@@ -164,6 +192,20 @@ impl Bench {
         }
         .run(known)
         .await
+    }
+
+    /// What the gateway was told last.
+    pub(super) fn told(&self) -> Option<Progress> {
+        let told = self.told.lock().unwrap();
+        told.as_deref()
+            .map(|told| Progress::of_bytes(told).unwrap())
+    }
+
+    /// The gateway tells something else.
+    pub(super) fn lie(&self, lie: impl FnOnce(&mut Progress)) {
+        let mut told = self.told().unwrap();
+        lie(&mut told);
+        *self.told.lock().unwrap() = Some(told.to_bytes());
     }
 
     /// The same in another connector, which knows nothing but what the gateway was told.
@@ -228,6 +270,10 @@ impl Keys for Bench {
                 return Err(error);
             }
             self.keys_made.fetch_add(1, Ordering::SeqCst);
+            if self.overtaken.load(Ordering::SeqCst) {
+                self.fence.fetch_add(2, Ordering::SeqCst);
+            }
+            assert_eq!(request.recipient.unwrap().device, self.item.device);
             assert_eq!(request.csr.subject, "CN=anna");
             assert_eq!(
                 request.csr.alt_names,
@@ -267,12 +313,12 @@ impl Keys for Bench {
 }
 
 impl Keeper for Bench {
-    fn keep<'a>(&'a self, progress: &'a Progress) -> Later<'a, Result<(), JournalError>> {
+    fn keep<'a>(&'a self, course: &'a Course) -> Later<'a, Result<(), JournalError>> {
         Box::pin(async {
             if !self.may_step() {
                 return Err(JournalError::Closed);
             }
-            *self.own.lock().unwrap() = Progress::of_bytes(&progress.to_bytes());
+            *self.own.lock().unwrap() = Some(course.to_bytes());
             Ok(())
         })
     }
@@ -280,21 +326,30 @@ impl Keeper for Bench {
     fn share<'a>(
         &'a self,
         progress: &'a Progress,
+        fence: u64,
         resume: Option<Duration>,
     ) -> Later<'a, Result<(), CallError>> {
         Box::pin(async move {
+            let failed = |kind| CallError {
+                kind,
+                message: "the gateway is gone".to_owned(),
+                tls: None,
+                correlation: None,
+            };
             if !self.may_step() {
-                return Err(CallError {
-                    kind: CallErrorKind::Unavailable,
-                    message: "the gateway is gone".to_owned(),
-                    tls: None,
-                    correlation: None,
-                });
+                return Err(failed(CallErrorKind::Unavailable));
             }
-            *self.told.lock().unwrap() = Progress::of_bytes(&progress.to_bytes());
+            if fence != self.fence() {
+                return Err(failed(CallErrorKind::Stale));
+            }
+            *self.told.lock().unwrap() = Some(progress.to_bytes());
             self.waits.lock().unwrap().extend(resume);
             Ok(())
         })
+    }
+
+    fn fence(&self) -> u64 {
+        self.fence.load(Ordering::SeqCst)
     }
 
     fn is_held(&self) -> bool {

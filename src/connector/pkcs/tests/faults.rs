@@ -6,7 +6,10 @@ use crate::connector::pkcs::order::End;
 use ca::ErrorClass;
 
 async fn refused(made: Made, because: &str) {
-    let bench = Bench::new(&[Act::Issue(made)]);
+    refused_at(Bench::new(&[Act::Issue(made)]), made, because).await;
+}
+
+async fn refused_at(bench: Bench, made: Made, because: &str) {
     let end = bench.run().await;
     let End::Failed { code, message } = end else {
         panic!("{made:?}: {end:?}");
@@ -28,8 +31,16 @@ async fn refused(made: Made, because: &str) {
 }
 
 #[tokio::test]
-async fn another_keys_certificate() {
-    refused(Made::ForAnotherKey, "another key").await;
+async fn another_keys_certificate_which_may_be_somebodys() {
+    let bench = Bench::new(&[Act::Issue(Made::ForAnotherKey)]);
+    let End::Failed { code, message } = bench.run().await else {
+        panic!()
+    };
+    assert_eq!(code, "issuedCertificateRefused");
+    assert!(message.contains("another key"), "{message}");
+    assert!(message.contains("it was not revoked"), "{message}");
+    assert!(bench.scripted.revoked.lock().unwrap().is_empty());
+    assert_eq!((bench.seen(1050), bench.seen(1060)), (0, 1));
 }
 
 #[tokio::test]
@@ -62,6 +73,25 @@ async fn more_usages_than_asked() {
     refused(Made::ForLogon, "clientAuth").await;
     refused(Made::ForAnything, "any usage").await;
     refused(Made::OtherKeyUsage, "DigitalSignature").await;
+}
+
+/// Where the profile asks for no usage of the key, the policy's rule says which there may be.
+#[tokio::test]
+async fn a_usage_of_the_key_that_nobody_asked_for_and_the_rule_does_not_allow() {
+    let without = |script: &[Act]| {
+        let mut bench = Bench::new(script);
+        bench.item.profile.key_usage = Vec::new();
+        bench
+    };
+    let allowed = without(&[]).run().await;
+    assert!(matches!(allowed, End::Done(_)), "{allowed:?}");
+    for (made, because) in [
+        (Made::OtherKeyUsage, "KeyAgreement, which the policy's rule"),
+        (Made::WithoutKeyUsage, "it has no keyUsage"),
+    ] {
+        refused_at(without(&[Act::Issue(made)]), made, because).await;
+    }
+    refused(Made::WithoutKeyUsage, "it has no keyUsage").await;
 }
 
 #[tokio::test]

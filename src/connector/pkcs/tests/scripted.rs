@@ -41,6 +41,7 @@ pub(super) enum Made {
     AsAnAuthority,
     ForTenYears,
     OtherKeyUsage,
+    WithoutKeyUsage,
 }
 
 fn openssl(arguments: &[&str]) -> Vec<u8> {
@@ -114,8 +115,14 @@ impl Workshop {
 
     /// A CSR for a new key.
     pub(super) fn csr(&self, subject: &str, alt_names: &str) -> Vec<u8> {
+        self.csr_for(subject, alt_names, "digitalSignature")
+    }
+
+    /// The same with another key usage.
+    pub(super) fn csr_for(&self, subject: &str, alt_names: &str, usage: &str) -> Vec<u8> {
         let (key, out) = (self.fresh("key"), self.fresh("csr"));
         let alt_names = format!("subjectAltName={alt_names}");
+        let usage = format!("keyUsage=critical,{usage}");
         openssl(&[
             "req",
             "-new",
@@ -128,6 +135,10 @@ impl Workshop {
             subject,
             "-addext",
             &alt_names,
+            "-addext",
+            &usage,
+            "-addext",
+            "extendedKeyUsage=emailProtection",
             "-outform",
             "DER",
             "-keyout",
@@ -138,7 +149,7 @@ impl Workshop {
         std::fs::read(out).unwrap()
     }
 
-    fn issue(&self, csr: &[u8], made: Made) -> Vec<u8> {
+    pub(super) fn issue(&self, csr: &[u8], made: Made) -> Vec<u8> {
         let own = if made == Made::ForAnotherKey {
             self.csr("/CN=anna", "email:anna@example.com")
         } else {
@@ -157,6 +168,7 @@ impl Workshop {
         };
         let key_usage = match made {
             Made::OtherKeyUsage => "keyUsage=critical,keyAgreement",
+            Made::WithoutKeyUsage => "",
             _ => "keyUsage=critical,digitalSignature",
         };
         let mut lines = vec![usage, key_usage];
@@ -211,6 +223,73 @@ impl Workshop {
     }
 }
 
+impl Workshop {
+    /// An authority below another one, always with the same name and key.
+    pub(super) fn between(&self, signer: &str) -> Vec<u8> {
+        let (key, request) = (self.named("between", "key"), self.fresh("csr"));
+        let (extensions, out) = (self.fresh("cnf"), self.named("between", "pem"));
+        if !key.exists() {
+            let curve = "ec_paramgen_curve:P-256";
+            openssl(&[
+                "genpkey",
+                "-algorithm",
+                "EC",
+                "-pkeyopt",
+                curve,
+                "-out",
+                text(&key),
+            ]);
+        }
+        let (subject, name) = ("/CN=Between", text(&request));
+        openssl(&[
+            "req",
+            "-new",
+            "-key",
+            text(&key),
+            "-subj",
+            subject,
+            "-out",
+            name,
+        ]);
+        let lines = "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign";
+        std::fs::write(&extensions, lines).unwrap();
+        self.sign(&[name, "PEM"], signer, &extensions, &out);
+        openssl(&["x509", "-in", text(&out), "-outform", "DER"])
+    }
+
+    /// A certificate of that authority's.
+    pub(super) fn below(&self, csr: &[u8]) -> Vec<u8> {
+        let (request, extensions) = (self.fresh("csr"), self.fresh("cnf"));
+        std::fs::write(&request, csr).unwrap();
+        std::fs::write(&extensions, "extendedKeyUsage=emailProtection").unwrap();
+        let out = self.fresh("pem");
+        self.sign(&[text(&request), "DER"], "between", &extensions, &out);
+        openssl(&["x509", "-in", text(&out), "-outform", "DER"])
+    }
+
+    fn sign(&self, [request, form]: &[&str; 2], signer: &str, extensions: &Path, out: &Path) {
+        let (certificate, key) = (self.named(signer, "pem"), self.named(signer, "key"));
+        openssl(&[
+            "x509",
+            "-req",
+            "-inform",
+            form,
+            "-in",
+            request,
+            "-CA",
+            text(&certificate),
+            "-CAkey",
+            text(&key),
+            "-extfile",
+            text(extensions),
+            "-days",
+            "99",
+            "-out",
+            text(out),
+        ]);
+    }
+}
+
 /// The authority.
 pub(super) struct Scripted {
     workshop: Arc<Workshop>,
@@ -220,11 +299,37 @@ pub(super) struct Scripted {
     pending: Mutex<BTreeMap<String, ()>>,
     pub(super) revoked: Mutex<Vec<Revocation>>,
     pub(super) enrolments: AtomicUsize,
+    /// Whether each recovery was told what was known of a pending order.
+    pub(super) recoveries: Mutex<Vec<bool>>,
+    /// References of orders that have nothing to do with this one, and what was issued for them.
+    pub(super) elsewhere: Mutex<BTreeMap<Vec<u8>, Vec<u8>>>,
     capabilities: Capabilities,
 }
 
+/// An authority that knows orders by name.
+pub(super) const KNOWS_ORDERS: Capabilities = Capabilities {
+    revokes: true,
+    pends: true,
+    polls_by_reference: true,
+    recovers: true,
+};
+/// One that knows pending orders by number, as AD CS.
+pub(super) const KNOWS_NUMBERS: Capabilities = Capabilities {
+    recovers: false,
+    ..KNOWS_ORDERS
+};
+/// One that knows nothing but requests, as EST.
+pub(super) const KNOWS_NOTHING: Capabilities = Capabilities {
+    polls_by_reference: false,
+    ..KNOWS_NUMBERS
+};
+
 impl Scripted {
-    pub(super) fn new(workshop: &Arc<Workshop>, script: &[Act], recovers: bool) -> Self {
+    pub(super) fn new(
+        workshop: &Arc<Workshop>,
+        script: &[Act],
+        capabilities: Capabilities,
+    ) -> Self {
         Self {
             workshop: Arc::clone(workshop),
             script: Mutex::new(script.iter().copied().collect()),
@@ -232,11 +337,9 @@ impl Scripted {
             pending: Mutex::default(),
             revoked: Mutex::default(),
             enrolments: AtomicUsize::new(0),
-            capabilities: Capabilities {
-                revokes: true,
-                pends: true,
-                recovers,
-            },
+            recoveries: Mutex::default(),
+            elsewhere: Mutex::default(),
+            capabilities,
         }
     }
 
@@ -305,7 +408,16 @@ impl CertificationAuthority for Scripted {
 
     fn poll<'a>(&'a self, order: &'a Order, pending: &'a Pending) -> Answer<'a, Enrolment> {
         Box::pin(async {
+            if let Some(der) = self.elsewhere.lock().unwrap().get(&pending.reference) {
+                return Ok(Enrolment::Issued(Issued {
+                    certificate_der: der.clone(),
+                    others: vec![self.workshop.root()],
+                }));
+            }
             assert_eq!(pending.reference, b"reference");
+            if !self.capabilities.polls_by_reference {
+                self.enrolments.fetch_add(1, Ordering::SeqCst);
+            }
             // What it has issued it gives out again.
             let issued = self.issued.lock().unwrap().get(&order.id).cloned();
             if let Some(certificate_der) = issued.and_then(|all| all.last().cloned()) {
@@ -318,8 +430,13 @@ impl CertificationAuthority for Scripted {
         })
     }
 
-    fn recover<'a>(&'a self, order: &'a Order, _: Option<&'a Pending>) -> Answer<'a, Recovered> {
-        Box::pin(async {
+    fn recover<'a>(
+        &'a self,
+        order: &'a Order,
+        pending: Option<&'a Pending>,
+    ) -> Answer<'a, Recovered> {
+        Box::pin(async move {
+            self.recoveries.lock().unwrap().push(pending.is_some());
             let issued = self.issued.lock().unwrap().get(&order.id).cloned();
             Ok(match issued.and_then(|all| all.last().cloned()) {
                 Some(certificate_der) => Recovered::Known(Enrolment::Issued(Issued {
@@ -348,9 +465,11 @@ impl CertificationAuthority for Scripted {
     fn health(&self) -> Answer<'_, Health> {
         Box::pin(async {
             Ok(Health {
+                answered: true,
                 may_enroll: None,
                 may_revoke: None,
                 credential_expires: None,
+                revocation_list: None,
                 note: String::new(),
             })
         })

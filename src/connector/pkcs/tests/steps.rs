@@ -1,7 +1,7 @@
 //! The way of an order, and that nothing is ordered twice whatever fails in between.
 
 use super::bench::{Bench, DAY_MS};
-use super::scripted::Act;
+use super::scripted::{Act, KNOWS_NUMBERS};
 use crate::config::WhenUnknown;
 use crate::connector::pkcs::order::End;
 use crate::engine::api::{Failure, FailureCode};
@@ -127,13 +127,13 @@ async fn a_lost_answer_is_asked_for_and_not_ordered_again() {
 
 #[tokio::test]
 async fn an_authority_that_cannot_tell_is_not_asked_again_unless_that_is_wanted() {
-    let bench = Bench::with(&[Act::IssueAndLose], false, WhenUnknown::Fail);
+    let bench = Bench::with(&[Act::IssueAndLose], KNOWS_NUMBERS, WhenUnknown::Fail);
     bench.run().await;
     let end = bench.run().await;
     assert_eq!(code(&end), "outcomeUnknown");
     assert!(message(&end).contains(&bench.item.request_id) && message(&end).contains("revoke it"));
     assert_eq!(bench.certificates(), 1);
-    let bench = Bench::with(&[Act::IssueAndLose], false, WhenUnknown::AskAgain);
+    let bench = Bench::with(&[Act::IssueAndLose], KNOWS_NUMBERS, WhenUnknown::AskAgain);
     bench.run().await;
     assert!(matches!(bench.run().await, End::Done(_)));
     assert_eq!(bench.certificates(), 2, "that is what was asked for");

@@ -2,9 +2,9 @@
 
 use super::super::Shared;
 use super::super::refusal::Refusal;
-use super::super::rotate::on_a_token;
+use super::super::signing_token::on_a_token_within;
 use fips::sign::SignatureAlgorithm;
-use hsm::{SigningKeyInfo, SigningKeyName, Terms};
+use hsm::{SigningKeyInfo, SigningKeyName};
 use pki::{SignError, Signer};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
@@ -20,7 +20,7 @@ pub(super) struct TokenKey<'a> {
 }
 
 impl<'a> TokenKey<'a> {
-    /// Finds the key that the configuration names for this authority.
+    /// Finds the key that the configuration names for this authority; neither this nor a signature waits for a token beyond the deadline.
     ///
     /// # Errors
     /// The refusal that says why it cannot be used.
@@ -31,7 +31,9 @@ impl<'a> TokenKey<'a> {
         ca: &str,
     ) -> Result<Self, Refusal> {
         let what = format!("engine.ca.{ca}");
-        let info = on_a_token(shared, &what, |custody| custody.signing_key(name))?;
+        let info = on_a_token_within(shared, &what, deadline, |custody, terms| {
+            custody.signing_key_on(name, terms)
+        })?;
         Ok(Self {
             shared,
             info,
@@ -61,14 +63,9 @@ impl Signer for TokenKey<'_> {
 
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {
         let name = SigningKeyName::Fingerprint(self.info.fingerprint);
-        let left = self.deadline.saturating_duration_since(Instant::now());
-        let signed = if left.is_zero() {
-            Err(Refusal::deadline())
-        } else {
-            on_a_token(self.shared, &self.what, |custody| {
-                custody.sign_on(&name, message, Terms::within(left))
-            })
-        };
+        let signed = on_a_token_within(self.shared, &self.what, self.deadline, |custody, terms| {
+            custody.sign_on(&name, message, terms)
+        });
         match signed {
             Ok(signed) => Ok(signed.signature),
             Err(refusal) => {

@@ -4,6 +4,7 @@
 use super::super::Shared;
 use super::super::queue::Job;
 use super::super::refusal::Refusal;
+use super::responders::Delegated;
 use super::{TokenKey, find, milliseconds, now, reason, record, refusal, system_time};
 use crate::encoding::{Base64Bytes, hex};
 use crate::engine::api::{SerialState, SignOcspRequest, SignedOcsp};
@@ -14,29 +15,13 @@ use hsm::SigningKeyName;
 use pki::Signer;
 use pki::issue;
 use pki::ocsp::{CertId, IdHash, MAX_ASKED, MAX_NONCE_BYTES, Responder, Single, Status};
-use std::sync::PoisonError;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 use x509_cert::name::Name;
 
 /// How long a responder's certificate is valid; it is renewed at half of that.
-const LASTS: Duration = Duration::from_secs(14 * 86_400);
+pub(in super::super) const LASTS: Duration = Duration::from_secs(14 * 86_400);
 /// The longest serial number (RFC 5280, section 4.1.2.2, with room for a sign).
 const MAX_SERIAL_BYTES: usize = 21;
-
-/// A responder's certificate.
-#[derive(Debug, Clone)]
-pub(super) struct Delegated {
-    certificate: Vec<u8>,
-    spki: Vec<u8>,
-    renew_at: SystemTime,
-    not_after: SystemTime,
-}
-
-impl Delegated {
-    pub(super) const fn not_after(&self) -> SystemTime {
-        self.not_after
-    }
-}
 
 /// An OCSP answer.
 pub(in super::super) fn sign_ocsp(
@@ -113,7 +98,7 @@ pub(in super::super) fn sign_ocsp(
         job,
         ca,
         &request.request_id,
-        &key,
+        Hash::of(key.spki_der()),
         CaAct::Status {
             certificates: u64::try_from(singles.len()).unwrap_or(u64::MAX),
             answer: Hash::of(&response),
@@ -125,7 +110,7 @@ pub(in super::super) fn sign_ocsp(
     })
 }
 
-/// The responder's certificate, a new one where there is none or half of its life is over. One is made at a time.
+/// The responder's certificate, a new one where there is none or half of its life is over.
 fn delegated(
     shared: &Shared,
     job: &Job,
@@ -133,18 +118,22 @@ fn delegated(
     key: &TokenKey<'_>,
     name: &SigningKeyName,
 ) -> Result<Delegated, Refusal> {
-    let mut responders = shared
+    shared
         .authorities
         .responders
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner);
+        .get(&ca.name, key.spki_der(), job.deadline, now, || {
+            make(shared, job, ca, key, name)
+        })
+}
+
+fn make(
+    shared: &Shared,
+    job: &Job,
+    ca: &LocalAuthority,
+    key: &TokenKey<'_>,
+    name: &SigningKeyName,
+) -> Result<Delegated, Refusal> {
     let now = now();
-    if let Some(known) = responders.get(&ca.name)
-        && known.spki == key.spki_der()
-        && now < known.renew_at
-    {
-        return Ok(known.clone());
-    }
     if *name == ca.key {
         return Err(Refusal::bad_request(
             "`ocsp_key` is the authority's own key: the responder needs another one",
@@ -169,19 +158,17 @@ fn delegated(
         job,
         ca,
         &format!("responder-{}", ca.name),
-        &authority_key,
+        Hash::of(authority_key.spki_der()),
         CaAct::Responder {
             serial: hex(&made.serial),
             certificate: Hash::of(&made.der),
         },
     )?;
     let life = made.not_after.duration_since(now).unwrap_or_default();
-    let new = Delegated {
+    Ok(Delegated {
         certificate: made.der,
         spki: key.spki_der().to_vec(),
         renew_at: now.checked_add(life / 2).unwrap_or(now),
         not_after: made.not_after,
-    };
-    responders.insert(ca.name.clone(), new.clone());
-    Ok(new)
+    })
 }

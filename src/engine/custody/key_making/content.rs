@@ -2,16 +2,14 @@
 
 use super::super::refusal::Refusal;
 use crate::engine::api::keys::{
-    AltName, CsrContent, KeyUsage, MAX_ALT_NAME_BYTES, MAX_ALT_NAMES, MAX_CERTIFICATE_BYTES,
-    MAX_CHALLENGE_BYTES, MAX_EXTENDED_KEY_USAGES, MAX_SUBJECT_BYTES, MicrosoftTemplate,
+    CsrContent, MAX_ALT_NAME_BYTES, MAX_ALT_NAMES, MAX_CERTIFICATE_BYTES, MAX_CHALLENGE_BYTES,
+    MAX_EXTENDED_KEY_USAGES, MAX_SUBJECT_BYTES, MicrosoftTemplate,
 };
 use fips::secret::Password;
 use fips::sign::{SignatureAlgorithm, SigningKey};
 use pki::KeyAndAlgorithm;
 use pki::csr::{self, CsrError};
-use pki::extension::{Extensions, Template, purpose, usage};
 use pki::name::{Lengths, SubjectTemplate};
-use pki::san::{SanKind, SubjectAltName};
 use pki::template::Values;
 
 /// A template's name and version, as text: longer ones are none.
@@ -38,7 +36,7 @@ impl Content {
                 },
             )
             .map_err(|error| wrong(&error))?;
-        let extensions = extensions(asked)?;
+        let extensions = asked.extensions().map_err(|error| wrong(&error))?;
         // As it is going to be: what it refuses is refused before a key is made.
         extensions
             .to_list(subject.is_empty())
@@ -93,7 +91,7 @@ fn bounded(asked: &CsrContent) -> Result<(), Refusal> {
         || asked
             .alt_names
             .iter()
-            .any(|name| text_of(name).1.len() > MAX_ALT_NAME_BYTES)
+            .any(|name| name.text().1.len() > MAX_ALT_NAME_BYTES)
     {
         return refuse(
             "there are more than 32 alternative names, or one is longer than 1024 bytes",
@@ -132,60 +130,6 @@ fn bounded(asked: &CsrContent) -> Result<(), Refusal> {
         return refuse("the challenge password must have 1 to 255 bytes");
     }
     Ok(())
-}
-
-fn extensions(asked: &CsrContent) -> Result<Extensions, Refusal> {
-    let mut extensions = Extensions::default();
-    for name in &asked.alt_names {
-        let (kind, text) = text_of(name);
-        let name = SubjectAltName::new(kind, text).map_err(|error| wrong(&error))?;
-        extensions.alt_names.push(name);
-    }
-    for bit in &asked.key_usage {
-        let bit = usage(name_of(*bit)).map_err(|error| wrong(&error))?;
-        *extensions.key_usage.get_or_insert_default() |= bit;
-    }
-    for oid in &asked.extended_key_usage {
-        extensions
-            .purposes
-            .push(purpose(oid).map_err(|error| wrong(&error))?);
-    }
-    match &asked.microsoft_template {
-        Some(MicrosoftTemplate::Name(name)) => extensions.template_name = Some(name.clone()),
-        Some(MicrosoftTemplate::Identified { oid, major, minor }) => {
-            extensions.template = Some(Template {
-                id: oid.parse().map_err(|_| {
-                    Refusal::bad_request("the template's oid is no object identifier in dots")
-                })?,
-                major: *major,
-                minor: *minor,
-            });
-        }
-        None => {}
-    }
-    if let Some(sid) = &asked.security_identifier {
-        extensions.sid = Some(sid.parse().map_err(|error| wrong(&error))?);
-    }
-    Ok(extensions)
-}
-
-fn text_of(name: &AltName) -> (SanKind, &str) {
-    match name {
-        AltName::Email(text) => (SanKind::Email, text),
-        AltName::Upn(text) => (SanKind::Upn, text),
-        AltName::Dns(text) => (SanKind::Dns, text),
-        AltName::Uri(text) => (SanKind::Uri, text),
-    }
-}
-
-fn name_of(usage: KeyUsage) -> &'static str {
-    match usage {
-        KeyUsage::DigitalSignature => "digitalSignature",
-        KeyUsage::NonRepudiation => "nonRepudiation",
-        KeyUsage::KeyEncipherment => "keyEncipherment",
-        KeyUsage::DataEncipherment => "dataEncipherment",
-        KeyUsage::KeyAgreement => "keyAgreement",
-    }
 }
 
 fn wrong<E: std::fmt::Display>(error: &E) -> Refusal {

@@ -131,6 +131,7 @@ mod tests {
             padding: String::new(),
             ciphertext: Hash::NONE,
             opens: None,
+            sealed: None,
             device: None,
         };
         for number in 0..1000 {
@@ -176,6 +177,7 @@ mod tests {
                 padding: String::new(),
                 ciphertext: Hash::NONE,
                 opens: None,
+                sealed: None,
                 device: None,
             };
             let caller = Caller {

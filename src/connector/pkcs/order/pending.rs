@@ -1,0 +1,83 @@
+//! An order that the authority decides later.
+
+use super::super::course::{Course, Whose};
+use super::super::progress::Step;
+use super::recover::waiting;
+use super::{End, Next, Run, Stop};
+use ca::{Enrolment, ErrorClass, Pending, Recovered};
+use std::time::Duration;
+
+impl Run<'_> {
+    /// Asks how a pending order fares: by its reference, or, after an answer that did not come, what became of it.
+    pub(super) async fn poll(&self, course: &mut Course) -> Stop<Next> {
+        let Step::Pending {
+            reference,
+            since_ms,
+        } = course.at.step.clone()
+        else {
+            return Ok(Next::Step);
+        };
+        let can = self.authority.ca.capabilities();
+        if course.whose == Whose::Told && !can.polls_by_reference {
+            return Err(self.wait_for_its_owner(course).await);
+        }
+        let pending = Pending {
+            reference: reference.0,
+            ask_again_in: Duration::ZERO,
+        };
+        let slot = self.turn(course).await?;
+        if !self.keeper.is_held() {
+            return Err(End::later(
+                "the lease ran out before the authority was asked",
+            ));
+        }
+        let order = self.order(&course.at);
+        let answer = if can.recovers && course.at.failures > 0 {
+            slot.note(self.authority.ca.recover(&order, Some(&pending)).await)
+        } else {
+            let answer = self.authority.ca.poll(&order, &pending).await;
+            slot.note(answer).map(Recovered::Known)
+        };
+        match answer {
+            Ok(Recovered::Known(Enrolment::Pending(pending))) => {
+                Err(self.still_pending(course, pending, since_ms).await)
+            }
+            Ok(recovered) => self.recovered(course, recovered).await,
+            Err(error) => match error.class() {
+                ErrorClass::Rejected | ErrorClass::Unsupported => Err(self.rejected(&error).await),
+                // The poll was the request once more (EST), and may have been answered with the certificate: as after every order whose answer
+                // is lost.
+                ErrorClass::Unknown | ErrorClass::Protocol if !can.polls_by_reference => {
+                    course.at.asked_ms = Some(self.keeper.now_ms());
+                    course.at.reach(Step::Ordered, self.item.fence);
+                    Err(self.attempt_failed(course, &error).await)
+                }
+                _ => Err(self.attempt_failed(course, &error).await),
+            },
+        }
+    }
+
+    async fn still_pending(&self, course: &mut Course, pending: Pending, since_ms: i64) -> End {
+        if let Some((code, message)) = self.too_long(course, None) {
+            return self.refuse(code, message).await;
+        }
+        let wait = pending.ask_again_in;
+        course.at.failures = 0;
+        course.at.reach(waiting(pending, since_ms), self.item.fence);
+        if let Err(error) = self.keeper.keep(course).await {
+            return error.into();
+        }
+        self.wait(&course.at, wait).await
+    }
+
+    /// To poll would be to order another connector's CSR: it has to do that itself.
+    async fn wait_for_its_owner(&self, course: &Course) -> End {
+        if let Some((code, message)) = self.too_long(course, None) {
+            let message = format!(
+                "{message}. Only the connector that ordered it can ask for it at an authority of this kind, and it did not come back"
+            );
+            return self.refuse(code, message).await;
+        }
+        self.wait(&course.at, self.authority.terms.pauses.1).await
+    }
+}
