@@ -191,6 +191,7 @@ mod tests {
         let can = Capabilities {
             revokes: true,
             pends: false,
+            polls_by_reference: false,
             recovers: true,
         };
         AuthorityState {

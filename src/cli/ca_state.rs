@@ -63,6 +63,7 @@ mod tests {
         let can = Capabilities {
             revokes: false,
             pends: true,
+            polls_by_reference: true,
             recovers: false,
         };
         let mut state = AuthorityState::new("company", AuthorityKind::Est, can);

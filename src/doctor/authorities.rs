@@ -23,6 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const LOCAL: Capabilities = Capabilities {
     revokes: true,
     pends: false,
+    polls_by_reference: false,
     recovers: true,
 };
 

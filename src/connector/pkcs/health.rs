@@ -2,7 +2,8 @@
 
 use super::authority::Authority;
 use super::build::Issuance;
-use super::progress::{Progress, Step};
+use super::course::Kept;
+use super::progress::Step;
 use crate::ca::Asked;
 use crate::calendar::{Dated, Effect, Kind, Source};
 use crate::connector::shared::Shared;
@@ -119,8 +120,12 @@ fn turns(name: &str, before: Option<&Asked>, now: &Asked) -> Vec<Draft> {
 
 /// The authority of an order that is pending, as the journal keeps it.
 fn pending_at(order: &[u8]) -> Option<String> {
-    let progress = Progress::of_bytes(order)?;
-    matches!(progress.step, Step::Pending { .. }).then_some(progress.ca)
+    let kept = Kept::of_bytes(order)?;
+    [kept.own, kept.told]
+        .into_iter()
+        .flatten()
+        .find(|progress| matches!(progress.step, Step::Pending { .. }))
+        .map(|progress| progress.ca)
 }
 
 async fn count_pending(shared: &Shared, issuance: &Issuance) {
@@ -137,6 +142,8 @@ async fn count_pending(shared: &Shared, issuance: &Issuance) {
 #[cfg(test)]
 mod tests {
     #![allow(missing_docs)]
+    use super::super::course::Course;
+    use super::super::progress::Progress;
     use super::*;
 
     fn asked(reachable: bool, may_enroll: Option<bool>) -> Asked {
@@ -176,13 +183,15 @@ mod tests {
             text(),
             vec![1].into(),
             vec![2].into(),
+            1,
         );
-        assert_eq!(pending_at(&progress.to_bytes()), None);
+        let kept = |progress: &Progress| Course::own(progress.clone()).to_bytes();
+        assert_eq!(pending_at(&kept(&progress)), None);
         progress.step = Step::Pending {
             reference: vec![1].into(),
             since_ms: 1,
         };
-        assert_eq!(pending_at(&progress.to_bytes()).as_deref(), Some("company"));
+        assert_eq!(pending_at(&kept(&progress)).as_deref(), Some("company"));
         assert_eq!(pending_at(b"{}"), None);
     }
 }

@@ -450,6 +450,7 @@ fn start(hands: &Arc<Hands>, when_unknown: WhenUnknown) -> Worker {
         // A breaker of its own for each lease: it goes by the clock on the wall, which does not move here.
         let authority = Authority::new(
             Arc::new(Asked(Arc::clone(&hands))),
+            crate::config::AuthorityKind::Cmp,
             terms(supply().root.clone(), when_unknown),
             1,
         );
