@@ -84,6 +84,7 @@ fn the_contract_server_issues_at_once_after_a_while_and_not_at_all() {
     }
     let device = issuing.device(0);
     let at_once = issuing.ask("anna@example.com", &device, "windows");
+    issuing.settled(&at_once);
     let managed = issuing.ask("ben@example.com", &device, "SmimeManaged");
     issuing.event_of("operational", 1061, &managed);
     running.kill_connector(0);
