@@ -24,6 +24,7 @@ pub mod encoding;
 pub mod engine;
 pub mod evidence;
 pub mod gateway;
+pub mod identity;
 pub mod intune;
 pub mod issuance;
 pub mod record;

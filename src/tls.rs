@@ -1,6 +1,9 @@
 //! TLS of the program: the module's cryptography, no trust but in named files, and a certificate of our own where the peer wants one.
 
+mod engine_key;
+
 pub use ca::CallFailure;
+pub use engine_key::{EngineKey, client_config_with_engine_key};
 
 use crate::config::secret_file;
 use fips::tls::ClientCertificates;

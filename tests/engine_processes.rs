@@ -14,15 +14,21 @@ mod engine;
 mod issuance_support;
 #[path = "support/openssl.rs"]
 mod openssl;
+#[path = "support/pki.rs"]
+mod pki_files;
 #[path = "support/plist.rs"]
 mod plist;
 #[path = "support/softhsm.rs"]
 mod softhsm;
+#[path = "support/tls_peer.rs"]
+mod tls_peer;
 
 #[path = "engine_processes/access.rs"]
 mod access;
 #[path = "engine_processes/approvals.rs"]
 mod approvals;
+#[path = "engine_processes/client_keys.rs"]
+mod client_keys;
 #[path = "engine_processes/deliveries.rs"]
 mod deliveries;
 #[path = "engine_processes/faults.rs"]

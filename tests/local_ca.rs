@@ -491,30 +491,26 @@ fn of_lists_that_are_asked_for_at_once_with_one_number_one_is_signed() {
     use pfx_connector::engine::api::{FailureCode, SignCrlRequest};
     use pfx_connector::engine::client::RecryptError;
     let site = Site::new();
-    let outcomes: Vec<Result<(), FailureCode>> = std::thread::scope(|scope| {
-        let site = &site;
-        let asking: Vec<_> = (0..8)
-            .map(|place| {
-                scope.spawn(move || {
-                    block_on(async {
-                        let request = SignCrlRequest {
-                            request_id: format!("list-{place}"),
-                            ca: "issuing".to_owned(),
-                            number: 7,
-                            base: None,
-                            entries: Vec::new(),
-                        };
-                        let client = site.engine.client().await;
-                        match client.sign_crl(request, PATIENCE).await {
-                            Ok(_) => Ok(()),
-                            Err(RecryptError::Failed(failure)) => Err(failure.code),
-                            Err(other) => panic!("{other}"),
-                        }
-                    })
-                })
-            })
-            .collect();
-        asking.into_iter().map(|one| one.join().unwrap()).collect()
+    let outcomes: Vec<Result<(), FailureCode>> = block_on(async {
+        let mut asking = tokio::task::JoinSet::new();
+        for place in 0..8 {
+            let client = site.engine.client().await;
+            asking.spawn(async move {
+                let request = SignCrlRequest {
+                    request_id: format!("list-{place}"),
+                    ca: "issuing".to_owned(),
+                    number: 7,
+                    base: None,
+                    entries: Vec::new(),
+                };
+                match client.sign_crl(request, PATIENCE).await {
+                    Ok(_) => Ok(()),
+                    Err(RecryptError::Failed(failure)) => Err(failure.code),
+                    Err(other) => panic!("{other}"),
+                }
+            });
+        }
+        asking.join_all().await
     });
     let signed = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
     assert_eq!(signed, 1, "{outcomes:?}");

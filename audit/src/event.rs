@@ -1,12 +1,14 @@
 //! What an entry can say. Nothing here is secret: no password, no PFX, no key; digests and names of what was asked for.
 
 mod ca_use;
+mod client_key;
 mod housekeeping;
 mod key_made;
 mod key_use;
 mod oracle;
 
 pub use ca_use::{CaAct, CaUse};
+pub use client_key::{ClientAct, ClientKeyUse};
 pub use housekeeping::{Begin, Canary, Closed, Opened, Recovered, Seal};
 pub use key_made::KeyMade;
 pub use key_use::{Caller, KeyUse, Packing, PfxCheck, Purpose, ResultClass};
@@ -31,6 +33,8 @@ pub enum Event {
     KeyMade(Box<KeyMade>),
     /// The key of a certification authority, or of its OCSP responder, signed.
     CaUse(Box<CaUse>),
+    /// A connector's own key signed as a client.
+    ClientKeyUse(Box<ClientKeyUse>),
     /// The key was used for known ciphertexts, to tell a bad input from a token in trouble.
     Canary(Canary),
     /// Requests were refused without a use of the key.
@@ -60,6 +64,7 @@ impl Event {
             Self::Shared(_) => "shared",
             Self::KeyMade(_) => "keyMade",
             Self::CaUse(_) => "caUse",
+            Self::ClientKeyUse(_) => "clientKeyUse",
             Self::Canary(_) => "canary",
             Self::Refused(_) => "refused",
             Self::Alarm(_) => "alarm",

@@ -169,6 +169,10 @@ verbs! {
     SignCrl = 19, "signCrl";
     /// Its OCSP responder signs an answer.
     SignOcsp = 20, "signOcsp";
+    /// A connector's key on the token signs a TLS 1.3 handshake as the client.
+    SignTls = 21, "signTls";
+    /// It signs a certification request for its own certificate.
+    SignClientCsr = 22, "signClientCsr";
 }
 
 impl Verb {
@@ -183,6 +187,8 @@ impl Verb {
             | Self::Status
             | Self::Ping => Rule::open(Who::Connector),
             Self::Issue | Self::SignCrl | Self::SignOcsp => Rule::open(Who::Connector),
+            // Which of these callers may use which key is said by `[[engine.client_keys]]`, and decided in custody.
+            Self::SignTls | Self::SignClientCsr => Rule::open(Who::Connector),
             Self::Reencrypt | Self::OracleShow => Rule::open(Who::EngineUser),
             Self::OracleRelease | Self::KeyDestroy => Rule::approved(Who::EngineUser),
             Self::KeyGenerate | Self::KeyReplicate => Rule::open(Who::PinHolder),

@@ -3,7 +3,7 @@
 use super::Fallible;
 use super::processes::{processor_time, resident_bytes};
 use super::statistics::per_second;
-use pfx_connector::cli::demo::{DemoError, Mdm, Running, Stack};
+use pfx_connector::cli::demo::{DemoError, Device, Mdm, Running, Stack, verify};
 use pfx_connector::gateway::api::State;
 use std::future::Future;
 use std::path::Path;
@@ -33,21 +33,36 @@ pub(crate) struct Round {
     pub(crate) connector_bytes: u64,
 }
 
+/// A client of the stack's gateway.
+pub(crate) fn client(stack: &Stack) -> Fallible<reqwest::Client> {
+    let tls = pfx_connector::tls::client_config(&stack.pki.tls_ca(), None)?;
+    Ok(reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
+        .no_proxy()
+        .https_only(true)
+        .timeout(Duration::from_secs(30))
+        .build()?)
+}
+
+/// The token of somebody who is enrolled at it.
+pub(crate) fn bearer(stack: &Stack, role: &str) -> Fallible<String> {
+    let token = std::fs::read_to_string(stack.path(&format!("import/{role}.token")))?;
+    Ok(token.trim().to_owned())
+}
+
 impl DeviceSide {
     /// Of a stack that is enrolled and whose gateway runs.
     pub(crate) fn new(stack: &Stack) -> Fallible<Self> {
-        let bearer = std::fs::read_to_string(stack.path("import/mdm.token"))?;
-        let tls = pfx_connector::tls::client_config(&stack.pki.tls_ca(), None)?;
-        let client = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
-            .no_proxy()
-            .https_only(true)
-            .timeout(Duration::from_secs(30))
-            .build()?;
         Ok(Self {
             runtime: Builder::new_current_thread().enable_all().build()?,
-            mdm: Mdm::new(client, stack.gateway_url()?, bearer.trim().to_owned()),
+            mdm: Mdm::new(client(stack)?, stack.gateway_url()?, bearer(stack, "mdm")?),
         })
+    }
+
+    /// The device opens what it was given.
+    pub(crate) fn open(&self, stack: &Stack, device: &Device, request_id: &str) -> Fallible<()> {
+        let delivery = self.runtime.block_on(self.mdm.collect(request_id))?;
+        Ok(verify(stack.folder(), device, &delivery)?)
     }
 
     /// Queues what `ask` asks for with each of the numbers; returns the requests' names in the order of the queue, as far as they were not

@@ -305,8 +305,8 @@ impl fmt::Display for Hardening {
         writeln!(
             f,
             "The engine with everything on, of the same engine\n\
-             {:>12}{:>11}{:>12}  {:<22}{:<22}{}",
-            "way", "in flight", "per second", "without receipts", "without sandbox", "with neither"
+             {:>12}{:>11}{:>12}  {:<22}{:<22}with neither",
+            "way", "in flight", "per second", "without receipts", "without sandbox"
         )?;
         for row in &self.rows {
             writeln!(
@@ -323,8 +323,8 @@ impl fmt::Display for Hardening {
         writeln!(
             f,
             "\nProcessor time of all the engine's processes for one request, microseconds\n\
-             {:>12}{:>11}{:>12}  {:<22}{:<22}{}",
-            "way", "in flight", "all on", "without receipts", "without sandbox", "with neither"
+             {:>12}{:>11}{:>12}  {:<22}{:<22}with neither",
+            "way", "in flight", "all on", "without receipts", "without sandbox"
         )?;
         for row in &self.rows {
             let [receipts, sandbox, neither] = row.processor_us_without;

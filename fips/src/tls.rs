@@ -19,8 +19,8 @@ mod problem;
 mod state;
 
 pub use configuration::{
-    ClientCertificates, Identity, assert_fips_client, assert_fips_server, client_config, provider,
-    server_config,
+    ClientCertificates, Identity, assert_fips_client, assert_fips_server, client_config,
+    client_config_with_key, provider, server_config,
 };
 pub use problem::PeerProblem;
 pub use state::{

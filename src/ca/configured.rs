@@ -4,7 +4,7 @@ use super::key::OwnedKey;
 use super::local::{self, LocalCa};
 use crate::config::{AuthorityConfig, AuthorityKind, AuthorityMac, LocalCaConfig, secret_file};
 use crate::engine::client::EngineClient;
-use crate::tls::{self, Identity, TlsError};
+use crate::tls::{self, EngineKey, Identity, TlsError};
 use ca::adcs::{Adcs, AdcsSettings, RevokeCommand};
 use ca::cmp::{Cmp, Confirmation, Credential, ProfileIn, Settings};
 use ca::est::{Est, EstSettings};
@@ -58,18 +58,19 @@ pub fn certificates(path: &Path) -> Result<Vec<Vec<u8>>, AuthorityError> {
     Ok(all.into_iter().map(|one| one.to_vec()).collect())
 }
 
-/// The client of a configured authority. Nothing is sent yet.
+/// The client of a configured authority. Nothing is sent yet. `engine`: the socket of the engine whose token has `client_key`.
 ///
 /// # Errors
 /// [`AuthorityError`] saying what cannot be used.
 pub fn build(
     config: &AuthorityConfig,
     local: &[LocalCaConfig],
+    engine: Option<&Path>,
 ) -> Result<Arc<dyn CertificationAuthority>, AuthorityError> {
     match config.kind {
         AuthorityKind::Cmp => cmp(config),
-        AuthorityKind::Est => est(config),
-        AuthorityKind::Adcs => adcs(config),
+        AuthorityKind::Est => est(config, engine),
+        AuthorityKind::Adcs => adcs(config, engine),
         AuthorityKind::Local => {
             let own = local.iter().find(|own| own.name == config.name);
             local_ca(own.ok_or_else(|| {
@@ -115,7 +116,10 @@ fn missing(config: &AuthorityConfig, key: &str) -> AuthorityError {
     AuthorityError::Unusable(format!("authority {:?}: `{key}` is missing", config.name))
 }
 
-fn est(config: &AuthorityConfig) -> Result<Arc<dyn CertificationAuthority>, AuthorityError> {
+fn est(
+    config: &AuthorityConfig,
+    engine: Option<&Path>,
+) -> Result<Arc<dyn CertificationAuthority>, AuthorityError> {
     let settings = EstSettings {
         name: config.name.clone(),
         server: config.url.clone().ok_or_else(|| missing(config, "url"))?,
@@ -125,11 +129,14 @@ fn est(config: &AuthorityConfig) -> Result<Arc<dyn CertificationAuthority>, Auth
         deadline: deadline(config),
         credential_expires: credential_expires(config)?,
     };
-    let client = Est::new(settings, http(config)?).map_err(of_settings(config))?;
+    let client = Est::new(settings, http(config, engine)?).map_err(of_settings(config))?;
     Ok(Arc::new(client))
 }
 
-fn adcs(config: &AuthorityConfig) -> Result<Arc<dyn CertificationAuthority>, AuthorityError> {
+fn adcs(
+    config: &AuthorityConfig,
+    engine: Option<&Path>,
+) -> Result<Arc<dyn CertificationAuthority>, AuthorityError> {
     let settings = AdcsSettings {
         name: config.name.clone(),
         enrollment: config.url.clone().ok_or_else(|| missing(config, "url"))?,
@@ -145,7 +152,7 @@ fn adcs(config: &AuthorityConfig) -> Result<Arc<dyn CertificationAuthority>, Aut
         }),
         credential_expires: credential_expires(config)?,
     };
-    let client = Adcs::new(settings, http(config)?).map_err(of_settings(config))?;
+    let client = Adcs::new(settings, http(config, engine)?).map_err(of_settings(config))?;
     Ok(Arc::new(client))
 }
 
@@ -165,7 +172,10 @@ fn local_ca(own: &LocalCaConfig) -> Result<Arc<dyn CertificationAuthority>, Auth
 }
 
 /// An HTTP client that trusts what is configured for this authority, and nothing else; without it, for plain http only.
-fn http(config: &AuthorityConfig) -> Result<reqwest::Client, AuthorityError> {
+fn http(
+    config: &AuthorityConfig,
+    engine: Option<&Path>,
+) -> Result<reqwest::Client, AuthorityError> {
     let roots = config.server_ca.as_deref().unwrap_or(&config.roots);
     // CMP signs its messages with this certificate, and shows none to a server.
     let identity = match (&config.certificate, &config.private_key, config.kind) {
@@ -176,7 +186,27 @@ fn http(config: &AuthorityConfig) -> Result<reqwest::Client, AuthorityError> {
         }),
         _ => None,
     };
-    let tls = tls::client_config(roots, identity).map_err(of_tls)?;
+    let tls = match (&config.client_key, &config.certificate) {
+        (Some(name), Some(certificate)) => {
+            let socket = engine.ok_or_else(|| {
+                AuthorityError::Unusable(format!(
+                    "authority {:?}: `client_key` needs an engine, and there is none here",
+                    config.name
+                ))
+            })?;
+            let key = EngineKey {
+                socket: socket.to_owned(),
+                name: name.clone(),
+                // Within the time that connecting may take.
+                deadline: Duration::from_millis(config.timeout_ms.clamp(1, 8_000)),
+            };
+            let roots = tls::roots(roots).map_err(of_tls)?;
+            let chain = tls::certificates(certificate).map_err(of_tls)?;
+            tls::client_config_with_engine_key(roots, &key, chain, certificate)
+        }
+        _ => tls::client_config(roots, identity),
+    }
+    .map_err(of_tls)?;
     let timeout = Duration::from_millis(config.timeout_ms.max(1));
     reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
@@ -238,7 +268,7 @@ fn cmp(config: &AuthorityConfig) -> Result<Arc<dyn CertificationAuthority>, Auth
         confirmation: Confirmation::Explicit,
         profile: ProfileIn::Header,
     };
-    let client = Cmp::new(settings, http(config)?).map_err(|error| {
+    let client = Cmp::new(settings, http(config, None)?).map_err(|error| {
         AuthorityError::Unusable(format!("authority {:?}: {error}", config.name))
     })?;
     Ok(Arc::new(client))

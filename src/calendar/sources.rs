@@ -30,13 +30,27 @@ fn file(kind: Kind, key: &str, path: &Path, together: Together, effect: Effect) 
 /// What `[connector]` names: its own certificate, whom it trusts, and the files of its authorities.
 #[must_use]
 pub fn connector(config: &ConnectorConfig, local: &[LocalCaConfig]) -> Vec<Dated> {
-    let mut dated = file(
-        Kind::ConnectorCertificate,
-        "connector.certificate",
-        &config.certificate,
-        Together::Chain,
-        Effect::Stops,
-    );
+    let mut dated = Vec::new();
+    if let Some(certificate) = &config.certificate {
+        dated.extend(file(
+            Kind::ConnectorCertificate,
+            "connector.certificate",
+            certificate,
+            Together::Chain,
+            Effect::Stops,
+        ));
+    }
+    // A running connector replaces it whenever it renews it.
+    if let Some(identity) = &config.identity {
+        let certificate = identity.certificate();
+        dated.extend(file(
+            Kind::ConnectorCertificate,
+            "connector.identity",
+            &certificate,
+            Together::Chain,
+            Effect::Stops,
+        ));
+    }
     dated.extend(file(
         Kind::GatewayCa,
         "connector.gateway_ca",
@@ -131,6 +145,9 @@ pub fn gateway(config: &GatewayConfig) -> Vec<Dated> {
         Together::Anchors,
         Effect::Stops,
     ));
+    if let Some(enrolment) = &config.enrolment {
+        dated.extend(authority_files("gateway.enrolment.ca", &enrolment.ca));
+    }
     dated
 }
 

@@ -5,7 +5,7 @@ mod status;
 use super::Context;
 use super::output::{Exit, Failure, Report};
 use crate::clock::{Clock, SystemClock, rfc3339};
-use crate::config::{self, GatewayConfig};
+use crate::config::{self, GatewayConfig, LocalCaConfig};
 use crate::gateway::auth::Role;
 use crate::gateway::store::{self, Actor, Store, StoreError};
 use crate::gateway::{Gateway, GatewayError};
@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 const DAY_MS: i64 = 86_400_000;
+const HOUR_MS: i64 = 3_600_000;
 
 /// `gateway`.
 #[derive(Debug, Args)]
@@ -59,11 +60,17 @@ enum TokenCommand {
         #[arg(long, value_enum)]
         role: RoleName,
         /// What to call it in lists and in the audit trail
-        #[arg(long)]
-        name: String,
+        #[arg(long, required_unless_present = "instance")]
+        name: Option<String>,
         /// How many days it is valid
         #[arg(long, default_value_t = 90, value_parser = clap::value_parser!(u32).range(1..=3650))]
         days: u32,
+        /// Of the role `enrolment`: the connector (`connector.instance`) whose certificate it is for
+        #[arg(long, value_name = "NAME", conflicts_with_all = ["name", "days"])]
+        instance: Option<String>,
+        /// Of the role `enrolment`: how many hours it is valid
+        #[arg(long, default_value_t = 24, requires = "instance", value_parser = clap::value_parser!(u32).range(1..=168))]
+        hours: u32,
         /// Write the token to this file (mode 0600, must not exist) instead of standard output
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
@@ -84,6 +91,8 @@ enum RoleName {
     Administrator,
     /// For `key rotate`: reads encrypted passwords and replaces them
     Rotation,
+    /// For `enroll`: gets one connector its first certificate
+    Enrolment,
 }
 
 impl From<RoleName> for Role {
@@ -93,6 +102,7 @@ impl From<RoleName> for Role {
             RoleName::Mdm => Self::Mdm,
             RoleName::Administrator => Self::Administrator,
             RoleName::Rotation => Self::Rotation,
+            RoleName::Enrolment => Self::Enrolment,
         }
     }
 }
@@ -129,7 +139,10 @@ pub fn run(args: &GatewayArgs, _context: &Context) -> Result<Report, Failure> {
     };
     whole.start_module()?;
     match &args.command {
-        None => serve(&whole.checked_gateway("gateway")?.into_inner()),
+        None => serve(
+            &whole.checked_gateway("gateway")?.into_inner(),
+            &whole.local_ca,
+        ),
         Some(GatewayCommand::Token(command)) => token(command, config()?),
         Some(GatewayCommand::Backup { to }) => backup(config()?, to),
         Some(GatewayCommand::Restore { from }) => restore(config()?, from),
@@ -150,6 +163,7 @@ impl From<GatewayError> for Failure {
             GatewayError::File { .. } | GatewayError::Certificates(_) => {
                 Self::usage("gateway_files", error.to_string())
             }
+            GatewayError::Authority(_) => Self::usage("gateway_enrolment", error.to_string()),
             GatewayError::Listen { .. } => Self::failed("gateway_listen", error.to_string())
                 .hint("end what uses the address, or choose another one with `gateway.listen`"),
             other => Self::failed("gateway_start", other.to_string()),
@@ -157,7 +171,7 @@ impl From<GatewayError> for Failure {
     }
 }
 
-fn serve(config: &GatewayConfig) -> Result<Report, Failure> {
+fn serve(config: &GatewayConfig, local: &[LocalCaConfig]) -> Result<Report, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         // Each waits for one database: more would only wait more.
@@ -166,7 +180,7 @@ fn serve(config: &GatewayConfig) -> Result<Report, Failure> {
         .map_err(GatewayError::Runtime)?;
     runtime.block_on(async {
         let stop = stop_signals().map_err(GatewayError::Runtime)?;
-        let gateway = Gateway::bind(config, Arc::new(SystemClock)).await?;
+        let gateway = Gateway::bind_with(config, local, Arc::new(SystemClock)).await?;
         let address = gateway.address().map_err(GatewayError::Runtime)?;
         tracing::info!(%address, version = crate::VERSION, "the gateway listens");
         if let Some(metrics) = gateway.metrics_address() {
@@ -215,8 +229,25 @@ fn token(command: &TokenCommand, config: &GatewayConfig) -> Result<Report, Failu
             role,
             name,
             days,
+            instance,
+            hours,
             out,
-        } => create_token(&store, (*role).into(), name, *days, out.as_ref()),
+        } => {
+            let role = Role::from(*role);
+            if (role == Role::Enrolment) != instance.is_some() {
+                return Err(Failure::usage(
+                    "usage",
+                    "`--instance` belongs to `--role enrolment`, which needs it",
+                ));
+            }
+            let lifetime_ms = match instance {
+                Some(_) => i64::from(*hours) * HOUR_MS,
+                None => i64::from(*days) * DAY_MS,
+            };
+            let name = instance.as_ref().or(name.as_ref());
+            let name = name.map(String::as_str).unwrap_or_default();
+            create_token(&store, role, name, lifetime_ms, out.as_ref())
+        }
         TokenCommand::List => {
             let tokens = store.tokens().map_err(failed("gateway_database"))?;
             let now = SystemClock.now_ms();
@@ -272,7 +303,7 @@ fn create_token(
     store: &Store,
     role: Role,
     name: &str,
-    days: u32,
+    lifetime_ms: i64,
     out: Option<&PathBuf>,
 ) -> Result<Report, Failure> {
     if name.is_empty() || name.len() > 128 || name.contains(char::is_control) {
@@ -284,12 +315,7 @@ fn create_token(
     // The file first: a token that nobody ever saw would be of no use.
     let file = out.map(|path| private_file(path)).transpose()?;
     let token = store
-        .create_token(
-            &local_actor("createToken"),
-            role,
-            name,
-            i64::from(days) * DAY_MS,
-        )
+        .create_token(&local_actor("createToken"), role, name, lifetime_ms)
         .map_err(failed("gateway_token"))?;
     let expires = rfc3339(token.expires_ms);
     let mut json = json!({"id": token.id, "role": role.name(), "name": name, "expires": expires});

@@ -42,7 +42,8 @@ pub struct KeyArgs {
 enum KeyCommand {
     /// Make a custody key on the token: sensitive, not extractable, for decryption only
     Generate(GenerateArgs),
-    /// Make a key on the token that signs evidence reports and does nothing else (`report_token_key` of [fips])
+    /// Make a key on the token that signs and does nothing else: evidence reports (`report_token_key` of [fips]), or what a connector is
+    /// known by ([[engine.client_keys]])
     GenerateSigning(GenerateSigning),
     /// List the keys of the token: the private RSA keys with their attributes and origin, and whatever else is there
     #[command(after_help = "Examples:

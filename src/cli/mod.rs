@@ -10,6 +10,7 @@ pub mod csr;
 pub mod demo;
 pub mod doctor;
 pub mod engine;
+pub mod enroll;
 pub mod events;
 pub mod files;
 pub mod fips;
@@ -87,6 +88,8 @@ enum Command {
     Recrypt(recrypt::RecryptArgs),
     /// The connector: leases work, has the engine do it, delivers it exactly once
     Run(run::RunArgs),
+    /// The connector's own certificate: the first one, by a one-time token of the gateway's
+    Enroll(enroll::EnrollArgs),
     /// The service side: stores records that it cannot decrypt, queues, leases
     Gateway(gateway::GatewayArgs),
     /// What is in a PFX, with which algorithms, who reads it; convert it
@@ -188,6 +191,7 @@ fn dispatch(command: &Command, context: &Context) -> ExitCode {
         Command::EngineCustody(args) => engine::custody(args),
         Command::EngineFormats(args) => engine::formats(args),
         Command::Run(args) => return run::run(args, json),
+        Command::Enroll(args) => enroll::run(args),
         Command::Gateway(args) => gateway::run(args, context),
         Command::Key(args) => key::run(args, context),
         Command::Approve(args) => approve::run(args, context),

@@ -1,6 +1,6 @@
 //! `[connector]`: the service, the engine, the journal, logs and how hard to try.
 
-use super::{AuthorityConfig, PkcsConfig};
+use super::{AuthorityConfig, IdentityConfig, PkcsConfig};
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -15,10 +15,12 @@ pub struct ConnectorConfig {
     pub gateway: String,
     /// PEM file with the certificates that the gateway's certificate must chain to.
     pub gateway_ca: PathBuf,
-    /// PEM file with this connector's certificate chain.
-    pub certificate: PathBuf,
+    /// PEM file with this connector's certificate chain, where it does not enrol for one.
+    pub certificate: Option<PathBuf>,
     /// PEM file with its private key (PKCS#8); only its owner may read it.
-    pub private_key: PathBuf,
+    pub private_key: Option<PathBuf>,
+    /// A certificate that it enrols for and renews by itself.
+    pub identity: Option<IdentityConfig>,
     /// The engine's unix socket.
     pub engine_socket: PathBuf,
     /// The journal (SQLite).

@@ -89,6 +89,8 @@ pub struct AuthorityConfig {
     pub certificate: Option<PathBuf>,
     /// PEM file with its private key.
     pub private_key: Option<PathBuf>,
+    /// Instead of that, for TLS: the key's name in the engine's `[[engine.client_keys]]`.
+    pub client_key: Option<String>,
     /// `cmp`: PEM file with those whose signatures of answers are believed.
     pub signers: Option<PathBuf>,
     /// `cmp`: what the authority knows the shared secret by.

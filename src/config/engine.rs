@@ -1,6 +1,6 @@
 //! `[engine]`: the token, who may call, whose records and which devices are accepted.
 
-use super::{CaConfig, DevicePolicyConfig, Pkcs1KeyConfig};
+use super::{CaConfig, ClientKeyConfig, DevicePolicyConfig, Pkcs1KeyConfig};
 use crate::engine::api::Delivery;
 use hsm::pkcs11::LibraryKind;
 use sandbox::Want;
@@ -57,6 +57,9 @@ pub struct EngineConfig {
     /// Certification authorities whose keys are on the token.
     #[serde(default)]
     pub ca: Vec<CaConfig>,
+    /// Keys on the token with which connectors show who they are.
+    #[serde(default)]
+    pub client_keys: Vec<ClientKeyConfig>,
     /// Those whose records are accepted.
     #[serde(default)]
     pub importers: Vec<ImporterConfig>,

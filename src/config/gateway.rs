@@ -1,5 +1,6 @@
 //! `[gateway]`: the service side.
 
+use super::AuthorityConfig;
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -37,6 +38,8 @@ pub struct GatewayConfig {
     /// Records of old imports, whose padding is `pkcs1`, are taken.
     #[serde(default)]
     pub pkcs1_records: bool,
+    /// How connectors get their certificates; without it they are made elsewhere.
+    pub enrolment: Option<EnrolmentConfig>,
     /// What is deleted when.
     #[serde(default)]
     pub retention: RetentionConfig,
@@ -45,6 +48,26 @@ pub struct GatewayConfig {
     pub limits: GatewayLimits,
 }
 
+/// `[gateway.enrolment]`: the authority that connectors' certificates come from.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EnrolmentConfig {
+    /// The longest validity of a connector's certificate, in days.
+    #[serde(default = "default_max_days")]
+    pub max_days: u32,
+    /// How long a replaced certificate is still accepted after the new one was first used, in minutes.
+    #[serde(default = "default_old_minutes")]
+    pub old_minutes: u32,
+    /// The authority.
+    pub ca: AuthorityConfig,
+}
+
+fn default_max_days() -> u32 {
+    398
+}
+fn default_old_minutes() -> u32 {
+    5
+}
 fn default_lease_ms() -> u64 {
     60_000
 }

@@ -3,6 +3,7 @@
 //! Secrets are never in it: it names files and systemd credentials that hold them.
 
 mod check;
+mod client_keys;
 mod connector;
 mod connector_ca;
 mod device_policy;
@@ -13,6 +14,7 @@ mod error;
 mod example;
 mod fips;
 mod gateway;
+mod identity;
 mod import;
 mod load;
 mod local_ca;
@@ -27,6 +29,7 @@ mod validate;
 
 pub use self::fips::{FipsConfig, FipsException, FipsMode};
 pub use check::{Checked, PinPolicy};
+pub use client_keys::ClientKeyConfig;
 pub use connector::{ConnectorConfig, LogConfig, LogForm, ProxyConfig, RetryConfig};
 pub use connector_ca::{AuthorityConfig, AuthorityKind, AuthorityMac, PkcsConfig, WhenUnknown};
 pub use device_policy::{DeviceKeyKind, DevicePolicyConfig, RevocationMode};
@@ -39,7 +42,8 @@ pub use engine::{
 pub use engine_ca::{CaConfig, CaKey, CaName, CaProfileConfig, CaPurpose, CaSubject};
 pub use error::{ConfigError, Problem};
 pub use example::example;
-pub use gateway::{GatewayConfig, GatewayLimits, RetentionConfig};
+pub use gateway::{EnrolmentConfig, GatewayConfig, GatewayLimits, RetentionConfig};
+pub use identity::IdentityConfig;
 pub use import::ImportConfig;
 pub use load::{load, load_redacted, parse};
 pub use local_ca::LocalCaConfig;

@@ -1,8 +1,8 @@
 //! Every file and folder that a configuration names, with what it is for: one list for the checks at start and for `doctor`.
 
 use super::{
-    Config, ConnectorConfig, EngineConfig, FipsConfig, GatewayConfig, ImportConfig, LocalCaConfig,
-    TokenSection, secret_file,
+    AuthorityConfig, Config, ConnectorConfig, EngineConfig, FipsConfig, GatewayConfig,
+    ImportConfig, LocalCaConfig, TokenSection, secret_file,
 };
 use std::fs::File;
 use std::io::ErrorKind;
@@ -242,12 +242,19 @@ pub(super) fn connector(section: &ConnectorConfig) -> Vec<NamedPath> {
         |key: &str, path: &Path, purpose| NamedPath::new(format!("connector.{key}"), path, purpose);
     let mut paths = vec![
         named("gateway_ca", &section.gateway_ca, Purpose::Trust),
-        named("certificate", &section.certificate, Purpose::Content),
-        named("private_key", &section.private_key, Purpose::Secret),
         named("journal", &section.journal, Purpose::Written),
         named("control_socket", &section.control_socket, Purpose::Written),
         named("log.directory", &section.log.directory, Purpose::Folder),
     ];
+    if let Some(file) = &section.certificate {
+        paths.push(named("certificate", file, Purpose::Content));
+    }
+    if let Some(file) = &section.private_key {
+        paths.push(named("private_key", file, Purpose::Secret));
+    }
+    if let Some(identity) = &section.identity {
+        paths.push(named("identity.folder", &identity.folder, Purpose::Folder));
+    }
     if let Some(file) = section
         .proxy
         .as_ref()
@@ -259,24 +266,30 @@ pub(super) fn connector(section: &ConnectorConfig) -> Vec<NamedPath> {
         paths.push(named("pkcs.policy", &pkcs.policy, Purpose::Content));
     }
     for ca in &section.ca {
-        let of_ca = |key: &str| format!("ca.{key}");
-        paths.push(named(&of_ca("roots"), &ca.roots, Purpose::Trust));
-        for (key, path, purpose) in [
-            ("intermediates", &ca.intermediates, Purpose::Content),
-            ("server_ca", &ca.server_ca, Purpose::Trust),
-            ("certificate", &ca.certificate, Purpose::Content),
-            ("private_key", &ca.private_key, Purpose::Secret),
-            ("signers", &ca.signers, Purpose::Trust),
-            ("secret_file", &ca.secret_file, Purpose::Secret),
-            ("password_file", &ca.password_file, Purpose::Secret),
-            ("revoke_command", &ca.revoke_command, Purpose::Content),
-        ] {
-            if let Some(path) = path {
-                paths.push(named(&of_ca(key), path, purpose));
-            }
-        }
+        authority(ca, "connector.ca", &mut paths);
     }
     paths
+}
+
+/// Those of an authority, configured at `path`.
+fn authority(ca: &AuthorityConfig, path: &str, paths: &mut Vec<NamedPath>) {
+    let named =
+        |key: &str, file: &Path, purpose| NamedPath::new(format!("{path}.{key}"), file, purpose);
+    paths.push(named("roots", &ca.roots, Purpose::Trust));
+    for (key, file, purpose) in [
+        ("intermediates", &ca.intermediates, Purpose::Content),
+        ("server_ca", &ca.server_ca, Purpose::Trust),
+        ("certificate", &ca.certificate, Purpose::Content),
+        ("private_key", &ca.private_key, Purpose::Secret),
+        ("signers", &ca.signers, Purpose::Trust),
+        ("secret_file", &ca.secret_file, Purpose::Secret),
+        ("password_file", &ca.password_file, Purpose::Secret),
+        ("revoke_command", &ca.revoke_command, Purpose::Content),
+    ] {
+        if let Some(file) = file {
+            paths.push(named(key, file, purpose));
+        }
+    }
 }
 
 /// Those of `[gateway]`.
@@ -289,6 +302,9 @@ pub(super) fn gateway(section: &GatewayConfig) -> Vec<NamedPath> {
         named("connector_ca", &section.connector_ca, Purpose::Trust),
         named("database", &section.database, Purpose::Written),
     ];
+    if let Some(enrolment) = &section.enrolment {
+        authority(&enrolment.ca, "gateway.enrolment.ca", &mut paths);
+    }
     if let Some(file) = &section.ready_file {
         paths.push(named("ready_file", file, Purpose::Written));
     }

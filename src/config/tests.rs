@@ -7,6 +7,8 @@
     missing_docs
 )]
 
+mod identity;
+
 use super::load::parse_in as parse;
 use super::schema::{Key, Kind, Need, ROOT};
 use super::*;
@@ -98,15 +100,19 @@ fn the_schema_has_exactly_the_keys_of_the_structures() {
     same::<TokenSection>("engine.tokens");
     same::<CaConfig>("engine.ca");
     same::<CaProfileConfig>("engine.ca.profiles");
+    same::<ClientKeyConfig>("engine.client_keys");
     same::<ImporterConfig>("engine.importers");
     same::<Pkcs1KeyConfig>("engine.pkcs1_keys");
     same::<ConnectorConfig>("connector");
     same::<RetryConfig>("connector.retry");
     same::<ProxyConfig>("connector.proxy");
     same::<LogConfig>("connector.log");
+    same::<IdentityConfig>("connector.identity");
     same::<PkcsConfig>("connector.pkcs");
     same::<AuthorityConfig>("connector.ca");
     same::<GatewayConfig>("gateway");
+    same::<EnrolmentConfig>("gateway.enrolment");
+    same::<AuthorityConfig>("gateway.enrolment.ca");
     same::<RetentionConfig>("gateway.retention");
     same::<GatewayLimits>("gateway.limits");
     same::<ImportConfig>("import");
@@ -121,7 +127,7 @@ fn the_schema_has_exactly_the_keys_of_the_structures() {
             })
             .sum()
     }
-    assert_eq!(tables(ROOT), 28);
+    assert_eq!(tables(ROOT), 32);
 }
 
 fn read(text: &str) -> Result<Config, ConfigError> {
@@ -196,8 +202,11 @@ fn with_one_token(example: &str) -> String {
     let (importers, keys) = importers.split_once("#[[engine.pkcs1_keys]]").unwrap();
     let (_, after) = keys.split_once("\n\n").unwrap();
     let importers = format!("{importers}\n{after}");
-    let (importers, issuance) = importers.split_once("#[connector.pkcs]").unwrap();
+    let (importers, issuance) = importers.split_once("#[connector.identity]").unwrap();
     let (_, gateway) = issuance.split_once("\n[gateway]").unwrap();
+    let (gateway, enrolment) = gateway.split_once("#[gateway.enrolment]").unwrap();
+    let (_, retention) = enrolment.split_once("\n[gateway.retention]").unwrap();
+    let gateway = format!("{gateway}\n[gateway.retention]{retention}");
     format!("{before}\n{middle}\n[[engine.importers]]{importers}\n[gateway]{gateway}")
 }
 

@@ -28,6 +28,15 @@ pub enum StartError {
         /// What is wrong with it.
         problem: String,
     },
+    /// It has no certificate yet.
+    #[error(
+        "the connector is not enrolled: {} is not there; have an administrator of the gateway make a token (`gateway token create --role \
+         enrolment`), then run `pfx-connector enroll --config FILE --token-file FILE`", path.display()
+    )]
+    NotEnrolled {
+        /// Where the certificate would be.
+        path: PathBuf,
+    },
     /// The cryptographic module does not start, or TLS would not be its work alone.
     #[error("the cryptographic module: {0}")]
     Module(String),
@@ -55,6 +64,7 @@ impl StartError {
             Self::Config(error) => error.code(),
             Self::Setting { .. } => "config_invalid",
             Self::File { .. } => "file_unusable",
+            Self::NotEnrolled { .. } => "not_enrolled",
             Self::Module(_) => "module_unusable",
             Self::Journal(JournalError::InUse(_)) => "journal_in_use",
             Self::Journal(_) => "journal_unusable",
@@ -68,7 +78,7 @@ impl StartError {
     pub fn is_configuration(&self) -> bool {
         matches!(
             self,
-            Self::Config(_) | Self::Setting { .. } | Self::File { .. }
+            Self::Config(_) | Self::Setting { .. } | Self::File { .. } | Self::NotEnrolled { .. }
         )
     }
 
@@ -89,6 +99,18 @@ pub struct CallError {
     pub tls: Option<fips::tls::PeerProblem>,
     /// `client-request-id` of the call and, when it was answered, a space and the `request-id` of the answer.
     pub correlation: Option<String>,
+}
+
+impl CallError {
+    /// A client that cannot be made: nothing was asked.
+    pub(super) const fn unusable(message: String) -> Self {
+        Self {
+            kind: CallErrorKind::Refused,
+            message,
+            tls: None,
+            correlation: None,
+        }
+    }
 }
 
 /// What a failed call means.

@@ -5,11 +5,13 @@ use super::result::DeviceResult;
 use super::tls;
 use crate::calendar::{Dated, Effect, Kind};
 use crate::config::{ConnectorConfig, secret_file};
+use crate::encoding::Base64Bytes;
 use crate::engine::api::Delivery;
 use crate::gateway::api::{
     Completion, ConnectorIdentity, ErrorBody, Extended, FailureReport, Fence, Heartbeat,
     LeaseRequest, PROTOCOL_VERSION, RequestFailure, Settled, WorkItem,
 };
+use crate::gateway::enrolment_api::{Enrolled, RenewRequest};
 use crate::gateway::pkcs_api::{self, PkcsLeaseResponse, PkcsWorkItem, Progress};
 use crate::tls::CallFailure;
 use reqwest::tls::TlsInfo;
@@ -62,13 +64,24 @@ pub(super) type Answer<T> = Result<(T, Option<String>), CallError>;
 /// # Errors
 /// [`StartError`] naming what cannot be used.
 pub(crate) fn http_client(config: &ConnectorConfig) -> Result<ClientBuilder, StartError> {
+    http_client_with(config, tls::client_config(config)?)
+}
+
+/// The same with another TLS configuration.
+///
+/// # Errors
+/// As [`http_client`].
+pub(super) fn http_client_with(
+    config: &ConnectorConfig,
+    tls: rustls::ClientConfig,
+) -> Result<ClientBuilder, StartError> {
     let setting = |key, problem: &dyn ToString| StartError::Setting {
         key,
         problem: problem.to_string(),
     };
     let timeout = Duration::from_millis(config.http_timeout_ms.max(1));
     let mut builder = Client::builder()
-        .tls_backend_preconfigured(tls::client_config(config)?)
+        .tls_backend_preconfigured(tls)
         .https_only(true)
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
@@ -102,28 +115,56 @@ pub(crate) fn http_client(config: &ConnectorConfig) -> Result<ClientBuilder, Sta
     Ok(builder)
 }
 
+/// The address that paths are joined to.
+///
+/// # Errors
+/// [`StartError`] when it is none, or not of https.
+pub(super) fn base_of(config: &ConnectorConfig) -> Result<Url, StartError> {
+    let setting = |problem: &dyn ToString| StartError::Setting {
+        key: "gateway",
+        problem: problem.to_string(),
+    };
+    let mut base = config.gateway.clone();
+    if !base.ends_with('/') {
+        base.push('/');
+    }
+    let base = Url::parse(&base).map_err(|error| setting(&error))?;
+    if base.scheme() != "https" {
+        return Err(setting(&"the gateway is spoken to over https only"));
+    }
+    Ok(base)
+}
+
 impl GatewayClient {
     /// A client with the configured certificates, proxy and deadlines. Nothing is sent yet.
     ///
     /// # Errors
     /// [`StartError`] naming what cannot be used.
     pub(super) fn new(config: &ConnectorConfig) -> Result<Self, StartError> {
-        let setting = |key, problem: &dyn ToString| StartError::Setting {
-            key,
-            problem: problem.to_string(),
-        };
-        let mut base = config.gateway.clone();
-        if !base.ends_with('/') {
-            base.push('/');
-        }
-        let base = Url::parse(&base).map_err(|error| setting("gateway", &error))?;
-        if base.scheme() != "https" {
-            return Err(setting(
-                "gateway",
-                &"the gateway is spoken to over https only",
-            ));
-        }
-        let http = http_client(config)?
+        let certificate = tls::certificate_digest(config)?;
+        Self::build(config, http_client(config)?, certificate)
+    }
+
+    /// The same with another certificate than the one in use.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub(super) fn with_certificate(
+        config: &ConnectorConfig,
+        chain: &[Vec<u8>],
+    ) -> Result<Self, StartError> {
+        let tls = tls::client_config_with(config, chain)?;
+        let certificate = chain.first().and_then(|own| tls::digest_of(own));
+        Self::build(config, http_client_with(config, tls)?, certificate)
+    }
+
+    fn build(
+        config: &ConnectorConfig,
+        http: ClientBuilder,
+        certificate: Option<[u8; 32]>,
+    ) -> Result<Self, StartError> {
+        let base = base_of(config)?;
+        let http = http
             .tls_info(true)
             .build()
             .map_err(|error| StartError::Module(error.to_string()))?;
@@ -139,16 +180,25 @@ impl GatewayClient {
                     .chain(config.pkcs.is_some().then(|| pkcs_api::FEATURE.to_owned()))
                     .collect(),
             },
-            certificate: tls::certificate_digest(config)?,
+            certificate,
             peer: Mutex::default(),
             timeout,
         })
     }
 
-    /// Who this is, with the deliveries that its engine allows.
     /// SHA-256 of the certificate that it shows.
     pub(super) fn certificate(&self) -> Option<[u8; 32]> {
         self.certificate
+    }
+
+    /// Asks for the next certificate, with the one that is shown.
+    pub(super) async fn renew(&self, csr: Base64Bytes) -> Result<Enrolled, CallError> {
+        let body = RenewRequest {
+            connector: self.identity.clone(),
+            csr,
+        };
+        let (answer, _) = self.post("connector/v1/renew", &body, self.timeout).await?;
+        Ok(answer)
     }
 
     /// The certificate that the gateway showed last, in the calendar's form; none before its first answer.
@@ -171,6 +221,7 @@ impl GatewayClient {
         }
     }
 
+    /// Who this is, with the deliveries that its engine allows.
     fn identity(&self, deliveries: &[Delivery]) -> ConnectorIdentity {
         let mut identity = self.identity.clone();
         let others = deliveries.iter().filter(|one| !one.is_password());
@@ -436,6 +487,27 @@ pub fn read_lease(body: &[u8]) -> Option<Vec<WorkItem>> {
     Some(items.read().work)
 }
 
+/// An answer's body, with a bound.
+///
+/// # Errors
+/// In words.
+pub(super) async fn body_of(response: &mut reqwest::Response) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = response
+        .chunk()
+        .await
+        .map_err(|error| CallFailure::of(error).text)?
+    {
+        if bytes.len() + chunk.len() > MAX_BODY_BYTES {
+            return Err(format!(
+                "the service's answer is larger than {MAX_BODY_BYTES} bytes"
+            ));
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
+}
+
 fn path(request_id: &str, verb: &str) -> String {
     format!("connector/v1/requests/{request_id}/{verb}")
 }
@@ -489,7 +561,7 @@ fn is_order_id(id: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
-fn explain(status: StatusCode, body: &[u8]) -> (CallErrorKind, String) {
+pub(super) fn explain(status: StatusCode, body: &[u8]) -> (CallErrorKind, String) {
     let error = serde_json::from_slice::<ErrorBody>(body)
         .ok()
         .map(|body| body.error);

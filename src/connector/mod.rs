@@ -23,6 +23,7 @@ mod engine_link;
 pub mod error;
 mod expiry;
 mod gateway_client;
+pub mod identity;
 pub mod journal;
 mod manager;
 mod pkcs;
@@ -39,7 +40,9 @@ pub use error::StartError;
 pub(crate) use gateway_client::http_client;
 pub use gateway_client::read_lease;
 
+use crate::clock::{Clock, SystemClock};
 use std::path::Path;
+use std::sync::Arc;
 
 /// Runs the connector of a configuration file until SIGTERM or SIGINT: then it stops leasing, finishes what is in flight, and returns.
 /// SIGHUP makes it read the file again.
@@ -47,5 +50,13 @@ use std::path::Path;
 /// # Errors
 /// [`StartError`] when it cannot start.
 pub fn run(config_path: &Path) -> Result<(), StartError> {
-    service::run(config_path)
+    service::run(config_path, Arc::new(SystemClock))
+}
+
+/// The same by another clock.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_by(config_path: &Path, clock: Arc<dyn Clock>) -> Result<(), StartError> {
+    service::run(config_path, clock)
 }

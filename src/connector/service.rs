@@ -3,13 +3,14 @@
 use super::control;
 use super::error::StartError;
 use super::gateway_client::GatewayClient;
+use super::identity;
 use super::journal::Journal;
 use super::manager::Manager;
 use super::pkcs::{self, Issuance};
 use super::shared::{Phase, Shared};
 use super::{again, expiry, poll, sweep};
-use crate::calendar::{self, Source};
-use crate::clock::{Clock, SystemClock};
+use crate::calendar::{self, Dated, Source};
+use crate::clock::Clock;
 use crate::config::{self, ConnectorConfig, LocalCaConfig};
 use crate::telemetry::catalogue::EventKind;
 use crate::telemetry::http::{self, Pages};
@@ -29,13 +30,13 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// [`StartError`] when it cannot start; once it runs, faults are events and it goes on.
-pub(super) fn run(config_path: &Path) -> Result<(), StartError> {
+pub(super) fn run(config_path: &Path, clock: Arc<dyn Clock>) -> Result<(), StartError> {
     let (config, local) = load(config_path)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(StartError::system("start the asynchronous runtime"))?;
-    let result = runtime.block_on(serve(config_path, config, &local));
+    let result = runtime.block_on(serve(config_path, config, &local, clock));
     // A call that hangs must not keep the process.
     runtime.shutdown_timeout(Duration::from_secs(1));
     result
@@ -66,8 +67,8 @@ async fn serve(
     path: &Path,
     config: ConnectorConfig,
     local: &[LocalCaConfig],
+    clock: Arc<dyn Clock>,
 ) -> Result<(), StartError> {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let mut terminate =
         signal(SignalKind::terminate()).map_err(StartError::system("handle SIGTERM"))?;
     let mut interrupt =
@@ -94,7 +95,7 @@ async fn serve(
         ),
     };
     let instance = config.instance.clone();
-    let ends = calendar::connector(&config, local);
+    let ends = ends_of_files(&config, local);
     let shared = Shared::new(config, gateway, journal, log, clock);
     shared.calendar.set(Source::Files, ends);
     if let Some(issuance) = &issuance {
@@ -124,6 +125,9 @@ async fn serve(
         });
     }
     background.spawn(heartbeat(Arc::clone(&shared)));
+    if let Some(identity) = shared.config().identity.clone() {
+        background.spawn(identity::keep(Arc::clone(&shared), identity));
+    }
     background.spawn(expiry::watch(Arc::clone(&shared)));
     if let Some(issuance) = &issuance {
         background.spawn(pkcs::watch(Arc::clone(&shared), Arc::clone(issuance)));
@@ -195,6 +199,13 @@ async fn serve(
     }
 }
 
+/// The ends of what the configuration names. That of the certificate that is renewed here is told by whoever renews it.
+fn ends_of_files(config: &ConnectorConfig, local: &[LocalCaConfig]) -> Vec<Dated> {
+    let mut ends = calendar::connector(config, local);
+    ends.retain(|end| !end.name.starts_with("connector.identity"));
+    ends
+}
+
 async fn drain(shared: &Arc<Shared>, mut work: tokio::task::JoinHandle<()>) {
     shared.phase.send_replace(Phase::Draining);
     if work.is_finished() {
@@ -228,7 +239,7 @@ async fn reload(shared: &Arc<Shared>, issuance: Option<&Issuance>, path: &Path) 
         fixed(&current, &config)?;
         let gateway = GatewayClient::new(&config)?;
         let policy = pkcs::policy(&config)?;
-        let ends = calendar::connector(&config, &local);
+        let ends = ends_of_files(&config, &local);
         Ok::<_, StartError>((config, gateway, policy, ends))
     })
     .await;
@@ -246,10 +257,7 @@ async fn reload(shared: &Arc<Shared>, issuance: Option<&Issuance>, path: &Path) 
                 .write()
                 .unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
             shared.engine.state_certificate(gateway.certificate()).await;
-            *shared
-                .gateway
-                .write()
-                .unwrap_or_else(PoisonError::into_inner) = Arc::new(gateway);
+            shared.take_gateway(gateway);
             let difference =
                 |more: u32, less: u32| usize::try_from(more.saturating_sub(less)).unwrap_or(0);
             shared.slots.add_permits(difference(after, before));
@@ -310,6 +318,7 @@ fn fixed(current: &ConnectorConfig, new: &ConnectorConfig) -> Result<(), StartEr
             current.metrics_listen != new.metrics_listen,
         ),
         ("log.directory", current.log.directory != new.log.directory),
+        ("identity", current.identity != new.identity),
         ("pkcs", current.pkcs != new.pkcs),
         ("ca", current.ca != new.ca),
     ];

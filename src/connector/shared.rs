@@ -3,6 +3,7 @@
 use super::engine_link::{EngineHealth, EngineLink};
 use super::error::{CallError, CallErrorKind};
 use super::gateway_client::GatewayClient;
+use super::identity::IdentityState;
 use super::journal::{Journal, JournalError};
 use super::pkcs::Issuance;
 use super::turn::Turn;
@@ -134,6 +135,8 @@ pub(super) struct Shared {
     pub(super) clock: ClockHandle,
     pub(super) phase: watch::Sender<Phase>,
     pub(super) service: watch::Sender<ServiceHealth>,
+    /// How its own certificate fares, where it renews it itself.
+    pub(super) identity: IdentityState,
     /// Why the journal cannot be written, when it cannot.
     pub(super) journal_fault: watch::Sender<Option<String>>,
     /// Calls of the engine at once.
@@ -186,6 +189,7 @@ impl Shared {
             issuance: OnceLock::new(),
             phase: watch::Sender::new(Phase::Running),
             service: watch::Sender::new(ServiceHealth::Unknown),
+            identity: IdentityState::default(),
             journal_fault: watch::Sender::new(None),
             slots: Semaphore::new(concurrency),
             flights: Mutex::new(HashMap::new()),
@@ -225,6 +229,11 @@ impl Shared {
 
     pub(super) fn gateway(&self) -> Arc<GatewayClient> {
         Arc::clone(&self.gateway.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Calls that begin from now on are made with this client.
+    pub(super) fn take_gateway(&self, client: GatewayClient) {
+        *self.gateway.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(client);
     }
 
     fn flights(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<Flight>>> {
@@ -417,6 +426,7 @@ impl Shared {
                 reasons.push(Reason::new("service", reason.clone()));
             }
         }
+        reasons.extend(self.identity.reason(self.clock.0.now_ms()));
         if let Some(reason) = &*self.journal_fault.borrow() {
             reasons.push(Reason::new("journal", reason.clone()));
         }

@@ -37,6 +37,10 @@ struct Answered {
 #[must_use]
 pub fn examine(config: &Config, now_ms: i64) -> Vec<Finding> {
     let authorities = config.connector.as_ref().map(|section| &section.ca);
+    let engine = config
+        .connector
+        .as_ref()
+        .map(|section| section.engine_socket.clone());
     let Some(authorities) = authorities.filter(|all| !all.is_empty()) else {
         return Vec::new();
     };
@@ -55,9 +59,10 @@ pub fn examine(config: &Config, now_ms: i64) -> Vec<Finding> {
             // Made here: it reads files, and is not waited for.
             let client = match authority.kind {
                 AuthorityKind::Local => None,
-                _ => {
-                    Some(ca::build(authority, &config.local_ca).map_err(|error| error.to_string()))
-                }
+                _ => Some(
+                    ca::build(authority, &config.local_ca, engine.as_deref())
+                        .map_err(|error| error.to_string()),
+                ),
             };
             let own = own(authority, &config.local_ca).cloned();
             let authority = authority.clone();

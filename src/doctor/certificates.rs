@@ -78,25 +78,36 @@ fn in_days(days: i64) -> String {
 pub fn examine(config: &Config, now_ms: i64) -> Vec<Finding> {
     let mut findings = Vec::new();
     if let Some(connector) = &config.connector {
-        findings.extend(chain(
-            "connector.certificate",
-            &connector.certificate,
-            now_ms,
-        ));
+        match &connector.identity {
+            // Before it is enrolled there is none, which `run` says.
+            Some(identity) => {
+                let file = identity.certificate();
+                findings.extend(chain("connector.identity.folder", &file, now_ms));
+            }
+            None => {
+                if let Some(file) = &connector.certificate {
+                    findings.extend(chain("connector.certificate", file, now_ms));
+                }
+            }
+        }
         findings.extend(trusted(
             "connector.gateway_ca",
             &connector.gateway_ca,
             now_ms,
         ));
-        let identity = Identity {
-            certificate: &connector.certificate,
-            private_key: &connector.private_key,
-        };
-        findings.extend(belongs(
-            "connector.private_key",
-            || tls::client_config(&connector.gateway_ca, Some(identity)).map(drop),
-            identity,
-        ));
+        if let (Some(certificate), Some(private_key)) =
+            (&connector.certificate, &connector.private_key)
+        {
+            let identity = Identity {
+                certificate,
+                private_key,
+            };
+            findings.extend(belongs(
+                "connector.private_key",
+                || tls::client_config(&connector.gateway_ca, Some(identity)).map(drop),
+                identity,
+            ));
+        }
     }
     for ca in config.connector.iter().flat_map(|connector| &connector.ca) {
         findings.extend(authority(ca, now_ms));

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 mod approval;
 mod authority;
+mod client_key;
 mod csr;
 mod delivery;
 mod failure;
@@ -26,6 +27,7 @@ pub use authority::{
     AuthorityStatus, IssueRequest, IssuedCertificate, RevokedSerial, SerialState, SerialStatus,
     SignCrlRequest, SignOcspRequest, SignedCrl, SignedOcsp,
 };
+pub use client_key::{SignClientCsrRequest, SignTlsRequest, SignedClientCsr, SignedTls};
 pub use delivery::{CmsFormat, Delivery};
 pub use failure::{Failure, FailureCode};
 pub use healing::HealingStatus;
@@ -34,7 +36,7 @@ pub use oracle::{OracleReport, OracleRequest, OracleStatus, QuarantinedCiphertex
 pub use pkcs1::{PKCS1_WARN_DAYS, Pkcs1KeyStatus};
 
 /// Version of these messages; a greeting with another one is refused.
-pub const API_VERSION: u16 = 3;
+pub const API_VERSION: u16 = 4;
 
 /// [`EngineStatus::token_problem`] of an engine that has just started: no problem yet, but no token either.
 pub const TOKEN_OPENING: &str = "the token is being opened";
@@ -151,6 +153,10 @@ pub enum EngineRequest {
     SignCrl(Box<SignCrlRequest>),
     /// Sign an OCSP answer.
     SignOcsp(Box<SignOcspRequest>),
+    /// Sign a TLS 1.3 handshake as a client.
+    SignTls(Box<SignTlsRequest>),
+    /// Sign a request for a certificate of the client's own.
+    SignClientCsr(Box<SignClientCsrRequest>),
     /// Show or lift quarantine and suspensions.
     Oracle(OracleRequest),
     /// Give leave for a dangerous step that a command does itself.
@@ -172,6 +178,8 @@ impl EngineRequest {
             Self::Issue(_) => Verb::Issue,
             Self::SignCrl(_) => Verb::SignCrl,
             Self::SignOcsp(_) => Verb::SignOcsp,
+            Self::SignTls(_) => Verb::SignTls,
+            Self::SignClientCsr(_) => Verb::SignClientCsr,
             Self::Oracle(OracleRequest::Show) => Verb::OracleShow,
             Self::Oracle(OracleRequest::Release { .. }) => Verb::OracleRelease,
             Self::Allow(request) => request.subject.verb(),
@@ -200,6 +208,10 @@ pub enum EngineReply {
     CrlSigned(Box<SignedCrl>),
     /// The OCSP answer.
     OcspSigned(Box<SignedOcsp>),
+    /// The handshake's signature.
+    TlsSigned(Box<SignedTls>),
+    /// The request for a certificate.
+    ClientCsrSigned(Box<SignedClientCsr>),
     /// What is quarantined, and who is suspended.
     Oracle(Box<OracleReport>),
     /// Leave is given, and recorded.

@@ -1,10 +1,15 @@
 //! How the connector and the commands speak to a running engine: one connection, any number of requests in flight.
 
+mod one_call;
+
+pub use one_call::sign_tls;
+
 use super::api::{
     AllowRequest, Allowed, DeliverRequest, Delivered, EngineReply, EngineRequest, EngineStatus,
     Failure, IssueRequest, IssuedCertificate, MadeKey, MakeKeyRequest, OracleReport, OracleRequest,
-    PackRequest, Packed, RecryptRequest, Recrypted, ReencryptRequest, SignCrlRequest,
-    SignOcspRequest, SignedCrl, SignedOcsp,
+    PackRequest, Packed, RecryptRequest, Recrypted, ReencryptRequest, SignClientCsrRequest,
+    SignCrlRequest, SignOcspRequest, SignTlsRequest, SignedClientCsr, SignedCrl, SignedOcsp,
+    SignedTls,
 };
 use super::ipc::asynchronous::{read_frame, write_frame};
 use super::ipc::{Caller, Frame, FrameError, Kind};
@@ -239,6 +244,40 @@ impl EngineClient {
         let request = EngineRequest::SignOcsp(Box::new(request));
         match self.request(&request, deadline).await? {
             EngineReply::OcspSigned(signed) => Ok(*signed),
+            EngineReply::Failed(failure) => Err(RecryptError::Failed(failure)),
+            _ => Err(unavailable("an answer to another question")),
+        }
+    }
+
+    /// Has a client key sign a TLS 1.3 handshake. `deadline` as for [`recrypt`](Self::recrypt).
+    ///
+    /// # Errors
+    /// As [`recrypt`](Self::recrypt).
+    pub async fn sign_tls(
+        &self,
+        request: SignTlsRequest,
+        deadline: Duration,
+    ) -> Result<SignedTls, RecryptError> {
+        let request = EngineRequest::SignTls(Box::new(request));
+        match self.request(&request, deadline).await? {
+            EngineReply::TlsSigned(signed) => Ok(*signed),
+            EngineReply::Failed(failure) => Err(RecryptError::Failed(failure)),
+            _ => Err(unavailable("an answer to another question")),
+        }
+    }
+
+    /// Has a client key sign a request for a certificate of its own. `deadline` as for [`recrypt`](Self::recrypt).
+    ///
+    /// # Errors
+    /// As [`recrypt`](Self::recrypt).
+    pub async fn sign_client_csr(
+        &self,
+        request: SignClientCsrRequest,
+        deadline: Duration,
+    ) -> Result<SignedClientCsr, RecryptError> {
+        let request = EngineRequest::SignClientCsr(Box::new(request));
+        match self.request(&request, deadline).await? {
+            EngineReply::ClientCsrSigned(signed) => Ok(*signed),
             EngineReply::Failed(failure) => Err(RecryptError::Failed(failure)),
             _ => Err(unavailable("an answer to another question")),
         }

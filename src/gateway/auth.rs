@@ -13,15 +13,18 @@ pub enum Role {
     Administrator,
     /// Reads records as they are stored and puts re-encrypted ones in their places: `key rotate`.
     Rotation,
+    /// Gets one connector its first certificate: once.
+    Enrolment,
 }
 
 impl Role {
     /// Every role.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::Importer,
         Self::Mdm,
         Self::Administrator,
         Self::Rotation,
+        Self::Enrolment,
     ];
 
     /// Its name on the command line and in the database.
@@ -32,6 +35,7 @@ impl Role {
             Self::Mdm => "mdm",
             Self::Administrator => "administrator",
             Self::Rotation => "rotation",
+            Self::Enrolment => "enrolment",
         }
     }
 

@@ -118,6 +118,11 @@ impl From<StoreError> for ApiError {
                 "connectorRefused",
                 format!("this connector is refused: {why}"),
             ),
+            StoreError::EnrolmentRefused(why) => Self::new(
+                StatusCode::FORBIDDEN,
+                "enrolmentRefused",
+                format!("this connector gets no certificate: {why}"),
+            ),
             StoreError::RecordChanged => conflict(
                 "recordChanged",
                 "the record was changed since it was read; nothing was replaced",
@@ -190,6 +195,9 @@ pub enum GatewayError {
     /// The TLS configuration is not acceptable, or not in FIPS mode.
     #[error("TLS: {0}")]
     Tls(fips::Error),
+    /// The authority of `[gateway.enrolment]`.
+    #[error("gateway.enrolment: {0}")]
+    Authority(String),
     /// The address cannot be listened on.
     #[error("cannot listen on {address}: {source}")]
     Listen {

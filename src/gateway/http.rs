@@ -1,6 +1,7 @@
 //! The one gate that every call passes: guard, bounded body, handler, audit of refusals, the headers of the answer.
 
 use super::auth::{Caller, Guard, Role};
+use super::enrolment::Enrolment;
 use super::error::ApiError;
 use super::monitor::Monitor;
 use super::routes::{ROUTES, Route};
@@ -43,6 +44,8 @@ pub(super) struct App {
     /// Memory for bodies, in KiB: all calls together take no more.
     pub(super) body_kib: Arc<Semaphore>,
     pub(super) body_timeout: Duration,
+    /// Where connectors' certificates come from; `None`: elsewhere.
+    pub(super) enrolment: Option<Enrolment>,
 }
 
 impl App {

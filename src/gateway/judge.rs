@@ -1,6 +1,8 @@
 //! What the gateway thinks of a body, without a caller and without a store: the first thing that a stranger's bytes meet.
 
 use super::api::{Completion, DeviceRequest, Fence, Heartbeat, LeaseRequest, RequestFailure};
+use super::enrolment::held_against;
+use super::enrolment_api::{EnrolRequest, RenewRequest};
 use super::error::ApiError;
 use super::http::message;
 use super::pkcs_api::{PkcsProfileEntry, PkcsRequest, Progress};
@@ -36,10 +38,14 @@ pub enum Message {
     PkcsRequest,
     /// How far a connector got.
     Progress,
+    /// A connector that wants its first certificate.
+    Enrol,
+    /// A connector that wants its next certificate.
+    Renew,
 }
 
 /// All of them.
-pub const MESSAGES: [Message; 13] = [
+pub const MESSAGES: [Message; 15] = [
     Message::NewRecord,
     Message::RecordPatch,
     Message::ListQuery,
@@ -53,6 +59,8 @@ pub const MESSAGES: [Message; 13] = [
     Message::PkcsProfile,
     Message::PkcsRequest,
     Message::Progress,
+    Message::Enrol,
+    Message::Renew,
 ];
 
 /// Whether a body is a message of this kind, within every bound.
@@ -76,5 +84,14 @@ pub fn judge(kind: Message, body: &[u8]) -> Result<(), ApiError> {
         Message::PkcsProfile => validate::pkcs::entry(&message::<PkcsProfileEntry>(body)?),
         Message::PkcsRequest => validate::pkcs::request(&message::<PkcsRequest>(body)?),
         Message::Progress => validate::pkcs::progress(&message::<Progress>(body)?),
+        Message::Enrol => {
+            let asked = message::<EnrolRequest>(body)?;
+            held_against(&asked.instance, asked.csr.as_slice()).map(drop)
+        }
+        Message::Renew => {
+            let asked = message::<RenewRequest>(body)?;
+            validate::connector(&asked.connector)?;
+            held_against(&asked.connector.instance, asked.csr.as_slice()).map(drop)
+        }
     }
 }

@@ -13,6 +13,8 @@
 pub mod admin_api;
 pub mod api;
 pub mod auth;
+mod enrolment;
+pub mod enrolment_api;
 mod error;
 mod handlers;
 mod handshake;

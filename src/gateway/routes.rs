@@ -1,7 +1,7 @@
 //! The table of routes: who may call what, with which message, and what does it. The router and the OpenAPI document are made from it.
 
 use super::auth::{Guard, Role};
-use super::handlers::{admin, connectors, mdm, pkcs, public, records, rotation};
+use super::handlers::{admin, connectors, enrolment, mdm, pkcs, public, records, rotation};
 use super::http::{Answering, Call};
 
 /// The record collection, as in Graph.
@@ -63,6 +63,7 @@ const IMPORT: Guard = Guard::Bearer(&[Role::Importer]);
 const READ_RECORDS: Guard = Guard::Bearer(&[Role::Importer, Role::Administrator]);
 const MDM: Guard = Guard::Bearer(&[Role::Mdm]);
 const ROTATION: Guard = Guard::Bearer(&[Role::Rotation]);
+const ENROLMENT: Guard = Guard::Bearer(&[Role::Enrolment]);
 const ADMIN: Guard = Guard::Bearer(&[Role::Administrator]);
 
 const STALE: (u16, &str) = (
@@ -73,6 +74,15 @@ const UNKNOWN: (u16, &str) = (404, "no such object");
 const REFUSED: (u16, &str) = (
     403,
     "connectorRefused: revoked, or the instance name is another certificate's",
+);
+
+const NOT_ISSUED: (u16, &str) = (
+    502,
+    "authorityFailed: the authority did not issue, or what it issued is refused",
+);
+const AUTHORITY_AWAY: (u16, &str) = (
+    503,
+    "enrolmentBusy: the authority does not answer, or the order is being worked on",
 );
 
 /// Every route.
@@ -561,6 +571,37 @@ pub static ROUTES: &[Route] = &[
         query: &[],
         audited: false,
         handler: |call| Box::pin(pkcs::progress(call)),
+    },
+    Route {
+        verb: Verb::Post,
+        path: "/enrolment/v1/connectors",
+        operation: "enrolConnector",
+        summary: "The first certificate of the connector that the one-time token is for; sent again, the same request gets the same one",
+        guard: ENROLMENT,
+        body: Some("EnrolRequest"),
+        success: (200, Some("Enrolled")),
+        refusals: &[(404, "enrolmentNotOffered"), NOT_ISSUED, AUTHORITY_AWAY],
+        query: &[],
+        audited: false,
+        handler: |call| Box::pin(enrolment::enrol(call)),
+    },
+    Route {
+        verb: Verb::Post,
+        path: "/connector/v1/renew",
+        operation: "renewConnector",
+        summary: "The next certificate of this connector; it takes the place of the one shown when it is first used",
+        guard: Guard::Connector,
+        body: Some("RenewRequest"),
+        success: (200, Some("Enrolled")),
+        refusals: &[
+            REFUSED,
+            (404, "enrolmentNotOffered"),
+            NOT_ISSUED,
+            AUTHORITY_AWAY,
+        ],
+        query: &[],
+        audited: false,
+        handler: |call| Box::pin(enrolment::renew(call)),
     },
 ];
 

@@ -1,6 +1,7 @@
 //! JSON schemas (draft 2020-12) of the messages, one for each type of `api`; a test holds them against the types.
 
 mod calendar;
+mod enrolment;
 mod evidence;
 mod pkcs;
 
@@ -171,6 +172,7 @@ pub fn schemas() -> Map<String, Value> {
     );
     connector_schemas(&mut add);
     pkcs::add(&mut add);
+    enrolment::add(&mut add);
     admin_schemas(&mut add);
     all
 }
@@ -337,7 +339,7 @@ fn admin_schemas(add: &mut impl FnMut(&str, Value)) {
             (
                 "role",
                 true,
-                one_of(&["importer", "mdm", "administrator", "rotation"]),
+                one_of(&["importer", "mdm", "administrator", "rotation", "enrolment"]),
             ),
             ("name", true, text()),
             ("created", true, time()),

@@ -1,5 +1,6 @@
 //! The accept loop: bounded connections, bounded waits, an orderly stop.
 
+use super::enrolment::Enrolment;
 use super::error::GatewayError;
 use super::handshake::Handshakes;
 use super::http::{self, App, Peer};
@@ -7,7 +8,7 @@ use super::monitor::Monitor;
 use super::store::{LeaseTerms, Offered, Store};
 use super::tls;
 use crate::clock::Clock;
-use crate::config::{GatewayConfig, GatewayLimits, RetentionConfig};
+use crate::config::{GatewayConfig, GatewayLimits, LocalCaConfig, RetentionConfig};
 use crate::service_manager::{Beats, Notifier};
 use crate::telemetry;
 use axum::Router;
@@ -65,8 +66,24 @@ impl Gateway {
     /// # Errors
     /// Whatever of this is not as it should be; nothing listens then.
     pub async fn bind(config: &GatewayConfig, clock: Arc<dyn Clock>) -> Result<Self, GatewayError> {
+        Self::bind_with(config, &[], clock).await
+    }
+
+    /// The same where `[gateway.enrolment]` may name one of these authorities.
+    ///
+    /// # Errors
+    /// As [`bind`](Self::bind).
+    pub async fn bind_with(
+        config: &GatewayConfig,
+        local: &[LocalCaConfig],
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, GatewayError> {
         let server = tls::server_config(config)?;
+        let enrolment = Enrolment::new(config, local)?;
         let store = Arc::new(Store::open(&config.database, Arc::clone(&clock))?);
+        if let Some(enrolment) = &config.enrolment {
+            store.overlap_certificates(i64::from(enrolment.old_minutes) * 60_000);
+        }
         let monitor = Arc::new(Monitor::new(config, Arc::clone(&store), clock));
         let (stop, stopping) = watch::channel(false);
         let work = Arc::new(Notify::new());
@@ -88,6 +105,7 @@ impl Gateway {
                 (config.max_body_bytes / 1024 + 1).saturating_mul(LARGEST_BODIES),
             )),
             body_timeout: Duration::from_millis(config.limits.body_ms),
+            enrolment,
         });
         let listen = |source| GatewayError::Listen {
             address: config.listen,

@@ -112,6 +112,10 @@ events! {
     RequestSuperseded = 60, Operational, Information;
     /// A finished request was offered again; the key was not used.
     RequestOfferedAgain = 61, Operational, Information;
+    /// The connector's own certificate was renewed and is in use.
+    IdentityRenewed = 70, Admin, Information;
+    /// The connector's own certificate could not be renewed; it is tried again with growing pauses, and the fields say how long it still holds.
+    IdentityRenewalFailed = 71, Admin, Error;
     /// Detail of a step.
     StepDetail = 90, Debug, Information;
     /// The certificate was issued, and PFX and password were uploaded.

@@ -3,6 +3,7 @@
 mod authorities;
 pub(crate) mod calendar;
 mod fips;
+mod identity;
 mod oracle;
 mod sandbox;
 mod tokens;
@@ -10,6 +11,7 @@ mod tokens;
 use self::authorities::AuthorityMetrics;
 use self::calendar::CalendarMetrics;
 use self::fips::FipsMetrics;
+use self::identity::IdentityMetrics;
 use self::oracle::OracleMetrics;
 use self::sandbox::SandboxMetrics;
 use self::tokens::TokenMetrics;
@@ -88,6 +90,8 @@ pub struct Metrics {
     tokens: TokenMetrics,
     oracle: OracleMetrics,
     sandbox: SandboxMetrics,
+    /// The connector's own certificate.
+    pub(crate) identity: IdentityMetrics,
     calendar: CalendarMetrics,
     authorities: AuthorityMetrics,
     /// Requests in flight.
@@ -125,6 +129,7 @@ impl Metrics {
             tokens: TokenMetrics::default(),
             oracle: OracleMetrics::default(),
             sandbox: SandboxMetrics::default(),
+            identity: IdentityMetrics::default(),
             calendar: CalendarMetrics::default(),
             authorities: AuthorityMetrics::default(),
             in_flight: Gauge::default(),
@@ -209,6 +214,7 @@ impl Metrics {
         self.tokens.register(to);
         self.oracle.register(to);
         self.sandbox.register(to);
+        self.identity.register(to);
         self.calendar.register(to);
         self.authorities.register(to);
         // Series that exist from the start make rates and alerts simple.

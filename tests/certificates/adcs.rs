@@ -73,7 +73,7 @@ fn the_contract_server_issues_at_once_after_a_while_and_not_at_all() {
         }
     });
     let settings = settings(&workshop, &root, &server.url());
-    let issuing = Issuing::of(Setup::strict(settings));
+    let issuing = Issuing::with(Setup::strict(settings));
     issuing.allow_ca_profiles(&["SmimeManaged", "Other"]);
     let mut running = issuing.start();
     issuing.enrol();

@@ -78,7 +78,7 @@ fn forward(url: &str, request: &[u8]) -> Reply {
 
 fn strict(world: &World<'_>, url: &str) -> Issuing {
     let settings = settings(world, url);
-    Issuing::of(Setup::strict(format!(
+    Issuing::with(Setup::strict(format!(
         "[[connector.ca]]\nname = \"company\"\n{settings}"
     )))
 }
@@ -134,7 +134,7 @@ fn a_shared_secret_needs_its_exception_by_name() {
     let secret = workshop.fresh(".secret");
     write_private(&secret, b"a secret of more than fourteen octets");
     let with = |mac: &str| {
-        let issuing = Issuing::of(Setup::strict(format!(
+        let issuing = Issuing::with(Setup::strict(format!(
             "[[connector.ca]]\nname = \"company\"\nkind = \"cmp\"\nurl = \"http://127.0.0.1:9/\"\nroots = {:?}\nreference = \"connector\"\n\
              secret_file = {:?}\nmac = {mac:?}\n",
             text(&world.root.certificate),
@@ -183,7 +183,7 @@ fn what_is_late_busy_cut_off_or_lost_ends_in_one_certificate() {
         }
     });
     // This authority remembers transactions: to ask again is to ask for the same.
-    let issuing = Issuing::of(Setup::strict(format!(
+    let issuing = Issuing::with(Setup::strict(format!(
         "[[connector.ca]]\nname = \"company\"\n{}when_unknown = \"ask-again\"\n",
         partner.settings()
     )));

@@ -37,7 +37,7 @@ fn estserver_issues_to_a_device_in_strict_mode() {
     let root = workshop.authority("EST Root", KeyAlgorithm::P256);
     let server = estserver(&workshop, &root, &[]);
     let settings = settings(&workshop, &root, &server.url());
-    let issuing = Issuing::of(Setup::strict(format!(
+    let issuing = Issuing::with(Setup::strict(format!(
         "[[connector.ca]]\nname = \"company\"\n{settings}"
     )));
     let running = issuing.start();
@@ -59,7 +59,7 @@ fn an_order_that_estserver_keeps_waiting_is_asked_for_again_by_a_connector_that_
     let server = estserver(&workshop, &root, &["-m", "60"]);
     let network = network(&root, server.url(), Arc::default());
     let settings = settings(&workshop, &root, &network.url());
-    let issuing = Issuing::of(Setup::strict(format!(
+    let issuing = Issuing::with(Setup::strict(format!(
         "[[connector.ca]]\nname = \"company\"\n{settings}"
     )));
     let mut running = issuing.start();
@@ -137,7 +137,7 @@ fn what_is_late_or_busy_is_issued_once_and_what_is_lost_is_the_operators_to_deci
     let faults = Arc::<Mutex<VecDeque<Fault>>>::default();
     let network = network(&root, server.url(), Arc::clone(&faults));
     let settings = settings(&workshop, &root, &network.url());
-    let issuing = Issuing::of(Setup::strict(format!(
+    let issuing = Issuing::with(Setup::strict(format!(
         "[[connector.ca]]\nname = \"company\"\n{settings}\n\
          [[connector.ca]]\nname = \"partner\"\nwhen_unknown = \"ask-again\"\n{settings}"
     )));

@@ -66,7 +66,7 @@ fn killed_again_and_again_each_request_gets_one_certificate() {
     let world = World::new(&workshop, KeyAlgorithm::P256);
     let network = Mutex::new(Random::new(random.next()));
     let partner = Partner::start(&world, move |_, _| plan(&mut network.lock().unwrap()));
-    let issuing = Issuing::of(Setup {
+    let issuing = Issuing::with(Setup {
         connectors: 2,
         // This authority remembers transactions: to ask again is to ask for the same.
         authorities: format!(

@@ -34,7 +34,7 @@ fn what_an_authority_by_cmp_issues_beside_the_order_is_refused_and_revoked_where
         twist: Twist::LIES[turn.load(Ordering::SeqCst)],
         ..Plan::default()
     });
-    let issuing = Issuing::of(Setup::strict(format!(
+    let issuing = Issuing::with(Setup::strict(format!(
         "[[connector.ca]]\nname = \"company\"\n{}",
         partner.settings()
     )));
@@ -96,7 +96,7 @@ fn where_nothing_can_be_revoked_the_failure_says_that_somebody_has_to() {
         contract::issued(&asked, &certificate, &message)
     });
     let settings = adcs::settings(&workshop, &root, &server.url());
-    let issuing = Issuing::of(Setup::strict(settings));
+    let issuing = Issuing::with(Setup::strict(settings));
     let running = issuing.start();
     issuing.enrol();
     let device = issuing.device(0);

@@ -34,7 +34,7 @@ fn a_device_gets_a_certificate_that_it_can_open_and_the_authority_has_issued_one
 
 #[test]
 fn strict_mode_needs_no_exception_and_says_which_platforms_do_not_read_its_files() {
-    let issuing = Issuing::of(Setup {
+    let issuing = Issuing::with(Setup {
         fips: "",
         ..Setup::default()
     });

@@ -2,7 +2,7 @@
 
 use super::stack::{PATIENCE, Site, block_on, until, write_private};
 use pfx_connector::cli::demo::{
-    Device, DeviceKind, Running, Stack, StackOptions, TokenKind, temporary_folder, verify,
+    Device, DeviceKind, Running, Stack, StackOptions, TokenKind, temporary_folder,
 };
 use pfx_connector::encoding::Base64Bytes;
 use pfx_connector::engine::api::keys::{KeyType, KeyUsage};
@@ -26,14 +26,10 @@ const AUTHORITY: &str = "ca.pem";
 const USUAL_FIPS: &str =
     "exceptions = [\"cms-ecdh-static\", \"oaep-unpadding-in-software\", \"pkcs12-kdf-mac-write\"]";
 
-/// A connector that does four requests at once, asks often and tries again soon.
-const PACE: &str = r#"
+const CONNECTOR: &str = r#"
 concurrency = 4
 wait_ms = 300
 retry = { base_ms = 20, max_ms = 200, max_attempts = 50 }
-"#;
-
-const CONNECTOR: &str = r#"
 [connector.pkcs]
 policy = "issuance.toml"
 "#;
@@ -70,7 +66,7 @@ version = 1
 name = "smime"
 ca = ["company", "partner"]
 profiles = ["smime-*"]
-keys = ["ecP256", "rsa2048", "rsa3072"]
+keys = ["ecP256", "rsa2048"]
 key_usage = ["digitalSignature"]
 extended_key_usage = ["emailProtection"]
 subject = { CN = ["*"] }
@@ -81,9 +77,6 @@ max_validity_days = 400
 /// What a stack is set up with.
 pub(crate) struct Setup {
     pub(crate) connectors: usize,
-    /// Lines at the start of `[connector]`.
-    pub(crate) pace: String,
-    pub(crate) lease_ms: u64,
     /// Whether there is an authority on the engine's token, `company`.
     pub(crate) local: bool,
     /// `[[connector.ca]]` of others.
@@ -96,8 +89,6 @@ impl Default for Setup {
     fn default() -> Self {
         Self {
             connectors: 1,
-            pace: PACE.to_owned(),
-            lease_ms: 2_000,
             local: true,
             authorities: String::new(),
             fips: USUAL_FIPS,
@@ -159,19 +150,10 @@ impl Parts<'_> {
 impl Issuing {
     /// One connector, and an authority on the engine's token.
     pub(crate) fn new() -> Self {
-        Self::of(Setup::default())
+        Self::with(Setup::default())
     }
 
-    /// The same with these lines at the start of `[connector]`, and leases of so many milliseconds.
-    pub(crate) fn with(pace: &str, lease_ms: u64) -> Self {
-        Self::of(Setup {
-            pace: pace.to_owned(),
-            lease_ms,
-            ..Setup::default()
-        })
-    }
-
-    pub(crate) fn of(setup: Setup) -> Self {
+    pub(crate) fn with(setup: Setup) -> Self {
         fips::start(fips::policy::Policy::STRICT).unwrap();
         let (local, acknowledged) = match setup.local {
             true => (LOCAL, "exceptions = [\"co-located-ca\"]\n"),
@@ -185,8 +167,8 @@ impl Issuing {
             module_environment: Vec::new(),
             key_bits: 2048,
             connectors: setup.connectors,
-            lease_ms: setup.lease_ms,
-            connector_extra: format!("{}{CONNECTOR}{local}{}", setup.pace, setup.authorities),
+            lease_ms: 2_000,
+            connector_extra: format!("{CONNECTOR}{local}{}", setup.authorities),
             engine_fips: setup.fips.to_owned(),
             engine_extra: format!(
                 "restart = {{ backoff_ms = 5, backoff_max_ms = 20, max_crashes_per_request = 100 }}\n{acknowledged}[engine.issuance]"
@@ -258,11 +240,6 @@ impl Issuing {
         self.add_profile("smime-windows", |_| {});
     }
 
-    /// Another profile, for certificates with such a key.
-    pub(crate) fn profile(&self, name: &str, key: KeyType) {
-        self.add_profile(name, |profile| profile.key = key);
-    }
-
     /// Another profile: that of Windows and the authority `company`, changed.
     pub(crate) fn add_profile(&self, name: &str, change: impl FnOnce(&mut PkcsProfile)) {
         let mut profile = profile();
@@ -325,12 +302,6 @@ impl Issuing {
             self.site.operational()
         );
         self.post("mdm", &format!("mdm/v1/requests/{request}/collect"), &())
-    }
-
-    /// OpenSSL opens what the device collects.
-    pub(crate) fn open(&self, request: &str, device: &Device) {
-        let folder = tempfile::tempdir().unwrap();
-        verify(folder.path(), device, &self.delivered(request)).unwrap();
     }
 
     /// Code and words of the final failure of a request.

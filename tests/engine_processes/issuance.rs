@@ -51,7 +51,7 @@ pub(crate) async fn refused(client: &EngineClient, request: PackRequest) -> (Fai
     }
 }
 
-fn entries(engine: &Engine) -> Vec<Entry> {
+pub(crate) fn entries(engine: &Engine) -> Vec<Entry> {
     let log = Folder::for_reading(&engine.path().join("audit")).unwrap();
     let mut entries = Vec::new();
     audit::read::entries(&log, |_, entry, _| {

@@ -26,6 +26,8 @@ const TABLE: &[(&str, &[CallerKind], bool)] = &[
     ("issue", &[Connector, EngineUser], false),
     ("signCrl", &[Connector, EngineUser], false),
     ("signOcsp", &[Connector, EngineUser], false),
+    ("signTls", &[Connector, EngineUser], false),
+    ("signClientCsr", &[Connector, EngineUser], false),
 ];
 
 #[test]

@@ -5,6 +5,7 @@
 //!
 //! The stack is that of `tests/certificates.rs`. Before anything is measured, OpenSSL opens one certificate of each kind of key.
 
+mod asking;
 mod parts;
 mod report;
 #[allow(
@@ -32,7 +33,6 @@ use pfx_connector::engine::client::EngineClient;
 use pfx_connector::engine::formats::pfx::{self, OpenedPfx, PfxLimits};
 pub(crate) use report::Figures;
 use site::Issuing;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 
@@ -42,7 +42,6 @@ const KEYS: [KeyType; 3] = [KeyType::EcP256, KeyType::Rsa2048, KeyType::Rsa3072]
 /// Requests in hand at once: one, and the connector's usual number.
 const ONE: usize = 1;
 const MANY: usize = 8;
-const LEASE_MS: u64 = 60_000;
 /// Requests to a connector that has nothing else to do, each after the one before is done.
 const SINGLE: u64 = 10;
 /// Pause between two looks at one of them.
@@ -90,15 +89,17 @@ fn of_kind(key: KeyType, count: u64) -> u64 {
 pub(crate) fn measure(args: &Args, count: u32) -> Fallible<Figures> {
     let bare = BareLoop::build()?;
     eprintln!("Preparing token, authority and certificates ...");
-    // Nothing but the connector's usual pace.
-    let issuing = Issuing::with("", LEASE_MS);
+    let issuing = Issuing::new();
     let stack = &issuing.site.stack;
     let load_before = load_average()?;
     let running = stack.start_engine()?;
     let gateway = stack.start_gateway()?;
     issuing.enrol();
     let device = issuing.device(0);
-    open_one_of_each(&issuing, &device)?;
+    asking::allow(stack)?;
+    asking::add_profiles(stack)?;
+    let side = DeviceSide::new(stack)?;
+    asking::open_one_of_each(stack, &side, &device)?;
 
     let runtime = engine_path::runtime()?;
     let (engine, watched) = runtime.block_on(async {
@@ -109,7 +110,7 @@ pub(crate) fn measure(args: &Args, count: u32) -> Fallible<Figures> {
     let ground = Ground {
         stack,
         device,
-        side: DeviceSide::new(stack)?,
+        side,
         gateway: &gateway,
         runtime,
         engine,
@@ -132,7 +133,7 @@ pub(crate) fn measure(args: &Args, count: u32) -> Fallible<Figures> {
     drop(ground);
     gateway.stop()?;
     running.stop()?;
-    Ok(Figures::of(
+    Figures::of(
         &samples,
         &report::Run {
             load_before,
@@ -140,25 +141,7 @@ pub(crate) fn measure(args: &Args, count: u32) -> Fallible<Figures> {
             count,
             durable_us,
         },
-    )?)
-}
-
-/// The connector says to the gateway that it takes such requests, and what comes of them is what was asked for.
-fn open_one_of_each(issuing: &Issuing, device: &Device) -> Fallible<()> {
-    for key in KEYS {
-        issuing.profile(&profile(key), key);
-    }
-    let connector = issuing.site.stack.start_connector(0)?;
-    for key in KEYS {
-        let user = format!("first-{}@example.com", key.name().to_lowercase());
-        let request = issuing.ask(&user, device, key.name());
-        let state = issuing.settled(&request);
-        if state.failure.is_some() {
-            return Err(format!("no certificate: {state:?}").into());
-        }
-        issuing.open(&request, device);
-    }
-    Ok(connector.stop()?)
+    )
 }
 
 fn a_person(stack: &Stack) -> Fallible<OpenedPfx> {
@@ -166,10 +149,6 @@ fn a_person(stack: &Stack) -> Fallible<OpenedPfx> {
     let password = SecretBytes::from_vec(std::fs::read(person.password_file)?);
     let file = std::fs::read(person.pfx)?;
     Ok(pfx::read(&file, &password, &PfxLimits::default())?)
-}
-
-fn profile(key: KeyType) -> String {
-    format!("smime-{}", key.name())
 }
 
 impl Ground<'_> {
@@ -204,7 +183,7 @@ impl Ground<'_> {
         in_hand: usize,
         count: u64,
     ) -> Fallible<super::device_side::Round> {
-        let config = self.connector(in_hand)?;
+        let config = asking::connector(self.stack, in_hand)?;
         let names = self.queue(key, name, 0..count)?;
         let last = in_hand.min(names.len());
         self.side
@@ -218,15 +197,21 @@ impl Ground<'_> {
         numbers: std::ops::Range<u64>,
     ) -> Fallible<Vec<String>> {
         self.side.queue(numbers, |mdm, number| {
-            let user = format!("{}-{name}-{number}@example.com", key.name().to_lowercase());
-            let request = site::request(&user, &self.device, &profile(key));
+            let name = format!("{}-{name}-{number}", key.name().to_lowercase());
+            let request = asking::request(&name, &self.device, key);
             async move { Ok::<_, DemoError>(vec![mdm.ask_certificate(&request).await?.request_id]) }
         })
     }
 
     /// How long one takes while there is nothing else to do.
     fn single(&self, key: KeyType, round: u64) -> Fallible<Percentiles> {
-        let connector = self.stack.start_connector(0)?;
+        let config = asking::connector(self.stack, MANY)?;
+        let connector = Running::start(
+            "connector",
+            self.stack.program(),
+            &["run", "--config", &config.display().to_string()],
+            &self.stack.path("logs/connector-bench.log"),
+        )?;
         let mut took = Vec::new();
         for number in 0..=of_kind(key, SINGLE) {
             let begun = Instant::now();
@@ -241,21 +226,5 @@ impl Ground<'_> {
         }
         connector.stop()?;
         Ok(Percentiles::of(took))
-    }
-
-    /// The connector's configuration with so many requests in hand at once.
-    fn connector(&self, in_hand: usize) -> Fallible<PathBuf> {
-        self.stack.write_connector_config(0)?;
-        let text = std::fs::read_to_string(self.stack.connector_config(0))?;
-        let mut document: toml::Table = text.parse()?;
-        let pkcs = document
-            .get_mut("connector")
-            .and_then(|connector| connector.get_mut("pkcs"))
-            .and_then(toml::Value::as_table_mut)
-            .ok_or("no [connector.pkcs]")?;
-        pkcs.insert("concurrency".to_owned(), i64::try_from(in_hand)?.into());
-        let path = self.stack.path("connector-bench.toml");
-        std::fs::write(&path, toml::to_string(&document)?)?;
-        Ok(path)
     }
 }

@@ -8,7 +8,7 @@ use super::{Ground, of_kind};
 use fips::sign::{KeyKind, SigningKey};
 use pfx_connector::encoding::Base64Bytes;
 use pfx_connector::engine::api::keys::{
-    AltName, CsrContent, CsrSignature, KeyType, KeyUsage, MakeKeyRequest, PackRequest,
+    AltName, CsrContent, CsrSignature, KeyRecipient, KeyType, KeyUsage, MakeKeyRequest,
 };
 use pfx_connector::engine::api::{CmsFormat, DeviceTarget, IssueRequest};
 use pfx_connector::engine::formats::pfx::write::{Entries, Form, WriteOptions, write};
@@ -132,6 +132,10 @@ async fn one(ground: &Ground<'_>, key: KeyType, name: &str) -> Fallible<One> {
             ..CsrContent::default()
         },
         custody_key: None,
+        recipient: Some(KeyRecipient {
+            device: device(ground),
+            format: CmsFormat::Modern,
+        }),
     };
     let begun = Instant::now();
     let made = ground.engine.make_key(asked, DEADLINE).await?;
@@ -147,22 +151,11 @@ async fn one(ground: &Ground<'_>, key: KeyType, name: &str) -> Fallible<One> {
     let issued = ground.engine.issue(order, DEADLINE).await?;
     let issue = begun.elapsed();
 
-    let pack = PackRequest {
-        request_id,
-        user,
-        sealed_key: made.sealed_key,
-        csr: made.csr,
-        certificate: issued.certificate,
-        chain: issued.chain,
-        device: DeviceTarget {
-            certificate: Base64Bytes(ground.device.certificate_der.clone()),
-            intermediates: Vec::new(),
-        },
-        platform: "windows".to_owned(),
-        format: CmsFormat::Modern,
-        friendly_name: None,
-        apple_profile: None,
-    };
+    // As on the wire, where what is optional is left out.
+    let pack = serde_json::from_value(serde_json::json!({
+        "requestId": request_id, "user": user, "sealedKey": made.sealed_key, "csr": made.csr, "certificate": issued.certificate,
+        "chain": issued.chain, "device": device(ground), "platform": "windows", "format": CmsFormat::Modern,
+    }))?;
     let begun = Instant::now();
     let packed = ground.engine.pack(pack, DEADLINE).await?;
     Ok(One {
@@ -171,6 +164,13 @@ async fn one(ground: &Ground<'_>, key: KeyType, name: &str) -> Fallible<One> {
         pack: begun.elapsed(),
         form: packed.form.parse()?,
     })
+}
+
+fn device(ground: &Ground<'_>) -> DeviceTarget {
+    DeviceTarget {
+        certificate: Base64Bytes(ground.device.certificate_der.clone()),
+        intermediates: Vec::new(),
+    }
 }
 
 /// How long it takes on this disk until a page that was appended to a file is durable (fdatasync), in microseconds.

@@ -249,6 +249,7 @@ pub(super) const fn row(service: Service) -> Entry {
                     "fips::tls::assert_fips_client",
                     "fips::tls::assert_fips_server",
                     "fips::tls::client_config",
+                    "fips::tls::client_config_with_key",
                     "fips::tls::server_config",
                     "fips::tls::record_served",
                 ],

@@ -5,11 +5,12 @@ use crate::{Error, Result};
 use rustls::crypto::{CryptoProvider, default_fips_provider};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion};
 use std::sync::{Arc, OnceLock};
 
-/// What every configuration offers.
+/// What every configuration offers; one with a key that is somewhere else, the first alone.
 pub(super) static VERSIONS: &[&SupportedProtocolVersion] = &[&TLS13, &TLS12];
 
 /// TLS 1.2 without extended master secret (RFC 7627) is no approved service. rustls requires it by itself with a FIPS
@@ -62,6 +63,29 @@ pub fn client_config(
             .with_client_auth_cert(identity.chain, identity.private_key)
             .map_err(unusable_identity)?,
     };
+    config.require_ems = REQUIRE_EMS;
+    config.alpn_protocols = names(protocols);
+    state::count_configuration(Side::Client, assert_fips_client(&config))?;
+    Ok(config)
+}
+
+/// A client configuration whose key is somewhere else: `key` has it sign, and this process never sees it. TLS 1.3 alone, since what such a
+/// key signs in TLS 1.2 has no form of its own. Otherwise as [`client_config`], checked by [`assert_fips_client`]; whoever has the key
+/// answers for its signatures.
+///
+/// # Errors
+/// As [`client_config`]; [`Error::TlsIdentity`] if the certificate is not the key's.
+pub fn client_config_with_key(
+    roots: RootCertStore,
+    key: CertifiedKey,
+    protocols: &[&[u8]],
+) -> Result<ClientConfig> {
+    key.keys_match().map_err(unusable_identity)?;
+    let mut config = ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&TLS13])
+        .map_err(|_| Error::TlsVersions)?
+        .with_root_certificates(roots)
+        .with_client_cert_resolver(Arc::new(SingleCertAndKey::from(key)));
     config.require_ems = REQUIRE_EMS;
     config.alpn_protocols = names(protocols);
     state::count_configuration(Side::Client, assert_fips_client(&config))?;

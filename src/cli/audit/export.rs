@@ -110,6 +110,7 @@ fn severity(event: &Event) -> u8 {
         Event::KeyUse(used) | Event::Shared(used) if used.result.is_input_at_fault() => 5,
         Event::KeyUse(used) | Event::Shared(used) if used.reason.is_some() => 4,
         Event::KeyUse(_) | Event::Shared(_) | Event::CaUse(_) | Event::KeyMade(_) => 3,
+        Event::ClientKeyUse(_) => 2,
         _ => 1,
     }
 }
@@ -122,6 +123,7 @@ fn name_of(event: &Event) -> &'static str {
         Event::Shared(_) => "Result of a key use shared",
         Event::KeyMade(_) => "Key for a certificate made",
         Event::CaUse(_) => "Authority's key used",
+        Event::ClientKeyUse(_) => "Connector's own key used",
         Event::Canary(_) => "Custody key used for known ciphertexts",
         Event::Refused(_) => "Requests refused before the key",
         Event::Alarm(_) => "Alarm",

@@ -56,6 +56,7 @@ impl FilterArgs {
             Event::Canary(canary) => Some(canary.key),
             Event::KeyMade(made) => Some(made.key),
             Event::CaUse(used) => Some(used.key),
+            Event::ClientKeyUse(used) => Some(used.key),
             _ => used.map(|used| used.key),
         };
         (self.events.is_empty() || self.events.iter().any(|name| name == entry.event.name()))
@@ -70,6 +71,7 @@ impl FilterArgs {
                     Event::Refused(refused) => refused.request == *request,
                     Event::KeyMade(made) => made.request == *request,
                     Event::CaUse(used) => used.request == *request,
+                    Event::ClientKeyUse(used) => used.request == *request,
                     _ => used.is_some_and(|used| used.request == *request),
                 })
             && self.user.as_ref().is_none_or(|user| match &entry.event {

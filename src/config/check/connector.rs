@@ -14,6 +14,16 @@ pub(super) fn consistent(section: &ConnectorConfig, findings: &mut Findings) {
     if section.retry.base_ms > section.retry.max_ms {
         findings.add("`connector.retry.base_ms` is larger than `connector.retry.max_ms`");
     }
+    match (&section.certificate, &section.private_key, &section.identity) {
+        (Some(_), Some(_), None) | (None, None, Some(_)) => {}
+        (None, None, None) => findings.add(
+            "`connector.certificate` with `connector.private_key`, or `[connector.identity]`: that is who the connector is to the gateway",
+        ),
+        (_, _, Some(_)) => findings.add(
+            "`[connector.identity]` and `connector.certificate` or `private_key`: only one of them can be meant",
+        ),
+        _ => findings.add("`connector.certificate` and `connector.private_key` come together"),
+    }
     authorities(section, findings);
     if section.log.rotate_bytes > section.log.archives_max_bytes {
         findings.add(
@@ -46,23 +56,35 @@ fn authorities(section: &ConnectorConfig, findings: &mut Findings) {
                 ca.name
             ));
         }
-        if ca.pause_ms > ca.longest_pause_ms {
-            findings.add(format!(
-                "`connector.ca` {:?}: `pause_ms` is larger than `longest_pause_ms`",
-                ca.name
-            ));
-        }
-        match ca.kind {
-            AuthorityKind::Cmp => cmp(ca, findings),
-            AuthorityKind::Est | AuthorityKind::Adcs => over_https(ca, findings),
-            // `[[local_ca]]` and the engine say what it needs, and that it is on this host.
-            AuthorityKind::Local => {}
-        }
+        authority(ca, "connector.ca", findings);
     }
 }
 
-fn cmp(ca: &AuthorityConfig, findings: &mut Findings) {
-    let mut add = |what: &str| findings.add(format!("`connector.ca` {:?}: {what}", ca.name));
+/// One authority needs what its kind needs. `path`: where it is configured.
+pub(super) fn authority(ca: &AuthorityConfig, path: &str, findings: &mut Findings) {
+    let mut add = |what: &str| findings.add(format!("`{path}` {:?}: {what}", ca.name));
+    if ca.pause_ms > ca.longest_pause_ms {
+        add("`pause_ms` is larger than `longest_pause_ms`");
+    }
+    if ca.client_key.is_some() {
+        if !matches!(ca.kind, AuthorityKind::Est | AuthorityKind::Adcs) {
+            add(
+                "`client_key` is for `est` and `adcs`: its key signs TLS handshakes and nothing else",
+            );
+        }
+        if ca.certificate.is_none() || ca.private_key.is_some() {
+            add("`client_key` comes with `certificate`, and without `private_key`");
+        }
+    }
+    match ca.kind {
+        AuthorityKind::Cmp => cmp(ca, &mut add),
+        AuthorityKind::Est | AuthorityKind::Adcs => over_https(ca, &mut add),
+        // `[[local_ca]]` and the engine say what it needs, and that it is on this host.
+        AuthorityKind::Local => {}
+    }
+}
+
+fn cmp(ca: &AuthorityConfig, add: &mut impl FnMut(&str)) {
     match &ca.url {
         None => add("`url` is missing: where the authority listens"),
         Some(url) if url.starts_with("https://") && ca.server_ca.is_none() => {
@@ -85,15 +107,14 @@ fn cmp(ca: &AuthorityConfig, findings: &mut Findings) {
     }
 }
 
-fn over_https(ca: &AuthorityConfig, findings: &mut Findings) {
-    let mut add = |what: &str| findings.add(format!("`connector.ca` {:?}: {what}", ca.name));
+fn over_https(ca: &AuthorityConfig, add: &mut impl FnMut(&str)) {
     if ca.url.is_none() {
         add("`url` is missing: where the authority listens");
     }
     if ca.server_ca.is_none() {
         add("`server_ca` is missing: whose certificate its server may have");
     }
-    if ca.certificate.is_some() != ca.private_key.is_some() {
+    if ca.client_key.is_none() && ca.certificate.is_some() != ca.private_key.is_some() {
         add("`certificate` and `private_key` come together");
     }
     if ca.username.is_some() != ca.password_file.is_some() {
@@ -101,7 +122,7 @@ fn over_https(ca: &AuthorityConfig, findings: &mut Findings) {
     }
     if ca.certificate.is_none() && ca.username.is_none() {
         add(
-            "`certificate` with `private_key`, or `username` with `password_file`: that is who the connector is to the authority",
+            "`certificate` with `private_key` or `client_key`, or `username` with `password_file`: that is who the connector is to the authority",
         );
     }
 }

@@ -1,6 +1,6 @@
 //! `[engine]` and token sections.
 
-use super::{Findings, PinPolicy, engine_ca, files};
+use super::{Findings, PinPolicy, client_keys, engine_ca, files};
 use crate::config::{EngineConfig, EngineException, FipsConfig, FipsMode, TokenSection, named};
 use fips::claim::is_certificate_number;
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,6 +29,7 @@ pub(super) fn consistent(section: &EngineConfig, findings: &mut Findings) {
     }
     audit(section, findings);
     engine_ca::consistent(section, findings);
+    client_keys::consistent(section, findings);
     tokens(section, findings);
     let mut names = BTreeSet::new();
     for importer in &section.importers {

@@ -2,11 +2,13 @@
 //!
 //! Not done while loading, because each process can read its own files only: the connector need not see the engine's PIN file.
 
+mod client_keys;
 mod connector;
 mod engine;
 mod engine_ca;
 mod files;
 mod fips;
+mod gateway;
 
 use super::error::{ConfigError, Problem};
 use super::{
@@ -154,6 +156,7 @@ impl Config {
     ) -> Result<Checked<GatewayConfig>, ConfigError> {
         let section = self.section(self.gateway.as_ref(), "gateway", command)?;
         let mut findings = self.findings();
+        gateway::consistent(section, &self.local_ca, &mut findings);
         files::all(&named::gateway(section), &mut findings);
         findings.finish(&self.file, section)
     }
@@ -208,6 +211,9 @@ impl Config {
         }
         if let Some(section) = &self.connector {
             connector::consistent(section, &mut findings);
+        }
+        if let Some(section) = &self.gateway {
+            gateway::consistent(section, &self.local_ca, &mut findings);
         }
         if let Some(token) = self.import.as_ref().and_then(|s| s.token.as_ref()) {
             engine::pin(token, "import.token", PinPolicy::Person, &mut findings);

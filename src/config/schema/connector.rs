@@ -25,13 +25,13 @@ pub(super) const CONNECTOR: &[Key] = &[
     Key {
         name: "certificate",
         kind: Kind::Path,
-        need: Need::Required("\"/etc/pfx-connector/connector.pem\""),
-        doc: "PEM file with this connector's certificate chain.",
+        need: Need::Usual("\"/etc/pfx-connector/connector.pem\""),
+        doc: "PEM file with this connector's certificate chain; with `[connector.identity]` there is none.",
     },
     Key {
         name: "private_key",
         kind: Kind::Path,
-        need: Need::Required("\"/etc/pfx-connector/connector-key.pem\""),
+        need: Need::Usual("\"/etc/pfx-connector/connector-key.pem\""),
         doc: "PEM file with its private key (PKCS#8); only its owner may read it.",
     },
     Key {
@@ -146,6 +146,12 @@ pub(super) const CONNECTOR: &[Key] = &[
         doc: "The event log.",
     },
     Key {
+        name: "identity",
+        kind: Kind::Table(IDENTITY),
+        need: Need::Optional(""),
+        doc: "A certificate that the connector enrols for by a one-time token (`enroll`) and renews by itself, its key on the engine's token, instead of `certificate` and `private_key` (docs/identity.md). TLS 1.3 alone.",
+    },
+    Key {
         name: "pkcs",
         kind: Kind::Table(PKCS),
         need: Need::Optional(""),
@@ -156,6 +162,21 @@ pub(super) const CONNECTOR: &[Key] = &[
         kind: Kind::Tables(CA),
         need: Need::Optional(""),
         doc: "The authorities that issue them, one table for each.",
+    },
+];
+
+const IDENTITY: &[Key] = &[
+    Key {
+        name: "client_key",
+        kind: Kind::Text,
+        need: Need::Required("\"gateway\""),
+        doc: "The key's name in the engine's `[[engine.client_keys]]`; the common name there is this `instance`.",
+    },
+    Key {
+        name: "folder",
+        kind: Kind::Path,
+        need: Need::Required("\"/var/lib/pfx-connector/identity\""),
+        doc: "The folder of the certificate, and of what a renewal has to remember. Nothing in it is secret; only the connector's user may write to it.",
     },
 ];
 

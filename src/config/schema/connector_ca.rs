@@ -112,6 +112,12 @@ pub(super) const CA: &[Key] = &[
         doc: "PEM file with its private key (PKCS#8); only its owner may read it.",
     },
     Key {
+        name: "client_key",
+        kind: Kind::Text,
+        need: Need::Optional("\"company\""),
+        doc: "`est` and `adcs`, instead of `private_key`: the key's name in `[[engine.client_keys]]` of the connector's engine, whose token has it. TLS 1.3 alone.",
+    },
+    Key {
         name: "signers",
         kind: Kind::Path,
         need: Need::Optional("\"/etc/pfx-connector/company-root.pem\""),

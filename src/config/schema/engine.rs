@@ -1,5 +1,6 @@
 //! Keys of `[engine]` and of every `token` table.
 
+use super::client_keys::CLIENT_KEY;
 use super::device_policy::DEVICE_POLICY;
 use super::engine_ca::CA;
 use super::pkcs1::PKCS1_KEY;
@@ -260,6 +261,12 @@ pub(super) const ENGINE: &[Key] = &[
         kind: Kind::Tables(CA),
         need: Need::Optional(""),
         doc: "Certification authorities whose keys are on the token, one table for each (docs/local-ca.md). They need the exception `co-located-ca`.",
+    },
+    Key {
+        name: "client_keys",
+        kind: Kind::Tables(CLIENT_KEY),
+        need: Need::Optional(""),
+        doc: "Keys on the token with which connectors show who they are, in TLS 1.3 handshakes and in requests for their own certificates, one table for each (docs/identity.md).",
     },
     Key {
         name: "importers",

@@ -1,5 +1,6 @@
 //! Keys of `[gateway]`.
 
+use super::connector_ca::CA;
 use super::{Key, Kind, Need};
 
 pub(super) const GATEWAY: &[Key] = &[
@@ -88,6 +89,12 @@ pub(super) const GATEWAY: &[Key] = &[
         doc: "Whether records of old imports are taken, whose padding is `pkcs1` (RSA PKCS#1 v1.5). Only an engine with a key in `engine.pkcs1_keys` decrypts them.",
     },
     Key {
+        name: "enrolment",
+        kind: Kind::Table(ENROLMENT),
+        need: Need::Optional(""),
+        doc: "Lets connectors enrol by one-time tokens (`gateway token create --role enrolment`) and renew their certificates (docs/identity.md). Without it their certificates are made elsewhere.",
+    },
+    Key {
         name: "retention",
         kind: Kind::Table(RETENTION),
         need: Need::Default(""),
@@ -98,6 +105,27 @@ pub(super) const GATEWAY: &[Key] = &[
         kind: Kind::Table(LIMITS),
         need: Need::Default(""),
         doc: "What one client may take of the service.",
+    },
+];
+
+const ENROLMENT: &[Key] = &[
+    Key {
+        name: "max_days",
+        kind: Kind::Integer { min: 1, max: 3_650 },
+        need: Need::Default("398"),
+        doc: "The longest validity of a connector's certificate, in days; a longer one is refused and revoked. How long it is, the authority's profile says.",
+    },
+    Key {
+        name: "old_minutes",
+        kind: Kind::Integer { min: 1, max: 1_440 },
+        need: Need::Default("5"),
+        doc: "For how long a certificate that was renewed is still accepted after the new one was first used, in minutes: calls that began with it are finished meanwhile.",
+    },
+    Key {
+        name: "ca",
+        kind: Kind::Table(CA),
+        need: Need::Required(""),
+        doc: "The authority that issues them, with the same keys as `[[connector.ca]]`. Its `roots` are in `gateway.connector_ca` too. `local` needs its `[[local_ca]]` in this file, and an engine on this host.",
     },
 ];
 

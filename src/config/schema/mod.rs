@@ -3,6 +3,7 @@
 //! One source for four things that must agree: the check of a file ([`super::load`]), `config example`, docs/configuration.md, and, by
 //! a test, the structures that the file is read into. A key that is added to a structure is added here.
 
+mod client_keys;
 mod connector;
 mod connector_ca;
 mod device_policy;

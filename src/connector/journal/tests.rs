@@ -290,3 +290,33 @@ async fn others_foreign_and_newer_files_are_refused_and_the_file_is_private() {
         Err(JournalError::Foreign(_))
     ));
 }
+
+#[tokio::test]
+async fn orders_are_counted_by_what_they_are_until_they_have_an_outcome() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal.db");
+    let clock = Arc::new(ManualClock::at(1_000));
+    let journal = open(&path, &clock);
+    // What is kept here begins with `p` where it is pending; the rest is the authority's name.
+    let pending = |order: &[u8]| {
+        let name = order.strip_prefix(b"p")?;
+        Some(String::from_utf8_lossy(name).into_owned())
+    };
+    for (id, order) in [("a", "pone"), ("b", "pone"), ("c", "ptwo"), ("d", "one")] {
+        admit(&journal, id, 1).await;
+        let order = order.as_bytes().to_vec();
+        journal.keep_order(id, order).await.unwrap();
+    }
+    let counted = journal.count_orders(pending).await.unwrap();
+    let counted: Vec<_> = counted.into_iter().collect();
+    assert_eq!(counted, [("one".to_owned(), 2), ("two".to_owned(), 1)]);
+    let outcome = Outcome::completed(b"pfx".to_vec());
+    journal.record_outcome("c", outcome).await.unwrap();
+    drop(journal);
+    let journal = open(&path, &clock);
+    let counted = journal.count_orders(pending).await.unwrap();
+    assert_eq!(
+        counted.into_iter().collect::<Vec<_>>(),
+        [("one".to_owned(), 2)]
+    );
+}

@@ -169,12 +169,6 @@ impl Authority {
             _permit: permit,
         })
     }
-
-    /// Whether it is left alone at present.
-    #[cfg(test)]
-    pub(crate) fn is_left_alone(&self) -> bool {
-        self.breaker().open_until.is_some()
-    }
 }
 
 impl Slot<'_> {

@@ -6,6 +6,7 @@ use crate::config::{AuthorityConfig, ConnectorConfig, LocalCaConfig};
 use crate::connector::error::StartError;
 use crate::issuance::IssuancePolicy;
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -46,6 +47,7 @@ pub(in crate::connector) fn policy(
 fn authority(
     config: &AuthorityConfig,
     local: &[LocalCaConfig],
+    engine: &Path,
 ) -> Result<Authority, AuthorityError> {
     let hours = |hours: u32| Duration::from_secs(u64::from(hours) * 3600);
     let terms = Terms {
@@ -64,7 +66,7 @@ fn authority(
     };
     let concurrency = usize::try_from(config.concurrency).unwrap_or(1);
     Ok(Authority::new(
-        authorities::build(config, local)?,
+        authorities::build(config, local, Some(engine))?,
         config.kind,
         terms,
         concurrency,
@@ -85,7 +87,10 @@ impl Issuance {
         };
         let mut authorities = BTreeMap::new();
         for ca in &config.ca {
-            authorities.insert(ca.name.clone(), authority(ca, local).map_err(start_error)?);
+            authorities.insert(
+                ca.name.clone(),
+                authority(ca, local, &config.engine_socket).map_err(start_error)?,
+            );
         }
         Ok(Some(Self {
             policy: RwLock::new(Arc::new(policy)),

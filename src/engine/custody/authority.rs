@@ -26,7 +26,6 @@ use audit::event::{CaAct, CaUse, Event};
 use audit::fold::Fold;
 use audit::issued::{Begun, Done, IssuedMemory, Signed};
 use audit::{Entry, FORMAT_VERSION, Hash, Timestamp};
-use keys::TokenKey;
 use pki::Signer;
 use pki::crl::{self, List};
 use pki::issue::{self, IssueError, Profile, Purpose, Request};
@@ -35,10 +34,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use x509_cert::ext::pkix::CrlReason;
 
+pub(super) use keys::TokenKey;
 pub(super) use responder::{LASTS as RESPONDER_LASTS, sign_ocsp};
 
 /// How long it is waited for the receipt of a signature whose deadline is over.
-const RECEIPT_LIMIT: Duration = Duration::from_secs(1);
+pub(super) const RECEIPT_LIMIT: Duration = Duration::from_secs(1);
 
 /// What is known of authorities in this process, and what the log feeds.
 pub(super) struct Authorities {

@@ -10,7 +10,8 @@ use super::refusal::{Refusal, was_refused_before_use};
 use super::sharing::Ciphertext;
 use super::usage::{Usage, Wanted};
 use super::{
-    Shared, approvals, authorise, authority, deliver, formats, key_making, operator, pack, rotate,
+    Shared, approvals, authorise, authority, client_key, deliver, formats, key_making, operator,
+    pack, rotate,
 };
 use crate::clock::{Clock, SystemClock};
 use crate::config::ReleaseOnGrid;
@@ -83,6 +84,10 @@ pub(super) fn answer(shared: &Shared, job: &Job) -> Answer {
         }
         Ok(Asked::Authority(request)) => {
             let (name, outcome) = authority(shared, job, request);
+            (name, unless_module_failed(shared, outcome))
+        }
+        Ok(Asked::ClientKey(request)) => {
+            let (name, outcome) = client_key::sign(shared, job, request);
             (name, unless_module_failed(shared, outcome))
         }
         Ok(Asked::Oracle(request)) => ("-".to_owned(), operator::oracle(shared, job, request)),
@@ -171,6 +176,7 @@ enum Asked {
     MakeKey(MakeKeyRequest),
     Pack(PackRequest),
     Authority(AskedAuthority),
+    ClientKey(client_key::Asked),
     Oracle(OracleRequest),
     Allow(Box<AllowRequest>),
 }
@@ -249,6 +255,14 @@ fn parse(shared: &Shared, job: &Job) -> Result<Asked, Refusal> {
         EngineRequest::SignOcsp(request) => {
             named(&request.request_id)?;
             Ok(Asked::Authority(AskedAuthority::Ocsp(request)))
+        }
+        EngineRequest::SignTls(request) => {
+            named(&request.request_id)?;
+            Ok(Asked::ClientKey(client_key::Asked::Handshake(request)))
+        }
+        EngineRequest::SignClientCsr(request) => {
+            named(&request.request_id)?;
+            Ok(Asked::ClientKey(client_key::Asked::Request(request)))
         }
         EngineRequest::Oracle(request) => Ok(Asked::Oracle(request)),
         EngineRequest::Allow(request) => Ok(Asked::Allow(request)),

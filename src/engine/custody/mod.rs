@@ -7,6 +7,7 @@
 mod approvals;
 mod authorise;
 mod authority;
+mod client_key;
 mod deliver;
 mod ends;
 mod flow;
@@ -155,6 +156,7 @@ struct Shared {
     release: Release,
     approvals: Approvals,
     authorities: Authorities,
+    client_keys: client_key::Pace,
     reminder: pkcs1::Reminder,
     /// Digest of the policy in force, for receipts.
     policy_digest: audit::Hash,
@@ -223,6 +225,7 @@ pub fn run(
         ),
         approvals: Approvals::new(policy.approvals.clone(), folds.memory),
         authorities: Authorities::new(folds.issued),
+        client_keys: client_key::Pace::default(),
         policy_digest: rules.digest(),
         reminder: pkcs1::Reminder::default(),
         notes,

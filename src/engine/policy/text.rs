@@ -6,7 +6,9 @@
 //! restarts, requests in flight), where a PIN is read and whether a token is drained is no policy.
 
 use super::EnginePolicy;
-use crate::config::{AuditConfig, CaConfig, EngineConfig, OracleConfig, TokenSection};
+use crate::config::{
+    AuditConfig, CaConfig, ClientKeyConfig, EngineConfig, OracleConfig, TokenSection,
+};
 use audit::Hash;
 use audit::approval::{PolicyText, Quorum};
 use serde::Serialize;
@@ -63,6 +65,9 @@ pub fn text_of(
             .map(|known| Hash::of(known.authority.certificate_der()));
         authority(&mut text, ca, certificate);
     }
+    for key in &config.client_keys {
+        client_key(&mut text, key);
+    }
     for key in &config.pkcs1_keys {
         let name = format!("engine.pkcs1_keys.{}", key.fingerprint);
         text.say(name, format!("until {}", key.until));
@@ -118,6 +123,22 @@ fn authority(text: &mut PolicyText, ca: &CaConfig, certificate: Option<Hash>) {
     for profile in profiles {
         say(&format!("profiles.{}", profile.name), shown(profile));
     }
+}
+
+fn client_key(text: &mut PolicyText, key: &ClientKeyConfig) {
+    let ClientKeyConfig {
+        name,
+        signing_key,
+        common_name,
+        uids,
+        per_minute: _,
+    } = key;
+    let mut say = |key: &str, value: String| {
+        text.say(format!("engine.client_keys.{name}.{key}"), value);
+    };
+    say("signing_key", shown(signing_key));
+    say("common_name", shown(common_name));
+    say("uids", shown(uids));
 }
 
 fn devices(text: &mut PolicyText, config: &EngineConfig) {

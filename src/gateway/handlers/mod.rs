@@ -2,6 +2,7 @@
 
 pub(super) mod admin;
 pub(super) mod connectors;
+pub(super) mod enrolment;
 pub(super) mod mdm;
 pub(super) mod pkcs;
 pub(super) mod public;

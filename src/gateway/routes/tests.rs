@@ -40,6 +40,8 @@ const TABLE: &[(&str, &[&str])] = &[
     ("listPkcsCertificates", &["mdm"]),
     ("leasePkcs", &[CONNECTOR]),
     ("keepProgress", &[CONNECTOR]),
+    ("enrolConnector", &["enrolment"]),
+    ("renewConnector", &[CONNECTOR]),
 ];
 
 #[test]

@@ -1,9 +1,11 @@
 //! Which connectors there are, and which of them are let in.
 //!
 //! A certificate that chains to the configured CA may speak for any instance name that nobody has used yet, for 16 at most; from then on
-//! the name belongs to that certificate. An administrator revokes an instance (with its certificate) or forgets it (so that a renewed
-//! certificate may take the name over).
+//! the name belongs to that certificate. Certificates that an instance enrolled for are its alone, and a renewed one takes the old one's place
+//! when it is first used ([`identity`](super::identity)). An administrator revokes an instance (with its certificates) or forgets it (so that
+//! a certificate that was made elsewhere may take the name over).
 
+use super::identity::{self, Standing};
 use super::{Actor, Store, StoreError, audit};
 use crate::gateway::api::ConnectorIdentity;
 use rusqlite::{OptionalExtension, Transaction, params};
@@ -16,6 +18,9 @@ const MAX_INSTANCES: i64 = 1_000;
 
 /// Instance names of one certificate at most: it alone cannot use up the names of all others.
 const MAX_INSTANCES_OF_CERTIFICATE: i64 = 16;
+
+const REPLACED: &str = "its certificate was renewed: the new one is used since";
+const ANOTHERS: &str = "its certificate was issued for another instance";
 
 /// Who speaks: proven by TLS.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,12 +72,21 @@ pub(super) fn refuse_revoked(
     Ok(())
 }
 
+/// What an instance is known by.
+struct Pinned {
+    last_contact_ms: i64,
+    version: String,
+    /// The certificate takes the place of the one in use.
+    is_next: bool,
+}
+
 /// The pinned state of an instance: whether it may speak, and when it last did.
 fn look_up(
     transaction: &Transaction<'_>,
     contact: &Contact,
     instance: &str,
-) -> Result<Option<(i64, String)>, StoreError> {
+    now: i64,
+) -> Result<Option<Pinned>, StoreError> {
     refuse_revoked(transaction, &contact.certificate)?;
     let known: Option<(String, i64, Option<i64>, String)> = transaction
         .prepare_cached(
@@ -82,13 +96,51 @@ fn look_up(
             Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
         })
         .optional()?;
+    let standing = identity::standing(transaction, &contact.certificate, instance, now)?;
     match known {
-        None => Ok(None),
+        None => match standing {
+            Standing::Unknown if identity::is_enrolled(transaction, instance)? => Err(
+                StoreError::ConnectorRefused("the instance name belongs to another certificate"),
+            ),
+            Standing::Unknown | Standing::Accepted => Ok(None),
+            Standing::Replaced => Err(StoreError::ConnectorRefused(REPLACED)),
+            Standing::Anothers => Err(StoreError::ConnectorRefused(ANOTHERS)),
+        },
         Some((_, _, Some(_), _)) => Err(StoreError::ConnectorRefused("the instance was revoked")),
-        Some((certificate, ..)) if certificate != contact.certificate => Err(
-            StoreError::ConnectorRefused("the instance name belongs to another certificate"),
-        ),
-        Some((_, last_contact_ms, _, version)) => Ok(Some((last_contact_ms, version))),
+        Some((certificate, last_contact_ms, _, version)) => {
+            let is_own = certificate == contact.certificate;
+            let is_next = match standing {
+                _ if is_own => false,
+                Standing::Accepted => !identity::is_leaving(transaction, &contact.certificate)?,
+                Standing::Replaced => return Err(StoreError::ConnectorRefused(REPLACED)),
+                Standing::Anothers => return Err(StoreError::ConnectorRefused(ANOTHERS)),
+                Standing::Unknown => {
+                    return Err(StoreError::ConnectorRefused(
+                        "the instance name belongs to another certificate",
+                    ));
+                }
+            };
+            Ok(Some(Pinned {
+                last_contact_ms,
+                version,
+                is_next,
+            }))
+        }
+    }
+}
+
+/// Refuses a certificate that is not the instance's, and an instance that nobody has seen.
+pub(super) fn refuse_unless_own(
+    transaction: &Transaction<'_>,
+    contact: &Contact,
+    instance: &str,
+    now: i64,
+) -> Result<(), StoreError> {
+    match look_up(transaction, contact, instance, now)? {
+        Some(_) => Ok(()),
+        None => Err(StoreError::ConnectorRefused(
+            "the instance has not been seen yet: it renews after its first contact",
+        )),
     }
 }
 
@@ -100,27 +152,29 @@ impl Store {
     pub fn admit(
         &self,
         contact: &Contact,
-        identity: &ConnectorIdentity,
+        known_as: &ConnectorIdentity,
         report: Option<(u32, bool)>,
     ) -> Result<(), StoreError> {
         let known = self.read(|transaction, now| {
-            Ok(
-                look_up(transaction, contact, &identity.instance)?.is_some_and(
-                    |(last, version)| {
-                        version == identity.version
-                            && (0..CONTACT_STEP_MS).contains(&now.saturating_sub(last))
-                    },
-                ),
-            )
+            let pinned = look_up(transaction, contact, &known_as.instance, now)?;
+            Ok(pinned.is_some_and(|pinned| {
+                !pinned.is_next
+                    && pinned.version == known_as.version
+                    && (0..CONTACT_STEP_MS).contains(&now.saturating_sub(pinned.last_contact_ms))
+            }))
         })?;
         if known && report.is_none() {
             return Ok(());
         }
         let features =
-            serde_json::to_string(&identity.features).unwrap_or_else(|_| "[]".to_owned());
+            serde_json::to_string(&known_as.features).unwrap_or_else(|_| "[]".to_owned());
         self.write(|transaction, now| {
             // Again under the writer's lock: two certificates may claim one free name at the same moment.
-            if look_up(transaction, contact, &identity.instance)?.is_none() {
+            let pinned = look_up(transaction, contact, &known_as.instance, now)?;
+            if pinned.as_ref().is_some_and(|pinned| pinned.is_next) {
+                identity::promote(transaction, contact, &known_as.instance, self.overlap.until(now))?;
+            }
+            if pinned.is_none() {
                 let names: i64 =
                     transaction.query_row("SELECT count(*) FROM connectors", [], |row| row.get(0))?;
                 if names >= MAX_INSTANCES {
@@ -144,10 +198,10 @@ impl Store {
                    in_flight = coalesce(?6, in_flight), engine_healthy = coalesce(?7, engine_healthy), last_contact_ms = ?8",
             )?
             .execute(params![
-                identity.instance,
+                known_as.instance,
                 contact.certificate,
                 contact.subject,
-                identity.version,
+                known_as.version,
                 features,
                 report.map(|(in_flight, _)| in_flight),
                 report.map(|(_, healthy)| healthy),
@@ -162,7 +216,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::ConnectorRefused`], or the database's own failure.
     pub fn admit_known(&self, contact: &Contact) -> Result<(), StoreError> {
-        self.read(|transaction, _| {
+        let next_of = self.read(|transaction, now| {
             refuse_revoked(transaction, &contact.certificate)?;
             let known = transaction
                 .prepare_cached(
@@ -170,13 +224,22 @@ impl Store {
                 )?
                 .exists(params![contact.certificate])?;
             if known {
-                Ok(())
-            } else {
-                Err(StoreError::ConnectorRefused(
-                    "no instance uses this certificate",
-                ))
+                return Ok(None);
             }
-        })
+            let unknown = StoreError::ConnectorRefused("no instance uses this certificate");
+            let instance = identity::instance_of(transaction, &contact.certificate)?;
+            let instance = instance.ok_or(unknown)?;
+            let pinned = look_up(transaction, contact, &instance, now)?.ok_or(
+                StoreError::ConnectorRefused("no instance uses this certificate"),
+            )?;
+            Ok(pinned.is_next.then_some(instance))
+        })?;
+        match next_of {
+            None => Ok(()),
+            Some(instance) => self.write(|transaction, now| {
+                identity::promote(transaction, contact, &instance, self.overlap.until(now))
+            }),
+        }
     }
 
     /// Every connector.
@@ -223,12 +286,14 @@ impl Store {
             }
             transaction.execute(
                 "INSERT OR IGNORE INTO refused_certificates (certificate, revoked_ms)
-                 SELECT certificate, ? FROM connectors WHERE instance = ?",
+                 SELECT certificate, ?1 FROM connectors WHERE instance = ?2
+                 UNION SELECT certificate, ?1 FROM connector_certificates WHERE instance = ?2",
                 params![now, instance],
             )?;
             transaction.execute(
-                "UPDATE requests SET state = 'queued', due_ms = ? WHERE state = 'leased'
-                 AND lease_certificate IN (SELECT certificate FROM connectors WHERE instance = ?)",
+                "UPDATE requests SET state = 'queued', due_ms = ?1 WHERE state = 'leased'
+                 AND lease_certificate IN (SELECT certificate FROM connectors WHERE instance = ?2
+                   UNION SELECT certificate FROM connector_certificates WHERE instance = ?2)",
                 params![now, instance],
             )?;
             audit::append(
@@ -247,6 +312,10 @@ impl Store {
     /// [`StoreError::NotFound`], or the database's own failure.
     pub fn forget_connector(&self, actor: &Actor, instance: &str) -> Result<(), StoreError> {
         self.write(|transaction, now| {
+            transaction.execute(
+                "DELETE FROM connector_certificates WHERE instance = ?",
+                params![instance],
+            )?;
             let changed = transaction.execute(
                 "DELETE FROM connectors WHERE instance = ?",
                 params![instance],

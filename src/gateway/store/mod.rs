@@ -8,6 +8,8 @@ mod audit;
 mod backup;
 mod connectors;
 mod device_requests;
+mod enrolments;
+mod identity;
 mod leases;
 mod pkcs;
 mod records;
@@ -21,6 +23,7 @@ pub use audit::{Actor, AuditEntry};
 pub use backup::{BackupReport, RestoreReport, restore};
 pub use connectors::{ConnectorRow, Contact};
 pub use device_requests::{Accepted, Collected, NewDeviceRequest, QueueCounts};
+pub use enrolments::{Begun, EnrolmentOrder, IssuedIdentity, Orderer};
 pub use leases::{Lease, LeaseTerms, Offered};
 pub use pkcs::{NewPkcsRequest, PkcsLease, PkcsQueued};
 pub use records::{ListPage, ListQuery, NewRecord, RecordPatch, record_id, user_key};
@@ -139,6 +142,9 @@ pub enum StoreError {
     /// The connector's certificate or instance was revoked, or the instance belongs to another certificate.
     #[error("the connector is refused: {0}")]
     ConnectorRefused(&'static str),
+    /// What a connector asks for its certificate does not fit what is known of it.
+    #[error("the enrolment is refused: {0}")]
+    EnrolmentRefused(&'static str),
     /// The signed part of a record was changed without a new signature.
     #[error("what the importer signed changes only with a new signature")]
     SignatureMissing,
@@ -161,6 +167,7 @@ pub struct Store {
     writer: Mutex<Connection>,
     reader: Mutex<Connection>,
     clock: Arc<dyn Clock>,
+    overlap: identity::Overlap,
     path: PathBuf,
     // Held shared for as long as the store is open; `restore` wants it alone.
     _in_use: File,
@@ -191,6 +198,7 @@ impl Store {
             writer: Mutex::new(writer),
             reader: Mutex::new(reader),
             clock,
+            overlap: identity::Overlap::default(),
             path: path.to_owned(),
             _in_use: in_use,
         })

@@ -5,7 +5,7 @@
 //! may still be answered: the work is done, and nobody else has begun it.
 
 use super::leases::later;
-use super::{Contact, LeaseTerms, Store, StoreError, pkcs};
+use super::{Contact, LeaseTerms, Store, StoreError, identity, pkcs};
 use crate::engine::api::{Delivery, FailureCode};
 use crate::gateway::api::{FailureReport, Outcome};
 use rusqlite::{OptionalExtension, Transaction, params};
@@ -143,7 +143,14 @@ pub(super) fn held(
         .optional()?
         .ok_or(StoreError::NotFound)?;
     let same = |stored: i64| u64::try_from(stored).is_ok_and(|stored| stored == fence);
-    if !same(row.fence) || row.certificate.as_deref() != Some(contact.certificate.as_str()) {
+    let is_holder = match row.certificate.as_deref() {
+        Some(holder) => {
+            holder == contact.certificate
+                || identity::are_of_one(transaction, holder, &contact.certificate)?
+        }
+        None => false,
+    };
+    if !same(row.fence) || !is_holder {
         return Err(StoreError::StaleLease);
     }
     if row.answered_fence.is_some_and(same) {

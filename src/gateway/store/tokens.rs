@@ -42,7 +42,7 @@ pub struct TokenRow {
 }
 
 impl Store {
-    /// Makes a token that is valid for `lifetime_ms` milliseconds.
+    /// Makes a token that is valid for `lifetime_ms` milliseconds. One of the role `enrolment` is for the instance `name`.
     ///
     /// # Errors
     /// No random numbers, or the database's own failure.
@@ -56,11 +56,13 @@ impl Store {
         let id = hex(&fips::random::array::<8>()?);
         let secret = format!("pfxgw1_{id}_{}", hex(&fips::random::array::<32>()?));
         let digest = sha256(&[CONTEXT, secret.as_bytes()]);
+        // One of these is for the certificate of the instance that it is called by.
+        let instance = (role == Role::Enrolment).then_some(name);
         self.write(|transaction, now| {
             let expires_ms = now.saturating_add(lifetime_ms);
             transaction.execute(
-                "INSERT INTO tokens (id, digest, role, name, created_ms, expires_ms) VALUES (?, ?, ?, ?, ?, ?)",
-                params![id, digest, role.name(), name, now, expires_ms],
+                "INSERT INTO tokens (id, digest, role, name, created_ms, expires_ms, instance) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                params![id, digest, role.name(), name, now, expires_ms, instance],
             )?;
             audit::append(transaction, now, actor, &format!("token {id} ({}, {name})", role.name()), "done")?;
             Ok(NewToken { id: id.clone(), secret: secret.clone(), expires_ms })
@@ -83,6 +85,20 @@ impl Store {
             Ok(row
                 .flatten()
                 .filter(|token| token.revoked_ms.is_none() && token.expires_ms > now))
+        })
+    }
+
+    /// The instance whose certificate may be asked for with an enrolment token.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], or the database's own failure.
+    pub fn enrolment_instance(&self, id: &str) -> Result<String, StoreError> {
+        self.read(|transaction, _| {
+            let instance: Option<Option<String>> = transaction
+                .prepare_cached("SELECT instance FROM tokens WHERE id = ? AND role = 'enrolment'")?
+                .query_row(params![id], |row| row.get(0))
+                .optional()?;
+            instance.flatten().ok_or(StoreError::NotFound)
         })
     }
 

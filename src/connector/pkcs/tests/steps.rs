@@ -2,6 +2,7 @@
 
 use super::bench::{Bench, DAY_MS};
 use super::scripted::{Act, KNOWS_NUMBERS};
+use crate::ca::BreakerState;
 use crate::config::WhenUnknown;
 use crate::connector::pkcs::order::End;
 use crate::engine::api::{Failure, FailureCode};
@@ -184,7 +185,11 @@ async fn an_authority_that_is_away_is_asked_with_growing_pauses_and_left_alone_i
     for _ in 0..5 {
         assert!(matches!(bench.run().await, End::Waits));
     }
-    assert!(bench.authority.is_left_alone());
+    let state = bench.authority.state();
+    assert_eq!(state.breaker, BreakerState::Open);
+    assert_eq!((state.failures_in_a_row, state.in_flight), (5, 0));
+    assert!((1..=10_000).contains(&state.left_alone_ms));
+    assert!(state.trouble().is_some());
     assert!(matches!(bench.run().await, End::Waits));
     assert_eq!(
         bench.scripted.enrolments.load(Ordering::SeqCst),

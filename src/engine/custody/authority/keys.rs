@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 /// The key, found on a token.
-pub(super) struct TokenKey<'a> {
+pub(in super::super) struct TokenKey<'a> {
     shared: &'a Shared,
     info: SigningKeyInfo,
     what: String,
@@ -30,7 +30,19 @@ impl<'a> TokenKey<'a> {
         deadline: Instant,
         ca: &str,
     ) -> Result<Self, Refusal> {
-        let what = format!("engine.ca.{ca}");
+        Self::of_section(shared, name, deadline, format!("engine.ca.{ca}"))
+    }
+
+    /// Finds a signing key; `what`: the part of the configuration that names it.
+    ///
+    /// # Errors
+    /// As [`find`](Self::find).
+    pub(in super::super) fn of_section(
+        shared: &'a Shared,
+        name: &SigningKeyName,
+        deadline: Instant,
+        what: String,
+    ) -> Result<Self, Refusal> {
         let info = on_a_token_within(shared, &what, deadline, |custody, terms| {
             custody.signing_key_on(name, terms)
         })?;
@@ -44,7 +56,7 @@ impl<'a> TokenKey<'a> {
     }
 
     /// Why it did not sign, where it did not.
-    pub(super) fn refusal(&self) -> Option<Refusal> {
+    pub(in super::super) fn refusal(&self) -> Option<Refusal> {
         self.refusal
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

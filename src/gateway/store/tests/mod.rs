@@ -7,6 +7,7 @@
 )]
 
 mod deliveries;
+mod enrolments;
 mod files;
 mod pkcs;
 mod queue;
