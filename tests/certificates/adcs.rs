@@ -87,7 +87,7 @@ fn the_contract_server_issues_at_once_after_a_while_and_not_at_all() {
     issuing.settled(&at_once);
     let managed = issuing.ask("ben@example.com", &device, "SmimeManaged");
     issuing.event_of("operational", 1061, &managed);
-    running.kill_connector(0);
+    running.kill_connector();
     let denied = issuing.ask("anna@example.com", &device, "Other");
     for (request, user) in [(&at_once, "anna"), (&managed, "ben")] {
         let opened = open(&device, &issuing.delivered(request), &root.certificate);

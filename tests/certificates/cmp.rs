@@ -116,7 +116,7 @@ fn an_order_that_openssls_server_keeps_waiting_is_polled_for_by_a_connector_that
     let device = issuing.device(0);
     let request = issuing.ask("anna@example.com", &device, "windows");
     issuing.event_of("operational", 1061, &request);
-    running.kill_connector(0);
+    running.kill_connector();
     let opened = open(
         &device,
         &issuing.delivered(&request),

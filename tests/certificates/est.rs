@@ -67,7 +67,7 @@ fn an_order_that_estserver_keeps_waiting_is_asked_for_again_by_a_connector_that_
     let device = issuing.device(0);
     let request = issuing.ask("anna@example.com", &device, "windows");
     issuing.event_of("operational", 1061, &request);
-    running.kill_connector(0);
+    running.kill_connector();
     open(&device, &issuing.delivered(&request), &root.certificate);
     assert_eq!(server.issued(), 1);
     running.stop();

@@ -1,4 +1,12 @@
 //! A stack that has certificates issued, and what an MDM does with it.
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    missing_docs
+)]
 
 use super::stack::{PATIENCE, Site, block_on, until, write_private};
 use pfx_connector::cli::demo::{
@@ -123,7 +131,12 @@ pub(crate) struct Parts<'a> {
 }
 
 impl Parts<'_> {
-    pub(crate) fn kill_connector(&mut self, index: usize) {
+    /// The first connector.
+    pub(crate) fn kill_connector(&mut self) {
+        self.kill_connector_at(0);
+    }
+
+    pub(crate) fn kill_connector_at(&mut self, index: usize) {
         self.connectors[index].kill();
         self.connectors[index] = self.stack.start_connector(index).unwrap();
     }
