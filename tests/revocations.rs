@@ -40,7 +40,7 @@ use pfx_connector::gateway::revocation_api::{
     RevocationState, RevocationStatus, RevocationsAccepted,
 };
 use power::Random;
-use site::Issuing;
+use site::{Issuing, Setup};
 use stack::{block_on, until};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -104,9 +104,12 @@ impl Revoking {
 
     /// The same with further authorities of the connector.
     fn start_with(gateway_per_hour: usize, connector_per_hour: usize, more: &str) -> Self {
-        let mut issuing = Issuing::with(&format!(
-            "publish = \"crl\"\n[connector.revocation]\nper_hour = {connector_per_hour}\n{more}"
-        ));
+        let mut issuing = Issuing::with(Setup {
+            connector: format!(
+                "publish = \"crl\"\n[connector.revocation]\nper_hour = {connector_per_hour}\n{more}"
+            ),
+            ..Setup::default()
+        });
         issuing.site.stack.configure_gateway(&format!(
             "[gateway.revocation]\nper_hour = {gateway_per_hour}\nper_token_per_hour = {gateway_per_hour}"
         ));

@@ -516,12 +516,19 @@ pub(super) fn result(message: &Completion) -> Result<Completed<'_>, ApiError> {
         return Ok(Completed::Revoked(result));
     }
     if !certificate.is_empty() {
-        bounded("encryptedPassword", password, MAX_RESULT_BYTES)?;
-        bounded("encryptedPfx", pfx, MAX_PFX_BYTES)?;
         bounded("certificate", certificate, MAX_CERTIFICATE_BYTES)?;
         if !profile.is_empty() {
-            return Err(refused("profile", "not together with certificate"));
+            bounded("profile", profile, MAX_PROFILE_BYTES)?;
+            if !password.is_empty() || !pfx.is_empty() {
+                return Err(refused("profile", "not together with a PFX or password"));
+            }
+            return Ok(Completed::PkcsProfile {
+                profile,
+                certificate,
+            });
         }
+        bounded("encryptedPassword", password, MAX_RESULT_BYTES)?;
+        bounded("encryptedPfx", pfx, MAX_PFX_BYTES)?;
         return Ok(Completed::Pkcs {
             password,
             pfx,

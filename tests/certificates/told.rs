@@ -1,6 +1,7 @@
 //! A gateway in a stranger's hand, which tells what it likes about how far requests got: written into its database while no connector runs.
 //! Nothing is ordered that a connector's own engine did not ask for, and nothing is revoked.
 
+use super::device::open;
 use super::site::Issuing;
 use base64ct::{Base64, Encoding};
 use pfx_connector::gateway::api::State;
@@ -125,7 +126,7 @@ fn a_gateway_that_lies_about_progress_has_nothing_ordered_and_nobody_revoked() {
         if let Some(failure) = &state.failure {
             assert!(failure.message.contains("evoked"), "{user}: {failure:?}");
         } else {
-            issuing.open(&request, &device);
+            open(&device, &issuing.delivered(&request), &issuing.local_root());
         }
     }
     let made = certificates();

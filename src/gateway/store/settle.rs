@@ -41,6 +41,13 @@ pub enum Completed<'a> {
     },
     /// A certificate is revoked.
     Revoked(RevocationResult),
+    /// The same in a configuration profile.
+    PkcsProfile {
+        /// The profile.
+        profile: &'a [u8],
+        /// The certificate (DER).
+        certificate: &'a [u8],
+    },
 }
 
 impl<'a> Completed<'a> {
@@ -50,7 +57,7 @@ impl<'a> Completed<'a> {
             Self::Password(_) => Delivery::Password.name(),
             Self::Rewrap { .. } => Delivery::Rewrap.name(),
             Self::AppleProfile(_) => Delivery::AppleProfile.name(),
-            Self::Pkcs { .. } => pkcs::DELIVERY,
+            Self::Pkcs { .. } | Self::PkcsProfile { .. } => pkcs::DELIVERY,
             Self::Revoked(_) => revocations::DELIVERY,
         }
     }
@@ -58,7 +65,9 @@ impl<'a> Completed<'a> {
     /// What it consists of: the first part, and the second where there are two.
     fn parts(self) -> (&'a [u8], Option<&'a [u8]>) {
         match self {
-            Self::Password(whole) | Self::AppleProfile(whole) => (whole, None),
+            Self::Password(whole)
+            | Self::AppleProfile(whole)
+            | Self::PkcsProfile { profile: whole, .. } => (whole, None),
             Self::Rewrap { password, pfx } | Self::Pkcs { password, pfx, .. } => {
                 (password, Some(pfx))
             }
@@ -250,8 +259,15 @@ impl Store {
                             "UPDATE requests SET state = 'completed', completions = completions + 1, settled_ms = ? WHERE seq = ?",
                         )?
                         .execute(params![now, held.seq])?;
-                    if let Completed::Pkcs { certificate, .. } = completed {
-                        pkcs::issued(transaction, held.seq, certificate, now)?;
+                    let issued = match completed {
+                        Completed::Pkcs { certificate, .. } => Some((certificate, Delivery::Rewrap)),
+                        Completed::PkcsProfile { certificate, .. } => {
+                            Some((certificate, Delivery::AppleProfile))
+                        }
+                        _ => None,
+                    };
+                    if let Some((certificate, delivery)) = issued {
+                        pkcs::issued(transaction, held.seq, certificate, delivery, now)?;
                     }
                     Ok(Outcome::Accepted)
                 }

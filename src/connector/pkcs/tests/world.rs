@@ -226,6 +226,7 @@ impl Keys for Hands {
                 Ok(Packed {
                     encrypted_password: b"PASSWORD".to_vec().into(),
                     encrypted_pfx: b"PFX".to_vec().into(),
+                    profile: Vec::new().into(),
                     thumbprint: String::new(),
                     form: "approved".to_owned(),
                     warnings: Vec::new(),

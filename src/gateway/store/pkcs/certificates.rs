@@ -3,6 +3,7 @@
 use super::requests::{Row, queue};
 use super::{of_json, profiles};
 use crate::clock::rfc3339;
+use crate::engine::api::Delivery;
 use crate::gateway::pkcs_api::{PkcsCertificate, PkcsProfile, Variable};
 use crate::gateway::store::device_requests::target_of;
 use crate::gateway::store::records::user_key;
@@ -59,6 +60,7 @@ pub(in crate::gateway::store) fn issued(
     transaction: &Transaction<'_>,
     seq: i64,
     certificate: &[u8],
+    delivery: Delivery,
     now: i64,
 ) -> Result<(), StoreError> {
     let facts = Facts::of(certificate).ok_or(StoreError::WrongResult)?;
@@ -90,6 +92,9 @@ pub(in crate::gateway::store) fn issued(
         .optional()?
         .ok_or(StoreError::WrongResult)?;
     let profile: PkcsProfile = of_json(&asked.profile, "profile")?;
+    if profile.delivery != delivery {
+        return Err(StoreError::WrongResult);
+    }
     let user_key = user_key(&asked.user);
     // A profile that was ended meanwhile is not renewed.
     let renew_ms = match profiles::profile(transaction, &asked.profile_name)? {

@@ -28,6 +28,7 @@ fn profile() -> PkcsProfile {
         validity_days: 100,
         renewal_percent: 20,
         format: CmsFormat::Modern,
+        delivery: Delivery::Rewrap,
     }
 }
 
@@ -247,6 +248,57 @@ fn a_request_for_a_certificate_is_work_of_its_own_kind_and_ends_in_one_result() 
             .unwrap()
             .is_empty()
     );
+}
+
+#[test]
+fn a_certificate_in_a_configuration_profile_is_taken_where_that_was_asked_for_and_nowhere_else() {
+    let bench = Bench::new();
+    for (name, delivery) in [
+        ("pfx", Delivery::Rewrap),
+        ("profile", Delivery::AppleProfile),
+    ] {
+        let profile = PkcsProfile {
+            platform: "ios".to_owned(),
+            delivery,
+            ..profile()
+        };
+        let entry = PkcsProfileEntry {
+            name: name.to_owned(),
+            profile,
+        };
+        bench.store.create_profile(&actor(), &entry).unwrap();
+        let asked = PkcsRequest {
+            profile: name.to_owned(),
+            ..request("anna@example.com", None)
+        };
+        bench.ask_pkcs(&asked).unwrap();
+    }
+    let who = contact("a");
+    for item in bench.lease_pkcs(&who) {
+        let der = certificate(bench.folder.path(), 100);
+        let wants_profile = item.profile.delivery == Delivery::AppleProfile;
+        let profile = Answer::Completed(Completed::PkcsProfile {
+            profile: b"<plist>",
+            certificate: &der,
+        });
+        let in_profile = |bench: &Bench| {
+            bench
+                .store
+                .settle(&who, &item.request_id, item.fence, &profile, &TERMS)
+        };
+        let (first, second) = if wants_profile {
+            (bench.complete_pkcs(&who, &item, &der), in_profile(&bench))
+        } else {
+            (in_profile(&bench), bench.complete_pkcs(&who, &item, &der))
+        };
+        assert!(matches!(first, Err(StoreError::WrongResult)), "{first:?}");
+        assert_eq!(second.unwrap(), Outcome::Accepted);
+        let collected = bench.store.collect(&item.request_id).unwrap();
+        assert_eq!(collected.delivery, item.profile.delivery);
+        assert_eq!(collected.profile.as_slice() == b"<plist>", wants_profile);
+        assert_eq!(collected.encrypted_pfx.is_empty(), wants_profile);
+        assert_eq!(collected.encrypted_password.is_empty(), wants_profile);
+    }
 }
 
 #[test]
