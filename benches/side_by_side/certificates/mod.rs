@@ -8,12 +8,6 @@
 mod asking;
 mod parts;
 mod report;
-#[allow(
-    dead_code,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "the stack of a test: what a measurement does not need is left out, and what fails there ends it"
-)]
 #[path = "../../../tests/certificates/site.rs"]
 mod site;
 #[path = "../../../tests/support/stack.rs"]

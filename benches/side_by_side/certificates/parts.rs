@@ -161,6 +161,7 @@ async fn one(ground: &Ground<'_>, key: KeyType, name: &str) -> Fallible<One> {
         platform: "windows".to_owned(),
         format: CmsFormat::Modern,
         friendly_name: None,
+        apple_profile: None,
     };
     let begun = Instant::now();
     ground.engine.pack(pack, DEADLINE).await?;
