@@ -36,7 +36,7 @@ fn the_page_of_events_is_the_catalogue() {
          request, and what an operator has to act on), `operational.log` (the steps) and `debug.log` (off by default). A file that\n\
          reaches `rotate_bytes` becomes an archive, `LOG-TIME-NUMBER.log.gz`; all archives together stay below `archives_max_bytes`, the\n\
          oldest go first, and event 51 names them. `pfx-connector events` shows and filters them.\n\n\
-         Numbers from 2000 and their categories are those of Microsoft's Certificate Connector where the meaning is equal, so that\n\
+         Numbers from 1000 and their categories are those of Microsoft's Certificate Connector where the meaning is equal, so that\n\
          rules written for it go on working; the general ones, 1 to 999, and those of health, from 5000, are ours.\n\n\
          | field | holds |\n|---|---|\n\
          | `time` | when it happened: RFC 3339, UTC, milliseconds |\n\
@@ -47,7 +47,7 @@ fn the_page_of_events_is_the_catalogue() {
          | `correlationId` | `client-request-id` of the call to the service, when there was one, and `request-id` of its answer, with a space between them |\n\
          | `message` | what happened, in words |\n\
          | `fields` | figures and names; never a secret |\n\n\
-         Each request has exactly one event 2000 or 2001 over all connectors, written by the one whose answer the service accepted,\n\
+         Each request has exactly one event 1000 or 1001 (a certificate), 2000 or 2001 (a stored PFX), 3000 or 3001 (a revocation) over all connectors, written by the one whose answer the service accepted,\n\
          also when a connector is killed at any moment.\n\n\
          | id | log | level | category | meaning |\n|---|---|---|---|---|\n",
     );
@@ -84,6 +84,7 @@ fn authority() -> AuthorityState {
     let can = ca::Capabilities {
         revokes: true,
         pends: true,
+        polls_by_reference: true,
         recovers: true,
     };
     AuthorityState {

@@ -279,7 +279,7 @@ async fn every_route_lets_in_whom_its_guard_names_and_nobody_else() {
     let expired = running.bearer(Role::Administrator);
     running.clock.advance_ms(86_400_000);
     let tokens: Vec<_> = Role::ALL.map(|role| (role, running.bearer(role))).into();
-    for route in ROUTES {
+    for route in ROUTES.iter() {
         let path = route.path.replace("{id}", "nobody");
         let body = route.body.map(|_| json!({}));
         let call = |caller: &Caller| {

@@ -13,6 +13,10 @@ mod gateway;
 mod pkcs;
 #[path = "support/pki.rs"]
 mod pki;
+#[path = "gateway_openapi/revocation.rs"]
+mod revocation;
+#[path = "gateway_openapi/schema.rs"]
+mod schema;
 
 use gateway::Running;
 use pfx_connector::calendar::{Calendar, Dated, Effect, Kind};
@@ -22,12 +26,14 @@ use pfx_connector::evidence::process::{FaultEvidence, ModuleEvidence, ProcessEvi
 use pfx_connector::gateway::admin_api::*;
 use pfx_connector::gateway::api::*;
 use pfx_connector::gateway::enrolment_api::*;
+use pfx_connector::gateway::revocation_api::RevocationResult;
 use pfx_connector::gateway::rotation_api::*;
 use pfx_connector::gateway::routes::ROUTES;
 use pfx_connector::gateway::{message_schemas, openapi_document};
 use pfx_connector::record::{ImporterSignature, Record};
+use schema::check;
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
 #[tokio::test]
@@ -127,98 +133,6 @@ fn the_check_itself_finds_what_is_wrong() {
     assert!(fails("Fence", json!({"fence": 1, "more": 1})));
     assert!(fails("Settled", json!({"outcome": "perhaps"})));
     assert!(!fails("Fence", json!({"fence": 1})));
-}
-
-/// Validates strictly: a keyword that is not known here fails.
-fn check(schemas: &Map<String, Value>, schema: &Value, value: &Value, at: &str) {
-    for (keyword, rule) in schema.as_object().unwrap() {
-        match keyword.as_str() {
-            "$ref" => {
-                let name = rule.as_str().unwrap().rsplit('/').next().unwrap();
-                check(schemas, &schemas[name], value, at);
-            }
-            "type" => {
-                let kinds: Vec<&str> = match rule {
-                    Value::Array(kinds) => {
-                        kinds.iter().map(|kind| kind.as_str().unwrap()).collect()
-                    }
-                    kind => vec![kind.as_str().unwrap()],
-                };
-                let is = |kind: &&str| match *kind {
-                    "object" => value.is_object(),
-                    "array" => value.is_array(),
-                    "string" => value.is_string(),
-                    "integer" => value.is_i64() || value.is_u64(),
-                    "boolean" => value.is_boolean(),
-                    "null" => value.is_null(),
-                    other => panic!("{at}: type {other}"),
-                };
-                assert!(kinds.iter().any(is), "{at}: {value} is not {rule}");
-            }
-            "properties" => {
-                for (name, value) in value.as_object().unwrap() {
-                    if let Some(schema) = rule.get(name) {
-                        check(schemas, schema, value, &format!("{at}.{name}"));
-                    }
-                }
-            }
-            "required" => {
-                for name in rule.as_array().unwrap() {
-                    assert!(
-                        value.get(name.as_str().unwrap()).is_some(),
-                        "{at}: no {name}"
-                    );
-                }
-            }
-            "additionalProperties" => {
-                assert_eq!(rule, &json!(false), "{at}");
-                for name in value.as_object().unwrap().keys() {
-                    assert!(schema["properties"].get(name).is_some(), "{at}: {name}");
-                }
-            }
-            "items" => {
-                for item in value.as_array().unwrap() {
-                    check(schemas, rule, item, &format!("{at}[]"));
-                }
-            }
-            "enum" => assert!(rule.as_array().unwrap().contains(value), "{at}: {value}"),
-            "oneOf" => {
-                let fitting = rule.as_array().unwrap().iter().filter(|schema| {
-                    std::panic::catch_unwind(|| check(schemas, schema, value, at)).is_ok()
-                });
-                assert_eq!(fitting.count(), 1, "{at}: {value}");
-            }
-            "pattern" => {
-                let digits: usize = rule
-                    .as_str()
-                    .unwrap()
-                    .strip_prefix("^[0-9a-f]{")
-                    .and_then(|rest| rest.strip_suffix("}$"))
-                    .unwrap()
-                    .parse()
-                    .unwrap();
-                if let Some(text) = value.as_str() {
-                    let is_hex = text.bytes().all(|byte| b"0123456789abcdef".contains(&byte));
-                    assert!(is_hex && text.len() == digits, "{at}: {text}");
-                }
-            }
-            "minimum" => assert!(value.as_i64().unwrap() >= rule.as_i64().unwrap(), "{at}"),
-            "maximum" => assert!(value.as_i64().unwrap() <= rule.as_i64().unwrap(), "{at}"),
-            "contentEncoding" => {
-                assert_eq!(rule, "base64");
-                assert!(Base64Bytes::decode(value.as_str().unwrap()).is_ok(), "{at}");
-            }
-            "format" => {
-                assert_eq!(rule, "date-time");
-                let time = value.as_str().unwrap();
-                assert!(
-                    pfx_connector::clock::parse_rfc3339(time).is_some(),
-                    "{at}: {time}"
-                );
-            }
-            other => panic!("{at}: keyword {other}"),
-        }
-    }
 }
 
 fn to_value<T: Serialize>(value: &T) -> Value {
@@ -530,6 +444,7 @@ fn examples() -> BTreeMap<&'static str, Vec<Value>> {
                 encrypted_pfx: bytes(),
                 profile: bytes(),
                 certificate: bytes(),
+                revocation: Some(RevocationResult::Already),
             })],
         ),
         (
@@ -538,6 +453,7 @@ fn examples() -> BTreeMap<&'static str, Vec<Value>> {
                 fence: 1,
                 failure,
                 retry: true,
+                resume_ms: Some(1),
             })],
         ),
         (
@@ -607,5 +523,6 @@ fn examples() -> BTreeMap<&'static str, Vec<Value>> {
         ("AuditRecordCollection", page(&entry)),
     ]);
     all.extend(pkcs::examples(&target));
+    all.extend(revocation::examples());
     all
 }

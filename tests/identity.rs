@@ -237,7 +237,7 @@ fn a_certificate_is_renewed_under_load_when_the_clock_says_so_and_no_request_fai
 
 #[test]
 fn a_connector_that_is_killed_at_every_step_of_its_renewal_gets_one_certificate_and_goes_on() {
-    let (mut site, pem) = by_hand();
+    let (site, pem) = by_hand();
     let is_new = |site: &Enrolling| read(&site.certificate()) != pem.as_bytes();
     let steps: [&dyn Fn(&Enrolling) -> bool; 3] = [
         &|site| site.path("identity/order.json").exists(),

@@ -27,6 +27,7 @@ pub struct Error {
     class: ErrorClass,
     message: String,
     retry_after: Option<Duration>,
+    unknown_certificate: bool,
 }
 
 impl Error {
@@ -37,6 +38,7 @@ impl Error {
             class,
             message: message.into(),
             retry_after: None,
+            unknown_certificate: false,
         }
     }
 
@@ -45,6 +47,19 @@ impl Error {
     pub fn after(mut self, wait: Duration) -> Self {
         self.retry_after = Some(wait);
         self
+    }
+
+    /// The same, of a revocation: the authority issued no such certificate.
+    #[must_use]
+    pub fn of_unknown_certificate(mut self) -> Self {
+        self.unknown_certificate = true;
+        self
+    }
+
+    /// Whether the authority says that it issued no such certificate.
+    #[must_use]
+    pub const fn is_unknown_certificate(&self) -> bool {
+        self.unknown_certificate
     }
 
     /// What it means.

@@ -1,9 +1,9 @@
-//! A configuration profile for Apple's systems with a user's certificates (Apple, Configuration Profile Reference; Device Management,
+//! A configuration profile for Apple's systems with certificates of a user (Apple, Configuration Profile Reference; Device Management,
 //! `TopLevel` and `CertificatePKCS12`).
 //!
 //! ```text
 //! Configuration profile, a property list (XML)
-//!   PayloadIdentifier, PayloadUUID          of the user: a newer profile of the same user takes the place of the older one
+//!   PayloadIdentifier, PayloadUUID          of the user and of what the profile is of: a newer one of both takes the place of the older one
 //!   EncryptedPayloadContent (data)          CMS EnvelopedData (DER) over a property list that is an array:
 //!     com.apple.security.pkcs12               one for each certificate, the newest first
 //!       PayloadContent, Password              the PFX, and what opens it
@@ -20,10 +20,14 @@ use fips::digest::{Hash, Hasher};
 use fips::secret::SecretBytes;
 use zeroize::Zeroize;
 
-/// What all identifiers begin with.
+/// What identifiers of profiles with imported certificates begin with.
 const IDENTIFIER: &str = "pfx-connector.smime";
+/// What identifiers of profiles with an issued certificate begin with.
+const ISSUED_IDENTIFIER: &str = "pfx-connector.issued";
 /// Separates these names from every other digest of the same values; ends in their version.
 const CONTEXT: &[u8] = b"pfx-connector profile v1";
+/// The same for issued certificates.
+const ISSUED_CONTEXT: &[u8] = b"pfx-connector issued profile v1";
 /// Of the digest that stands for a user in an identifier.
 const USER_DIGITS: usize = 32;
 
@@ -55,10 +59,21 @@ pub struct Certificate<'a> {
     pub password: &'a SecretBytes,
 }
 
-/// All of a user's certificates for one device.
+/// What certificates a profile is of: profiles of another kind or name stay beside it on the device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind<'a> {
+    /// All of the user's imported certificates for mail.
+    Mail,
+    /// The newest certificate that was issued under this name.
+    Issued(&'a str),
+}
+
+/// Certificates of a user for one device.
 pub struct Profile<'a> {
     /// The user's principal name.
     pub user: &'a str,
+    /// Which of the user's certificates they are.
+    pub kind: Kind<'a>,
     /// The newest first.
     pub certificates: Vec<Certificate<'a>>,
 }
@@ -85,16 +100,14 @@ impl Profile<'_> {
         out.put("<dict>\n");
         key(&mut out, "EncryptedPayloadContent");
         data(&mut out, sealed);
-        string(
-            &mut out,
-            "PayloadDescription",
-            "Certificates and keys for encrypted and signed mail, those of earlier mail among them.",
-        );
-        string(
-            &mut out,
-            "PayloadDisplayName",
-            &format!("S/MIME: {}", self.user),
-        );
+        let description = match self.kind {
+            Kind::Mail => {
+                "Certificates and keys for encrypted and signed mail, those of earlier mail among them."
+            }
+            Kind::Issued(_) => "A certificate that was issued for this device, and its key.",
+        };
+        string(&mut out, "PayloadDescription", description);
+        string(&mut out, "PayloadDisplayName", &self.title());
         string(&mut out, "PayloadIdentifier", &self.identifier());
         string(&mut out, "PayloadType", "Configuration");
         string(&mut out, "PayloadUUID", &self.uuid(&[]));
@@ -127,8 +140,8 @@ impl Profile<'_> {
         } = &certificate.validity;
         let which = if is_newest { "current" } else { "earlier" };
         let name = format!(
-            "S/MIME: {} ({which}, {} to {})",
-            self.user,
+            "{} ({which}, {} to {})",
+            self.title(),
             date(not_before),
             date(not_after)
         );
@@ -156,13 +169,25 @@ impl Profile<'_> {
         out.put("</dict>\n");
     }
 
-    fn identifier(&self) -> String {
-        let mut user = hex(self.digest(&[]).as_ref());
-        user.truncate(USER_DIGITS);
-        format!("{IDENTIFIER}.{user}")
+    /// What people read.
+    fn title(&self) -> String {
+        match self.kind {
+            Kind::Mail => format!("S/MIME: {}", self.user),
+            Kind::Issued(name) => format!("{name}: {}", self.user),
+        }
     }
 
-    /// A UUID of version 8 (RFC 9562 section 5.8): the same for the same user and `of`.
+    fn identifier(&self) -> String {
+        let begins = match self.kind {
+            Kind::Mail => IDENTIFIER,
+            Kind::Issued(_) => ISSUED_IDENTIFIER,
+        };
+        let mut user = hex(self.digest(&[]).as_ref());
+        user.truncate(USER_DIGITS);
+        format!("{begins}.{user}")
+    }
+
+    /// A UUID of version 8 (RFC 9562 section 5.8): the same for the same user, kind and `of`.
     fn uuid(&self, of: &[u8]) -> String {
         const UUID_DIGITS: usize = 32;
         let mut digits = hex(self.digest(of).as_ref());
@@ -189,7 +214,12 @@ impl Profile<'_> {
 
     fn digest(&self, of: &[u8]) -> fips::digest::Digest {
         let mut hasher = Hasher::new(Hash::Sha256);
-        for part in [CONTEXT, self.user.to_lowercase().as_bytes(), of] {
+        let user = self.user.to_lowercase();
+        let parts = match self.kind {
+            Kind::Mail => vec![CONTEXT, user.as_bytes(), of],
+            Kind::Issued(name) => vec![ISSUED_CONTEXT, user.as_bytes(), name.as_bytes(), of],
+        };
+        for part in parts {
             let length = u64::try_from(part.len()).unwrap_or(u64::MAX);
             hasher.update(&length.to_be_bytes());
             hasher.update(part);

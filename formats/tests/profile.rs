@@ -12,7 +12,7 @@
 mod plist;
 
 use fips::secret::SecretBytes;
-use formats::profile::{Certificate, Profile, Validity};
+use formats::profile::{Certificate, Kind, Profile, Validity};
 use plist::{data, leaves, string};
 
 const VALIDITY: Validity = Validity {
@@ -35,6 +35,7 @@ fn the_content_is_one_payload_for_each_certificate_and_the_first_is_called_curre
     let pfx: Vec<u8> = (0..=255).cycle().take(3001).collect();
     let profile = Profile {
         user: "ada@example.org",
+        kind: Kind::Mail,
         certificates: vec![
             certificate("a", &pfx, &password),
             certificate("b", b"", &password),
@@ -71,6 +72,7 @@ fn the_profile_says_whose_it_is_and_carries_the_sealed_content_alone() {
     let password = SecretBytes::from_slice(b"secret-of-the-test");
     let profile = Profile {
         user: "<ada> & \"bob\"\u{1}@example.org",
+        kind: Kind::Mail,
         certificates: vec![certificate("a", b"pfx", &password)],
     };
     let whole = profile.with_content(b"sealed");
@@ -88,9 +90,10 @@ fn the_profile_says_whose_it_is_and_carries_the_sealed_content_alone() {
 #[test]
 fn identifiers_stay_the_same_for_a_user_and_a_certificate_and_differ_for_others() {
     let password = SecretBytes::from_slice(b"secret");
-    let of = |user, digit: &str| {
+    let of_kind = |kind, user, digit: &str| {
         let profile = Profile {
             user,
+            kind,
             certificates: vec![certificate(digit, b"pfx", &password)],
         };
         let outer = leaves(&profile.with_content(b"sealed"));
@@ -102,6 +105,7 @@ fn identifiers_stay_the_same_for_a_user_and_a_certificate_and_differ_for_others(
             string(&inner, "/0/PayloadUUID"),
         ]
     };
+    let of = |user, digit: &str| of_kind(Kind::Mail, user, digit);
     let one = of("ada@example.org", "a");
     assert_eq!(one, of("Ada@Example.ORG", "a"));
     let renewed = of("ada@example.org", "b");
@@ -113,8 +117,13 @@ fn identifiers_stay_the_same_for_a_user_and_a_certificate_and_differ_for_others(
     assert_ne!(one[2], renewed[2]);
     assert_ne!(one[3], renewed[3]);
     let other = of("bob@example.org", "a");
-    for (mine, theirs) in one.iter().zip(&other) {
-        assert_ne!(mine, theirs);
+    // What was issued stays beside the imported certificates, and by its name beside others.
+    let issued = of_kind(Kind::Issued("smime-ios"), "ada@example.org", "a");
+    let wifi = of_kind(Kind::Issued("wifi-ios"), "ada@example.org", "a");
+    for different in [[&one, &other], [&one, &issued], [&issued, &wifi]] {
+        for (mine, theirs) in different[0].iter().zip(different[1]) {
+            assert_ne!(mine, theirs);
+        }
     }
     for uuid in [&one[1], &one[3]] {
         let shape: Vec<usize> = uuid.split('-').map(str::len).collect();
@@ -122,4 +131,25 @@ fn identifiers_stay_the_same_for_a_user_and_a_certificate_and_differ_for_others(
         assert_eq!(&uuid[14..15], "8", "{uuid}");
         assert!("89AB".contains(&uuid[19..20]), "{uuid}");
     }
+}
+
+#[test]
+fn an_issued_certificate_is_called_by_what_it_was_issued_under() {
+    let password = SecretBytes::from_slice(b"secret");
+    let profile = Profile {
+        user: "ada@example.org",
+        kind: Kind::Issued("wifi & vpn"),
+        certificates: vec![certificate("a", b"pfx", &password)],
+    };
+    let outer = leaves(&profile.with_content(b"sealed"));
+    assert_eq!(
+        string(&outer, "/PayloadDisplayName"),
+        "wifi & vpn: ada@example.org"
+    );
+    assert!(!string(&outer, "/PayloadDescription").contains("mail"));
+    let inner = leaves(profile.content().expose());
+    assert_eq!(
+        string(&inner, "/0/PayloadDisplayName"),
+        "wifi & vpn: ada@example.org (current, 2026-01-31 to 2028-01-31)"
+    );
 }

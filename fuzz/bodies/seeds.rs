@@ -501,6 +501,7 @@ fn gateway_messages() -> Vec<Seed> {
                 encrypted_pfx: Base64Bytes::default(),
                 profile: Base64Bytes::default(),
                 certificate: Base64Bytes::default(),
+                revocation: None,
             },
         ),
         json(
@@ -512,6 +513,18 @@ fn gateway_messages() -> Vec<Seed> {
                     message: "the record is not signed".to_owned(),
                 },
                 retry: false,
+                resume_ms: None,
+            },
+        ),
+        json(
+            "revocations",
+            &pfx_connector::gateway::revocation_api::RevocationRequest {
+                certificates: vec![pfx_connector::gateway::revocation_api::CertificateName {
+                    request_id: Some("a-request".to_owned()),
+                    ..Default::default()
+                }],
+                reason: pfx_connector::gateway::revocation_api::Reason::KeyCompromise,
+                idempotency_key: Some("key".to_owned()),
             },
         ),
         json(

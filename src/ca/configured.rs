@@ -146,8 +146,8 @@ fn adcs(
         anchors: certificates(&config.roots)?,
         deadline: deadline(config),
         ask_again_in: Duration::from_millis(config.longest_pause_ms),
-        revoke: config.revoke_command.as_ref().map(|program| RevokeCommand {
-            command: vec![program.display().to_string()],
+        revoke: (!config.revoke_command.is_empty()).then(|| RevokeCommand {
+            command: config.revoke_command.clone(),
             deadline: deadline(config),
         }),
         credential_expires: credential_expires(config)?,

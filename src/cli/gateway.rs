@@ -1,5 +1,6 @@
 //! `gateway`: serves; tokens, backup, restore, purge on its database.
 
+mod revocations;
 mod status;
 
 use super::Context;
@@ -34,6 +35,9 @@ enum GatewayCommand {
     /// Bearer tokens of importers, device management, administrators and key rotation
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Revocations that the brake against mass revocation holds: list, release, drop
+    #[command(subcommand)]
+    Revocations(revocations::RevocationsCommand),
     /// Write a consistent copy of the database while the gateway runs
     Backup {
         /// File to write; it must not exist
@@ -144,6 +148,7 @@ pub fn run(args: &GatewayArgs, _context: &Context) -> Result<Report, Failure> {
             &whole.local_ca,
         ),
         Some(GatewayCommand::Token(command)) => token(command, config()?),
+        Some(GatewayCommand::Revocations(command)) => revocations::run(command, &open(config()?)?),
         Some(GatewayCommand::Backup { to }) => backup(config()?, to),
         Some(GatewayCommand::Restore { from }) => restore(config()?, from),
         Some(GatewayCommand::Status(options)) => status::run(options),

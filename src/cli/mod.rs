@@ -27,6 +27,7 @@ pub mod policy;
 pub mod process;
 pub mod prompt;
 pub mod recrypt;
+pub mod revocation;
 pub mod run;
 mod signing_key;
 pub mod status;
@@ -112,6 +113,8 @@ enum Command {
     DoctorToken(doctor::ProbeArgs),
     /// What the running connector says of itself
     Status(status::StatusArgs),
+    /// The running connector's brake against mass revocation: show it, let more through
+    Revocation(revocation::RevocationArgs),
     /// What the running connector did
     Events(events::EventsArgs),
     /// What can be claimed of the cryptography in FIPS mode, and the evidence
@@ -206,6 +209,7 @@ fn dispatch(command: &Command, context: &Context) -> ExitCode {
         Command::Doctor(args) => doctor::run(args, context),
         Command::DoctorToken(args) => doctor::probe(args),
         Command::Status(args) => status::run(args),
+        Command::Revocation(args) => revocation::run(args),
         // Prints while it reads.
         Command::Events(args) => return events::run(args, json),
         Command::Fips(args) => fips::run(args, context),

@@ -123,6 +123,9 @@ pub fn human(status: &Status) -> String {
             counters.offered_again
         ),
     ));
+    if let Some(revocation) = &status.revocation {
+        rows.push(("revoked", super::revocation::words(revocation)));
+    }
     match &status.engine {
         None => rows.push(("engine", "does not answer".to_owned())),
         Some(engine) => {

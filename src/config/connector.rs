@@ -1,6 +1,6 @@
 //! `[connector]`: the service, the engine, the journal, logs and how hard to try.
 
-use super::{AuthorityConfig, IdentityConfig, PkcsConfig};
+use super::{AuthorityConfig, IdentityConfig, PkcsConfig, RevocationConfig};
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -62,9 +62,19 @@ pub struct ConnectorConfig {
     pub log: LogConfig,
     /// Certificates on request; none when left out.
     pub pkcs: Option<PkcsConfig>,
-    /// The authorities that issue them.
+    /// Revocation, where it is not as usual.
+    pub revocation: Option<RevocationConfig>,
+    /// The authorities that issue and revoke.
     #[serde(default)]
     pub ca: Vec<AuthorityConfig>,
+}
+
+impl ConnectorConfig {
+    /// How it revokes; `None` without an authority.
+    #[must_use]
+    pub fn revoking(&self) -> Option<RevocationConfig> {
+        (!self.ca.is_empty()).then(|| self.revocation.unwrap_or_default())
+    }
 }
 
 fn default_journal_bytes() -> u64 {

@@ -18,6 +18,28 @@ fn default_concurrency() -> u32 {
     8
 }
 
+/// `[connector.revocation]`: the connector's own brake against mass revocation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RevocationConfig {
+    /// Certificates revoked within an hour.
+    pub per_hour: u32,
+    /// Certificates revoked within a day.
+    pub per_day: u32,
+    /// Revocations in hand at once.
+    pub concurrency: u32,
+}
+
+impl Default for RevocationConfig {
+    fn default() -> Self {
+        Self {
+            per_hour: 200,
+            per_day: 1_000,
+            concurrency: 4,
+        }
+    }
+}
+
 /// How an authority is spoken to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -108,8 +130,11 @@ pub struct AuthorityConfig {
     pub profile: Option<String>,
     /// `adcs`: where the policy service listens.
     pub policy_url: Option<String>,
-    /// `adcs`: the program that revokes.
-    pub revoke_command: Option<PathBuf>,
+    /// PEM file with the certificates that it issues with.
+    pub issuers: Option<PathBuf>,
+    /// `adcs`: the program that revokes, and its arguments.
+    #[serde(default)]
+    pub revoke_command: Vec<String>,
     /// Orders at once.
     #[serde(default = "default_ca_concurrency")]
     pub concurrency: u32,

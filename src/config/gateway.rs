@@ -38,6 +38,9 @@ pub struct GatewayConfig {
     /// Records of old imports, whose padding is `pkcs1`, are taken.
     #[serde(default)]
     pub pkcs1_records: bool,
+    /// The brake against mass revocation.
+    #[serde(default)]
+    pub revocation: RevocationBrake,
     /// How connectors get their certificates; without it they are made elsewhere.
     pub enrolment: Option<EnrolmentConfig>,
     /// What is deleted when.
@@ -79,6 +82,28 @@ fn default_body_bytes() -> usize {
 }
 fn default_max_queued() -> u32 {
     100_000
+}
+
+/// `[gateway.revocation]`: what is above a threshold is held until an administrator releases it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RevocationBrake {
+    /// Revocations that are queued within an hour without being held.
+    pub per_hour: u32,
+    /// The same of one token.
+    pub per_token_per_hour: u32,
+    /// How long one of an issuer that no connector has an authority for waits, in hours, before it fails for good.
+    pub unserved_hours: u32,
+}
+
+impl Default for RevocationBrake {
+    fn default() -> Self {
+        Self {
+            per_hour: 200,
+            per_token_per_hour: 100,
+            unserved_hours: 24,
+        }
+    }
 }
 
 /// `[gateway.retention]`: real deletion, overwritten in the database file.

@@ -31,7 +31,9 @@ pub use self::fips::{FipsConfig, FipsException, FipsMode};
 pub use check::{Checked, PinPolicy};
 pub use client_keys::ClientKeyConfig;
 pub use connector::{ConnectorConfig, LogConfig, LogForm, ProxyConfig, RetryConfig};
-pub use connector_ca::{AuthorityConfig, AuthorityKind, AuthorityMac, PkcsConfig, WhenUnknown};
+pub use connector_ca::{
+    AuthorityConfig, AuthorityKind, AuthorityMac, PkcsConfig, RevocationConfig, WhenUnknown,
+};
 pub use device_policy::{DeviceKeyKind, DevicePolicyConfig, RevocationMode};
 pub use document::page;
 pub use engine::{
@@ -42,7 +44,9 @@ pub use engine::{
 pub use engine_ca::{CaConfig, CaKey, CaName, CaProfileConfig, CaPurpose, CaSubject};
 pub use error::{ConfigError, Problem};
 pub use example::example;
-pub use gateway::{EnrolmentConfig, GatewayConfig, GatewayLimits, RetentionConfig};
+pub use gateway::{
+    EnrolmentConfig, GatewayConfig, GatewayLimits, RetentionConfig, RevocationBrake,
+};
 pub use identity::IdentityConfig;
 pub use import::ImportConfig;
 pub use load::{load, load_redacted, parse};

@@ -284,11 +284,18 @@ fn authority(ca: &AuthorityConfig, path: &str, paths: &mut Vec<NamedPath>) {
         ("signers", &ca.signers, Purpose::Trust),
         ("secret_file", &ca.secret_file, Purpose::Secret),
         ("password_file", &ca.password_file, Purpose::Secret),
-        ("revoke_command", &ca.revoke_command, Purpose::Content),
+        ("issuers", &ca.issuers, Purpose::Trust),
     ] {
         if let Some(file) = file {
             paths.push(named(key, file, purpose));
         }
+    }
+    if let Some(program) = ca.revoke_command.first() {
+        paths.push(named(
+            "revoke_command",
+            Path::new(program),
+            Purpose::Content,
+        ));
     }
 }
 

@@ -109,8 +109,10 @@ fn the_schema_has_exactly_the_keys_of_the_structures() {
     same::<LogConfig>("connector.log");
     same::<IdentityConfig>("connector.identity");
     same::<PkcsConfig>("connector.pkcs");
+    same::<RevocationConfig>("connector.revocation");
     same::<AuthorityConfig>("connector.ca");
     same::<GatewayConfig>("gateway");
+    same::<RevocationBrake>("gateway.revocation");
     same::<EnrolmentConfig>("gateway.enrolment");
     same::<AuthorityConfig>("gateway.enrolment.ca");
     same::<RetentionConfig>("gateway.retention");
@@ -127,7 +129,7 @@ fn the_schema_has_exactly_the_keys_of_the_structures() {
             })
             .sum()
     }
-    assert_eq!(tables(ROOT), 32);
+    assert_eq!(tables(ROOT), 34);
 }
 
 fn read(text: &str) -> Result<Config, ConfigError> {
@@ -543,5 +545,10 @@ fn an_authority_needs_what_its_kind_needs() {
     assert!(issuing(PKCS).contains("nobody issues"));
     let alone = "[[connector.ca]]\nname = \"x\"\nroots = \"r\"\nkind = \"local\"\n";
     assert!(issuing(alone).contains("nothing is ever asked for"));
+    let revoking = "[connector.revocation]\nper_hour = 10\n";
+    assert_eq!(issuing(&format!("{revoking}{alone}")), "");
+    assert!(issuing(revoking).contains("nobody revokes"));
+    let command = "revoke_command = [\"/r\", \"{serial}\", \"{issuer}\"]\n";
+    assert!(issuing(&format!("{revoking}{alone}{command}")).contains("for `adcs` alone"));
     assert!(issuing(&format!("{PKCS}{alone}{alone}")).contains("two authorities"));
 }

@@ -86,6 +86,7 @@ async fn answer_one(shared: &Arc<Shared>, entry: Entry) {
                         entry.kind,
                         EventKind::PkcsImportUploadFailure,
                         EventKind::PkcsUploadFailure,
+                        EventKind::RevokeUploadFailure,
                     ),
                     "a finished request could not be answered again",
                 )

@@ -14,10 +14,16 @@ use std::time::Instant;
 pub(super) const PARKED: &str = "parked";
 
 /// The event of a request of this kind.
-pub(super) fn of_kind(kind: Kind, import: EventKind, pkcs: EventKind) -> EventKind {
+pub(super) fn of_kind(
+    kind: Kind,
+    import: EventKind,
+    pkcs: EventKind,
+    revocation: EventKind,
+) -> EventKind {
     match kind {
         Kind::Import => import,
         Kind::Pkcs => pkcs,
+        Kind::Revocation => revocation,
     }
 }
 
@@ -139,6 +145,7 @@ pub(super) async fn deliver_once(
                                 entry.kind,
                                 EventKind::PkcsImportUploadFailure,
                                 EventKind::PkcsUploadFailure,
+                                EventKind::RevokeUploadFailure,
                             ),
                             "a result could not be uploaded and will be tried again",
                         )
@@ -179,6 +186,7 @@ pub(super) async fn accepted(
                     entry.kind,
                     EventKind::PkcsImportUploadedRequest,
                     EventKind::PkcsUploadedRequest,
+                    EventKind::RevokeUploadedRequest,
                 ),
                 "the result was uploaded",
             )
@@ -198,6 +206,16 @@ pub(super) async fn report(
     correlation: Option<&str>,
 ) {
     let draft = match outcome {
+        Outcome::Completed { .. } if entry.kind == Kind::Revocation => Draft::new(
+            EventKind::RevokeRequestSuccess,
+            "the certificate is revoked, and the service knows it",
+        ),
+        Outcome::Failed { code, message } if entry.kind == Kind::Revocation => Draft::new(
+            EventKind::RevokeRequestFailure,
+            "the certificate was not revoked",
+        )
+        .field("code", code.clone())
+        .field("reason", message.clone()),
         Outcome::Completed { digest, .. } if entry.kind == Kind::Pkcs => Draft::new(
             EventKind::PkcsRequestSuccess,
             "the certificate was issued and uploaded",
@@ -221,11 +239,14 @@ pub(super) async fn report(
         .field("code", code.clone())
         .field("reason", message.clone()),
     };
+    let draft = draft.request(&entry.request_id).correlation(correlation);
+    let (whose, which) = match entry.kind {
+        Kind::Import | Kind::Pkcs => ("user", "thumbprint"),
+        Kind::Revocation => ("issuer", "serialNumber"),
+    };
     let draft = draft
-        .request(&entry.request_id)
-        .correlation(correlation)
-        .field("user", entry.subject.user.clone())
-        .field("thumbprint", entry.subject.thumbprint.clone())
+        .field(whose, entry.subject.user.clone())
+        .field(which, entry.subject.thumbprint.clone())
         .field("deviceId", entry.subject.device_id.clone())
         .field("attempt", entry.attempt);
     if shared.log.record_durably(draft).await.is_err() {

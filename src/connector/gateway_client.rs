@@ -12,7 +12,8 @@ use crate::gateway::api::{
     LeaseRequest, PROTOCOL_VERSION, RequestFailure, Settled, WorkItem,
 };
 use crate::gateway::enrolment_api::{Enrolled, RenewRequest};
-use crate::gateway::pkcs_api::{self, PkcsLeaseResponse, PkcsWorkItem, Progress};
+use crate::gateway::pkcs_api;
+use crate::gateway::revocation_api;
 use crate::tls::CallFailure;
 use reqwest::tls::TlsInfo;
 use reqwest::{Client, ClientBuilder, StatusCode, Url};
@@ -21,6 +22,9 @@ use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+
+mod pkcs;
+mod revocation;
 
 /// The largest answer that is read, in bytes.
 const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
@@ -178,6 +182,11 @@ impl GatewayClient {
                 version: crate::VERSION.to_owned(),
                 features: std::iter::once("pfxImport".to_owned())
                     .chain(config.pkcs.is_some().then(|| pkcs_api::FEATURE.to_owned()))
+                    .chain(
+                        config
+                            .revoking()
+                            .map(|_| revocation_api::FEATURE.to_owned()),
+                    )
                     .collect(),
             },
             certificate,
@@ -254,50 +263,6 @@ impl GatewayClient {
         })
     }
 
-    /// Asks for at most `max` certificates to be issued and waits up to `wait_ms` for one.
-    pub(super) async fn lease_pkcs(
-        &self,
-        max: u32,
-        wait_ms: u64,
-        deliveries: &[Delivery],
-    ) -> Answer<Vec<PkcsWorkItem>> {
-        let body = LeaseRequest {
-            connector: self.identity(deliveries),
-            max: max.clamp(1, 256),
-            wait_ms: wait_ms.min(60_000),
-        };
-        let limit = self
-            .timeout
-            .saturating_add(Duration::from_millis(body.wait_ms));
-        let (leased, correlation): (PkcsLeaseResponse, _) =
-            self.post("connector/v1/pkcs/lease", &body, limit).await?;
-        let mut work = leased.work;
-        work.retain_mut(|item| {
-            item.lease_ms = item.lease_ms.clamp(*LEASE_MS.start(), *LEASE_MS.end());
-            is_order_id(&item.request_id)
-        });
-        Ok((work, correlation))
-    }
-
-    /// Tells how far a request for a certificate got; with a time, it waits for so long in the queue.
-    pub(super) async fn progress(
-        &self,
-        request_id: &str,
-        fence: u64,
-        progress: Vec<u8>,
-        resume: Option<Duration>,
-    ) -> Result<(), CallError> {
-        let body = Progress {
-            fence,
-            progress: progress.into(),
-            resume_ms: resume.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
-        };
-        let (_, _): (Settled, _) = self
-            .post(&path(request_id, "progress"), &body, self.timeout)
-            .await?;
-        Ok(())
-    }
-
     /// Extends a lease; answers for how long, in milliseconds.
     pub(super) async fn extend(&self, request_id: &str, fence: u64) -> Result<u64, CallError> {
         let (extended, _): (Extended, _) = self
@@ -319,6 +284,7 @@ impl GatewayClient {
             encrypted_pfx: result.encrypted_pfx,
             profile: result.profile,
             certificate: result.certificate,
+            revocation: result.revocation,
         };
         self.post(&path(request_id, "complete"), &body, self.timeout)
             .await
@@ -336,6 +302,7 @@ impl GatewayClient {
             fence,
             failure,
             retry,
+            resume_ms: None,
         };
         self.post(&path(request_id, "fail"), &body, self.timeout)
             .await

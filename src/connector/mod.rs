@@ -29,6 +29,7 @@ mod manager;
 mod pkcs;
 mod poll;
 mod result;
+mod revoke;
 mod service;
 mod shared;
 mod sweep;

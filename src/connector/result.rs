@@ -2,6 +2,7 @@
 
 use crate::encoding::Base64Bytes;
 use crate::engine::api::Delivered;
+use crate::gateway::revocation_api::RevocationResult;
 use serde::{Deserialize, Serialize};
 
 /// What a delivery is made of; what is not of it is empty.
@@ -20,6 +21,9 @@ pub(super) struct DeviceResult {
     /// PKCS requests: the certificate that was issued (DER).
     #[serde(default, skip_serializing_if = "Base64Bytes::is_empty")]
     pub(super) certificate: Base64Bytes,
+    /// Revocations: how the certificate came to be revoked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) revocation: Option<RevocationResult>,
 }
 
 impl From<Delivered> for DeviceResult {
@@ -29,6 +33,7 @@ impl From<Delivered> for DeviceResult {
             encrypted_pfx: delivered.encrypted_pfx.unwrap_or_default(),
             profile: delivered.profile.unwrap_or_default(),
             certificate: Base64Bytes::default(),
+            revocation: None,
         }
     }
 }
@@ -42,9 +47,17 @@ impl DeviceResult {
         }
     }
 
+    /// That a certificate is revoked.
+    pub(super) fn revoked(result: RevocationResult) -> Self {
+        Self {
+            revocation: Some(result),
+            ..Self::default()
+        }
+    }
+
     /// As the journal keeps it: a password alone as the CMS message that it is, which older releases read; everything else as JSON.
     pub(super) fn to_journal(&self) -> Vec<u8> {
-        if self.encrypted_pfx.is_empty() && self.profile.is_empty() {
+        if self.encrypted_pfx.is_empty() && self.profile.is_empty() && self.revocation.is_none() {
             return self.encrypted_password.0.clone();
         }
         // Fields of base64 have a JSON form.
@@ -79,7 +92,8 @@ mod tests {
             profile: b"<?xml".to_vec().into(),
             ..DeviceResult::default()
         };
-        for result in [password, rewrap, profile] {
+        let revoked = DeviceResult::revoked(RevocationResult::Already);
+        for result in [password, rewrap, profile, revoked] {
             assert_eq!(DeviceResult::of_journal(result.to_journal()), result);
         }
     }

@@ -7,6 +7,7 @@ use super::identity;
 use super::journal::Journal;
 use super::manager::Manager;
 use super::pkcs::{self, Issuance};
+use super::revoke::{self, Revoker};
 use super::shared::{Phase, Shared};
 use super::{again, expiry, poll, sweep};
 use crate::calendar::{self, Dated, Source};
@@ -77,6 +78,10 @@ async fn serve(
 
     let gateway = GatewayClient::new(&config)?;
     let issuance = Issuance::new(&config, local)?.map(Arc::new);
+    let revoker = match &issuance {
+        Some(issuance) => Revoker::new(&config, local, Arc::clone(issuance))?,
+        None => None,
+    };
     // The journal's lock comes first: everything after it belongs to one process only.
     let journal = Journal::open(
         &config.journal,
@@ -147,16 +152,28 @@ async fn serve(
             let sweeper = tokio::spawn(sweep::run(Arc::clone(&shared)));
             let certificates = async {
                 match issuance {
-                    Some(issuance) => {
+                    Some(issuance) if shared.config().pkcs.is_some() => {
                         pkcs::poll(Arc::clone(&shared), issuance, again.clone()).await
+                    }
+                    _ => JoinSet::new(),
+                }
+            };
+            let revocations = async {
+                match revoker {
+                    Some(revoker) => {
+                        revoke::poll(Arc::clone(&shared), Arc::new(revoker), again.clone()).await
                     }
                     None => JoinSet::new(),
                 }
             };
-            let (mut tasks, mut orders) =
-                tokio::join!(poll::poll(Arc::clone(&shared), again.clone()), certificates);
+            let (mut tasks, mut orders, mut revoking) = tokio::join!(
+                poll::poll(Arc::clone(&shared), again.clone()),
+                certificates,
+                revocations
+            );
             while tasks.join_next().await.is_some() {}
             while orders.join_next().await.is_some() {}
+            while revoking.join_next().await.is_some() {}
             sweeper.abort();
         }
     };

@@ -6,6 +6,7 @@ use super::gateway_client::GatewayClient;
 use super::identity::IdentityState;
 use super::journal::{Journal, JournalError};
 use super::pkcs::Issuance;
+use super::revoke::Revoking;
 use super::turn::Turn;
 use crate::ca::AuthorityState;
 use crate::calendar::{Book, Calendar};
@@ -146,6 +147,8 @@ pub(super) struct Shared {
     pub(super) sleeping: AtomicUsize,
     /// Of those in flight, how many are certificates to be issued: they have a budget of their own.
     pub(super) pkcs: AtomicUsize,
+    /// Revocations: how many are in hand, and the brake.
+    pub(super) revoking: Revoking,
     /// Told when a request left.
     pub(super) freed: Notify,
     /// Told when there is something for the sweeper.
@@ -195,6 +198,7 @@ impl Shared {
             flights: Mutex::new(HashMap::new()),
             sleeping: AtomicUsize::new(0),
             pkcs: AtomicUsize::new(0),
+            revoking: Revoking::default(),
             freed: Notify::new(),
             sweep: Notify::new(),
             turn: Turn::new(),
@@ -289,7 +293,8 @@ impl Shared {
         let busy = self
             .in_flight()
             .saturating_sub(self.sleeping.load(Ordering::SeqCst))
-            .saturating_sub(self.pkcs.load(Ordering::SeqCst));
+            .saturating_sub(self.pkcs.load(Ordering::SeqCst))
+            .saturating_sub(self.revoking.in_hand());
         self.config()
             .concurrency
             .max(1)
@@ -429,6 +434,12 @@ impl Shared {
         reasons.extend(self.identity.reason(self.clock.0.now_ms()));
         if let Some(reason) = &*self.journal_fault.borrow() {
             reasons.push(Reason::new("journal", reason.clone()));
+        }
+        if self.revoking.is_braked() {
+            reasons.push(Reason::new(
+                "revocation",
+                "more certificates are to be revoked than [connector.revocation] lets through: if that is meant, `revocation release --count N`",
+            ));
         }
         if !self.log.figures().ok {
             reasons.push(Reason::new("log", "the event log cannot be written"));

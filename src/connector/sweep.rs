@@ -127,7 +127,7 @@ async fn report_settled(shared: &Arc<Shared>) -> Result<(), JournalError> {
 /// Outcomes are uploaded under the fence that they have; the pass ends when the service is not there at all.
 async fn upload_outcomes(shared: &Arc<Shared>) -> Result<(), JournalError> {
     let mut failures = 0;
-    let mut uploaded = [(Kind::Import, 0), (Kind::Pkcs, 0)];
+    let mut uploaded = [(Kind::Import, 0), (Kind::Pkcs, 0), (Kind::Revocation, 0)];
     let mut waiting = shared.journal.in_state(State::Outcome, PASS).await?;
     // Each pass starts elsewhere, so that those that always fail do not keep the others waiting.
     if let Some(start) = usize::from(fips::random::array::<2>().map_or(0, u16::from_be_bytes))
@@ -162,6 +162,7 @@ async fn upload_outcomes(shared: &Arc<Shared>) -> Result<(), JournalError> {
             kind,
             EventKind::PkcsImportUploadSuccess,
             EventKind::PkcsUploadSuccess,
+            EventKind::RevokeUploadSuccess,
         );
         shared
             .log

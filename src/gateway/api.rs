@@ -16,11 +16,12 @@
 //! | | `POST /connector/v1/requests/{id}/fail` | [`RequestFailure`] -> [`Settled`] |
 //! | | `POST /connector/v1/heartbeat` | [`Heartbeat`] -> 204 |
 //!
-//! The messages of PKCS requests are in [`pkcs_api`](super::pkcs_api).
+//! The messages of PKCS requests are in [`pkcs_api`](super::pkcs_api), those of revocations in [`revocation_api`](super::revocation_api).
 //! | anybody | `GET /openapi.json`, `GET /healthz` | |
 //!
 //! Errors are `{"error":{"code":"...","message":"..."}}` as in Graph; a fence that is no longer current is 409 with code `staleLease`.
 
+use super::revocation_api::RevocationResult;
 use crate::encoding::Base64Bytes;
 use crate::engine::api::{CmsFormat, Delivery as DeliveryKind, DeviceTarget, StoredPfx};
 use crate::record::{ImporterSignature, Record};
@@ -219,7 +220,7 @@ pub struct ConnectorIdentity {
     pub instance: String,
     /// Version of its program.
     pub version: String,
-    /// What it can do: `pfxImport`, the deliveries that its engine allows besides `password` (`rewrap`, `appleProfile`), and `pkcs`.
+    /// What it can do: `pfxImport`, the deliveries that its engine allows besides `password` (`rewrap`, `appleProfile`), `pkcs` and `revocation`.
     pub features: Vec<String>,
 }
 
@@ -307,6 +308,9 @@ pub struct Completion {
     /// PKCS requests: the certificate that was issued (DER), besides password and PFX.
     #[serde(default, skip_serializing_if = "Base64Bytes::is_empty")]
     pub certificate: Base64Bytes,
+    /// Revocations: how the certificate came to be revoked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revocation: Option<RevocationResult>,
 }
 
 /// The failure of a request.
@@ -319,6 +323,9 @@ pub struct RequestFailure {
     pub failure: FailureReport,
     /// `true`: the request goes back to the queue (another connector may manage); `false`: it has failed for good.
     pub retry: bool,
+    /// Revocations, with `retry`: it is leased again so much later, in milliseconds, and this was no attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resume_ms: Option<u64>,
 }
 
 /// How the gateway took a completion or a failure.

@@ -92,6 +92,22 @@ impl From<StoreError> for ApiError {
                 "issuanceNotOffered",
                 "no connector of this gateway takes PKCS requests: give them an issuance policy and an authority (`connector.pkcs`, `connector.ca`), and wait until they have asked for work",
             ),
+            StoreError::NoRevocation => conflict(
+                "revocationNotOffered",
+                "no connector of this gateway revokes: give them an authority (`connector.ca`), and wait until they have asked for work",
+            ),
+            StoreError::NoCertificate(id) => Self::new(
+                StatusCode::NOT_FOUND,
+                "noSuchCertificate",
+                format!(
+                    "no certificate was issued for the request {id:?}, or it expired long ago; nothing was queued"
+                ),
+            ),
+            StoreError::OwnRevocation => Self::new(
+                StatusCode::FORBIDDEN,
+                "ownRevocation",
+                "who asked for a revocation does not release it: another administrator has to",
+            ),
             StoreError::WrongResult => {
                 Self::bad_request("the result is not what the request asks for")
             }

@@ -38,6 +38,8 @@ pub(super) struct App {
     pub(super) stopping: watch::Receiver<bool>,
     pub(super) terms: LeaseTerms,
     pub(super) max_queued: u32,
+    /// How many revocations at once are no mass revocation.
+    pub(super) brake: crate::config::RevocationBrake,
     pub(super) max_body_bytes: usize,
     /// Records of old imports are taken.
     pub(super) pkcs1_records: bool,
@@ -180,7 +182,7 @@ pub(super) type Answering = Pin<Box<dyn Future<Output = Result<Reply, ApiError>>
 /// The router, made from the table of routes.
 pub(super) fn router(app: &Arc<App>) -> Router {
     let mut router = Router::new();
-    for route in ROUTES {
+    for route in ROUTES.iter().copied() {
         let app = Arc::clone(app);
         let handler = move |params: RawPathParams, request: Request| async move {
             let id = params

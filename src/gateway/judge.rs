@@ -6,6 +6,7 @@ use super::enrolment_api::{EnrolRequest, RenewRequest};
 use super::error::ApiError;
 use super::http::message;
 use super::pkcs_api::{PkcsProfileEntry, PkcsRequest, Progress};
+use super::revocation_api::RevocationRequest;
 use super::rotation_api::RotationReplacement;
 use super::{odata, validate};
 
@@ -38,6 +39,8 @@ pub enum Message {
     PkcsRequest,
     /// How far a connector got.
     Progress,
+    /// Certificates to be revoked.
+    Revocation,
     /// A connector that wants its first certificate.
     Enrol,
     /// A connector that wants its next certificate.
@@ -45,7 +48,7 @@ pub enum Message {
 }
 
 /// All of them.
-pub const MESSAGES: [Message; 15] = [
+pub const MESSAGES: [Message; 16] = [
     Message::NewRecord,
     Message::RecordPatch,
     Message::ListQuery,
@@ -59,6 +62,7 @@ pub const MESSAGES: [Message; 15] = [
     Message::PkcsProfile,
     Message::PkcsRequest,
     Message::Progress,
+    Message::Revocation,
     Message::Enrol,
     Message::Renew,
 ];
@@ -84,6 +88,9 @@ pub fn judge(kind: Message, body: &[u8]) -> Result<(), ApiError> {
         Message::PkcsProfile => validate::pkcs::entry(&message::<PkcsProfileEntry>(body)?),
         Message::PkcsRequest => validate::pkcs::request(&message::<PkcsRequest>(body)?),
         Message::Progress => validate::pkcs::progress(&message::<Progress>(body)?),
+        Message::Revocation => {
+            validate::revocation::request(&message::<RevocationRequest>(body)?).map(drop)
+        }
         Message::Enrol => {
             let asked = message::<EnrolRequest>(body)?;
             held_against(&asked.instance, asked.csr.as_slice()).map(drop)

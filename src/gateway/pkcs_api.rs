@@ -13,11 +13,14 @@
 
 use crate::encoding::Base64Bytes;
 use crate::engine::api::keys::{AltName, KeyType, KeyUsage};
-use crate::engine::api::{CmsFormat, DeviceTarget};
+use crate::engine::api::{CmsFormat, Delivery, DeviceTarget};
 use serde::{Deserialize, Serialize};
 
 /// The feature of connectors that take PKCS requests.
 pub const FEATURE: &str = "pkcs";
+
+/// What devices may get of an issued certificate.
+pub const DELIVERIES: [Delivery; 2] = [Delivery::Rewrap, Delivery::AppleProfile];
 
 /// The kind of a subject alternative name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -119,6 +122,23 @@ pub struct PkcsProfile {
     pub renewal_percent: u32,
     /// How PFX and password are encrypted to the devices.
     pub format: CmsFormat,
+    /// What the devices get: PFX and password ([`Delivery::Rewrap`]), or both in a configuration profile of this name
+    /// ([`Delivery::AppleProfile`], on Apple's systems).
+    #[serde(
+        default = "pfx_and_password",
+        skip_serializing_if = "is_pfx_and_password"
+    )]
+    pub delivery: Delivery,
+}
+
+/// The default of [`PkcsProfile::delivery`].
+#[must_use]
+pub const fn pfx_and_password() -> Delivery {
+    Delivery::Rewrap
+}
+
+fn is_pfx_and_password(delivery: &Delivery) -> bool {
+    *delivery == Delivery::Rewrap
 }
 
 /// The default of [`PkcsProfile::renewal_percent`].
@@ -206,6 +226,9 @@ pub struct PkcsCertificate {
     /// The request whose certificate has taken its place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaced_by: Option<String>,
+    /// When it was revoked (RFC 3339).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked_date_time: Option<String>,
 }
 
 /// PKCS work.

@@ -1,8 +1,12 @@
 //! The table of routes: who may call what, with which message, and what does it. The router and the OpenAPI document are made from it.
 
 use super::auth::{Guard, Role};
-use super::handlers::{admin, connectors, enrolment, mdm, pkcs, public, records, rotation};
+use super::handlers::{admin, connectors, enrolment, mdm, public, records, rotation};
 use super::http::{Answering, Call};
+use std::sync::LazyLock;
+
+mod pkcs;
+mod revocation;
 
 /// The record collection, as in Graph.
 pub const RECORDS: &str = "/beta/deviceManagement/userPfxCertificates";
@@ -86,7 +90,15 @@ const AUTHORITY_AWAY: (u16, &str) = (
 );
 
 /// Every route.
-pub static ROUTES: &[Route] = &[
+pub static ROUTES: LazyLock<Vec<&'static Route>> = LazyLock::new(|| {
+    GENERAL
+        .iter()
+        .chain(pkcs::ROUTES)
+        .chain(revocation::ROUTES)
+        .collect()
+});
+
+static GENERAL: &[Route] = &[
     Route {
         verb: Verb::Get,
         path: "/healthz",
@@ -441,136 +453,6 @@ pub static ROUTES: &[Route] = &[
         query: &[],
         audited: true,
         handler: |call| Box::pin(rotation::replace(call)),
-    },
-    Route {
-        verb: Verb::Post,
-        path: "/admin/v1/pkcsProfiles",
-        operation: "createPkcsProfile",
-        summary: "Store a profile of certificates",
-        guard: ADMIN,
-        body: Some("PkcsProfileEntry"),
-        success: (201, Some("PkcsProfileEntry")),
-        refusals: &[
-            (409, "alreadyExists: there is a profile of this name"),
-            (429, "queueFull: too many profiles"),
-        ],
-        query: &[],
-        audited: true,
-        handler: |call| Box::pin(pkcs::create_profile(call)),
-    },
-    Route {
-        verb: Verb::Get,
-        path: "/admin/v1/pkcsProfiles",
-        operation: "listPkcsProfiles",
-        summary: "Every profile of certificates",
-        guard: ADMIN,
-        body: None,
-        success: (200, Some("PkcsProfileEntryCollection")),
-        refusals: &[],
-        query: &[],
-        audited: false,
-        handler: |call| Box::pin(pkcs::profiles(call)),
-    },
-    Route {
-        verb: Verb::Get,
-        path: "/admin/v1/pkcsProfiles/{id}",
-        operation: "getPkcsProfile",
-        summary: "One profile of certificates",
-        guard: ADMIN,
-        body: None,
-        success: (200, Some("PkcsProfileEntry")),
-        refusals: &[UNKNOWN],
-        query: &[],
-        audited: false,
-        handler: |call| Box::pin(pkcs::profile(call)),
-    },
-    Route {
-        verb: Verb::Post,
-        path: "/admin/v1/pkcsProfiles/{id}",
-        operation: "replacePkcsProfile",
-        summary: "Put another profile in its place; renewals take the new one",
-        guard: ADMIN,
-        body: Some("PkcsProfile"),
-        success: (204, None),
-        refusals: &[UNKNOWN],
-        query: &[],
-        audited: true,
-        handler: |call| Box::pin(pkcs::replace_profile(call)),
-    },
-    Route {
-        verb: Verb::Delete,
-        path: "/admin/v1/pkcsProfiles/{id}",
-        operation: "deletePkcsProfile",
-        summary: "End a profile: nothing is asked for by it or renewed any more",
-        guard: ADMIN,
-        body: None,
-        success: (204, None),
-        refusals: &[UNKNOWN],
-        query: &[],
-        audited: true,
-        handler: |call| Box::pin(pkcs::delete_profile(call)),
-    },
-    Route {
-        verb: Verb::Post,
-        path: "/mdm/v1/pkcsRequests",
-        operation: "createPkcsRequest",
-        summary: "A device needs a certificate of a profile",
-        guard: MDM,
-        body: Some("PkcsRequest"),
-        success: (202, Some("PkcsRequestAccepted")),
-        refusals: &[
-            (404, "noSuchProfile"),
-            (
-                409,
-                "idempotencyKeyReused, or issuanceNotOffered: no connector takes such requests",
-            ),
-            (429, "queueFull: too many requests wait"),
-        ],
-        query: &[],
-        audited: false,
-        handler: |call| Box::pin(pkcs::create(call)),
-    },
-    Route {
-        verb: Verb::Get,
-        path: "/mdm/v1/pkcsCertificates",
-        operation: "listPkcsCertificates",
-        summary: "What was issued for a device or a user, and which requests renew it",
-        guard: MDM,
-        body: None,
-        success: (200, Some("PkcsCertificateCollection")),
-        refusals: &[],
-        query: &[
-            ("deviceId", "certificates of this device"),
-            ("userPrincipalName", "certificates of this user"),
-        ],
-        audited: false,
-        handler: |call| Box::pin(pkcs::certificates(call)),
-    },
-    Route {
-        verb: Verb::Post,
-        path: "/connector/v1/pkcs/lease",
-        operation: "leasePkcs",
-        summary: "Certificates to have issued; waits for some",
-        guard: Guard::Connector,
-        body: Some("LeaseRequest"),
-        success: (200, Some("PkcsLeaseResponse")),
-        refusals: &[REFUSED],
-        query: &[],
-        audited: false,
-        handler: |call| Box::pin(pkcs::lease(call)),
-    },
-    Route {
-        verb: Verb::Post,
-        path: "/connector/v1/requests/{id}/progress",
-        operation: "keepProgress",
-        summary: "Keep how far a connector got with a PKCS request, and perhaps let it wait",
-        guard: Guard::Connector,
-        body: Some("Progress"),
-        success: (200, Some("Settled")),
-        refusals: &[REFUSED, UNKNOWN, STALE],
-        query: &[],
-        audited: false,
-        handler: |call| Box::pin(pkcs::progress(call)),
     },
     Route {
         verb: Verb::Post,

@@ -4,6 +4,7 @@ mod calendar;
 mod enrolment;
 mod evidence;
 mod pkcs;
+mod revocation;
 
 use super::validate::{PADDINGS, PURPOSES};
 use crate::engine::api::Delivery;
@@ -172,6 +173,7 @@ pub fn schemas() -> Map<String, Value> {
     );
     connector_schemas(&mut add);
     pkcs::add(&mut add);
+    revocation::add(&mut add);
     enrolment::add(&mut add);
     admin_schemas(&mut add);
     all
@@ -265,6 +267,7 @@ fn connector_schemas(add: &mut impl FnMut(&str, Value)) {
             ("encryptedPfx", false, base64()),
             ("profile", false, base64()),
             ("certificate", false, base64()),
+            ("revocation", false, one_of(&["now", "already"])),
         ]),
     );
     add(
@@ -273,6 +276,7 @@ fn connector_schemas(add: &mut impl FnMut(&str, Value)) {
             ("fence", true, number()),
             ("failure", true, reference("FailureReport")),
             ("retry", true, boolean()),
+            ("resumeMs", false, number()),
         ]),
     );
     add(

@@ -56,6 +56,7 @@ pub struct Gateway {
     router: Router,
     limits: GatewayLimits,
     retention: RetentionConfig,
+    unserved_hours: u32,
     stop: watch::Sender<bool>,
     manager: Arc<Notifier>,
 }
@@ -99,6 +100,7 @@ impl Gateway {
                 offered: Offered::default(),
             },
             max_queued: config.max_queued,
+            brake: config.revocation,
             max_body_bytes: config.max_body_bytes,
             pkcs1_records: config.pkcs1_records,
             body_kib: Arc::new(Semaphore::new(
@@ -139,6 +141,7 @@ impl Gateway {
             work,
             limits: config.limits,
             retention: config.retention,
+            unserved_hours: config.revocation.unserved_hours,
             stop,
             manager: Arc::default(),
         })
@@ -185,12 +188,18 @@ impl Gateway {
             work,
             limits,
             retention,
+            unserved_hours,
             stop,
             manager,
         } = self;
         let slots = Arc::new(Semaphore::new(limits.connections));
         let mut connections = JoinSet::new();
-        let maintenance = tokio::spawn(maintain(Arc::clone(&store), work, retention));
+        let maintenance = tokio::spawn(maintain(
+            Arc::clone(&store),
+            work,
+            retention,
+            unserved_hours,
+        ));
         // Dropped with this call, whatever ends it.
         let mut background = JoinSet::new();
         background.spawn(Arc::clone(&monitor).watch());
@@ -403,9 +412,26 @@ fn builder(limits: &GatewayLimits, is_http2: bool) -> auto::Builder<TokioExecuto
 }
 
 /// Renews and deletes what is over its time, now and then every minute.
-async fn maintain(store: Arc<Store>, work: Arc<Notify>, retention: RetentionConfig) {
+async fn maintain(
+    store: Arc<Store>,
+    work: Arc<Notify>,
+    retention: RetentionConfig,
+    unserved_hours: u32,
+) {
     loop {
         let (of_purge, of_renewal) = (Arc::clone(&store), Arc::clone(&store));
+        let unserved = Arc::clone(&store);
+        let ended =
+            tokio::task::spawn_blocking(move || unserved.fail_unserved_revocations(unserved_hours))
+                .await;
+        match ended {
+            Ok(Ok(0)) | Err(_) => {}
+            Ok(Ok(ended)) => tracing::warn!(
+                ended,
+                "revocations have failed: no connector has an authority for their issuer"
+            ),
+            Ok(Err(error)) => tracing::error!(%error, "revocations could not be looked at"),
+        }
         match tokio::task::spawn_blocking(move || of_renewal.renew_certificates()).await {
             Ok(Ok(0)) => {}
             Ok(Ok(renewed)) => {

@@ -1,6 +1,7 @@
 //! Checks of every field that comes in. The engine judges certificates, ciphertexts and signatures; the gateway bounds them.
 
 pub(super) mod pkcs;
+pub(super) mod revocation;
 
 use super::api::{
     Completion, ConnectorIdentity, DeviceRequest, FailureReport, IntendedPurpose, PROTOCOL_VERSION,
@@ -505,13 +506,29 @@ pub(super) fn result(message: &Completion) -> Result<Completed<'_>, ApiError> {
         message.profile.as_slice(),
         message.certificate.as_slice(),
     );
+    if let Some(result) = message.revocation {
+        if [password, pfx, profile, certificate]
+            .iter()
+            .any(|part| !part.is_empty())
+        {
+            return Err(refused("revocation", "not together with anything else"));
+        }
+        return Ok(Completed::Revoked(result));
+    }
     if !certificate.is_empty() {
-        bounded("encryptedPassword", password, MAX_RESULT_BYTES)?;
-        bounded("encryptedPfx", pfx, MAX_PFX_BYTES)?;
         bounded("certificate", certificate, MAX_CERTIFICATE_BYTES)?;
         if !profile.is_empty() {
-            return Err(refused("profile", "not together with certificate"));
+            bounded("profile", profile, MAX_PROFILE_BYTES)?;
+            if !password.is_empty() || !pfx.is_empty() {
+                return Err(refused("profile", "not together with a PFX or password"));
+            }
+            return Ok(Completed::PkcsProfile {
+                profile,
+                certificate,
+            });
         }
+        bounded("encryptedPassword", password, MAX_RESULT_BYTES)?;
+        bounded("encryptedPfx", pfx, MAX_PFX_BYTES)?;
         return Ok(Completed::Pkcs {
             password,
             pfx,

@@ -97,8 +97,8 @@ struct File {
     rule: Vec<Rule>,
 }
 
-/// A policy that can be asked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A policy that can be asked; the default one allows nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct IssuancePolicy {
     rules: Vec<Rule>,
     digest: String,

@@ -1,7 +1,8 @@
 //! Every event there is: number, log and task category.
 //!
 //! Numbers and categories are those of Microsoft's Certificate Connector where the meaning is equal, so that rules written for it
-//! go on working: 1-999 general, 1000-1199 PKCS, 2000-2999 PKCS import, 5000-5999 health. The general ones and those of health are ours.
+//! go on working: 1-999 general, 1000-1199 PKCS, 2000-2999 PKCS import, 3000-3199 revocation, 5000-5999 health. The general ones and those of
+//! health are ours.
 
 use serde::{Deserialize, Serialize};
 
@@ -168,6 +169,32 @@ events! {
     PkcsImportDownloadSuccess = 2202, Operational, Information;
     /// Requests could not be downloaded and will be asked for again.
     PkcsImportDownloadFailure = 2203, Operational, Warning;
+    /// The certificate is revoked, and the result was uploaded.
+    RevokeRequestSuccess = 3000, Admin, Information;
+    /// The certificate was not revoked: the request for it failed for good.
+    RevokeRequestFailure = 3001, Admin, Error;
+    /// A batch of requests to revoke was downloaded.
+    RevokeDownloadSuccess = 3002, Operational, Information;
+    /// Requests to revoke could not be downloaded and will be asked for again.
+    RevokeDownloadFailure = 3003, Operational, Warning;
+    /// One request to revoke was downloaded.
+    RevokeDownloadedRequest = 3020, Operational, Information;
+    /// The authority has revoked the certificate, now or before.
+    RevokeSuccess = 3050, Operational, Information;
+    /// The certificate was not revoked, and will not be tried again.
+    RevokeFailure = 3051, Operational, Error;
+    /// The certificate could not be revoked yet; it will be tried again.
+    RevokeFailedAttempt = 3052, Operational, Warning;
+    /// More certificates are to be revoked than `[connector.revocation]` lets through: they are given back until `revocation release` on this host allows them, or time has passed.
+    RevokeBraked = 3060, Admin, Error;
+    /// The brake against mass revocation lets certificates through again.
+    RevokeBrakeReleased = 3061, Admin, Warning;
+    /// Results of requests to revoke that had waited were uploaded.
+    RevokeUploadSuccess = 3100, Operational, Information;
+    /// Results of requests to revoke could not be uploaded and will be tried again.
+    RevokeUploadFailure = 3101, Operational, Warning;
+    /// One result of a request to revoke was uploaded.
+    RevokeUploadedRequest = 3102, Operational, Information;
     /// A certificate, list, token or key that the service depends on ends soon: less than 30 days are left, or a third of a shorter life.
     ExpirySoon = 5000, Admin, Warning;
     /// It is about to end: less than 7 days are left, or a tenth of a shorter life.
@@ -195,9 +222,8 @@ mod tests {
         let before = ids.len();
         ids.dedup();
         assert_eq!(ids.len(), before);
-        assert!(
-            ids.iter()
-                .all(|id| matches!(id, 1..=999 | 1000..=1199 | 2000..=2999 | 5000..=5999))
-        );
+        assert!(ids.iter().all(
+            |id| matches!(id, 1..=999 | 1000..=1199 | 2000..=2999 | 3000..=3199 | 5000..=5999)
+        ));
     }
 }

@@ -40,7 +40,8 @@ pub enum HealthState {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Reason {
-    /// Stable code: `engine`, `token`, `audit`, `module`, `service`, `identity`, `journal`, `log`, `draining`, `expired`; of a warning: `expiry`,
+    /// Stable code: `engine`, `token`, `audit`, `module`, `service`, `identity`, `journal`, `log`, `revocation`, `draining`, `expired`; of a
+    /// warning: `expiry`,
     /// `authority`.
     pub code: String,
     /// The same in words.

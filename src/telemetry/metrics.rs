@@ -112,6 +112,10 @@ pub struct Metrics {
     pub log_ok: Gauge,
     /// Events that could not be written.
     pub log_lost: Gauge,
+    /// 1 while the brake against mass revocation gives requests back.
+    pub revocation_braked: Gauge,
+    /// Certificates that authorities were asked to revoke within the last 24 hours, as of the last of them.
+    pub revoked_last_day: Gauge,
     /// When the gateway last answered, in seconds since 1970; 0: not yet.
     pub last_contact_seconds: Gauge,
 }
@@ -141,6 +145,8 @@ impl Metrics {
             journal_bytes: Gauge::default(),
             log_ok: Gauge::default(),
             log_lost: Gauge::default(),
+            revocation_braked: Gauge::default(),
+            revoked_last_day: Gauge::default(),
             last_contact_seconds: Gauge::default(),
         };
         metrics.registered()
@@ -204,6 +210,16 @@ impl Metrics {
             "log_bytes",
             "Bytes of the event log by kind: current, archived",
             self.log_bytes.clone(),
+        );
+        to.register(
+            "revocation_braked",
+            "1 while the brake against mass revocation gives requests back",
+            self.revocation_braked.clone(),
+        );
+        to.register(
+            "revoked_last_day",
+            "Certificates that authorities were asked to revoke within 24 hours, as of the last of them",
+            self.revoked_last_day.clone(),
         );
         to.register(
             "last_contact_timestamp_seconds",

@@ -41,8 +41,8 @@ async fn what_does_not_belong_together_is_refused_by_what_it_is() {
     };
 
     use FailureCode::{
-        BadRequest, DeviceCertificateRefused, IssuedCertificateRefused, PlatformRefused,
-        SealedKeyRefused,
+        BadRequest, DeviceCertificateRefused, FormatRefused, IssuedCertificateRefused,
+        PlatformRefused, SealedKeyRefused,
     };
     let other_key = grant(&two, &Grant::default());
     let expired = grant(
@@ -154,6 +154,25 @@ async fn what_does_not_belong_together_is_refused_by_what_it_is() {
             changed(&|request| request.friendly_name = Some("a\nb".to_owned())),
             BadRequest,
             "friendlyName",
+        ),
+        (
+            changed(&|request| request.apple_profile = Some("a\nb".to_owned())),
+            BadRequest,
+            "appleProfile",
+        ),
+        (
+            changed(&|request| request.apple_profile = Some("mail".to_owned())),
+            PlatformRefused,
+            "Windows reads no configuration profile",
+        ),
+        (
+            changed(&|request| {
+                request.apple_profile = Some("mail".to_owned());
+                request.platform = "ios".to_owned();
+                request.format = CmsFormat::ModernGcm;
+            }),
+            FormatRefused,
+            "EnvelopedData",
         ),
     ] {
         let (told, message) = refused(&client, request).await;

@@ -2,7 +2,7 @@
 
 use super::to_value;
 use pfx_connector::encoding::Base64Bytes;
-use pfx_connector::engine::api::{CmsFormat, DeviceTarget};
+use pfx_connector::engine::api::{CmsFormat, Delivery, DeviceTarget};
 use pfx_connector::gateway::api::Collection;
 use pfx_connector::gateway::pkcs_api::*;
 use serde::Serialize;
@@ -34,6 +34,7 @@ pub(crate) fn examples(target: &DeviceTarget) -> BTreeMap<&'static str, Vec<Valu
         validity_days: 365,
         renewal_percent: 20,
         format: CmsFormat::Modern,
+        delivery: Delivery::AppleProfile,
     };
     let bare = PkcsProfile {
         ca_profile: None,
@@ -42,6 +43,7 @@ pub(crate) fn examples(target: &DeviceTarget) -> BTreeMap<&'static str, Vec<Valu
         extended_key_usage: Vec::new(),
         microsoft_template: None,
         security_identifier: None,
+        delivery: pfx_and_password(),
         ..profile.clone()
     };
     let entry = PkcsProfileEntry {
@@ -73,6 +75,7 @@ pub(crate) fn examples(target: &DeviceTarget) -> BTreeMap<&'static str, Vec<Valu
         renewal_date_time: Some(time()),
         renewed_by: Some(text()),
         replaced_by: Some(text()),
+        revoked_date_time: Some(time()),
     };
     let item = PkcsWorkItem {
         request_id: text(),
@@ -127,6 +130,7 @@ pub(crate) fn examples(target: &DeviceTarget) -> BTreeMap<&'static str, Vec<Valu
                     renewal_date_time: None,
                     renewed_by: None,
                     replaced_by: None,
+                    revoked_date_time: None,
                     ..certificate.clone()
                 }),
             ],

@@ -108,7 +108,7 @@ fn base64_at_any_place(bytes: &[u8]) -> Vec<Vec<u8>> {
 }
 
 /// The contents of what is directly in a DER SEQUENCE.
-fn fields_of_sequence(der: &[u8]) -> Vec<&[u8]> {
+pub(crate) fn fields_of_sequence(der: &[u8]) -> Vec<&[u8]> {
     let (_, mut rest) = field(der).0;
     let mut fields = Vec::new();
     while !rest.is_empty() {
@@ -120,7 +120,7 @@ fn fields_of_sequence(der: &[u8]) -> Vec<&[u8]> {
 }
 
 /// Tag, content and what follows.
-fn field(der: &[u8]) -> ((u8, &[u8]), &[u8]) {
+pub(crate) fn field(der: &[u8]) -> ((u8, &[u8]), &[u8]) {
     let (length, header) = match der[1] {
         short @ 0..0x80 => (usize::from(short), 2),
         long => {

@@ -11,7 +11,7 @@
 
 use super::pki::{Authority, Identity};
 use pfx_connector::clock::ManualClock;
-use pfx_connector::config::{GatewayConfig, GatewayLimits, RetentionConfig};
+use pfx_connector::config::{GatewayConfig, GatewayLimits, RetentionConfig, RevocationBrake};
 use pfx_connector::gateway::Gateway;
 use pfx_connector::gateway::auth::Role;
 use pfx_connector::gateway::store::{Actor, Store};
@@ -59,6 +59,7 @@ pub fn configuration(folder: &Path) -> (GatewayConfig, Authority) {
         max_body_bytes: 256 * 1024,
         pkcs1_records: false,
         max_queued: 100,
+        revocation: RevocationBrake::default(),
         enrolment: None,
         retention: RetentionConfig::default(),
         limits: GatewayLimits::default(),

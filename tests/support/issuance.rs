@@ -55,6 +55,8 @@ pub struct Grant<'a> {
     pub not_before: &'a str,
     /// `YYYYMMDDHHMMSSZ`.
     pub not_after: &'a str,
+    /// Hash of the signature.
+    pub digest: &'a str,
 }
 
 impl Default for Grant<'_> {
@@ -65,6 +67,7 @@ impl Default for Grant<'_> {
             subject: None,
             not_before: "20200101000000Z",
             not_after: "20491231235959Z",
+            digest: "sha256",
         }
     }
 }
@@ -119,7 +122,7 @@ pub fn issue(
         "-enddate",
         grant.not_after,
         "-md",
-        "sha256",
+        grant.digest,
         "-extensions",
         "e",
         "-cert",
@@ -156,6 +159,7 @@ pub fn pack_request(
         platform: "windows".to_owned(),
         format: CmsFormat::Modern,
         friendly_name: Some("Mail".to_owned()),
+        apple_profile: None,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Revocation by a command of the operator's: the bridge to what MS-WSTEP does not have.
 
 use crate::text::it_says;
-use crate::{Error, ErrorClass, Revocation, RevocationReason, Revoked, SettingsError};
+use crate::{Error, ErrorClass, Revocation, Revoked, SettingsError};
 use der::Decode as _;
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::path::Path;
@@ -17,6 +17,7 @@ const MAX_WORDS_BYTES: u64 = 16 * 1024;
 const USUAL_ARGUMENTS: [&str; 3] = ["{serial}", "{issuer}", "{reason}"];
 /// Exit codes with a meaning: sysexits(3) where it has one.
 const ALREADY: i32 = 3;
+const UNKNOWN: i32 = 4;
 const TRY_AGAIN: i32 = 75;
 const NO_RIGHT: i32 = 77;
 
@@ -24,7 +25,7 @@ const NO_RIGHT: i32 = 77;
 /// `{reason_name}` in them, wherever they stand; a program alone gets serial number, issuer and reason, in this order. It is run without a shell,
 /// with nothing on its standard input.
 ///
-/// It ends with 0 when the certificate is revoked, 3 when it was revoked before, 75 when that can be tried again later, 77 when the account has
+/// It ends with 0 when the certificate is revoked, 3 when it was revoked before, 4 when the authority issued no such certificate, 75 when that can be tried again later, 77 when the account has
 /// no right to do it; with anything else the revocation has failed for good.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RevokeCommand {
@@ -114,6 +115,13 @@ impl RevokeCommand {
             true => said,
             false => complaint,
         };
+        if status.code() == Some(UNKNOWN) {
+            let problem = format!(
+                "says that the authority issued no such certificate (4){}",
+                it_says(&words)
+            );
+            return Err(failed(ErrorClass::Rejected, problem).of_unknown_certificate());
+        }
         outcome(status)
             .map_err(|(class, problem)| failed(class, format!("{problem}{}", it_says(&words))))
     }
@@ -143,7 +151,7 @@ impl RevokeCommand {
         let values = [
             ("{serial}", formats::text::hex(serial)),
             ("{reason}", revocation.reason.code().to_string()),
-            ("{reason_name}", reason_name(revocation.reason).to_owned()),
+            ("{reason_name}", revocation.reason.name().to_owned()),
             // The last one: what it brings is not looked at again.
             ("{issuer}", issuer),
         ];
@@ -200,21 +208,5 @@ fn outcome(status: ExitStatus) -> Result<Revoked, (ErrorClass, String)> {
         )),
         Some(code) => Err((ErrorClass::Rejected, format!("failed ({code})"))),
         None => Err((ErrorClass::Unavailable, "was killed".to_owned())),
-    }
-}
-
-/// CRLReason (RFC 5280 section 5.3.1), by its name.
-const fn reason_name(reason: RevocationReason) -> &'static str {
-    match reason {
-        RevocationReason::Unspecified => "unspecified",
-        RevocationReason::KeyCompromise => "keyCompromise",
-        RevocationReason::CaCompromise => "cACompromise",
-        RevocationReason::AffiliationChanged => "affiliationChanged",
-        RevocationReason::Superseded => "superseded",
-        RevocationReason::CessationOfOperation => "cessationOfOperation",
-        RevocationReason::CertificateHold => "certificateHold",
-        RevocationReason::RemoveFromCrl => "removeFromCRL",
-        RevocationReason::PrivilegeWithdrawn => "privilegeWithdrawn",
-        RevocationReason::AaCompromise => "aACompromise",
     }
 }

@@ -57,7 +57,16 @@ impl Cmp {
                 ErrorClass::Unavailable,
                 "the authority has not decided about the revocation yet; it is asked again",
             )),
-            PkiStatus::Rejection => Err(failure::refusal("the revocation", &status, &details)),
+            PkiStatus::Rejection => {
+                let refusal = failure::refusal("the revocation", &status, &details);
+                // RFC 9810, section 5.2.3: "no certificate could be found matching the provided criteria".
+                let is_unknown = status.failures.contains(&Failure::BadCertId);
+                Err(if is_unknown {
+                    refusal.of_unknown_certificate()
+                } else {
+                    refusal
+                })
+            }
             PkiStatus::KeyUpdateWarning => Err(unexpected("with a status that is none of theirs")),
         }
     }

@@ -3,6 +3,7 @@
 use base64ct::{Base64, Encoding};
 use roxmltree::{Document, Node};
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use crate::support::openssl::{openssl, text};
 use crate::support::{Reply, Request};
@@ -392,4 +393,37 @@ impl Policy {
             &body,
         )
     }
+}
+
+/// A full response of CMC (RFC 5272 section 3.2) as far as this client looks: content signed by `signer` (certificate and key, PEM), with the
+/// certificate (DER) in it.
+pub(crate) fn full_response(signer: (&Path, &Path), certificate: &[u8]) -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let (der, pem) = (folder.path().join("der"), folder.path().join("pem"));
+    std::fs::write(&der, certificate).unwrap();
+    std::fs::write(
+        &pem,
+        openssl(&["x509", "-inform", "DER", "-in", text(&der)]),
+    )
+    .unwrap();
+    let content = folder.path().join("content");
+    std::fs::write(&content, [0x30, 0x06, 0x30, 0x00, 0x30, 0x00, 0x30, 0x00]).unwrap();
+    openssl(&[
+        "cms",
+        "-sign",
+        "-nodetach",
+        "-binary",
+        "-outform",
+        "DER",
+        "-econtent_type",
+        "1.3.6.1.5.5.7.12.3",
+        "-in",
+        text(&content),
+        "-signer",
+        text(signer.0),
+        "-inkey",
+        text(signer.1),
+        "-certfile",
+        text(&pem),
+    ])
 }

@@ -21,7 +21,7 @@ use ca::{
     CertificationAuthority, Enrolment, Error, ErrorClass, Issued, Login, Order, Pending, Recovered,
     Revocation, RevocationReason, Revoked,
 };
-use contract::{Asked, Fault, Policy, read_policies, read_request};
+use contract::{Asked, Fault, Policy, full_response, read_policies, read_request};
 use fips::secret::Password;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -96,35 +96,7 @@ impl Issuing {
         issue(&self.folder, (&self.certificate, &self.key), csr)
     }
 
-    /// A full response of CMC (RFC 5272 section 3.2) as far as this client looks: signed content, with the certificates in it.
     fn response(&self, certificate: &[u8]) -> Vec<u8> {
-        let folder = tempfile::tempdir_in(&self.folder).unwrap();
-        let (der, pem) = (folder.path().join("der"), folder.path().join("pem"));
-        std::fs::write(&der, certificate).unwrap();
-        std::fs::write(
-            &pem,
-            openssl(&["x509", "-inform", "DER", "-in", text(&der)]),
-        )
-        .unwrap();
-        let content = folder.path().join("content");
-        std::fs::write(&content, [0x30, 0x06, 0x30, 0x00, 0x30, 0x00, 0x30, 0x00]).unwrap();
-        openssl(&[
-            "cms",
-            "-sign",
-            "-nodetach",
-            "-binary",
-            "-outform",
-            "DER",
-            "-econtent_type",
-            "1.3.6.1.5.5.7.12.3",
-            "-in",
-            text(&content),
-            "-signer",
-            text(&self.certificate),
-            "-inkey",
-            text(&self.key),
-            "-certfile",
-            text(&pem),
-        ])
+        full_response((&self.certificate, &self.key), certificate)
     }
 }

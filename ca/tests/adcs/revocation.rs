@@ -114,6 +114,7 @@ fn its_exit_code_says_how_it_went() {
     );
     for (script, class) in [
         ("echo no such certificate >&2; exit 1", ErrorClass::Rejected),
+        ("exit 4", ErrorClass::Rejected),
         ("exit 75", ErrorClass::Unavailable),
         ("exit 77", ErrorClass::Credential),
         ("kill -9 $$", ErrorClass::Unavailable),
@@ -124,8 +125,9 @@ fn its_exit_code_says_how_it_went() {
         assert_eq!(error.class(), class, "{script}: {error}");
         assert_eq!(
             error.to_string().contains("no such certificate"),
-            script.contains("such")
+            script.contains("such") || script == "exit 4"
         );
+        assert_eq!(error.is_unknown_certificate(), script == "exit 4");
     }
 }
 

@@ -82,6 +82,11 @@ async fn answers_to_revocations_mean_what_they_say() {
         let mut revocation = world.revocation();
         revocation.reason = reason;
         let answer = world.client(&server.url).revoke(&revocation).await;
+        let is_unknown = answer
+            .as_ref()
+            .err()
+            .is_some_and(ca::Error::is_unknown_certificate);
+        assert_eq!(is_unknown, body == one(status(2, Some(4))), "{body:02x?}");
         assert_eq!(
             answer.map_err(|error| error.class()),
             expected,

@@ -1,117 +1,24 @@
 //! Against estserver, the server of libest: software that we did not write. scripts/estserver.sh builds it.
 
+use super::estserver::EstServer;
 use super::*;
-use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::time::Instant;
 
-/// An estserver with an authority of its own, in a folder of its own; gone when dropped.
-struct EstServer {
-    child: Child,
-    port: u16,
+fn start(bench: &Bench, root: &Authority<'_>, options: &[&str]) -> EstServer {
+    EstServer::start(&bench.workshop, root, "", options)
 }
 
-impl EstServer {
-    /// Starts one that issues with `root` and takes TLS certificates of `root`'s.
-    fn start(bench: &Bench, root: &Authority<'_>, options: &[&str]) -> Self {
-        let program =
-            PathBuf::from(env!("CARGO_TARGET_TMPDIR")).with_file_name("tools/estserver/estserver");
-        assert!(
-            program.is_file(),
-            "this test needs libest's estserver: `make bootstrap` (scripts/estserver.sh) makes it as {}",
-            program.display()
-        );
-        let home = bench.workshop.fresh(".est");
-        std::fs::create_dir_all(home.join("new")).unwrap();
-        std::fs::write(home.join("index"), "").unwrap();
-        std::fs::write(home.join("serial"), "1000\n").unwrap();
-        let config = home.join("ca.cnf");
-        std::fs::write(
-            &config,
-            format!(
-                "[ca]\ndefault_ca = CA_default\n[CA_default]\ndatabase = {home}/index\nnew_certs_dir = {home}/new\nserial = {home}/serial\n\
-                 certificate = {certificate}\nprivate_key = {key}\ndefault_days = 30\ndefault_md = sha256\npolicy = policy_any\n\
-                 unique_subject = no\nx509_extensions = client_cert\n[policy_any]\ncommonName = supplied\n[client_cert]\n\
-                 basicConstraints = CA:FALSE\nkeyUsage = digitalSignature\n",
-                home = home.display(),
-                certificate = root.certificate.display(),
-                key = root.key.display(),
-            ),
-        )
-        .unwrap();
-        let own = server_certificate(root);
-        // It takes a number and no other port: one that was free a moment ago may not be so any more.
-        for _ in 0..8 {
-            let port = TcpListener::bind("127.0.0.1:0")
-                .unwrap()
-                .local_addr()
-                .unwrap()
-                .port();
-            let child = Command::new(&program)
-                .args([
-                    "-c",
-                    text(&own.certificate),
-                    "-k",
-                    text(&own.key),
-                    "-r",
-                    "estrealm",
-                ])
-                .args(["-p", &port.to_string()])
-                .args(options)
-                .current_dir(&home)
-                .env("EST_TRUSTED_CERTS", &root.certificate)
-                .env("EST_CACERTS_RESP", &root.certificate)
-                .env("EST_OPENSSL_CACONFIG", &config)
-                // challengePassword, and a key on P-384.
-                .env(
-                    "EST_CSR_ATTR",
-                    "MB8GCSqGSIb3DQEJBzASBgcqhkjOPQIBMQcGBSuBBAAi",
-                )
-                .stdin(Stdio::null())
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .spawn()
-                .unwrap();
-            let mut server = Self { child, port };
-            if server.is_up() {
-                return server;
-            }
-        }
-        panic!("estserver does not come up");
-    }
-
-    fn is_up(&mut self) -> bool {
-        let start = Instant::now();
-        while start.elapsed() < DEADLINE && self.child.try_wait().unwrap().is_none() {
-            if TcpStream::connect(("127.0.0.1", self.port)).is_ok() {
-                return true;
-            }
-            std::thread::yield_now();
-        }
-        false
-    }
-
-    fn settings(&self, root: &Authority<'_>, password: Option<&str>) -> EstSettings {
-        EstSettings {
-            name: "libest".to_owned(),
-            server: format!("https://127.0.0.1:{}", self.port),
-            label: None,
-            login: password.map(|password| Login {
-                user: "estuser".to_owned(),
-                password: Password::from_slice(password.as_bytes()),
-            }),
-            anchors: vec![root.der()],
-            deadline: DEADLINE,
-            credential_expires: None,
-        }
-    }
-}
-
-impl Drop for EstServer {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+fn settings(server: &EstServer, root: &Authority<'_>, password: Option<&str>) -> EstSettings {
+    EstSettings {
+        name: "libest".to_owned(),
+        server: server.url(),
+        label: None,
+        login: password.map(|password| Login {
+            user: "estuser".to_owned(),
+            password: Password::from_slice(password.as_bytes()),
+        }),
+        anchors: vec![root.der()],
+        deadline: DEADLINE,
+        credential_expires: None,
     }
 }
 
@@ -119,11 +26,11 @@ impl Drop for EstServer {
 fn libest_enrolls_a_user_with_the_right_password_alone() {
     let bench = Bench::new();
     let root = bench.root();
-    let server = EstServer::start(&bench, &root, &[]);
+    let server = start(&bench, &root, &[]);
     let wanted = order(request(&bench.workshop, "jo"));
     let with = |password| {
         Est::new(
-            server.settings(&root, password),
+            settings(&server, &root, password),
             http(&root.certificate, None),
         )
         .unwrap()
@@ -152,9 +59,9 @@ fn libest_enrolls_a_user_with_the_right_password_alone() {
 fn libest_says_what_it_wants_in_requests_and_that_it_has_no_such_label() {
     let bench = Bench::new();
     let root = bench.root();
-    let server = EstServer::start(&bench, &root, &[]);
+    let server = start(&bench, &root, &[]);
     let est = Est::new(
-        server.settings(&root, Some("estpwd")),
+        settings(&server, &root, Some("estpwd")),
         http(&root.certificate, None),
     )
     .unwrap();
@@ -176,9 +83,9 @@ fn libest_says_what_it_wants_in_requests_and_that_it_has_no_such_label() {
 fn libest_makes_an_order_wait_and_issues_when_it_is_asked_again() {
     let bench = Bench::new();
     let root = bench.root();
-    let server = EstServer::start(&bench, &root, &["-m", "90"]);
+    let server = start(&bench, &root, &["-m", "90"]);
     let est = Est::new(
-        server.settings(&root, Some("estpwd")),
+        settings(&server, &root, Some("estpwd")),
         http(&root.certificate, None),
     )
     .unwrap();
@@ -200,11 +107,11 @@ fn libest_makes_an_order_wait_and_issues_when_it_is_asked_again() {
 fn libest_renews_for_whoever_shows_the_certificate() {
     let bench = Bench::new();
     let root = bench.root();
-    let server = EstServer::start(&bench, &root, &["-o"]);
+    let server = start(&bench, &root, &["-o"]);
     let own = root.device("connector", KeyAlgorithm::P256);
     let order = order(request(&bench.workshop, "connector"));
     let est = Est::new(
-        server.settings(&root, None),
+        settings(&server, &root, None),
         http(&root.certificate, Some(&own)),
     )
     .unwrap();
@@ -214,7 +121,7 @@ fn libest_renews_for_whoever_shows_the_certificate() {
     let stranger = bench.workshop.authority("Stranger", KeyAlgorithm::P256);
     let false_one = stranger.device("connector", KeyAlgorithm::P256);
     let est = Est::new(
-        server.settings(&root, None),
+        settings(&server, &root, None),
         http(&root.certificate, Some(&false_one)),
     )
     .unwrap();
@@ -225,9 +132,9 @@ fn libest_renews_for_whoever_shows_the_certificate() {
 fn libest_refuses_a_request_with_a_broken_signature() {
     let bench = Bench::new();
     let root = bench.root();
-    let server = EstServer::start(&bench, &root, &[]);
+    let server = start(&bench, &root, &[]);
     let est = Est::new(
-        server.settings(&root, Some("estpwd")),
+        settings(&server, &root, Some("estpwd")),
         http(&root.certificate, None),
     )
     .unwrap();

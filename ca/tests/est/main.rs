@@ -11,6 +11,8 @@
 
 mod answers;
 mod enrolment;
+#[path = "../support/estserver.rs"]
+mod estserver;
 mod libest;
 #[path = "../support/mod.rs"]
 mod support;

@@ -27,35 +27,56 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Answers the n-th request (from 0), whatever it is, with what `answer` says.
+    /// Answers the n-th request (from 0), whatever it is, with what `answer` says; one after the other.
     pub(crate) fn new(answer: impl Fn(usize, &[u8]) -> Reply + Send + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}/.well-known/cmp", listener.local_addr().unwrap());
-        let requests = Arc::new(AtomicUsize::new(0));
-        let counted = Arc::clone(&requests);
+        let (listener, server) = Self::listen();
+        let counted = Arc::clone(&server.requests);
         std::thread::spawn(move || {
             for stream in listener.incoming() {
-                let mut stream = stream.unwrap();
-                let Some(body) = request(&stream) else {
-                    continue;
-                };
-                let reply = answer(counted.fetch_add(1, Ordering::SeqCst), &body);
-                let bytes = match reply {
-                    Reply::Message(message) => http("200 OK", "application/pkixcmp", &message),
-                    Reply::Raw(bytes) => bytes,
-                    Reply::Close => continue,
-                };
-                // Who has read enough may be gone.
-                let _ = stream.write_all(&bytes);
+                serve(stream.unwrap(), &counted, &answer);
             }
         });
-        Self { url, requests }
+        server
+    }
+
+    /// The same for many at once.
+    pub(crate) fn threads(answer: impl Fn(usize, &[u8]) -> Reply + Send + Sync + 'static) -> Self {
+        let (listener, server) = Self::listen();
+        let counted = Arc::clone(&server.requests);
+        let answer = Arc::new(answer);
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let (counted, answer) = (Arc::clone(&counted), Arc::clone(&answer));
+                std::thread::spawn(move || serve(stream.unwrap(), &counted, &*answer));
+            }
+        });
+        server
+    }
+
+    fn listen() -> (TcpListener, Self) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/.well-known/cmp", listener.local_addr().unwrap());
+        let requests = Arc::default();
+        (listener, Self { url, requests })
     }
 
     /// How many requests came.
     pub(crate) fn requests(&self) -> usize {
         self.requests.load(Ordering::SeqCst)
     }
+}
+
+fn serve(mut stream: TcpStream, counted: &AtomicUsize, answer: &dyn Fn(usize, &[u8]) -> Reply) {
+    let Some(body) = request(&stream) else {
+        return;
+    };
+    let bytes = match answer(counted.fetch_add(1, Ordering::SeqCst), &body) {
+        Reply::Message(message) => http("200 OK", "application/pkixcmp", &message),
+        Reply::Raw(bytes) => bytes,
+        Reply::Close => return,
+    };
+    // Who has read enough may be gone.
+    let _ = stream.write_all(&bytes);
 }
 
 /// An HTTP answer.

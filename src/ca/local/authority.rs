@@ -252,11 +252,12 @@ impl LocalCa {
             Revoking::Now => Revoked::Now,
             Revoking::Already => Revoked::Already,
             Revoking::NotIssued => {
-                return rejected(format!(
+                let problem = format!(
                     "the authority `{}` issued no certificate with the serial number {}",
                     self.settings.name,
                     hex(&revocation.serial)
-                ));
+                );
+                return Err(Error::new(ErrorClass::Rejected, problem).of_unknown_certificate());
             }
             Revoking::Full => {
                 return rejected(format!(

@@ -63,6 +63,7 @@ pub struct Stack {
     /// What the commands said that made and exported the key.
     key_reports: [serde_json::Value; 2],
     gateway_url: std::sync::Mutex<Option<String>>,
+    gateway_extra: String,
 }
 
 impl Stack {
@@ -103,10 +104,16 @@ impl Stack {
             padding,
             key_reports: [generated, exported],
             gateway_url: std::sync::Mutex::new(None),
+            gateway_extra: String::new(),
         };
         stack.make_importer_key()?;
         stack.write_engine_config()?;
         Ok(stack)
+    }
+
+    /// Further lines of the gateway's configuration, from its next start on.
+    pub fn configure_gateway(&mut self, lines: &str) {
+        lines.clone_into(&mut self.gateway_extra);
     }
 
     /// The folder that holds all of it.
@@ -281,6 +288,7 @@ impl Stack {
         );
         let _ = writeln!(text, "lease_ms = {}", self.options.lease_ms);
         let _ = writeln!(text, "max_leases = 1000");
+        let _ = writeln!(text, "{}", self.gateway_extra);
         write_private(&self.path("gateway.toml"), text.as_bytes())
     }
 

@@ -43,10 +43,14 @@ fn authorities(section: &ConnectorConfig, findings: &mut Findings) {
     if section.pkcs.is_some() && section.ca.is_empty() {
         findings.add("`[connector.pkcs]` is there without a `[[connector.ca]]`: nobody issues");
     }
-    if section.pkcs.is_none() && !section.ca.is_empty() {
+    if section.pkcs.is_none() && section.revocation.is_none() && !section.ca.is_empty() {
         findings.add(
-            "`[[connector.ca]]` is there without `[connector.pkcs]`: nothing is ever asked for; add it with its issuance policy",
+            "`[[connector.ca]]` is there without `[connector.pkcs]`: nothing is ever asked for; add it with its issuance policy, or `[connector.revocation]` where it is to revoke alone",
         );
+    }
+    if section.revocation.is_some() && section.ca.is_empty() {
+        findings
+            .add("`[connector.revocation]` is there without a `[[connector.ca]]`: nobody revokes");
     }
     for (place, ca) in section.ca.iter().enumerate() {
         let earlier = section.ca.get(..place).unwrap_or_default();
@@ -75,6 +79,9 @@ pub(super) fn authority(ca: &AuthorityConfig, path: &str, findings: &mut Finding
         if ca.certificate.is_none() || ca.private_key.is_some() {
             add("`client_key` comes with `certificate`, and without `private_key`");
         }
+    }
+    if !ca.revoke_command.is_empty() && ca.kind != AuthorityKind::Adcs {
+        add("`revoke_command` is for `adcs` alone");
     }
     match ca.kind {
         AuthorityKind::Cmp => cmp(ca, &mut add),

@@ -1,6 +1,6 @@
 //! Keys of `[connector]`.
 
-use super::connector_ca::{CA, PKCS};
+use super::connector_ca::{CA, PKCS, REVOCATION};
 use super::{Key, Kind, Need, Word};
 
 pub(super) const CONNECTOR: &[Key] = &[
@@ -158,10 +158,16 @@ pub(super) const CONNECTOR: &[Key] = &[
         doc: "Certificates on request (docs/pkcs-requests.md); without it the connector takes no such requests.",
     },
     Key {
+        name: "revocation",
+        kind: Kind::Table(REVOCATION),
+        need: Need::Optional(""),
+        doc: "The connector's own brake against mass revocation (docs/revocation.md); without it the defaults are in force. A connector with authorities revokes, also without `[connector.pkcs]`.",
+    },
+    Key {
         name: "ca",
         kind: Kind::Tables(CA),
         need: Need::Optional(""),
-        doc: "The authorities that issue them, one table for each.",
+        doc: "The authorities that issue and revoke, one table for each.",
     },
 ];
 

@@ -17,6 +17,33 @@ pub(super) const PKCS: &[Key] = &[
     },
 ];
 
+pub(super) const REVOCATION: &[Key] = &[
+    Key {
+        name: "per_hour",
+        kind: Kind::Integer {
+            min: 0,
+            max: 1_000_000,
+        },
+        need: Need::Default("200"),
+        doc: "Certificates that are revoked within an hour; more are given back until `revocation release` on this host allows them, or time has passed.",
+    },
+    Key {
+        name: "per_day",
+        kind: Kind::Integer {
+            min: 0,
+            max: 1_000_000,
+        },
+        need: Need::Default("1000"),
+        doc: "The same within 24 hours.",
+    },
+    Key {
+        name: "concurrency",
+        kind: Kind::Integer { min: 1, max: 256 },
+        need: Need::Default("4"),
+        doc: "Revocations in hand at once.",
+    },
+];
+
 const KINDS: &[Word] = &[
     Word {
         name: "cmp",
@@ -168,10 +195,18 @@ pub(super) const CA: &[Key] = &[
         doc: "`adcs`: where the policy service (CEP) listens, for the health of the authority.",
     },
     Key {
-        name: "revoke_command",
+        name: "issuers",
         kind: Kind::Path,
-        need: Need::Optional("\"/usr/local/libexec/revoke\""),
-        doc: "`adcs`: the program that revokes, which the protocols cannot.",
+        need: Need::Optional("\"/etc/pfx-connector/company-issuing.pem\""),
+        doc: "PEM file with the certificates that it issues with: what was issued under their names is revoked by it. Left out: `intermediates`, without those `roots`; `local` has its own certificate in `[[local_ca]]`.",
+    },
+    Key {
+        name: "revoke_command",
+        kind: Kind::Texts,
+        need: Need::Optional(
+            "[\"/usr/local/libexec/revoke\", \"{serial}\", \"{issuer}\", \"{reason}\"]",
+        ),
+        doc: "`adcs`: the program that revokes, which the protocols cannot, by its absolute path, and its arguments (docs/adcs.md).",
     },
     Key {
         name: "concurrency",

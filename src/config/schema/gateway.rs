@@ -89,6 +89,12 @@ pub(super) const GATEWAY: &[Key] = &[
         doc: "Whether records of old imports are taken, whose padding is `pkcs1` (RSA PKCS#1 v1.5). Only an engine with a key in `engine.pkcs1_keys` decrypts them.",
     },
     Key {
+        name: "revocation",
+        kind: Kind::Table(REVOCATION),
+        need: Need::Default(""),
+        doc: "The brake against mass revocation (docs/revocation.md): what is above a threshold is held until an administrator releases it.",
+    },
+    Key {
         name: "enrolment",
         kind: Kind::Table(ENROLMENT),
         need: Need::Optional(""),
@@ -105,6 +111,33 @@ pub(super) const GATEWAY: &[Key] = &[
         kind: Kind::Table(LIMITS),
         need: Need::Default(""),
         doc: "What one client may take of the service.",
+    },
+];
+
+const REVOCATION: &[Key] = &[
+    Key {
+        name: "per_hour",
+        kind: Kind::Integer {
+            min: 0,
+            max: 1_000_000,
+        },
+        need: Need::Default("200"),
+        doc: "Revocations that are queued within an hour without being held; 0: each one is held.",
+    },
+    Key {
+        name: "per_token_per_hour",
+        kind: Kind::Integer {
+            min: 0,
+            max: 1_000_000,
+        },
+        need: Need::Default("100"),
+        doc: "The same of one token.",
+    },
+    Key {
+        name: "unserved_hours",
+        kind: Kind::Integer { min: 1, max: 8_760 },
+        need: Need::Default("24"),
+        doc: "How long a revocation of an issuer that no connector has an authority for waits, in hours, before it fails for good.",
     },
 ];
 

@@ -1,6 +1,8 @@
 //! The commands' side of the control socket (blocking).
 
-use super::protocol::{CONTROL_VERSION, Greeting, MAX_ANSWER_BYTES, Reply, Request, Status};
+use super::protocol::{
+    CONTROL_VERSION, Greeting, MAX_ANSWER_BYTES, Reply, Request, RevocationReport, Status,
+};
 use crate::telemetry::Event;
 use crate::telemetry::log::Filter;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -70,6 +72,19 @@ pub fn status(path: &Path) -> Result<Status, ControlError> {
     }
 }
 
+/// Lets so many more certificates be revoked than the thresholds do (0: none), and says how the brake stands.
+///
+/// # Errors
+/// [`ControlError`] when it cannot be asked, or revokes nothing.
+pub fn release_revocations(path: &Path, count: u32) -> Result<RevocationReport, ControlError> {
+    let mut lines = ask(path, &Request::ReleaseRevocations { count })?;
+    match next(&mut lines)? {
+        Some(Reply::Revocation { revocation }) => Ok(revocation),
+        Some(Reply::Error { code, message }) => Err(ControlError::Refused { code, message }),
+        _ => Err(ControlError::Protocol("no brake came".to_owned())),
+    }
+}
+
 /// Calls `take` with every wanted event until it returns `false`, all are told, or (following) the service ends.
 ///
 /// # Errors
@@ -103,7 +118,7 @@ pub fn events(
                 return Err(ControlError::Refused { code, message });
             }
             Some(Reply::Missed { .. }) => {}
-            Some(Reply::Status { .. }) => {
+            Some(Reply::Status { .. } | Reply::Revocation { .. }) => {
                 return Err(ControlError::Protocol(
                     "a status came instead of events".to_owned(),
                 ));

@@ -2,7 +2,7 @@
 
 use crate::ca::AuthorityState;
 use crate::calendar::Calendar;
-use crate::connector::journal::JournalFigures;
+use crate::connector::journal::{BrakeFigures, JournalFigures};
 use crate::engine::api::EngineStatus;
 use crate::evidence::process::ProcessEvidence;
 use crate::telemetry::Event;
@@ -57,6 +57,11 @@ pub enum Request {
         #[serde(default)]
         follow: bool,
     },
+    /// Lets so many more certificates be revoked than the thresholds do; 0: says how the brake stands.
+    ReleaseRevocations {
+        /// How many.
+        count: u32,
+    },
 }
 
 /// A line of the answer.
@@ -72,6 +77,11 @@ pub enum Reply {
     Event {
         /// The event.
         event: Box<Event>,
+    },
+    /// How the brake against mass revocation stands.
+    Revocation {
+        /// The brake.
+        revocation: RevocationReport,
     },
     /// The follower was too slow for so many events; they are in the log files.
     Missed {
@@ -134,6 +144,24 @@ pub struct Status {
     pub journal: Option<JournalFigures>,
     /// The event log.
     pub log: LogFigures,
+    /// The brake against mass revocation; null where nothing is revoked, and from a release that does not revoke.
+    #[serde(default)]
+    pub revocation: Option<RevocationReport>,
+}
+
+/// The brake against mass revocation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RevocationReport {
+    /// Certificates that may be revoked within an hour.
+    pub per_hour: u32,
+    /// The same within 24 hours.
+    pub per_day: u32,
+    /// Whether requests are given back because of it.
+    pub braked: bool,
+    /// What it counts.
+    #[serde(flatten)]
+    pub figures: BrakeFigures,
 }
 
 /// What was done since the start.

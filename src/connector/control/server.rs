@@ -1,6 +1,8 @@
 //! The service's side of the control socket.
 
-use super::protocol::{Counters, Greeting, MAX_REQUEST_BYTES, Reply, Request, Status};
+use super::protocol::{
+    Counters, Greeting, MAX_REQUEST_BYTES, Reply, Request, RevocationReport, Status,
+};
 use crate::clock::rfc3339;
 use crate::connector::error::StartError;
 use crate::connector::expiry;
@@ -84,6 +86,10 @@ async fn answer(stream: UnixStream, shared: &Arc<Shared>) -> std::io::Result<()>
             let status = Box::new(status(shared).await);
             send(&mut stream, &Reply::Status { status }).await
         }
+        Ok(Request::ReleaseRevocations { count }) => {
+            let reply = release_revocations(shared, count).await;
+            send(&mut stream, &reply).await
+        }
         Ok(Request::Events { filter, follow }) => events(&mut stream, shared, filter, follow).await,
         Err(error) => {
             let reply = Reply::Error {
@@ -92,6 +98,40 @@ async fn answer(stream: UnixStream, shared: &Arc<Shared>) -> std::io::Result<()>
             };
             send(&mut stream, &reply).await
         }
+    }
+}
+
+/// How the brake against mass revocation stands; `None` where nothing is revoked, or the journal cannot be read.
+async fn revocation(shared: &Shared) -> Option<RevocationReport> {
+    let limits = shared.config().revoking()?;
+    Some(RevocationReport {
+        per_hour: limits.per_hour,
+        per_day: limits.per_day,
+        braked: shared.revoking.is_braked(),
+        figures: shared.journal.brake().await.ok()?,
+    })
+}
+
+async fn release_revocations(shared: &Shared, count: u32) -> Reply {
+    let refused = |code: &str, message: String| Reply::Error {
+        code: code.to_owned(),
+        message,
+    };
+    if shared.config().revoking().is_none() {
+        return refused(
+            "no_revocation",
+            "this connector has no authority ([[connector.ca]]), so it revokes nothing".to_owned(),
+        );
+    }
+    if count > 0 {
+        match shared.journal.release_revocations(count).await {
+            Ok(figures) => shared.revoking.released(shared, count, figures).await,
+            Err(error) => return refused("journal", error.to_string()),
+        }
+    }
+    match revocation(shared).await {
+        Some(revocation) => Reply::Revocation { revocation },
+        None => refused("journal", "the journal cannot be read".to_owned()),
     }
 }
 
@@ -200,5 +240,6 @@ async fn status(shared: &Arc<Shared>) -> Status {
         engine,
         journal: shared.journal.figures().await.ok(),
         log: shared.log.figures(),
+        revocation: revocation(shared).await,
     }
 }

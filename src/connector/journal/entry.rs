@@ -89,6 +89,8 @@ pub enum Kind {
     Import,
     /// A certificate to be issued (1000).
     Pkcs,
+    /// A certificate to be revoked (3000).
+    Revocation,
 }
 
 impl Kind {
@@ -98,25 +100,26 @@ impl Kind {
         match self {
             Self::Import => 0,
             Self::Pkcs => 1,
+            Self::Revocation => 2,
         }
     }
 
     /// The kind of a number; `None` for a number that is none.
     #[must_use]
     pub fn from_code(code: i64) -> Option<Self> {
-        [Self::Import, Self::Pkcs]
+        [Self::Import, Self::Pkcs, Self::Revocation]
             .into_iter()
             .find(|kind| kind.code() == code)
     }
 }
 
-/// Whose certificate goes where: for the Admin event.
+/// Whose certificate goes where: for the Admin event. Of a revocation: the issuer, the serial number, and the device that it is of.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Subject {
-    /// The user's principal name.
+    /// The user's principal name; of a revocation the issuer (RFC 4514).
     pub user: String,
-    /// SHA-1 of the certificate.
+    /// SHA-1 of the certificate; of a revocation its serial number, hexadecimal.
     pub thumbprint: String,
     /// The MDM's name of the device.
     pub device_id: String,

@@ -13,6 +13,7 @@
 //! its Admin event is durable in the log. Nothing in here is secret: results are encrypted to the device, PFX files are not kept, and the
 //! private keys of certificates that are being issued are sealed to a custody key.
 
+mod brake;
 mod entry;
 mod schema;
 mod store;
@@ -20,6 +21,7 @@ mod store;
 mod tests;
 mod thread;
 
+pub use brake::{BrakeFigures, Permission};
 pub use entry::{Admission, Entry, JournalFigures, Kind, Offer, Outcome, State, Subject};
 pub use thread::Journal;
 

@@ -48,6 +48,18 @@ const MIGRATIONS: &[&str] = &[
         progress   BLOB NOT NULL
     ) WITHOUT ROWID;
 ",
+    "
+    -- Revocations: requests of the kind 2. Certificates that authorities were asked to revoke, by SHA-256 of issuer and serial number: what
+    -- the brake counts.
+    CREATE TABLE revoked (
+        certificate TEXT PRIMARY KEY,
+        at_ms       INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    CREATE INDEX revoked_by_time ON revoked(at_ms);
+    -- How many more the operator has released.
+    CREATE TABLE brake (id INTEGER PRIMARY KEY CHECK (id = 1), released INTEGER NOT NULL);
+    INSERT INTO brake VALUES (1, 0);
+",
 ];
 
 /// Prepares a connection and brings the file to the current version.

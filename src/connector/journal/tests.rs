@@ -160,7 +160,7 @@ async fn a_journal_of_the_first_version_is_brought_up_to_date_and_keeps_its_outc
     drop(journal);
     let connection = rusqlite::Connection::open(&path).unwrap();
     connection
-        .execute_batch("DROP TABLE orders; ALTER TABLE requests DROP COLUMN kind; ALTER TABLE requests DROP COLUMN content; ALTER TABLE probe DROP COLUMN filler; PRAGMA user_version = 1")
+        .execute_batch("DROP TABLE revoked; DROP TABLE brake; DROP TABLE orders; ALTER TABLE requests DROP COLUMN kind; ALTER TABLE requests DROP COLUMN content; ALTER TABLE probe DROP COLUMN filler; PRAGMA user_version = 1")
         .unwrap();
     drop(connection);
     let journal = open(&path, &clock);

@@ -24,7 +24,7 @@ type Job =
 #[derive(Clone)]
 pub struct Journal {
     jobs: mpsc::Sender<Job>,
-    clock: Arc<dyn Clock>,
+    pub(super) clock: Arc<dyn Clock>,
     /// Held for as long as the journal is open: one instance only.
     _lock: Arc<File>,
 }
@@ -66,7 +66,7 @@ impl Journal {
         })
     }
 
-    async fn call<T: Send + 'static>(
+    pub(super) async fn call<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, JournalError> {

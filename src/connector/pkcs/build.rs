@@ -74,7 +74,7 @@ fn authority(
 }
 
 impl Issuance {
-    /// Of a configuration; `None` where it has certificates issued for nobody.
+    /// Of a configuration; `None` where it has no authority.
     ///
     /// # Errors
     /// [`StartError`] naming what cannot be used.
@@ -82,9 +82,12 @@ impl Issuance {
         config: &ConnectorConfig,
         local: &[LocalCaConfig],
     ) -> Result<Option<Self>, StartError> {
-        let (Some(pkcs), Some(policy)) = (&config.pkcs, policy(config)?) else {
+        if config.ca.is_empty() {
             return Ok(None);
-        };
+        }
+        // One that only revokes allows nothing to be issued, and does not ask for it.
+        let policy = policy(config)?.unwrap_or_default();
+        let at_once = config.pkcs.as_ref().map_or(1, |pkcs| pkcs.concurrency);
         let mut authorities = BTreeMap::new();
         for ca in &config.ca {
             authorities.insert(
@@ -95,7 +98,7 @@ impl Issuance {
         Ok(Some(Self {
             policy: RwLock::new(Arc::new(policy)),
             authorities,
-            concurrency: usize::try_from(pkcs.concurrency.max(1)).unwrap_or(1),
+            concurrency: usize::try_from(at_once.max(1)).unwrap_or(1),
         }))
     }
 
@@ -110,7 +113,7 @@ impl Issuance {
     }
 
     /// The authority of a name.
-    pub(super) fn authority(&self, name: &str) -> Option<&Authority> {
+    pub(in crate::connector) fn authority(&self, name: &str) -> Option<&Authority> {
         self.authorities.get(name)
     }
 

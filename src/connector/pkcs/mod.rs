@@ -19,6 +19,7 @@ mod progress;
 mod tests;
 mod work;
 
+pub(super) use authority::Authority;
 pub(super) use build::{Issuance, policy};
 pub(super) use health::watch;
 pub(super) use poll::poll;

@@ -2,7 +2,8 @@
 //! all there is), told to the operator.
 
 use crate::connector::result::DeviceResult;
-use crate::engine::api::{FailureCode, Packed};
+use crate::engine::api::{Delivery, FailureCode, Packed};
+use crate::gateway::pkcs_api::PkcsWorkItem;
 use crate::telemetry::Draft;
 
 pub(super) const MESSAGE: &str = "the device's platform is not known to read the form of its PFX";
@@ -15,13 +16,19 @@ pub(super) fn with(draft: Draft, platform: &str, packed: &Packed) -> Draft {
         .field("warnings", packed.warnings.join("; "))
 }
 
+/// Under which name the device gets it as a configuration profile, where that was asked for.
+pub(super) fn profile_name(item: &PkcsWorkItem) -> Option<String> {
+    (item.profile.delivery == Delivery::AppleProfile).then(|| item.profile_name.clone())
+}
+
 /// The result of the request.
 pub(super) fn result(packed: Packed, certificate_der: Vec<u8>) -> DeviceResult {
     DeviceResult {
         encrypted_password: packed.encrypted_password,
         encrypted_pfx: packed.encrypted_pfx,
-        profile: Vec::new().into(),
+        profile: packed.profile,
         certificate: certificate_der.into(),
+        revocation: None,
     }
 }
 

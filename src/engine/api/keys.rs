@@ -266,16 +266,25 @@ pub struct PackRequest {
     /// The name that the device shows for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub friendly_name: Option<String>,
+    /// For Apple's systems: a configuration profile instead of PFX and password. The device puts a profile of the same user and of this name in
+    /// the place of the one before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub apple_profile: Option<String>,
 }
 
 /// What the device gets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Packed {
-    /// The fresh password, CMS ContentInfo with EnvelopedData to the device (DER).
+    /// The fresh password, CMS ContentInfo with EnvelopedData to the device (DER). Empty where there is a profile.
+    #[serde(default, skip_serializing_if = "Base64Bytes::is_empty")]
     pub encrypted_password: Base64Bytes,
-    /// The PFX, CMS ContentInfo with EnvelopedData to the device (DER).
+    /// The PFX, CMS ContentInfo with EnvelopedData to the device (DER). Empty where there is a profile.
+    #[serde(default, skip_serializing_if = "Base64Bytes::is_empty")]
     pub encrypted_pfx: Base64Bytes,
+    /// The configuration profile (a property list) with both, its content CMS EnvelopedData to the device.
+    #[serde(default, skip_serializing_if = "Base64Bytes::is_empty")]
+    pub profile: Base64Bytes,
     /// SHA-1 of the certificate, in hexadecimal.
     pub thumbprint: String,
     /// The form of the PFX: `approved`, `compatible` or `legacy-3des`.
@@ -348,6 +357,12 @@ impl Platform {
             Self::AndroidCorporateOwnedWorkProfile => "androidCorporateOwnedWorkProfile",
             Self::AndroidPersonallyOwnedWorkProfile => "androidPersonallyOwnedWorkProfile",
         }
+    }
+
+    /// Whether it reads configuration profiles.
+    #[must_use]
+    pub const fn is_apple(self) -> bool {
+        matches!(self, Self::Ios | Self::MacOs)
     }
 
     /// What people call it.

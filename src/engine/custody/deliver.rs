@@ -22,7 +22,7 @@ use crate::engine::recrypt::cms::{self, KeyTransport};
 use crate::engine::recrypt::identity::{self, IdentityError, VerifiedIdentity};
 use crate::record::Record;
 use ::formats::pfx::write::{Entries, Form, WriteError, WriteOptions, write};
-use ::formats::profile::{Certificate, Profile, Validity};
+use ::formats::profile::{Certificate, Kind, Profile, Validity};
 use audit::event::{PfxCheck, ResultClass};
 use fips::secret::{Password, SecretBytes};
 use hsm::{Custody, KeyFingerprint, Lane};
@@ -229,6 +229,7 @@ fn profile(
         .unwrap_or_default();
     let profile = Profile {
         user,
+        kind: Kind::Mail,
         certificates: rewrapped
             .iter()
             .map(|one| Certificate {

@@ -18,16 +18,17 @@ use super::{Shared, flow};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{IssuanceConfig, PfxForm};
 use crate::encoding::Base64Bytes;
-use crate::engine::api::FailureCode;
 use crate::engine::api::keys::{
     MAX_CERTIFICATE_BYTES, MAX_CHAIN, MAX_SEALED_KEY_BYTES, PackRequest, Packed, Platform,
 };
+use crate::engine::api::{Delivery, FailureCode};
 use crate::engine::recrypt::cms::{self, KeyTransport};
 use crate::engine::recrypt::issued::{self, IssuedCertificate};
 use crate::engine::recrypt::sealed::{SealedKey, csr_digest};
 use ::formats::pfx::Target;
 use ::formats::pfx::verdict::{Opens, of_form};
 use ::formats::pfx::write::{Entries, Form, WriteOptions, write};
+use ::formats::profile::{Certificate, Kind, Profile, Validity};
 use audit::Hash;
 use audit::event::{KeyUse, Packing, Purpose, ResultClass};
 use fips::secret::{Password, PrivateKey, SecretBytes};
@@ -76,6 +77,13 @@ pub(super) fn bounded(request: &PackRequest) -> Result<(), Refusal> {
     {
         return refuse("friendlyName must have 1 to 256 bytes and no control characters");
     }
+    if request
+        .apple_profile
+        .as_ref()
+        .is_some_and(|name| !is_name(name))
+    {
+        return refuse("appleProfile must have 1 to 256 bytes and no control characters");
+    }
     Ok(())
 }
 
@@ -100,6 +108,7 @@ pub(super) fn configured(shared: &Shared) -> Result<&IssuanceConfig, Refusal> {
 pub(super) fn pack(shared: &Shared, job: &Job, request: &PackRequest) -> Result<Packed, Refusal> {
     configured(shared)?;
     let platform = admit_platform(&request.platform)?;
+    admit_profile(request, platform)?;
     let sealed = admit_sealed(request)?;
     let certificate = admit_certificate(request)?;
     let device = flow::admit_device(shared, job, &request.device, request.format)?;
@@ -159,9 +168,19 @@ pub(super) fn pack(shared: &Shared, job: &Job, request: &PackRequest) -> Result<
                     .map(Base64Bytes)
                     .map_err(flow::cms_refusal)
             };
+            let (encrypted_password, encrypted_pfx, profile) = match &request.apple_profile {
+                None => (seal(password.bytes())?, seal(&pfx)?, Base64Bytes::default()),
+                Some(name) => {
+                    let profile = as_profile(request, name, &certificate, (&pfx, &password));
+                    let sealed = seal(&profile.content())?;
+                    let whole = profile.with_content(sealed.as_slice());
+                    (Base64Bytes::default(), Base64Bytes::default(), whole.into())
+                }
+            };
             Ok(Packed {
-                encrypted_password: seal(password.bytes())?,
-                encrypted_pfx: seal(&pfx)?,
+                encrypted_password,
+                encrypted_pfx,
+                profile,
                 thumbprint: thumbprint(certificate.der()),
                 form: options.form().to_string(),
                 warnings,
@@ -197,6 +216,54 @@ fn admit_platform(name: &str) -> Result<Platform, Refusal> {
             format!("no certificates are made for the platform {name:?}; they are for {known}"),
         )
     })
+}
+
+/// Whether the platform and the format are such that a configuration profile can be asked for, where one is.
+fn admit_profile(request: &PackRequest, platform: Platform) -> Result<(), Refusal> {
+    if request.apple_profile.is_none() {
+        return Ok(());
+    }
+    if !platform.is_apple() {
+        return Err(Refusal::open(
+            FailureCode::PlatformRefused,
+            "profile_not_for_platform",
+            format!(
+                "{} reads no configuration profile: ask for a PFX, or name the platform ios or macOs",
+                platform.title()
+            ),
+        ));
+    }
+    match Delivery::AppleProfile.refuses(request.format) {
+        None => Ok(()),
+        Some(why) => Err(Refusal::open(
+            FailureCode::FormatRefused,
+            "format_not_for_delivery",
+            why.to_owned(),
+        )),
+    }
+}
+
+/// The PFX with its password as a configuration profile of this name.
+fn as_profile<'a>(
+    request: &'a PackRequest,
+    name: &'a str,
+    certificate: &IssuedCertificate,
+    (pfx, password): (&'a SecretBytes, &'a Password),
+) -> Profile<'a> {
+    let [not_before, not_after] = certificate.validity();
+    Profile {
+        user: &request.user,
+        kind: Kind::Issued(name),
+        certificates: vec![Certificate {
+            thumbprint: thumbprint(certificate.der()),
+            validity: Validity {
+                not_before,
+                not_after,
+            },
+            pfx: pfx.expose(),
+            password: password.bytes(),
+        }],
+    }
 }
 
 /// Whether the sealed key says that it was made for this request and this CSR. That it says so truly shows when it opens.

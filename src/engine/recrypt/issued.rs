@@ -19,6 +19,7 @@ const CLOCKS_MS: i64 = 10 * 60 * 1000;
 pub struct IssuedCertificate {
     der: Vec<u8>,
     spki: Vec<u8>,
+    validity: [[u8; 14]; 2],
     chain: Vec<Vec<u8>>,
 }
 
@@ -27,6 +28,12 @@ impl IssuedCertificate {
     #[must_use]
     pub fn der(&self) -> &[u8] {
         &self.der
+    }
+
+    /// First and last moment of its validity, each as `YYYYMMDDHHMMSS` (UTC).
+    #[must_use]
+    pub fn validity(&self) -> [[u8; 14]; 2] {
+        self.validity
     }
 
     /// The certificates above it (DER), each of which signed the one before.
@@ -159,6 +166,7 @@ pub fn verify(
     }
     Ok(IssuedCertificate {
         spki: spki.to_vec(),
+        validity: [layout.not_before, layout.not_after],
         chain: chain(certificate, &layout, others),
         der: certificate.to_vec(),
     })

@@ -46,7 +46,7 @@ pub(super) async fn poll<T: Serialize + Send + 'static>(
     call: &Call,
     message: LeaseRequest,
     look: impl Fn(&Store, &Contact, &str, &LeaseTerms) -> Result<Waiting<T>, StoreError>
-    + Copy
+    + Clone
     + Send
     + 'static,
     nothing: T,
@@ -73,6 +73,7 @@ pub(super) async fn poll<T: Serialize + Send + 'static>(
         tokio::pin!(woken);
         woken.as_mut().enable();
         let (who, instance) = (contact.clone(), message.connector.instance.clone());
+        let look = look.clone();
         let (found, now_ms) = call
             .app
             .stored(move |store| Ok((look(store, &who, &instance, &terms)?, store.now_ms())))
@@ -135,6 +136,11 @@ pub(crate) async fn complete(call: Call) -> Result<Reply, ApiError> {
 pub(crate) async fn fail(call: Call) -> Result<Reply, ApiError> {
     let message: RequestFailure = call.message()?;
     let failure = validate::failure(message.failure)?;
+    let resume_ms = message
+        .resume_ms
+        .filter(|_| message.retry)
+        .map(validate::revocation::resume_ms)
+        .transpose()?;
     let contact = call.contact()?;
     let terms = call.app.terms;
     let id = call.id;
@@ -142,6 +148,15 @@ pub(crate) async fn fail(call: Call) -> Result<Reply, ApiError> {
         .app
         .stored(move |store| {
             store.admit_known(&contact)?;
+            if let Some(resume_ms) = resume_ms {
+                return store.give_back_revocation(
+                    &contact,
+                    &id,
+                    message.fence,
+                    &failure,
+                    resume_ms,
+                );
+            }
             let answer = Answer::Failed {
                 failure: &failure,
                 retry: message.retry,

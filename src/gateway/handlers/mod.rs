@@ -7,4 +7,5 @@ pub(super) mod mdm;
 pub(super) mod pkcs;
 pub(super) mod public;
 pub(super) mod records;
+pub(super) mod revocation;
 pub(super) mod rotation;

@@ -31,6 +31,8 @@ const TABLE: &[(&str, &[&str])] = &[
     ("listRotationRecords", &["rotation"]),
     ("readRotationRecord", &["rotation"]),
     ("replaceRotationRecord", &["rotation"]),
+    ("enrolConnector", &["enrolment"]),
+    ("renewConnector", &[CONNECTOR]),
     ("createPkcsProfile", &["administrator"]),
     ("listPkcsProfiles", &["administrator"]),
     ("getPkcsProfile", &["administrator"]),
@@ -40,8 +42,13 @@ const TABLE: &[(&str, &[&str])] = &[
     ("listPkcsCertificates", &["mdm"]),
     ("leasePkcs", &[CONNECTOR]),
     ("keepProgress", &[CONNECTOR]),
-    ("enrolConnector", &["enrolment"]),
-    ("renewConnector", &[CONNECTOR]),
+    ("createRevocations", &["mdm", "administrator"]),
+    ("listRevocations", &["mdm", "administrator"]),
+    ("getRevocation", &["mdm", "administrator"]),
+    ("retireDevice", &["mdm"]),
+    ("releaseRevocation", &["administrator"]),
+    ("dropRevocation", &["administrator"]),
+    ("leaseRevocations", &[CONNECTOR]),
 ];
 
 #[test]

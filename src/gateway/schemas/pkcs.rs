@@ -1,8 +1,9 @@
 //! Schemas of the messages of PKCS requests.
 
 use super::{base64, format, hex, list, number, object, one_of, page, reference, text, time};
+use crate::engine::api::Delivery;
 use crate::engine::api::keys::{KeyType, Platform};
-use crate::gateway::pkcs_api::AltNameKind;
+use crate::gateway::pkcs_api::{AltNameKind, DELIVERIES};
 use serde_json::{Value, json};
 
 fn percent() -> Value {
@@ -48,6 +49,7 @@ pub(super) fn add(add: &mut impl FnMut(&str, Value)) {
             ("validityDays", true, number()),
             ("renewalPercent", false, percent()),
             ("format", true, format()),
+            ("delivery", false, one_of(&DELIVERIES.map(Delivery::name))),
         ]),
     );
     add(
@@ -92,6 +94,7 @@ pub(super) fn add(add: &mut impl FnMut(&str, Value)) {
             ("renewalDateTime", false, time()),
             ("renewedBy", false, text()),
             ("replacedBy", false, text()),
+            ("revokedDateTime", false, time()),
         ]),
     );
     add("PkcsCertificateCollection", page("PkcsCertificate"));

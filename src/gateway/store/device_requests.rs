@@ -292,6 +292,10 @@ impl Store {
             if delivery == super::pkcs::DELIVERY {
                 return super::pkcs::collected(transaction, id, &state, thumbprint, first, second);
             }
+            if delivery == super::revocations::DELIVERY {
+                // Nothing of it goes to a device.
+                return Err(StoreError::NotFound);
+            }
             let (Some(first), Some(stored)) = (first, stored) else {
                 return Err(missing(&state));
             };

@@ -200,15 +200,6 @@ impl Store {
                  FROM requests q JOIN records r ON r.id = q.record JOIN device_requests d ON d.id = q.device_request
                  WHERE q.state IN ('queued', 'leased') AND q.due_ms <= ? AND instr(?, ',' || d.delivery || ',') > 0 ORDER BY q.due_ms, q.seq LIMIT ?"
             ))?;
-            let mut update = transaction.prepare_cached(
-                "UPDATE requests SET state = 'leased', fence = fence + 1, attempts = ?2, due_ms = ?3, lease_instance = ?4, lease_certificate = ?5
-                 WHERE seq = ?1",
-            )?;
-            let mut fail_unreadable = transaction.prepare_cached(
-                "UPDATE requests SET state = 'failed', settled_ms = ?2, failure_code = 'unreadable',
-                   failure_message = 'what the gateway stored for it is not readable: ' || ?3
-                 WHERE seq = ?1",
-            )?;
             let mut work: Vec<WorkItem> = Vec::new();
             let mut taken: Vec<(i64, u32)> = Vec::new();
             let mut unreadable: Vec<(i64, &'static str)> = Vec::new();
@@ -243,15 +234,7 @@ impl Store {
                 work.push(item);
             }
             drop(rows);
-            for (seq, what) in unreadable {
-                // It would be due first every time, and no connector could do anything about it.
-                tracing::error!(seq, what, "a request whose stored content is not readable has failed for good");
-                fail_unreadable.execute(params![seq, now, what])?;
-            }
-            let until = later(now, terms.lease_ms);
-            for (seq, attempt) in taken {
-                update.execute(params![seq, attempt, until, instance, contact.certificate])?;
-            }
+            hand_out(transaction, contact, instance, terms, &taken, &unreadable, now)?;
             let next_due_ms = if work.is_empty() { next_due(transaction)? } else { None };
             Ok(Lease { work, next_due_ms })
         })
@@ -271,5 +254,41 @@ pub(super) fn give_up(
              WHERE state IN ('queued', 'leased') AND due_ms <= ?1 AND attempts >= ?2",
         )?
         .execute(params![now, max_leases])?;
+    Ok(())
+}
+
+/// Makes the leases of one answer: each moves its request's fence on. What is not readable fails for good: it would be due first every
+/// time, and no connector could do anything about it. Requests are named by their numbers, with the attempt that it is, or with what is not
+/// readable.
+pub(super) fn hand_out(
+    transaction: &Transaction<'_>,
+    contact: &Contact,
+    instance: &str,
+    terms: &LeaseTerms,
+    taken: &[(i64, u32)],
+    unreadable: &[(i64, &'static str)],
+    now: i64,
+) -> Result<(), StoreError> {
+    let mut fail = transaction.prepare_cached(
+        "UPDATE requests SET state = 'failed', settled_ms = ?2, failure_code = 'unreadable',
+           failure_message = 'what the gateway stored for it is not readable: ' || ?3
+         WHERE seq = ?1",
+    )?;
+    for (seq, what) in unreadable {
+        tracing::error!(
+            seq,
+            what,
+            "a request whose stored content is not readable has failed for good"
+        );
+        fail.execute(params![seq, now, what])?;
+    }
+    let mut update = transaction.prepare_cached(
+        "UPDATE requests SET state = 'leased', fence = fence + 1, attempts = ?2, due_ms = ?3, lease_instance = ?4, lease_certificate = ?5
+         WHERE seq = ?1",
+    )?;
+    let until = later(now, terms.lease_ms);
+    for (seq, attempt) in taken {
+        update.execute(params![seq, attempt, until, instance, contact.certificate])?;
+    }
     Ok(())
 }

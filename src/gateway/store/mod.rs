@@ -14,6 +14,7 @@ mod leases;
 mod pkcs;
 mod records;
 mod retention;
+mod revocations;
 mod rotation;
 mod schema;
 mod settle;
@@ -28,6 +29,9 @@ pub use leases::{Lease, LeaseTerms, Offered};
 pub use pkcs::{NewPkcsRequest, PkcsLease, PkcsQueued};
 pub use records::{ListPage, ListQuery, NewRecord, RecordPatch, record_id, user_key};
 pub use retention::Purged;
+pub use revocations::{
+    CreateRevocations, NamedCertificate, RevocationLease, RevocationsQueued, issuer_digest,
+};
 pub use rotation::{IdPage, StoredRecord};
 pub use schema::current_version;
 pub use settle::{Answer, Completed};
@@ -118,6 +122,15 @@ pub enum StoreError {
     /// No connector of this gateway takes PKCS requests.
     #[error("no connector takes PKCS requests")]
     NoIssuance,
+    /// No connector of this gateway revokes.
+    #[error("no connector revokes")]
+    NoRevocation,
+    /// Nothing was issued for a request of this name.
+    #[error("no certificate was issued for {0}")]
+    NoCertificate(String),
+    /// Who asked for a revocation wants to release it.
+    #[error("released by who asked for it")]
+    OwnRevocation,
     /// A profile of this name is there already.
     #[error("a profile of this name exists already")]
     ProfileExists,

@@ -2,7 +2,7 @@
 //! write-ahead log with the checkpoint that follows. Blocks that the file system or the disk keep of old file states are beyond
 //! reach: an encrypted volume is the answer to those.
 
-use super::{Store, StoreError, identity, pkcs, records};
+use super::{Store, StoreError, identity, pkcs, records, revocations};
 use crate::config::RetentionConfig;
 use rusqlite::{Transaction, params};
 
@@ -104,6 +104,7 @@ fn purge_step(
     let records_before = before(i64::from(retention.records_days), DAY_MS);
     let certificates = pkcs::purge(transaction, records_before, STEP)?
         .saturating_add(identity::purge(transaction, audit_before)?);
+    revocations::purge(transaction, now)?;
     Ok(Purged {
         requests,
         records: expired.len(),

@@ -5,9 +5,10 @@
 //! may still be answered: the work is done, and nobody else has begun it.
 
 use super::leases::later;
-use super::{Contact, LeaseTerms, Store, StoreError, identity, pkcs};
+use super::{Contact, LeaseTerms, Store, StoreError, identity, pkcs, revocations};
 use crate::engine::api::{Delivery, FailureCode};
 use crate::gateway::api::{FailureReport, Outcome};
+use crate::gateway::revocation_api::RevocationResult;
 use rusqlite::{OptionalExtension, Transaction, params};
 
 /// Pause after a first failure that may be tried again, in milliseconds; doubles with each lease.
@@ -38,6 +39,15 @@ pub enum Completed<'a> {
         /// The certificate (DER).
         certificate: &'a [u8],
     },
+    /// A certificate is revoked.
+    Revoked(RevocationResult),
+    /// The same in a configuration profile.
+    PkcsProfile {
+        /// The profile.
+        profile: &'a [u8],
+        /// The certificate (DER).
+        certificate: &'a [u8],
+    },
 }
 
 impl<'a> Completed<'a> {
@@ -47,17 +57,21 @@ impl<'a> Completed<'a> {
             Self::Password(_) => Delivery::Password.name(),
             Self::Rewrap { .. } => Delivery::Rewrap.name(),
             Self::AppleProfile(_) => Delivery::AppleProfile.name(),
-            Self::Pkcs { .. } => pkcs::DELIVERY,
+            Self::Pkcs { .. } | Self::PkcsProfile { .. } => pkcs::DELIVERY,
+            Self::Revoked(_) => revocations::DELIVERY,
         }
     }
 
-    /// What is stored of it: the first part, and the second where there are two.
+    /// What it consists of: the first part, and the second where there are two.
     fn parts(self) -> (&'a [u8], Option<&'a [u8]>) {
         match self {
-            Self::Password(whole) | Self::AppleProfile(whole) => (whole, None),
+            Self::Password(whole)
+            | Self::AppleProfile(whole)
+            | Self::PkcsProfile { profile: whole, .. } => (whole, None),
             Self::Rewrap { password, pfx } | Self::Pkcs { password, pfx, .. } => {
                 (password, Some(pfx))
             }
+            Self::Revoked(result) => (result.name().as_bytes(), None),
         }
     }
 }
@@ -233,16 +247,27 @@ impl Store {
             match answer {
                 Answer::Completed(completed) => {
                     let (first, second) = completed.parts();
-                    transaction
+                    if let Completed::Revoked(result) = completed {
+                        revocations::revoked(transaction, held.seq, *result, now)?;
+                    } else {
+                        transaction
                         .prepare_cached("INSERT INTO results (request, cms, pfx, created_ms) VALUES (?, ?, ?, ?)")?
                         .execute(params![held.seq, first, second, now])?;
+                    }
                     transaction
                         .prepare_cached(
                             "UPDATE requests SET state = 'completed', completions = completions + 1, settled_ms = ? WHERE seq = ?",
                         )?
                         .execute(params![now, held.seq])?;
-                    if let Completed::Pkcs { certificate, .. } = completed {
-                        pkcs::issued(transaction, held.seq, certificate, now)?;
+                    let issued = match completed {
+                        Completed::Pkcs { certificate, .. } => Some((certificate, Delivery::Rewrap)),
+                        Completed::PkcsProfile { certificate, .. } => {
+                            Some((certificate, Delivery::AppleProfile))
+                        }
+                        _ => None,
+                    };
+                    if let Some((certificate, delivery)) = issued {
+                        pkcs::issued(transaction, held.seq, certificate, delivery, now)?;
                     }
                     Ok(Outcome::Accepted)
                 }

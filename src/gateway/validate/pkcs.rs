@@ -1,11 +1,14 @@
 //! Profiles and requests for certificates within their bounds. Whether a connector may have them issued is its own policy's to say.
 
 use super::{MAX_USER_BYTES, bounded, name, refused, target, user};
+use crate::engine::api::Delivery;
 use crate::engine::api::keys::{
     MAX_ALT_NAME_BYTES, MAX_ALT_NAMES, MAX_EXTENDED_KEY_USAGES, MAX_SUBJECT_BYTES, Platform,
 };
 use crate::gateway::error::ApiError;
-use crate::gateway::pkcs_api::{PkcsProfile, PkcsProfileEntry, PkcsRequest, Progress, Variable};
+use crate::gateway::pkcs_api::{
+    DELIVERIES, PkcsProfile, PkcsProfileEntry, PkcsRequest, Progress, Variable,
+};
 use std::collections::BTreeSet;
 
 /// Shortest and longest validity of a certificate, in days.
@@ -52,6 +55,26 @@ fn oid(value: &str) -> bool {
         && const_oid::ObjectIdentifier::new(value).is_ok_and(|oid| oid.to_string() == value)
 }
 
+/// What the devices get.
+fn delivery(profile: &PkcsProfile, platform: Platform) -> Result<(), ApiError> {
+    if !DELIVERIES.contains(&profile.delivery) {
+        return Err(refused(
+            "profile.delivery",
+            &DELIVERIES.map(Delivery::name).join(" or "),
+        ));
+    }
+    if profile.delivery == Delivery::AppleProfile && !platform.is_apple() {
+        return Err(refused(
+            "profile.delivery",
+            "appleProfile is for the platforms ios and macOs",
+        ));
+    }
+    match profile.delivery.refuses(profile.format) {
+        Some(why) => Err(refused("profile.format", why)),
+        None => Ok(()),
+    }
+}
+
 /// A profile with its name.
 pub(in crate::gateway) fn entry(entry: &PkcsProfileEntry) -> Result<(), ApiError> {
     plain("name", &entry.name)?;
@@ -60,7 +83,7 @@ pub(in crate::gateway) fn entry(entry: &PkcsProfileEntry) -> Result<(), ApiError
 
 /// A profile.
 pub(in crate::gateway) fn profile(profile: &PkcsProfile) -> Result<(), ApiError> {
-    if Platform::of_name(&profile.platform).is_none() {
+    let Some(platform) = Platform::of_name(&profile.platform) else {
         let known: Vec<_> = Platform::ALL.into_iter().map(Platform::name).collect();
         return Err(refused(
             "profile.platform",
@@ -69,7 +92,8 @@ pub(in crate::gateway) fn profile(profile: &PkcsProfile) -> Result<(), ApiError>
                 known.join(", ")
             ),
         ));
-    }
+    };
+    delivery(profile, platform)?;
     plain("profile.ca", &profile.ca)?;
     for (property, value) in [
         ("profile.caProfile", &profile.ca_profile),

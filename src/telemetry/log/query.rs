@@ -158,7 +158,7 @@ impl Snapshot {
         Ok(())
     }
 
-    /// Which of these requests have their Admin event (2000 or 2001) already. Archives that were closed before `since_ms` are not
+    /// Which of these requests have their Admin event (1000 or 1001, 2000 or 2001, 3000 or 3001) already. Archives that were closed before `since_ms` are not
     /// opened: a request leased after that cannot be in them.
     ///
     /// # Errors
@@ -173,6 +173,8 @@ impl Snapshot {
             EventKind::PkcsImportRequestFailure.id(),
             EventKind::PkcsRequestSuccess.id(),
             EventKind::PkcsRequestFailure.id(),
+            EventKind::RevokeRequestSuccess.id(),
+            EventKind::RevokeRequestFailure.id(),
         ];
         let oldest = super::archive::archived_path(std::path::Path::new(""), "admin", since_ms);
         let oldest = oldest.to_string_lossy().into_owned();

@@ -72,6 +72,7 @@ impl Run<'_> {
             platform: self.item.profile.platform.clone(),
             format: self.item.profile.format,
             friendly_name: Some(question.friendly_name(self.item)),
+            apple_profile: packed::profile_name(self.item),
         };
         match self.keys.pack(request).await {
             Ok(packed) => {

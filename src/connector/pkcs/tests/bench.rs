@@ -10,7 +10,9 @@ use crate::connector::pkcs::order::{End, Run};
 use crate::connector::pkcs::ports::{Keeper, Keys, Later};
 use crate::connector::pkcs::progress::Progress;
 use crate::engine::api::keys::{AltName, KeyType, KeyUsage};
-use crate::engine::api::{CmsFormat, DeviceTarget, MadeKey, MakeKeyRequest, PackRequest, Packed};
+use crate::engine::api::{
+    CmsFormat, Delivery, DeviceTarget, MadeKey, MakeKeyRequest, PackRequest, Packed,
+};
 use crate::engine::client::RecryptError;
 use crate::gateway::pkcs_api::{
     AltNameKind, AltNameTemplate, CertificateType, PkcsProfile, PkcsWorkItem, Variable,
@@ -66,6 +68,7 @@ pub(super) fn item(workshop: &Workshop) -> PkcsWorkItem {
             validity_days: 100,
             renewal_percent: 20,
             format: CmsFormat::Modern,
+            delivery: Delivery::Rewrap,
         },
         variables: vec![
             Variable {
@@ -298,6 +301,7 @@ impl Keys for Bench {
             Ok(Packed {
                 encrypted_password: b"PASSWORD".to_vec().into(),
                 encrypted_pfx: b"PFX".to_vec().into(),
+                profile: Vec::new().into(),
                 thumbprint: String::new(),
                 form: "approved".to_owned(),
                 warnings: self.warnings.clone(),

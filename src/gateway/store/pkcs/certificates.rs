@@ -3,10 +3,11 @@
 use super::requests::{Row, queue};
 use super::{of_json, profiles};
 use crate::clock::rfc3339;
+use crate::engine::api::Delivery;
 use crate::gateway::pkcs_api::{PkcsCertificate, PkcsProfile, Variable};
 use crate::gateway::store::device_requests::target_of;
 use crate::gateway::store::records::user_key;
-use crate::gateway::store::{Store, StoreError, sha256};
+use crate::gateway::store::{Store, StoreError, revocations, sha256};
 use der::{Decode, Encode};
 use fips::digest::{Hash, digest};
 use rusqlite::{OptionalExtension, Transaction, params};
@@ -59,6 +60,7 @@ pub(in crate::gateway::store) fn issued(
     transaction: &Transaction<'_>,
     seq: i64,
     certificate: &[u8],
+    delivery: Delivery,
     now: i64,
 ) -> Result<(), StoreError> {
     let facts = Facts::of(certificate).ok_or(StoreError::WrongResult)?;
@@ -90,6 +92,9 @@ pub(in crate::gateway::store) fn issued(
         .optional()?
         .ok_or(StoreError::WrongResult)?;
     let profile: PkcsProfile = of_json(&asked.profile, "profile")?;
+    if profile.delivery != delivery {
+        return Err(StoreError::WrongResult);
+    }
     let user_key = user_key(&asked.user);
     // A profile that was ended meanwhile is not renewed.
     let renew_ms = match profiles::profile(transaction, &asked.profile_name)? {
@@ -134,7 +139,7 @@ pub(in crate::gateway::store) fn issued(
     transaction
         .prepare_cached("UPDATE requests SET thumbprint = ? WHERE seq = ?")?
         .execute(params![facts.thumbprint, seq])?;
-    Ok(())
+    revocations::issued_for_retired(transaction, &asked.id, now)
 }
 
 /// Forgets certificates that expired long ago.
@@ -182,7 +187,7 @@ fn renew(transaction: &Transaction<'_>, due: &Due, now: i64) -> Result<bool, Sto
              WHERE q.state IN ('queued', 'leased') AND d.user_key = ?1 AND d.device_id = ?2 AND p.profile_name = ?3",
         )?
         .exists(params![user_key(&due.user), due.device_id, due.profile_name])?;
-    if under_way {
+    if under_way || revocations::stops_renewal(transaction, &due.id)? {
         return Ok(false);
     }
     let variables: Vec<Variable> = of_json(&due.variables, "variables")?;
@@ -257,7 +262,7 @@ impl Store {
         self.read(|transaction, _| {
             let mut statement = transaction.prepare_cached(
                 "SELECT c.id, c.profile_name, c.user_principal_name, c.device_id, c.ca, c.thumbprint, c.serial, c.starts_ms, c.expires_ms,
-                   c.renew_ms, c.replaced_by,
+                   c.renew_ms, c.replaced_by, c.revoked_ms,
                    (SELECT q.id FROM pkcs_requests p JOIN requests q ON q.seq = p.request WHERE p.renews = c.id ORDER BY q.seq DESC LIMIT 1)
                  FROM pkcs_certificates c WHERE (?1 IS NULL OR c.device_id = ?1) AND (?2 IS NULL OR c.user_key = ?2)
                  ORDER BY c.created_ms DESC, c.id LIMIT ?3",
@@ -277,7 +282,8 @@ impl Store {
                         expiration_date_time: rfc3339(row.get(8)?),
                         renewal_date_time: row.get::<_, Option<i64>>(9)?.map(rfc3339),
                         replaced_by: row.get(10)?,
-                        renewed_by: row.get(11)?,
+                        revoked_date_time: row.get::<_, Option<i64>>(11)?.map(rfc3339),
+                        renewed_by: row.get(12)?,
                     })
                 },
             )?;

@@ -6,7 +6,7 @@ use crate::gateway::api::Outcome;
 use crate::gateway::pkcs_api::{PkcsWorkItem, Progress};
 use crate::gateway::store::connectors::refuse_revoked;
 use crate::gateway::store::device_requests::target_of;
-use crate::gateway::store::leases::{give_up, later};
+use crate::gateway::store::leases::{give_up, hand_out, later};
 use crate::gateway::store::settle::held;
 use crate::gateway::store::{Contact, LeaseTerms, Store, StoreError};
 use rusqlite::{Row, Transaction, params};
@@ -91,7 +91,7 @@ impl Store {
             )?;
             let mut work: Vec<PkcsWorkItem> = Vec::new();
             let mut taken: Vec<(i64, u32)> = Vec::new();
-            let mut unreadable: Vec<i64> = Vec::new();
+            let mut unreadable: Vec<(i64, &'static str)> = Vec::new();
             let mut bytes = 0_usize;
             let mut rows = select.query(params![now, DELIVERY, terms.max])?;
             while let Some(row) = rows.next()? {
@@ -99,8 +99,7 @@ impl Store {
                 let item = match read_work(row, terms.lease_ms) {
                     Ok(item) => item,
                     Err(StoreError::Unreadable(what)) => {
-                        tracing::error!(seq, what, "a request whose stored content is not readable has failed for good");
-                        unreadable.push(seq);
+                        unreadable.push((seq, what));
                         continue;
                     }
                     Err(other) => return Err(other),
@@ -117,23 +116,7 @@ impl Store {
                 work.push(item);
             }
             drop(rows);
-            for seq in unreadable {
-                transaction
-                    .prepare_cached(
-                        "UPDATE requests SET state = 'failed', settled_ms = ?2, failure_code = 'unreadable',
-                           failure_message = 'what the gateway stored for it is not readable' WHERE seq = ?1",
-                    )?
-                    .execute(params![seq, now])?;
-            }
-            let until = later(now, terms.lease_ms);
-            for (seq, attempt) in taken {
-                transaction
-                    .prepare_cached(
-                        "UPDATE requests SET state = 'leased', fence = fence + 1, attempts = ?2, due_ms = ?3, lease_instance = ?4,
-                           lease_certificate = ?5 WHERE seq = ?1",
-                    )?
-                    .execute(params![seq, attempt, until, instance, contact.certificate])?;
-            }
+            hand_out(transaction, contact, instance, terms, &taken, &unreadable, now)?;
             let next_due_ms = if work.is_empty() { next_due(transaction)? } else { None };
             Ok(PkcsLease { work, next_due_ms })
         })

@@ -89,7 +89,7 @@ pub(super) fn queue(
     Ok(id)
 }
 
-/// The result of a request: password and PFX, as those of the delivery `rewrap`.
+/// The result of a request: password and PFX, as those of the delivery `rewrap`, or a configuration profile, which has no second part.
 pub(in crate::gateway::store) fn collected(
     transaction: &Transaction<'_>,
     id: &str,
@@ -98,21 +98,33 @@ pub(in crate::gateway::store) fn collected(
     first: Option<Vec<u8>>,
     second: Option<Vec<u8>>,
 ) -> Result<api::Delivery, StoreError> {
-    let (Some(password), Some(pfx)) = (first, second) else {
+    let Some(first) = first else {
         return Err(missing(state));
     };
     let newest = transaction
         .prepare_cached("SELECT 1 FROM pkcs_certificates WHERE id = ? AND replaced_by IS NULL")?
         .exists(params![id])?;
-    Ok(api::Delivery {
+    let collected = api::Delivery {
         request_id: id.to_owned(),
         thumbprint,
         delivery: Delivery::Rewrap,
         newest,
         pfx: Base64Bytes::default(),
-        encrypted_pfx: Base64Bytes(pfx),
-        encrypted_password: Base64Bytes(password),
+        encrypted_pfx: Base64Bytes::default(),
+        encrypted_password: Base64Bytes::default(),
         profile: Base64Bytes::default(),
+    };
+    Ok(match second {
+        Some(pfx) => api::Delivery {
+            encrypted_pfx: Base64Bytes(pfx),
+            encrypted_password: Base64Bytes(first),
+            ..collected
+        },
+        None => api::Delivery {
+            delivery: Delivery::AppleProfile,
+            profile: Base64Bytes(first),
+            ..collected
+        },
     })
 }
 

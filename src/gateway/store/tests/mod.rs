@@ -12,6 +12,7 @@ mod files;
 mod pkcs;
 mod queue;
 mod records;
+mod revocations;
 mod tokens;
 
 use super::*;

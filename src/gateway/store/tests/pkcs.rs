@@ -28,10 +28,11 @@ fn profile() -> PkcsProfile {
         validity_days: 100,
         renewal_percent: 20,
         format: CmsFormat::Modern,
+        delivery: Delivery::Rewrap,
     }
 }
 
-fn request(user: &str, key: Option<&str>) -> PkcsRequest {
+pub(super) fn request(user: &str, key: Option<&str>) -> PkcsRequest {
     PkcsRequest {
         profile: PROFILE.to_owned(),
         user_principal_name: user.to_owned(),
@@ -46,7 +47,7 @@ fn request(user: &str, key: Option<&str>) -> PkcsRequest {
 }
 
 /// A certificate that begins today by the bench's clock and lives for `days`, made by OpenSSL.
-fn certificate(folder: &Path, days: u32) -> Vec<u8> {
+pub(super) fn certificate(folder: &Path, days: u32) -> Vec<u8> {
     let at = |ms: i64| {
         let text = crate::clock::rfc3339(ms).replace(['-', ':', 'T'], "");
         format!("{}Z", &text[..14])
@@ -107,7 +108,7 @@ fn certificate(folder: &Path, days: u32) -> Vec<u8> {
 }
 
 impl Bench {
-    fn with_profile() -> Self {
+    pub(super) fn with_profile() -> Self {
         let bench = Self::new();
         let entry = PkcsProfileEntry {
             name: PROFILE.to_owned(),
@@ -117,7 +118,7 @@ impl Bench {
         bench
     }
 
-    fn ask_pkcs(&self, message: &PkcsRequest) -> Result<PkcsQueued, StoreError> {
+    pub(super) fn ask_pkcs(&self, message: &PkcsRequest) -> Result<PkcsQueued, StoreError> {
         self.store.create_pkcs_request(&NewPkcsRequest {
             message,
             requested_by: "token",
@@ -125,11 +126,11 @@ impl Bench {
         })
     }
 
-    fn lease_pkcs(&self, who: &Contact) -> Vec<PkcsWorkItem> {
+    pub(super) fn lease_pkcs(&self, who: &Contact) -> Vec<PkcsWorkItem> {
         self.store.lease_pkcs(who, "instance", &TERMS).unwrap().work
     }
 
-    fn complete_pkcs(
+    pub(super) fn complete_pkcs(
         &self,
         who: &Contact,
         item: &PkcsWorkItem,
@@ -247,6 +248,57 @@ fn a_request_for_a_certificate_is_work_of_its_own_kind_and_ends_in_one_result() 
             .unwrap()
             .is_empty()
     );
+}
+
+#[test]
+fn a_certificate_in_a_configuration_profile_is_taken_where_that_was_asked_for_and_nowhere_else() {
+    let bench = Bench::new();
+    for (name, delivery) in [
+        ("pfx", Delivery::Rewrap),
+        ("profile", Delivery::AppleProfile),
+    ] {
+        let profile = PkcsProfile {
+            platform: "ios".to_owned(),
+            delivery,
+            ..profile()
+        };
+        let entry = PkcsProfileEntry {
+            name: name.to_owned(),
+            profile,
+        };
+        bench.store.create_profile(&actor(), &entry).unwrap();
+        let asked = PkcsRequest {
+            profile: name.to_owned(),
+            ..request("anna@example.com", None)
+        };
+        bench.ask_pkcs(&asked).unwrap();
+    }
+    let who = contact("a");
+    for item in bench.lease_pkcs(&who) {
+        let der = certificate(bench.folder.path(), 100);
+        let wants_profile = item.profile.delivery == Delivery::AppleProfile;
+        let profile = Answer::Completed(Completed::PkcsProfile {
+            profile: b"<plist>",
+            certificate: &der,
+        });
+        let in_profile = |bench: &Bench| {
+            bench
+                .store
+                .settle(&who, &item.request_id, item.fence, &profile, &TERMS)
+        };
+        let (first, second) = if wants_profile {
+            (bench.complete_pkcs(&who, &item, &der), in_profile(&bench))
+        } else {
+            (in_profile(&bench), bench.complete_pkcs(&who, &item, &der))
+        };
+        assert!(matches!(first, Err(StoreError::WrongResult)), "{first:?}");
+        assert_eq!(second.unwrap(), Outcome::Accepted);
+        let collected = bench.store.collect(&item.request_id).unwrap();
+        assert_eq!(collected.delivery, item.profile.delivery);
+        assert_eq!(collected.profile.as_slice() == b"<plist>", wants_profile);
+        assert_eq!(collected.encrypted_pfx.is_empty(), wants_profile);
+        assert_eq!(collected.encrypted_password.is_empty(), wants_profile);
+    }
 }
 
 #[test]

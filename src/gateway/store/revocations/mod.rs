@@ -1,0 +1,100 @@
+//! Revocations: asked for, held where there are too many at once, leased by issuer, settled.
+//!
+//! A revocation is a request as every other: fences, leases, retries and retention are those of [`super::leases`] and [`super::settle`].
+//! One that the brake holds is a queued request that is due never.
+
+mod brake;
+mod create;
+mod lease;
+mod retire;
+mod state;
+
+pub use create::{CreateRevocations, NamedCertificate, RevocationsQueued};
+pub use lease::RevocationLease;
+pub(super) use retire::{issued_for_retired, purge};
+pub(super) use state::revoked;
+
+use super::StoreError;
+use crate::config::RevocationBrake;
+use crate::gateway::revocation_api::Reason;
+use rusqlite::{Transaction, params};
+
+/// What stands in the place of a delivery's name.
+pub(super) const DELIVERY: &str = "revocation";
+
+/// When a request that is held is due: never.
+const NEVER_MS: i64 = i64::MAX;
+
+/// Where a revocation stands, as its name in messages; `?1` is the time.
+const STATE: &str = "CASE WHEN v.held = 1 THEN 'held' WHEN q.state = 'leased' AND q.due_ms <= ?1 THEN 'queued' ELSE q.state END";
+
+/// SHA-256 of an issuer's Name (DER), hexadecimal.
+#[must_use]
+pub fn issuer_digest(issuer: &[u8]) -> String {
+    crate::encoding::hex(fips::digest::digest(fips::digest::Hash::Sha256, issuer).as_ref())
+}
+
+fn reason_of(code: i64) -> Result<Reason, StoreError> {
+    u8::try_from(code)
+        .ok()
+        .and_then(Reason::of_code)
+        .ok_or(StoreError::Unreadable("reason"))
+}
+
+/// Whether a certificate is revoked, or about to be: then it is not renewed.
+pub(super) fn stops_renewal(
+    transaction: &Transaction<'_>,
+    certificate_id: &str,
+) -> Result<bool, StoreError> {
+    Ok(transaction
+        .prepare_cached(
+            "SELECT 1 FROM pkcs_certificates c JOIN revocations v ON v.serial = c.serial AND v.issuer = c.issuer
+               JOIN requests q ON q.seq = v.request WHERE c.id = ?1 AND q.state <> 'failed' AND v.reason <> ?2",
+        )?
+        .exists(params![
+            certificate_id,
+            Reason::CertificateHold.of_ca().code()
+        ])?)
+}
+
+/// How many more may be queued now without being held: of everybody, and of one token.
+struct Room {
+    all: u32,
+    of_token: u32,
+}
+
+impl Room {
+    fn of(
+        transaction: &Transaction<'_>,
+        brake: &RevocationBrake,
+        token: &str,
+        now: i64,
+    ) -> Result<Self, StoreError> {
+        // A clock that was set back does not open the brake.
+        let (all, of_token): (i64, i64) = transaction
+            .prepare_cached(
+                "SELECT count(*), count(*) FILTER (WHERE d.requested_by = ?2)
+                 FROM revocations v JOIN requests q ON q.seq = v.request JOIN device_requests d ON d.id = q.device_request
+                 WHERE v.admitted_ms > ?1",
+            )?
+            .query_row(params![now.saturating_sub(3_600_000), token], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })?;
+        let left =
+            |most: u32, used: i64| most.saturating_sub(u32::try_from(used).unwrap_or(u32::MAX));
+        Ok(Self {
+            all: left(brake.per_hour, all),
+            of_token: left(brake.per_token_per_hour, of_token),
+        })
+    }
+
+    /// Takes one place, if there is one.
+    fn take(&mut self) -> bool {
+        let (Some(all), Some(of_token)) = (self.all.checked_sub(1), self.of_token.checked_sub(1))
+        else {
+            return false;
+        };
+        (self.all, self.of_token) = (all, of_token);
+        true
+    }
+}
