@@ -48,6 +48,7 @@ soak: $(BOOTSTRAPPED)-test kryoptic ## 20,000 fault scripts in process, 500 with
 	@CHAOS_SCRIPTS=20000 $(CARGO) test -p hsm --locked --test chaos -- --nocapture
 	@CHAOS_PROCESS_SCRIPTS=500 $(CARGO) test -p pfx-connector --locked --test chaos_processes -- --nocapture
 	@KILLS=200 $(CARGO) test -p pfx-connector --locked --test kills -- --nocapture
+	@PKCS_WORLDS=2000 $(CARGO) test -p pfx-connector --locked --lib -- connector::pkcs::tests::worlds
 	@CERTIFICATES=300 $(CARGO) test -p pfx-connector --locked --test certificates -- --nocapture
 	@CRASH_STATES=20000 $(CARGO) test -p pfx-connector --locked --test crash -- --nocapture
 	@AUDIT_ENDS=200000 $(CARGO) test -p audit --locked --test crash -- --nocapture

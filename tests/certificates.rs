@@ -17,6 +17,8 @@
 mod site;
 #[path = "support/stack.rs"]
 mod stack;
+#[path = "certificates/told.rs"]
+mod told;
 
 #[path = "support/power.rs"]
 mod power;

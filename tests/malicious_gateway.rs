@@ -1,4 +1,5 @@
-//! A gateway in a stranger's hand: whatever it changes, exchanges or makes up, the engine refuses before the custody key is used.
+//! A gateway in a stranger's hand: whatever it changes, exchanges or makes up, the engine refuses before the custody key is used. What it can
+//! tell a connector about certificates on request is in `certificates/told.rs`, and in the tests of src/connector/pkcs (`lies`, `world`).
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -144,10 +144,11 @@ fn main() -> Fallible<()> {
         println!("Measures only when `cargo bench` starts it (make bench).");
         return Ok(());
     }
-    fips::start(fips::policy::Policy::OFF)?;
     if let Some(count) = args.certificates {
+        fips::start(fips::policy::Policy::STRICT)?;
         return print(&args, &certificates::measure(&args, count)?);
     }
+    fips::start(fips::policy::Policy::OFF)?;
     let folder = Folder(pfx_connector::cli::demo::temporary_folder()?);
     if args.hardening {
         return print(&args, &hardening::measure(&args, folder.0.clone())?);

@@ -1,4 +1,4 @@
-//! The certification authorities of `[[connector.ca]]`: asked as the connector would, and nothing is ordered or revoked. What a protocol does not
+//! The certification authorities of `[[connector.ca]]`, and that of `[gateway.enrolment]`: asked as the connector would, and nothing is ordered or revoked. What a protocol does not
 //! let one ask without doing it is said, not guessed.
 
 use super::catalogue::{
@@ -36,14 +36,22 @@ struct Answered {
 /// Asks every authority of the configuration, all at once, as of `now_ms`.
 #[must_use]
 pub fn examine(config: &Config, now_ms: i64) -> Vec<Finding> {
-    let authorities = config.connector.as_ref().map(|section| &section.ca);
     let engine = config
         .connector
         .as_ref()
         .map(|section| section.engine_socket.clone());
-    let Some(authorities) = authorities.filter(|all| !all.is_empty()) else {
+    let issuing = config.connector.iter().flat_map(|section| &section.ca);
+    let enrolling = config
+        .gateway
+        .iter()
+        .filter_map(|section| Some(&section.enrolment.as_ref()?.ca));
+    let authorities: Vec<(bool, &AuthorityConfig)> = issuing
+        .map(|ca| (false, ca))
+        .chain(enrolling.map(|ca| (true, ca)))
+        .collect();
+    if authorities.is_empty() {
         return Vec::new();
-    };
+    }
     let runtime = match tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -55,13 +63,18 @@ pub fn examine(config: &Config, now_ms: i64) -> Vec<Finding> {
     };
     let findings = runtime.block_on(async {
         let mut asking = JoinSet::new();
-        for (place, authority) in authorities.iter().enumerate() {
+        for (place, (enrols, authority)) in authorities.into_iter().enumerate() {
             // Made here: it reads files, and is not waited for.
             let client = match authority.kind {
                 AuthorityKind::Local => None,
                 _ => Some(
-                    ca::build(authority, &config.local_ca, engine.as_deref())
-                        .map_err(|error| error.to_string()),
+                    // The gateway has no engine.
+                    ca::build(
+                        authority,
+                        &config.local_ca,
+                        engine.as_deref().filter(|_| !enrols),
+                    )
+                    .map_err(|error| error.to_string()),
                 ),
             };
             let own = own(authority, &config.local_ca).cloned();
@@ -71,7 +84,7 @@ pub fn examine(config: &Config, now_ms: i64) -> Vec<Finding> {
                     Some(client) => remote(&authority, client, now_ms).await,
                     None => local(&authority, own.as_ref(), now_ms).await,
                 };
-                (place, found)
+                (place, if enrols { of_enrolment(found) } else { found })
             });
         }
         let mut found = asking.join_all().await;
@@ -83,6 +96,23 @@ pub fn examine(config: &Config, now_ms: i64) -> Vec<Finding> {
     });
     runtime.shutdown_background();
     findings
+}
+
+/// The key of the gateway's authority that connectors' certificates come from.
+pub(super) const ENROLMENT: &str = "gateway.enrolment.ca";
+
+/// What is found of the authority that connectors' certificates come from: the gateway has it revoke nothing, and where its key is used is
+/// nothing to a connector.
+fn of_enrolment(found: Vec<Finding>) -> Vec<Finding> {
+    let of_issuing = [AUTHORITIES_REVOKE, AUTHORITIES_COLOCATED];
+    found
+        .into_iter()
+        .filter(|found| !of_issuing.contains(&found.id))
+        .map(|found| Finding {
+            subject: ENROLMENT.to_owned(),
+            ..found
+        })
+        .collect()
 }
 
 /// What the running connector says of them.
@@ -397,6 +427,24 @@ mod tests {
         }
         let silent = judged("adcs", true, asked(None, None, None));
         assert_eq!(severities(silent), [Note, Note, Note]);
+    }
+
+    #[test]
+    fn the_authority_of_the_gateway_is_asked_for_enrolment_alone() {
+        let can = Capabilities {
+            revokes: false,
+            ..LOCAL
+        };
+        let answered = Answered {
+            can,
+            asked: asked(Some(true), None, Some(false)),
+        };
+        let found = of_enrolment(judge(&config("est"), &answered));
+        let found: Vec<_> = found
+            .iter()
+            .map(|found| (found.id.name(), found.subject.as_str()))
+            .collect();
+        assert_eq!(found, [("reachable", ENROLMENT), ("enroll", ENROLMENT)]);
     }
 
     #[test]

@@ -171,7 +171,7 @@ checks! {
         "take an address of this machine and a port that is free; ports below 1024 need a right of their own";
 
     AUTHORITIES_REACHABLE, Authorities, "authorities.reachable",
-        "Whether each authority of `[[connector.ca]]` answers, and is the one that is configured: asked as the connector does, without ordering anything. One whose key is on the token is asked for at the engine.",
+        "Whether each authority of `[[connector.ca]]`, and that of `[gateway.enrolment]`, answers, and is the one that is configured: asked as the connector does, without ordering anything. One whose key is on the token is asked for at the engine.",
         "check address, port and what lies between, `server_ca`, and for CMP whose signatures are believed (`signers`)";
     AUTHORITIES_ENROLL, Authorities, "authorities.enroll",
         "Whether the connector's credential may enrol, as far as the protocol lets one ask without doing it.",

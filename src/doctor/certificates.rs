@@ -1,5 +1,6 @@
 //! Certificates and keys in files: they can be read, belong together, and when they expire.
 
+use super::authorities::ENROLMENT;
 use super::catalogue::{
     CERTIFICATES_ANCHOR, CERTIFICATES_CHAIN, CERTIFICATES_CUSTODY, CERTIFICATES_EXPIRY,
     CERTIFICATES_FILE, CERTIFICATES_IMPORTER, CERTIFICATES_KEY, CERTIFICATES_REVOCATION, Check,
@@ -110,7 +111,7 @@ pub fn examine(config: &Config, now_ms: i64) -> Vec<Finding> {
         }
     }
     for ca in config.connector.iter().flat_map(|connector| &connector.ca) {
-        findings.extend(authority(ca, now_ms));
+        findings.extend(authority(&format!("connector.ca.{}", ca.name), ca, now_ms));
     }
     for own in &config.local_ca {
         let key = format!("local_ca.{}.certificate", own.name);
@@ -118,6 +119,9 @@ pub fn examine(config: &Config, now_ms: i64) -> Vec<Finding> {
     }
     if let Some(gateway) = &config.gateway {
         findings.extend(chain("gateway.certificate", &gateway.certificate, now_ms));
+        if let Some(enrolment) = &gateway.enrolment {
+            findings.extend(authority(ENROLMENT, &enrolment.ca, now_ms));
+        }
         findings.extend(trusted(
             "gateway.connector_ca",
             &gateway.connector_ca,
@@ -166,8 +170,8 @@ pub fn examine(config: &Config, now_ms: i64) -> Vec<Finding> {
 }
 
 /// The files of an authority; its private key is tried with the authority itself (group `authorities`).
-fn authority(ca: &AuthorityConfig, now_ms: i64) -> Vec<Finding> {
-    let key = |name: &str| format!("connector.ca.{}.{name}", ca.name);
+fn authority(key: &str, ca: &AuthorityConfig, now_ms: i64) -> Vec<Finding> {
+    let key = |name: &str| format!("{key}.{name}");
     let mut findings = trusted(&key("roots"), &ca.roots, now_ms);
     for (name, path) in [
         ("intermediates", &ca.intermediates),

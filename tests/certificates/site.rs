@@ -21,10 +21,14 @@ use std::time::Instant;
 /// Where the certificate of the authority is, below the stack's folder.
 const AUTHORITY: &str = "ca.pem";
 
-const CONNECTOR: &str = r#"
+/// A connector that does four requests at once, asks often and tries again soon.
+const PACE: &str = r#"
 concurrency = 4
 wait_ms = 300
 retry = { base_ms = 20, max_ms = 200, max_attempts = 50 }
+"#;
+
+const CONNECTOR: &str = r#"
 [connector.pkcs]
 policy = "issuance.toml"
 [[connector.ca]]
@@ -58,7 +62,7 @@ version = 1
 name = "smime"
 ca = ["company"]
 profiles = ["smime-*"]
-keys = ["ecP256"]
+keys = ["ecP256", "rsa2048", "rsa3072"]
 key_usage = ["digitalSignature"]
 extended_key_usage = ["emailProtection"]
 subject = { CN = ["*"] }
@@ -99,6 +103,11 @@ impl Parts<'_> {
 
 impl Issuing {
     pub(crate) fn new() -> Self {
+        Self::with(PACE, 2_000)
+    }
+
+    /// With these lines at the start of `[connector]`, and leases of so many milliseconds.
+    pub(crate) fn with(pace: &str, lease_ms: u64) -> Self {
         let stack = Stack::prepare(StackOptions {
             program: PathBuf::from(env!("CARGO_BIN_EXE_pfx-connector")),
             folder: temporary_folder().unwrap(),
@@ -107,8 +116,8 @@ impl Issuing {
             module_environment: Vec::new(),
             key_bits: 2048,
             connectors: 1,
-            lease_ms: 2_000,
-            connector_extra: CONNECTOR.to_owned(),
+            lease_ms,
+            connector_extra: format!("{pace}{CONNECTOR}"),
             engine_fips: "exceptions = [\"cms-ecdh-static\", \"oaep-unpadding-in-software\", \"pkcs12-kdf-mac-write\"]".to_owned(),
             engine_extra: "restart = { backoff_ms = 5, backoff_max_ms = 20, max_crashes_per_request = 100 }\nexceptions = [\"co-located-ca\"]\n[engine.issuance]".to_owned(),
         })
@@ -157,14 +166,19 @@ impl Issuing {
     /// Tokens for everybody, and a profile.
     pub(crate) fn enrol(&self) {
         self.site.stack.enrol().unwrap();
+        self.profile("smime-windows", KeyType::EcP256);
+    }
+
+    /// A profile for certificates with such a key.
+    pub(crate) fn profile(&self, name: &str, key: KeyType) {
         let entry = PkcsProfileEntry {
-            name: "smime-windows".to_owned(),
+            name: name.to_owned(),
             profile: PkcsProfile {
                 platform: "windows".to_owned(),
                 certificate_type: CertificateType::User,
                 ca: "company".to_owned(),
                 ca_profile: None,
-                key: KeyType::EcP256,
+                key,
                 subject: "CN={{UserName}}".to_owned(),
                 alt_names: vec![AltNameTemplate {
                     kind: AltNameKind::Email,
@@ -192,24 +206,7 @@ impl Issuing {
 
     /// Asks for a certificate; gives the request's name.
     pub(crate) fn ask(&self, user: &str, device: &Device, platform: &str) -> String {
-        let variable = |name: &str, value: &str| Variable {
-            name: name.to_owned(),
-            value: value.to_owned(),
-        };
-        let request = PkcsRequest {
-            profile: format!("smime-{platform}"),
-            user_principal_name: user.to_owned(),
-            device_id: device.id.clone(),
-            device: DeviceTarget {
-                certificate: Base64Bytes(device.certificate_der.clone()),
-                intermediates: Vec::new(),
-            },
-            variables: vec![
-                variable("UserName", user.split('@').next().unwrap()),
-                variable("EmailAddress", user),
-            ],
-            idempotency_key: Some(format!("{user}/{}", device.id)),
-        };
+        let request = request(user, device, &format!("smime-{platform}"));
         let accepted: PkcsRequestAccepted = self.post("mdm", "mdm/v1/pkcsRequests", &request);
         accepted.request_id
     }
@@ -376,6 +373,28 @@ impl Issuing {
 
     fn get<T: DeserializeOwned>(&self, role: &str, path: &str) -> T {
         self.send(role, |client, base| client.get(format!("{base}/{path}")))
+    }
+}
+
+/// A user's request for a certificate of a profile, for a device: each user and device has one.
+pub(crate) fn request(user: &str, device: &Device, profile: &str) -> PkcsRequest {
+    let variable = |name: &str, value: &str| Variable {
+        name: name.to_owned(),
+        value: value.to_owned(),
+    };
+    PkcsRequest {
+        profile: profile.to_owned(),
+        user_principal_name: user.to_owned(),
+        device_id: device.id.clone(),
+        device: DeviceTarget {
+            certificate: Base64Bytes(device.certificate_der.clone()),
+            intermediates: Vec::new(),
+        },
+        variables: vec![
+            variable("UserName", user.split('@').next().unwrap()),
+            variable("EmailAddress", user),
+        ],
+        idempotency_key: Some(format!("{user}/{}", device.id)),
     }
 }
 

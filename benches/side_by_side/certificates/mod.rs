@@ -27,10 +27,10 @@ use super::statistics::{Percentiles, micros};
 use super::{Args, Fallible};
 use fips::secret::SecretBytes;
 use parts::Parts;
-use pfx_connector::cli::demo::{DemoError, Device, Person, Running, Stack};
+use pfx_connector::cli::demo::{DemoError, Device, Running, Stack};
 use pfx_connector::engine::api::keys::KeyType;
 use pfx_connector::engine::client::EngineClient;
-use pfx_connector::engine::formats::pfx::{self, OpenedPfx, PfxLimits};
+use pkcs8::SecretDocument;
 pub(crate) use report::Figures;
 use site::Issuing;
 use std::time::{Duration, Instant};
@@ -72,8 +72,8 @@ struct Ground<'a> {
     /// The engine's processes.
     watched: Watched,
     bare: BareLoop,
-    /// A key with its certificate, of which another PFX is written.
-    person: OpenedPfx,
+    /// Of which a PFX is written.
+    identity: Identity,
 }
 
 /// How many are made of a kind of key: of those that take long, fewer.
@@ -116,7 +116,7 @@ pub(crate) fn measure(args: &Args, count: u32) -> Fallible<Figures> {
         engine,
         watched,
         bare,
-        person: a_person(stack)?,
+        identity: Identity::make(stack)?,
     };
     let mut samples = Vec::new();
     let until = Instant::now() + TIME_LIMIT;
@@ -144,11 +144,27 @@ pub(crate) fn measure(args: &Args, count: u32) -> Fallible<Figures> {
     )
 }
 
-fn a_person(stack: &Stack) -> Fallible<OpenedPfx> {
-    let person = Person::make(&stack.pki, &stack.path("import"), 0)?;
-    let password = SecretBytes::from_vec(std::fs::read(person.password_file)?);
-    let file = std::fs::read(person.pfx)?;
-    Ok(pfx::read(&file, &password, &PfxLimits::default())?)
+/// A key on P-256 (PKCS#8) and its certificate (DER).
+struct Identity {
+    key: SecretBytes,
+    certificate: Vec<u8>,
+}
+
+impl Identity {
+    /// As the demo's third person has it.
+    fn make(stack: &Stack) -> Fallible<Self> {
+        let (key, certificate) = stack.pki.person(2, "third@example.com")?;
+        let read = |path| -> Fallible<SecretDocument> {
+            let pem = std::fs::read_to_string(path)?;
+            let (_, document) =
+                SecretDocument::from_pem(&pem).map_err(|error| error.to_string())?;
+            Ok(document)
+        };
+        Ok(Self {
+            key: SecretBytes::from_slice(read(key)?.as_bytes()),
+            certificate: read(certificate)?.as_bytes().to_vec(),
+        })
+    }
 }
 
 impl Ground<'_> {

@@ -8,7 +8,7 @@ use super::{Ground, of_kind};
 use fips::sign::{KeyKind, SigningKey};
 use pfx_connector::encoding::Base64Bytes;
 use pfx_connector::engine::api::keys::{
-    AltName, CsrContent, CsrSignature, KeyRecipient, KeyType, KeyUsage, MakeKeyRequest,
+    AltName, CsrContent, CsrSignature, KeyRecipient, KeyType, KeyUsage, MakeKeyRequest, PackRequest,
 };
 use pfx_connector::engine::api::{CmsFormat, DeviceTarget, IssueRequest};
 use pfx_connector::engine::formats::pfx::write::{Entries, Form, WriteOptions, write};
@@ -41,14 +41,13 @@ pub(super) struct Parts {
     pub(super) pack_us: f64,
     /// The authority's signature, as the token is called for it.
     pub(super) token_us: f64,
-    /// A PFX of the packed form written in this process.
+    /// A PFX written in this process.
     pub(super) write_us: f64,
 }
 
 impl Parts {
     pub(super) fn measure(ground: &Ground<'_>, key: KeyType, round: u64) -> Fallible<Self> {
         let times = of_kind(key, TIMES);
-        let mut form = None;
         let mut total = [Duration::ZERO; 4];
         for number in 0..times {
             let begun = Instant::now();
@@ -56,7 +55,6 @@ impl Parts {
             let module = begun.elapsed();
             let name = format!("{round:04}-{number:06}");
             let one = ground.runtime.block_on(one(ground, key, &name))?;
-            form = Some(one.form);
             for (sum, took) in total
                 .iter_mut()
                 .zip([module, one.make, one.issue, one.pack])
@@ -72,7 +70,7 @@ impl Parts {
             issue_us,
             pack_us,
             token_us: ground.signature()?.p50_us,
-            write_us: ground.write(form.ok_or("nothing was packed")?)?,
+            write_us: ground.write()?,
         })
     }
 }
@@ -94,14 +92,16 @@ impl Ground<'_> {
         self.bare.sign(&token, "issuing", SIGNATURES)
     }
 
-    /// Microseconds of one PFX with a key and its certificate, under a password such as the engine makes.
-    fn write(&self, form: Form) -> Fallible<f64> {
-        let identity = self.person.identity()?;
+    /// Microseconds of one PFX with a key and its certificate, under a password such as the engine makes: in the approved form, which has as many
+    /// derivations as the others and is the one that strict mode lets be written here.
+    fn write(&self) -> Fallible<f64> {
         let password = fips::random::alphanumeric(PASSWORD_CHARACTERS)?;
-        let entries = Entries::identity(identity.pkcs8(), identity.certificate(), &[], None);
+        let (key, certificate) = (&self.identity.key, &self.identity.certificate);
+        let entries = Entries::identity(key, certificate, &[], None);
         let begun = Instant::now();
         for _ in 0..FILES {
-            std::hint::black_box(write(&entries, &password, &WriteOptions::new(form))?);
+            let options = WriteOptions::new(Form::Approved);
+            std::hint::black_box(write(&entries, &password, &options)?);
         }
         Ok(micros(begun.elapsed()) / f64::from(FILES))
     }
@@ -112,7 +112,6 @@ struct One {
     make: Duration,
     issue: Duration,
     pack: Duration,
-    form: Form,
 }
 
 async fn one(ground: &Ground<'_>, key: KeyType, name: &str) -> Fallible<One> {
@@ -151,18 +150,24 @@ async fn one(ground: &Ground<'_>, key: KeyType, name: &str) -> Fallible<One> {
     let issued = ground.engine.issue(order, DEADLINE).await?;
     let issue = begun.elapsed();
 
-    // As on the wire, where what is optional is left out.
-    let pack = serde_json::from_value(serde_json::json!({
-        "requestId": request_id, "user": user, "sealedKey": made.sealed_key, "csr": made.csr, "certificate": issued.certificate,
-        "chain": issued.chain, "device": device(ground), "platform": "windows", "format": CmsFormat::Modern,
-    }))?;
+    let pack = PackRequest {
+        request_id,
+        user,
+        sealed_key: made.sealed_key,
+        csr: made.csr,
+        certificate: issued.certificate,
+        chain: issued.chain,
+        device: device(ground),
+        platform: "windows".to_owned(),
+        format: CmsFormat::Modern,
+        friendly_name: None,
+    };
     let begun = Instant::now();
-    let packed = ground.engine.pack(pack, DEADLINE).await?;
+    ground.engine.pack(pack, DEADLINE).await?;
     Ok(One {
         make,
         issue,
         pack: begun.elapsed(),
-        form: packed.form.parse()?,
     })
 }
 

@@ -155,7 +155,8 @@ impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "pfx-connector {}: certificates by an authority with a P-256 key on SoftHSM, sealed to an RSA-2048 key there, FIPS mode strict;\n\
+            "pfx-connector {}: certificates by an authority with a P-256 key on SoftHSM, sealed to an RSA-2048 key there, FIPS mode strict\n\
+             but for what OpenSSL 3.0 needs to open the files; \
              {} processors, load {:.1} before; medians of {} rounds (range)\n",
             self.version, self.processors, self.load_before, self.rounds
         )?;
@@ -195,7 +196,7 @@ impl fmt::Display for Figures {
                 Some(row.token_ms)
             }),
             ("packing, by the engine", |row| Some(row.pack_ms)),
-            ("of it the PFX", |row| Some(row.write_ms)),
+            ("of it a PFX (approved form)", |row| Some(row.write_ms)),
             ("what the engine does not do", |row| row.rest_ms),
         ];
         for (name, value) in parts {

@@ -15,3 +15,4 @@ mod lies;
 mod scripted;
 mod steps;
 mod world;
+mod worlds;

@@ -31,6 +31,14 @@ impl Run<'_> {
                 "the lease ran out before the authority was asked",
             ));
         }
+        // Where the poll is the request once more (EST), it may be answered with the certificate: if that gets lost, or this connector dies, it
+        // is an order whose answer was lost.
+        let mut sent = course.clone();
+        if !can.polls_by_reference {
+            sent.at.asked_ms = Some(self.keeper.now_ms());
+            sent.at.reach(Step::Ordered, self.item.fence);
+            self.keeper.keep(&sent).await?;
+        }
         let order = self.order(&course.at);
         let answer = if can.recovers && course.at.failures > 0 {
             slot.note(self.authority.ca.recover(&order, Some(&pending)).await)
@@ -45,14 +53,13 @@ impl Run<'_> {
             Ok(recovered) => self.recovered(course, recovered).await,
             Err(error) => match error.class() {
                 ErrorClass::Rejected | ErrorClass::Unsupported => Err(self.rejected(&error).await),
-                // The poll was the request once more (EST), and may have been answered with the certificate: as after every order whose answer
-                // is lost.
-                ErrorClass::Unknown | ErrorClass::Protocol if !can.polls_by_reference => {
-                    course.at.asked_ms = Some(self.keeper.now_ms());
-                    course.at.reach(Step::Ordered, self.item.fence);
+                ErrorClass::Unknown | ErrorClass::Protocol => {
+                    Err(self.attempt_failed(&mut sent, &error).await)
+                }
+                // It has not been asked.
+                ErrorClass::Unavailable | ErrorClass::Credential => {
                     Err(self.attempt_failed(course, &error).await)
                 }
-                _ => Err(self.attempt_failed(course, &error).await),
             },
         }
     }

@@ -140,9 +140,11 @@ async fn another_orders_reference_gets_nobody_anything() {
         let bench = Bench::with(&[], kind, WhenUnknown::Fail);
         let somebodys = bench.workshop.csr("/CN=boss", "email:boss@example.com");
         let certificate = bench.workshop.issue(&somebodys, Made::Well);
-        let mut elsewhere = bench.scripted.elsewhere.lock().unwrap();
-        elsewhere.insert(b"4711".to_vec(), certificate);
-        drop(elsewhere);
+        let elsewhere = &bench.scripted.elsewhere;
+        elsewhere
+            .lock()
+            .unwrap()
+            .insert(b"4711".to_vec(), certificate);
         tell(&bench, forged(&bench), pending(b"4711", 1));
         let (code, message) = failed(bench.run().await);
         assert_eq!(code, "issuedCertificateRefused", "{message}");

@@ -4,7 +4,7 @@
 //! Everything is decided by a generator that starts from a number, which a failure names.
 
 use super::bench::{item, policy, terms};
-use super::scripted::{KNOWS_NOTHING, KNOWS_NUMBERS, KNOWS_ORDERS, Made, Workshop};
+use super::scripted::{Made, Workshop};
 use crate::config::WhenUnknown;
 use crate::connector::error::{CallError, CallErrorKind};
 use crate::connector::journal::JournalError;
@@ -65,11 +65,11 @@ fn supply() -> &'static Supply {
 
 /// What may go wrong.
 #[derive(Debug, Clone, Copy)]
-struct Faults {
+pub(super) struct Faults {
     /// Connectors die, journals and the gateway fail, answers are lost; else nothing worse happens than that the authority is away.
-    losses: bool,
+    pub(super) losses: bool,
     /// A lease may end while its connector goes on.
-    late: bool,
+    pub(super) late: bool,
 }
 
 #[derive(Default)]
@@ -434,7 +434,8 @@ fn start(hands: &Arc<Hands>, when_unknown: WhenUnknown) -> Worker {
     let fence = hands.fence();
     let hands = Arc::clone(hands);
     let at_work = Arc::clone(&hands);
-    let work = Box::pin(async move {
+    // All of them are one task of tokio's, which never waits: it would be stopped for that.
+    let work = Box::pin(tokio::task::unconstrained(async move {
         let item = PkcsWorkItem {
             fence,
             ..supply().item.clone()
@@ -463,7 +464,7 @@ fn start(hands: &Arc<Hands>, when_unknown: WhenUnknown) -> Worker {
         }
         .run(resume(kept, told, fence))
         .await
-    });
+    }));
     Worker {
         hands: at_work,
         work,
@@ -471,12 +472,17 @@ fn start(hands: &Arc<Hands>, when_unknown: WhenUnknown) -> Worker {
 }
 
 /// How a request ended, and what was issued for it.
-struct Outcome {
-    end: End,
-    issued: usize,
+pub(super) struct Outcome {
+    pub(super) end: End,
+    pub(super) issued: usize,
 }
 
-fn live(seed: u64, can: Capabilities, when_unknown: WhenUnknown, faults: Faults) -> Outcome {
+pub(super) fn live(
+    seed: u64,
+    can: Capabilities,
+    when_unknown: WhenUnknown,
+    faults: Faults,
+) -> Outcome {
     let state = Arc::new(Mutex::new(State {
         random: seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1,
         faults: 6,
@@ -549,91 +555,4 @@ fn live(seed: u64, can: Capabilities, when_unknown: WhenUnknown, faults: Faults)
         world.leased = false;
         world.now_ms += 60_000;
     }
-}
-
-const SEEDS: u64 = 400;
-
-fn all(mut each: impl FnMut(u64)) {
-    // Waiting for one's turn has a timer.
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
-        for seed in 1..=SEEDS {
-            each(seed);
-        }
-    });
-}
-
-#[test]
-fn where_the_authority_knows_orders_each_request_gets_its_one_certificate() {
-    let faults = Faults {
-        losses: true,
-        late: false,
-    };
-    all(|seed| {
-        let outcome = live(seed, KNOWS_ORDERS, WhenUnknown::Fail, faults);
-        let end = outcome.end;
-        assert!(matches!(end, End::Done(_)), "{seed}: {end:?}");
-        assert_eq!(outcome.issued, 1, "{seed}");
-    });
-}
-
-#[test]
-fn where_it_knows_none_nothing_is_ordered_twice_and_every_request_ends() {
-    let faults = Faults {
-        losses: true,
-        late: false,
-    };
-    all(|seed| {
-        for can in [KNOWS_NUMBERS, KNOWS_NOTHING] {
-            let outcome = live(seed, can, WhenUnknown::Fail, faults);
-            assert!(outcome.issued <= 1, "{seed} {can:?}: {}", outcome.issued);
-            match &outcome.end {
-                End::Done(_) => assert_eq!(outcome.issued, 1),
-                End::Failed { code, .. } => assert!(
-                    ["outcomeUnknown", "pendingTooLong"].contains(&code.as_str()),
-                    "{seed}: {code}"
-                ),
-                other => panic!("{seed}: {other:?}"),
-            }
-            // If it is to be asked again, every request gets there.
-            let outcome = live(seed, can, WhenUnknown::AskAgain, faults);
-            let end = outcome.end;
-            assert!(
-                matches!(&end, End::Done(_))
-                    || matches!(&end, End::Failed { code, .. } if code == "pendingTooLong"),
-                "{seed} {can:?}: {end:?}"
-            );
-        }
-    });
-}
-
-#[test]
-fn where_no_answer_is_lost_each_request_gets_its_one_certificate_from_any_authority() {
-    let faults = Faults {
-        losses: false,
-        late: false,
-    };
-    all(|seed| {
-        for can in [KNOWS_ORDERS, KNOWS_NUMBERS, KNOWS_NOTHING] {
-            let outcome = live(seed, can, WhenUnknown::Fail, faults);
-            let end = outcome.end;
-            assert!(matches!(end, End::Done(_)), "{seed} {can:?}: {end:?}");
-            assert_eq!(outcome.issued, 1, "{seed} {can:?}");
-        }
-    });
-}
-
-#[test]
-fn connectors_that_go_on_after_their_lease_order_nothing_twice_from_one_that_knows_orders() {
-    let faults = Faults {
-        losses: true,
-        late: true,
-    };
-    all(|seed| {
-        let outcome = live(seed, KNOWS_ORDERS, WhenUnknown::Fail, faults);
-        assert!(outcome.issued <= 1, "{seed}: {}", outcome.issued);
-    });
 }
