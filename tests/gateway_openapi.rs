@@ -7,6 +7,8 @@
     clippy::panic
 )]
 
+#[path = "gateway_openapi/enrolment.rs"]
+mod enrolment;
 #[path = "support/gateway.rs"]
 mod gateway;
 #[path = "gateway_openapi/pkcs.rs"]
@@ -25,7 +27,6 @@ use pfx_connector::engine::api::{CmsFormat, Delivery as DeliveryKind, DeviceTarg
 use pfx_connector::evidence::process::{FaultEvidence, ModuleEvidence, ProcessEvidence};
 use pfx_connector::gateway::admin_api::*;
 use pfx_connector::gateway::api::*;
-use pfx_connector::gateway::enrolment_api::*;
 use pfx_connector::gateway::revocation_api::RevocationResult;
 use pfx_connector::gateway::rotation_api::*;
 use pfx_connector::gateway::routes::ROUTES;
@@ -319,29 +320,7 @@ fn examples() -> BTreeMap<&'static str, Vec<Value>> {
         records: 1,
         more: false,
     };
-    let enrolled = Enrolled {
-        certificate: Some(bytes()),
-        chain: vec![bytes()],
-        ask_again_ms: None,
-    };
-    let pending = Enrolled {
-        certificate: None,
-        chain: Vec::new(),
-        ask_again_ms: Some(1),
-    };
-    let enrol = EnrolRequest {
-        protocol: 1,
-        instance: "i".to_owned(),
-        csr: bytes(),
-    };
-    let renew = RenewRequest {
-        connector: identity.clone(),
-        csr: bytes(),
-    };
     let mut all = BTreeMap::from([
-        ("Enrolled", vec![to_value(&enrolled), to_value(&pending)]),
-        ("EnrolRequest", vec![to_value(&enrol)]),
-        ("RenewRequest", vec![to_value(&renew)]),
         ("RotationPage", vec![to_value(&ids)]),
         ("RotationRecord", vec![to_value(&rotation)]),
         ("RotationReplacement", vec![to_value(&replacement)]),
@@ -522,6 +501,7 @@ fn examples() -> BTreeMap<&'static str, Vec<Value>> {
         ("AuditRecord", vec![to_value(&entry)]),
         ("AuditRecordCollection", page(&entry)),
     ]);
+    all.extend(enrolment::samples(&identity));
     all.extend(pkcs::examples(&target));
     all.extend(revocation::examples());
     all

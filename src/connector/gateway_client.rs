@@ -454,27 +454,6 @@ pub fn read_lease(body: &[u8]) -> Option<Vec<WorkItem>> {
     Some(items.read().work)
 }
 
-/// An answer's body, with a bound.
-///
-/// # Errors
-/// In words.
-pub(super) async fn body_of(response: &mut reqwest::Response) -> Result<Vec<u8>, String> {
-    let mut bytes = Vec::new();
-    while let Some(chunk) = response
-        .chunk()
-        .await
-        .map_err(|error| CallFailure::of(error).text)?
-    {
-        if bytes.len() + chunk.len() > MAX_BODY_BYTES {
-            return Err(format!(
-                "the service's answer is larger than {MAX_BODY_BYTES} bytes"
-            ));
-        }
-        bytes.extend_from_slice(&chunk);
-    }
-    Ok(bytes)
-}
-
 fn path(request_id: &str, verb: &str) -> String {
     format!("connector/v1/requests/{request_id}/{verb}")
 }

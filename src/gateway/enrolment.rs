@@ -8,6 +8,7 @@
 use super::enrolment_api::Enrolled;
 use super::error::{ApiError, GatewayError};
 use super::http::App;
+use super::routes::REFUSED;
 use super::store::{Actor, Begun, EnrolmentOrder, IssuedIdentity, Orderer, StoreError};
 use crate::ca::{self, AuthorityError};
 use crate::config::{EnrolmentConfig, GatewayConfig, LocalCaConfig, WhenUnknown};
@@ -29,6 +30,20 @@ use std::time::Duration;
 const MAX_REFERENCE_BYTES: usize = 4096;
 /// A connector is told to ask again after so long at most.
 const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
+
+const NOT_OFFERED: (u16, &str) = (404, "enrolmentNotOffered");
+const NOT_ISSUED: (u16, &str) = (
+    502,
+    "authorityFailed: the authority did not issue, or what it issued is refused",
+);
+const AWAY: (u16, &str) = (
+    503,
+    "enrolmentBusy: the authority does not answer, or the order is being worked on",
+);
+/// What whoever enrols may be told.
+pub(super) const ENROL_REFUSALS: &[(u16, &str)] = &[NOT_OFFERED, NOT_ISSUED, AWAY];
+/// What whoever renews may be told.
+pub(super) const RENEW_REFUSALS: &[(u16, &str)] = &[REFUSED, NOT_OFFERED, NOT_ISSUED, AWAY];
 
 /// The authority that connectors' certificates come from.
 pub(super) struct Enrolment {

@@ -1,6 +1,7 @@
 //! The table of routes: who may call what, with which message, and what does it. The router and the OpenAPI document are made from it.
 
 use super::auth::{Guard, Role};
+use super::enrolment::{ENROL_REFUSALS, RENEW_REFUSALS};
 use super::handlers::{admin, connectors, enrolment, mdm, public, records, rotation};
 use super::http::{Answering, Call};
 use std::sync::LazyLock;
@@ -75,18 +76,9 @@ const STALE: (u16, &str) = (
     "staleLease: the fence is not the current one, or was answered otherwise",
 );
 const UNKNOWN: (u16, &str) = (404, "no such object");
-const REFUSED: (u16, &str) = (
+pub(super) const REFUSED: (u16, &str) = (
     403,
     "connectorRefused: revoked, or the instance name is another certificate's",
-);
-
-const NOT_ISSUED: (u16, &str) = (
-    502,
-    "authorityFailed: the authority did not issue, or what it issued is refused",
-);
-const AUTHORITY_AWAY: (u16, &str) = (
-    503,
-    "enrolmentBusy: the authority does not answer, or the order is being worked on",
 );
 
 /// Every route.
@@ -462,7 +454,7 @@ static GENERAL: &[Route] = &[
         guard: ENROLMENT,
         body: Some("EnrolRequest"),
         success: (200, Some("Enrolled")),
-        refusals: &[(404, "enrolmentNotOffered"), NOT_ISSUED, AUTHORITY_AWAY],
+        refusals: ENROL_REFUSALS,
         query: &[],
         audited: false,
         handler: |call| Box::pin(enrolment::enrol(call)),
@@ -475,12 +467,7 @@ static GENERAL: &[Route] = &[
         guard: Guard::Connector,
         body: Some("RenewRequest"),
         success: (200, Some("Enrolled")),
-        refusals: &[
-            REFUSED,
-            (404, "enrolmentNotOffered"),
-            NOT_ISSUED,
-            AUTHORITY_AWAY,
-        ],
+        refusals: RENEW_REFUSALS,
         query: &[],
         audited: false,
         handler: |call| Box::pin(enrolment::renew(call)),

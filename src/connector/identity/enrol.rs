@@ -8,9 +8,7 @@ use crate::bearer;
 use crate::clock::Clock;
 use crate::config::ConnectorConfig;
 use crate::connector::error::{CallError, CallErrorKind, StartError};
-use crate::connector::gateway_client::{
-    GatewayClient, base_of, body_of, explain, http_client_with,
-};
+use crate::connector::gateway_client::{GatewayClient, base_of, explain, http_client_with};
 use crate::encoding::{Base64Bytes, hex};
 use crate::engine::client::EngineClient;
 use crate::gateway::api::PROTOCOL_VERSION;
@@ -20,6 +18,9 @@ use fips::secret::BearerToken;
 use reqwest::header::AUTHORIZATION;
 use std::path::PathBuf;
 use std::time::Duration;
+
+/// The largest answer that is read, in bytes: a chain of certificates.
+const MAX_ANSWER_BYTES: usize = 256 * 1024;
 
 /// A connector that is enrolled.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -202,6 +203,24 @@ async fn ask(
     serde_json::from_slice(&bytes).map_err(|_| {
         EnrolError::Gateway("the service's answer is none of this protocol".to_owned())
     })
+}
+
+/// An answer's body, with a bound.
+async fn body_of(response: &mut reqwest::Response) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = response
+        .chunk()
+        .await
+        .map_err(|error| CallFailure::of(error).text)?
+    {
+        if bytes.len() + chunk.len() > MAX_ANSWER_BYTES {
+            return Err(format!(
+                "the service's answer is larger than {MAX_ANSWER_BYTES} bytes"
+            ));
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
 }
 
 /// A first call with the new certificate: an enrolment that does not work is found here and not by the service.
