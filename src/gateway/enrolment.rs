@@ -268,7 +268,7 @@ impl Enrolment {
         let facts = match identity::check(&issued.certificate_der, &others, &expected) {
             Ok(facts) => facts,
             Err(problem) => {
-                self.withdraw(&issued, &problem).await;
+                self.withdraw(&issued, spki, &problem).await;
                 return Err(bad_authority(&problem));
             }
         };
@@ -291,10 +291,11 @@ impl Enrolment {
         Ok(answer(done))
     }
 
-    /// A certificate that nobody may use must not be one that somebody could.
-    async fn withdraw(&self, issued: &Issued, problem: &str) {
+    /// A certificate that nobody may use must not be one that somebody could. One for another key is left alone: it may be somebody's.
+    async fn withdraw(&self, issued: &Issued, spki: &[u8], problem: &str) {
         let revoked = match pki::path::Certificate::read(&issued.certificate_der) {
             Err(error) => Err(error.to_string()),
+            Ok(read) if read.spki_der() != spki => Err("it is for another key".to_owned()),
             Ok(read) => {
                 let revocation = Revocation {
                     issuer_der: read.issuer_der().to_vec(),
