@@ -446,7 +446,7 @@ fn examples() -> BTreeMap<&'static str, Vec<Value>> {
         (
             "Heartbeat",
             vec![to_value(&Heartbeat {
-                connector: identity,
+                connector: identity.clone(),
                 in_flight: 1,
                 engine_healthy: true,
             })],
