@@ -12,6 +12,9 @@ pub enum ErrorClass {
     Unknown,
     /// The authority said no to this order: asking again changes nothing.
     Rejected,
+    /// The authority issued, and not what was ordered: the certificate is for another key. Asking again may have it issue once more, so nobody
+    /// asks for this order again.
+    Misissued,
     /// The authority does not accept our credential, or its identity is not the configured one: an operator has to act.
     Credential,
     /// The answer is none: malformed, over a limit, or not what the protocol says.

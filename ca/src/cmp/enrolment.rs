@@ -332,7 +332,7 @@ impl Enrolling<'_> {
             },
         };
         Err(Problem::before(Error::new(
-            ErrorClass::Protocol,
+            ErrorClass::Misissued,
             format!("the authority issued a certificate for another key than the order's; {told}"),
         )))
     }

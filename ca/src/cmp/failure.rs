@@ -81,7 +81,10 @@ const fn remedy(class: ErrorClass) -> &'static str {
             "; there may be a certificate of this order: look at the authority before it is asked for again"
         }
         ErrorClass::Unavailable => "; it is tried again later (do both clocks agree?)",
-        ErrorClass::Unsupported | ErrorClass::Protocol | ErrorClass::Rejected => "",
+        ErrorClass::Unsupported
+        | ErrorClass::Protocol
+        | ErrorClass::Rejected
+        | ErrorClass::Misissued => "",
     }
 }
 

@@ -153,7 +153,7 @@ async fn a_certificate_of_another_key_is_turned_down_and_not_given_out() {
     );
     let error = world.client(&server.url).enroll(&world.order()).await;
     let error = error.unwrap_err();
-    assert_eq!(error.class(), ErrorClass::Protocol, "{error}");
+    assert_eq!(error.class(), ErrorClass::Misissued, "{error}");
     assert!(error.to_string().contains("another key"), "{error}");
     assert!(error.to_string().contains("was told"), "{error}");
 }

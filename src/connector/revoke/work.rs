@@ -321,9 +321,10 @@ fn code_of(error: &Error) -> (&'static str, bool) {
         ErrorClass::Rejected => ("rejected", true),
         ErrorClass::Unsupported => ("revocationUnsupported", true),
         ErrorClass::Credential => ("credentialRefused", false),
-        ErrorClass::Unavailable | ErrorClass::Unknown | ErrorClass::Protocol => {
-            ("authorityUnavailable", false)
-        }
+        ErrorClass::Unavailable
+        | ErrorClass::Unknown
+        | ErrorClass::Protocol
+        | ErrorClass::Misissued => ("authorityUnavailable", false),
     }
 }
 

@@ -65,7 +65,9 @@ impl Run<'_> {
                 ErrorClass::Unknown | ErrorClass::Protocol => {
                     Err(self.attempt_failed(course, &error).await)
                 }
-                ErrorClass::Rejected | ErrorClass::Unsupported => Err(self.rejected(&error).await),
+                ErrorClass::Rejected | ErrorClass::Unsupported | ErrorClass::Misissued => {
+                    Err(self.rejected(&error).await)
+                }
             },
         }
     }

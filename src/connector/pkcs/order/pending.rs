@@ -52,7 +52,9 @@ impl Run<'_> {
             }
             Ok(recovered) => self.recovered(course, recovered).await,
             Err(error) => match error.class() {
-                ErrorClass::Rejected | ErrorClass::Unsupported => Err(self.rejected(&error).await),
+                ErrorClass::Rejected | ErrorClass::Unsupported | ErrorClass::Misissued => {
+                    Err(self.rejected(&error).await)
+                }
                 ErrorClass::Unknown | ErrorClass::Protocol => {
                     Err(self.attempt_failed(&mut sent, &error).await)
                 }

@@ -21,7 +21,7 @@ impl Run<'_> {
             Ok(recovered) => self.recovered(course, recovered).await,
             Err(error) => match error.class() {
                 ErrorClass::Unsupported => self.cannot_tell(course).await,
-                ErrorClass::Rejected => Err(self.rejected(&error).await),
+                ErrorClass::Rejected | ErrorClass::Misissued => Err(self.rejected(&error).await),
                 _ => Err(self.attempt_failed(course, &error).await),
             },
         }
@@ -109,7 +109,21 @@ impl Run<'_> {
         }
     }
 
+    /// The final failure of an order that is not to be asked for again.
     pub(super) async fn rejected(&self, error: &Error) -> End {
+        if error.class() == ErrorClass::Misissued {
+            self.keeper
+                .tell(
+                    self.draft(
+                        EventKind::PkcsCertificateWithdrawn,
+                        "a certificate that cannot be used was not taken",
+                    )
+                    .field("reason", error.to_string()),
+                )
+                .await;
+            let message = format!("what the authority issued is not what was asked: {error}");
+            return self.refuse("issuedCertificateRefused", message).await;
+        }
         self.refuse(
             "rejected",
             format!("the authority refuses the request: {error}"),
