@@ -278,10 +278,13 @@ async fn name_answer(request: Request, next: Next) -> Response {
 fn check_identity(identity: &ConnectorIdentity) {
     assert_eq!(identity.protocol, PROTOCOL_VERSION);
     assert!(!identity.version.is_empty());
-    // The second of a connector that has certificates issued, which this service knows nothing of.
+    // The others of a connector that has certificates issued and revoked, which this service knows nothing of.
     let features: Vec<&str> = identity.features.iter().map(String::as_str).collect();
     assert!(
-        matches!(*features, ["pfxImport"] | ["pfxImport", "pkcs"]),
+        matches!(
+            *features,
+            ["pfxImport"] | ["pfxImport", "pkcs", "revocation"]
+        ),
         "{features:?}"
     );
 }
