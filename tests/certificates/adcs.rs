@@ -7,6 +7,8 @@ use super::openssl::{Authority, KeyAlgorithm, Workshop, text};
 use super::site::{Issuing, Setup};
 use super::stack::write_private;
 use super::support::{Server, server_certificate};
+// The contract server, which is the crate ca's, reads its requests with it.
+use roxmltree as _;
 use std::collections::HashMap;
 use std::sync::Mutex;
 
