@@ -160,7 +160,7 @@ async fn a_certificate_of_another_key_is_turned_down_confirmed_or_not() {
             ..Lies::default()
         };
         let error = lied_to(&world, cp.clone(), lies).await.unwrap_err();
-        assert_eq!(error.class(), ErrorClass::Protocol, "{error}");
+        assert_eq!(error.class(), ErrorClass::Misissued, "{error}");
         assert!(error.to_string().contains(words), "{error}");
     }
 }
