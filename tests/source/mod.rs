@@ -49,10 +49,18 @@ pub(crate) fn has_word(code: &str, word: &str) -> bool {
 pub(crate) fn names_crate(code: &str, name: &str) -> bool {
     let identifier = name.replace('-', "_");
     words(code).any(|(end, found)| {
-        let before = code[..end - found.len()].trim_end().strip_suffix("::");
+        let is_of_a_word = |c: char| c.is_alphanumeric() || c == '_';
+        let before = code[..end - found.len()].trim_end();
         let inside_a_path = before
-            .is_some_and(|before| before.ends_with(|c: char| c.is_alphanumeric() || c == '_'));
-        found == identifier && !inside_a_path && code[end..].trim_start().starts_with("::")
+            .strip_suffix("::")
+            .is_some_and(|before| before.ends_with(is_of_a_word));
+        let after = code[end..].trim_start();
+        // `use time as _` names it as well; `time as u64` is somebody's variable.
+        let is_renamed = after.starts_with("as ")
+            && before
+                .strip_suffix("use")
+                .is_some_and(|before| !before.ends_with(is_of_a_word));
+        found == identifier && !inside_a_path && (after.starts_with("::") || is_renamed)
     })
 }
 
