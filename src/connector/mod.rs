@@ -24,6 +24,7 @@ pub mod error;
 mod expiry;
 mod gateway_client;
 pub mod identity;
+mod intake;
 pub mod journal;
 mod manager;
 mod pkcs;

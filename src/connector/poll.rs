@@ -4,13 +4,13 @@ use super::again;
 use super::backoff::Backoff;
 use super::error::CallError;
 use super::gateway_client::Leased;
-use super::journal::{Admission, Kind, Offer, State, Subject};
-use super::shared::{Phase, Refence, Shared};
+use super::intake::{self, LeasedItem, Starting};
+use super::journal::{Kind, Subject};
+use super::shared::{Phase, Shared};
 use super::worker;
 use crate::gateway::api::WorkItem;
 use crate::telemetry::Draft;
 use crate::telemetry::catalogue::EventKind;
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
@@ -122,19 +122,42 @@ async fn download_failed(shared: &Shared, error: &CallError) {
         .await;
 }
 
-/// Digest (SHA-256, lower-case hexadecimal) of everything that a result is made from.
-fn content_of(item: &WorkItem) -> String {
-    let mut bytes = item.record.signed_bytes(item.pfx.as_slice());
-    bytes.extend_from_slice(format!("{:?}", item.format).as_bytes());
-    bytes.extend_from_slice(item.device.certificate.as_slice());
-    // As an older release made it, where that knew the request.
-    if !item.delivery.is_password() {
-        bytes.extend_from_slice(item.delivery.name().as_bytes());
-        for other in &item.others {
-            bytes.extend_from_slice(&other.record.signed_bytes(other.pfx.as_slice()));
+impl LeasedItem for WorkItem {
+    const KIND: Kind = Kind::Import;
+
+    fn request_id(&self) -> &str {
+        &self.request_id
+    }
+
+    fn fence(&self) -> u64 {
+        self.fence
+    }
+
+    fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    fn content(&self) -> String {
+        let mut bytes = self.record.signed_bytes(self.pfx.as_slice());
+        bytes.extend_from_slice(format!("{:?}", self.format).as_bytes());
+        bytes.extend_from_slice(self.device.certificate.as_slice());
+        // As an older release made it, where that knew the request.
+        if !self.delivery.is_password() {
+            bytes.extend_from_slice(self.delivery.name().as_bytes());
+            for other in &self.others {
+                bytes.extend_from_slice(&other.record.signed_bytes(other.pfx.as_slice()));
+            }
+        }
+        crate::encoding::hex(fips::digest::digest(fips::digest::Hash::Sha256, &bytes).as_ref())
+    }
+
+    fn subject(&self) -> Subject {
+        Subject {
+            user: self.record.user_principal_name.clone(),
+            thumbprint: self.record.thumbprint.clone(),
+            device_id: self.device_id.clone(),
         }
     }
-    crate::encoding::hex(fips::digest::digest(fips::digest::Hash::Sha256, &bytes).as_ref())
 }
 
 /// Journals what was leased, starts what is new, and returns how many that are.
@@ -159,76 +182,9 @@ async fn take(
             )
             .await;
     }
-    // Of one request offered twice in one answer, the newest lease counts.
-    let mut items: HashMap<String, WorkItem> = HashMap::new();
-    let mut order = Vec::new();
-    for item in leased.work {
-        match shared.refence(&item.request_id, item.fence, &content_of(&item)) {
-            Refence::Noted => {
-                if let Err(error) = shared.journal.refence(&item.request_id, item.fence).await {
-                    shared.journal_failed(&error).await;
-                }
-                continue;
-            }
-            // The old work ends with its lease; then the new one is offered again.
-            Refence::OtherContent => continue,
-            Refence::NotInFlight => {}
-        }
-        if items
-            .get(&item.request_id)
-            .is_some_and(|known| known.fence > item.fence)
-        {
-            continue;
-        }
-        let id = item.request_id.clone();
-        if items.insert(id.clone(), item).is_none() {
-            order.push(id);
-        }
-    }
-    if order.is_empty() {
-        return 0;
-    }
-    let offers: Vec<Offer> = order
-        .iter()
-        .filter_map(|id| items.get(id))
-        .map(|item| Offer {
-            request_id: item.request_id.clone(),
-            kind: Kind::Import,
-            fence: item.fence,
-            attempt: item.attempt,
-            content: content_of(item),
-            subject: Subject {
-                user: item.record.user_principal_name.clone(),
-                thumbprint: item.record.thumbprint.clone(),
-                device_id: item.device_id.clone(),
-            },
-        })
-        .collect();
-    let admissions = match shared.journal.admit(offers).await {
-        Ok(admissions) => admissions,
-        Err(error) => {
-            // What was leased returns to the queue when its lease expires.
-            shared.journal_failed(&error).await;
-            return 0;
-        }
-    };
-    let mut new = 0;
-    let mut finished = Vec::new();
-    let mut starting = Vec::new();
-    for (id, admission) in order.into_iter().zip(admissions) {
-        let Some(item) = items.remove(&id) else {
-            continue;
-        };
-        match admission {
-            Admission::Finished(entry) => finished.push(*entry),
-            Admission::Work { failures } => {
-                if let Some(claim) = shared.claim(&id, item.fence, &content_of(&item)) {
-                    new += 1;
-                    starting.push((claim, item, failures));
-                }
-            }
-        }
-    }
+    let mut admitted = intake::admit(shared, leased.work).await;
+    let starting = std::mem::take(&mut admitted.starting);
+    let new = starting.len();
     if new > 0 {
         shared
             .log
@@ -242,7 +198,12 @@ async fn take(
             )
             .await;
     }
-    for (claim, item, failures) in starting {
+    for Starting {
+        claim,
+        item,
+        failures,
+    } in starting
+    {
         shared
             .log
             .record(
@@ -257,13 +218,6 @@ async fn take(
             .await;
         tasks.spawn(worker::work(Arc::clone(shared), claim, item, failures));
     }
-    for entry in finished {
-        if matches!(entry.state, State::Settled | State::Reported) {
-            again.offer(shared, entry);
-        } else {
-            // Its outcome never arrived: the lease is fresh now, and may not be for long.
-            tasks.spawn(again::deliver(Arc::clone(shared), entry));
-        }
-    }
+    admitted.deliver_finished(shared, again, tasks);
     new
 }

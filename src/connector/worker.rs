@@ -4,7 +4,8 @@ use super::backoff::Backoff;
 use super::deliver::{PARKED, accepted, deliver_once, superseded};
 use super::engine_link::{EngineHealth, Work};
 use super::error::{CallError, CallErrorKind};
-use super::journal::{Entry, JournalError, Kind, Outcome, State, Subject};
+use super::intake;
+use super::journal::{Entry, JournalError, Outcome, State};
 use super::shared::{Claim, Phase, Shared};
 use crate::engine::api::{Delivery, Failure, FailureCode};
 use crate::engine::client::RecryptError;
@@ -40,23 +41,7 @@ impl Verdict {
 
 /// Sees a leased request through.
 pub(super) async fn work(shared: Arc<Shared>, claim: Claim, item: WorkItem, failures: u32) {
-    let entry = Entry {
-        request_id: item.request_id.clone(),
-        kind: Kind::Import,
-        state: State::Leased,
-        fence: item.fence,
-        attempt: item.attempt,
-        failures,
-        offered_again: 0,
-        content: claim.flight.content().to_owned(),
-        subject: Subject {
-            user: item.record.user_principal_name.clone(),
-            thumbprint: item.record.thumbprint.clone(),
-            device_id: item.device_id.clone(),
-        },
-        outcome: None,
-        leased_at_ms: 0,
-    };
+    let entry = intake::entry(&item, &claim, failures);
     let lease_ms = item.lease_ms;
     let verdict = tokio::select! {
         verdict = attempts(&shared, item, failures) => verdict,

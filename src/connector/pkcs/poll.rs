@@ -2,12 +2,13 @@
 //! up nobody's mail.
 
 use super::build::Issuance;
-use super::work::{self, subject};
+use super::work;
 use crate::connector::again;
 use crate::connector::backoff::Backoff;
 use crate::connector::error::CallErrorKind;
-use crate::connector::journal::{Admission, Kind, Offer, State};
-use crate::connector::shared::{Phase, Refence, Shared};
+use crate::connector::intake::{self, LeasedItem, Starting};
+use crate::connector::journal::{Kind, Subject};
+use crate::connector::shared::{Phase, Shared};
 use crate::gateway::pkcs_api::PkcsWorkItem;
 use crate::telemetry::Draft;
 use crate::telemetry::catalogue::EventKind;
@@ -103,18 +104,37 @@ pub(in crate::connector) async fn poll(
     tasks
 }
 
-/// Digest of everything that a certificate is asked for with.
-fn content_of(item: &PkcsWorkItem) -> String {
-    let bytes = serde_json::to_vec(&(
-        &item.user_principal_name,
-        &item.device_id,
-        &item.profile_name,
-        &item.profile,
-        &item.variables,
-        &item.device,
-    ))
-    .unwrap_or_default();
-    crate::encoding::hex(fips::digest::digest(fips::digest::Hash::Sha256, &bytes).as_ref())
+impl LeasedItem for PkcsWorkItem {
+    const KIND: Kind = Kind::Pkcs;
+
+    fn request_id(&self) -> &str {
+        &self.request_id
+    }
+
+    fn fence(&self) -> u64 {
+        self.fence
+    }
+
+    fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    fn content(&self) -> String {
+        let bytes = serde_json::to_vec(&(
+            &self.user_principal_name,
+            &self.device_id,
+            &self.profile_name,
+            &self.profile,
+            &self.variables,
+            &self.device,
+        ))
+        .unwrap_or_default();
+        crate::encoding::hex(fips::digest::digest(fips::digest::Hash::Sha256, &bytes).as_ref())
+    }
+
+    fn subject(&self) -> Subject {
+        work::subject(self)
+    }
 }
 
 /// Journals what was leased and starts it.
@@ -126,68 +146,8 @@ async fn take(
     work: Vec<PkcsWorkItem>,
     correlation: Option<&str>,
 ) {
-    let mut items: Vec<(PkcsWorkItem, String)> = Vec::new();
-    for item in work {
-        let content = content_of(&item);
-        match shared.refence(&item.request_id, item.fence, &content) {
-            Refence::Noted => {
-                if let Err(error) = shared.journal.refence(&item.request_id, item.fence).await {
-                    shared.journal_failed(&error).await;
-                }
-            }
-            Refence::OtherContent => {}
-            Refence::NotInFlight => {
-                items.retain(|(known, _)| {
-                    known.request_id != item.request_id || known.fence > item.fence
-                });
-                if !items
-                    .iter()
-                    .any(|(known, _)| known.request_id == item.request_id)
-                {
-                    items.push((item, content));
-                }
-            }
-        }
-    }
-    if items.is_empty() {
-        return;
-    }
-    let offers = items
-        .iter()
-        .map(|(item, content)| Offer {
-            request_id: item.request_id.clone(),
-            kind: Kind::Pkcs,
-            fence: item.fence,
-            attempt: item.attempt,
-            content: content.clone(),
-            subject: subject(item),
-        })
-        .collect();
-    let admissions = match shared.journal.admit(offers).await {
-        Ok(admissions) => admissions,
-        Err(error) => {
-            shared.journal_failed(&error).await;
-            return;
-        }
-    };
-    let mut starting = Vec::new();
-    for ((item, content), admission) in items.into_iter().zip(admissions) {
-        match admission {
-            Admission::Work { .. } => {
-                if let Some(claim) = shared.claim(&item.request_id, item.fence, &content) {
-                    starting.push((claim, item));
-                }
-            }
-            Admission::Finished(entry)
-                if matches!(entry.state, State::Settled | State::Reported) =>
-            {
-                again.offer(shared, *entry);
-            }
-            Admission::Finished(entry) => {
-                tasks.spawn(again::deliver(Arc::clone(shared), *entry));
-            }
-        }
-    }
+    let mut admitted = intake::admit(shared, work).await;
+    let starting = std::mem::take(&mut admitted.starting);
     if !starting.is_empty() {
         shared
             .log
@@ -201,7 +161,7 @@ async fn take(
             )
             .await;
     }
-    for (claim, item) in starting {
+    for Starting { claim, item, .. } in starting {
         shared
             .log
             .record(
@@ -223,4 +183,5 @@ async fn take(
             item,
         ));
     }
+    admitted.deliver_finished(shared, again, tasks);
 }

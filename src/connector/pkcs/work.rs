@@ -8,7 +8,8 @@ use super::progress::Progress;
 use crate::connector::deliver::superseded;
 use crate::connector::engine_link::EngineLink;
 use crate::connector::error::CallError;
-use crate::connector::journal::{Entry, JournalError, Kind, Outcome, State, Subject};
+use crate::connector::intake;
+use crate::connector::journal::{JournalError, Outcome, State, Subject};
 use crate::connector::shared::{Claim, Phase, Shared};
 use crate::connector::worker::{finish, give_back, keep_lease};
 use crate::engine::api::{MadeKey, MakeKeyRequest, PackRequest, Packed};
@@ -120,19 +121,7 @@ pub(super) async fn work(
 ) {
     let _counted = Counted::new(&shared);
     claim.flight.hold(Duration::from_millis(item.lease_ms));
-    let entry = Entry {
-        request_id: item.request_id.clone(),
-        kind: Kind::Pkcs,
-        state: State::Leased,
-        fence: item.fence,
-        attempt: item.attempt,
-        failures: 0,
-        offered_again: 0,
-        content: claim.flight.content().to_owned(),
-        subject: subject(&item),
-        outcome: None,
-        leased_at_ms: 0,
-    };
+    let entry = intake::entry(&item, &claim, 0);
     let lease_ms = item.lease_ms;
     let end = tokio::select! {
         end = order(&shared, &issuance, &claim, &item) => end,

@@ -1,12 +1,13 @@
 //! Asking for revocations: as the loops for the other kinds of work do, with a budget of its own.
 
 use super::routes::Revoker;
-use super::work::{self, certificate_digest, subject};
+use super::work::{self, certificate_digest};
 use crate::connector::again;
 use crate::connector::backoff::Backoff;
 use crate::connector::error::CallErrorKind;
-use crate::connector::journal::{Admission, Kind, Offer, State};
-use crate::connector::shared::{Phase, Refence, Shared};
+use crate::connector::intake::{self, LeasedItem, Starting};
+use crate::connector::journal::{Kind, Subject};
+use crate::connector::shared::{Phase, Shared};
 use crate::gateway::revocation_api::RevocationWorkItem;
 use crate::telemetry::Draft;
 use crate::telemetry::catalogue::EventKind;
@@ -106,13 +107,32 @@ pub(in crate::connector) async fn poll(
     tasks
 }
 
-/// Digest of what there is to do.
-fn content_of(item: &RevocationWorkItem) -> String {
-    format!(
-        "{}/{}",
-        certificate_digest(item),
-        item.reason.of_ca().code()
-    )
+impl LeasedItem for RevocationWorkItem {
+    const KIND: Kind = Kind::Revocation;
+
+    fn request_id(&self) -> &str {
+        &self.request_id
+    }
+
+    fn fence(&self) -> u64 {
+        self.fence
+    }
+
+    fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    fn content(&self) -> String {
+        format!(
+            "{}/{}",
+            certificate_digest(self),
+            self.reason.of_ca().code()
+        )
+    }
+
+    fn subject(&self) -> Subject {
+        work::subject(self)
+    }
 }
 
 /// Journals what was leased and starts it.
@@ -124,66 +144,8 @@ async fn take(
     work: Vec<RevocationWorkItem>,
     correlation: Option<&str>,
 ) {
-    let mut items: Vec<RevocationWorkItem> = Vec::new();
-    for item in work {
-        match shared.refence(&item.request_id, item.fence, &content_of(&item)) {
-            Refence::Noted => {
-                if let Err(error) = shared.journal.refence(&item.request_id, item.fence).await {
-                    shared.journal_failed(&error).await;
-                }
-            }
-            Refence::OtherContent => {}
-            // Of one request offered twice in one answer, the first counts; the other lease is offered again.
-            Refence::NotInFlight => {
-                if !items
-                    .iter()
-                    .any(|known| known.request_id == item.request_id)
-                {
-                    items.push(item);
-                }
-            }
-        }
-    }
-    if items.is_empty() {
-        return;
-    }
-    let offers = items
-        .iter()
-        .map(|item| Offer {
-            request_id: item.request_id.clone(),
-            kind: Kind::Revocation,
-            fence: item.fence,
-            attempt: item.attempt,
-            content: content_of(item),
-            subject: subject(item),
-        })
-        .collect();
-    let admissions = match shared.journal.admit(offers).await {
-        Ok(admissions) => admissions,
-        Err(error) => {
-            shared.journal_failed(&error).await;
-            return;
-        }
-    };
-    let mut starting = Vec::new();
-    for (item, admission) in items.into_iter().zip(admissions) {
-        match admission {
-            Admission::Work { .. } => {
-                let content = content_of(&item);
-                if let Some(claim) = shared.claim(&item.request_id, item.fence, &content) {
-                    starting.push((claim, item));
-                }
-            }
-            Admission::Finished(entry)
-                if matches!(entry.state, State::Settled | State::Reported) =>
-            {
-                again.offer(shared, *entry);
-            }
-            Admission::Finished(entry) => {
-                tasks.spawn(again::deliver(Arc::clone(shared), *entry));
-            }
-        }
-    }
+    let mut admitted = intake::admit(shared, work).await;
+    let starting = std::mem::take(&mut admitted.starting);
     if !starting.is_empty() {
         let draft = Draft::new(
             EventKind::RevokeDownloadSuccess,
@@ -195,7 +157,7 @@ async fn take(
             .record(draft.field("count", starting.len()))
             .await;
     }
-    for (claim, item) in starting {
+    for Starting { claim, item, .. } in starting {
         shared
             .log
             .record(
@@ -213,4 +175,5 @@ async fn take(
         let (shared, revoker) = (Arc::clone(shared), Arc::clone(revoker));
         tasks.spawn(work::work(shared, revoker, claim, item));
     }
+    admitted.deliver_finished(shared, again, tasks);
 }

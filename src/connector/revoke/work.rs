@@ -4,7 +4,8 @@ use super::brake::InHand;
 use super::routes::{NoRoute, Revoker};
 use crate::connector::deliver::superseded;
 use crate::connector::error::{CallError, CallErrorKind};
-use crate::connector::journal::{Entry, JournalError, Kind, Outcome, Permission, State, Subject};
+use crate::connector::intake;
+use crate::connector::journal::{Entry, JournalError, Outcome, Permission, State, Subject};
 use crate::connector::pkcs::Authority;
 use crate::connector::result::DeviceResult;
 use crate::connector::shared::{Claim, Phase, Shared};
@@ -83,19 +84,7 @@ pub(super) async fn work(
 ) {
     let _in_hand = InHand::new(&shared);
     claim.flight.hold(Duration::from_millis(item.lease_ms));
-    let entry = Entry {
-        request_id: item.request_id.clone(),
-        kind: Kind::Revocation,
-        state: State::Leased,
-        fence: item.fence,
-        attempt: item.attempt,
-        failures: 0,
-        offered_again: 0,
-        content: claim.flight.content().to_owned(),
-        subject: subject(&item),
-        outcome: None,
-        leased_at_ms: 0,
-    };
+    let entry = intake::entry(&item, &claim, 0);
     let lease_ms = item.lease_ms;
     let end = tokio::select! {
         end = revoke(&shared, &revoker, &item) => end,
