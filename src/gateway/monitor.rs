@@ -28,7 +28,7 @@ struct StateLabel {
     state: &'static str,
 }
 
-/// What the database said last.
+/// What the database said last. Its lock is held while the calendar takes in the same look, so that a page shows one look and not two.
 #[derive(Debug, Default)]
 struct Seen {
     counts: Option<QueueCounts>,
@@ -104,7 +104,8 @@ impl Monitor {
     pub(super) fn look(&self) {
         let now_ms = self.clock.now_ms();
         let asked = self.ask();
-        let mut seen = Seen::default();
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        *seen = Seen::default();
         match asked {
             Ok((counts, tokens)) => {
                 self.book.set(Source::Store, of_tokens(&tokens, now_ms));
@@ -112,7 +113,7 @@ impl Monitor {
             }
             Err(error) => seen.problem = Some(error.to_string()),
         }
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = seen;
+        drop(seen);
         for turn in self.book.due(now_ms) {
             tell(&turn);
         }
@@ -141,11 +142,9 @@ impl Monitor {
     }
 
     fn metrics(&self) -> String {
-        let counts = self
-            .seen
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .counts;
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let (counts, calendar) = (seen.counts, self.calendar());
+        drop(seen);
         let gauge = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
         if let Some(counts) = counts {
             let states = [
@@ -162,7 +161,7 @@ impl Monitor {
             self.records.set(gauge(counts.records));
         }
         self.healthy.set(i64::from(self.health().healthy));
-        self.ends.take(&self.calendar());
+        self.ends.take(&calendar);
         let mut page = String::new();
         // Writing into a String does not fail.
         let _ = encode(&mut page, &self.registry);
