@@ -54,6 +54,15 @@ impl Copy {
             .collect()
     }
 
+    /// The same log, as it was before its very last line was written.
+    fn without_last_line(&self) -> Self {
+        let mut shorter = self.clone();
+        let last = self.0.keys().last().unwrap();
+        let lines = self.lines(last);
+        shorter.set_lines(last, &lines[..lines.len() - 1]);
+        shorter
+    }
+
     fn set_lines(&mut self, file: &str, lines: &[Vec<u8>]) {
         self.0.insert(file.to_owned(), lines.concat());
     }
@@ -223,6 +232,9 @@ fn ten_thousand_single_manipulations_are_all_found() {
     assert!(sound.files >= 3 && sound.anchors >= 2, "{sound:?}");
     let mut dice = Dice(0x5eed_0006);
     let mut tried = BTreeMap::<&str, u64>::new();
+    // The last line is a seal. Cut off, the log ends as one that crashed before its last seal did, and the anchor is of what is still there.
+    let without_last_seal = log.without_last_line();
+    let mut last_seals_missed = 0;
     let mut missed = Vec::new();
     while tried.values().sum::<u64>() < 10_000 {
         let kind = KINDS[dice.below(KINDS.len())];
@@ -233,26 +245,30 @@ fn ten_thousand_single_manipulations_are_all_found() {
         }
         *tried.entry(kind).or_default() += 1;
         let report = verify(&changed, &expected).unwrap();
-        if report.is_sound() {
+        if !report.is_sound() {
+            continue;
+        }
+        if changed == without_last_seal {
+            last_seals_missed += 1;
+        } else {
             missed.push(kind);
         }
     }
     assert_eq!(tried.len(), KINDS.len(), "{tried:?}");
-    // The last line is a seal. Cut off, the log ends as one that crashed before its last seal did, and the anchor is of what is still there.
-    let only_last_seal =
-        |kind: &&str| *kind == "cut off after a line" || *kind == "a line taken out";
-    let unexplained: Vec<_> = missed.iter().filter(|kind| !only_last_seal(kind)).collect();
-    assert!(unexplained.is_empty(), "not found: {unexplained:?}");
+    assert!(missed.is_empty(), "not found: {missed:?}");
+    // What is forgiven is rare, or nothing was looked for.
+    let ends = tried["a line taken out"] + tried["cut off after a line"];
+    assert!(
+        last_seals_missed < ends / 4,
+        "{last_seals_missed} of {ends}"
+    );
 }
 
 #[test]
 fn without_anchors_only_a_cut_at_the_end_stays_hidden() {
     let (log, _, mut expected) = logs();
     expected.anchors.clear();
-    let last = log.0.keys().last().unwrap().clone();
-    let mut cut = log.clone();
-    let lines = log.lines(&last);
-    cut.set_lines(&last, &lines[..lines.len() - 1]);
+    let cut = log.without_last_line();
     assert!(verify(&cut, &expected).unwrap().is_sound());
     assert!(verify(&cut, &expected).unwrap().unsealed > 0);
     // A file that is not the last is missed by the one after it.
