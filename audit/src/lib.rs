@@ -20,6 +20,7 @@
 
 #![forbid(unsafe_code)]
 
+mod anchors;
 pub mod approval;
 mod boot;
 mod chain;
@@ -41,6 +42,7 @@ pub mod storage;
 mod text;
 pub mod verb;
 pub mod verify;
+mod waits;
 mod walk;
 mod writer;
 
@@ -52,7 +54,7 @@ pub use ledger::Ledger;
 pub use opening::OpenError;
 pub use receipts::{Expected, Log, Options, ReceiptError, Receipts, Ticket, Written};
 pub use seal::{Anchor, AuditKey, KeyError, Signed, Signer, SignerError};
-pub use status::Status;
+pub use status::{Status, Trouble};
 pub use text::{Hash, Timestamp};
 pub use verb::Verb;
 pub use walk::Place;

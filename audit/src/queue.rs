@@ -4,6 +4,7 @@ use crate::event::Event;
 use crate::receipts::{ReceiptError, Written};
 use crate::status::Status;
 use crate::text::Timestamp;
+use crate::waits::Waits;
 use std::mem;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -75,6 +76,7 @@ pub(crate) struct Shared {
     changed: Condvar,
     closed: Condvar,
     status: Mutex<Status>,
+    waits: Mutex<Waits>,
     /// Uses under way, each of which will want an entry: those that wait for theirs among them.
     expected: AtomicUsize,
 }
@@ -86,6 +88,38 @@ impl Shared {
 
     pub(crate) fn status(&self) -> MutexGuard<'_, Status> {
         self.status.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn waits(&self) -> MutexGuard<'_, Waits> {
+        self.waits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A seal up to this entry is wanted.
+    pub(crate) fn seal_asked(&self, upto: u64) {
+        self.waits().seal_asked(upto, Instant::now());
+    }
+
+    /// A seal up to this entry is durable.
+    pub(crate) fn sealed(&self, upto: u64) {
+        self.waits().sealed(upto, Instant::now());
+    }
+
+    /// An anchor is being written to what has this name.
+    pub(crate) fn anchor_begun(&self, name: &str) {
+        self.waits().anchor_begun(name, Instant::now());
+    }
+
+    /// It is written, or not.
+    pub(crate) fn anchor_ended(&self, problem: Option<String>) {
+        self.waits().anchor_ended();
+        self.status().anchor_problem = problem;
+    }
+
+    /// The status, with what hangs: nobody else tells of that.
+    pub(crate) fn told(&self, patience: Duration) -> Status {
+        let mut status = self.status().clone();
+        self.waits().tell(&mut status, patience, Instant::now());
+        status
     }
 
     /// One more use is under way, or one less.

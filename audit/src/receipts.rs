@@ -1,5 +1,6 @@
 //! The handle by which custody records: cheap to clone, and nobody waits longer than a deadline.
 
+use crate::anchors::{self, Anchors};
 use crate::chain::Chain;
 use crate::event::{Event, Opened};
 use crate::fold::Fold;
@@ -16,6 +17,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
+
+/// So often [`Options::seal_after`] a seal, or the writing of an anchor, may take before the status says that it hangs.
+const PATIENCE: u32 = 6;
 
 /// An entry that is durable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +67,7 @@ pub struct Options {
     pub max_file_bytes: u64,
     /// So many entries get a seal.
     pub seal_entries: u64,
-    /// The oldest entry without a seal gets one after this.
+    /// The oldest entry without a seal gets one after this. When there is none after six times as long, the status says so.
     pub seal_after: Duration,
     /// How often a log that cannot be written is tried again.
     pub retry_pause: Duration,
@@ -145,9 +149,18 @@ impl Log {
         } = self;
         let is_new = found.chain == Chain::START;
         shared.status().begins = begins.or_else(|| is_new.then(Timestamp::now));
-        let sealer = Sealer::start(Arc::clone(&shared), signer, options.anchor_file.clone())?;
+        let patience = options.seal_after.saturating_mul(PATIENCE);
+        let anchors = match options.anchor_file.clone() {
+            Some(path) => {
+                let name = path.display().to_string();
+                let append = Box::new(move |line: &str| anchors::append(&path, line));
+                Some(Anchors::start(Arc::clone(&shared), name, append)?)
+            }
+            None => None,
+        };
+        let sealer = Sealer::start(Arc::clone(&shared), signer, anchors)?;
         Writer::start(storage, options, found, Arc::clone(&shared), sealer)?;
-        Ok(Receipts { shared })
+        Ok(Receipts { shared, patience })
     }
 }
 
@@ -155,6 +168,8 @@ impl Log {
 #[derive(Clone)]
 pub struct Receipts {
     shared: Arc<Shared>,
+    /// What takes longer than this is said to hang.
+    patience: Duration,
 }
 
 /// A use that is under way and will want an entry, until this is dropped. The writer then knows whether it is worth to wait a moment for more
@@ -200,10 +215,10 @@ impl Receipts {
         self.shared.check()
     }
 
-    /// What is written and what is wrong.
+    /// What is written and what is wrong: also that a seal, or the writing of an anchor, takes much longer than it should.
     #[must_use]
     pub fn status(&self) -> Status {
-        self.shared.status().clone()
+        self.shared.told(self.patience)
     }
 
     /// Writes what waits, a `closed` and a last seal, and ends; waits for that until the deadline. Whether all of it is durable.

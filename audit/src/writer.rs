@@ -282,6 +282,8 @@ impl Writer {
             Event::Seal(seal) => {
                 let mut status = self.shared.status();
                 status.sealed_upto = status.sealed_upto.max(seal.upto);
+                drop(status);
+                self.shared.sealed(seal.upto);
             }
             event => {
                 if let Event::Opened(opened) = event {
@@ -307,6 +309,7 @@ impl Writer {
         if self.trouble.is_some() || self.unsealed == 0 || !is_due {
             return;
         }
+        self.shared.seal_asked(self.chain.seq);
         self.sealer.ask(
             Statement {
                 log,

@@ -12,12 +12,16 @@ mod support;
 
 use audit::event::Event;
 use audit::storage::{Folder, Storage};
-use audit::{AuditKey, Entry, Fold, Hash, Log, OpenError, Options, ReceiptError, Receipts};
+use audit::{
+    AuditKey, Entry, Fold, Hash, Log, OpenError, Options, ReceiptError, Receipts, Signed, Signer,
+    SignerError, Trouble,
+};
 use serde_json::Value;
 use std::fs;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
 use support::{check, expecting, key_use, module, open, opened, soon, write};
 
 #[test]
@@ -230,6 +234,55 @@ fn seals_are_kept_as_anchors_elsewhere() {
     assert_eq!(report.anchored_upto + 1, report.last_seq);
 }
 
+/// An audit key that signs when it is let.
+struct Hanging {
+    key: Arc<AuditKey>,
+    let_go: Mutex<mpsc::Receiver<()>>,
+}
+
+impl Signer for Hanging {
+    fn sign(&self, message: &[u8]) -> Result<Signed, SignerError> {
+        // Nobody holds it any more: it answers.
+        let _ = self.let_go.lock().unwrap().recv();
+        self.key.sign(message)
+    }
+}
+
+#[test]
+fn a_log_whose_audit_key_hangs_goes_on_and_says_that_it_is_not_sealed() {
+    module();
+    let folder = support::folder();
+    let key = Arc::new(AuditKey::generate().unwrap());
+    let (holds, let_go) = mpsc::channel();
+    let options = Options {
+        seal_after: Duration::from_millis(1),
+        ..Options::default()
+    };
+    let receipts = Log::open(Arc::new(Folder::open(folder.path()).unwrap()), options)
+        .unwrap()
+        .start(Arc::new(Hanging {
+            key: Arc::clone(&key),
+            let_go: Mutex::new(let_go),
+        }))
+        .unwrap();
+    receipts.record(key_use(1)).wait(soon()).unwrap();
+    let wait_for = |troubles: &[Trouble]| {
+        while receipts.status().troubles() != troubles {
+            receipts.record(key_use(2)).wait(soon()).unwrap();
+        }
+    };
+    wait_for(&[Trouble::Unsealed]);
+    let told = receipts.status();
+    assert_eq!(told.problem, None, "entries are written");
+    assert_eq!(told.sealed_upto, 0);
+    assert!(told.seal_waited_ms > 0);
+    drop(holds);
+    wait_for(&[]);
+    assert!(receipts.close("done", soon()));
+    let report = check(folder.path(), &expecting(&key));
+    assert!(report.is_sound(), "{:?}", report.findings);
+}
+
 /// Counts uses, and says what it counted in each file's first line.
 #[derive(Default)]
 struct Count(u64);
@@ -328,12 +381,12 @@ fn on_a_disk(room: u64) -> (tempfile::TempDir, Arc<AuditKey>, Arc<Disk>, Receipt
         room: AtomicU64::new(room),
     });
     let options = Options {
-        retry_pause: std::time::Duration::from_millis(1),
+        retry_pause: Duration::from_millis(1),
         ..Options::default()
     };
     let receipts = Log::open(Arc::clone(&disk) as Arc<dyn Storage>, options)
         .unwrap()
-        .start(Arc::clone(&key) as Arc<dyn audit::Signer>)
+        .start(Arc::clone(&key) as Arc<dyn Signer>)
         .unwrap();
     (folder, key, disk, receipts)
 }

@@ -186,15 +186,7 @@ pub fn human(status: &Status) -> String {
                     .map(|key| ("pkcs1", pkcs1_line(key))),
             );
             if let Some(audit) = &engine.audit {
-                rows.push(("audit log", audit_line(audit)));
-                if let Some(begins) = audit.without_past(SystemClock.now_ms()) {
-                    rows.push((
-                        "",
-                        format!(
-                            "WITHOUT A PAST: it begins at {begins}; of what was before nothing is known, approvals among it"
-                        ),
-                    ));
-                }
+                rows.extend(audit_rows(audit, SystemClock.now_ms()));
             }
             for list in &engine.revocation_lists {
                 rows.push(("revocation", revocation_line(list)));
@@ -283,7 +275,23 @@ fn where_it_is(key: &KeyStatus) -> String {
     text
 }
 
-/// The log of uses of the key.
+/// The log of uses of the key, and what is wrong with it.
+fn audit_rows(audit: &::audit::Status, now_ms: i64) -> Vec<(&'static str, String)> {
+    let mut rows = vec![("audit log", audit_line(audit))];
+    let troubles = audit.troubles().into_iter();
+    rows.extend(troubles.map(|trouble| ("", trouble.words(audit))));
+    if let Some(begins) = audit.without_past(now_ms) {
+        rows.push((
+            "",
+            format!(
+                "WITHOUT A PAST: it begins at {begins}; of what was before nothing is known, approvals among it"
+            ),
+        ));
+    }
+    rows
+}
+
+/// The same in a line.
 fn audit_line(audit: &::audit::Status) -> String {
     let problem = match &audit.problem {
         Some(problem) => format!("CANNOT BE WRITTEN: {problem}; "),
@@ -398,5 +406,42 @@ fn bytes(count: u64) -> String {
             count / 1_073_741_824,
             count % 1_073_741_824 / 107_374_183
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(missing_docs)]
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_with_the_audit_log_is_a_line_each() {
+        let now_ms = SystemClock.now_ms();
+        let well = ::audit::Status::default();
+        assert_eq!(audit_rows(&well, now_ms).len(), 1);
+        let unwell = ::audit::Status {
+            seal_problem: Some("no token is open".to_owned()),
+            seal_overdue: true,
+            anchor_problem: Some("/mnt/gone: for 30 s the write has not come back".to_owned()),
+            rotation_problem: Some("no space left".to_owned()),
+            lost: 3,
+            begins: Some(::audit::Timestamp::from_ms(now_ms)),
+            ..well
+        };
+        let lines: Vec<_> = audit_rows(&unwell, now_ms)
+            .into_iter()
+            .map(|(_, line)| line)
+            .collect();
+        let words = [
+            "NOT SEALED",
+            "NOT WRITTEN",
+            "grows on",
+            "3 entries",
+            "WITHOUT A PAST",
+        ];
+        for (word, line) in words.into_iter().zip(lines.iter().skip(1)) {
+            assert!(line.contains(word), "{word}: {line}");
+        }
+        assert_eq!(lines.len(), 6);
     }
 }

@@ -1,5 +1,7 @@
 //! The engine as the loop sees it: whether it answers, whether its token does, and the work given to it.
 
+mod troubles;
+
 use super::backoff::Backoff;
 use super::result::DeviceResult;
 use crate::config::RetryConfig;
@@ -16,6 +18,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
+use troubles::Troubles;
 
 /// Pause between two looks at a healthy engine.
 const LOOK: Duration = Duration::from_secs(10);
@@ -290,12 +293,16 @@ impl EngineLink {
         let mut health = self.health();
         let mut outage = Outage::default();
         let mut endings = Endings::default();
+        let mut troubles = Troubles::default();
         let mut backoff = Backoff::new(retry).at_most(Duration::from_secs(2));
         let mut now = self.look().await;
         loop {
-            let keys = self.last_status().map(|status| status.pkcs1_keys);
-            let endings = endings.tell(keys.as_deref().unwrap_or_default());
-            for draft in outage.tell(&now).into_iter().chain(endings) {
+            let status = self.last_status();
+            let keys = status.as_ref().map(|status| status.pkcs1_keys.as_slice());
+            let endings = endings.tell(keys.unwrap_or_default());
+            let troubles = troubles.tell(status.as_ref().and_then(|status| status.audit.as_ref()));
+            let drafts = outage.tell(&now).into_iter().chain(endings).chain(troubles);
+            for draft in drafts {
                 log.record(draft).await;
             }
             if now != EngineHealth::Up {

@@ -458,6 +458,10 @@ impl Shared {
             .filter_map(AuthorityState::trouble)
             .map(|trouble| Reason::new("authority", trouble))
             .collect();
+        if let Some(log) = self.engine.last_status().and_then(|status| status.audit) {
+            let troubles = log.troubles().into_iter();
+            warnings.extend(troubles.map(|trouble| Reason::new("audit", trouble.words(&log))));
+        }
         Health::of_calendar(&self.calendar(), &mut reasons, &mut warnings);
         Health::of(reasons)
             .with_warnings(warnings)

@@ -199,7 +199,7 @@ checks! {
         "The sandbox of each process of the engine: what it says is in force, what the kernel confirms and lacks (docs/sandbox.md).",
         "use a kernel with Landlock and seccomp (Linux 5.19 or newer), and take `sandbox = \"off\"` out of [engine]";
     SERVICE_AUDIT, Service, "service.audit",
-        "The log of uses of the key: whether it has a past. A log that is younger than seven days knows nothing of what was before it, of failures, quarantine and approvals neither.",
+        "The log of uses of the key: whether it can be written, is sealed and anchored, and has a past. A log that is younger than seven days knows nothing of what was before it, of failures, quarantine and approvals neither.",
         "find out who began it and why (another folder, a folder that was emptied, `no-receipts` until then), and hold the one before against the anchors that were kept elsewhere";
     SERVICE_EXPIRY, Service, "service.expiry",
         "What the running services have in use and ends soon: less than 30 days or a third of a shorter life (soon), less than 7 days or a tenth of it (urgent), or over.",

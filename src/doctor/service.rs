@@ -235,21 +235,61 @@ fn connector(status: &Status) -> Finding {
         .facts(facts)
 }
 
-fn audit_log(log: &audit::Status, now_ms: i64) -> Finding {
-    let facts = json!({"log": log.log, "seq": log.seq, "begins": log.begins});
-    match log.without_past(now_ms) {
-        Some(begins) => SERVICE_AUDIT
-            .warning(
-                "",
-                format!(
-                    "the audit log {} has no past: it begins at {begins}",
-                    log.log
-                ),
-            )
-            .code("without_past"),
-        None => SERVICE_AUDIT.ok("", format!("the audit log {} has a past", log.log)),
+fn audit_log(log: &audit::Status, now_ms: i64) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if let Some(problem) = &log.problem {
+        findings.push(
+            SERVICE_AUDIT
+                .error(
+                    "",
+                    format!("the audit log cannot be written, and nothing is decrypted meanwhile: {problem}"),
+                )
+                .code("unwritable")
+                .remedy("see that its disk has room and its folder is there; nothing has to be restarted then"),
+        );
     }
-    .facts(facts)
+    for trouble in log.troubles() {
+        findings.push(
+            SERVICE_AUDIT
+                .warning("", trouble.words(log))
+                .code(trouble.name())
+                .remedy(trouble.remedy()),
+        );
+    }
+    if let Some(begins) = log.without_past(now_ms) {
+        findings.push(
+            SERVICE_AUDIT
+                .warning(
+                    "",
+                    format!(
+                        "the audit log {} has no past: it begins at {begins}",
+                        log.log
+                    ),
+                )
+                .code("without_past"),
+        );
+    }
+    if findings.is_empty() {
+        findings.push(SERVICE_AUDIT.ok(
+            "",
+            format!(
+                "the audit log {} has a past, and is sealed up to entry {}",
+                log.log, log.sealed_upto
+            ),
+        ));
+    }
+    let facts = json!({
+        "log": log.log,
+        "seq": log.seq,
+        "sealedUpto": log.sealed_upto,
+        "sealWaitedMs": log.seal_waited_ms,
+        "lost": log.lost,
+        "begins": log.begins,
+    });
+    findings
+        .into_iter()
+        .map(|finding| finding.facts(facts.clone()))
+        .collect()
 }
 
 fn engine(status: &EngineStatus) -> Vec<Finding> {
@@ -322,7 +362,7 @@ fn engine(status: &EngineStatus) -> Vec<Finding> {
         }
     }
     if let Some(log) = &status.audit {
-        findings.push(audit_log(log, SystemClock.now_ms()));
+        findings.extend(audit_log(log, SystemClock.now_ms()));
     }
     for process in &status.fips {
         let problem = process
@@ -345,7 +385,7 @@ fn engine(status: &EngineStatus) -> Vec<Finding> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, missing_docs)]
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
     use super::*;
     use crate::doctor::finding::Severity;
     use crate::engine::sandboxing::KernelWord;
@@ -380,6 +420,36 @@ mod tests {
             kernel,
         };
         sandbox(&part).unwrap()
+    }
+
+    #[test]
+    fn a_log_that_is_not_sealed_or_cannot_be_written_is_found() {
+        let long_ago = audit::Timestamp::from_ms(0);
+        let well = audit::Status {
+            begins: Some(long_ago),
+            ..audit::Status::default()
+        };
+        let now_ms = SystemClock.now_ms();
+        let codes = |log: &audit::Status| -> Vec<_> {
+            let findings = audit_log(log, now_ms).into_iter();
+            findings
+                .map(|found| (found.severity, found.code.unwrap_or_default()))
+                .collect()
+        };
+        assert_eq!(codes(&well), [(Severity::Ok, String::new())]);
+        let unwell = audit::Status {
+            problem: Some("no space left".to_owned()),
+            seal_problem: Some("no token is open".to_owned()),
+            seal_overdue: true,
+            anchor_problem: Some("it hangs".to_owned()),
+            rotation_problem: Some("no space left".to_owned()),
+            lost: 1,
+            ..well
+        };
+        let found = codes(&unwell);
+        assert_eq!(found[0], (Severity::Error, "unwritable".to_owned()));
+        let named: Vec<_> = found[1..].iter().map(|(_, code)| code.as_str()).collect();
+        assert_eq!(named, ["unsealed", "unanchored", "notRotated", "lost"]);
     }
 
     #[test]

@@ -91,6 +91,10 @@ events! {
     AuditRecovered = 26, Admin, Information;
     /// A custody key is about to stop decrypting records of old imports (PKCS#1 v1.5), or has: told once a day from 30 days before its last one.
     Pkcs1KeyEnding = 27, Admin, Warning;
+    /// The engine's audit log is written, but not sealed or not anchored, no next file of it can be begun, or entries were lost: `what` says which.
+    AuditImpaired = 28, Admin, Warning;
+    /// That is over.
+    AuditUnimpaired = 29, Admin, Information;
     /// The service does not answer or answers with an error; it is asked again with growing pauses.
     ServiceUnavailable = 30, Operational, Warning;
     /// The service answers again.

@@ -41,8 +41,7 @@ pub enum HealthState {
 #[serde(rename_all = "camelCase")]
 pub struct Reason {
     /// Stable code: `engine`, `token`, `audit`, `module`, `service`, `identity`, `journal`, `log`, `revocation`, `draining`, `expired`; of a
-    /// warning: `expiry`,
-    /// `authority`.
+    /// warning: `expiry`, `authority`, `audit`.
     pub code: String,
     /// The same in words.
     pub message: String,

@@ -1,5 +1,6 @@
 //! Figures for Prometheus (OpenMetrics text); `status` shows the same counters.
 
+mod audit;
 mod authorities;
 pub(crate) mod calendar;
 mod fips;
@@ -8,6 +9,7 @@ mod oracle;
 mod sandbox;
 mod tokens;
 
+use self::audit::AuditMetrics;
 use self::authorities::AuthorityMetrics;
 use self::calendar::CalendarMetrics;
 use self::fips::FipsMetrics;
@@ -90,6 +92,7 @@ pub struct Metrics {
     tokens: TokenMetrics,
     oracle: OracleMetrics,
     sandbox: SandboxMetrics,
+    audit: AuditMetrics,
     /// The connector's own certificate.
     pub(crate) identity: IdentityMetrics,
     calendar: CalendarMetrics,
@@ -133,6 +136,7 @@ impl Metrics {
             tokens: TokenMetrics::default(),
             oracle: OracleMetrics::default(),
             sandbox: SandboxMetrics::default(),
+            audit: AuditMetrics::default(),
             identity: IdentityMetrics::default(),
             calendar: CalendarMetrics::default(),
             authorities: AuthorityMetrics::default(),
@@ -230,6 +234,7 @@ impl Metrics {
         self.tokens.register(to);
         self.oracle.register(to);
         self.sandbox.register(to);
+        self.audit.register(to);
         self.identity.register(to);
         self.calendar.register(to);
         self.authorities.register(to);
@@ -293,11 +298,12 @@ impl Metrics {
         self.fips.take(status);
     }
 
-    /// Takes over the figures of the engine's tokens and of its sandbox from its status.
+    /// Takes over the figures of the engine's tokens, its sandbox and its audit log from its status.
     pub fn take_tokens(&self, status: Option<&EngineStatus>) {
         self.tokens.take(status);
         self.oracle.take(status);
         self.sandbox.take(status);
+        self.audit.take(status);
     }
 
     /// Takes over when what the service depends on ends.

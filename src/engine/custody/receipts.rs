@@ -13,7 +13,7 @@ use audit::event::{Canary, Event, Opened};
 use audit::issued::IssuedMemory;
 use audit::ledger::Ledger;
 use audit::storage::Folder;
-use audit::{Expected, Hash, Log, Options, ReceiptError, Receipts, Status};
+use audit::{Expected, Hash, Log, Options, ReceiptError, Receipts, Status, Trouble};
 use hsm::KeyFingerprint;
 use hsm::pkcs11::CanaryObserver;
 use std::collections::BTreeMap;
@@ -42,6 +42,8 @@ pub(super) struct Folds {
 pub(super) struct Book {
     receipts: Option<Receipts>,
     canaries: Arc<Mutex<Counts>>,
+    /// What is wrong with the log and was told.
+    troubles: Mutex<Vec<Trouble>>,
 }
 
 impl Book {
@@ -62,6 +64,7 @@ impl Book {
             return Ok(Self {
                 receipts: None,
                 canaries,
+                troubles: Mutex::default(),
             });
         };
         let failed = |error: &dyn std::fmt::Display| CustodyError::Audit(error.to_string());
@@ -93,6 +96,7 @@ impl Book {
         let book = Self {
             receipts: Some(receipts),
             canaries,
+            troubles: Mutex::default(),
         };
         start.record(&book)?;
         Ok(book)
@@ -140,11 +144,25 @@ impl Book {
         self.receipts.as_ref().map(Receipts::expect)
     }
 
-    /// Records the uses of keys for known ciphertexts since the last time.
+    /// Tells the operator's log of what is wrong with this one although it is written, and of its end.
+    fn tell_troubles(&self, log: &Status) {
+        let now = log.troubles();
+        let mut told = self.troubles.lock().unwrap_or_else(PoisonError::into_inner);
+        for trouble in now.iter().filter(|trouble| !told.contains(trouble)) {
+            tracing::error!(what = trouble.name(), "{}", trouble.words(log));
+        }
+        for trouble in told.iter().filter(|trouble| !now.contains(trouble)) {
+            tracing::info!(what = trouble.name(), "{}", trouble.over());
+        }
+        *told = now;
+    }
+
+    /// Records the uses of keys for known ciphertexts since the last time, and tells of trouble with the log.
     pub(super) fn now_and_then(&self) {
         let Some(receipts) = &self.receipts else {
             return;
         };
+        self.tell_troubles(&receipts.status());
         let counts =
             std::mem::take(&mut *self.canaries.lock().unwrap_or_else(PoisonError::into_inner));
         for ((token, key), (worked, failed)) in counts {
