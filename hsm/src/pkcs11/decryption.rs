@@ -252,9 +252,14 @@ impl Worker {
             Ok(Outcome::NotStarted(refusal)) if refusal.class() == Class::Stuck => Shown::Stuck,
             _ => Shown::Broken,
         };
-        if let Some(observer) = &self.shared().canary_observer {
-            observer.tell(meant.loaded.info.fingerprint, shown == Shown::Well);
-        }
+        self.tell_canary(meant.loaded.info.fingerprint, shown == Shown::Well);
         shown
+    }
+
+    /// Tells whoever counts them that the key was used for a known ciphertext.
+    pub(super) fn tell_canary(&self, key: KeyFingerprint, is_well: bool) {
+        if let Some(observer) = &self.shared().canary_observer {
+            observer.tell(key, is_well);
+        }
     }
 }

@@ -91,20 +91,20 @@ fn decrypts(
         Canary::Unsupported => return Ok(Ok(None)),
         Canary::Trouble(refusal) => return Ok(Err(refusal)),
     };
-    match probe::decrypt(worker, key, padding, OF_CANARIES, way, &canary)? {
+    match probe::decrypt_known(worker, key, padding, OF_CANARIES, way, &canary, message)? {
         Outcome::Plain(plain) if plain.ct_eq(message) => {}
         Outcome::Plain(_) | Outcome::BadPadding => return Ok(Ok(None)),
         Outcome::NotStarted(refusal) if refusal.means_unsupported() => return Ok(Ok(None)),
         Outcome::NotStarted(refusal) | Outcome::Failed(refusal) => return Ok(Err(refusal)),
     }
-    match probe::decrypt(worker, key, padding, b"", way, &canary)? {
+    match probe::decrypt_known(worker, key, padding, b"", way, &canary, message)? {
         Outcome::Plain(_) => Ok(Ok(None)),
         Outcome::BadPadding => Ok(Ok(Some(canary))),
         Outcome::NotStarted(refusal) => Ok(Err(refusal)),
         Outcome::Failed(_) => {
             // As it should be, unless the token has failed in this very moment: then the same again does not work.
             worker.replace_session();
-            match probe::decrypt(worker, key, padding, OF_CANARIES, way, &canary)? {
+            match probe::decrypt_known(worker, key, padding, OF_CANARIES, way, &canary, message)? {
                 Outcome::Plain(plain) if plain.ct_eq(message) => Ok(Ok(Some(canary))),
                 Outcome::Plain(_) | Outcome::BadPadding => Ok(Ok(None)),
                 Outcome::NotStarted(refusal) | Outcome::Failed(refusal) => Ok(Err(refusal)),

@@ -122,7 +122,8 @@ pub struct TokenConfig {
     pub clock: Arc<dyn Clock>,
 }
 
-/// Told of every canary: the key, and whether it decrypted to what it should. Called on the token's thread, so it must return at once.
+/// Told of every use of a key for a known ciphertext, canaries and tries alike: the key, and whether it decrypted to what was encrypted. One
+/// without its label should not, and is told as not working. Called on the token's thread, so it must return at once.
 #[derive(Clone)]
 pub struct CanaryObserver(Arc<dyn Fn(KeyFingerprint, bool) + Send + Sync>);
 

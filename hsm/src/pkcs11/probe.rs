@@ -213,6 +213,23 @@ pub(super) fn decrypt(
     })
 }
 
+/// Decrypts a ciphertext that was made here, to find out what the token does with it. That is a use of the key like every other: whoever
+/// counts known ciphertexts is told, as working where `message` came back.
+pub(super) fn decrypt_known(
+    worker: &mut Worker,
+    key: &FoundKeyRef<'_>,
+    padding: Padding,
+    label: &[u8],
+    way: Way,
+    ciphertext: &[u8],
+    message: &[u8; MESSAGE_LEN],
+) -> Result<Outcome, Error> {
+    let outcome = decrypt(worker, key, padding, label, way, ciphertext);
+    let worked = matches!(&outcome, Ok(Outcome::Plain(plain)) if plain.ct_eq(message));
+    worker.tell_canary(key.public.fingerprint()?, worked);
+    outcome
+}
+
 /// What a decryption needs to know of a key.
 #[derive(Clone, Copy)]
 pub(super) struct FoundKeyRef<'a> {
@@ -359,7 +376,7 @@ fn attempt(
     };
     let mut trouble = None;
     for way in candidates {
-        match decrypt(worker, key, padding, b"", *way, &canary)? {
+        match decrypt_known(worker, key, padding, b"", *way, &canary, message)? {
             Outcome::Plain(plain) if plain.ct_eq(message) => {
                 return Ok(Attempt::Worked(Tried::new(*way, canary)));
             }
@@ -384,8 +401,15 @@ fn require_one_that_works(
     refusal: Refusal,
 ) -> Result<(), Error> {
     if let Some(Known { padding, tried, .. }) = probe.known.first()
-        && let Outcome::Plain(plain) =
-            decrypt(worker, key, *padding, b"", tried.way, &tried.canary)?
+        && let Outcome::Plain(plain) = decrypt_known(
+            worker,
+            key,
+            *padding,
+            b"",
+            tried.way,
+            &tried.canary,
+            &probe.message,
+        )?
         && probe.is_message(&plain)
     {
         return Ok(());
@@ -488,7 +512,7 @@ pub(super) fn encrypts(
         Err(stage) => return Ok(Err(stage.refusal())),
     };
     Ok(
-        match decrypt(worker, key, padding, label, way, &ciphertext)? {
+        match decrypt_known(worker, key, padding, label, way, &ciphertext, message)? {
             Outcome::Plain(plain) => Ok(plain.ct_eq(message)),
             Outcome::BadPadding => Ok(false),
             Outcome::NotStarted(refusal) | Outcome::Failed(refusal) => Err(refusal),

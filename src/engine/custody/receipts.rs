@@ -163,15 +163,43 @@ impl Book {
             return;
         };
         self.tell_troubles(&receipts.status());
+        self.take_canaries()
+            .into_iter()
+            .for_each(|canary| receipts.note(canary));
+    }
+
+    fn take_canaries(&self) -> Vec<Event> {
         let counts =
             std::mem::take(&mut *self.canaries.lock().unwrap_or_else(PoisonError::into_inner));
-        for ((token, key), (worked, failed)) in counts {
-            receipts.note(Event::Canary(Canary {
-                token,
-                key: Hash::from_bytes(*key.as_bytes()),
-                worked,
-                failed,
-            }));
+        counts
+            .into_iter()
+            .map(|((token, key), (worked, failed))| {
+                Event::Canary(Canary {
+                    token,
+                    key: Hash::from_bytes(*key.as_bytes()),
+                    worked,
+                    failed,
+                })
+            })
+            .collect()
+    }
+
+    /// Records the uses of keys for known ciphertexts since the last time, and waits until they are durable, but not for ever: the process is
+    /// about to be replaced.
+    pub(super) fn flush(&self) {
+        let Some(receipts) = &self.receipts else {
+            return;
+        };
+        let until = Instant::now() + FAREWELL;
+        let tickets: Vec<_> = self
+            .take_canaries()
+            .into_iter()
+            .map(|canary| receipts.record(canary))
+            .collect();
+        for ticket in tickets {
+            if let Err(error) = ticket.wait(until) {
+                tracing::error!("uses of a key for known ciphertexts are not recorded: {error}");
+            }
         }
     }
 
@@ -213,4 +241,40 @@ fn unrecorded(error: &ReceiptError) -> Refusal {
         error.code(),
         error.to_string(),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, missing_docs)]
+    use super::*;
+    use std::ops::ControlFlow;
+
+    #[test]
+    fn what_is_counted_of_known_ciphertexts_is_durable_before_the_process_is_replaced() {
+        fips::start(fips::policy::in_force()).unwrap();
+        let parent = tempfile::tempdir().unwrap();
+        let folder = parent.path().join("log");
+        let receipts = Log::open(Arc::new(Folder::open(&folder).unwrap()), Options::default())
+            .unwrap()
+            .start(Arc::new(audit::AuditKey::generate().unwrap()))
+            .unwrap();
+        let canaries = Canaries::default();
+        let book = Book {
+            receipts: Some(receipts),
+            canaries: Arc::clone(&canaries.0),
+            troubles: Mutex::default(),
+        };
+        let key = KeyFingerprint::of_spki(b"a key");
+        *canaries.0.lock().unwrap() = BTreeMap::from([(("main".to_owned(), key), (3, 2))]);
+        book.flush();
+        let mut found = Vec::new();
+        audit::read::entries(&Folder::for_reading(&folder).unwrap(), |_, entry, _| {
+            if let Event::Canary(canary) = &entry.event {
+                found.push((canary.token.clone(), canary.worked, canary.failed));
+            }
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+        assert_eq!(found, [("main".to_owned(), 3, 2)]);
+    }
 }

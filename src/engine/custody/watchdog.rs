@@ -124,5 +124,6 @@ fn leave(shared: &Shared, code: i32) -> ! {
     {
         std::thread::sleep(Duration::from_millis(5));
     }
+    shared.oracle.book().flush();
     hardening::exit(code)
 }
