@@ -7,6 +7,7 @@ use crate::engine::sandboxing::KernelWord;
 use crate::evidence::process::{FaultEvidence, ProcessEvidence};
 use crate::record::Record;
 use audit::Verb;
+use audit::approval::Subject;
 use hsm::group::MemberState;
 use hsm::{Load, Padding};
 use serde::{Deserialize, Serialize};
@@ -22,7 +23,7 @@ pub mod keys;
 mod oracle;
 mod pkcs1;
 
-pub use approval::{AllowRequest, Allowed, ApprovalFile};
+pub use approval::{AllowRequest, Allowed, ApprovalFile, DangerousStep};
 pub use authority::{
     AuthorityStatus, IssueRequest, IssuedCertificate, RevokedSerial, SerialState, SerialStatus,
     SignCrlRequest, SignOcspRequest, SignedCrl, SignedOcsp,
@@ -184,6 +185,33 @@ impl EngineRequest {
             Self::Oracle(OracleRequest::Release { .. }) => Verb::OracleRelease,
             Self::Allow(request) => request.subject.verb(),
             Self::Status => Verb::Status,
+        }
+    }
+
+    /// What has to be approved, and by what it is said to be, in those that have a place for that. No wildcard: whoever adds a request decides.
+    #[must_use]
+    pub fn dangerous_step(&self) -> Option<DangerousStep> {
+        match self {
+            Self::Oracle(OracleRequest::Release { release, approvals }) => Some(DangerousStep {
+                subject: Subject::OracleRelease { release: *release },
+                approvals: approvals.clone(),
+            }),
+            Self::Allow(request) => Some(DangerousStep {
+                subject: request.subject.clone(),
+                approvals: request.approvals.clone(),
+            }),
+            Self::Recrypt(_)
+            | Self::Deliver(_)
+            | Self::Reencrypt(_)
+            | Self::MakeKey(_)
+            | Self::Pack(_)
+            | Self::Issue(_)
+            | Self::SignCrl(_)
+            | Self::SignOcsp(_)
+            | Self::SignTls(_)
+            | Self::SignClientCsr(_)
+            | Self::Oracle(OracleRequest::Show)
+            | Self::Status => None,
         }
     }
 }

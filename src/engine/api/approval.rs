@@ -24,6 +24,15 @@ pub struct AllowRequest {
     pub approvals: Vec<ApprovalFile>,
 }
 
+/// What a request asks for that needs approvals, with those that came with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DangerousStep {
+    /// What exactly.
+    pub subject: Subject,
+    /// Who approved it.
+    pub approvals: Vec<ApprovalFile>,
+}
+
 /// Leave is given once, for what is done now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -1,18 +1,19 @@
 //! What needs several people's signatures, decided here: a step is recorded as approved before it is done, and a start with another
 //! policy before anything is done under it.
 
+use super::CustodyError;
+use super::authorise::Leave;
 use super::receipts::Book;
 use super::refusal::Refusal;
-use super::{CustodyError, Shared};
 use crate::config::EngineConfig;
 use crate::engine::api::{AllowRequest, Allowed, ApprovalFile, EngineReply, FailureCode};
 use crate::engine::policy::{EnginePolicy, approvals_folder};
-use audit::Timestamp;
 use audit::approval::{
     ApprovalMemory, Granted, MAX_APPROVAL_BYTES, MAX_OFFERED, Offered, PolicyText, Quorum, Subject,
     verify,
 };
 use audit::event::{Event, Opened};
+use audit::{Timestamp, Verb};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -35,7 +36,7 @@ impl Approvals {
         Self { quorum, memory }
     }
 
-    /// Whether the step may be done: no approvals are required, or these are enough and that is recorded, durably. They are used then,
+    /// Whether the step may be done; asked by [`super::authorise`] alone, for every dangerous verb: no approvals are required, or these are enough and that is recorded, durably. They are used then,
     /// whatever becomes of the step. Names of those who approved.
     ///
     /// # Errors
@@ -81,23 +82,25 @@ fn offered(file: &ApprovalFile) -> Offered {
     }
 }
 
-/// Gives leave for what a command does itself.
-pub(super) fn allow(
-    shared: &Shared,
-    until: Instant,
-    request: &AllowRequest,
-) -> Result<EngineReply, Refusal> {
-    if !matches!(request.subject, Subject::KeyDestroy { .. }) {
-        return Err(Refusal::bad_request(
-            "leave is given for the destruction of keys alone; a quarantine is lifted by the request to lift it",
-        ));
+/// Whether leave can be asked for what a command does itself.
+///
+/// # Errors
+/// The refusal that says that the engine does it itself.
+pub(super) fn may_be_allowed(request: &AllowRequest) -> Result<(), Refusal> {
+    if matches!(request.subject, Subject::KeyDestroy { .. }) {
+        return Ok(());
     }
-    let approved_by = shared.approvals.require(
-        &request.subject,
-        &request.approvals,
-        shared.oracle.book(),
-        until,
-    )?;
+    Err(Refusal::bad_request(
+        "leave is given for the destruction of keys alone; a quarantine is lifted by the request to lift it",
+    ))
+}
+
+/// Gives the leave on, to the command that asked for it.
+///
+/// # Errors
+/// As [`Leave::spend`].
+pub(super) fn allow(leave: Leave) -> Result<EngineReply, Refusal> {
+    let approved_by = leave.spend(Verb::KeyDestroy)?;
     Ok(EngineReply::Allowed(Allowed { approved_by }))
 }
 

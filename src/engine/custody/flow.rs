@@ -4,6 +4,7 @@
 //! bounds -> importer's signature -> formats describes the device's certificates -> this process verifies them -> the ledger admits ->
 //! the token decrypts -> CMS to the verified device -> the receipt is durable -> the answer leaves, on the grid if it failed
 
+use super::authorise::Leave;
 use super::password_check::PasswordCheck;
 use super::queue::Job;
 use super::refusal::{Refusal, was_refused_before_use};
@@ -17,9 +18,9 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::ReleaseOnGrid;
 use crate::encoding::Base64Bytes;
 use crate::engine::api::{
-    AllowRequest, CmsFormat, DeliverRequest, Delivery, DeviceTarget, EngineReply, EngineRequest,
-    FailureCode, IssueRequest, MakeKeyRequest, OracleRequest, PackRequest, RecryptRequest,
-    Recrypted, ReencryptRequest, Reencrypted, SignCrlRequest, SignOcspRequest,
+    CmsFormat, DeliverRequest, Delivery, DeviceTarget, EngineReply, EngineRequest, FailureCode,
+    IssueRequest, MakeKeyRequest, OracleRequest, PackRequest, RecryptRequest, Recrypted,
+    ReencryptRequest, Reencrypted, SignCrlRequest, SignOcspRequest,
 };
 use crate::engine::ipc::{Frame, Kind};
 use crate::engine::recrypt::chain::DeviceIdentity;
@@ -51,21 +52,21 @@ pub(super) struct Answer {
 /// Does the request and puts the answer into a frame. The operator's log gets one line for each.
 pub(super) fn answer(shared: &Shared, job: &Job) -> Answer {
     let (name, outcome) = match parse(shared, job) {
-        Ok(Asked::Recrypt(request)) => {
+        Ok((Asked::Recrypt(request), _)) => {
             let outcome = recrypt(shared, job, &request).map(EngineReply::Recrypted);
             (request.request_id, unless_module_failed(shared, outcome))
         }
-        Ok(Asked::Deliver(request)) => {
+        Ok((Asked::Deliver(request), _)) => {
             let outcome = deliver::deliver(shared, job, &request)
                 .map(|done| EngineReply::Delivered(Box::new(done)));
             (request.request_id, unless_module_failed(shared, outcome))
         }
-        Ok(Asked::Reencrypt(request)) => {
+        Ok((Asked::Reencrypt(request), _)) => {
             let outcome = rotate::reencrypt(shared, job, &request)
                 .map(|record| EngineReply::Reencrypted(Box::new(Reencrypted { record })));
             (request.request_id, unless_module_failed(shared, outcome))
         }
-        Ok(Asked::MakeKey(request)) => match key_making::accept(shared, job, &request) {
+        Ok((Asked::MakeKey(request), _)) => match key_making::accept(shared, job, &request) {
             Ok(()) => {
                 return Answer {
                     frame: key_making::held(job),
@@ -77,24 +78,24 @@ pub(super) fn answer(shared: &Shared, job: &Job) -> Answer {
                 unless_module_failed(shared, Err(refusal)),
             ),
         },
-        Ok(Asked::Pack(request)) => {
+        Ok((Asked::Pack(request), _)) => {
             let outcome =
                 pack::pack(shared, job, &request).map(|done| EngineReply::Packed(Box::new(done)));
             (request.request_id, unless_module_failed(shared, outcome))
         }
-        Ok(Asked::Authority(request)) => {
+        Ok((Asked::Authority(request), _)) => {
             let (name, outcome) = authority(shared, job, request);
             (name, unless_module_failed(shared, outcome))
         }
-        Ok(Asked::ClientKey(request)) => {
+        Ok((Asked::ClientKey(request), _)) => {
             let (name, outcome) = client_key::sign(shared, job, request);
             (name, unless_module_failed(shared, outcome))
         }
-        Ok(Asked::Oracle(request)) => ("-".to_owned(), operator::oracle(shared, job, request)),
-        Ok(Asked::Allow(request)) => (
+        Ok((Asked::Oracle(request), leave)) => (
             "-".to_owned(),
-            approvals::allow(shared, job.deadline, &request),
+            operator::oracle(shared, job, request, leave),
         ),
+        Ok((Asked::Allow, leave)) => ("-".to_owned(), approvals::allow(leave)),
         Err(refusal) => ("-".to_owned(), Err(refusal)),
     };
     let all = shared.config.oracle.release == ReleaseOnGrid::All;
@@ -178,7 +179,7 @@ enum Asked {
     Authority(AskedAuthority),
     ClientKey(client_key::Asked),
     Oracle(OracleRequest),
-    Allow(Box<AllowRequest>),
+    Allow,
 }
 
 /// What an authority is asked for.
@@ -218,11 +219,21 @@ fn authority(
     }
 }
 
-fn parse(shared: &Shared, job: &Job) -> Result<Asked, Refusal> {
+/// What is asked for, with leave to do it: there is no way to a handler but by this.
+fn parse(shared: &Shared, job: &Job) -> Result<(Asked, Leave), Refusal> {
     let request: EngineRequest = serde_json::from_slice(&job.payload)
         // serde's sentence may quote the input.
         .map_err(|_| Refusal::bad_request("the request is not a message of this release"))?;
-    authorise::admit(&shared.config, job, &request)?;
+    let admission = authorise::admit(&shared.config, job, &request)?;
+    let step = request.dangerous_step();
+    let asked = well_formed(request)?;
+    // Last: approvals are used up, whatever becomes of the request.
+    let book = shared.oracle.book();
+    let leave = admission.leave(step, &shared.approvals, book, job.deadline)?;
+    Ok((asked, leave))
+}
+
+fn well_formed(request: EngineRequest) -> Result<Asked, Refusal> {
     match request {
         EngineRequest::Recrypt(request) => {
             bounded(&request.request_id, &request.record, &request.pfx)?;
@@ -265,7 +276,10 @@ fn parse(shared: &Shared, job: &Job) -> Result<Asked, Refusal> {
             Ok(Asked::ClientKey(client_key::Asked::Request(request)))
         }
         EngineRequest::Oracle(request) => Ok(Asked::Oracle(request)),
-        EngineRequest::Allow(request) => Ok(Asked::Allow(request)),
+        EngineRequest::Allow(request) => {
+            approvals::may_be_allowed(&request)?;
+            Ok(Asked::Allow)
+        }
         EngineRequest::Status => Err(Refusal::bad_request(
             "a status is asked for by a frame of its own kind",
         )),

@@ -5,6 +5,7 @@
 
 mod refused;
 
+use super::authorise::Leave;
 use super::receipts::Book;
 use super::refusal::{DECRYPTION_FAILED, Refusal};
 use crate::clock::{Clock, SystemClock};
@@ -17,7 +18,7 @@ use audit::event::{Caller, Event};
 use audit::ledger::{
     Admission, Alarm, Asked, CiphertextId, Denied, Ledger, Limits, Release, sealed_keys_of,
 };
-use audit::{Entry, FORMAT_VERSION, Hash, Timestamp};
+use audit::{Entry, FORMAT_VERSION, Hash, Timestamp, Verb};
 use refused::RefusedRequests;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -353,16 +354,19 @@ impl Oracle {
         }
     }
 
-    /// Lets somebody or something go, at the asking of this user.
+    /// Lets somebody or something go, at the asking of this user, who has leave for that.
     pub(super) fn release(
         &self,
         release: &Release,
         uid: Option<u32>,
         deadline: Instant,
+        leave: Leave,
     ) -> Result<(), Refusal> {
+        let approved_by = leave.spend(Verb::OracleRelease)?;
         tracing::warn!(
             ?release,
             uid,
+            ?approved_by,
             "an operator lifts a quarantine or suspension"
         );
         // Before what was recorded of them is forgotten.

@@ -102,6 +102,15 @@ impl Book {
         Ok(book)
     }
 
+    #[cfg(test)]
+    pub(super) fn none() -> Self {
+        Self {
+            receipts: None,
+            canaries: Arc::default(),
+            troubles: Mutex::default(),
+        }
+    }
+
     /// Whether there is a log; without one the caller feeds the ledger itself.
     pub(super) const fn is_kept(&self) -> bool {
         self.receipts.is_some()
