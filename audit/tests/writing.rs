@@ -193,10 +193,9 @@ fn only_one_writes_a_log() {
     Folder::open(folder.path()).unwrap();
 }
 
-#[cfg(unix)]
 #[test]
 fn a_folder_that_others_may_read_is_refused_and_files_are_for_their_owner_alone() {
-    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::fs::{PermissionsExt, symlink};
     module();
     let parent = tempfile::tempdir().unwrap();
     let folder = parent.path().join("log");
@@ -208,6 +207,45 @@ fn a_folder_that_others_may_read_is_refused_and_files_are_for_their_owner_alone(
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o750)).unwrap();
     let error = Folder::open(&folder).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
+    // A link to it is not followed either.
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
+    let link = parent.path().join("link");
+    symlink(&folder, &link).unwrap();
+    let error = Folder::open(&link).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
+    Folder::for_reading(&link).unwrap();
+}
+
+#[test]
+fn a_log_goes_on_in_no_file_that_others_may_use_and_through_no_link() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    module();
+    let folder = support::folder();
+    let key = Arc::new(AuditKey::generate().unwrap());
+    write(folder.path(), &key, Options::default(), 0..1);
+    let file = folder.path().join("00000001.receipts");
+    let refusal = || {
+        let storage = Arc::new(Folder::open(folder.path()).unwrap());
+        Log::open(storage, Options::default())
+            .err()
+            .unwrap()
+            .to_string()
+    };
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o660)).unwrap();
+    let refused = refusal();
+    assert!(
+        refused.contains("00000001.receipts: its mode 0660"),
+        "{refused}"
+    );
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let moved = elsewhere.path().join("moved");
+    fs::rename(&file, &moved).unwrap();
+    symlink(&moved, &file).unwrap();
+    let refused = refusal();
+    assert!(refused.contains("symbolic link"), "{refused}");
+    // An auditor reads what there is.
+    assert!(check(folder.path(), &expecting(&key)).is_sound());
 }
 
 #[test]

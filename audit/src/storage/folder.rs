@@ -1,8 +1,10 @@
 //! A folder of the file system, held by one writer.
 
 use super::Storage;
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use fips::secret::file::{self, Access, FileError, Rights};
+use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -24,24 +26,18 @@ impl Folder {
     ///
     /// # Errors
     /// [`io::ErrorKind::WouldBlock`] if another process (or another part of this one) writes there, [`io::ErrorKind::PermissionDenied`] if
-    /// others may write there or read it, and those of the system.
+    /// others may write there or read it, it is somebody else's or a link is in its place, and those of the system.
     pub fn open(path: &Path) -> io::Result<Self> {
-        if !path.exists() {
-            let mut builder = DirBuilder::new();
-            #[cfg(unix)]
-            std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-            builder.create(path)?;
+        if fs::symlink_metadata(path).is_err() {
+            DirBuilder::new()
+                .mode(Rights::Owner.folder_mode())
+                .create(path)?;
             // Or a power cut takes the folder away, with all that was durable in it.
-            #[cfg(unix)]
-            if let Some(parent) = path.parent() {
-                File::open(parent)?.sync_all()?;
-            }
+            file::sync_folder_of(path)?;
         }
-        refuse_loose(path)?;
-        let lock = private()
-            .create(true)
-            .truncate(false)
-            .open(path.join(LOCK))?;
+        file::check_own_folder(path)?;
+        let lock = file::open(&path.join(LOCK), Access::ReadWrite, Rights::Owner)
+            .map_err(|error| named(LOCK, error))?;
         lock.try_lock().map_err(|error| match error {
             fs::TryLockError::WouldBlock => io::Error::new(
                 io::ErrorKind::WouldBlock,
@@ -84,7 +80,10 @@ impl Folder {
         match current.as_mut() {
             Some((open, file)) if open == name => act(file),
             _ => {
-                let file = OpenOptions::new().append(true).open(self.path.join(name))?;
+                // Without making it: one that was taken away is not gone on with from its middle.
+                let file =
+                    file::open_existing(&self.path.join(name), Access::Append, Rights::Owner)
+                        .map_err(|error| named(name, error))?;
                 let (_, file) = current.insert((name.to_owned(), file));
                 act(file)
             }
@@ -96,34 +95,12 @@ impl Folder {
     }
 }
 
-/// How files of the log are made: for their owner alone.
-fn private() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.write(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options
-}
-
-#[cfg(unix)]
-fn refuse_loose(path: &Path) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    let mode = fs::metadata(path)?.permissions().mode() & 0o777;
-    if mode & 0o077 == 0 {
-        return Ok(());
+/// What is wrong with a file, with its name.
+fn named(name: &str, error: FileError) -> io::Error {
+    match error {
+        FileError::System(error) => error,
+        other => io::Error::new(io::ErrorKind::PermissionDenied, format!("{name}: {other}")),
     }
-    Err(io::Error::new(
-        io::ErrorKind::PermissionDenied,
-        format!(
-            "{} has mode {mode:03o}: only its owner may read and write there (chmod 700)",
-            path.display()
-        ),
-    ))
-}
-
-#[cfg(not(unix))]
-fn refuse_loose(_: &Path) -> io::Result<()> {
-    Ok(())
 }
 
 impl Storage for Folder {
@@ -140,17 +117,22 @@ impl Storage for Folder {
     }
 
     fn read(&self, name: &str) -> io::Result<Box<dyn Read + '_>> {
-        Ok(Box::new(File::open(self.path.join(name))?))
+        let path = self.path.join(name);
+        // Whoever goes on with a log believes no file that somebody else could have written.
+        let file = match self.lock {
+            Some(_) => file::open_existing(&path, Access::Read, Rights::Owner)
+                .map_err(|error| named(name, error))?,
+            None => File::open(path)?,
+        };
+        Ok(Box::new(file))
     }
 
     fn create(&self, name: &str) -> io::Result<()> {
         self.for_writing()?;
         self.forget();
-        private()
-            .create(true)
-            .truncate(true)
-            .open(self.path.join(name))
-            .map(drop)
+        file::open(&self.path.join(name), Access::ReadWrite, Rights::Owner)
+            .map_err(|error| named(name, error))?
+            .set_len(0)
     }
 
     fn append(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
@@ -171,14 +153,7 @@ impl Storage for Folder {
         fs::rename(self.path.join(from), self.path.join(to))
     }
 
-    #[cfg(unix)]
     fn sync_names(&self) -> io::Result<()> {
         File::open(&self.path)?.sync_all()
-    }
-
-    #[cfg(not(unix))]
-    fn sync_names(&self) -> io::Result<()> {
-        // NTFS journals names; a folder cannot be opened for this.
-        Ok(())
     }
 }

@@ -102,6 +102,8 @@ impl From<FileError> for io::Error {
 /// What an opened file is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
+    /// Reading alone.
+    Read,
     /// Reading anywhere, writing at the end.
     Append,
     /// Reading and writing anywhere.
@@ -131,12 +133,30 @@ pub fn create_new_with_mode(path: &Path, mode: u32) -> io::Result<File> {
 /// # Errors
 /// [`FileError`] says what is wrong with it, and the remedy.
 pub fn open(path: &Path, access: Access, rights: Rights) -> Result<File, FileError> {
+    open_with(path, access, rights, OFlags::CREATE)
+}
+
+/// As [`open`], and makes no file: of one that somebody took away there is no empty one in its place.
+///
+/// # Errors
+/// As [`open`]; the system's [`io::ErrorKind::NotFound`].
+pub fn open_existing(path: &Path, access: Access, rights: Rights) -> Result<File, FileError> {
+    open_with(path, access, rights, OFlags::empty())
+}
+
+fn open_with(
+    path: &Path,
+    access: Access,
+    rights: Rights,
+    create: OFlags,
+) -> Result<File, FileError> {
     let access = match access {
+        Access::Read => OFlags::RDONLY,
         Access::Append => OFlags::RDWR | OFlags::APPEND,
         Access::ReadWrite => OFlags::RDWR,
     };
     // Without waiting, should it be a pipe.
-    let flags = access | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let flags = access | create | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let mode = Mode::from_raw_mode(rights.file_mode());
     let file = match rustix::fs::open(path, flags, mode) {
         Ok(descriptor) => File::from(descriptor),
@@ -215,6 +235,28 @@ pub fn sync_folder_of(path: &Path) -> io::Result<()> {
         _ => Path::new("."),
     };
     File::open(folder)?.sync_all()
+}
+
+/// Whether a folder is one that only this user can use: its own or root's, no link, and without any right of others.
+///
+/// # Errors
+/// [`FileError`].
+pub fn check_own_folder(path: &Path) -> Result<(), FileError> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let folder = match rustix::fs::open(path, flags, Mode::empty()) {
+        Ok(folder) => folder,
+        // Linux says of a link in this place that it is no folder.
+        Err(Errno::LOOP | Errno::NOTDIR) => {
+            return Err(match std::fs::symlink_metadata(path) {
+                Ok(found) if found.is_symlink() => FileError::Link,
+                _ => FileError::System(io::ErrorKind::NotADirectory.into()),
+            });
+        }
+        Err(errno) => return Err(FileError::System(errno.into())),
+    };
+    let found = fstat(&folder).map_err(io::Error::from)?;
+    let rights = Rights::Owner;
+    check(found.st_mode, found.st_uid, rights, rights.folder_mode())
 }
 
 /// Makes a folder, and those that it is in. One that is there already has to be this user's or root's, and others must not be able to
@@ -332,10 +374,35 @@ mod tests {
         assert!(std::fs::symlink_metadata(&link).unwrap().is_file());
         let opened = open(&folder.0, Access::ReadWrite, Rights::Owner);
         assert!(matches!(opened, Err(FileError::NotAFile)));
+        let opened = open_existing(&link, Access::Append, Rights::Owner);
+        assert!(matches!(opened, Err(FileError::Link)));
         // A link that leads nowhere makes no file elsewhere.
         let nowhere = folder.0.join("nowhere");
         symlink(folder.0.join("made-through-a-link"), &nowhere).unwrap();
         assert!(open(&nowhere, Access::Append, Rights::Owner).is_err());
         assert!(!folder.0.join("made-through-a-link").exists());
+        // Nor is there one in the place of what is not there.
+        let absent = folder.0.join("absent");
+        assert!(open_existing(&absent, Access::Append, Rights::Owner).is_err());
+        assert!(!absent.exists());
+    }
+
+    #[test]
+    fn a_folder_of_ones_own_is_no_link_and_nobody_elses_to_use() {
+        let folder = Folder::new("own");
+        check_own_folder(&folder.0).unwrap();
+        let link = folder.0.join("link");
+        symlink(&folder.0, &link).unwrap();
+        assert!(matches!(check_own_folder(&link), Err(FileError::Link)));
+        let file = folder.0.join("file");
+        std::fs::write(&file, b"x").unwrap();
+        assert!(check_own_folder(&file).is_err());
+        for loose in [0o750, 0o701, 0o770] {
+            set_mode(&folder.0, loose);
+            let refused = check_own_folder(&folder.0).unwrap_err();
+            assert!(matches!(refused, FileError::Loose { mode, .. } if mode == loose));
+            assert!(refused.to_string().ends_with("chmod 700"), "{refused}");
+        }
+        set_mode(&folder.0, 0o700);
     }
 }
