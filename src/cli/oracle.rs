@@ -34,6 +34,7 @@ enum OracleCommand {
   pfx-connector oracle release --config engine.toml --ciphertext 5f0c...
   pfx-connector oracle release --config engine.toml --importer 91d2... --quarantine
   pfx-connector oracle release --config engine.toml --caller 998
+  pfx-connector oracle release --config engine.toml --uses 91d2...
 
 Run it as the engine's user, on its host. Where [engine.approvals] are in force, it needs approvals (`approve release`). What is let go is an entry of the audit log.")]
     Release(ReleaseArgs),
@@ -59,6 +60,9 @@ struct Whom {
     /// User id of a caller: its failures are forgotten
     #[arg(long, value_name = "UID")]
     caller: Option<u32>,
+    /// Fingerprint of an importer's key, or `unsigned`: how often its ciphertexts were used, and for how many devices, is forgotten
+    #[arg(long, value_name = "HEX")]
+    uses: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -99,20 +103,34 @@ impl LetGo {
                 importer: Some(importer),
                 ..
             } => Ok(Release::Importer {
-                importer: match importer.as_str() {
-                    UNSIGNED => None,
-                    fingerprint => Some(fingerprint.parse().map_err(|_| {
-                        Failure::usage(
-                            "importer",
-                            "--importer takes the fingerprint of an importer's key (64 hexadecimal digits), or `unsigned`",
-                        )
-                    })?),
-                },
+                importer: importer_of("importer", importer)?,
                 quarantine: self.quarantine,
+            }),
+            Whom {
+                uses: Some(importer),
+                ..
+            } => Ok(Release::Uses {
+                importer: importer_of("uses", importer)?,
             }),
             Whom { caller, .. } => Ok(Release::Caller { caller: *caller }),
         }
     }
+}
+
+/// The importer that an option names.
+fn importer_of(option: &'static str, text: &str) -> Result<Option<Hash>, Failure> {
+    if text == UNSIGNED {
+        return Ok(None);
+    }
+    let fingerprint = text.parse().map_err(|_| {
+        Failure::usage(
+            option,
+            format!(
+                "--{option} takes the fingerprint of an importer's key (64 hexadecimal digits), or `{UNSIGNED}`"
+            ),
+        )
+    })?;
+    Ok(Some(fingerprint))
 }
 
 /// Asks the engine.

@@ -117,6 +117,13 @@ fn named(release: &Release) -> (&'static str, String) {
             let caller = caller.map(|caller| caller.to_string());
             ("caller", caller.unwrap_or_else(|| NOBODY.to_owned()))
         }
+        Release::Uses { importer } => {
+            let importer = importer.map(|importer| importer.to_string());
+            (
+                "counts of uses of the importer",
+                importer.unwrap_or_else(|| NOBODY.to_owned()),
+            )
+        }
     }
 }
 
@@ -141,7 +148,11 @@ impl fmt::Display for Subject {
             }
             Self::OracleRelease { release } => {
                 let (what, which) = named(release);
-                write!(f, "lift the quarantine or suspension of the {what} {which}")
+                let lifted = match release {
+                    Release::Uses { .. } => "forget the",
+                    _ => "lift the quarantine or suspension of the",
+                };
+                write!(f, "{lifted} {what} {which}")
             }
             Self::PolicyChange { from, to } => {
                 write!(

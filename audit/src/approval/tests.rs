@@ -286,6 +286,10 @@ fn no_two_subjects_have_the_same_digest() {
         release(Release::Ciphertext { ciphertext: hash }),
         release(Release::Caller { caller: Some(0) }),
         release(Release::Caller { caller: None }),
+        release(Release::Uses { importer: None }),
+        release(Release::Uses {
+            importer: Some(hash),
+        }),
     ];
     let digests: std::collections::BTreeSet<_> =
         subjects.iter().map(|subject| subject.digest()).collect();

@@ -51,6 +51,11 @@ pub(super) fn sealed_keys() -> Hash {
     Hash::of(b"pfx-connector: keys that an engine made and sealed")
 }
 
+/// An importer as uses are counted by: records that nobody signed are one importer's.
+pub(super) fn owner_of(importer: Option<Hash>) -> Short {
+    Short::of(&importer.unwrap_or(Hash::NONE))
+}
+
 /// A use of the custody key that is asked for, or was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asked {
@@ -102,6 +107,11 @@ impl Asked {
             self.padding.as_bytes(),
         ];
         CiphertextId(Hash::of(&parts.concat()))
+    }
+
+    /// Whose it is.
+    pub(super) fn owner(&self) -> Short {
+        owner_of(self.importer)
     }
 
     pub(super) fn device(&self) -> Option<Short> {

@@ -18,13 +18,14 @@
 //!
 //! **Memory** is bounded, and what bounds it never lets anybody go: the failures of one subject are as many as the largest budget, an
 //! importer whose share of the quarantine is full has nothing admitted that has not decrypted before (nobody else's share is touched), more subjects than there is room for share one account, and the numbers of
-//! [`uses`] can only be too high. **Time** is that of the entries, in milliseconds since 1970. A clock that was set back makes failures
+//! [`uses`] can only be too high, by what the same importer did. **Time** is that of the entries, in milliseconds since 1970. A clock that was set back makes failures
 //! count for longer, by as much; one that was set forward is believed.
 
 mod apply;
 mod asked;
 mod failures;
 mod flights;
+mod floor;
 mod limits;
 mod quarantine;
 mod short;
@@ -157,6 +158,12 @@ pub enum Release {
         /// Its user id; null: those of whom it is not known.
         caller: Option<u32>,
     },
+    /// How often an importer's ciphertexts were decrypted, and for how many devices, is forgotten, and what is taken of those that are not
+    /// known any more. Its failures and its quarantine are as they were.
+    Uses {
+        /// Fingerprint of its key; null: the records that nobody signed.
+        importer: Option<Hash>,
+    },
 }
 
 /// How an importer or a caller stands.
@@ -229,7 +236,7 @@ impl Ledger {
         if let Some(before) = before.filter(|before| self.uses.knows(before)) {
             self.within_limits(now_ms, &before, asked, limits)?;
         }
-        let count = self.uses.of(&id, now_ms);
+        let count = self.uses.of(&id, asked.owner(), now_ms);
         let may_fail = !count.is_proven_for(asked.opens());
         if may_fail && !self.flights.is_reserved(&id) {
             self.reserve(now_ms, asked, limits)?;
@@ -245,7 +252,7 @@ impl Ledger {
         asked: &Asked,
         limits: &Limits,
     ) -> Result<(), Denied> {
-        let count = self.uses.of(id, now_ms);
+        let count = self.uses.of(id, asked.owner(), now_ms);
         let (holders, others) = self.flights.of(id);
         if count.uses().saturating_add(holders) >= limits.uses_per_ciphertext.max(1) {
             return Err(Denied::UsedTooOften);
@@ -320,6 +327,7 @@ impl Ledger {
     pub fn used(&mut self, time_ms: i64, asked: &Asked, ended: Ended, by_token: bool) {
         let id = asked.id();
         let one = OneUse {
+            owner: asked.owner(),
             by_token,
             device: asked.device(),
             opens: asked.opens(),
@@ -361,6 +369,7 @@ impl Ledger {
                 }
             }
             Release::Caller { caller } => self.callers.forget(caller),
+            Release::Uses { importer } => self.uses.forget(asked::owner_of(*importer)),
         }
         self.full_told &= self.quarantine.is_full();
         let full: BTreeSet<_> = self.quarantine.full_shares().collect();

@@ -11,8 +11,8 @@ use std::collections::BTreeSet;
 /// The version that this program writes.
 ///
 /// Version 1 kept 64 bits of what is counted by, and did not know of importers' shares of the quarantine. Up to version 2 all sealed keys
-/// counted in one name, and by their ciphertexts alone.
-const VERSION: u32 = 3;
+/// counted in one name, and by their ciphertexts alone. Up to version 3 it was not known whose ciphertext was used how often.
+const VERSION: u32 = 4;
 
 /// A ledger's state. A ledger made from it admits nothing that the one that it was made of would have refused.
 ///

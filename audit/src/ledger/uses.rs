@@ -1,19 +1,21 @@
 //! How often each ciphertext was decrypted, and for how many devices.
 //!
-//! Exact for as many ciphertexts as there is room for. When there is none, those that were used least are forgotten, and every ciphertext
-//! that is not known is from then on taken to have been used as often as the most used of those: the numbers may be too high, never too
-//! low. A snapshot keeps fewer, by the same rule.
+//! Exact for as many ciphertexts as there is room for. When there is none, those importers that take most of it give up some, each those of
+//! its own that were used least; and every ciphertext *of that importer* that is not known is from then on taken to have been used as often
+//! as the most used of those ([`floor`](super::floor)): the numbers may be too high, never too low, and nobody else's are touched. A snapshot
+//! keeps fewer, by the same rule.
 
 use super::asked::CiphertextId;
+use super::floor::{Floors, FloorsSnapshot};
 use super::limits::{DAY, counts};
 use super::short::Short;
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// Ciphertexts and devices that are counted at once, together: some 20 MiB at most.
 const CAPACITY: usize = 131_072;
-/// Of them in a snapshot: a quarter of a MiB at most.
-const IN_SNAPSHOT: usize = 2048;
+/// Of them in a snapshot: 2 MiB at most, of the 4 that its line may have.
+const IN_SNAPSHOT: usize = 8192;
 
 /// What is known of one ciphertext, since its first use within a day.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +34,9 @@ pub(super) struct Count {
     /// The record whose PFX its password opened.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     opened: Option<Short>,
+    /// Whose it is; none in snapshots up to version 3.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    of: Option<Short>,
 }
 
 #[expect(
@@ -64,6 +69,14 @@ impl Count {
             .saturating_add(u32::try_from(self.devices.len()).unwrap_or(u32::MAX))
     }
 
+    pub(super) fn since_ms(&self) -> i64 {
+        self.since_ms
+    }
+
+    pub(super) fn owner(&self) -> Option<Short> {
+        self.of
+    }
+
     fn weight(&self) -> (u32, u32) {
         (self.devices(), self.uses)
     }
@@ -77,6 +90,8 @@ impl Count {
 /// One use, to be counted.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct OneUse {
+    /// Whose ciphertext it is.
+    pub(super) owner: Short,
     /// The token decrypted it (and it is not somebody else's result that is shared).
     pub(super) by_token: bool,
     pub(super) device: Option<Short>,
@@ -89,8 +104,8 @@ pub(super) struct OneUse {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Uses {
     known: HashMap<CiphertextId, Count>,
-    /// What a ciphertext that is not known is taken to have.
-    floor: Floor,
+    /// What ciphertexts that are not known are taken to have.
+    floors: Floors,
     capacity: Capacity,
     taken: usize,
 }
@@ -102,34 +117,6 @@ struct Capacity(usize);
 impl Default for Capacity {
     fn default() -> Self {
         Self(CAPACITY)
-    }
-}
-
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Floor {
-    since_ms: i64,
-    uses: u32,
-    devices: u32,
-}
-
-impl Floor {
-    fn at(self, now_ms: i64) -> Self {
-        if counts(self.since_ms, now_ms, DAY) {
-            self
-        } else {
-            Self::default()
-        }
-    }
-
-    fn raise(&mut self, now_ms: i64, by: &Count) {
-        let old = self.at(now_ms);
-        *self = Self {
-            // Those that a clock set back has made of a future count until then.
-            since_ms: now_ms.max(old.since_ms).max(by.since_ms),
-            uses: old.uses.max(by.uses),
-            devices: old.devices.max(by.devices()),
-        };
     }
 }
 
@@ -147,30 +134,33 @@ impl Uses {
         self.known.contains_key(id)
     }
 
-    /// What is known of a ciphertext now.
-    pub(super) fn of(&self, id: &CiphertextId, now_ms: i64) -> Count {
+    /// What is known of a ciphertext of this importer now.
+    pub(super) fn of(&self, id: &CiphertextId, owner: Short, now_ms: i64) -> Count {
         if let Some(count) = self.known.get(id) {
             return if counts(count.since_ms, now_ms, DAY) {
                 count.clone()
             } else {
                 Count {
                     since_ms: now_ms,
+                    of: Some(owner),
                     ..Count::default()
                 }
             };
         }
-        let floor = self.floor.at(now_ms);
+        let floor = self.floors.of(owner, now_ms);
         Count {
             since_ms: now_ms,
             uses: floor.uses,
             earlier_devices: floor.devices,
+            of: Some(owner),
             ..Count::default()
         }
     }
 
     /// Counts a use. `most_devices` is how many are remembered of one ciphertext: beyond the limit they are only counted.
     pub(super) fn add(&mut self, now_ms: i64, id: CiphertextId, one: OneUse, most_devices: usize) {
-        let mut count = self.of(&id, now_ms);
+        let mut count = self.of(&id, one.owner, now_ms);
+        count.of = Some(one.owner);
         count.uses = count.uses.saturating_add(u32::from(one.by_token));
         if one.delivered {
             count.decrypts = true;
@@ -199,9 +189,16 @@ impl Uses {
     fn make_room(&mut self, now_ms: i64) {
         self.known
             .retain(|_, count| counts(count.since_ms, now_ms, DAY));
-        for count in most_used(&mut self.known, self.capacity.0 / 2) {
-            self.floor.raise(now_ms, &count);
+        for count in give_up(&mut self.known, self.capacity.0 / 2) {
+            self.floors.raise(now_ms, &count);
         }
+        self.taken = taken(&self.known);
+    }
+
+    /// Forgets how often ciphertexts of this importer were used, and what is taken of those of it that are not known.
+    pub(super) fn forget(&mut self, owner: Short) {
+        self.known.retain(|_, count| count.of != Some(owner));
+        self.floors.forget(owner);
         self.taken = taken(&self.known);
     }
 
@@ -213,13 +210,16 @@ impl Uses {
             .filter(|(_, count)| counts(count.since_ms, now_ms, DAY))
             .map(|(id, count)| (*id, count.clone()))
             .collect();
-        let mut floor = self.floor.at(now_ms);
-        for count in most_used(&mut known, IN_SNAPSHOT) {
-            floor.raise(now_ms, &count);
+        let mut floors = self.floors.clone();
+        for count in give_up(&mut known, IN_SNAPSHOT) {
+            floors.raise(now_ms, &count);
         }
         let mut known: Vec<_> = known.into_iter().collect();
         known.sort_by_key(|(id, _)| *id);
-        UsesSnapshot { floor, known }
+        UsesSnapshot {
+            floors: floors.snapshot(now_ms),
+            known,
+        }
     }
 }
 
@@ -227,37 +227,64 @@ fn taken(known: &HashMap<CiphertextId, Count>) -> usize {
     known.values().map(Count::room).sum()
 }
 
-/// Leaves those that were used most, as many as there is room for, and gives back the others.
-fn most_used(known: &mut HashMap<CiphertextId, Count>, room: usize) -> Vec<Count> {
+/// Leaves as many as there is room for, and gives back the others: each importer keeps what it has up to the same share, and of what is
+/// more than that those that were used most.
+fn give_up(known: &mut HashMap<CiphertextId, Count>, room: usize) -> Vec<Count> {
     if taken(known) <= room {
         return Vec::new();
     }
-    let mut order: Vec<_> = known
-        .iter()
-        .map(|(id, count)| (std::cmp::Reverse(count.weight()), *id, count.room()))
+    let mut each = BTreeMap::<Option<Short>, Vec<_>>::new();
+    for (id, count) in known.iter() {
+        let one = (std::cmp::Reverse(count.weight()), *id, count.room());
+        each.entry(count.of).or_default().push(one);
+    }
+    let takes: Vec<usize> = each
+        .values()
+        .map(|own| own.iter().map(|(_, _, takes)| takes).sum())
         .collect();
-    order.sort_unstable();
-    let mut left = room;
-    let mut is_full = false;
-    order
-        .into_iter()
-        .filter(|(_, _, takes)| {
+    let share = share(takes, room);
+    let mut over = Vec::new();
+    for mut own in each.into_values() {
+        own.sort_unstable();
+        let mut left = share;
+        let mut is_full = false;
+        for (_, id, takes) in own {
             // Nobody who was used less stays for being smaller.
-            match left.checked_sub(*takes) {
+            match left.checked_sub(takes) {
                 Some(rest) if !is_full => left = rest,
                 _ => is_full = true,
             }
-            is_full
-        })
-        .filter_map(|(_, id, _)| known.remove(&id))
-        .collect()
+            if is_full {
+                over.extend(known.remove(&id));
+            }
+        }
+    }
+    over
+}
+
+/// How much each may have if those that take less leave the rest to the others, and all together fit into `room`.
+fn share(mut takes: Vec<usize>, room: usize) -> usize {
+    takes.sort_unstable();
+    let mut left = room;
+    let mut others = takes.len();
+    for one in takes {
+        let share = left.checked_div(others).unwrap_or_default();
+        if one > share {
+            return share;
+        }
+        left = left.saturating_sub(one);
+        others = others.saturating_sub(1);
+    }
+    room
 }
 
 /// The uses in a snapshot.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct UsesSnapshot {
-    floor: Floor,
+    /// Up to version 3 one for all importers.
+    #[serde(rename = "floor")]
+    floors: FloorsSnapshot,
     known: Vec<(CiphertextId, Count)>,
 }
 
@@ -267,7 +294,7 @@ impl From<UsesSnapshot> for Uses {
         Self {
             taken: taken(&known),
             known,
-            floor: snapshot.floor,
+            floors: snapshot.floors.into(),
             capacity: Capacity::default(),
         }
     }
