@@ -8,7 +8,7 @@
 )]
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 const PAGES: [&str; 2] = ["SECURITY.md", "docs/neighbours.md"];
 /// Where the things are that a page can name; other words with a `/` in them are none.
@@ -103,6 +103,58 @@ fn everything_that_the_pages_on_security_name_is_there() {
         );
     }
     assert_eq!(problems, [""; 0], "{}", problems.join("\n"));
+}
+
+/// Every file below a folder whose name ends so.
+fn files(folder: &Path, ends: &str, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files(&path, ends, found);
+        } else if path.to_str().is_some_and(|name| name.ends_with(ends)) {
+            found.push(path);
+        }
+    }
+}
+
+/// What a program says to believe any certificate, in the words of rustls and reqwest.
+fn turns_verification_off(source: &str) -> bool {
+    [
+        "danger_accept_",
+        ".dangerous()",
+        "ServerCertVerifier for",
+        "ClientCertVerifier for",
+    ]
+    .iter()
+    .any(|word| source.contains(word))
+}
+
+#[test]
+fn no_switch_turns_the_verification_of_certificates_off() {
+    assert!(turns_verification_off(
+        "client.danger_accept_invalid_certs(true)"
+    ));
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut sources = Vec::new();
+    let mut manifests = vec![root.join("Cargo.toml")];
+    files(&root.join("src"), ".rs", &mut sources);
+    for part in ["audit", "ca", "fips", "formats", "hsm", "pki", "sandbox"] {
+        manifests.push(root.join(part).join("Cargo.toml"));
+        files(&root.join(part).join("src"), ".rs", &mut sources);
+    }
+    assert!(sources.len() > 300, "{}", sources.len());
+    for path in sources {
+        let source = fs::read_to_string(&path).unwrap();
+        assert!(!turns_verification_off(&source), "{}", path.display());
+    }
+    for path in manifests {
+        let manifest = fs::read_to_string(&path).unwrap();
+        assert!(
+            !manifest.contains("[features]"),
+            "{}: a build with another feature is another program",
+            path.display()
+        );
+    }
 }
 
 #[test]

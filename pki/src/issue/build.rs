@@ -287,3 +287,27 @@ impl Profile {
         ObjectIdentifier::new(text).ok()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, missing_docs)]
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn serial_numbers_are_positive_never_the_same_and_of_one_length() {
+        fips::start(fips::policy::Policy::STRICT).unwrap();
+        let serials: BTreeSet<_> = (0..1000).map(|_| new_serial().unwrap()).collect();
+        assert_eq!(serials.len(), 1000);
+        for serial in serials {
+            // RFC 5280, section 4.1.2.2: a positive integer of at most 20 octets; the first bit is the sign (X.690, section 8.3.3).
+            assert_eq!(serial.len(), RANDOM_BYTES + 1);
+            assert!(serial.len() <= 20);
+            assert!(
+                serial
+                    .first()
+                    .is_some_and(|first| (1..0x80).contains(first))
+            );
+        }
+    }
+}
