@@ -3,6 +3,7 @@
 //! A request that is admitted is in flight until its receipt has been folded into the ledger. One that would have to be refused if all
 //! that is in flight failed waits until some of it has ended; two threads wait only for moments, so that they are there for everybody else.
 
+mod clock;
 mod refused;
 
 use super::authorise::Leave;
@@ -19,6 +20,7 @@ use audit::ledger::{
     Admission, Alarm, Asked, CiphertextId, Denied, Ledger, Limits, Release, sealed_keys_of,
 };
 use audit::{Entry, FORMAT_VERSION, Hash, Timestamp, Verb};
+use clock::ClockWatch;
 use refused::RefusedRequests;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -45,6 +47,7 @@ pub(super) struct Oracle {
     /// Failures that were not recorded when their time was over: most of them are a moment later.
     late: Mutex<Vec<(CiphertextId, Admission)>>,
     refused: RefusedRequests,
+    clock: ClockWatch,
     /// Alarms that are being recorded: nobody else tells them.
     telling: Mutex<Vec<Alarm>>,
     alarms: AtomicU64,
@@ -117,6 +120,7 @@ impl Oracle {
             most_waiting: threads.saturating_sub(FREE_THREADS),
             late: Mutex::default(),
             refused: RefusedRequests::default(),
+            clock: ClockWatch::start(Instant::now(), SystemClock.now_ms()),
             telling: Mutex::default(),
             alarms: AtomicU64::new(0),
             refusals: AtomicU64::new(0),
@@ -278,8 +282,19 @@ impl Oracle {
         due
     }
 
+    /// Tells the operator that somebody has set the clock that budgets go by.
+    fn watch_clock(&self) {
+        if let Some(alarm) = self.clock.alarm(Instant::now(), SystemClock.now_ms()) {
+            tracing::error!(alarm = alarm.what, "ALARM: {}", alarm.detail);
+            self.alarms.fetch_add(1, Ordering::Relaxed);
+            // Nothing waits for it.
+            let _ = self.record(Event::Alarm(alarm), None);
+        }
+    }
+
     /// Writes what is counted and not told yet.
     pub(super) fn now_and_then(&self) {
+        self.watch_clock();
         self.book.now_and_then();
         self.end_late();
         self.refused.flush(|event| {

@@ -35,7 +35,7 @@ impl OracleMetrics {
         );
         to.register(
             "oracle_alarms",
-            "Alarms of the engine: a suspension, or a full quarantine",
+            "Alarms of the engine: a suspension, a full quarantine, or a clock that was set",
             self.alarms.clone(),
         );
         to.register(
