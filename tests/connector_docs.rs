@@ -75,7 +75,7 @@ fn engine_with_a_token() -> EngineStatus {
     });
     let status = serde_json::json!({
         "version": "", "moduleVersion": "", "token": null, "capabilities": null, "keys": [], "parts": [], "exceptions": [],
-        "keyUses": 0, "answered": 0, "inFlight": 0, "tokens": [token],
+        "keyUses": 0, "answered": 0, "inFlight": 0, "tokens": [token], "audit": {},
     });
     serde_json::from_value(status).unwrap()
 }
@@ -108,8 +108,8 @@ fn the_page_of_metrics_is_the_registry() {
          Codes: `engine`, `token`, `audit`, `module` (the cryptographic module failed, or its indicator contradicts the policy table),\n\
          `service`, `journal`, `log`, `draining`, `expired` (something ended without which nothing works). `state` is `degraded`, still\n\
          with 200, while there are `warnings`: `expiry` (something that is needed is about to end, or a part of the work stopped of\n\
-         it) and `authority` (a certification authority does not answer, does not let the connector enrol, or is left alone after\n\
-         failures). What ends merely soon is no warning: `status`, event 5000 and the metric show it. `fips` is what `fips status` says, in brief and as of the engine's last answer:\n\
+         it), `audit` (the audit log is not sealed or anchored, see audit.md) and `authority` (a certification authority does not answer,\n\
+         does not let the connector enrol, or is left alone after failures). What ends merely soon is no warning: `status`, event 5000 and the metric show it. `fips` is what `fips status` says, in brief and as of the engine's last answer:\n\
          `mode` (`strict`, `off`, `mixed`, `unknown`), `exceptions`, `level` (`unvalidated`, `pending`,\n\
          `certified-source-untested-environment`, `certified`), `notApproved` (uses of what is not approved), `silent` (processes that\n\
          do not report) and `fault` (a code, or null).\n\n\
