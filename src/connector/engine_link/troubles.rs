@@ -39,6 +39,8 @@ mod tests {
     #![allow(missing_docs)]
     use super::*;
 
+    const NOTHING: [u16; 0] = [];
+
     fn told(troubles: &mut Troubles, log: Option<&Status>) -> Vec<u16> {
         let drafts = troubles.tell(log);
         drafts.iter().map(|draft| draft.kind().id()).collect()
@@ -53,16 +55,16 @@ mod tests {
             ..Status::default()
         };
         let mut troubles = Troubles::default();
-        assert_eq!(told(&mut troubles, Some(&well)), []);
+        assert_eq!(told(&mut troubles, Some(&well)), NOTHING);
         assert_eq!(told(&mut troubles, Some(&unsealed("a"))), [28]);
-        assert_eq!(told(&mut troubles, Some(&unsealed("b"))), []);
-        assert_eq!(told(&mut troubles, None), []);
+        assert_eq!(told(&mut troubles, Some(&unsealed("b"))), NOTHING);
+        assert_eq!(told(&mut troubles, None), NOTHING);
         let also_lost = Status {
             lost: 1,
             ..unsealed("b")
         };
         assert_eq!(told(&mut troubles, Some(&also_lost)), [28]);
         assert_eq!(told(&mut troubles, Some(&well)), [29]);
-        assert_eq!(told(&mut troubles, Some(&well)), []);
+        assert_eq!(told(&mut troubles, Some(&well)), NOTHING);
     }
 }
