@@ -376,7 +376,14 @@ impl Writer {
         self.begin_len = self.len;
         self.name = name;
         self.seal_now = true;
-        self.shared.status().rotation_problem = None;
+        {
+            let mut status = self.shared.status();
+            status.rotation_problem = None;
+            if number == 1 {
+                // What a later start reads.
+                status.begins = Some(entry.time);
+            }
+        }
         self.tell_place();
         self.take_in(&entry);
         Ok(())
