@@ -77,9 +77,9 @@ impl Admission {
         book: &Book,
         until: Instant,
     ) -> Result<Leave, Refusal> {
-        let Dangerous(verb) = match self {
+        let verb = match self {
             Self::Open(leave) => return Ok(leave),
-            Self::Dangerous(dangerous) => dangerous,
+            Self::Dangerous(Dangerous(verb)) => verb,
         };
         let Some(step) = step.filter(|step| step.subject.verb() == verb) else {
             return Err(Refusal::bad_request(&format!(
