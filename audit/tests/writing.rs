@@ -54,6 +54,24 @@ fn what_was_waited_for_is_in_the_file_and_chained() {
 }
 
 #[test]
+fn since_when_a_log_is_there_is_the_time_of_its_first_entry() {
+    module();
+    let folder = support::folder();
+    let key = Arc::new(AuditKey::generate().unwrap());
+    let begins = || {
+        let receipts = open(folder.path(), &key, Options::default());
+        receipts.record(key_use(1)).wait(soon()).unwrap();
+        let begins = receipts.status().begins;
+        assert!(receipts.close("done", soon()));
+        begins
+    };
+    let (first, again) = (begins(), begins());
+    let text = fs::read_to_string(folder.path().join("00000001.receipts")).unwrap();
+    let entry = Entry::from_line(text.lines().next().unwrap()).unwrap();
+    assert_eq!((first, again), (Some(entry.time), Some(entry.time)));
+}
+
+#[test]
 fn an_entry_does_not_wait_for_uses_that_never_end() {
     module();
     let folder = support::folder();
