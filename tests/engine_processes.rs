@@ -33,6 +33,8 @@ mod client_keys;
 mod deliveries;
 #[path = "engine_processes/faults.rs"]
 mod faults;
+#[path = "engine_processes/hasty.rs"]
+mod hasty;
 #[path = "engine_processes/issuance.rs"]
 mod issuance;
 #[path = "engine_processes/issuance_refused.rs"]

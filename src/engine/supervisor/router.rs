@@ -112,7 +112,7 @@ impl<'a> Router<'a> {
             if let Some(since) = self.stop {
                 stop_accepting();
                 if self.failed.is_some()
-                    || self.requests.len() == 0
+                    || self.has_nothing_left()
                     || now.duration_since(since) >= DRAIN_LIMIT
                 {
                     break;
@@ -249,7 +249,8 @@ impl<'a> Router<'a> {
                     self.custody_lane.done(frame.id);
                 }
             }
-            Kind::Call | Kind::LongCall if self.requests.get(frame.id).is_none() => {
+            // A long call follows a use of the key, whose outcome counts also when nobody waits for the request any more.
+            Kind::Call if self.requests.get(frame.id).is_none() => {
                 self.custody.send(Frame::bare(Kind::Abandoned, frame.id));
             }
             Kind::Call | Kind::LongCall => self.calls.push(frame.id, frame.kind, frame.payload),
@@ -323,11 +324,21 @@ impl<'a> Router<'a> {
                 }
             }
             PartKind::Formats => {
-                for (id, request) in self.calls.formats_lost() {
-                    if request.is_some_and(|request| self.survives(request)) {
-                        self.calls.give_back(id);
-                    } else {
-                        self.calls.remove(id);
+                for lost in self.calls.formats_lost() {
+                    let goes_on = lost.request.is_some_and(|request| {
+                        if self.requests.get(request).is_some() {
+                            self.survives(request)
+                        } else {
+                            lost.crashes < self.config.restart.max_crashes_per_request
+                        }
+                    });
+                    if goes_on {
+                        self.calls.give_back(lost.id);
+                        continue;
+                    }
+                    self.calls.remove(lost.id);
+                    if let Some(request) = lost.request {
+                        self.custody.send(Frame::bare(Kind::GivenBack, request));
                     }
                 }
             }
@@ -418,7 +429,12 @@ impl<'a> Router<'a> {
 
     /// Whether a part that is down stays down.
     fn is_stopping(&self) -> bool {
-        (self.stop.is_some() && self.requests.len() == 0) || self.module_fault.is_some()
+        (self.stop.is_some() && self.has_nothing_left()) || self.module_fault.is_some()
+    }
+
+    /// Nobody waits for an answer, and custody for none about a use of the key.
+    fn has_nothing_left(&self) -> bool {
+        self.requests.len() == 0 && !self.calls.is_any_wanted()
     }
 
     fn tick(&mut self, now: Instant) {
@@ -456,10 +472,11 @@ impl<'a> Router<'a> {
     fn hand_out(&mut self, now: Instant) {
         let max = self.config.restart.max_crashes_per_request;
         let requests = &self.requests;
+        let is_last = |crashes: u32| crashes > 0 && crashes.saturating_add(1) >= max;
         let last_chance = |id: u64| {
-            requests.get(id).is_some_and(|pending| {
-                pending.crashes > 0 && pending.crashes.saturating_add(1) >= max
-            })
+            requests
+                .get(id)
+                .is_some_and(|pending| is_last(pending.crashes))
         };
         while self.custody.is_ready() {
             let Some(id) = self.custody_lane.next(now, last_chance) else {
@@ -477,7 +494,8 @@ impl<'a> Router<'a> {
             self.custody.send(frame);
         }
         while self.formats.is_ready() {
-            let Some((id, kind, payload)) = self.calls.next(now, last_chance) else {
+            let suspect = |request: u64, crashes: u32| last_chance(request) || is_last(crashes);
+            let Some((id, kind, payload)) = self.calls.next(now, suspect) else {
                 break;
             };
             self.formats.send(Frame::with_payload(kind, id, payload));

@@ -321,6 +321,35 @@ fn a_caller_that_goes_away_takes_its_requests_with_it() {
     assert!(scene.router.custody_lane.in_hand().is_empty());
 }
 
+#[test]
+fn what_custody_asks_about_a_use_of_the_key_goes_on_though_nobody_waits_for_the_request() {
+    let config = config(3);
+    let mut scene = Scene::new(&config);
+    scene.asks(&[71, 72, 73]);
+    let call = |kind, request| Frame::with_payload(kind, request, b"call".to_vec());
+    scene.says(PartKind::Custody, call(Kind::LongCall, 1));
+    scene.says(PartKind::Custody, call(Kind::Call, 2));
+    scene.caller.shutdown(std::net::Shutdown::Both).unwrap();
+    scene.until(|router| router.requests.len() == 0);
+    assert!(scene.router.calls.is_wanted(1));
+    assert!(!scene.router.calls.is_wanted(2));
+    // Asked only after the caller had gone.
+    scene.says(PartKind::Custody, call(Kind::LongCall, 3));
+    scene.says(PartKind::Custody, call(Kind::Call, 3));
+    assert_eq!(scene.router.calls.in_hand(), [1, 2, 3]);
+    assert!(scene.router.calls.is_wanted(3));
+    // It outlives processes of formats, as often as a request would, and alone at last.
+    scene.dies(PartKind::Formats);
+    assert_eq!(scene.router.calls.in_hand(), [1, 3]);
+    scene.dies(PartKind::Formats);
+    assert_eq!(scene.router.calls.in_hand(), [1]);
+    scene.dies(PartKind::Formats);
+    assert!(!scene.router.calls.is_wanted(1));
+    assert_eq!(scene.router.calls.in_hand(), [3]);
+    scene.says(PartKind::Formats, Frame::bare(Kind::Return, 3));
+    assert!(scene.router.calls.is_empty());
+}
+
 /// A supervisor that has nothing to do any more must not turn round and round until somebody restarts it.
 #[test]
 fn after_a_failure_of_the_module_nobody_waits_for_a_part_that_is_not_started_again() {
