@@ -53,5 +53,7 @@ mod sandbox;
 mod token;
 #[path = "engine_processes/tokens.rs"]
 mod tokens;
+#[path = "engine_processes/told.rs"]
+mod told;
 #[path = "engine_processes/upgrades.rs"]
 mod upgrades;

@@ -144,7 +144,7 @@ pub fn human(status: &Status) -> String {
                 engine
                     .tokens
                     .iter()
-                    .map(|token| ("token", token_line(token))),
+                    .map(|token| ("token", token_line(token, engine.coarse))),
             );
             for key in &engine.keys {
                 let fingerprint: String = key.fingerprint.chars().take(16).collect();
@@ -186,7 +186,7 @@ pub fn human(status: &Status) -> String {
                     .map(|key| ("pkcs1", pkcs1_line(key))),
             );
             if let Some(audit) = &engine.audit {
-                rows.push(("audit log", audit_line(audit)));
+                rows.push(("audit log", audit_line(audit, engine.coarse)));
                 if let Some(begins) = audit.without_past(SystemClock.now_ms()) {
                     rows.push((
                         "",
@@ -283,12 +283,15 @@ fn where_it_is(key: &KeyStatus) -> String {
     text
 }
 
-/// The log of uses of the key.
-fn audit_line(audit: &::audit::Status) -> String {
+/// The log of uses of the key; without its figures where a connector is not told them.
+fn audit_line(audit: &::audit::Status, coarse: bool) -> String {
     let problem = match &audit.problem {
         Some(problem) => format!("CANNOT BE WRITTEN: {problem}; "),
         None => String::new(),
     };
+    if coarse {
+        return format!("{problem}{}", audit.log);
+    }
     format!(
         "{problem}{}, {} entries, sealed up to entry {}",
         audit.log, audit.seq, audit.sealed_upto
@@ -327,7 +330,7 @@ fn revocation_line(list: &ListStatus) -> String {
 }
 
 /// One token in a line: what state it is in, what it has to do, how long that takes.
-fn token_line(token: &TokenStatus) -> String {
+fn token_line(token: &TokenStatus, coarse: bool) -> String {
     let label = token
         .token
         .as_ref()
@@ -341,6 +344,7 @@ fn token_line(token: &TokenStatus) -> String {
         (Some(problem), _) => {
             let _ = write!(text, " NOT OPEN: {}", printable(problem));
         }
+        (None, MemberState::Open) if coarse => text.push_str(" open"),
         (None, MemberState::Open) => {
             let _ = write!(text, " open, {} in hand", token.in_hand);
         }

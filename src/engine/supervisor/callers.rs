@@ -103,6 +103,13 @@ impl Callers {
         self.connected.get(&id).map(|caller| caller.uid)
     }
 
+    /// Whether a caller of this kind is connected there.
+    pub(super) fn is(&self, id: u64, who: CallerKind) -> bool {
+        self.connected
+            .get(&id)
+            .is_some_and(|caller| caller.who == who)
+    }
+
     /// Deals with the greeting. Whether the frame is one that a greeted caller may send and is still to be dealt with.
     pub(super) fn take(&mut self, id: u64, frame: &Frame) -> bool {
         let Some(caller) = self.connected.get_mut(&id) else {

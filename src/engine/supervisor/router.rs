@@ -11,9 +11,9 @@ use super::module_fault::Ending;
 use super::part::{EXIT_CONFIGURATION, Launch, Part, PartKind};
 use super::program::Program;
 use super::requests::Requests;
-use super::status::{Counters, Reports, compose};
+use super::status::{Outward, Reports};
 use crate::config::EngineConfig;
-use crate::engine::api::{EngineReply, FailureCode};
+use crate::engine::api::FailureCode;
 use crate::engine::custody::{CustodyReport, request_threads};
 use crate::engine::ipc::{Frame, Kind};
 use crate::evidence::process::FaultEvidence;
@@ -46,6 +46,7 @@ pub(super) struct Router<'a> {
     held: HashSet<u64>,
     calls: Calls,
     reports: Reports,
+    outward: Outward,
     answered: u64,
     stop: Option<Instant>,
     /// Why no cryptography is done any more; only a restart of the engine ends it.
@@ -74,6 +75,7 @@ impl<'a> Router<'a> {
             held: HashSet::new(),
             calls: Calls::new(),
             reports: Reports::default(),
+            outward: Outward::default(),
             answered: 0,
             stop: None,
             module_fault: None,
@@ -164,13 +166,13 @@ impl<'a> Router<'a> {
             Event::PartFrame(PartKind::Custody, generation, frame) => {
                 if self.custody.is_current(generation) {
                     self.custody.heard(&frame, now);
-                    self.take_from_custody(frame);
+                    self.take_from_custody(frame, now);
                 }
             }
             Event::PartFrame(PartKind::Formats, generation, frame) => {
                 if self.formats.is_current(generation) {
                     self.formats.heard(&frame, now);
-                    self.take_from_formats(frame);
+                    self.take_from_formats(frame, now);
                 }
             }
             Event::PartGone(kind, generation) => self.part_gone(kind, generation, now),
@@ -221,16 +223,7 @@ impl<'a> Router<'a> {
         }
     }
 
-    fn ask_parts(&mut self, caller: u64, frame_id: u64, now: Instant) {
-        if self.reports.ask(caller, frame_id, now) {
-            let formats = self.formats.send(Frame::bare(Kind::Status, 0));
-            let custody = self.custody.send(Frame::bare(Kind::Status, 0));
-            self.reports.asked(custody, formats);
-            self.report_if_complete();
-        }
-    }
-
-    fn take_from_custody(&mut self, frame: Frame) {
+    fn take_from_custody(&mut self, frame: Frame, now: Instant) {
         match frame.kind {
             Kind::Held => self.answer_is_held(frame.id),
             Kind::Reply => {
@@ -260,7 +253,7 @@ impl<'a> Router<'a> {
                         self.module_failed(fault);
                     }
                     self.reports.take_custody(report);
-                    self.report_if_complete();
+                    self.report_if_complete(now);
                 }
                 Err(error) => tracing::error!(%error, "custody's report is none of this release"),
             },
@@ -275,10 +268,10 @@ impl<'a> Router<'a> {
         }
     }
 
-    fn take_from_formats(&mut self, frame: Frame) {
+    fn take_from_formats(&mut self, frame: Frame, now: Instant) {
         if frame.kind == Kind::Status {
             self.reports.take_formats(&frame.payload);
-            self.report_if_complete();
+            self.report_if_complete(now);
             return;
         }
         if frame.kind == Kind::Return
@@ -464,7 +457,7 @@ impl<'a> Router<'a> {
             );
         }
         if self.reports.until().is_some_and(|until| until <= now) {
-            self.report();
+            self.report(now);
         }
         self.hand_out(now);
     }
@@ -520,48 +513,12 @@ impl<'a> Router<'a> {
         .unwrap_or(now + LONGEST_WAIT)
     }
 
-    fn report_if_complete(&mut self) {
-        if self.reports.is_complete() {
-            self.report();
-        }
-    }
-
-    /// Answers everybody who waits for a report, with what has come.
-    fn report(&mut self) {
-        let due = self.reports.take();
-        if due.waiting.is_empty() {
-            return;
-        }
-        let counters = Counters {
-            answered: self.answered,
-            in_flight: u64::try_from(self.requests.len()).unwrap_or(u64::MAX),
-        };
-        let said = (due.custody, due.formats);
-        let mut status = compose(
-            self.config,
-            &self.custody,
-            &self.formats,
-            counters,
-            said,
-            &self.sandbox,
-        );
-        status.module_fault.clone_from(&self.module_fault);
-        status.program = self.program.as_ref().map(Program::status);
-        let reply = EngineReply::Status(Box::new(status));
-        for (caller, frame_id) in due.waiting {
-            match Frame::json(Kind::Reply, frame_id, &reply) {
-                Ok(frame) => self.callers.send(caller, frame),
-                Err(error) => tracing::error!(%error, "the report cannot be told"),
-            }
-        }
-    }
-
     /// Answers what is left, lets the answers be written, and ends the parts: by closing their connections, then by force.
     fn farewell(&mut self, events: &Receiver<Event>) {
         for id in self.requests.ids(|_| true) {
             self.fail(id, FailureCode::Busy, STOPPING);
         }
-        self.report();
+        self.report(Instant::now());
         self.custody.close();
         self.formats.close();
         let until = Instant::now() + FAREWELL_LIMIT;
@@ -589,5 +546,6 @@ fn module_error(fault: &FaultEvidence) -> SupervisorError {
     }
 }
 
+mod reporting;
 #[cfg(test)]
 mod tests;
