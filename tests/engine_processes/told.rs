@@ -7,6 +7,7 @@ use super::softhsm::SoftHsm;
 use hsm::Padding;
 use pfx_connector::encoding::Base64Bytes;
 use pfx_connector::engine::api::{EngineReply, EngineStatus, FailureCode, RecryptRequest};
+use pfx_connector::engine::client::EngineClient;
 use pfx_connector::engine::ipc::blocking::{Incoming, read_frame, write_frame};
 use pfx_connector::engine::ipc::{Frame, Kind};
 use rustix::process::Uid;
@@ -15,6 +16,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
+use std::process::Command;
 
 /// A user in `allowed_uids`, as connectors are.
 pub(super) const CONNECTOR: u32 = 64_123;
@@ -109,6 +111,14 @@ fn start<'a>(authority: &Authority<'a>, token: &SoftHsm) -> (Engine, Device<'a>)
     (engine, device)
 }
 
+/// The first wrong password puts the importer on the list, and services are performed for the first time.
+async fn fail_once(engine: &Engine, client: &EngineClient, token: &SoftHsm, device: &Device<'_>) {
+    let mut first = engine.request("first", token, device.der());
+    first.pfx = Base64Bytes(device.pfx(OPENS, &[]));
+    engine.sign(&mut first);
+    assert_eq!(ask(client, first).await, FAILED);
+}
+
 /// By how much each number in a report moved, and what else is another one.
 fn moved(before: &Value, after: &Value, at: &str, into: &mut BTreeMap<String, String>) {
     match (before, after) {
@@ -148,11 +158,7 @@ async fn what_connectors_may_know_moves_in_the_same_way_whatever_failed() {
     let token = SoftHsm::new();
     let (engine, device) = start(&authority, &token);
     let client = engine.ready_client().await;
-    // The first one puts the importer on the list.
-    let mut first = engine.request("first", &token, device.der());
-    first.pfx = Base64Bytes(device.pfx(OPENS, &[]));
-    engine.sign(&mut first);
-    assert_eq!(ask(&client, first).await, FAILED);
+    fail_once(&engine, &client, &token, &device).await;
     let (mut all, mut told) = (Vec::new(), Vec::new());
     for (name, request) in failing(&engine, &token, &device) {
         let before = client.status().await.unwrap();
@@ -185,6 +191,7 @@ async fn a_connector_is_told_states_at_once_and_figures_of_no_single_request() {
     let token = SoftHsm::new();
     let (engine, device) = start(&authority, &token);
     let client = engine.ready_client().await;
+    fail_once(&engine, &client, &token, &device).await;
     let mut connector = connected_as(&engine, CONNECTOR);
     let before = status_over(&mut connector);
     assert!(before.coarse);
@@ -202,6 +209,16 @@ async fn a_connector_is_told_states_at_once_and_figures_of_no_single_request() {
     let mut other = connected_as(&engine, CONNECTOR);
     assert_eq!(status_over(&mut other), before);
     let full = client.status().await.unwrap();
-    assert_eq!((full.key_uses, full.answered), (3, 3));
-    assert!(full.tokens[0].load.is_some() && full.tokens[0].requests >= 3);
+    assert_eq!((full.key_uses, full.answered), (4, 4));
+    assert!(full.tokens[0].load.is_some() && full.tokens[0].requests >= 4);
+
+    // What the operator asks by.
+    let output = Command::new(env!("CARGO_BIN_EXE_pfx-connector"))
+        .args(["status", "--engine", "--json", "--config"])
+        .arg(engine.path().join("config.toml"))
+        .output()
+        .unwrap();
+    let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(said["tokens"][0]["load"]["tokenTime"]["count"], 4, "{said}");
+    assert_eq!(output.status.code(), Some(0));
 }
