@@ -17,6 +17,20 @@ const PART_LIMIT: Duration = Duration::from_secs(1);
 /// The longest report of formats, in bytes: many times what an honest one has. It parses what strangers made.
 const MOST_FORMATS_BYTES: usize = 64 * 1024;
 
+/// Reports that one connection may wait for at once.
+const MOST_OF_ONE: usize = 4;
+
+/// What has to be done for somebody who asks for a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// The parts have to be asked.
+    First,
+    /// They have been, for others.
+    Waits,
+    /// Nothing: so many of this connection are not answered that it gets none.
+    TooMany,
+}
+
 /// Those who wait for a report, and what has come for it.
 #[derive(Debug, Default)]
 pub(super) struct Reports {
@@ -60,14 +74,18 @@ pub(super) struct Due {
 }
 
 impl Reports {
-    /// Somebody asks; whether the parts have to be asked (they have been already when others wait).
-    pub(super) fn ask(&mut self, caller: u64, frame_id: u64, now: Instant) -> bool {
+    /// Somebody asks. Each connection waits for a few at most: with those that there may be, all are answered in a moment.
+    pub(super) fn ask(&mut self, caller: u64, frame_id: u64, now: Instant) -> Asked {
+        let of_caller = self.waiting.iter().filter(|(one, _)| *one == caller);
+        if of_caller.count() >= MOST_OF_ONE {
+            return Asked::TooMany;
+        }
         self.waiting.push((caller, frame_id));
         if self.until.is_some() {
-            return false;
+            return Asked::Waits;
         }
         self.until = Some(now + PART_LIMIT);
-        true
+        Asked::First
     }
 
     /// Which parts could be asked.

@@ -1,21 +1,36 @@
 //! Who asks for the engine's report is answered once the parts have said what they have to say, or have taken too long.
 
 use super::super::program::Program;
-use super::super::status::{Counters, compose};
+use super::super::status::{Asked, Counters, compose};
 use super::Router;
-use crate::engine::api::{EngineReply, EngineStatus};
+use crate::engine::api::{EngineReply, EngineStatus, FailureCode};
 use crate::engine::ipc::{Frame, Kind};
 use audit::verb::CallerKind;
 use std::time::Instant;
 
+const TOO_MANY_REPORTS: &str =
+    "this connection has not taken the reports that it asked for before: ask again when it has";
+
 impl Router<'_> {
     /// Somebody wants the engine's report.
     pub(super) fn ask_parts(&mut self, caller: u64, frame_id: u64, now: Instant) {
-        if self.reports.ask(caller, frame_id, now) {
-            let formats = self.formats.send(Frame::bare(Kind::Status, 0));
-            let custody = self.custody.send(Frame::bare(Kind::Status, 0));
-            self.reports.asked(custody, formats);
-            self.report_if_complete(now);
+        let asked = if self.callers.is_behind(caller) {
+            Asked::TooMany
+        } else {
+            self.reports.ask(caller, frame_id, now)
+        };
+        match asked {
+            Asked::First => {
+                let formats = self.formats.send(Frame::bare(Kind::Status, 0));
+                let custody = self.custody.send(Frame::bare(Kind::Status, 0));
+                self.reports.asked(custody, formats);
+                self.report_if_complete(now);
+            }
+            Asked::Waits => {}
+            Asked::TooMany => {
+                self.callers
+                    .send_failure(caller, frame_id, FailureCode::Busy, TOO_MANY_REPORTS);
+            }
         }
     }
 

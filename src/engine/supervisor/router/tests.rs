@@ -350,6 +350,60 @@ fn what_custody_asks_about_a_use_of_the_key_goes_on_though_nobody_waits_for_the_
     assert!(scene.router.calls.is_empty());
 }
 
+impl Scene<'_> {
+    /// Asks for reports, which the router takes one by one.
+    fn asks_for_reports(&mut self, ids: std::ops::RangeInclusive<u64>) {
+        for id in ids {
+            write_frame(&mut self.caller, &Frame::bare(Kind::Status, id)).unwrap();
+            let asked = self.events.recv_timeout(PATIENCE).unwrap();
+            self.router.handle(asked, Instant::now());
+        }
+    }
+
+    /// The parts say what they say; formats says nothing that is understood.
+    fn parts_report(&mut self) {
+        let said = Frame::json(Kind::Status, 0, &CustodyReport::silent()).unwrap();
+        self.says(PartKind::Custody, said);
+        self.says(PartKind::Formats, Frame::bare(Kind::Status, 0));
+    }
+}
+
+#[test]
+fn of_one_connection_few_reports_are_waited_for_and_all_are_answered_with_the_same_one() {
+    let config = config(3);
+    let mut scene = Scene::new(&config);
+    scene.asks_for_reports(1..=7);
+    for id in 5..=7 {
+        assert_eq!(scene.failure(), (id, FailureCode::Busy));
+    }
+    scene.parts_report();
+    let answers: Vec<_> = (0..4).map(|_| scene.answer()).collect();
+    for (answer, id) in answers.iter().zip(1..) {
+        assert_eq!(answer.id, id);
+        assert_eq!(answer.payload, answers[0].payload);
+    }
+    scene.asks_for_reports(8..=8);
+    scene.parts_report();
+    assert_eq!(scene.answer().id, 8);
+}
+
+#[test]
+fn for_who_does_not_read_its_reports_no_more_are_made() {
+    let config = config(3);
+    let mut scene = Scene::new(&config);
+    // Each is tens of kilobytes; it is the first caller.
+    for id in 1..=10_000 {
+        if scene.router.callers.is_behind(1) {
+            break;
+        }
+        scene.asks_for_reports(id..=id);
+        scene.parts_report();
+    }
+    assert!(scene.router.callers.is_behind(1));
+    scene.asks_for_reports(10_001..=10_001);
+    assert_eq!(scene.router.reports.until(), None, "nobody is asked");
+}
+
 /// A supervisor that has nothing to do any more must not turn round and round until somebody restarts it.
 #[test]
 fn after_a_failure_of_the_module_nobody_waits_for_a_part_that_is_not_started_again() {
