@@ -4,7 +4,7 @@ use super::deliveries::{self, OPENS, person, stored};
 use super::engine::{Engine, Options, PASSWORD};
 use super::issuance::made;
 use super::issuance_support::{Grant, issue, key_request, pack_request};
-use super::openssl::{Authority, Device, KeyAlgorithm, Workshop};
+use super::openssl::{Device, KeyAlgorithm, Workshop};
 use super::pkcs1;
 use super::requests::DEADLINE;
 use super::softhsm::{SoftHsm, encrypt_pkcs1};
@@ -39,7 +39,6 @@ struct Scene<'a> {
     client: EngineClient,
     token: SoftHsm,
     workshop: &'a Workshop,
-    authority: Authority<'a>,
     phone: Device<'a>,
     person: Device<'a>,
 }
@@ -56,7 +55,6 @@ impl<'a> Scene<'a> {
             workshop,
             phone: authority.device("phone", KeyAlgorithm::Rsa(2048)),
             person: person(&authority, "ada@example.org", "20240101000000Z"),
-            authority,
             engine,
         }
     }

@@ -8,7 +8,7 @@
 )]
 use super::*;
 use crate::config::Config;
-use crate::engine::api::{API_VERSION, Failure};
+use crate::engine::api::{API_VERSION, EngineReply, Failure};
 use crate::engine::ipc::Caller;
 use crate::engine::ipc::blocking::{Incoming, read_frame, write_frame};
 use audit::Verb;
