@@ -20,7 +20,7 @@ const GRID_MS: u64 = 3000;
 
 /// Every kind of request that asks for a use of the custody key.
 enum Asked {
-    Recrypt(RecryptRequest),
+    Recrypt(Box<RecryptRequest>),
     Deliver(Delivery, Vec<StoredPfx>),
     Pack(Box<PackRequest>),
 }
@@ -60,18 +60,18 @@ impl<'a> Scene<'a> {
     }
 
     /// A record of this password, for the delivery `password`.
-    fn recrypt(&self, password: &str, change: impl FnOnce(&mut Vec<u8>)) -> RecryptRequest {
+    fn recrypt(&self, password: &str, change: impl FnOnce(&mut [u8])) -> Box<RecryptRequest> {
         let mut request = self.engine.request("grid", &self.token, self.phone.der());
         let stored = self.file(password, change);
         (request.record, request.pfx) = (stored.record, stored.pfx);
-        request
+        Box::new(request)
     }
 
-    fn file(&self, password: &str, change: impl FnOnce(&mut Vec<u8>)) -> StoredPfx {
+    fn file(&self, password: &str, change: impl FnOnce(&mut [u8])) -> StoredPfx {
         let stored = stored(&self.engine, &self.token, &self.person, password);
         let mut request = self.engine.request("unused", &self.token, Vec::new());
         (request.record, request.pfx) = (stored.record, stored.pfx);
-        change(&mut request.record.encrypted_password.0);
+        change(request.record.encrypted_password.0.as_mut_slice());
         self.engine.sign(&mut request);
         StoredPfx {
             record: request.record,
@@ -100,7 +100,7 @@ impl<'a> Scene<'a> {
     async fn ask(&self, asked: Asked) -> (Option<FailureCode>, Duration) {
         let begun = Instant::now();
         let outcome = match asked {
-            Asked::Recrypt(request) => self.client.recrypt(request, DEADLINE).await.map(drop),
+            Asked::Recrypt(request) => self.client.recrypt(*request, DEADLINE).await.map(drop),
             Asked::Deliver(delivery, files) => {
                 let request = deliveries::request(delivery, files, &self.phone);
                 self.client.deliver(request, DEADLINE).await.map(drop)
@@ -124,9 +124,9 @@ impl<'a> Scene<'a> {
 
 const FAILED: Option<FailureCode> = Some(FailureCode::DecryptionFailed);
 
-fn as_it_is(_: &mut Vec<u8>) {}
+fn as_it_is(_: &mut [u8]) {}
 
-fn damaged(ciphertext: &mut Vec<u8>) {
+fn damaged(ciphertext: &mut [u8]) {
     *ciphertext.last_mut().unwrap() ^= 1;
 }
 
