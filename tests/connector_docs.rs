@@ -117,6 +117,9 @@ fn the_page_of_metrics_is_the_registry() {
          `pfx_connector_build`, `pfx_connector_expiry_timestamp_seconds` and `pfx_connector_expiry_entries` as below, and\n\
          `pfx_connector_gateway_healthy`, `pfx_connector_gateway_requests` (by `state`: `queued`, `leased`, `completed`, `failed`) and\n\
          `pfx_connector_gateway_records`. What the engine depends on is in the connector's metrics.\n\n\
+         A connector whose user is not the engine's own is told no figures of single tokens by the engine (there is no series then, except\n\
+         `token_up` and `token_drained`), of services only whether they were performed (0 or 1), and the figures of budgets and quarantine\n\
+         once a minute: so that they say nothing about single requests (timing.md).\n\n\
          `pfx_connector_expiry_timestamp_seconds{kind,name}` is the expiry calendar: one series for each certificate, list, token or key\n\
          with an end. `name` is where it is configured, with a number in brackets where that has several; kinds:\n\
          KINDS.\n\

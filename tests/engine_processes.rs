@@ -27,12 +27,18 @@ mod tls_peer;
 mod access;
 #[path = "engine_processes/approvals.rs"]
 mod approvals;
+#[path = "engine_processes/callers.rs"]
+mod callers;
 #[path = "engine_processes/client_keys.rs"]
 mod client_keys;
 #[path = "engine_processes/deliveries.rs"]
 mod deliveries;
 #[path = "engine_processes/faults.rs"]
 mod faults;
+#[path = "engine_processes/grid.rs"]
+mod grid;
+#[path = "engine_processes/hasty.rs"]
+mod hasty;
 #[path = "engine_processes/issuance.rs"]
 mod issuance;
 #[path = "engine_processes/issuance_refused.rs"]
@@ -51,5 +57,7 @@ mod sandbox;
 mod token;
 #[path = "engine_processes/tokens.rs"]
 mod tokens;
+#[path = "engine_processes/told.rs"]
+mod told;
 #[path = "engine_processes/upgrades.rs"]
 mod upgrades;

@@ -6,8 +6,11 @@ use crate::calendar::table;
 use crate::clock::{Clock, SystemClock, rfc3339};
 use crate::connector::control::client::{self, ControlError};
 use crate::connector::control::protocol::Status;
+use crate::doctor::service::ask_engine_now;
 use crate::encoding::printable;
-use crate::engine::api::{AuthorityStatus, KeyStatus, Pkcs1KeyStatus, ProgramStatus, TokenStatus};
+use crate::engine::api::{
+    AuthorityStatus, EngineStatus, KeyStatus, Pkcs1KeyStatus, ProgramStatus, TokenStatus,
+};
 use crate::engine::recrypt::revocation::ListStatus;
 use crate::telemetry::health::HealthState;
 use clap::Args;
@@ -22,6 +25,9 @@ pub struct StatusArgs {
     /// The configuration file of the connector
     #[arg(long, value_name = "FILE")]
     pub config: PathBuf,
+    /// Ask the engine instead of the connector: run as the engine's own user, it says more than connectors are told
+    #[arg(long)]
+    pub engine: bool,
 }
 
 /// The status: exit code 0 healthy, 3 not healthy.
@@ -29,6 +35,9 @@ pub struct StatusArgs {
 /// # Errors
 /// [`Failure`] when the configuration cannot be used or nobody answers.
 pub fn run(args: &StatusArgs) -> Result<Report, Failure> {
+    if args.engine {
+        return of_engine(&args.config);
+    }
     let socket = control_socket(&args.config, "status")?;
     let status = client::status(&socket).map_err(unanswered)?;
     let json = serde_json::to_value(&status)
@@ -37,6 +46,33 @@ pub fn run(args: &StatusArgs) -> Result<Report, Failure> {
         json,
         text: human(&status).trim_end().to_owned(),
         exit: if status.health.healthy {
+            Exit::Done
+        } else {
+            Exit::Unhealthy
+        },
+    })
+}
+
+/// The engine's own status; healthy while it does cryptography and has a token.
+fn of_engine(path: &Path) -> Result<Report, Failure> {
+    let config = crate::config::load(path)?;
+    let engine = config.engine.as_ref().ok_or_else(|| {
+        Failure::usage(
+            "config",
+            format!("{}: there is no section [engine]", path.display()),
+        )
+    })?;
+    let status = ask_engine_now(&engine.socket).map_err(|error| {
+        Failure::failed("engine", printable(&error.to_string())).hint(
+            "start the engine (`engine`) with this configuration file, and ask as its own user",
+        )
+    })?;
+    let json = serde_json::to_value(&status)
+        .map_err(|error| Failure::failed("engine_protocol", error.to_string()))?;
+    Ok(Report {
+        json,
+        text: as_table(engine_rows(&status)).trim_end().to_owned(),
+        exit: if status.module_fault.is_none() && status.token.is_some() {
             Exit::Done
         } else {
             Exit::Unhealthy
@@ -128,88 +164,7 @@ pub fn human(status: &Status) -> String {
     }
     match &status.engine {
         None => rows.push(("engine", "does not answer".to_owned())),
-        Some(engine) => {
-            rows.push((
-                "engine",
-                format!("version {}, {}", engine.version, engine.module_version),
-            ));
-            if engine.tokens.is_empty() {
-                let there = match &engine.token {
-                    Some(_) => "there",
-                    None => "not reachable",
-                };
-                rows.push(("token", there.to_owned()));
-            }
-            rows.extend(
-                engine
-                    .tokens
-                    .iter()
-                    .map(|token| ("token", token_line(token))),
-            );
-            for key in &engine.keys {
-                let fingerprint: String = key.fingerprint.chars().take(16).collect();
-                let state = if key.problems.is_empty() && key.origin.is_empty() {
-                    "in use".to_owned()
-                } else if key.problems.is_empty() {
-                    format!("in use ({})", key.origin)
-                } else {
-                    format!("REFUSED: {}", key.problems.join("; "))
-                };
-                rows.push((
-                    "key",
-                    format!(
-                        "{} RSA-{} {fingerprint}… {state}{}",
-                        key.label,
-                        key.modulus_bits,
-                        where_it_is(key)
-                    ),
-                ));
-            }
-            if let Some(oracle) = &engine.oracle {
-                rows.push((
-                    "oracle",
-                    format!(
-                        "{} ciphertexts quarantined, {} requests refused, {} alarms",
-                        oracle.quarantined, oracle.refused, oracle.alarms
-                    ),
-                ));
-                for (what, subjects) in
-                    [("importer", &oracle.importers), ("caller", &oracle.callers)]
-                {
-                    rows.extend(subjects.iter().map(|one| (what, subject_line(one))));
-                }
-            }
-            rows.extend(
-                engine
-                    .pkcs1_keys
-                    .iter()
-                    .map(|key| ("pkcs1", pkcs1_line(key))),
-            );
-            if let Some(audit) = &engine.audit {
-                rows.extend(audit_rows(audit, SystemClock.now_ms()));
-            }
-            for list in &engine.revocation_lists {
-                rows.push(("revocation", revocation_line(list)));
-            }
-            if let Some(notice) = engine.program.as_ref().and_then(ProgramStatus::notice) {
-                rows.push(("program", notice));
-            }
-            for one in &engine.authorities {
-                rows.push(("token CA", authority_line(one)));
-            }
-            for part in &engine.parts {
-                let pid = part
-                    .pid
-                    .map_or("restarting".to_owned(), |pid| format!("process {pid}"));
-                rows.push((
-                    "part",
-                    format!("{} {pid}, {} restarts", part.name, part.restarts),
-                ));
-                if let Some(sandbox) = &part.sandbox {
-                    rows.push(("", format!("sandbox: {}", sandbox.words())));
-                }
-            }
-        }
+        Some(engine) => rows.extend(engine_rows(engine)),
     }
     for authority in &status.authorities {
         rows.extend(super::ca_state::rows(authority).map(|line| ("authority", line)));
@@ -254,6 +209,10 @@ pub fn human(status: &Status) -> String {
             status.log.lost
         ),
     ));
+    as_table(rows)
+}
+
+fn as_table(rows: Vec<(&str, String)>) -> String {
     let mut table = String::new();
     for (name, value) in rows {
         // What the service and the token are called must not move the cursor.
@@ -261,6 +220,90 @@ pub fn human(status: &Status) -> String {
         let _ = writeln!(table, "{name:<11} {value}");
     }
     table
+}
+
+/// What the engine says of itself.
+fn engine_rows(engine: &EngineStatus) -> Vec<(&'static str, String)> {
+    let mut rows: Vec<(&str, String)> = Vec::new();
+    rows.push((
+        "engine",
+        format!("version {}, {}", engine.version, engine.module_version),
+    ));
+    if engine.tokens.is_empty() {
+        let there = match &engine.token {
+            Some(_) => "there",
+            None => "not reachable",
+        };
+        rows.push(("token", there.to_owned()));
+    }
+    rows.extend(
+        engine
+            .tokens
+            .iter()
+            .map(|token| ("token", token_line(token, engine.coarse))),
+    );
+    for key in &engine.keys {
+        let fingerprint: String = key.fingerprint.chars().take(16).collect();
+        let state = if key.problems.is_empty() && key.origin.is_empty() {
+            "in use".to_owned()
+        } else if key.problems.is_empty() {
+            format!("in use ({})", key.origin)
+        } else {
+            format!("REFUSED: {}", key.problems.join("; "))
+        };
+        rows.push((
+            "key",
+            format!(
+                "{} RSA-{} {fingerprint}… {state}{}",
+                key.label,
+                key.modulus_bits,
+                where_it_is(key)
+            ),
+        ));
+    }
+    if let Some(oracle) = &engine.oracle {
+        rows.push((
+            "oracle",
+            format!(
+                "{} ciphertexts quarantined, {} requests refused, {} alarms",
+                oracle.quarantined, oracle.refused, oracle.alarms
+            ),
+        ));
+        for (what, subjects) in [("importer", &oracle.importers), ("caller", &oracle.callers)] {
+            rows.extend(subjects.iter().map(|one| (what, subject_line(one))));
+        }
+    }
+    rows.extend(
+        engine
+            .pkcs1_keys
+            .iter()
+            .map(|key| ("pkcs1", pkcs1_line(key))),
+    );
+    if let Some(audit) = &engine.audit {
+        rows.extend(audit_rows(audit, SystemClock.now_ms(), engine.coarse));
+    }
+    for list in &engine.revocation_lists {
+        rows.push(("revocation", revocation_line(list)));
+    }
+    if let Some(notice) = engine.program.as_ref().and_then(ProgramStatus::notice) {
+        rows.push(("program", notice));
+    }
+    for one in &engine.authorities {
+        rows.push(("token CA", authority_line(one)));
+    }
+    for part in &engine.parts {
+        let pid = part
+            .pid
+            .map_or("restarting".to_owned(), |pid| format!("process {pid}"));
+        rows.push((
+            "part",
+            format!("{} {pid}, {} restarts", part.name, part.restarts),
+        ));
+        if let Some(sandbox) = &part.sandbox {
+            rows.push(("", format!("sandbox: {}", sandbox.words())));
+        }
+    }
+    rows
 }
 
 /// Where a key is, if somebody should know of it.
@@ -276,8 +319,8 @@ fn where_it_is(key: &KeyStatus) -> String {
 }
 
 /// The log of uses of the key, and what is wrong with it.
-fn audit_rows(audit: &::audit::Status, now_ms: i64) -> Vec<(&'static str, String)> {
-    let mut rows = vec![("audit log", audit_line(audit))];
+fn audit_rows(audit: &::audit::Status, now_ms: i64, coarse: bool) -> Vec<(&'static str, String)> {
+    let mut rows = vec![("audit log", audit_line(audit, coarse))];
     let troubles = audit.troubles().into_iter();
     rows.extend(troubles.map(|trouble| ("", trouble.words(audit))));
     if let Some(begins) = audit.without_past(now_ms) {
@@ -291,12 +334,15 @@ fn audit_rows(audit: &::audit::Status, now_ms: i64) -> Vec<(&'static str, String
     rows
 }
 
-/// The same in a line.
-fn audit_line(audit: &::audit::Status) -> String {
+/// The same in a line; without its figures where a connector is not told them.
+fn audit_line(audit: &::audit::Status, coarse: bool) -> String {
     let problem = match &audit.problem {
         Some(problem) => format!("CANNOT BE WRITTEN: {problem}; "),
         None => String::new(),
     };
+    if coarse {
+        return format!("{problem}{}", audit.log);
+    }
     format!(
         "{problem}{}, {} entries, sealed up to entry {}",
         audit.log, audit.seq, audit.sealed_upto
@@ -335,7 +381,7 @@ fn revocation_line(list: &ListStatus) -> String {
 }
 
 /// One token in a line: what state it is in, what it has to do, how long that takes.
-fn token_line(token: &TokenStatus) -> String {
+fn token_line(token: &TokenStatus, coarse: bool) -> String {
     let label = token
         .token
         .as_ref()
@@ -349,6 +395,7 @@ fn token_line(token: &TokenStatus) -> String {
         (Some(problem), _) => {
             let _ = write!(text, " NOT OPEN: {}", printable(problem));
         }
+        (None, MemberState::Open) if coarse => text.push_str(" open"),
         (None, MemberState::Open) => {
             let _ = write!(text, " open, {} in hand", token.in_hand);
         }
@@ -418,7 +465,7 @@ mod tests {
     fn what_is_wrong_with_the_audit_log_is_a_line_each() {
         let now_ms = SystemClock.now_ms();
         let well = ::audit::Status::default();
-        assert_eq!(audit_rows(&well, now_ms).len(), 1);
+        assert_eq!(audit_rows(&well, now_ms, false).len(), 1);
         let unwell = ::audit::Status {
             seal_problem: Some("no token is open".to_owned()),
             seal_overdue: true,
@@ -428,7 +475,7 @@ mod tests {
             begins: Some(::audit::Timestamp::from_ms(now_ms)),
             ..well
         };
-        let lines: Vec<_> = audit_rows(&unwell, now_ms)
+        let lines: Vec<_> = audit_rows(&unwell, now_ms, false)
             .into_iter()
             .map(|(_, line)| line)
             .collect();

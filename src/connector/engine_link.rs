@@ -16,7 +16,7 @@ use crate::telemetry::{Draft, EventLog};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use troubles::Troubles;
 
@@ -52,6 +52,8 @@ pub(super) struct EngineLink {
     certificate: Mutex<Option<[u8; 32]>>,
     health: watch::Sender<EngineHealth>,
     last_status: Mutex<Option<EngineStatus>>,
+    /// When the last look began, and what it saw.
+    looked: tokio::sync::Mutex<Option<(Instant, EngineHealth)>>,
 }
 
 /// What the engine is asked for.
@@ -105,6 +107,7 @@ impl EngineLink {
             certificate: Mutex::new(certificate),
             health: watch::Sender::new(EngineHealth::Unknown),
             last_status: Mutex::new(None),
+            looked: tokio::sync::Mutex::new(None),
         })
     }
 
@@ -220,8 +223,23 @@ impl EngineLink {
         }
     }
 
-    /// Asks how it fares, and notes it.
+    /// Asks how it fares, and notes it. Of those who want to know at once one asks, and the others take what it saw: the engine makes few reports
+    /// at a time for one connection.
     pub(super) async fn look(&self) -> EngineHealth {
+        let wanted = Instant::now();
+        let mut looked = self.looked.lock().await;
+        if let Some((since, seen)) = looked.as_ref()
+            && *since >= wanted
+        {
+            return seen.clone();
+        }
+        let since = Instant::now();
+        let seen = self.look_now().await;
+        *looked = Some((since, seen.clone()));
+        seen
+    }
+
+    async fn look_now(&self) -> EngineHealth {
         let status = match self.client().await {
             Ok(client) => client.status().await,
             Err(error) => Err(error),

@@ -112,7 +112,8 @@ pub(super) async fn ask_engine(socket: &Path) -> Result<EngineStatus, RecryptErr
     EngineClient::connect(socket).await?.status().await
 }
 
-fn ask_engine_now(socket: &Path) -> Result<EngineStatus, RecryptError> {
+/// The same, for who has no runtime.
+pub(crate) fn ask_engine_now(socket: &Path) -> Result<EngineStatus, RecryptError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

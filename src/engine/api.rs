@@ -21,6 +21,7 @@ mod failure;
 mod healing;
 pub mod keys;
 mod oracle;
+mod outward;
 mod pkcs1;
 
 pub use approval::{AllowRequest, Allowed, ApprovalFile, DangerousStep};
@@ -34,6 +35,7 @@ pub use failure::{Failure, FailureCode};
 pub use healing::HealingStatus;
 pub use keys::{IssuanceStatus, MadeKey, MakeKeyRequest, PackRequest, Packed};
 pub use oracle::{OracleReport, OracleRequest, OracleStatus, QuarantinedCiphertext, SubjectStatus};
+pub use outward::Figures;
 pub use pkcs1::{PKCS1_WARN_DAYS, Pkcs1KeyStatus};
 
 /// Version of these messages; a greeting with another one is refused.
@@ -340,6 +342,10 @@ pub struct EngineStatus {
     pub answered: u64,
     /// Requests in flight.
     pub in_flight: u64,
+    /// It is what connectors are told: what tells single requests apart is zero, null or missing, and figures are up to a minute old. False for
+    /// the engine's own user, who is told everything as it is.
+    #[serde(default)]
+    pub coarse: bool,
 }
 
 impl EngineStatus {

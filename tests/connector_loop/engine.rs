@@ -191,5 +191,6 @@ fn status(token: bool) -> EngineStatus {
         switching: Default::default(),
         answered: 0,
         in_flight: 0,
+        coarse: false,
     }
 }

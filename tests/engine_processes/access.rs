@@ -12,7 +12,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::process::Command;
 
-fn greeted(engine: &Engine) -> UnixStream {
+pub(super) fn greeted(engine: &Engine) -> UnixStream {
     let mut stream = UnixStream::connect(engine.socket()).unwrap();
     write_frame(&mut stream, &Frame::hello()).unwrap();
     assert!(

@@ -15,7 +15,7 @@ use std::process::Command;
 
 const OFF: &str = "mode = \"off\"";
 
-fn named(fingerprint: &str, until: &str) -> String {
+pub(super) fn named(fingerprint: &str, until: &str) -> String {
     format!("[[engine.pkcs1_keys]]\nfingerprint = \"{fingerprint}\"\nuntil = \"{until}\"\n")
 }
 
@@ -30,7 +30,7 @@ fn start(token: &SoftHsm, authority: &Authority<'_>, keys: &str) -> Engine {
 }
 
 /// A request for a record of an old import whose ciphertext is this one, and whose PFX has the usual password.
-fn old(
+pub(super) fn old(
     engine: &Engine,
     id: &str,
     (token, device): (&SoftHsm, &Device<'_>),

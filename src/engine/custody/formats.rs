@@ -1,7 +1,7 @@
 //! What custody asks of the formats process, and how its answers are bounded before anybody reads them.
 
 use super::Shared;
-use super::queue::Job;
+use super::queue::{Job, Wait};
 use super::refusal::{Came, DECRYPTION_FAILED, Refusal};
 use crate::encoding::{Base64Bytes, printable};
 use crate::engine::api::{DeviceTarget, FailureCode};
@@ -12,9 +12,12 @@ use crate::engine::ipc::{Frame, Kind, Payload};
 use crate::engine::recrypt::chain::{CheckedDevice, DeviceTrust};
 use fips::secret::Password;
 use std::sync::mpsc::RecvTimeoutError;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 const MAX_REFUSAL_CHARS: usize = 400;
+/// How long it is waited at least for what formats says of a password that was decrypted: as long as the longest request may take. The
+/// supervisor sees to it that there is an answer: it ends a process that takes too long over a call, and gives the call to the next one.
+const VERDICT_LIMIT: Duration = Duration::from_secs(600);
 
 /// Has the formats process parse the device's certificates.
 pub(super) fn describe_device(
@@ -69,16 +72,10 @@ pub(super) fn open_pfx(
     pfx: &[u8],
     password: &Password,
 ) -> Result<ClaimedIdentity, Refusal> {
-    let call = opening::call(terms, pfx, password);
-    let answer = send(
-        shared,
-        job,
-        Frame::with_payload(Kind::LongCall, job.id, call),
-    )?;
-    match opening::claim(&answer).ok_or_else(not_understood)? {
-        Ok(claimed) => Ok(claimed),
-        Err(refusal) => Err(not_opened(&refusal)),
-    }
+    let answer = verdict(shared, job, opening::call(terms, pfx, password))?;
+    opening::claim(&answer)
+        .ok_or_else(no_verdict)?
+        .map_err(|refusal| not_opened(&refusal))
 }
 
 /// Has the formats process hold the password against the integrity check of a PFX. The answer is a claim.
@@ -93,14 +90,9 @@ pub(super) fn check_integrity(
         max_iterations: shared.config.pfx.max_iterations,
         integrity_alone: true,
     };
-    let call = opening::call(&terms, pfx, password);
-    let answer = send(
-        shared,
-        job,
-        Frame::with_payload(Kind::LongCall, job.id, call),
-    )?;
+    let answer = verdict(shared, job, opening::call(&terms, pfx, password))?;
     opening::checked(&answer)
-        .ok_or_else(not_understood)?
+        .ok_or_else(no_verdict)?
         .map_err(|refusal| not_opened(&refusal))
 }
 
@@ -136,7 +128,7 @@ fn ask(shared: &Shared, job: &Job, call: &FormatsCall) -> Result<FormatsReturn, 
 
 /// Sends a call and waits for its answer, for as long as the request has time.
 fn send(shared: &Shared, job: &Job, frame: Frame) -> Result<Payload, Refusal> {
-    let answer = shared.calls.announce(job.id);
+    let answer = shared.calls.announce(job.id, Wait::ForCaller);
     shared.link.send(frame);
     let received = answer.recv_timeout(job.deadline.saturating_duration_since(Instant::now()));
     shared.calls.forget(job.id);
@@ -149,6 +141,31 @@ fn send(shared: &Shared, job: &Job, frame: Frame) -> Result<Payload, Refusal> {
         )),
         Err(RecvTimeoutError::Timeout) => Err(Refusal::deadline()),
     }
+}
+
+/// Sends what was decrypted to be held against its PFX, and waits for what comes of it, however little time the caller gave and also when
+/// it has gone: a wrong password must not escape the budgets because nobody waited for the answer.
+fn verdict(shared: &Shared, job: &Job, call: Payload) -> Result<Payload, Refusal> {
+    let answer = shared.calls.announce(job.id, Wait::ForVerdict);
+    shared
+        .link
+        .send(Frame::with_payload(Kind::LongCall, job.id, call));
+    let until = job.deadline.max(Instant::now() + VERDICT_LIMIT);
+    let received = answer.recv_timeout(until.saturating_duration_since(Instant::now()));
+    shared.calls.forget(job.id);
+    received.ok().flatten().ok_or_else(no_verdict)
+}
+
+/// Of what is not shown to open its PFX nobody learns more than of a wrong password, and it counts as one: whatever could bring this about
+/// would decrypt past the budgets otherwise.
+fn no_verdict() -> Refusal {
+    Refusal::new(
+        FailureCode::DecryptionFailed,
+        DECRYPTION_FAILED,
+        "no_verdict",
+        "the formats process did not say whether what was decrypted opens the PFX: it died over it repeatedly, or gave no answer; this counts as a wrong password, `oracle release` lets the record go",
+    )
+    .that_came(Came::WrongPassword)
 }
 
 fn not_understood() -> Refusal {

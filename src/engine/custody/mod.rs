@@ -343,8 +343,9 @@ fn serve(shared: &Arc<Shared>, mut reading: UnixStream) -> Result<(), CustodyErr
                 }
             }
             Kind::Return => shared.calls.answer(frame.id, Some(frame.payload)),
+            Kind::GivenBack => shared.calls.answer(frame.id, None),
             Kind::Abandoned => {
-                shared.calls.answer(frame.id, None);
+                shared.calls.abandon(frame.id);
                 if shared.queue.forget(frame.id) {
                     shared.link.send(Frame::bare(Kind::Reply, frame.id));
                 }

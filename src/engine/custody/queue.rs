@@ -116,27 +116,53 @@ impl Queue {
     }
 }
 
+/// What a thread waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wait {
+    /// What it only wants for whoever asked: when nobody does any more, it is of no use.
+    ForCaller,
+    /// What has to be known of a use of the key, whether anybody waits for the request or not.
+    ForVerdict,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    wait: Wait,
+    sender: SyncSender<Option<Payload>>,
+}
+
 /// Threads that wait for the formats process, by the request they work on.
 #[derive(Debug, Default)]
-pub(super) struct Calls(Mutex<HashMap<u64, SyncSender<Option<Payload>>>>);
+pub(super) struct Calls(Mutex<HashMap<u64, Waiting>>);
 
 impl Calls {
-    fn lock(&self) -> MutexGuard<'_, HashMap<u64, SyncSender<Option<Payload>>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Waiting>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Announces that the thread of this request is going to wait.
-    pub(super) fn announce(&self, id: u64) -> Receiver<Option<Payload>> {
+    pub(super) fn announce(&self, id: u64, wait: Wait) -> Receiver<Option<Payload>> {
         let (sender, receiver) = sync_channel(1);
-        self.lock().insert(id, sender);
+        self.lock().insert(id, Waiting { wait, sender });
         receiver
     }
 
     /// The answer is there, or (`None`) there will be none. Nobody may wait any more: then it is dropped.
     pub(super) fn answer(&self, id: u64, payload: Option<Payload>) {
-        let sender = self.lock().remove(&id);
-        if let Some(sender) = sender {
-            let _ = sender.try_send(payload);
+        let waiting = self.lock().remove(&id);
+        if let Some(waiting) = waiting {
+            let _ = waiting.sender.try_send(payload);
+        }
+    }
+
+    /// Nobody wants the request any more: what was only for its caller ends.
+    pub(super) fn abandon(&self, id: u64) {
+        let mut calls = self.lock();
+        let is_for_caller = calls
+            .get(&id)
+            .is_some_and(|waiting| waiting.wait == Wait::ForCaller);
+        if is_for_caller && let Some(waiting) = calls.remove(&id) {
+            let _ = waiting.sender.try_send(None);
         }
     }
 

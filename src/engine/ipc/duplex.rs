@@ -124,7 +124,13 @@ impl Duplex {
     /// Whether everything that was queued has been written.
     #[must_use]
     pub fn is_drained(&self) -> bool {
-        self.queued_bytes.load(Ordering::SeqCst) == 0
+        self.queued_bytes() == 0
+    }
+
+    /// Bytes that were sent and that the socket has not taken.
+    #[must_use]
+    pub fn queued_bytes(&self) -> usize {
+        self.queued_bytes.load(Ordering::SeqCst)
     }
 }
 

@@ -61,11 +61,12 @@ pub enum Kind {
     Call,
     /// The answer of the formats part.
     Return,
-    /// The supervisor will not get an answer to that call; nobody waits for an answer to the request any more.
+    /// Nobody waits for an answer to the request any more. A [`Kind::LongCall`] of it goes on.
     Abandoned,
-    /// Custody is about to end itself and has not begun this request.
+    /// From custody: it is about to end itself and has not begun this request. To custody: there will be no answer to its call.
     GivenBack,
-    /// As [`Kind::Call`], for what may take long because a key is derived from a password. It carries secrets, as its answer does.
+    /// As [`Kind::Call`], for what may take long because a key is derived from a password. It carries secrets, as its answer does. It follows
+    /// a use of the key, so that its answer is wanted also when nobody waits for the request any more.
     LongCall,
     /// This request occupies none of custody's places any more, and its answer leaves later.
     Held,

@@ -19,6 +19,9 @@ const FRAME_LIMIT: Duration = Duration::from_secs(30);
 /// Bytes of answers that may wait for a caller that reads slowly.
 const WRITE_LIMIT_BYTES: usize = 32 * 1024 * 1024;
 
+/// Of them, before no more reports are made for it.
+const BEHIND_BYTES: usize = 1024 * 1024;
+
 #[derive(Debug)]
 struct Caller {
     link: Duplex,
@@ -101,6 +104,20 @@ impl Callers {
     /// The user who is connected there; `None` when nobody is any more.
     pub(super) fn uid(&self, id: u64) -> Option<u32> {
         self.connected.get(&id).map(|caller| caller.uid)
+    }
+
+    /// Whether a caller of this kind is connected there.
+    pub(super) fn is(&self, id: u64, who: CallerKind) -> bool {
+        self.connected
+            .get(&id)
+            .is_some_and(|caller| caller.who == who)
+    }
+
+    /// Whether so much waits to be read there that nothing more should be made for it that can be asked for again.
+    pub(super) fn is_behind(&self, id: u64) -> bool {
+        self.connected
+            .get(&id)
+            .is_some_and(|caller| caller.link.queued_bytes() > BEHIND_BYTES)
     }
 
     /// Deals with the greeting. Whether the frame is one that a greeted caller may send and is still to be dealt with.

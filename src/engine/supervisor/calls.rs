@@ -20,6 +20,18 @@ struct Call {
     payload: Payload,
     /// Whether the custody process that asked is still there to get the answer.
     wanted: bool,
+    /// Processes that died with it in hand.
+    crashes: u32,
+}
+
+/// A call that the dead part had in hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Lost {
+    pub(super) id: u64,
+    /// The request that wants it, if any does.
+    pub(super) request: Option<u64>,
+    /// Processes that have died with it in hand by now.
+    pub(super) crashes: u32,
 }
 
 /// All of them, by an id of the supervisor's own.
@@ -60,6 +72,7 @@ impl Calls {
                 kind,
                 payload,
                 wanted: true,
+                crashes: 0,
             },
         );
     }
@@ -81,12 +94,12 @@ impl Calls {
         ids.into_iter().for_each(|id| self.forget(id));
     }
 
-    /// Nobody waits for this request any more.
+    /// Nobody waits for this request any more. What custody asks about a use of the key goes on: it has to be counted.
     pub(super) fn abandon(&mut self, request: u64) {
         let ids: Vec<u64> = self
             .calls
             .iter()
-            .filter(|(_, call)| call.request == request)
+            .filter(|(_, call)| call.request == request && call.kind != Kind::LongCall)
             .map(|(id, _)| *id)
             .collect();
         ids.into_iter().for_each(|id| self.forget(id));
@@ -101,15 +114,26 @@ impl Calls {
         }
     }
 
-    /// The formats part is dead: what it had in hand, newest first, each with the request that wants it.
-    pub(super) fn formats_lost(&mut self) -> Vec<(u64, Option<u64>)> {
+    /// The formats part is dead: what it had in hand, newest first.
+    pub(super) fn formats_lost(&mut self) -> Vec<Lost> {
         let mut lost = self.quick.lost();
         lost.extend(self.long.lost());
         lost.sort_unstable_by(|one, other| other.cmp(one));
         lost.into_iter()
-            .map(|id| {
-                let call = self.calls.get(&id).filter(|call| call.wanted);
-                (id, call.map(|call| call.request))
+            .map(|id| match self.calls.get_mut(&id) {
+                Some(call) => {
+                    call.crashes = call.crashes.saturating_add(1);
+                    Lost {
+                        id,
+                        request: call.wanted.then_some(call.request),
+                        crashes: call.crashes,
+                    }
+                }
+                None => Lost {
+                    id,
+                    request: None,
+                    crashes: 0,
+                },
             })
             .collect()
     }
@@ -126,14 +150,19 @@ impl Calls {
         self.calls.remove(&id);
     }
 
-    /// The next call for the part, taken into its hand. `last_chance` tells of a request: then its call is in hand alone.
+    /// The next call for the part, taken into its hand. `last_chance` tells of a request, and of the deaths over the call: then the call is
+    /// in hand alone.
     pub(super) fn next(
         &mut self,
         now: Instant,
-        last_chance: impl Fn(u64) -> bool,
+        last_chance: impl Fn(u64, u32) -> bool,
     ) -> Option<(u64, Kind, Payload)> {
         let calls = &self.calls;
-        let suspect = |id: u64| calls.get(&id).is_some_and(|call| last_chance(call.request));
+        let suspect = |id: u64| {
+            calls
+                .get(&id)
+                .is_some_and(|call| last_chance(call.request, call.crashes))
+        };
         let (quick, long) = (&mut self.quick, &mut self.long);
         // A suspect is alone in the part, not only in its lane: while one waits in front, both lanes run empty.
         let alone = [&*quick, &*long]
@@ -163,6 +192,11 @@ impl Calls {
             .oldest()
             .map(|since| since + LONG_CALL_LIMIT.max(quick_limit));
         quick.into_iter().chain(long).min()
+    }
+
+    /// Whether custody waits for the answer to any.
+    pub(super) fn is_any_wanted(&self) -> bool {
+        self.calls.values().any(|call| call.wanted)
     }
 
     /// What the part has in hand, in the order of the ids.

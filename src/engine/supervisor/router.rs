@@ -11,9 +11,9 @@ use super::module_fault::Ending;
 use super::part::{EXIT_CONFIGURATION, Launch, Part, PartKind};
 use super::program::Program;
 use super::requests::Requests;
-use super::status::{Counters, Reports, compose};
+use super::status::{Outward, Reports};
 use crate::config::EngineConfig;
-use crate::engine::api::{EngineReply, FailureCode};
+use crate::engine::api::FailureCode;
 use crate::engine::custody::{CustodyReport, request_threads};
 use crate::engine::ipc::{Frame, Kind};
 use crate::evidence::process::FaultEvidence;
@@ -48,6 +48,7 @@ pub(super) struct Router<'a> {
     working: HashSet<u64>,
     calls: Calls,
     reports: Reports,
+    outward: Outward,
     answered: u64,
     stop: Option<Instant>,
     /// Why no cryptography is done any more; only a restart of the engine ends it.
@@ -77,6 +78,7 @@ impl<'a> Router<'a> {
             working: HashSet::new(),
             calls: Calls::new(),
             reports: Reports::default(),
+            outward: Outward::default(),
             answered: 0,
             stop: None,
             module_fault: None,
@@ -115,7 +117,7 @@ impl<'a> Router<'a> {
             if let Some(since) = self.stop {
                 stop_accepting();
                 if self.failed.is_some()
-                    || self.requests.len() == 0
+                    || self.has_nothing_left()
                     || now.duration_since(since) >= DRAIN_LIMIT
                 {
                     break;
@@ -167,13 +169,13 @@ impl<'a> Router<'a> {
             Event::PartFrame(PartKind::Custody, generation, frame) => {
                 if self.custody.is_current(generation) {
                     self.custody.heard(&frame, now);
-                    self.take_from_custody(frame);
+                    self.take_from_custody(frame, now);
                 }
             }
             Event::PartFrame(PartKind::Formats, generation, frame) => {
                 if self.formats.is_current(generation) {
                     self.formats.heard(&frame, now);
-                    self.take_from_formats(frame);
+                    self.take_from_formats(frame, now);
                 }
             }
             Event::PartGone(kind, generation) => self.part_gone(kind, generation, now),
@@ -224,16 +226,7 @@ impl<'a> Router<'a> {
         }
     }
 
-    fn ask_parts(&mut self, caller: u64, frame_id: u64, now: Instant) {
-        if self.reports.ask(caller, frame_id, now) {
-            let formats = self.formats.send(Frame::bare(Kind::Status, 0));
-            let custody = self.custody.send(Frame::bare(Kind::Status, 0));
-            self.reports.asked(custody, formats);
-            self.report_if_complete();
-        }
-    }
-
-    fn take_from_custody(&mut self, frame: Frame) {
+    fn take_from_custody(&mut self, frame: Frame, now: Instant) {
         match frame.kind {
             Kind::Held => self.answer_is_held(frame.id),
             Kind::Working if self.requests.get(frame.id).is_some() => {
@@ -256,7 +249,8 @@ impl<'a> Router<'a> {
                     self.custody_lane.done(frame.id);
                 }
             }
-            Kind::Call | Kind::LongCall if self.requests.get(frame.id).is_none() => {
+            // A long call follows a use of the key, whose outcome counts also when nobody waits for the request any more.
+            Kind::Call if self.requests.get(frame.id).is_none() => {
                 self.custody.send(Frame::bare(Kind::Abandoned, frame.id));
             }
             Kind::Call | Kind::LongCall => self.calls.push(frame.id, frame.kind, frame.payload),
@@ -266,7 +260,7 @@ impl<'a> Router<'a> {
                         self.module_failed(fault);
                     }
                     self.reports.take_custody(report);
-                    self.report_if_complete();
+                    self.report_if_complete(now);
                 }
                 Err(error) => tracing::error!(%error, "custody's report is none of this release"),
             },
@@ -285,10 +279,10 @@ impl<'a> Router<'a> {
         }
     }
 
-    fn take_from_formats(&mut self, frame: Frame) {
+    fn take_from_formats(&mut self, frame: Frame, now: Instant) {
         if frame.kind == Kind::Status {
             self.reports.take_formats(&frame.payload);
-            self.report_if_complete();
+            self.report_if_complete(now);
             return;
         }
         if frame.kind == Kind::Return
@@ -340,11 +334,21 @@ impl<'a> Router<'a> {
                 }
             }
             PartKind::Formats => {
-                for (id, request) in self.calls.formats_lost() {
-                    if request.is_some_and(|request| self.survives(request)) {
-                        self.calls.give_back(id);
-                    } else {
-                        self.calls.remove(id);
+                for lost in self.calls.formats_lost() {
+                    let goes_on = lost.request.is_some_and(|request| {
+                        if self.requests.get(request).is_some() {
+                            self.survives(request)
+                        } else {
+                            lost.crashes < self.config.restart.max_crashes_per_request
+                        }
+                    });
+                    if goes_on {
+                        self.calls.give_back(lost.id);
+                        continue;
+                    }
+                    self.calls.remove(lost.id);
+                    if let Some(request) = lost.request {
+                        self.custody.send(Frame::bare(Kind::GivenBack, request));
                     }
                 }
             }
@@ -435,7 +439,12 @@ impl<'a> Router<'a> {
 
     /// Whether a part that is down stays down.
     fn is_stopping(&self) -> bool {
-        (self.stop.is_some() && self.requests.len() == 0) || self.module_fault.is_some()
+        (self.stop.is_some() && self.has_nothing_left()) || self.module_fault.is_some()
+    }
+
+    /// Nobody waits for an answer, and custody for none about a use of the key.
+    fn has_nothing_left(&self) -> bool {
+        self.requests.len() == 0 && !self.calls.is_any_wanted()
     }
 
     fn tick(&mut self, now: Instant) {
@@ -465,7 +474,7 @@ impl<'a> Router<'a> {
             );
         }
         if self.reports.until().is_some_and(|until| until <= now) {
-            self.report();
+            self.report(now);
         }
         self.hand_out(now);
     }
@@ -490,7 +499,9 @@ impl<'a> Router<'a> {
             self.custody.send(frame);
         }
         while self.formats.is_ready() {
-            let Some((id, kind, payload)) = self.calls.next(now, last_chance) else {
+            let suspect =
+                |request: u64, crashes: u32| last_chance(request) || is_last(crashes, max);
+            let Some((id, kind, payload)) = self.calls.next(now, suspect) else {
                 break;
             };
             self.formats.send(Frame::with_payload(kind, id, payload));
@@ -515,48 +526,12 @@ impl<'a> Router<'a> {
         .unwrap_or(now + LONGEST_WAIT)
     }
 
-    fn report_if_complete(&mut self) {
-        if self.reports.is_complete() {
-            self.report();
-        }
-    }
-
-    /// Answers everybody who waits for a report, with what has come.
-    fn report(&mut self) {
-        let due = self.reports.take();
-        if due.waiting.is_empty() {
-            return;
-        }
-        let counters = Counters {
-            answered: self.answered,
-            in_flight: u64::try_from(self.requests.len()).unwrap_or(u64::MAX),
-        };
-        let said = (due.custody, due.formats);
-        let mut status = compose(
-            self.config,
-            &self.custody,
-            &self.formats,
-            counters,
-            said,
-            &self.sandbox,
-        );
-        status.module_fault.clone_from(&self.module_fault);
-        status.program = self.program.as_ref().map(Program::status);
-        let reply = EngineReply::Status(Box::new(status));
-        for (caller, frame_id) in due.waiting {
-            match Frame::json(Kind::Reply, frame_id, &reply) {
-                Ok(frame) => self.callers.send(caller, frame),
-                Err(error) => tracing::error!(%error, "the report cannot be told"),
-            }
-        }
-    }
-
     /// Answers what is left, lets the answers be written, and ends the parts: by closing their connections, then by force.
     fn farewell(&mut self, events: &Receiver<Event>) {
         for id in self.requests.ids(|_| true) {
             self.fail(id, FailureCode::Busy, STOPPING);
         }
-        self.report();
+        self.report(Instant::now());
         self.custody.close();
         self.formats.close();
         let until = Instant::now() + FAREWELL_LIMIT;
@@ -581,7 +556,12 @@ impl<'a> Router<'a> {
 fn has_last_chance(requests: &Requests, max: u32, id: u64) -> bool {
     requests
         .get(id)
-        .is_some_and(|pending| pending.crashes > 0 && pending.crashes.saturating_add(1) >= max)
+        .is_some_and(|pending| is_last(pending.crashes, max))
+}
+
+/// Whether one more death after so many is the last.
+const fn is_last(crashes: u32, max: u32) -> bool {
+    crashes > 0 && crashes.saturating_add(1) >= max
 }
 
 fn module_error(fault: &FaultEvidence) -> SupervisorError {
@@ -591,5 +571,6 @@ fn module_error(fault: &FaultEvidence) -> SupervisorError {
     }
 }
 
+mod reporting;
 #[cfg(test)]
 mod tests;

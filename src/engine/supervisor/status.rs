@@ -2,7 +2,7 @@
 
 use super::part::Part;
 use crate::config::EngineConfig;
-use crate::engine::api::{EngineStatus, PartStatus};
+use crate::engine::api::{EngineStatus, Figures, PartStatus};
 use crate::engine::custody::CustodyReport;
 use crate::engine::formats_process::FormatsReport;
 use crate::engine::sandboxing::KernelWord;
@@ -16,6 +16,20 @@ const SANDBOX_OFF: &str = "sandbox-off";
 const PART_LIMIT: Duration = Duration::from_secs(1);
 /// The longest report of formats, in bytes: many times what an honest one has. It parses what strangers made.
 const MOST_FORMATS_BYTES: usize = 64 * 1024;
+
+/// Reports that one connection may wait for at once.
+const MOST_OF_ONE: usize = 4;
+
+/// What has to be done for somebody who asks for a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// The parts have to be asked.
+    First,
+    /// They have been, for others.
+    Waits,
+    /// Nothing: so many of this connection are not answered that it gets none.
+    TooMany,
+}
 
 /// Those who wait for a report, and what has come for it.
 #[derive(Debug, Default)]
@@ -60,14 +74,18 @@ pub(super) struct Due {
 }
 
 impl Reports {
-    /// Somebody asks; whether the parts have to be asked (they have been already when others wait).
-    pub(super) fn ask(&mut self, caller: u64, frame_id: u64, now: Instant) -> bool {
+    /// Somebody asks. Each connection waits for a few at most: with those that there may be, all are answered in a moment.
+    pub(super) fn ask(&mut self, caller: u64, frame_id: u64, now: Instant) -> Asked {
+        let of_caller = self.waiting.iter().filter(|(one, _)| *one == caller);
+        if of_caller.count() >= MOST_OF_ONE {
+            return Asked::TooMany;
+        }
         self.waiting.push((caller, frame_id));
         if self.until.is_some() {
-            return false;
+            return Asked::Waits;
         }
         self.until = Some(now + PART_LIMIT);
-        true
+        Asked::First
     }
 
     /// Which parts could be asked.
@@ -213,6 +231,36 @@ pub(super) fn compose(
         calendar: report.calendar,
         answered: counters.answered,
         in_flight: counters.in_flight,
+        coarse: false,
+    }
+}
+
+/// How often the figures that connectors are told are renewed, at most.
+const RENEWED_AFTER: Duration = Duration::from_secs(60);
+
+/// What all connectors are told, the same at the same time.
+#[derive(Debug, Default)]
+pub(super) struct Outward {
+    figures: Option<(Instant, Figures)>,
+}
+
+impl Outward {
+    /// The status for connectors: its states as they are, its figures as they were up to a minute ago.
+    pub(super) fn of(&mut self, full: EngineStatus, now: Instant) -> EngineStatus {
+        let mut told = full.for_connectors();
+        let is_due = self
+            .figures
+            .as_ref()
+            .is_none_or(|(since, _)| now.saturating_duration_since(*since) >= RENEWED_AFTER);
+        // While custody says nothing there is nothing to renew them from.
+        if is_due && told.custody_reports() {
+            self.figures = Some((now, Figures::of(&told)));
+        }
+        match &self.figures {
+            Some((_, figures)) => figures.put_into(&mut told),
+            None => (told.answered, told.in_flight) = (0, 0),
+        }
+        told
     }
 }
 
@@ -239,4 +287,50 @@ fn resident_bytes(pid: u32) -> Option<u64> {
     let statm = std::fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
     let pages: u64 = statm.split_whitespace().nth(1)?.parse().ok()?;
     pages.checked_mul(u64::try_from(rustix::param::page_size()).ok()?)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, missing_docs)]
+    use super::*;
+    use crate::engine::api::OracleStatus;
+
+    fn status(answered: u64, refused: Option<u64>) -> EngineStatus {
+        let json = serde_json::json!({
+            "version": "", "moduleVersion": "", "token": null, "capabilities": null, "keys": [], "parts": [],
+            "exceptions": [], "keyUses": answered, "answered": answered, "inFlight": 0,
+        });
+        EngineStatus {
+            oracle: refused.map(|refused| OracleStatus {
+                refused,
+                ..OracleStatus::default()
+            }),
+            ..serde_json::from_value(json).unwrap()
+        }
+    }
+
+    fn figures(told: &EngineStatus) -> (u64, u64, Option<u64>) {
+        let refused = told.oracle.as_ref().map(|oracle| oracle.refused);
+        (told.answered, told.key_uses, refused)
+    }
+
+    #[test]
+    fn connectors_are_told_figures_that_are_renewed_once_a_minute_and_states_as_they_are() {
+        let mut outward = Outward::default();
+        let start = Instant::now();
+        let mut at = |ms, status| outward.of(status, start + Duration::from_millis(ms));
+        // Before custody has said anything there is nothing to be told.
+        assert_eq!(figures(&at(0, status(3, None))), (0, 3, None));
+        assert_eq!(figures(&at(1, status(4, Some(1)))), (4, 4, Some(1)));
+        let mut later = status(5, Some(2));
+        later.token_problem = Some("it is gone".to_owned());
+        let told = at(60_000, later);
+        assert_eq!(figures(&told), (4, 4, Some(1)));
+        assert_eq!(told.token_problem.as_deref(), Some("it is gone"));
+        assert!(told.coarse);
+        // While custody is silent the time goes by, and nothing old is taken for what it says.
+        assert_eq!(figures(&at(60_001, status(6, None))), (4, 6, None));
+        assert_eq!(figures(&at(60_002, status(7, Some(3)))), (7, 7, Some(3)));
+        assert_eq!(figures(&at(120_001, status(8, Some(4)))), (7, 7, Some(3)));
+    }
 }

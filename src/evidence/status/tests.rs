@@ -49,6 +49,7 @@ fn engine(processes: &[&str]) -> EngineStatus {
         switching: Default::default(),
         answered: 0,
         in_flight: 0,
+        coarse: false,
     }
 }
 

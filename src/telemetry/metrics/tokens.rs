@@ -224,8 +224,15 @@ impl TokenMetrics {
         }
         *known = names;
         drop(known);
+        let coarse = status.is_some_and(|status| status.coarse);
         for token in tokens {
             self.set(token);
+            if coarse {
+                // To connectors of a user of their own the engine does not tell them.
+                self.remove_figures(&token.name);
+            } else {
+                self.set_figures(token);
+            }
         }
         if let Some(status) = status {
             let switching = status.switching;
@@ -241,11 +248,21 @@ impl TokenMetrics {
         let label = TokenLabel {
             token: token.name.clone(),
         };
-        let load = token.load.clone().unwrap_or_default();
         let up = token.state == MemberState::Open;
         for (family, value) in [
             (&self.up, i64::from(up)),
             (&self.drained, i64::from(token.drained)),
+        ] {
+            family.get_or_create(&label).set(value);
+        }
+    }
+
+    fn set_figures(&self, token: &TokenStatus) {
+        let label = TokenLabel {
+            token: token.name.clone(),
+        };
+        let load = token.load.clone().unwrap_or_default();
+        for (family, value) in [
             (&self.weight, i64::from(token.weight_per_mille)),
             (&self.in_flight, gauge(load.running)),
             (&self.limit, gauge(load.limit)),
@@ -278,13 +295,17 @@ impl TokenMetrics {
         let label = TokenLabel {
             token: token.to_owned(),
         };
-        for family in [
-            &self.up,
-            &self.drained,
-            &self.weight,
-            &self.in_flight,
-            &self.limit,
-        ] {
+        for family in [&self.up, &self.drained] {
+            family.remove(&label);
+        }
+        self.remove_figures(token);
+    }
+
+    fn remove_figures(&self, token: &str) {
+        let label = TokenLabel {
+            token: token.to_owned(),
+        };
+        for family in [&self.weight, &self.in_flight, &self.limit] {
             family.remove(&label);
         }
         for family in [&self.requests, &self.failures, &self.shed, &self.late] {
@@ -353,6 +374,22 @@ mod tests {
         let status: Option<EngineStatus> = serde_json::from_value(json).ok();
         metrics.take_tokens(status.as_ref());
         metrics.encode()
+    }
+
+    #[test]
+    fn what_the_engine_does_not_tell_a_connector_is_not_told_as_zero() {
+        let metrics = Metrics::new();
+        page(&metrics, &[token("a")]);
+        let json = serde_json::json!({
+            "version": "", "moduleVersion": "", "token": null, "capabilities": null, "keys": [], "parts": [],
+            "exceptions": [], "keyUses": 0, "answered": 0, "inFlight": 0, "tokens": [token("a")], "coarse": true,
+        });
+        let status: Option<EngineStatus> = serde_json::from_value(json).ok();
+        metrics.take_tokens(status.as_ref());
+        let text = metrics.encode();
+        assert!(text.contains("token_up{token=\"a\"} 1\n"), "{text}");
+        assert!(text.contains("token_drained{token=\"a\"} 0\n"), "{text}");
+        assert_eq!(text.matches("token=\"a\"").count(), 2, "{text}");
     }
 
     #[test]

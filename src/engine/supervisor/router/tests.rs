@@ -8,7 +8,7 @@
 )]
 use super::*;
 use crate::config::Config;
-use crate::engine::api::{API_VERSION, Failure};
+use crate::engine::api::{API_VERSION, EngineReply, Failure};
 use crate::engine::ipc::Caller;
 use crate::engine::ipc::blocking::{Incoming, read_frame, write_frame};
 use audit::Verb;
@@ -350,6 +350,89 @@ fn a_caller_that_goes_away_takes_its_requests_with_it() {
         scene.says(PartKind::Custody, reply(id));
     }
     assert!(scene.router.custody_lane.in_hand().is_empty());
+}
+
+#[test]
+fn what_custody_asks_about_a_use_of_the_key_goes_on_though_nobody_waits_for_the_request() {
+    let config = config(3);
+    let mut scene = Scene::new(&config);
+    scene.asks(&[71, 72, 73]);
+    let call = |kind, request| Frame::with_payload(kind, request, b"call".to_vec());
+    scene.says(PartKind::Custody, call(Kind::LongCall, 1));
+    scene.says(PartKind::Custody, call(Kind::Call, 2));
+    scene.caller.shutdown(std::net::Shutdown::Both).unwrap();
+    scene.until(|router| router.requests.len() == 0);
+    assert!(scene.router.calls.is_wanted(1));
+    assert!(!scene.router.calls.is_wanted(2));
+    // Asked only after the caller had gone.
+    scene.says(PartKind::Custody, call(Kind::LongCall, 3));
+    scene.says(PartKind::Custody, call(Kind::Call, 3));
+    assert_eq!(scene.router.calls.in_hand(), [1, 2, 3]);
+    assert!(scene.router.calls.is_wanted(3));
+    // It outlives processes of formats, as often as a request would, and alone at last.
+    scene.dies(PartKind::Formats);
+    assert_eq!(scene.router.calls.in_hand(), [1, 3]);
+    scene.dies(PartKind::Formats);
+    assert_eq!(scene.router.calls.in_hand(), [1]);
+    scene.dies(PartKind::Formats);
+    assert!(!scene.router.calls.is_wanted(1));
+    assert_eq!(scene.router.calls.in_hand(), [3]);
+    scene.says(PartKind::Formats, Frame::bare(Kind::Return, 3));
+    assert!(scene.router.calls.is_empty());
+}
+
+impl Scene<'_> {
+    /// Asks for reports, which the router takes one by one.
+    fn asks_for_reports(&mut self, ids: std::ops::RangeInclusive<u64>) {
+        for id in ids {
+            write_frame(&mut self.caller, &Frame::bare(Kind::Status, id)).unwrap();
+            let asked = self.events.recv_timeout(PATIENCE).unwrap();
+            self.router.handle(asked, Instant::now());
+        }
+    }
+
+    /// The parts say what they say; formats says nothing that is understood.
+    fn parts_report(&mut self) {
+        let said = Frame::json(Kind::Status, 0, &CustodyReport::silent()).unwrap();
+        self.says(PartKind::Custody, said);
+        self.says(PartKind::Formats, Frame::bare(Kind::Status, 0));
+    }
+}
+
+#[test]
+fn of_one_connection_few_reports_are_waited_for_and_all_are_answered_with_the_same_one() {
+    let config = config(3);
+    let mut scene = Scene::new(&config);
+    scene.asks_for_reports(1..=7);
+    for id in 5..=7 {
+        assert_eq!(scene.failure(), (id, FailureCode::Busy));
+    }
+    scene.parts_report();
+    let answers: Vec<_> = (0..4).map(|_| scene.answer()).collect();
+    for (answer, id) in answers.iter().zip(1..) {
+        assert_eq!(answer.id, id);
+        assert_eq!(answer.payload, answers[0].payload);
+    }
+    scene.asks_for_reports(8..=8);
+    scene.parts_report();
+    assert_eq!(scene.answer().id, 8);
+}
+
+#[test]
+fn for_who_does_not_read_its_reports_no_more_are_made() {
+    let config = config(3);
+    let mut scene = Scene::new(&config);
+    // Each is tens of kilobytes; it is the first caller.
+    for id in 1..=10_000 {
+        if scene.router.callers.is_behind(1) {
+            break;
+        }
+        scene.asks_for_reports(id..=id);
+        scene.parts_report();
+    }
+    assert!(scene.router.callers.is_behind(1));
+    scene.asks_for_reports(10_001..=10_001);
+    assert_eq!(scene.router.reports.until(), None, "nobody is asked");
 }
 
 /// A supervisor that has nothing to do any more must not turn round and round until somebody restarts it.
