@@ -12,6 +12,7 @@ mod files;
 mod pkcs;
 mod queue;
 mod records;
+mod renewal;
 mod revocations;
 mod tokens;
 
