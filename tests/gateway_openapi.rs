@@ -502,7 +502,7 @@ fn examples() -> BTreeMap<&'static str, Vec<Value>> {
         ("AuditRecordCollection", page(&entry)),
     ]);
     all.extend(enrolment::samples(&identity));
-    all.extend(pkcs::examples(&target));
+    all.extend(pkcs::examples(&target, &identity));
     all.extend(revocation::examples());
     all
 }

@@ -6,11 +6,13 @@
 //! | | `GET /admin/v1/pkcsProfiles`, `GET`, `POST`, `DELETE .../{id}` | -> list, one; replaces it; ends it |
 //! | MDM | `POST /mdm/v1/pkcsRequests` | [`PkcsRequest`] -> [`PkcsRequestAccepted`], 202; then `/mdm/v1/requests/{id}` and `.../collect` |
 //! | | `GET /mdm/v1/pkcsCertificates?deviceId=...` | -> [`PkcsCertificate`]s, and which requests renew them |
-//! | connector | `POST /connector/v1/pkcs/lease` | [`LeaseRequest`](super::api::LeaseRequest) -> [`PkcsLeaseResponse`] |
+//! | connector | `POST /connector/v1/pkcs/lease` | [`PkcsLeaseRequest`] -> [`PkcsLeaseResponse`] |
 //! | | `POST /connector/v1/requests/{id}/progress` | [`Progress`] -> [`Settled`](super::api::Settled) |
 //!
-//! `extend`, `complete` and `fail` are those of every other request. Only a connector that names the feature [`FEATURE`] is given this work.
+//! `extend`, `complete` and `fail` are those of every other request. Only a connector that names the feature [`FEATURE`] is given this work,
+//! and of that only what an authority of its is to issue.
 
+use super::api::ConnectorIdentity;
 use crate::encoding::Base64Bytes;
 use crate::engine::api::keys::{AltName, KeyType, KeyUsage};
 use crate::engine::api::{CmsFormat, Delivery, DeviceTarget};
@@ -18,6 +20,19 @@ use serde::{Deserialize, Serialize};
 
 /// The feature of connectors that take PKCS requests.
 pub const FEATURE: &str = "pkcs";
+
+/// Authorities that one connector names at most.
+pub const MAX_AUTHORITIES: usize = 256;
+
+/// Whether it may be the name of a profile, or that of an authority in one: it stands in paths and in policies.
+#[must_use]
+pub fn is_plain_name(name: &str) -> bool {
+    (1..=64).contains(&name.len())
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+        && !name.starts_with('.')
+}
 
 /// What devices may get of an issued certificate.
 pub const DELIVERIES: [Delivery; 2] = [Delivery::Rewrap, Delivery::AppleProfile];
@@ -229,6 +244,22 @@ pub struct PkcsCertificate {
     /// When it was revoked (RFC 3339).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revoked_date_time: Option<String>,
+}
+
+/// Ask for PKCS work.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PkcsLeaseRequest {
+    /// Who asks.
+    pub connector: ConnectorIdentity,
+    /// How many at most (1 to 256).
+    pub max: u32,
+    /// How long the gateway may hold the answer back while there is no work, in milliseconds (60,000 at most).
+    pub wait_ms: u64,
+    /// The authorities that the connector has, by their names in its configuration: it is given what one of them is to issue. Without them (an
+    /// older release) it is given anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authorities: Option<Vec<String>>,
 }
 
 /// PKCS work.

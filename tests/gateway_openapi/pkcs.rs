@@ -3,14 +3,17 @@
 use super::to_value;
 use pfx_connector::encoding::Base64Bytes;
 use pfx_connector::engine::api::{CmsFormat, Delivery, DeviceTarget};
-use pfx_connector::gateway::api::Collection;
+use pfx_connector::gateway::api::{Collection, ConnectorIdentity};
 use pfx_connector::gateway::pkcs_api::*;
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// For each message: one example with everything that may be there, and one with nothing that may be left out.
-pub(crate) fn examples(target: &DeviceTarget) -> BTreeMap<&'static str, Vec<Value>> {
+pub(crate) fn examples(
+    target: &DeviceTarget,
+    connector: &ConnectorIdentity,
+) -> BTreeMap<&'static str, Vec<Value>> {
     use pfx_connector::engine::api::keys::{KeyType, KeyUsage};
     let bytes = || Base64Bytes(vec![1, 2, 3]);
     let text = || "t".to_owned();
@@ -136,6 +139,20 @@ pub(crate) fn examples(target: &DeviceTarget) -> BTreeMap<&'static str, Vec<Valu
             ],
         ),
         ("PkcsCertificateCollection", page(&certificate)),
+        (
+            "PkcsLeaseRequest",
+            [Some(vec![text()]), None]
+                .into_iter()
+                .map(|authorities| {
+                    to_value(&PkcsLeaseRequest {
+                        connector: connector.clone(),
+                        max: 1,
+                        wait_ms: 1,
+                        authorities,
+                    })
+                })
+                .collect(),
+        ),
         (
             "PkcsLeaseResponse",
             vec![to_value(&PkcsLeaseResponse {

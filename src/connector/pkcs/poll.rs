@@ -30,6 +30,7 @@ pub(in crate::connector) async fn poll(
 ) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     let mut failing = Backoff::new(shared.config().retry);
+    let authorities = issuance.names();
     loop {
         let free = async {
             loop {
@@ -59,7 +60,7 @@ pub(in crate::connector) async fn poll(
         let deliveries = shared.engine.deliveries();
         let asked = Instant::now();
         let answer = tokio::select! {
-            answer = gateway.lease_pkcs(free, config.wait_ms, &deliveries) => answer,
+            answer = gateway.lease_pkcs(free, config.wait_ms, &deliveries, &authorities) => answer,
             () = shared.until_phase(|phase| phase != Phase::Running) => break,
         };
         match answer {

@@ -6,12 +6,13 @@ use crate::gateway::auth::Caller;
 use crate::gateway::error::ApiError;
 use crate::gateway::http::{Call, Reply, ok};
 use crate::gateway::pkcs_api::{
-    FEATURE, PkcsLeaseResponse, PkcsProfile, PkcsProfileEntry, PkcsRequest, PkcsRequestAccepted,
-    Progress,
+    FEATURE, PkcsLeaseRequest, PkcsLeaseResponse, PkcsProfile, PkcsProfileEntry, PkcsRequest,
+    PkcsRequestAccepted, Progress,
 };
-use crate::gateway::store::NewPkcsRequest;
+use crate::gateway::store::{Contact, LeaseTerms, NewPkcsRequest, Store};
 use crate::gateway::validate;
 use axum::http::StatusCode;
+use std::sync::Arc;
 
 /// Stores a profile.
 pub(crate) async fn create_profile(call: Call) -> Result<Reply, ApiError> {
@@ -106,18 +107,24 @@ pub(crate) async fn certificates(call: Call) -> Result<Reply, ApiError> {
 
 /// Leases work; waits for some when there is none.
 pub(crate) async fn lease(call: Call) -> Result<Reply, ApiError> {
-    let message: LeaseRequest = call.message()?;
-    validate::connector(&message.connector)?;
+    let message: PkcsLeaseRequest = call.message()?;
+    validate::pkcs::lease(&message)?;
     if !message.connector.features.iter().any(|one| one == FEATURE) {
         return Err(ApiError::bad_request(format!(
             "connector.features: only connectors with the feature {FEATURE} take this work"
         )));
     }
+    let authorities: Option<Arc<[String]>> = message.authorities.map(Arc::from);
+    let asked = LeaseRequest {
+        connector: message.connector,
+        max: message.max,
+        wait_ms: message.wait_ms,
+    };
     poll(
         &call,
-        message,
-        |store, contact, instance, terms| {
-            let lease = store.lease_pkcs(contact, instance, terms)?;
+        asked,
+        move |store: &Store, contact: &Contact, instance: &str, terms: &LeaseTerms| {
+            let lease = store.lease_pkcs(contact, instance, authorities.as_deref(), terms)?;
             Ok(if lease.work.is_empty() {
                 Waiting::Until(lease.next_due_ms)
             } else {

@@ -115,7 +115,7 @@ pub(super) static ROUTES: &[Route] = &[
         operation: "leasePkcs",
         summary: "Certificates to have issued; waits for some",
         guard: Guard::Connector,
-        body: Some("LeaseRequest"),
+        body: Some("PkcsLeaseRequest"),
         success: (200, Some("PkcsLeaseResponse")),
         refusals: &[REFUSED],
         query: &[],

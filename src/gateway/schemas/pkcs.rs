@@ -99,6 +99,19 @@ pub(super) fn add(add: &mut impl FnMut(&str, Value)) {
     );
     add("PkcsCertificateCollection", page("PkcsCertificate"));
     add(
+        "PkcsLeaseRequest",
+        object(&[
+            ("connector", true, reference("ConnectorIdentity")),
+            (
+                "max",
+                true,
+                json!({"type": "integer", "minimum": 1, "maximum": 256}),
+            ),
+            ("waitMs", true, number()),
+            ("authorities", false, list(text())),
+        ]),
+    );
+    add(
         "PkcsLeaseResponse",
         object(&[("work", true, list(reference("PkcsWorkItem")))]),
     );

@@ -17,6 +17,7 @@ mod retention;
 mod revocations;
 mod rotation;
 mod schema;
+mod served;
 mod settle;
 mod tokens;
 

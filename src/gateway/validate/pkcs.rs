@@ -7,7 +7,8 @@ use crate::engine::api::keys::{
 };
 use crate::gateway::error::ApiError;
 use crate::gateway::pkcs_api::{
-    DELIVERIES, PkcsProfile, PkcsProfileEntry, PkcsRequest, Progress, Variable,
+    DELIVERIES, MAX_AUTHORITIES, PkcsLeaseRequest, PkcsProfile, PkcsProfileEntry, PkcsRequest,
+    Progress, Variable, is_plain_name,
 };
 use std::collections::BTreeSet;
 
@@ -26,12 +27,7 @@ const MAX_RESUME_MS: u64 = 7 * 24 * 3_600_000;
 
 /// A name that may stand in a path and in a policy.
 fn plain(property: &str, value: &str) -> Result<(), ApiError> {
-    let fits = (1..=64).contains(&value.len())
-        && value
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
-        && !value.starts_with('.');
-    if fits {
+    if is_plain_name(value) {
         return Ok(());
     }
     Err(refused(
@@ -185,6 +181,21 @@ fn variables(variables: &[Variable]) -> Result<(), ApiError> {
         text("variables", &variable.value, MAX_VALUE_BYTES)?;
     }
     Ok(())
+}
+
+/// Who asks for work, and which authorities it has.
+pub(in crate::gateway) fn lease(request: &PkcsLeaseRequest) -> Result<(), ApiError> {
+    super::connector(&request.connector)?;
+    let authorities = request.authorities.as_deref().unwrap_or_default();
+    if authorities.len() > MAX_AUTHORITIES {
+        return Err(refused(
+            "authorities",
+            &format!("{MAX_AUTHORITIES} at most"),
+        ));
+    }
+    authorities
+        .iter()
+        .try_for_each(|authority| plain("authorities", authority))
 }
 
 /// What a connector has of a request.

@@ -76,12 +76,13 @@ pub(super) fn queue(
         .execute(params![id, device_request, now])?;
     transaction
         .prepare_cached(
-            "INSERT INTO pkcs_requests (request, profile_name, profile, user_principal_name, variables, renews) VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO pkcs_requests (request, profile_name, profile, ca, user_principal_name, variables, renews) VALUES (?, ?, ?, ?, ?, ?, ?)",
         )?
         .execute(params![
             transaction.last_insert_rowid(),
             row.profile_name,
             to_json(row.profile)?,
+            row.profile.ca,
             row.user_principal_name,
             to_json(&row.variables)?,
             row.renews

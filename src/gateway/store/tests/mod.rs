@@ -6,6 +6,7 @@
     clippy::panic
 )]
 
+mod authorities;
 mod deliveries;
 mod enrolments;
 mod files;
@@ -35,6 +36,9 @@ const TERMS: LeaseTerms = LeaseTerms {
         apple_profile: false,
     },
 };
+
+/// Makes a database of version 5 out of one of version 6.
+const UNDO_VERSION_6: &str = "DROP TABLE pkcs_authorities; ALTER TABLE pkcs_requests DROP COLUMN ca; PRAGMA user_version = 5;";
 
 struct Bench {
     folder: tempfile::TempDir,

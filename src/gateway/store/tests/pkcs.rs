@@ -9,7 +9,7 @@ use std::process::Command;
 
 const PROFILE: &str = "smime";
 
-fn profile() -> PkcsProfile {
+pub(super) fn profile() -> PkcsProfile {
     PkcsProfile {
         platform: "windows".to_owned(),
         certificate_type: CertificateType::User,
@@ -127,7 +127,21 @@ impl Bench {
     }
 
     pub(super) fn lease_pkcs(&self, who: &Contact) -> Vec<PkcsWorkItem> {
-        self.store.lease_pkcs(who, "instance", &TERMS).unwrap().work
+        self.lease_pkcs_of(who, None)
+    }
+
+    /// As a connector with these authorities; `None`: as one of an older release.
+    pub(super) fn lease_pkcs_of(
+        &self,
+        who: &Contact,
+        authorities: Option<&[&str]>,
+    ) -> Vec<PkcsWorkItem> {
+        let named: Option<Vec<String>> =
+            authorities.map(|names| names.iter().map(|name| (*name).to_owned()).collect());
+        self.store
+            .lease_pkcs(who, "instance", named.as_deref(), &TERMS)
+            .unwrap()
+            .work
     }
 
     pub(super) fn complete_pkcs(

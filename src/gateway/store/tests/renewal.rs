@@ -48,13 +48,7 @@ impl Bench {
                 retry: false,
             };
             self.store
-                .settle(
-                    &contact("a"),
-                    &item.request_id,
-                    item.fence,
-                    &failed,
-                    &TERMS,
-                )
+                .settle(&contact("a"), &item.request_id, item.fence, &failed, &TERMS)
                 .unwrap();
         }
     }

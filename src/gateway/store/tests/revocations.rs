@@ -85,7 +85,11 @@ impl Bench {
             .work
     }
 
-    pub(super) fn revoked(&self, who: &Contact, item: &RevocationWorkItem) -> Result<Outcome, StoreError> {
+    pub(super) fn revoked(
+        &self,
+        who: &Contact,
+        item: &RevocationWorkItem,
+    ) -> Result<Outcome, StoreError> {
         let answer = Answer::Completed(Completed::Revoked(RevocationResult::Now));
         self.store
             .settle(who, &item.request_id, item.fence, &answer, &TERMS)
