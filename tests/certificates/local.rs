@@ -3,6 +3,7 @@
 use super::device::open;
 use super::site::{Issuing, Setup};
 use super::stack::{until, write_private};
+use std::collections::BTreeSet;
 
 #[test]
 fn a_device_gets_a_certificate_that_it_can_open_and_the_authority_has_issued_one() {
@@ -30,7 +31,16 @@ fn a_device_gets_a_certificate_that_it_can_open_and_the_authority_has_issued_one
     let refused = issuing.ask("anna@evil.example", &device, "windows");
     assert_eq!(issuing.failure(&refused).0, "policyDenied");
     assert_eq!(issuing.issued(), 1);
+    issuing.event_of("admin", 1001, &refused);
     running.stop();
+
+    // Whoever reads one log alone knows what kind of device it was.
+    let mut seen = BTreeSet::new();
+    for event in issuing.all_events().into_iter().filter(|event| (1000..2000).contains(&event.id)) {
+        assert_eq!(event.fields.get("platform"), Some(&"windows".into()), "{event:?}");
+        seen.insert(event.id);
+    }
+    assert!(BTreeSet::from([1000, 1001, 1002, 1020, 1050, 1052, 1102]).is_subset(&seen), "{seen:?}");
 }
 
 #[test]

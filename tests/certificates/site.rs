@@ -370,6 +370,19 @@ impl Issuing {
 
     /// The events of this number in a log (`admin`, `operational`) of any connector.
     pub(crate) fn events(&self, log: &str, id: u16) -> Vec<Event> {
+        let all = self.log(log).into_iter();
+        all.filter(|event| event.id == id).collect()
+    }
+
+    /// The events of both logs of any connector.
+    pub(crate) fn all_events(&self) -> Vec<Event> {
+        ["admin", "operational"]
+            .into_iter()
+            .flat_map(|log| self.log(log))
+            .collect()
+    }
+
+    fn log(&self, log: &str) -> Vec<Event> {
         (0..self.connectors)
             .flat_map(|index| {
                 let path = self.site.stack.event_log(index).join(format!("{log}.log"));
@@ -381,7 +394,6 @@ impl Issuing {
                     .map(|line| serde_json::from_str(line).unwrap())
                     .collect::<Vec<Event>>()
             })
-            .filter(|event| event.id == id)
             .collect()
     }
 

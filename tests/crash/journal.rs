@@ -34,6 +34,7 @@ fn offer(id: &str, fence: u64) -> Offer {
             user: format!("{id}@example.org"),
             thumbprint: "ab".repeat(20),
             device_id: "device".to_owned(),
+            ..Subject::default()
         },
     }
 }

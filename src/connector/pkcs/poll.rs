@@ -158,7 +158,8 @@ async fn take(
                     "a batch of requests for certificates was downloaded",
                 )
                 .correlation(correlation)
-                .field("count", starting.len()),
+                .field("count", starting.len())
+                .platforms(starting.iter().map(|one| one.item.profile.platform.as_str())),
             )
             .await;
     }
@@ -174,7 +175,7 @@ async fn take(
                 .correlation(correlation)
                 .field("attempt", item.attempt)
                 .field("profile", item.profile_name.clone())
-                .field("platform", item.profile.platform.clone()),
+                .platform(&item.profile.platform),
             )
             .await;
         tasks.spawn(work::work(

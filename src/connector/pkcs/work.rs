@@ -162,6 +162,7 @@ pub(super) fn subject(item: &PkcsWorkItem) -> Subject {
         user: item.user_principal_name.clone(),
         thumbprint: String::new(),
         device_id: item.device_id.clone(),
+        platform: item.profile.platform.clone(),
     }
 }
 
@@ -240,7 +241,7 @@ pub(super) fn no_authority(item: &PkcsWorkItem, known: &[&str]) -> (Draft, End) 
     .request(&item.request_id)
     .field("ca", item.profile.ca.clone())
     .field("profile", item.profile_name.clone())
-    .field("platform", item.profile.platform.clone())
+    .platform(&item.profile.platform)
     .field("code", code)
     .field("reason", message.clone());
     let failure = FailureReport {
