@@ -5,7 +5,7 @@ use super::enrolment::held_against;
 use super::enrolment_api::{EnrolRequest, RenewRequest};
 use super::error::ApiError;
 use super::http::message;
-use super::pkcs_api::{PkcsProfileEntry, PkcsRequest, Progress};
+use super::pkcs_api::{DeviceUpdate, PkcsProfileEntry, PkcsRequest, Progress};
 use super::revocation_api::RevocationRequest;
 use super::rotation_api::RotationReplacement;
 use super::{odata, validate};
@@ -37,6 +37,8 @@ pub enum Message {
     PkcsProfile,
     /// A device's request for a certificate.
     PkcsRequest,
+    /// A device's new certificate.
+    DeviceUpdate,
     /// How far a connector got.
     Progress,
     /// Certificates to be revoked.
@@ -48,7 +50,7 @@ pub enum Message {
 }
 
 /// All of them.
-pub const MESSAGES: [Message; 16] = [
+pub const MESSAGES: [Message; 17] = [
     Message::NewRecord,
     Message::RecordPatch,
     Message::ListQuery,
@@ -61,6 +63,7 @@ pub const MESSAGES: [Message; 16] = [
     Message::Rotation,
     Message::PkcsProfile,
     Message::PkcsRequest,
+    Message::DeviceUpdate,
     Message::Progress,
     Message::Revocation,
     Message::Enrol,
@@ -87,6 +90,7 @@ pub fn judge(kind: Message, body: &[u8]) -> Result<(), ApiError> {
         }
         Message::PkcsProfile => validate::pkcs::entry(&message::<PkcsProfileEntry>(body)?),
         Message::PkcsRequest => validate::pkcs::request(&message::<PkcsRequest>(body)?),
+        Message::DeviceUpdate => validate::pkcs::device_update(&message::<DeviceUpdate>(body)?),
         Message::Progress => validate::pkcs::progress(&message::<Progress>(body)?),
         Message::Revocation => {
             validate::revocation::request(&message::<RevocationRequest>(body)?).map(drop)

@@ -5,6 +5,7 @@
 //! | administrator | `POST /admin/v1/pkcsProfiles` | [`PkcsProfileEntry`] -> the same, 201 |
 //! | | `GET /admin/v1/pkcsProfiles`, `GET`, `POST`, `DELETE .../{id}` | -> list, one; replaces it; ends it |
 //! | MDM | `POST /mdm/v1/pkcsRequests` | [`PkcsRequest`] -> [`PkcsRequestAccepted`], 202; then `/mdm/v1/requests/{id}` and `.../collect` |
+//! | | `POST /mdm/v1/devices/{id}/update` | [`DeviceUpdate`] -> [`DeviceUpdated`] |
 //! | | `GET /mdm/v1/pkcsCertificates?deviceId=...` | -> [`PkcsCertificate`]s, and which requests renew them |
 //! | connector | `POST /connector/v1/pkcs/lease` | [`PkcsLeaseRequest`] -> [`PkcsLeaseResponse`] |
 //! | | `POST /connector/v1/requests/{id}/progress` | [`Progress`] -> [`Settled`](super::api::Settled) |
@@ -210,6 +211,30 @@ pub struct PkcsRequestAccepted {
     pub request_id: String,
 }
 
+/// A device has another certificate, and perhaps something else stands for the variables of one of its users.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DeviceUpdate {
+    /// The device's certificate and what may lie between it and an anchor.
+    pub device: DeviceTarget,
+    /// The user whose variables they are; together with `variables`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_principal_name: Option<String>,
+    /// What stands for the variables, all of them; together with `userPrincipalName`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variables: Option<Vec<Variable>>,
+}
+
+/// What it concerns.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DeviceUpdated {
+    /// Certificates of the device whose renewals go to its new certificate.
+    pub certificates: u64,
+    /// Requests that no connector has had yet, and that go to it.
+    pub requests: u64,
+}
+
 /// A certificate that was issued.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -238,7 +263,10 @@ pub struct PkcsCertificate {
     /// The newest request that renews it: to be collected once it is completed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub renewed_by: Option<String>,
-    /// The request whose certificate has taken its place.
+    /// When it was first collected (RFC 3339).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub collected_date_time: Option<String>,
+    /// The request whose certificate has taken its place: it was collected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaced_by: Option<String>,
     /// When it was revoked (RFC 3339).

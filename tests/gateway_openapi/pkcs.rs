@@ -77,6 +77,7 @@ pub(crate) fn examples(
         expiration_date_time: time(),
         renewal_date_time: Some(time()),
         renewed_by: Some(text()),
+        collected_date_time: Some(time()),
         replaced_by: Some(text()),
         revoked_date_time: Some(time()),
     };
@@ -126,12 +127,30 @@ pub(crate) fn examples(
             vec![to_value(&PkcsRequestAccepted { request_id: text() })],
         ),
         (
+            "DeviceUpdate",
+            [
+                (Some("a@b".to_owned()), Some(vec![variable.clone()])),
+                (None, None),
+            ]
+            .into_iter()
+            .map(|(user_principal_name, variables)| {
+                to_value(&DeviceUpdate {
+                    device: target.clone(),
+                    user_principal_name,
+                    variables,
+                })
+            })
+            .collect(),
+        ),
+        ("DeviceUpdated", vec![to_value(&DeviceUpdated::default())]),
+        (
             "PkcsCertificate",
             vec![
                 to_value(&certificate),
                 to_value(&PkcsCertificate {
                     renewal_date_time: None,
                     renewed_by: None,
+                    collected_date_time: None,
                     replaced_by: None,
                     revoked_date_time: None,
                     ..certificate.clone()

@@ -6,7 +6,7 @@ use crate::gateway::auth::Caller;
 use crate::gateway::error::ApiError;
 use crate::gateway::http::{Call, Reply, ok};
 use crate::gateway::pkcs_api::{
-    FEATURE, PkcsLeaseRequest, PkcsLeaseResponse, PkcsProfile, PkcsProfileEntry, PkcsRequest,
+    DeviceUpdate, FEATURE, PkcsLeaseRequest, PkcsLeaseResponse, PkcsProfile, PkcsProfileEntry, PkcsRequest,
     PkcsRequestAccepted, Progress,
 };
 use crate::gateway::store::{Contact, LeaseTerms, NewPkcsRequest, Store};
@@ -90,6 +90,18 @@ pub(crate) async fn create(call: Call) -> Result<Reply, ApiError> {
             request_id: queued.request_id,
         },
     )
+}
+
+/// Takes a device's new certificate.
+pub(crate) async fn update_device(call: Call) -> Result<Reply, ApiError> {
+    let update: DeviceUpdate = call.message()?;
+    validate::pkcs::device_update(&update)?;
+    let actor = call.actor();
+    let device = call.id;
+    ok(&call
+        .app
+        .stored(move |store| store.update_device(&actor, &device, &update))
+        .await?)
 }
 
 /// What a device or a user has.

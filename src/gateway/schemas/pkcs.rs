@@ -80,6 +80,21 @@ pub(super) fn add(add: &mut impl FnMut(&str, Value)) {
         object(&[("requestId", true, text())]),
     );
     add(
+        "DeviceUpdate",
+        object(&[
+            ("device", true, reference("DeviceTarget")),
+            ("userPrincipalName", false, text()),
+            ("variables", false, list(reference("Variable"))),
+        ]),
+    );
+    add(
+        "DeviceUpdated",
+        object(&[
+            ("certificates", true, number()),
+            ("requests", true, number()),
+        ]),
+    );
+    add(
         "PkcsCertificate",
         object(&[
             ("requestId", true, text()),
@@ -93,6 +108,7 @@ pub(super) fn add(add: &mut impl FnMut(&str, Value)) {
             ("expirationDateTime", true, time()),
             ("renewalDateTime", false, time()),
             ("renewedBy", false, text()),
+            ("collectedDateTime", false, time()),
             ("replacedBy", false, text()),
             ("revokedDateTime", false, time()),
         ]),

@@ -260,13 +260,14 @@ impl Store {
         })
     }
 
-    /// The result of a request. May be asked for again until retention or a change of the record takes it.
+    /// The result of a request. May be asked for again until retention or a change of the record takes it. A certificate that is collected for
+    /// the first time takes the place of the one before.
     ///
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::NotReady`], [`StoreError::RequestFailed`], [`StoreError::Retired`], or the
     /// database's own failure.
     pub fn collect(&self, id: &str) -> Result<Collected, StoreError> {
-        self.read(|transaction, _| {
+        let (collected, is_first) = self.read(|transaction, _| {
             let (state, thumbprint, delivery, newest, first, second, stored) = transaction
                 .prepare_cached(
                     "SELECT q.state, q.thumbprint, d.delivery,
@@ -322,8 +323,12 @@ impl Store {
                 }
                 Delivery::AppleProfile => collected.profile = Base64Bytes(first),
             }
-            Ok(collected)
-        })
+            Ok((collected, false))
+        })?;
+        if is_first {
+            self.write(|transaction, now| super::pkcs::note_collected(transaction, id, now))?;
+        }
+        Ok(collected)
     }
 
     /// How many requests are in each state.

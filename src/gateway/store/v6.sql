@@ -9,3 +9,19 @@ CREATE TABLE pkcs_authorities (
     name    TEXT PRIMARY KEY,
     last_ms INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- When the device management first collected it: until then the one before it stays the device's. What there is now counts as collected.
+ALTER TABLE pkcs_certificates ADD COLUMN collected_ms INTEGER;
+UPDATE pkcs_certificates SET collected_ms = created_ms;
+CREATE INDEX pkcs_certificates_of_device ON pkcs_certificates (device_id);
+CREATE INDEX pkcs_requests_renewing ON pkcs_requests (renews) WHERE renews IS NOT NULL;
+
+-- What the device management said of a device, and of its users, after it had asked for their certificates.
+CREATE TABLE device_updates (
+    device_id TEXT NOT NULL,
+    user_key  TEXT NOT NULL, -- empty: of the device itself
+    target    TEXT,          -- the message's `device`, as JSON
+    variables TEXT,          -- JSON
+    given_ms  INTEGER NOT NULL,
+    PRIMARY KEY (device_id, user_key)
+) STRICT, WITHOUT ROWID;

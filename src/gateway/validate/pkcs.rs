@@ -7,7 +7,7 @@ use crate::engine::api::keys::{
 };
 use crate::gateway::error::ApiError;
 use crate::gateway::pkcs_api::{
-    DELIVERIES, MAX_AUTHORITIES, PkcsLeaseRequest, PkcsProfile, PkcsProfileEntry, PkcsRequest,
+    DELIVERIES, DeviceUpdate, MAX_AUTHORITIES, PkcsLeaseRequest, PkcsProfile, PkcsProfileEntry, PkcsRequest,
     Progress, Variable, is_plain_name,
 };
 use std::collections::BTreeSet;
@@ -159,6 +159,22 @@ pub(in crate::gateway) fn request(request: &PkcsRequest) -> Result<(), ApiError>
     }
     target(&request.device)?;
     variables(&request.variables)
+}
+
+/// A device's new certificate, and variables of one of its users.
+pub(in crate::gateway) fn device_update(update: &DeviceUpdate) -> Result<(), ApiError> {
+    target(&update.device)?;
+    match (&update.user_principal_name, &update.variables) {
+        (None, None) => Ok(()),
+        (Some(of), Some(given)) => {
+            user(of)?;
+            variables(given)
+        }
+        _ => Err(refused(
+            "variables",
+            "they are those of one user: together with userPrincipalName, or neither",
+        )),
+    }
 }
 
 fn variables(variables: &[Variable]) -> Result<(), ApiError> {

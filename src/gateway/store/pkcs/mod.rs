@@ -3,13 +3,15 @@
 //! A PKCS request is a request as every other: fences, leases, retries and retention are those of [`super::leases`] and [`super::settle`].
 
 mod certificates;
+mod devices;
 mod lease;
 mod profiles;
 mod requests;
 
-pub(super) use certificates::{issued, purge};
+pub(super) use certificates::{issued, note_collected, purge};
 pub use lease::PkcsLease;
 pub(super) use requests::collected;
+pub(super) use devices::purge as forget_updates;
 pub use requests::{NewPkcsRequest, PkcsQueued};
 
 use super::StoreError;

@@ -90,7 +90,8 @@ pub(super) fn queue(
     Ok(id)
 }
 
-/// The result of a request: password and PFX, as those of the delivery `rewrap`, or a configuration profile, which has no second part.
+/// The result of a request: password and PFX, as those of the delivery `rewrap`, or a configuration profile, which has no second part; and
+/// whether it is collected for the first time.
 pub(in crate::gateway::store) fn collected(
     transaction: &Transaction<'_>,
     id: &str,
@@ -98,13 +99,17 @@ pub(in crate::gateway::store) fn collected(
     thumbprint: String,
     first: Option<Vec<u8>>,
     second: Option<Vec<u8>>,
-) -> Result<api::Delivery, StoreError> {
+) -> Result<(api::Delivery, bool), StoreError> {
     let Some(first) = first else {
         return Err(missing(state));
     };
-    let newest = transaction
-        .prepare_cached("SELECT 1 FROM pkcs_certificates WHERE id = ? AND replaced_by IS NULL")?
-        .exists(params![id])?;
+    let (newest, is_first) = transaction
+        .prepare_cached(
+            "SELECT replaced_by IS NULL, collected_ms IS NULL FROM pkcs_certificates WHERE id = ?",
+        )?
+        .query_row(params![id], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?
+        .unwrap_or_default();
     let collected = api::Delivery {
         request_id: id.to_owned(),
         thumbprint,
@@ -115,7 +120,7 @@ pub(in crate::gateway::store) fn collected(
         encrypted_password: Base64Bytes::default(),
         profile: Base64Bytes::default(),
     };
-    Ok(match second {
+    let collected = match second {
         Some(pfx) => api::Delivery {
             encrypted_pfx: Base64Bytes(pfx),
             encrypted_password: Base64Bytes(first),
@@ -126,7 +131,8 @@ pub(in crate::gateway::store) fn collected(
             profile: Base64Bytes(first),
             ..collected
         },
-    })
+    };
+    Ok((collected, is_first))
 }
 
 /// What the idempotency key stands for.

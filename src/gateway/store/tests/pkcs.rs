@@ -420,6 +420,7 @@ fn a_certificate_is_asked_for_again_when_a_fifth_of_its_life_is_left_and_only_on
     let folder = tempfile::tempdir().unwrap();
     let newer = certificate(folder.path(), 300);
     bench.complete_pkcs(&who, &renewal, &newer).unwrap();
+    assert!(bench.store.collect(&renewal.request_id).unwrap().newest);
     let held = bench
         .store
         .certificates(None, Some("Anna@example.com"))
