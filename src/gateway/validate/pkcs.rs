@@ -7,8 +7,8 @@ use crate::engine::api::keys::{
 };
 use crate::gateway::error::ApiError;
 use crate::gateway::pkcs_api::{
-    DELIVERIES, DeviceUpdate, MAX_AUTHORITIES, PkcsLeaseRequest, PkcsProfile, PkcsProfileEntry, PkcsRequest,
-    Progress, Variable, is_plain_name,
+    DELIVERIES, DeviceUpdate, MAX_AUTHORITIES, PkcsLeaseRequest, PkcsProfile, PkcsProfileEntry,
+    PkcsRequest, Progress, Variable, is_plain_name,
 };
 use std::collections::BTreeSet;
 

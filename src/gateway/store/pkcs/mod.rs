@@ -9,9 +9,9 @@ mod profiles;
 mod requests;
 
 pub(super) use certificates::{issued, note_collected, purge};
+pub(super) use devices::purge as forget_updates;
 pub use lease::PkcsLease;
 pub(super) use requests::collected;
-pub(super) use devices::purge as forget_updates;
 pub use requests::{NewPkcsRequest, PkcsQueued};
 
 use super::StoreError;

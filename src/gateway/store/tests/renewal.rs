@@ -5,7 +5,7 @@ use super::revocations::{Asking, OPEN};
 use super::*;
 use crate::config::{RetentionConfig, RevocationBrake};
 use crate::gateway::api::FailureReport;
-use crate::gateway::pkcs_api::PkcsWorkItem;
+use crate::gateway::pkcs_api::{DeviceUpdate, DeviceUpdated, PkcsWorkItem, Progress, Variable};
 use crate::gateway::revocation_api::RevocationWorkItem;
 
 impl Bench {
@@ -56,6 +56,50 @@ impl Bench {
     fn at_day(&self, day: i64) {
         let now = self.store.now_ms();
         self.clock.advance_ms(START_MS + day * DAY_MS - now);
+    }
+
+    /// The device gets another certificate, and anna another name.
+    fn update(&self, device: &str, certificate: &[u8]) -> DeviceUpdated {
+        let update = DeviceUpdate {
+            device: DeviceTarget {
+                certificate: Base64Bytes(certificate.to_vec()),
+                intermediates: Vec::new(),
+            },
+            user_principal_name: Some("Anna@example.com".to_owned()),
+            variables: Some(vec![Variable {
+                name: "UserName".to_owned(),
+                value: "Anna Married".to_owned(),
+            }]),
+        };
+        self.store.update_device(&actor(), device, &update).unwrap()
+    }
+
+    /// The one request that is due, renewed or asked for.
+    fn due(&self) -> PkcsWorkItem {
+        let [item] = self.lease_pkcs(&contact("a")).try_into().unwrap();
+        item
+    }
+
+    fn failed(&self, item: &PkcsWorkItem, code: &str) {
+        let failure = FailureReport {
+            code: code.to_owned(),
+            message: String::new(),
+        };
+        let failed = Answer::Failed {
+            failure: &failure,
+            retry: false,
+        };
+        self.store
+            .settle(&contact("a"), &item.request_id, item.fence, &failed, &TERMS)
+            .unwrap();
+    }
+
+    fn replaced(&self, id: &str) -> Option<String> {
+        let all = self.store.certificates(Some("device"), None).unwrap();
+        all.into_iter()
+            .find(|one| one.request_id == id)
+            .unwrap()
+            .replaced_by
     }
 
     fn renewed(&self) -> usize {
@@ -157,4 +201,128 @@ fn what_was_to_be_revoked_and_could_not_be_is_not_renewed_and_what_was_dropped_i
     assert_eq!(bench.renewed(), 1);
     let renewal = bench.lease_pkcs(&contact("a")).remove(0);
     assert_eq!(renewal.user_principal_name, "berta@example.com");
+}
+
+fn goes_to(item: &PkcsWorkItem) -> (&[u8], &str) {
+    (
+        item.device.certificate.as_slice(),
+        item.variables[0].value.as_str(),
+    )
+}
+
+#[test]
+fn a_renewal_goes_to_the_certificate_of_the_device_that_was_given_last_with_the_names_of_now() {
+    let bench = Bench::with_profile();
+    bench.issued("anna@example.com");
+    bench.issued("berta@example.com");
+    let none = DeviceUpdated::default();
+    assert_eq!(bench.update("another device", b"OTHER"), none);
+    let of_both = DeviceUpdated {
+        certificates: 2,
+        requests: 0,
+    };
+    assert_eq!(bench.update("device", b"NEW"), of_both);
+    bench.at_day(85);
+    assert_eq!(bench.renewed(), 2);
+    let work = bench.lease_pkcs(&contact("a"));
+    let mut seen: Vec<_> = work.iter().map(goes_to).collect();
+    seen.sort_unstable();
+    // Variables are those of one user.
+    let wanted: [(&[u8], &str); 2] = [(b"NEW", "Anna Married"), (b"NEW", "berta@example.com")];
+    assert_eq!(seen, wanted);
+}
+
+#[test]
+fn what_a_device_has_stays_its_newest_until_the_new_one_is_collected() {
+    let bench = Bench::with_profile();
+    let first = bench.issued("anna@example.com");
+    assert!(bench.store.collect(&first).unwrap().newest);
+    bench.at_day(85);
+    assert_eq!(bench.renewed(), 1);
+    let second = bench.finish(&bench.due(), 300);
+    assert_eq!(bench.replaced(&first), None);
+    assert!(bench.store.collect(&first).unwrap().newest);
+    // One of them is renewed, and not both.
+    bench.at_day(99);
+    assert_eq!(bench.renewed(), 0);
+    assert!(bench.store.collect(&second).unwrap().newest);
+    assert_eq!(bench.replaced(&first).as_ref(), Some(&second));
+    assert!(!bench.store.collect(&first).unwrap().newest);
+    assert!(bench.store.collect(&second).unwrap().newest);
+    assert_eq!(bench.replaced(&second), None);
+}
+
+#[test]
+fn what_was_issued_to_an_old_certificate_and_never_collected_is_asked_for_again() {
+    let bench = Bench::with_profile();
+    let first = bench.issued("anna@example.com");
+    bench.store.collect(&first).unwrap();
+    bench.at_day(85);
+    assert_eq!(bench.renewed(), 1);
+    let lost = bench.finish(&bench.due(), 300);
+    bench.update("device", b"NEW");
+    assert_eq!(bench.renewed(), 1);
+    let again = bench.due();
+    assert_eq!(goes_to(&again).0, b"NEW");
+    assert_eq!(again.renews.as_ref(), Some(&lost));
+    let third = bench.finish(&again, 300);
+    // The same once more changes nothing.
+    bench.store.collect(&third).unwrap();
+    bench.update("device", b"NEW");
+    assert_eq!(bench.renewed(), 0);
+    assert_eq!(bench.replaced(&first).as_ref(), Some(&third));
+    assert_eq!(bench.replaced(&lost).as_ref(), Some(&third));
+}
+
+#[test]
+fn a_renewal_that_failed_over_the_old_certificate_comes_again_with_the_new_one() {
+    let bench = Bench::with_profile();
+    bench.issued("anna@example.com");
+    bench.at_day(81);
+    assert_eq!(bench.renewed(), 1);
+    bench.failed(&bench.due(), "deviceCertificateRefused");
+    assert_eq!(bench.renewed(), 0, "not before tomorrow");
+    bench.update("device", b"NEW");
+    assert_eq!(bench.renewed(), 1);
+    assert_eq!(goes_to(&bench.due()).0, b"NEW");
+}
+
+#[test]
+fn an_order_under_way_is_not_changed_and_what_comes_of_it_is_asked_for_again() {
+    let bench = Bench::with_profile();
+    let asked = request("anna@example.com", None);
+    bench.ask_pkcs(&asked).unwrap();
+    let begun = bench.due();
+    let pending = Progress {
+        fence: begun.fence,
+        progress: Base64Bytes(b"ordered".to_vec()),
+        resume_ms: Some(60_000),
+    };
+    bench
+        .store
+        .keep_progress(&contact("a"), &begun.request_id, &pending)
+        .unwrap();
+    let mut waiting = request("anna@example.com", Some("waits"));
+    waiting.device.certificate = Base64Bytes(b"OLD".to_vec());
+    bench.ask_pkcs(&waiting).unwrap();
+    let of_one = DeviceUpdated {
+        certificates: 0,
+        requests: 1,
+    };
+    assert_eq!(bench.update("device", b"NEW"), of_one);
+    let waits = bench.due();
+    assert_eq!(goes_to(&waits), (&b"NEW"[..], "Anna Married"));
+    bench.failed(&waits, "rejected");
+    bench.clock.advance_ms(60_001);
+    let resumed = bench.due();
+    assert_eq!(
+        (&resumed.device, &resumed.variables),
+        (&asked.device, &asked.variables),
+        "another content would be another order"
+    );
+    let lost = bench.finish(&resumed, 100);
+    assert_eq!(bench.renewed(), 1);
+    let again = bench.due();
+    assert_eq!(again.renews.as_ref(), Some(&lost));
+    assert_eq!(goes_to(&again), (&b"NEW"[..], "Anna Married"));
 }
