@@ -130,7 +130,10 @@ impl Draft {
     /// What the devices run that it speaks of; empty ones are left out, and without any there is no such field.
     #[must_use]
     pub fn platforms<'a>(self, platforms: impl IntoIterator<Item = &'a str>) -> Self {
-        let named: BTreeSet<&str> = platforms.into_iter().filter(|one| !one.is_empty()).collect();
+        let named: BTreeSet<&str> = platforms
+            .into_iter()
+            .filter(|one| !one.is_empty())
+            .collect();
         if named.is_empty() {
             return self;
         }

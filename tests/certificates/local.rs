@@ -36,11 +36,22 @@ fn a_device_gets_a_certificate_that_it_can_open_and_the_authority_has_issued_one
 
     // Whoever reads one log alone knows what kind of device it was.
     let mut seen = BTreeSet::new();
-    for event in issuing.all_events().into_iter().filter(|event| (1000..2000).contains(&event.id)) {
-        assert_eq!(event.fields.get("platform"), Some(&"windows".into()), "{event:?}");
+    for event in issuing
+        .all_events()
+        .into_iter()
+        .filter(|event| (1000..2000).contains(&event.id))
+    {
+        assert_eq!(
+            event.fields.get("platform"),
+            Some(&"windows".into()),
+            "{event:?}"
+        );
         seen.insert(event.id);
     }
-    assert!(BTreeSet::from([1000, 1001, 1002, 1020, 1050, 1052, 1102]).is_subset(&seen), "{seen:?}");
+    assert!(
+        BTreeSet::from([1000, 1001, 1002, 1020, 1050, 1052, 1102]).is_subset(&seen),
+        "{seen:?}"
+    );
 }
 
 #[test]
@@ -85,7 +96,14 @@ fn a_request_goes_to_the_connector_that_has_its_authority() {
     });
     let device = issuing.device(0);
     let requests: Vec<_> = (0..6)
-        .map(|number| issuing.ask_as("anna@example.com", &device, "smime-windows", &number.to_string()))
+        .map(|number| {
+            issuing.ask_as(
+                "anna@example.com",
+                &device,
+                "smime-windows",
+                &number.to_string(),
+            )
+        })
         .collect();
     for request in &requests {
         issuing.delivered(request);
@@ -93,6 +111,11 @@ fn a_request_goes_to_the_connector_that_has_its_authority() {
     assert_eq!(issuing.issued(), requests.len());
     let downloaded = issuing.events("operational", 1020);
     assert_eq!(downloaded.len(), requests.len());
-    assert!(downloaded.iter().all(|event| event.instance == "connector-1"), "{downloaded:?}");
+    assert!(
+        downloaded
+            .iter()
+            .all(|event| event.instance == "connector-1"),
+        "{downloaded:?}"
+    );
     running.stop();
 }

@@ -173,7 +173,8 @@ async fn a_journal_of_the_first_version_is_brought_up_to_date_and_keeps_its_outc
 }
 
 #[tokio::test]
-async fn the_platform_of_a_certificate_is_known_after_a_restart_and_learnt_where_an_older_release_began() {
+async fn the_platform_of_a_certificate_is_known_after_a_restart_and_learnt_where_an_older_release_began()
+ {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("j");
     let clock = Arc::new(ManualClock::at(0));

@@ -159,7 +159,11 @@ async fn take(
                 )
                 .correlation(correlation)
                 .field("count", starting.len())
-                .platforms(starting.iter().map(|one| one.item.profile.platform.as_str())),
+                .platforms(
+                    starting
+                        .iter()
+                        .map(|one| one.item.profile.platform.as_str()),
+                ),
             )
             .await;
     }
