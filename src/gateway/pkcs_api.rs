@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | administrator | `POST /admin/v1/pkcsProfiles` | [`PkcsProfileEntry`] -> the same, 201 |
 //! | | `GET /admin/v1/pkcsProfiles`, `GET`, `POST`, `DELETE .../{id}` | -> list, one; replaces it; ends it |
+//! | | `POST /admin/v1/pkcsCertificates/{id}/resume` | 204: one that was on hold is renewed again |
 //! | MDM | `POST /mdm/v1/pkcsRequests` | [`PkcsRequest`] -> [`PkcsRequestAccepted`], 202; then `/mdm/v1/requests/{id}` and `.../collect` |
 //! | | `POST /mdm/v1/devices/{id}/update` | [`DeviceUpdate`] -> [`DeviceUpdated`] |
 //! | | `GET /mdm/v1/pkcsCertificates?deviceId=...` | -> [`PkcsCertificate`]s, and which requests renew them |
@@ -269,6 +270,9 @@ pub struct PkcsCertificate {
     /// The request whose certificate has taken its place: it was collected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaced_by: Option<String>,
+    /// Since when it is on hold (RFC 3339): it is not renewed until an administrator resumes that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_hold_date_time: Option<String>,
     /// When it was revoked (RFC 3339).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revoked_date_time: Option<String>,

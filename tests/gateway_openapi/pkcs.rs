@@ -79,6 +79,7 @@ pub(crate) fn examples(
         renewed_by: Some(text()),
         collected_date_time: Some(time()),
         replaced_by: Some(text()),
+        on_hold_date_time: Some(time()),
         revoked_date_time: Some(time()),
     };
     let item = PkcsWorkItem {
@@ -152,6 +153,7 @@ pub(crate) fn examples(
                     renewed_by: None,
                     collected_date_time: None,
                     replaced_by: None,
+                    on_hold_date_time: None,
                     revoked_date_time: None,
                     ..certificate.clone()
                 }),

@@ -6,8 +6,8 @@ use crate::gateway::auth::Caller;
 use crate::gateway::error::ApiError;
 use crate::gateway::http::{Call, Reply, ok};
 use crate::gateway::pkcs_api::{
-    DeviceUpdate, FEATURE, PkcsLeaseRequest, PkcsLeaseResponse, PkcsProfile, PkcsProfileEntry, PkcsRequest,
-    PkcsRequestAccepted, Progress,
+    DeviceUpdate, FEATURE, PkcsLeaseRequest, PkcsLeaseResponse, PkcsProfile, PkcsProfileEntry,
+    PkcsRequest, PkcsRequestAccepted, Progress,
 };
 use crate::gateway::store::{Contact, LeaseTerms, NewPkcsRequest, Store};
 use crate::gateway::validate;
@@ -58,6 +58,16 @@ pub(crate) async fn delete_profile(call: Call) -> Result<Reply, ApiError> {
     let name = call.id;
     call.app
         .stored(move |store| store.delete_profile(&actor, &name))
+        .await?;
+    Ok(Reply::empty())
+}
+
+/// Has a certificate renewed again that was on hold.
+pub(crate) async fn resume_renewal(call: Call) -> Result<Reply, ApiError> {
+    let actor = call.actor();
+    let id = call.id;
+    call.app
+        .stored(move |store| store.resume_renewal(&actor, &id))
         .await?;
     Ok(Reply::empty())
 }

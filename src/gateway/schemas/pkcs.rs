@@ -110,6 +110,7 @@ pub(super) fn add(add: &mut impl FnMut(&str, Value)) {
             ("renewedBy", false, text()),
             ("collectedDateTime", false, time()),
             ("replacedBy", false, text()),
+            ("onHoldDateTime", false, time()),
             ("revokedDateTime", false, time()),
         ]),
     );

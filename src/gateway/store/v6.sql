@@ -25,3 +25,10 @@ CREATE TABLE device_updates (
     given_ms  INTEGER NOT NULL,
     PRIMARY KEY (device_id, user_key)
 ) STRICT, WITHOUT ROWID;
+
+-- Since when it is on hold: it is not renewed until an administrator says that the hold was taken back.
+ALTER TABLE pkcs_certificates ADD COLUMN hold_ms INTEGER;
+UPDATE pkcs_certificates SET hold_ms = (
+    SELECT max(q.settled_ms) FROM revocations v JOIN requests q ON q.seq = v.request
+    WHERE v.serial = pkcs_certificates.serial AND v.issuer = pkcs_certificates.issuer AND v.reason = 6 AND q.state = 'completed')
+WHERE revoked_ms IS NULL;

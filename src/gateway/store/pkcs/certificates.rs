@@ -7,7 +7,7 @@ use crate::engine::api::Delivery;
 use crate::gateway::pkcs_api::{PkcsCertificate, PkcsProfile, Variable};
 use crate::gateway::store::device_requests::target_of;
 use crate::gateway::store::records::user_key;
-use crate::gateway::store::{Store, StoreError, revocations, sha256};
+use crate::gateway::store::{Actor, Store, StoreError, audit, revocations, sha256};
 use der::{Decode, Encode};
 use fips::digest::{Hash, digest};
 use rusqlite::{OptionalExtension, Transaction, params};
@@ -106,7 +106,10 @@ pub(in crate::gateway::store) fn issued(
     };
     let said = devices::said_since(transaction, &asked.device_id, &user_key, asked.created_ms)?;
     // The device got another certificate meanwhile: it may not be able to open what this is encrypted to.
-    let is_stale = said.target.as_ref().is_some_and(|target| *target != asked.target);
+    let is_stale = said
+        .target
+        .as_ref()
+        .is_some_and(|target| *target != asked.target);
     let renew_ms = renew_ms.map(|due| if is_stale { due.min(now) } else { due });
     asked.target = said.target.unwrap_or(asked.target);
     asked.variables = said.variables.unwrap_or(asked.variables);
@@ -245,7 +248,9 @@ impl Store {
         loop {
             let due_now = self.read(|transaction, now| {
                 Ok(transaction
-                    .prepare_cached("SELECT 1 FROM pkcs_certificates WHERE renew_ms <= ?")?
+                    .prepare_cached(
+                        "SELECT 1 FROM pkcs_certificates WHERE renew_ms <= ? AND hold_ms IS NULL",
+                    )?
                     .exists(params![now])?)
             })?;
             if !due_now {
@@ -255,7 +260,7 @@ impl Store {
                 let due: Vec<Due> = transaction
                     .prepare_cached(
                         "SELECT id, profile_name, user_principal_name, device_id, target, variables, expires_ms
-                         FROM pkcs_certificates WHERE renew_ms <= ? ORDER BY renew_ms LIMIT ?",
+                         FROM pkcs_certificates WHERE renew_ms <= ? AND hold_ms IS NULL ORDER BY renew_ms LIMIT ?",
                     )?
                     .query_map(params![now, STEP], |row| {
                         Ok(Due {
@@ -278,6 +283,24 @@ impl Store {
         }
     }
 
+    /// Has a certificate renewed again that was on hold: an administrator says that the hold was taken back at the authority.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when it is not on hold, or the database's own failure.
+    pub fn resume_renewal(&self, actor: &Actor, id: &str) -> Result<(), StoreError> {
+        self.write(|transaction, now| {
+            let resumed = transaction
+                .prepare_cached(
+                    "UPDATE pkcs_certificates SET hold_ms = NULL WHERE id = ? AND hold_ms IS NOT NULL",
+                )?
+                .execute(params![id])?;
+            if resumed == 0 {
+                return Err(StoreError::NotFound);
+            }
+            audit::append(transaction, now, actor, &format!("certificate {id}"), "done")
+        })
+    }
+
     /// Certificates of a device, of a user, or of both, the newest first; those that expired long ago are forgotten.
     ///
     /// # Errors
@@ -291,7 +314,7 @@ impl Store {
             let mut statement = transaction.prepare_cached(
                 "SELECT c.id, c.profile_name, c.user_principal_name, c.device_id, c.ca, c.thumbprint, c.serial, c.starts_ms, c.expires_ms,
                    c.renew_ms, c.replaced_by, c.revoked_ms,
-                   (SELECT q.id FROM pkcs_requests p JOIN requests q ON q.seq = p.request WHERE p.renews = c.id ORDER BY q.seq DESC LIMIT 1), c.collected_ms
+                   (SELECT q.id FROM pkcs_requests p JOIN requests q ON q.seq = p.request WHERE p.renews = c.id ORDER BY q.seq DESC LIMIT 1), c.collected_ms, c.hold_ms
                  FROM pkcs_certificates c WHERE (?1 IS NULL OR c.device_id = ?1) AND (?2 IS NULL OR c.user_key = ?2)
                  ORDER BY c.created_ms DESC, c.id LIMIT ?3",
             )?;
@@ -312,6 +335,7 @@ impl Store {
                         replaced_by: row.get(10)?,
                         revoked_date_time: row.get::<_, Option<i64>>(11)?.map(rfc3339),
                         renewed_by: row.get(12)?,
+                        on_hold_date_time: row.get::<_, Option<i64>>(14)?.map(rfc3339),
                         collected_date_time: row.get::<_, Option<i64>>(13)?.map(rfc3339),
                     })
                 },

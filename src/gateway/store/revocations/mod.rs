@@ -45,7 +45,7 @@ fn reason_of(code: i64) -> Result<Reason, StoreError> {
 }
 
 /// Whether a certificate is not to be renewed: its device was retired after it was issued, or it is revoked, about to be, or was to be, and the
-/// authority could not. What an administrator dropped stops nothing.
+/// authority could not. What an administrator dropped stops nothing. A hold stops it while it is on its way; what is on hold is not even looked at.
 pub(super) fn stops_renewal(
     transaction: &Transaction<'_>,
     certificate_id: &str,
@@ -56,7 +56,8 @@ pub(super) fn stops_renewal(
              UNION ALL
              SELECT 1 FROM pkcs_certificates c JOIN revocations v ON v.serial = c.serial AND v.issuer = c.issuer
                JOIN requests q ON q.seq = v.request
-               WHERE c.id = ?1 AND (q.state <> 'failed' OR q.failure_code <> ?3) AND v.reason <> ?2",
+               WHERE c.id = ?1 AND CASE WHEN v.reason = ?2 THEN q.state IN ('queued', 'leased')
+                 ELSE q.state <> 'failed' OR q.failure_code <> ?3 END",
         )?
         .exists(params![
             certificate_id,

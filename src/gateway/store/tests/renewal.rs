@@ -6,7 +6,7 @@ use super::*;
 use crate::config::{RetentionConfig, RevocationBrake};
 use crate::gateway::api::FailureReport;
 use crate::gateway::pkcs_api::{DeviceUpdate, DeviceUpdated, PkcsWorkItem, Progress, Variable};
-use crate::gateway::revocation_api::RevocationWorkItem;
+use crate::gateway::revocation_api::{Reason, RevocationWorkItem};
 
 impl Bench {
     /// A certificate of 100 days for a user's device; the request's name.
@@ -325,4 +325,48 @@ fn an_order_under_way_is_not_changed_and_what_comes_of_it_is_asked_for_again() {
     let again = bench.due();
     assert_eq!(again.renews.as_ref(), Some(&lost));
     assert_eq!(goes_to(&again), (&b"NEW"[..], "Anna Married"));
+}
+
+#[test]
+fn what_is_on_hold_is_not_renewed_until_an_administrator_resumes_it() {
+    let bench = Bench::with_profile();
+    let id = bench.issued("anna@example.com");
+    let named = [NamedCertificate::Request(id.clone())];
+    let hold = Asking {
+        reason: Reason::CertificateHold,
+        ..Asking::of(&named)
+    };
+    assert!(matches!(
+        bench.store.resume_renewal(&actor(), &id),
+        Err(StoreError::NotFound)
+    ));
+    bench.at_day(81);
+    bench.revoke(&hold).unwrap();
+    assert_eq!(bench.renewed(), 0, "on its way");
+    let work = bench.to_revoke();
+    bench.revoked(&contact("a"), &work[0]).unwrap();
+    let listed = bench.store.certificates(Some("device"), None).unwrap();
+    assert!(listed[0].on_hold_date_time.is_some() && listed[0].revoked_date_time.is_none());
+    // Also once the request is forgotten.
+    bench.at_day(83);
+    assert!(bench.store.purge(&SHORT).unwrap().requests > 0);
+    bench.at_day(90);
+    assert_eq!(bench.renewed(), 0);
+    bench.store.resume_renewal(&actor(), &id).unwrap();
+    assert_eq!(bench.renewed(), 1);
+}
+
+#[test]
+fn a_hold_that_the_authority_refused_stops_nothing() {
+    let bench = Bench::with_profile();
+    let id = bench.issued("anna@example.com");
+    let named = [NamedCertificate::Request(id)];
+    let hold = Asking {
+        reason: Reason::CertificateHold,
+        ..Asking::of(&named)
+    };
+    bench.revoke(&hold).unwrap();
+    bench.revokes_nothing();
+    bench.at_day(81);
+    assert_eq!(bench.renewed(), 1);
 }
