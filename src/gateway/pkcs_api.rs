@@ -15,6 +15,7 @@
 //! and of that only what an authority of its is to issue.
 
 use super::api::ConnectorIdentity;
+use super::profiles_api::{ProfileEntry, StoredProfile};
 use crate::encoding::Base64Bytes;
 use crate::engine::api::keys::{AltName, KeyType, KeyUsage};
 use crate::engine::api::{CmsFormat, Delivery, DeviceTarget};
@@ -164,15 +165,13 @@ pub const fn default_renewal_percent() -> u32 {
     20
 }
 
-/// A profile with its name.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct PkcsProfileEntry {
-    /// Its name: letters, digits, `-`, `_` and `.`.
-    pub name: String,
-    /// What its certificates look like.
-    pub profile: PkcsProfile,
+impl StoredProfile for PkcsProfile {
+    const TABLE: &'static str = "pkcs_profiles";
+    const IS_RENEWED: bool = true;
 }
+
+/// A [`PkcsProfile`] with its name.
+pub type PkcsProfileEntry = ProfileEntry<PkcsProfile>;
 
 /// What stands for a variable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

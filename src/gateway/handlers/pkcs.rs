@@ -6,61 +6,13 @@ use crate::gateway::auth::Caller;
 use crate::gateway::error::ApiError;
 use crate::gateway::http::{Call, Reply, ok};
 use crate::gateway::pkcs_api::{
-    DeviceUpdate, FEATURE, PkcsLeaseRequest, PkcsLeaseResponse, PkcsProfile, PkcsProfileEntry,
-    PkcsRequest, PkcsRequestAccepted, Progress,
+    DeviceUpdate, FEATURE, PkcsLeaseRequest, PkcsLeaseResponse, PkcsRequest, PkcsRequestAccepted,
+    Progress,
 };
 use crate::gateway::store::{Contact, LeaseTerms, NewPkcsRequest, Store};
 use crate::gateway::validate;
 use axum::http::StatusCode;
 use std::sync::Arc;
-
-/// Stores a profile.
-pub(crate) async fn create_profile(call: Call) -> Result<Reply, ApiError> {
-    let entry: PkcsProfileEntry = call.message()?;
-    validate::pkcs::entry(&entry)?;
-    let actor = call.actor();
-    let stored = entry.clone();
-    call.app
-        .stored(move |store| store.create_profile(&actor, &stored))
-        .await?;
-    Reply::json(StatusCode::CREATED, &entry)
-}
-
-/// Every profile.
-pub(crate) async fn profiles(call: Call) -> Result<Reply, ApiError> {
-    ok(&Collection {
-        value: call.app.stored(|store| store.profiles()).await?,
-        next_link: None,
-    })
-}
-
-/// One profile.
-pub(crate) async fn profile(call: Call) -> Result<Reply, ApiError> {
-    let name = call.id;
-    ok(&call.app.stored(move |store| store.profile(&name)).await?)
-}
-
-/// Puts another profile in the place of one.
-pub(crate) async fn replace_profile(call: Call) -> Result<Reply, ApiError> {
-    let profile: PkcsProfile = call.message()?;
-    validate::pkcs::profile(&profile)?;
-    let actor = call.actor();
-    let name = call.id;
-    call.app
-        .stored(move |store| store.replace_profile(&actor, &name, &profile))
-        .await?;
-    Ok(Reply::empty())
-}
-
-/// Ends a profile.
-pub(crate) async fn delete_profile(call: Call) -> Result<Reply, ApiError> {
-    let actor = call.actor();
-    let name = call.id;
-    call.app
-        .stored(move |store| store.delete_profile(&actor, &name))
-        .await?;
-    Ok(Reply::empty())
-}
 
 /// Has a certificate renewed again that was on hold.
 pub(crate) async fn resume_renewal(call: Call) -> Result<Reply, ApiError> {

@@ -2,7 +2,9 @@
 
 use super::{ADMIN, MDM, REFUSED, Route, STALE, UNKNOWN, Verb};
 use crate::gateway::auth::Guard;
-use crate::gateway::handlers::pkcs;
+use crate::gateway::handlers::{pkcs, profiles};
+use crate::gateway::pkcs_api::PkcsProfile;
+use crate::gateway::validate;
 
 pub(super) static ROUTES: &[Route] = &[
     Route {
@@ -19,7 +21,7 @@ pub(super) static ROUTES: &[Route] = &[
         ],
         query: &[],
         audited: true,
-        handler: |call| Box::pin(pkcs::create_profile(call)),
+        handler: |call| Box::pin(profiles::create(call, validate::pkcs::profile)),
     },
     Route {
         verb: Verb::Get,
@@ -32,7 +34,7 @@ pub(super) static ROUTES: &[Route] = &[
         refusals: &[],
         query: &[],
         audited: false,
-        handler: |call| Box::pin(pkcs::profiles(call)),
+        handler: |call| Box::pin(profiles::list::<PkcsProfile>(call)),
     },
     Route {
         verb: Verb::Get,
@@ -45,7 +47,7 @@ pub(super) static ROUTES: &[Route] = &[
         refusals: &[UNKNOWN],
         query: &[],
         audited: false,
-        handler: |call| Box::pin(pkcs::profile(call)),
+        handler: |call| Box::pin(profiles::one::<PkcsProfile>(call)),
     },
     Route {
         verb: Verb::Post,
@@ -58,7 +60,7 @@ pub(super) static ROUTES: &[Route] = &[
         refusals: &[UNKNOWN],
         query: &[],
         audited: true,
-        handler: |call| Box::pin(pkcs::replace_profile(call)),
+        handler: |call| Box::pin(profiles::replace(call, validate::pkcs::profile)),
     },
     Route {
         verb: Verb::Delete,
@@ -71,7 +73,7 @@ pub(super) static ROUTES: &[Route] = &[
         refusals: &[UNKNOWN],
         query: &[],
         audited: true,
-        handler: |call| Box::pin(pkcs::delete_profile(call)),
+        handler: |call| Box::pin(profiles::delete::<PkcsProfile>(call)),
     },
     Route {
         verb: Verb::Post,

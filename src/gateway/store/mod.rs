@@ -12,6 +12,7 @@ mod enrolments;
 mod identity;
 mod leases;
 mod pkcs;
+mod profiles;
 mod records;
 mod retention;
 mod revocations;

@@ -32,3 +32,11 @@ UPDATE pkcs_certificates SET hold_ms = (
     SELECT max(q.settled_ms) FROM revocations v JOIN requests q ON q.seq = v.request
     WHERE v.serial = pkcs_certificates.serial AND v.issuer = pkcs_certificates.issuer AND v.reason = 6 AND q.state = 'completed')
 WHERE revoked_ms IS NULL;
+
+-- Profiles of stored PFX files: how devices of a platform get them.
+CREATE TABLE import_profiles (
+    name        TEXT PRIMARY KEY,
+    profile     TEXT NOT NULL, -- the message, as JSON
+    created_ms  INTEGER NOT NULL,
+    modified_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

@@ -1,13 +1,13 @@
 //! What was issued, until it has expired: renewed by itself when little of its life is left.
 
 use super::requests::{Row, queue};
-use super::{devices, of_json, profiles};
+use super::{devices, of_json};
 use crate::clock::rfc3339;
 use crate::engine::api::Delivery;
 use crate::gateway::pkcs_api::{PkcsCertificate, PkcsProfile, Variable};
 use crate::gateway::store::device_requests::target_of;
 use crate::gateway::store::records::user_key;
-use crate::gateway::store::{Actor, Store, StoreError, audit, revocations, sha256};
+use crate::gateway::store::{Actor, Store, StoreError, audit, profiles, revocations, sha256};
 use der::{Decode, Encode};
 use fips::digest::{Hash, digest};
 use rusqlite::{OptionalExtension, Transaction, params};
@@ -100,7 +100,7 @@ pub(in crate::gateway::store) fn issued(
     }
     let user_key = user_key(&asked.user);
     // A profile that was ended meanwhile is not renewed.
-    let renew_ms = match profiles::profile(transaction, &asked.profile_name)? {
+    let renew_ms = match profiles::profile::<PkcsProfile>(transaction, &asked.profile_name)? {
         Some(_) => facts.renew_ms(&profile),
         None => None,
     };
@@ -204,7 +204,7 @@ fn renew(transaction: &Transaction<'_>, due: &Due, now: i64) -> Result<bool, Sto
             .min(due.expires_ms.saturating_sub(now) / 10)
             .max(60_000),
     );
-    let profile = profiles::profile(transaction, &due.profile_name)?;
+    let profile: Option<PkcsProfile> = profiles::profile(transaction, &due.profile_name)?;
     let next = (next < due.expires_ms && profile.is_some()).then_some(next);
     transaction
         .prepare_cached("UPDATE pkcs_certificates SET renew_ms = ?2 WHERE id = ?1")?

@@ -1,13 +1,13 @@
 //! Requests on their way into the queue, and their results on their way out.
 
-use super::{DELIVERY, profiles, to_json};
+use super::{DELIVERY, to_json};
 use crate::encoding::Base64Bytes;
 use crate::engine::api::{Delivery, DeviceTarget};
 use crate::gateway::api;
 use crate::gateway::pkcs_api::{FEATURE, PkcsProfile, PkcsRequest, Variable};
 use crate::gateway::store::device_requests::{format_name, is_offered, missing, open};
 use crate::gateway::store::records::user_key;
-use crate::gateway::store::{Store, StoreError, sha256};
+use crate::gateway::store::{Store, StoreError, profiles, sha256};
 use rusqlite::{OptionalExtension, Transaction, params};
 
 /// A checked request on its way into the queue.

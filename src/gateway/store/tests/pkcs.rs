@@ -451,7 +451,10 @@ fn nothing_of_an_ended_profile_is_asked_for_or_renewed() {
     bench
         .complete_pkcs(&who, &item, &certificate(bench.folder.path(), 100))
         .unwrap();
-    bench.store.delete_profile(&actor(), PROFILE).unwrap();
+    bench
+        .store
+        .delete_profile::<PkcsProfile>(&actor(), PROFILE)
+        .unwrap();
     bench.clock.advance_ms(90 * DAY_MS);
     assert_eq!(bench.store.renew_certificates().unwrap(), 0);
     assert!(matches!(
