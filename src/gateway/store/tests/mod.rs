@@ -38,10 +38,6 @@ const TERMS: LeaseTerms = LeaseTerms {
     },
 };
 
-/// Makes a database of version 5 out of one of version 6.
-const UNDO_VERSION_6: &str = "DROP TABLE import_profiles; DROP TABLE pkcs_authorities; DROP TABLE device_updates; DROP INDEX pkcs_certificates_of_device; DROP INDEX pkcs_requests_renewing;
-    ALTER TABLE pkcs_certificates DROP COLUMN collected_ms; ALTER TABLE pkcs_certificates DROP COLUMN hold_ms; ALTER TABLE pkcs_requests DROP COLUMN ca; PRAGMA user_version = 5;";
-
 struct Bench {
     folder: tempfile::TempDir,
     clock: Arc<ManualClock>,
