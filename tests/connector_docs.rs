@@ -47,6 +47,7 @@ fn the_page_of_events_is_the_catalogue() {
          | `correlationId` | `client-request-id` of the call to the service, when there was one, and `request-id` of its answer, with a space between them |\n\
          | `message` | what happened, in words |\n\
          | `fields` | figures and names; never a secret |\n\n\
+         Events 1000 to 1102 name what the device runs in `platform`, as the profile does; those of a batch (1002, 1100) all that are in it. 1003 speaks of no request, and names none.\n\n\
          Each request has exactly one event 1000 or 1001 (a certificate), 2000 or 2001 (a stored PFX), 3000 or 3001 (a revocation) over all connectors, written by the one whose answer the service accepted,\n\
          also when a connector is killed at any moment.\n\n\
          | id | log | level | category | meaning |\n|---|---|---|---|---|\n",

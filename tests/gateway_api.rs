@@ -11,6 +11,8 @@
 mod gateway;
 #[path = "support/pki.rs"]
 mod pki;
+#[path = "gateway_api/profiles.rs"]
+mod profiles;
 
 use gateway::*;
 use pfx_connector::gateway::auth::{Guard, Role};

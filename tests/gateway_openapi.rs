@@ -11,6 +11,8 @@
 mod enrolment;
 #[path = "support/gateway.rs"]
 mod gateway;
+#[path = "gateway_openapi/imports.rs"]
+mod imports;
 #[path = "gateway_openapi/pkcs.rs"]
 mod pkcs;
 #[path = "support/pki.rs"]
@@ -502,7 +504,8 @@ fn examples() -> BTreeMap<&'static str, Vec<Value>> {
         ("AuditRecordCollection", page(&entry)),
     ]);
     all.extend(enrolment::samples(&identity));
-    all.extend(pkcs::examples(&target));
+    all.extend(imports::examples(&target));
+    all.extend(pkcs::examples(&target, &identity));
     all.extend(revocation::examples());
     all
 }

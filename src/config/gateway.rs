@@ -35,6 +35,9 @@ pub struct GatewayConfig {
     /// Requests that may wait at once; further device requests are refused with 429.
     #[serde(default = "default_max_queued")]
     pub max_queued: u32,
+    /// How long a request for a certificate waits whose authority no connector has, in hours, before it fails for good.
+    #[serde(default = "default_unserved_hours")]
+    pub unserved_hours: u32,
     /// Records of old imports, whose padding is `pkcs1`, are taken.
     #[serde(default)]
     pub pkcs1_records: bool,
@@ -82,6 +85,9 @@ fn default_body_bytes() -> usize {
 }
 fn default_max_queued() -> u32 {
     100_000
+}
+fn default_unserved_hours() -> u32 {
+    72
 }
 
 /// `[gateway.revocation]`: what is above a threshold is held until an administrator releases it.

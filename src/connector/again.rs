@@ -92,6 +92,7 @@ async fn answer_one(shared: &Arc<Shared>, entry: Entry) {
                 )
                 .request(&entry.request_id)
                 .correlation(error.correlation.as_deref())
+                .platform(&entry.subject.platform)
                 .field("reason", error.message),
             )
             .await;

@@ -151,6 +151,7 @@ pub(super) async fn deliver_once(
                         )
                         .request(&entry.request_id)
                         .correlation(error.correlation.as_deref())
+                        .platform(&entry.subject.platform)
                         .field("reason", error.message.clone()),
                     )
                     .await;
@@ -191,7 +192,8 @@ pub(super) async fn accepted(
                 "the result was uploaded",
             )
             .request(request_id)
-            .correlation(correlation.as_deref()),
+            .correlation(correlation.as_deref())
+            .platform(&entry.subject.platform),
         )
         .await;
     report(shared, entry, outcome, correlation.as_deref()).await;
@@ -248,6 +250,7 @@ pub(super) async fn report(
         .field(whose, entry.subject.user.clone())
         .field(which, entry.subject.thumbprint.clone())
         .field("deviceId", entry.subject.device_id.clone())
+        .platform(&entry.subject.platform)
         .field("attempt", entry.attempt);
     if shared.log.record_durably(draft).await.is_err() {
         shared.sweep.notify_one();

@@ -156,6 +156,7 @@ impl LeasedItem for WorkItem {
             user: self.record.user_principal_name.clone(),
             thumbprint: self.record.thumbprint.clone(),
             device_id: self.device_id.clone(),
+            ..Subject::default()
         }
     }
 }

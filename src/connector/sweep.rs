@@ -5,7 +5,7 @@ use super::journal::{JournalError, Kind, State};
 use super::shared::{Phase, Shared};
 use crate::telemetry::Draft;
 use crate::telemetry::catalogue::EventKind;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -127,7 +127,8 @@ async fn report_settled(shared: &Arc<Shared>) -> Result<(), JournalError> {
 /// Outcomes are uploaded under the fence that they have; the pass ends when the service is not there at all.
 async fn upload_outcomes(shared: &Arc<Shared>) -> Result<(), JournalError> {
     let mut failures = 0;
-    let mut uploaded = [(Kind::Import, 0), (Kind::Pkcs, 0), (Kind::Revocation, 0)];
+    let mut uploaded = [Kind::Import, Kind::Pkcs, Kind::Revocation]
+        .map(|kind| (kind, 0_usize, BTreeSet::<String>::new()));
     let mut waiting = shared.journal.in_state(State::Outcome, PASS).await?;
     // Each pass starts elsewhere, so that those that always fail do not keep the others waiting.
     if let Some(start) = usize::from(fips::random::array::<2>().map_or(0, u16::from_be_bytes))
@@ -145,8 +146,10 @@ async fn upload_outcomes(shared: &Arc<Shared>) -> Result<(), JournalError> {
         match deliver_once(shared, &claim, &entry, &outcome).await {
             Ok(()) => {
                 failures = 0;
-                for (_, count) in uploaded.iter_mut().filter(|(kind, _)| *kind == entry.kind) {
-                    *count += 1;
+                let of_kind = uploaded.iter_mut().find(|(kind, ..)| *kind == entry.kind);
+                if let Some((_, count, platforms)) = of_kind {
+                    *count = count.saturating_add(1);
+                    platforms.insert(entry.subject.platform);
                 }
             }
             // One request that the service chokes on must not hold up the others; a service that is not there need not be asked
@@ -157,7 +160,7 @@ async fn upload_outcomes(shared: &Arc<Shared>) -> Result<(), JournalError> {
             break;
         }
     }
-    for (kind, count) in uploaded.into_iter().filter(|(_, count)| *count > 0) {
+    for (kind, count, platforms) in uploaded.into_iter().filter(|(_, count, _)| *count > 0) {
         let event = of_kind(
             kind,
             EventKind::PkcsImportUploadSuccess,
@@ -167,7 +170,9 @@ async fn upload_outcomes(shared: &Arc<Shared>) -> Result<(), JournalError> {
         shared
             .log
             .record(
-                Draft::new(event, "results that had waited were uploaded").field("count", count),
+                Draft::new(event, "results that had waited were uploaded")
+                    .field("count", count)
+                    .platforms(platforms.iter().map(String::as_str)),
             )
             .await;
     }

@@ -5,7 +5,8 @@ use super::enrolment::held_against;
 use super::enrolment_api::{EnrolRequest, RenewRequest};
 use super::error::ApiError;
 use super::http::message;
-use super::pkcs_api::{PkcsProfileEntry, PkcsRequest, Progress};
+use super::pkcs_api::{DeviceUpdate, PkcsProfileEntry, PkcsRequest, Progress};
+use super::profiles_api::{ImportProfileEntry, ImportRequest};
 use super::revocation_api::RevocationRequest;
 use super::rotation_api::RotationReplacement;
 use super::{odata, validate};
@@ -33,10 +34,16 @@ pub enum Message {
     Heartbeat,
     /// A record for another custody key.
     Rotation,
+    /// A profile of stored PFX files.
+    ImportProfile,
+    /// A device's request by one.
+    ImportRequest,
     /// A profile of certificates.
     PkcsProfile,
     /// A device's request for a certificate.
     PkcsRequest,
+    /// A device's new certificate.
+    DeviceUpdate,
     /// How far a connector got.
     Progress,
     /// Certificates to be revoked.
@@ -48,7 +55,7 @@ pub enum Message {
 }
 
 /// All of them.
-pub const MESSAGES: [Message; 16] = [
+pub const MESSAGES: [Message; 19] = [
     Message::NewRecord,
     Message::RecordPatch,
     Message::ListQuery,
@@ -59,8 +66,11 @@ pub const MESSAGES: [Message; 16] = [
     Message::Failure,
     Message::Heartbeat,
     Message::Rotation,
+    Message::ImportProfile,
+    Message::ImportRequest,
     Message::PkcsProfile,
     Message::PkcsRequest,
+    Message::DeviceUpdate,
     Message::Progress,
     Message::Revocation,
     Message::Enrol,
@@ -85,8 +95,18 @@ pub fn judge(kind: Message, body: &[u8]) -> Result<(), ApiError> {
         Message::Rotation => {
             validate::rotated_record(&message::<RotationReplacement>(body)?.record)
         }
-        Message::PkcsProfile => validate::pkcs::entry(&message::<PkcsProfileEntry>(body)?),
+        Message::ImportProfile => validate::profiles::entry(
+            &message::<ImportProfileEntry>(body)?,
+            validate::profiles::import_profile,
+        ),
+        Message::ImportRequest => {
+            validate::profiles::import_request(&message::<ImportRequest>(body)?)
+        }
+        Message::PkcsProfile => {
+            validate::profiles::entry(&message::<PkcsProfileEntry>(body)?, validate::pkcs::profile)
+        }
         Message::PkcsRequest => validate::pkcs::request(&message::<PkcsRequest>(body)?),
+        Message::DeviceUpdate => validate::pkcs::device_update(&message::<DeviceUpdate>(body)?),
         Message::Progress => validate::pkcs::progress(&message::<Progress>(body)?),
         Message::Revocation => {
             validate::revocation::request(&message::<RevocationRequest>(body)?).map(drop)

@@ -24,6 +24,7 @@ mod monitor;
 mod odata;
 mod openapi;
 pub mod pkcs_api;
+pub mod profiles_api;
 pub mod revocation_api;
 pub mod rotation_api;
 pub mod routes;

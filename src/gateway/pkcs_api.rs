@@ -4,13 +4,18 @@
 //! |---|---|---|
 //! | administrator | `POST /admin/v1/pkcsProfiles` | [`PkcsProfileEntry`] -> the same, 201 |
 //! | | `GET /admin/v1/pkcsProfiles`, `GET`, `POST`, `DELETE .../{id}` | -> list, one; replaces it; ends it |
+//! | | `POST /admin/v1/pkcsCertificates/{id}/resume` | 204: one that was on hold is renewed again |
 //! | MDM | `POST /mdm/v1/pkcsRequests` | [`PkcsRequest`] -> [`PkcsRequestAccepted`], 202; then `/mdm/v1/requests/{id}` and `.../collect` |
+//! | | `POST /mdm/v1/devices/{id}/update` | [`DeviceUpdate`] -> [`DeviceUpdated`] |
 //! | | `GET /mdm/v1/pkcsCertificates?deviceId=...` | -> [`PkcsCertificate`]s, and which requests renew them |
-//! | connector | `POST /connector/v1/pkcs/lease` | [`LeaseRequest`](super::api::LeaseRequest) -> [`PkcsLeaseResponse`] |
+//! | connector | `POST /connector/v1/pkcs/lease` | [`PkcsLeaseRequest`] -> [`PkcsLeaseResponse`] |
 //! | | `POST /connector/v1/requests/{id}/progress` | [`Progress`] -> [`Settled`](super::api::Settled) |
 //!
-//! `extend`, `complete` and `fail` are those of every other request. Only a connector that names the feature [`FEATURE`] is given this work.
+//! `extend`, `complete` and `fail` are those of every other request. Only a connector that names the feature [`FEATURE`] is given this work,
+//! and of that only what an authority of its is to issue.
 
+use super::api::ConnectorIdentity;
+use super::profiles_api::{ProfileEntry, StoredProfile};
 use crate::encoding::Base64Bytes;
 use crate::engine::api::keys::{AltName, KeyType, KeyUsage};
 use crate::engine::api::{CmsFormat, Delivery, DeviceTarget};
@@ -18,6 +23,19 @@ use serde::{Deserialize, Serialize};
 
 /// The feature of connectors that take PKCS requests.
 pub const FEATURE: &str = "pkcs";
+
+/// Authorities that one connector names at most.
+pub const MAX_AUTHORITIES: usize = 256;
+
+/// Whether it may be the name of a profile, or that of an authority in one: it stands in paths and in policies.
+#[must_use]
+pub fn is_plain_name(name: &str) -> bool {
+    (1..=64).contains(&name.len())
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+        && !name.starts_with('.')
+}
 
 /// What devices may get of an issued certificate.
 pub const DELIVERIES: [Delivery; 2] = [Delivery::Rewrap, Delivery::AppleProfile];
@@ -147,15 +165,13 @@ pub const fn default_renewal_percent() -> u32 {
     20
 }
 
-/// A profile with its name.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct PkcsProfileEntry {
-    /// Its name: letters, digits, `-`, `_` and `.`.
-    pub name: String,
-    /// What its certificates look like.
-    pub profile: PkcsProfile,
+impl StoredProfile for PkcsProfile {
+    const TABLE: &'static str = "pkcs_profiles";
+    const IS_RENEWED: bool = true;
 }
+
+/// A [`PkcsProfile`] with its name.
+pub type PkcsProfileEntry = ProfileEntry<PkcsProfile>;
 
 /// What stands for a variable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -195,6 +211,30 @@ pub struct PkcsRequestAccepted {
     pub request_id: String,
 }
 
+/// A device has another certificate, and perhaps something else stands for the variables of one of its users.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DeviceUpdate {
+    /// The device's certificate and what may lie between it and an anchor.
+    pub device: DeviceTarget,
+    /// The user whose variables they are; together with `variables`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_principal_name: Option<String>,
+    /// What stands for the variables, all of them; together with `userPrincipalName`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variables: Option<Vec<Variable>>,
+}
+
+/// What it concerns.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DeviceUpdated {
+    /// Certificates of the device whose renewals go to its new certificate.
+    pub certificates: u64,
+    /// Requests that no connector has had yet, and that go to it.
+    pub requests: u64,
+}
+
 /// A certificate that was issued.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -223,12 +263,34 @@ pub struct PkcsCertificate {
     /// The newest request that renews it: to be collected once it is completed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub renewed_by: Option<String>,
-    /// The request whose certificate has taken its place.
+    /// When it was first collected (RFC 3339).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub collected_date_time: Option<String>,
+    /// The request whose certificate has taken its place: it was collected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaced_by: Option<String>,
+    /// Since when it is on hold (RFC 3339): it is not renewed until an administrator resumes that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_hold_date_time: Option<String>,
     /// When it was revoked (RFC 3339).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revoked_date_time: Option<String>,
+}
+
+/// Ask for PKCS work.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PkcsLeaseRequest {
+    /// Who asks.
+    pub connector: ConnectorIdentity,
+    /// How many at most (1 to 256).
+    pub max: u32,
+    /// How long the gateway may hold the answer back while there is no work, in milliseconds (60,000 at most).
+    pub wait_ms: u64,
+    /// The authorities that the connector has, by their names in its configuration: it is given what one of them is to issue. Without them (an
+    /// older release) it is given anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authorities: Option<Vec<String>>,
 }
 
 /// PKCS work.

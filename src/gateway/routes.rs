@@ -6,6 +6,7 @@ use super::handlers::{admin, connectors, enrolment, mdm, public, records, rotati
 use super::http::{Answering, Call};
 use std::sync::LazyLock;
 
+mod imports;
 mod pkcs;
 mod revocation;
 
@@ -85,6 +86,7 @@ pub(super) const REFUSED: (u16, &str) = (
 pub static ROUTES: LazyLock<Vec<&'static Route>> = LazyLock::new(|| {
     GENERAL
         .iter()
+        .chain(imports::ROUTES)
         .chain(pkcs::ROUTES)
         .chain(revocation::ROUTES)
         .collect()

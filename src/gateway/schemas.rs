@@ -3,6 +3,7 @@
 mod calendar;
 mod enrolment;
 mod evidence;
+mod imports;
 mod pkcs;
 mod revocation;
 
@@ -172,6 +173,7 @@ pub fn schemas() -> Map<String, Value> {
         ]),
     );
     connector_schemas(&mut add);
+    imports::add(&mut add);
     pkcs::add(&mut add);
     revocation::add(&mut add);
     enrolment::add(&mut add);

@@ -5,7 +5,7 @@ use super::error::GatewayError;
 use super::handshake::Handshakes;
 use super::http::{self, App, Peer};
 use super::monitor::Monitor;
-use super::store::{LeaseTerms, Offered, Store};
+use super::store::{LeaseTerms, Offered, Store, StoreError};
 use super::tls;
 use crate::clock::Clock;
 use crate::config::{GatewayConfig, GatewayLimits, LocalCaConfig, RetentionConfig};
@@ -43,6 +43,13 @@ const WINDOW_BYTES: u32 = 128 * 1024;
 /// How often what is over its time is deleted.
 const MAINTENANCE: Duration = Duration::from_secs(60);
 
+/// How long what no connector serves waits before it fails for good.
+#[derive(Debug, Clone, Copy)]
+struct Unserved {
+    revocations_hours: u32,
+    certificates_hours: u32,
+}
+
 /// A gateway that listens.
 pub struct Gateway {
     listener: TcpListener,
@@ -56,7 +63,7 @@ pub struct Gateway {
     router: Router,
     limits: GatewayLimits,
     retention: RetentionConfig,
-    unserved_hours: u32,
+    unserved: Unserved,
     stop: watch::Sender<bool>,
     manager: Arc<Notifier>,
 }
@@ -141,7 +148,10 @@ impl Gateway {
             work,
             limits: config.limits,
             retention: config.retention,
-            unserved_hours: config.revocation.unserved_hours,
+            unserved: Unserved {
+                revocations_hours: config.revocation.unserved_hours,
+                certificates_hours: config.unserved_hours,
+            },
             stop,
             manager: Arc::default(),
         })
@@ -188,18 +198,13 @@ impl Gateway {
             work,
             limits,
             retention,
-            unserved_hours,
+            unserved,
             stop,
             manager,
         } = self;
         let slots = Arc::new(Semaphore::new(limits.connections));
         let mut connections = JoinSet::new();
-        let maintenance = tokio::spawn(maintain(
-            Arc::clone(&store),
-            work,
-            retention,
-            unserved_hours,
-        ));
+        let maintenance = tokio::spawn(maintain(Arc::clone(&store), work, retention, unserved));
         // Dropped with this call, whatever ends it.
         let mut background = JoinSet::new();
         background.spawn(Arc::clone(&monitor).watch());
@@ -416,21 +421,25 @@ async fn maintain(
     store: Arc<Store>,
     work: Arc<Notify>,
     retention: RetentionConfig,
-    unserved_hours: u32,
+    unserved: Unserved,
 ) {
     loop {
         let (of_purge, of_renewal) = (Arc::clone(&store), Arc::clone(&store));
-        let unserved = Arc::clone(&store);
-        let ended =
-            tokio::task::spawn_blocking(move || unserved.fail_unserved_revocations(unserved_hours))
-                .await;
+        let of_unserved = Arc::clone(&store);
+        let ended = tokio::task::spawn_blocking(move || {
+            let revocations = of_unserved.fail_unserved_revocations(unserved.revocations_hours)?;
+            let certificates = of_unserved.fail_unserved_pkcs(unserved.certificates_hours)?;
+            Ok::<_, StoreError>((revocations, certificates))
+        })
+        .await;
         match ended {
-            Ok(Ok(0)) | Err(_) => {}
-            Ok(Ok(ended)) => tracing::warn!(
-                ended,
-                "revocations have failed: no connector has an authority for their issuer"
+            Ok(Ok((0, 0))) | Err(_) => {}
+            Ok(Ok((revocations, certificates))) => tracing::warn!(
+                revocations,
+                certificates,
+                "requests have failed: no connector has an authority for the issuer of the certificates to revoke, or the authority of the certificates to issue"
             ),
-            Ok(Err(error)) => tracing::error!(%error, "revocations could not be looked at"),
+            Ok(Err(error)) => tracing::error!(%error, "what nobody serves could not be looked at"),
         }
         match tokio::task::spawn_blocking(move || of_renewal.renew_certificates()).await {
             Ok(Ok(0)) => {}

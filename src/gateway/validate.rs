@@ -1,6 +1,7 @@
 //! Checks of every field that comes in. The engine judges certificates, ciphertexts and signatures; the gateway bounds them.
 
 pub(super) mod pkcs;
+pub(super) mod profiles;
 pub(super) mod revocation;
 
 use super::api::{

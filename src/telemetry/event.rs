@@ -4,7 +4,7 @@ use super::catalogue::{EventKind, Level, Log};
 use crate::clock::rfc3339;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 /// Longest text of a message or a field in bytes: parts of them come from the service.
@@ -125,6 +125,26 @@ impl Draft {
         };
         self.fields.insert(name.to_owned(), value);
         self
+    }
+
+    /// What the devices run that it speaks of; empty ones are left out, and without any there is no such field.
+    #[must_use]
+    pub fn platforms<'a>(self, platforms: impl IntoIterator<Item = &'a str>) -> Self {
+        let named: BTreeSet<&str> = platforms
+            .into_iter()
+            .filter(|one| !one.is_empty())
+            .collect();
+        if named.is_empty() {
+            return self;
+        }
+        let all: Vec<&str> = named.into_iter().collect();
+        self.field("platform", all.join(", "))
+    }
+
+    /// The same of one device.
+    #[must_use]
+    pub fn platform(self, platform: &str) -> Self {
+        self.platforms([platform])
     }
 
     /// Which event it is.

@@ -250,6 +250,31 @@ impl Issuing {
         }
     }
 
+    /// The same where the first connector has these lines of `[[connector.ca]]` in the place of the local authority's.
+    pub(crate) fn start_with_others(&self, authorities: &str) -> Parts<'_> {
+        let stack = &self.site.stack;
+        let engine = stack.start_engine().unwrap();
+        let gateway = stack.start_gateway().unwrap();
+        stack.write_connector_config(0).unwrap();
+        let config = stack.connector_config(0);
+        let text = std::fs::read_to_string(&config).unwrap();
+        assert!(text.contains(LOCAL));
+        write_private(&config, text.replace(LOCAL, authorities).as_bytes());
+        let first = Running::start(
+            "connector-0",
+            stack.program(),
+            &["run", "--config", config.to_str().unwrap()],
+            &stack.path("logs/connector-0.log"),
+        );
+        let others = (1..self.connectors).map(|index| stack.start_connector(index).unwrap());
+        Parts {
+            stack,
+            engine,
+            gateway,
+            connectors: std::iter::once(first.unwrap()).chain(others).collect(),
+        }
+    }
+
     /// Tokens for everybody, and the profile `smime-windows`.
     pub(crate) fn enrol(&self) {
         self.site.stack.enrol().unwrap();
@@ -345,6 +370,19 @@ impl Issuing {
 
     /// The events of this number in a log (`admin`, `operational`) of any connector.
     pub(crate) fn events(&self, log: &str, id: u16) -> Vec<Event> {
+        let all = self.log(log).into_iter();
+        all.filter(|event| event.id == id).collect()
+    }
+
+    /// The events of both logs of any connector.
+    pub(crate) fn all_events(&self) -> Vec<Event> {
+        ["admin", "operational"]
+            .into_iter()
+            .flat_map(|log| self.log(log))
+            .collect()
+    }
+
+    fn log(&self, log: &str) -> Vec<Event> {
         (0..self.connectors)
             .flat_map(|index| {
                 let path = self.site.stack.event_log(index).join(format!("{log}.log"));
@@ -356,7 +394,6 @@ impl Issuing {
                     .map(|line| serde_json::from_str(line).unwrap())
                     .collect::<Vec<Event>>()
             })
-            .filter(|event| event.id == id)
             .collect()
     }
 

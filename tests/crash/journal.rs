@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 const NAME: &str = "journal.db";
 const ROOM: u64 = 64 * 1024 * 1024;
 /// Version of its form that this release writes.
-const VERSION: i64 = 4;
+const VERSION: i64 = 5;
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread()
@@ -34,6 +34,7 @@ fn offer(id: &str, fence: u64) -> Offer {
             user: format!("{id}@example.org"),
             thumbprint: "ab".repeat(20),
             device_id: "device".to_owned(),
+            ..Subject::default()
         },
     }
 }

@@ -3,14 +3,17 @@
 use super::to_value;
 use pfx_connector::encoding::Base64Bytes;
 use pfx_connector::engine::api::{CmsFormat, Delivery, DeviceTarget};
-use pfx_connector::gateway::api::Collection;
+use pfx_connector::gateway::api::{Collection, ConnectorIdentity};
 use pfx_connector::gateway::pkcs_api::*;
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// For each message: one example with everything that may be there, and one with nothing that may be left out.
-pub(crate) fn examples(target: &DeviceTarget) -> BTreeMap<&'static str, Vec<Value>> {
+pub(crate) fn examples(
+    target: &DeviceTarget,
+    connector: &ConnectorIdentity,
+) -> BTreeMap<&'static str, Vec<Value>> {
     use pfx_connector::engine::api::keys::{KeyType, KeyUsage};
     let bytes = || Base64Bytes(vec![1, 2, 3]);
     let text = || "t".to_owned();
@@ -74,7 +77,9 @@ pub(crate) fn examples(target: &DeviceTarget) -> BTreeMap<&'static str, Vec<Valu
         expiration_date_time: time(),
         renewal_date_time: Some(time()),
         renewed_by: Some(text()),
+        collected_date_time: Some(time()),
         replaced_by: Some(text()),
+        on_hold_date_time: Some(time()),
         revoked_date_time: Some(time()),
     };
     let item = PkcsWorkItem {
@@ -123,19 +128,52 @@ pub(crate) fn examples(target: &DeviceTarget) -> BTreeMap<&'static str, Vec<Valu
             vec![to_value(&PkcsRequestAccepted { request_id: text() })],
         ),
         (
+            "DeviceUpdate",
+            [
+                (Some("a@b".to_owned()), Some(vec![variable.clone()])),
+                (None, None),
+            ]
+            .into_iter()
+            .map(|(user_principal_name, variables)| {
+                to_value(&DeviceUpdate {
+                    device: target.clone(),
+                    user_principal_name,
+                    variables,
+                })
+            })
+            .collect(),
+        ),
+        ("DeviceUpdated", vec![to_value(&DeviceUpdated::default())]),
+        (
             "PkcsCertificate",
             vec![
                 to_value(&certificate),
                 to_value(&PkcsCertificate {
                     renewal_date_time: None,
                     renewed_by: None,
+                    collected_date_time: None,
                     replaced_by: None,
+                    on_hold_date_time: None,
                     revoked_date_time: None,
                     ..certificate.clone()
                 }),
             ],
         ),
         ("PkcsCertificateCollection", page(&certificate)),
+        (
+            "PkcsLeaseRequest",
+            [Some(vec![text()]), None]
+                .into_iter()
+                .map(|authorities| {
+                    to_value(&PkcsLeaseRequest {
+                        connector: connector.clone(),
+                        max: 1,
+                        wait_ms: 1,
+                        authorities,
+                    })
+                })
+                .collect(),
+        ),
         (
             "PkcsLeaseResponse",
             vec![to_value(&PkcsLeaseResponse {

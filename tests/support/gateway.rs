@@ -59,6 +59,7 @@ pub fn configuration(folder: &Path) -> (GatewayConfig, Authority) {
         max_body_bytes: 256 * 1024,
         pkcs1_records: false,
         max_queued: 100,
+        unserved_hours: 72,
         revocation: RevocationBrake::default(),
         enrolment: None,
         retention: RetentionConfig::default(),

@@ -83,6 +83,12 @@ pub(super) const GATEWAY: &[Key] = &[
         doc: "Requests that may wait at once; further device requests are refused with 429.",
     },
     Key {
+        name: "unserved_hours",
+        kind: Kind::Integer { min: 1, max: 8_760 },
+        need: Need::Default("72"),
+        doc: "How long a request for a certificate waits whose authority no connector has, in hours, before it fails for good; while no connector asks for such work at all, nothing fails.",
+    },
+    Key {
         name: "pkcs1_records",
         kind: Kind::Boolean,
         need: Need::Default("false"),

@@ -3,22 +3,28 @@
 use super::{Answer, GatewayClient, LEASE_MS, is_order_id, path};
 use crate::connector::error::CallError;
 use crate::engine::api::Delivery;
-use crate::gateway::api::{LeaseRequest, Settled};
-use crate::gateway::pkcs_api::{PkcsLeaseResponse, PkcsWorkItem, Progress};
+use crate::gateway::api::Settled;
+use crate::gateway::pkcs_api::{
+    PkcsLeaseRequest, PkcsLeaseResponse, PkcsWorkItem, Progress, is_plain_name,
+};
 use std::time::Duration;
 
 impl GatewayClient {
-    /// Asks for at most `max` certificates to be issued and waits up to `wait_ms` for one.
+    /// Asks for at most `max` certificates to be issued by one of these authorities and waits up to `wait_ms` for one.
     pub(in crate::connector) async fn lease_pkcs(
         &self,
         max: u32,
         wait_ms: u64,
         deliveries: &[Delivery],
+        authorities: &[&str],
     ) -> Answer<Vec<PkcsWorkItem>> {
-        let body = LeaseRequest {
+        // What no profile can name is never asked of it.
+        let authorities = authorities.iter().filter(|name| is_plain_name(name));
+        let body = PkcsLeaseRequest {
             connector: self.identity(deliveries),
             max: max.clamp(1, 256),
             wait_ms: wait_ms.min(60_000),
+            authorities: Some(authorities.map(|name| (*name).to_owned()).collect()),
         };
         let limit = self
             .timeout

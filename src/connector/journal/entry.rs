@@ -123,6 +123,9 @@ pub struct Subject {
     pub thumbprint: String,
     /// The MDM's name of the device.
     pub device_id: String,
+    /// What the device runs, of a certificate that is to be issued; otherwise empty, as where an older release noted it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub platform: String,
 }
 
 /// A request that the gateway offers.

@@ -60,6 +60,10 @@ const MIGRATIONS: &[&str] = &[
     CREATE TABLE brake (id INTEGER PRIMARY KEY CHECK (id = 1), released INTEGER NOT NULL);
     INSERT INTO brake VALUES (1, 0);
 ",
+    "
+    -- What the device of a certificate runs that is to be issued; empty: nothing of the kind, or taken on by a release that did not note it.
+    ALTER TABLE requests ADD COLUMN platform TEXT NOT NULL DEFAULT '';
+",
 ];
 
 /// Prepares a connection and brings the file to the current version.

@@ -13,7 +13,7 @@ const PROBE_BYTES: u64 = 512 * 1024;
 const PROBE_PART: u64 = 16;
 
 const COLUMNS: &str = "r.request_id, r.state, r.fence, r.attempt, r.failures, r.offered_again, r.user, r.thumbprint, r.device_id, \
-                       r.digest, r.code, r.message, r.leased_at_ms, c.cms, r.content, r.kind";
+                       r.digest, r.code, r.message, r.leased_at_ms, c.cms, r.content, r.kind, r.platform";
 
 fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
     let code: i64 = row.get(1)?;
@@ -43,6 +43,7 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
             user: row.get(6)?,
             thumbprint: row.get(7)?,
             device_id: row.get(8)?,
+            platform: row.get(16)?,
         },
         outcome,
         leased_at_ms: row.get(12)?,
@@ -87,8 +88,8 @@ pub(super) fn admit(
     let Some(known) = load(connection, &offer.request_id)? else {
         connection
             .prepare_cached(
-                "INSERT INTO requests (request_id, state, fence, attempt, user, thumbprint, device_id, leased_at_ms, updated_at_ms, content, kind)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?9, ?10)",
+                "INSERT INTO requests (request_id, state, fence, attempt, user, thumbprint, device_id, leased_at_ms, updated_at_ms, content, kind, platform)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?9, ?10, ?11)",
             )?
             .execute(params![
                 offer.request_id,
@@ -100,7 +101,8 @@ pub(super) fn admit(
                 offer.subject.device_id,
                 now_ms,
                 offer.content,
-                offer.kind.code()
+                offer.kind.code(),
+                offer.subject.platform
             ])?;
         return Ok(Admission::Work { failures: 0 });
     };
@@ -111,7 +113,7 @@ pub(super) fn admit(
         let failures = if changed { 0 } else { known.failures };
         connection
             .prepare_cached(
-                "UPDATE requests SET state = ?2, fence = ?3, attempt = max(attempt, ?4), updated_at_ms = ?5, content = ?6, failures = ?7,
+                "UPDATE requests SET state = ?2, fence = ?3, attempt = max(attempt, ?4), updated_at_ms = ?5, content = ?6, failures = ?7, platform = ?8,
                    digest = NULL, code = NULL, message = NULL WHERE request_id = ?1",
             )?
             .execute(params![
@@ -121,7 +123,8 @@ pub(super) fn admit(
                 offer.attempt,
                 now_ms,
                 offer.content,
-                failures
+                failures,
+                offer.subject.platform
             ])?;
         connection
             .prepare_cached("DELETE FROM results WHERE request_id = ?1")?

@@ -27,6 +27,7 @@ fn offer(id: &str, fence: u64) -> Offer {
             user: "u".to_owned(),
             thumbprint: "t".to_owned(),
             device_id: "d".to_owned(),
+            platform: String::new(),
         },
     }
 }
@@ -160,7 +161,7 @@ async fn a_journal_of_the_first_version_is_brought_up_to_date_and_keeps_its_outc
     drop(journal);
     let connection = rusqlite::Connection::open(&path).unwrap();
     connection
-        .execute_batch("DROP TABLE revoked; DROP TABLE brake; DROP TABLE orders; ALTER TABLE requests DROP COLUMN kind; ALTER TABLE requests DROP COLUMN content; ALTER TABLE probe DROP COLUMN filler; PRAGMA user_version = 1")
+        .execute_batch("DROP TABLE revoked; DROP TABLE brake; DROP TABLE orders; ALTER TABLE requests DROP COLUMN platform; ALTER TABLE requests DROP COLUMN kind; ALTER TABLE requests DROP COLUMN content; ALTER TABLE probe DROP COLUMN filler; PRAGMA user_version = 1")
         .unwrap();
     drop(connection);
     let journal = open(&path, &clock);
@@ -169,6 +170,35 @@ async fn a_journal_of_the_first_version_is_brought_up_to_date_and_keeps_its_outc
     };
     assert_eq!(entry.outcome, Some(outcome));
     journal.probe().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_platform_of_a_certificate_is_known_after_a_restart_and_learnt_where_an_older_release_began()
+ {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("j");
+    let clock = Arc::new(ManualClock::at(0));
+    let journal = open(&path, &clock);
+    let offered = |id: &str, fence| {
+        let mut offer = offer(id, fence);
+        offer.kind = Kind::Pkcs;
+        offer.subject.platform = "ios".to_owned();
+        offer
+    };
+    let both = vec![offered("old", 1), offered("new", 1)];
+    journal.admit(both).await.unwrap();
+    drop(journal);
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    connection
+        .execute_batch("UPDATE requests SET platform = '' WHERE request_id = 'old'")
+        .unwrap();
+    drop(connection);
+    let journal = open(&path, &clock);
+    let platform = async |id: &str| journal.load(id).await.unwrap().unwrap().subject.platform;
+    assert_eq!(platform("new").await, "ios");
+    assert_eq!(platform("old").await, "");
+    journal.admit(vec![offered("old", 2)]).await.unwrap();
+    assert_eq!(platform("old").await, "ios");
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use super::authority::{Authority, Terms};
 use crate::ca::{self as authorities, AuthorityError, AuthorityState};
 use crate::config::{AuthorityConfig, ConnectorConfig, LocalCaConfig};
 use crate::connector::error::StartError;
+use crate::gateway::pkcs_api::MAX_AUTHORITIES;
 use crate::issuance::IssuancePolicy;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -88,6 +89,12 @@ impl Issuance {
         // One that only revokes allows nothing to be issued, and does not ask for it.
         let policy = policy(config)?.unwrap_or_default();
         let at_once = config.pkcs.as_ref().map_or(1, |pkcs| pkcs.concurrency);
+        if config.ca.len() > MAX_AUTHORITIES {
+            return Err(StartError::Setting {
+                key: "ca",
+                problem: format!("{} authorities, {MAX_AUTHORITIES} at most", config.ca.len()),
+            });
+        }
         let mut authorities = BTreeMap::new();
         for ca in &config.ca {
             authorities.insert(

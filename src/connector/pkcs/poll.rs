@@ -30,6 +30,7 @@ pub(in crate::connector) async fn poll(
 ) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     let mut failing = Backoff::new(shared.config().retry);
+    let authorities = issuance.names();
     loop {
         let free = async {
             loop {
@@ -59,7 +60,7 @@ pub(in crate::connector) async fn poll(
         let deliveries = shared.engine.deliveries();
         let asked = Instant::now();
         let answer = tokio::select! {
-            answer = gateway.lease_pkcs(free, config.wait_ms, &deliveries) => answer,
+            answer = gateway.lease_pkcs(free, config.wait_ms, &deliveries, &authorities) => answer,
             () = shared.until_phase(|phase| phase != Phase::Running) => break,
         };
         match answer {
@@ -157,7 +158,12 @@ async fn take(
                     "a batch of requests for certificates was downloaded",
                 )
                 .correlation(correlation)
-                .field("count", starting.len()),
+                .field("count", starting.len())
+                .platforms(
+                    starting
+                        .iter()
+                        .map(|one| one.item.profile.platform.as_str()),
+                ),
             )
             .await;
     }
@@ -173,7 +179,7 @@ async fn take(
                 .correlation(correlation)
                 .field("attempt", item.attempt)
                 .field("profile", item.profile_name.clone())
-                .field("platform", item.profile.platform.clone()),
+                .platform(&item.profile.platform),
             )
             .await;
         tasks.spawn(work::work(

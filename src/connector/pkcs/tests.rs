@@ -9,6 +9,7 @@
 mod bench;
 mod chain;
 mod course;
+mod elsewhere;
 mod faults;
 mod handover;
 mod lies;

@@ -14,6 +14,7 @@ use crate::connector::shared::{Claim, Phase, Shared};
 use crate::connector::worker::{finish, give_back, keep_lease};
 use crate::engine::api::{MadeKey, MakeKeyRequest, PackRequest, Packed};
 use crate::engine::client::RecryptError;
+use crate::gateway::api::FailureReport;
 use crate::gateway::pkcs_api::PkcsWorkItem;
 use crate::telemetry::Draft;
 use crate::telemetry::catalogue::EventKind;
@@ -161,6 +162,7 @@ pub(super) fn subject(item: &PkcsWorkItem) -> Subject {
         user: item.user_principal_name.clone(),
         thumbprint: String::new(),
         device_id: item.device_id.clone(),
+        platform: item.profile.platform.clone(),
     }
 }
 
@@ -197,27 +199,9 @@ async fn order(shared: &Shared, issuance: &Issuance, claim: &Claim, item: &PkcsW
         }
     };
     let Some(authority) = issuance.authority(&item.profile.ca) else {
-        let message = format!(
-            "this connector has no authority {:?}: its `[[connector.ca]]` are {}",
-            crate::encoding::printable(&item.profile.ca),
-            issuance.names().join(", ")
-        );
-        shared
-            .log
-            .record(
-                Draft::new(
-                    EventKind::PkcsIssuedFailure,
-                    "the certificate was not issued",
-                )
-                .request(&item.request_id)
-                .field("code", "unknownAuthority")
-                .field("reason", message.clone()),
-            )
-            .await;
-        return End::Failed {
-            code: "unknownAuthority".to_owned(),
-            message,
-        };
+        let (draft, end) = no_authority(item, &issuance.names());
+        shared.log.record(draft).await;
+        return end;
     };
     let engine = Engine {
         link: &shared.engine,
@@ -239,4 +223,30 @@ async fn order(shared: &Shared, issuance: &Issuance, claim: &Claim, item: &PkcsW
         _ => 0,
     };
     end
+}
+
+/// A request for an authority that is not configured here: another connector may have it. A gateway that knows which authorities its connectors
+/// have offers none; an older one does, or the profile was changed meanwhile.
+pub(super) fn no_authority(item: &PkcsWorkItem, known: &[&str]) -> (Draft, End) {
+    let code = "unknownAuthority";
+    let message = format!(
+        "this connector has no authority {:?}: its `[[connector.ca]]` are {}",
+        crate::encoding::printable(&item.profile.ca),
+        known.join(", ")
+    );
+    let draft = Draft::new(
+        EventKind::PkcsIssuedFailedAttempt,
+        "the request is given back: another connector may have the authority",
+    )
+    .request(&item.request_id)
+    .field("ca", item.profile.ca.clone())
+    .field("profile", item.profile_name.clone())
+    .platform(&item.profile.platform)
+    .field("code", code)
+    .field("reason", message.clone());
+    let failure = FailureReport {
+        code: code.to_owned(),
+        message,
+    };
+    (draft, End::GiveBack(failure))
 }

@@ -60,6 +60,7 @@ pub(super) fn subject(item: &RevocationWorkItem) -> Subject {
         user: issuer_words(item),
         thumbprint: item.serial_number.clone(),
         device_id: item.device_id.clone().unwrap_or_default(),
+        ..Subject::default()
     }
 }
 

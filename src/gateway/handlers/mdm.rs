@@ -4,7 +4,8 @@ use crate::gateway::api::{DeviceRequest, DeviceRequestAccepted};
 use crate::gateway::auth::Caller;
 use crate::gateway::error::ApiError;
 use crate::gateway::http::{Call, Reply, ok};
-use crate::gateway::store::NewDeviceRequest;
+use crate::gateway::profiles_api::ImportRequest;
+use crate::gateway::store::{Accepted, NewDeviceRequest, Store, StoreError};
 use crate::gateway::validate;
 use axum::http::StatusCode;
 
@@ -12,6 +13,21 @@ use axum::http::StatusCode;
 pub(crate) async fn create(call: Call) -> Result<Reply, ApiError> {
     let message: DeviceRequest = call.message()?;
     validate::device_request(&message)?;
+    queue(call, message, Store::create_device_request).await
+}
+
+/// The same by a profile.
+pub(crate) async fn create_by_profile(call: Call) -> Result<Reply, ApiError> {
+    let message: ImportRequest = call.message()?;
+    validate::profiles::import_request(&message)?;
+    queue(call, message, Store::create_import_request).await
+}
+
+async fn queue<M: Send + 'static>(
+    call: Call,
+    message: M,
+    how: fn(&Store, &NewDeviceRequest<'_, M>) -> Result<Accepted, StoreError>,
+) -> Result<Reply, ApiError> {
     let requested_by = match &call.caller {
         Caller::Token { id, .. } => id.clone(),
         other => other.name(),
@@ -20,11 +36,12 @@ pub(crate) async fn create(call: Call) -> Result<Reply, ApiError> {
     let accepted = call
         .app
         .stored(move |store| {
-            store.create_device_request(&NewDeviceRequest {
+            let new = NewDeviceRequest {
                 message: &message,
                 requested_by: &requested_by,
                 max_open,
-            })
+            };
+            how(store, &new)
         })
         .await?;
     if accepted.queued_now {

@@ -5,6 +5,7 @@ pub(super) mod connectors;
 pub(super) mod enrolment;
 pub(super) mod mdm;
 pub(super) mod pkcs;
+pub(super) mod profiles;
 pub(super) mod public;
 pub(super) mod records;
 pub(super) mod revocation;

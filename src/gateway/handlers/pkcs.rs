@@ -6,57 +6,20 @@ use crate::gateway::auth::Caller;
 use crate::gateway::error::ApiError;
 use crate::gateway::http::{Call, Reply, ok};
 use crate::gateway::pkcs_api::{
-    FEATURE, PkcsLeaseResponse, PkcsProfile, PkcsProfileEntry, PkcsRequest, PkcsRequestAccepted,
+    DeviceUpdate, FEATURE, PkcsLeaseRequest, PkcsLeaseResponse, PkcsRequest, PkcsRequestAccepted,
     Progress,
 };
-use crate::gateway::store::NewPkcsRequest;
+use crate::gateway::store::{Contact, LeaseTerms, NewPkcsRequest, Store};
 use crate::gateway::validate;
 use axum::http::StatusCode;
+use std::sync::Arc;
 
-/// Stores a profile.
-pub(crate) async fn create_profile(call: Call) -> Result<Reply, ApiError> {
-    let entry: PkcsProfileEntry = call.message()?;
-    validate::pkcs::entry(&entry)?;
+/// Has a certificate renewed again that was on hold.
+pub(crate) async fn resume_renewal(call: Call) -> Result<Reply, ApiError> {
     let actor = call.actor();
-    let stored = entry.clone();
+    let id = call.id;
     call.app
-        .stored(move |store| store.create_profile(&actor, &stored))
-        .await?;
-    Reply::json(StatusCode::CREATED, &entry)
-}
-
-/// Every profile.
-pub(crate) async fn profiles(call: Call) -> Result<Reply, ApiError> {
-    ok(&Collection {
-        value: call.app.stored(|store| store.profiles()).await?,
-        next_link: None,
-    })
-}
-
-/// One profile.
-pub(crate) async fn profile(call: Call) -> Result<Reply, ApiError> {
-    let name = call.id;
-    ok(&call.app.stored(move |store| store.profile(&name)).await?)
-}
-
-/// Puts another profile in the place of one.
-pub(crate) async fn replace_profile(call: Call) -> Result<Reply, ApiError> {
-    let profile: PkcsProfile = call.message()?;
-    validate::pkcs::profile(&profile)?;
-    let actor = call.actor();
-    let name = call.id;
-    call.app
-        .stored(move |store| store.replace_profile(&actor, &name, &profile))
-        .await?;
-    Ok(Reply::empty())
-}
-
-/// Ends a profile.
-pub(crate) async fn delete_profile(call: Call) -> Result<Reply, ApiError> {
-    let actor = call.actor();
-    let name = call.id;
-    call.app
-        .stored(move |store| store.delete_profile(&actor, &name))
+        .stored(move |store| store.resume_renewal(&actor, &id))
         .await?;
     Ok(Reply::empty())
 }
@@ -91,6 +54,18 @@ pub(crate) async fn create(call: Call) -> Result<Reply, ApiError> {
     )
 }
 
+/// Takes a device's new certificate.
+pub(crate) async fn update_device(call: Call) -> Result<Reply, ApiError> {
+    let update: DeviceUpdate = call.message()?;
+    validate::pkcs::device_update(&update)?;
+    let actor = call.actor();
+    let device = call.id;
+    ok(&call
+        .app
+        .stored(move |store| store.update_device(&actor, &device, &update))
+        .await?)
+}
+
 /// What a device or a user has.
 pub(crate) async fn certificates(call: Call) -> Result<Reply, ApiError> {
     let (device, user) = validate::pkcs::certificates_query(&call.query)?;
@@ -106,18 +81,24 @@ pub(crate) async fn certificates(call: Call) -> Result<Reply, ApiError> {
 
 /// Leases work; waits for some when there is none.
 pub(crate) async fn lease(call: Call) -> Result<Reply, ApiError> {
-    let message: LeaseRequest = call.message()?;
-    validate::connector(&message.connector)?;
+    let message: PkcsLeaseRequest = call.message()?;
+    validate::pkcs::lease(&message)?;
     if !message.connector.features.iter().any(|one| one == FEATURE) {
         return Err(ApiError::bad_request(format!(
             "connector.features: only connectors with the feature {FEATURE} take this work"
         )));
     }
+    let authorities: Option<Arc<[String]>> = message.authorities.map(Arc::from);
+    let asked = LeaseRequest {
+        connector: message.connector,
+        max: message.max,
+        wait_ms: message.wait_ms,
+    };
     poll(
         &call,
-        message,
-        |store, contact, instance, terms| {
-            let lease = store.lease_pkcs(contact, instance, terms)?;
+        asked,
+        move |store: &Store, contact: &Contact, instance: &str, terms: &LeaseTerms| {
+            let lease = store.lease_pkcs(contact, instance, authorities.as_deref(), terms)?;
             Ok(if lease.work.is_empty() {
                 Waiting::Until(lease.next_due_ms)
             } else {

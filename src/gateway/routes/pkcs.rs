@@ -2,7 +2,9 @@
 
 use super::{ADMIN, MDM, REFUSED, Route, STALE, UNKNOWN, Verb};
 use crate::gateway::auth::Guard;
-use crate::gateway::handlers::pkcs;
+use crate::gateway::handlers::{pkcs, profiles};
+use crate::gateway::pkcs_api::PkcsProfile;
+use crate::gateway::validate;
 
 pub(super) static ROUTES: &[Route] = &[
     Route {
@@ -19,7 +21,7 @@ pub(super) static ROUTES: &[Route] = &[
         ],
         query: &[],
         audited: true,
-        handler: |call| Box::pin(pkcs::create_profile(call)),
+        handler: |call| Box::pin(profiles::create(call, validate::pkcs::profile)),
     },
     Route {
         verb: Verb::Get,
@@ -32,7 +34,7 @@ pub(super) static ROUTES: &[Route] = &[
         refusals: &[],
         query: &[],
         audited: false,
-        handler: |call| Box::pin(pkcs::profiles(call)),
+        handler: |call| Box::pin(profiles::list::<PkcsProfile>(call)),
     },
     Route {
         verb: Verb::Get,
@@ -45,7 +47,7 @@ pub(super) static ROUTES: &[Route] = &[
         refusals: &[UNKNOWN],
         query: &[],
         audited: false,
-        handler: |call| Box::pin(pkcs::profile(call)),
+        handler: |call| Box::pin(profiles::one::<PkcsProfile>(call)),
     },
     Route {
         verb: Verb::Post,
@@ -58,7 +60,7 @@ pub(super) static ROUTES: &[Route] = &[
         refusals: &[UNKNOWN],
         query: &[],
         audited: true,
-        handler: |call| Box::pin(pkcs::replace_profile(call)),
+        handler: |call| Box::pin(profiles::replace(call, validate::pkcs::profile)),
     },
     Route {
         verb: Verb::Delete,
@@ -71,7 +73,20 @@ pub(super) static ROUTES: &[Route] = &[
         refusals: &[UNKNOWN],
         query: &[],
         audited: true,
-        handler: |call| Box::pin(pkcs::delete_profile(call)),
+        handler: |call| Box::pin(profiles::delete::<PkcsProfile>(call)),
+    },
+    Route {
+        verb: Verb::Post,
+        path: "/admin/v1/pkcsCertificates/{id}/resume",
+        operation: "resumeRenewal",
+        summary: "A hold was taken back at the authority: renew the certificate again",
+        guard: ADMIN,
+        body: None,
+        success: (204, None),
+        refusals: &[UNKNOWN],
+        query: &[],
+        audited: true,
+        handler: |call| Box::pin(pkcs::resume_renewal(call)),
     },
     Route {
         verb: Verb::Post,
@@ -92,6 +107,19 @@ pub(super) static ROUTES: &[Route] = &[
         query: &[],
         audited: false,
         handler: |call| Box::pin(pkcs::create(call)),
+    },
+    Route {
+        verb: Verb::Post,
+        path: "/mdm/v1/devices/{id}/update",
+        operation: "updateDevice",
+        summary: "A device has another certificate: renewals of what was issued for it go there",
+        guard: MDM,
+        body: Some("DeviceUpdate"),
+        success: (200, Some("DeviceUpdated")),
+        refusals: &[],
+        query: &[],
+        audited: true,
+        handler: |call| Box::pin(pkcs::update_device(call)),
     },
     Route {
         verb: Verb::Get,
@@ -115,7 +143,7 @@ pub(super) static ROUTES: &[Route] = &[
         operation: "leasePkcs",
         summary: "Certificates to have issued; waits for some",
         guard: Guard::Connector,
-        body: Some("LeaseRequest"),
+        body: Some("PkcsLeaseRequest"),
         success: (200, Some("PkcsLeaseResponse")),
         refusals: &[REFUSED],
         query: &[],

@@ -80,6 +80,21 @@ pub(super) fn add(add: &mut impl FnMut(&str, Value)) {
         object(&[("requestId", true, text())]),
     );
     add(
+        "DeviceUpdate",
+        object(&[
+            ("device", true, reference("DeviceTarget")),
+            ("userPrincipalName", false, text()),
+            ("variables", false, list(reference("Variable"))),
+        ]),
+    );
+    add(
+        "DeviceUpdated",
+        object(&[
+            ("certificates", true, number()),
+            ("requests", true, number()),
+        ]),
+    );
+    add(
         "PkcsCertificate",
         object(&[
             ("requestId", true, text()),
@@ -93,11 +108,26 @@ pub(super) fn add(add: &mut impl FnMut(&str, Value)) {
             ("expirationDateTime", true, time()),
             ("renewalDateTime", false, time()),
             ("renewedBy", false, text()),
+            ("collectedDateTime", false, time()),
             ("replacedBy", false, text()),
+            ("onHoldDateTime", false, time()),
             ("revokedDateTime", false, time()),
         ]),
     );
     add("PkcsCertificateCollection", page("PkcsCertificate"));
+    add(
+        "PkcsLeaseRequest",
+        object(&[
+            ("connector", true, reference("ConnectorIdentity")),
+            (
+                "max",
+                true,
+                json!({"type": "integer", "minimum": 1, "maximum": 256}),
+            ),
+            ("waitMs", true, number()),
+            ("authorities", false, list(text())),
+        ]),
+    );
     add(
         "PkcsLeaseResponse",
         object(&[("work", true, list(reference("PkcsWorkItem")))]),

@@ -6,13 +6,14 @@ use crate::engine::api::{CmsFormat, Delivery, DeviceTarget, MAX_CERTIFICATES};
 use crate::gateway::api::{
     self, AcceptedRequest, DeviceRequest, FailureReport, RequestState, State,
 };
+use crate::gateway::profiles_api::{ImportProfile, ImportRequest};
 use rusqlite::{OptionalExtension, Transaction, params};
 
-/// A checked device request on its way into the queue.
+/// A checked device request on its way into the queue: one that says itself what the device gets, or one by a profile.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewDeviceRequest<'a> {
+pub struct NewDeviceRequest<'a, M = DeviceRequest> {
     /// The message.
-    pub message: &'a DeviceRequest,
+    pub message: &'a M,
     /// The token that asks.
     pub requested_by: &'a str,
     /// Requests that may be open at once.
@@ -93,6 +94,31 @@ fn digest_of(message: &DeviceRequest, user_key: &str) -> Vec<u8> {
     super::sha256(&parts)
 }
 
+/// The same of a request by a profile, whatever that says at the time.
+fn digest_by_profile(message: &ImportRequest, user_key: &str) -> Vec<u8> {
+    let mut parts: Vec<&[u8]> = vec![
+        b"device request by profile v1",
+        message.profile.as_bytes(),
+        user_key.as_bytes(),
+        message.device_id.as_bytes(),
+        message.device.certificate.as_slice(),
+    ];
+    let intermediates = &message.device.intermediates;
+    parts.extend(intermediates.iter().map(Base64Bytes::as_slice));
+    super::sha256(&parts)
+}
+
+/// What both kinds of requests say.
+struct Asked<'a> {
+    user_key: &'a str,
+    device_id: &'a str,
+    device: &'a DeviceTarget,
+    idempotency_key: Option<&'a str>,
+    digest: &'a [u8],
+    requested_by: &'a str,
+    max_open: u32,
+}
+
 fn requests_of(
     transaction: &Transaction<'_>,
     device_request: &str,
@@ -146,11 +172,54 @@ impl Store {
     ) -> Result<Accepted, StoreError> {
         let message = new.message;
         let user_key = super::records::user_key(&message.user_principal_name);
-        let digest = digest_of(message, &user_key);
+        let asked = Asked {
+            user_key: &user_key,
+            device_id: &message.device_id,
+            device: &message.device,
+            idempotency_key: message.idempotency_key.as_deref(),
+            digest: &digest_of(message, &user_key),
+            requested_by: new.requested_by,
+            max_open: new.max_open,
+        };
+        self.queue_records(&asked, |_| Ok((message.format, message.delivery)))
+    }
+
+    /// The same, where a profile says what the device gets.
+    ///
+    /// # Errors
+    /// [`StoreError::NoProfile`], or as [`Self::create_device_request`].
+    pub fn create_import_request(
+        &self,
+        new: &NewDeviceRequest<'_, ImportRequest>,
+    ) -> Result<Accepted, StoreError> {
+        let message = new.message;
+        let user_key = super::records::user_key(&message.user_principal_name);
+        let asked = Asked {
+            user_key: &user_key,
+            device_id: &message.device_id,
+            device: &message.device,
+            idempotency_key: message.idempotency_key.as_deref(),
+            digest: &digest_by_profile(message, &user_key),
+            requested_by: new.requested_by,
+            max_open: new.max_open,
+        };
+        self.queue_records(&asked, |transaction| {
+            let profile: ImportProfile = super::profiles::profile(transaction, &message.profile)?
+                .ok_or(StoreError::NoProfile)?;
+            Ok((profile.format, profile.delivery))
+        })
+    }
+
+    /// Queues what is asked, in the form that `form` says once it is known that it is no repetition.
+    fn queue_records(
+        &self,
+        asked: &Asked<'_>,
+        form: impl FnOnce(&Transaction<'_>) -> Result<(CmsFormat, Delivery), StoreError>,
+    ) -> Result<Accepted, StoreError> {
         let target =
-            serde_json::to_string(&message.device).map_err(|_| StoreError::Unreadable("device"))?;
+            serde_json::to_string(asked.device).map_err(|_| StoreError::Unreadable("device"))?;
         self.write(|transaction, now| {
-            if let Some(key) = &message.idempotency_key {
+            if let Some(key) = asked.idempotency_key {
                 let earlier: Option<(String, Vec<u8>)> = transaction
                     .prepare_cached(
                         "SELECT id, body_digest FROM device_requests WHERE idempotency_key = ?",
@@ -158,24 +227,25 @@ impl Store {
                     .query_row(params![key], |row| Ok((row.get(0)?, row.get(1)?)))
                     .optional()?;
                 if let Some((id, earlier)) = earlier {
-                    if earlier != digest {
+                    if earlier != asked.digest {
                         return Err(StoreError::KeyReused);
                     }
                     let requests = requests_of(transaction, &id)?;
                     return Ok(Accepted { requests, queued_now: false });
                 }
             }
+            let (format, delivery) = form(transaction)?;
             let mut records: Vec<(String, String)> = transaction
                 .prepare_cached("SELECT id, thumbprint FROM records WHERE user_key = ? ORDER BY starts_ms, id")?
-                .query_map(params![user_key], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .query_map(params![asked.user_key], |row| Ok((row.get(0)?, row.get(1)?)))?
                 .collect::<Result<_, _>>()?;
             if records.is_empty() {
                 return Err(StoreError::NoRecords);
             }
-            if !message.delivery.is_password() && !is_offered(transaction, message.delivery.name())? {
-                return Err(StoreError::NotOffered(message.delivery));
+            if !delivery.is_password() && !is_offered(transaction, delivery.name())? {
+                return Err(StoreError::NotOffered(delivery));
             }
-            if message.delivery == Delivery::AppleProfile {
+            if delivery == Delivery::AppleProfile {
                 if records.len() > MAX_CERTIFICATES {
                     return Err(StoreError::TooManyRecords);
                 }
@@ -184,7 +254,7 @@ impl Store {
             }
             let open = open(transaction)?;
             let wanted = u64::try_from(records.len()).unwrap_or(u64::MAX);
-            if open.saturating_add(wanted) > u64::from(new.max_open) {
+            if open.saturating_add(wanted) > u64::from(asked.max_open) {
                 return Err(StoreError::QueueFull);
             }
             let id = fips::random::uuid_v4()?;
@@ -195,14 +265,14 @@ impl Store {
                 )?
                 .execute(params![
                     id,
-                    user_key,
-                    message.device_id,
+                    asked.user_key,
+                    asked.device_id,
                     target,
-                    format_name(message.format),
-                    message.delivery.name(),
-                    message.idempotency_key,
-                    digest,
-                    new.requested_by,
+                    format_name(format),
+                    delivery.name(),
+                    asked.idempotency_key,
+                    asked.digest,
+                    asked.requested_by,
                     now
                 ])?;
             let mut insert = transaction.prepare_cached(
@@ -260,13 +330,14 @@ impl Store {
         })
     }
 
-    /// The result of a request. May be asked for again until retention or a change of the record takes it.
+    /// The result of a request. May be asked for again until retention or a change of the record takes it. A certificate that is collected for
+    /// the first time takes the place of the one before.
     ///
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::NotReady`], [`StoreError::RequestFailed`], [`StoreError::Retired`], or the
     /// database's own failure.
     pub fn collect(&self, id: &str) -> Result<Collected, StoreError> {
-        self.read(|transaction, _| {
+        let (collected, is_first) = self.read(|transaction, _| {
             let (state, thumbprint, delivery, newest, first, second, stored) = transaction
                 .prepare_cached(
                     "SELECT q.state, q.thumbprint, d.delivery,
@@ -322,8 +393,12 @@ impl Store {
                 }
                 Delivery::AppleProfile => collected.profile = Base64Bytes(first),
             }
-            Ok(collected)
-        })
+            Ok((collected, false))
+        })?;
+        if is_first {
+            self.write(|transaction, now| super::pkcs::note_collected(transaction, id, now))?;
+        }
+        Ok(collected)
     }
 
     /// How many requests are in each state.

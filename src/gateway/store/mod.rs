@@ -12,11 +12,13 @@ mod enrolments;
 mod identity;
 mod leases;
 mod pkcs;
+mod profiles;
 mod records;
 mod retention;
 mod revocations;
 mod rotation;
 mod schema;
+mod served;
 mod settle;
 mod tokens;
 

@@ -105,6 +105,7 @@ fn purge_step(
     let certificates = pkcs::purge(transaction, records_before, STEP)?
         .saturating_add(identity::purge(transaction, audit_before)?);
     revocations::purge(transaction, now)?;
+    pkcs::forget_updates(transaction, now)?;
     Ok(Purged {
         requests,
         records: expired.len(),

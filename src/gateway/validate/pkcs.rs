@@ -1,13 +1,15 @@
 //! Profiles and requests for certificates within their bounds. Whether a connector may have them issued is its own policy's to say.
 
+use super::profiles::{on_platform, plain};
 use super::{MAX_USER_BYTES, bounded, name, refused, target, user};
 use crate::engine::api::Delivery;
 use crate::engine::api::keys::{
-    MAX_ALT_NAME_BYTES, MAX_ALT_NAMES, MAX_EXTENDED_KEY_USAGES, MAX_SUBJECT_BYTES, Platform,
+    MAX_ALT_NAME_BYTES, MAX_ALT_NAMES, MAX_EXTENDED_KEY_USAGES, MAX_SUBJECT_BYTES,
 };
 use crate::gateway::error::ApiError;
 use crate::gateway::pkcs_api::{
-    DELIVERIES, PkcsProfile, PkcsProfileEntry, PkcsRequest, Progress, Variable,
+    DELIVERIES, DeviceUpdate, MAX_AUTHORITIES, PkcsLeaseRequest, PkcsProfile, PkcsRequest,
+    Progress, Variable,
 };
 use std::collections::BTreeSet;
 
@@ -24,22 +26,6 @@ const MAX_PROGRESS_BYTES: usize = 256 * 1024;
 /// The longest time until a pending order is looked at again: a week, in milliseconds.
 const MAX_RESUME_MS: u64 = 7 * 24 * 3_600_000;
 
-/// A name that may stand in a path and in a policy.
-fn plain(property: &str, value: &str) -> Result<(), ApiError> {
-    let fits = (1..=64).contains(&value.len())
-        && value
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
-        && !value.starts_with('.');
-    if fits {
-        return Ok(());
-    }
-    Err(refused(
-        property,
-        "1 to 64 letters, digits, - _ . and no . at the beginning",
-    ))
-}
-
 fn text(property: &str, value: &str, most: usize) -> Result<(), ApiError> {
     if value.len() > most || value.contains(char::is_control) {
         return Err(refused(
@@ -55,45 +41,15 @@ fn oid(value: &str) -> bool {
         && const_oid::ObjectIdentifier::new(value).is_ok_and(|oid| oid.to_string() == value)
 }
 
-/// What the devices get.
-fn delivery(profile: &PkcsProfile, platform: Platform) -> Result<(), ApiError> {
+/// A profile.
+pub(in crate::gateway) fn profile(profile: &PkcsProfile) -> Result<(), ApiError> {
     if !DELIVERIES.contains(&profile.delivery) {
         return Err(refused(
             "profile.delivery",
             &DELIVERIES.map(Delivery::name).join(" or "),
         ));
     }
-    if profile.delivery == Delivery::AppleProfile && !platform.is_apple() {
-        return Err(refused(
-            "profile.delivery",
-            "appleProfile is for the platforms ios and macOs",
-        ));
-    }
-    match profile.delivery.refuses(profile.format) {
-        Some(why) => Err(refused("profile.format", why)),
-        None => Ok(()),
-    }
-}
-
-/// A profile with its name.
-pub(in crate::gateway) fn entry(entry: &PkcsProfileEntry) -> Result<(), ApiError> {
-    plain("name", &entry.name)?;
-    profile(&entry.profile)
-}
-
-/// A profile.
-pub(in crate::gateway) fn profile(profile: &PkcsProfile) -> Result<(), ApiError> {
-    let Some(platform) = Platform::of_name(&profile.platform) else {
-        let known: Vec<_> = Platform::ALL.into_iter().map(Platform::name).collect();
-        return Err(refused(
-            "profile.platform",
-            &format!(
-                "no certificates are made for this platform; those that are: {}",
-                known.join(", ")
-            ),
-        ));
-    };
-    delivery(profile, platform)?;
+    on_platform(&profile.platform, profile.delivery, profile.format)?;
     plain("profile.ca", &profile.ca)?;
     for (property, value) in [
         ("profile.caProfile", &profile.ca_profile),
@@ -165,6 +121,22 @@ pub(in crate::gateway) fn request(request: &PkcsRequest) -> Result<(), ApiError>
     variables(&request.variables)
 }
 
+/// A device's new certificate, and variables of one of its users.
+pub(in crate::gateway) fn device_update(update: &DeviceUpdate) -> Result<(), ApiError> {
+    target(&update.device)?;
+    match (&update.user_principal_name, &update.variables) {
+        (None, None) => Ok(()),
+        (Some(of), Some(given)) => {
+            user(of)?;
+            variables(given)
+        }
+        _ => Err(refused(
+            "variables",
+            "they are those of one user: together with userPrincipalName, or neither",
+        )),
+    }
+}
+
 fn variables(variables: &[Variable]) -> Result<(), ApiError> {
     if variables.len() > MAX_VARIABLES {
         return Err(refused("variables", &format!("{MAX_VARIABLES} at most")));
@@ -185,6 +157,21 @@ fn variables(variables: &[Variable]) -> Result<(), ApiError> {
         text("variables", &variable.value, MAX_VALUE_BYTES)?;
     }
     Ok(())
+}
+
+/// Who asks for work, and which authorities it has.
+pub(in crate::gateway) fn lease(request: &PkcsLeaseRequest) -> Result<(), ApiError> {
+    super::connector(&request.connector)?;
+    let authorities = request.authorities.as_deref().unwrap_or_default();
+    if authorities.len() > MAX_AUTHORITIES {
+        return Err(refused(
+            "authorities",
+            &format!("{MAX_AUTHORITIES} at most"),
+        ));
+    }
+    authorities
+        .iter()
+        .try_for_each(|authority| plain("authorities", authority))
 }
 
 /// What a connector has of a request.
@@ -219,4 +206,69 @@ pub(in crate::gateway) fn certificates_query(
         return Err(refused("the query", SUPPORTED));
     }
     Ok((device, owner))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, missing_docs)]
+    use super::*;
+    use crate::encoding::Base64Bytes;
+    use crate::engine::api::DeviceTarget;
+    use crate::gateway::api::{ConnectorIdentity, PROTOCOL_VERSION};
+
+    #[test]
+    fn variables_of_a_device_are_those_of_one_user() {
+        let update = |user: Option<&str>, variables: Option<Vec<Variable>>| {
+            let update = DeviceUpdate {
+                device: DeviceTarget {
+                    certificate: Base64Bytes(vec![1]),
+                    intermediates: Vec::new(),
+                },
+                user_principal_name: user.map(str::to_owned),
+                variables,
+            };
+            device_update(&update).map_err(|error| error.message)
+        };
+        let variable = |name: &str| Variable {
+            name: name.to_owned(),
+            value: "v".to_owned(),
+        };
+        assert_eq!(update(None, None), Ok(()));
+        let of_anna = Some("anna@example.com");
+        assert_eq!(update(of_anna, Some(vec![variable("UserName")])), Ok(()));
+        assert_eq!(update(of_anna, Some(Vec::new())), Ok(()));
+        for (user, variables) in [
+            (of_anna, None),
+            (None, Some(vec![variable("UserName")])),
+            (of_anna, Some(vec![variable("a"), variable("a")])),
+            (of_anna, Some(vec![variable("{{a}}")])),
+        ] {
+            let refused = update(user, variables).unwrap_err();
+            assert!(refused.contains("variables"), "{refused}");
+        }
+        assert!(update(Some("anna"), Some(Vec::new())).is_err());
+    }
+
+    #[test]
+    fn authorities_are_bounded_and_named_as_profiles_name_them() {
+        let asked = |authorities: Option<Vec<String>>| {
+            lease(&PkcsLeaseRequest {
+                connector: ConnectorIdentity {
+                    protocol: PROTOCOL_VERSION,
+                    instance: "i".to_owned(),
+                    version: "v".to_owned(),
+                    features: Vec::new(),
+                },
+                max: 1,
+                wait_ms: 0,
+                authorities,
+            })
+        };
+        assert!(asked(None).is_ok() && asked(Some(Vec::new())).is_ok());
+        assert!(asked(Some(vec!["company-1".to_owned(); MAX_AUTHORITIES])).is_ok());
+        assert!(asked(Some(vec!["company".to_owned(); MAX_AUTHORITIES + 1])).is_err());
+        for wrong in ["", "a b", "\"", ".", &"a".repeat(65)] {
+            assert!(asked(Some(vec![wrong.to_owned()])).is_err(), "{wrong:?}");
+        }
+    }
 }

@@ -197,7 +197,7 @@ impl Run<'_> {
             .request(&self.item.request_id)
             .field("ca", self.authority.ca.name())
             .field("profile", self.item.profile_name.clone())
-            .field("platform", self.item.profile.platform.clone())
+            .platform(&self.item.profile.platform)
     }
 
     /// The final failure of a request of which nothing was issued, as far as is known.

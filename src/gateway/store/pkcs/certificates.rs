@@ -1,13 +1,13 @@
 //! What was issued, until it has expired: renewed by itself when little of its life is left.
 
 use super::requests::{Row, queue};
-use super::{of_json, profiles};
+use super::{devices, of_json};
 use crate::clock::rfc3339;
 use crate::engine::api::Delivery;
 use crate::gateway::pkcs_api::{PkcsCertificate, PkcsProfile, Variable};
 use crate::gateway::store::device_requests::target_of;
 use crate::gateway::store::records::user_key;
-use crate::gateway::store::{Store, StoreError, revocations, sha256};
+use crate::gateway::store::{Actor, Store, StoreError, audit, profiles, revocations, sha256};
 use der::{Decode, Encode};
 use fips::digest::{Hash, digest};
 use rusqlite::{OptionalExtension, Transaction, params};
@@ -55,7 +55,8 @@ impl Facts {
     }
 }
 
-/// Notes what was issued for a request, in the place of what the same user, device and profile had before.
+/// Notes what was issued for a request. What the same user, device and profile had before is not renewed any more, and stays theirs until the
+/// new one is collected.
 pub(in crate::gateway::store) fn issued(
     transaction: &Transaction<'_>,
     seq: i64,
@@ -72,10 +73,11 @@ pub(in crate::gateway::store) fn issued(
         device_id: String,
         target: String,
         variables: String,
+        created_ms: i64,
     }
-    let asked = transaction
+    let mut asked = transaction
         .prepare_cached(
-            "SELECT q.id, p.profile_name, p.profile, p.user_principal_name, d.device_id, d.target, p.variables
+            "SELECT q.id, p.profile_name, p.profile, p.user_principal_name, d.device_id, d.target, p.variables, d.created_ms
              FROM requests q JOIN device_requests d ON d.id = q.device_request JOIN pkcs_requests p ON p.request = q.seq WHERE q.seq = ?",
         )?
         .query_row(params![seq], |row| {
@@ -87,6 +89,7 @@ pub(in crate::gateway::store) fn issued(
                 device_id: row.get(4)?,
                 target: row.get(5)?,
                 variables: row.get(6)?,
+                created_ms: row.get(7)?,
             })
         })
         .optional()?
@@ -97,21 +100,25 @@ pub(in crate::gateway::store) fn issued(
     }
     let user_key = user_key(&asked.user);
     // A profile that was ended meanwhile is not renewed.
-    let renew_ms = match profiles::profile(transaction, &asked.profile_name)? {
+    let renew_ms = match profiles::profile::<PkcsProfile>(transaction, &asked.profile_name)? {
         Some(_) => facts.renew_ms(&profile),
         None => None,
     };
+    let said = devices::said_since(transaction, &asked.device_id, &user_key, asked.created_ms)?;
+    // The device got another certificate meanwhile: it may not be able to open what this is encrypted to.
+    let is_stale = said
+        .target
+        .as_ref()
+        .is_some_and(|target| *target != asked.target);
+    let renew_ms = renew_ms.map(|due| if is_stale { due.min(now) } else { due });
+    asked.target = said.target.unwrap_or(asked.target);
+    asked.variables = said.variables.unwrap_or(asked.variables);
     transaction
         .prepare_cached(
-            "UPDATE pkcs_certificates SET replaced_by = ?1, renew_ms = NULL
-             WHERE user_key = ?2 AND device_id = ?3 AND profile_name = ?4 AND replaced_by IS NULL",
+            "UPDATE pkcs_certificates SET renew_ms = NULL
+             WHERE user_key = ?1 AND device_id = ?2 AND profile_name = ?3 AND replaced_by IS NULL",
         )?
-        .execute(params![
-            asked.id,
-            user_key,
-            asked.device_id,
-            asked.profile_name
-        ])?;
+        .execute(params![user_key, asked.device_id, asked.profile_name])?;
     transaction
         .prepare_cached(
             "INSERT INTO pkcs_certificates (id, profile_name, user_key, user_principal_name, device_id, target, variables, ca, certificate,
@@ -140,6 +147,30 @@ pub(in crate::gateway::store) fn issued(
         .prepare_cached("UPDATE requests SET thumbprint = ? WHERE seq = ?")?
         .execute(params![facts.thumbprint, seq])?;
     revocations::issued_for_retired(transaction, &asked.id, now)
+}
+
+/// Notes that the device management has it: it takes the place of what the same user, device and profile had before.
+pub(in crate::gateway::store) fn note_collected(
+    transaction: &Transaction<'_>,
+    id: &str,
+    now: i64,
+) -> Result<(), StoreError> {
+    let noted = transaction
+        .prepare_cached(
+            "UPDATE pkcs_certificates SET collected_ms = ?2 WHERE id = ?1 AND collected_ms IS NULL",
+        )?
+        .execute(params![id, now])?;
+    if noted > 0 {
+        transaction
+            .prepare_cached(
+                "UPDATE pkcs_certificates SET replaced_by = ?1 FROM pkcs_certificates AS newer
+                 WHERE newer.id = ?1 AND pkcs_certificates.replaced_by IS NULL AND pkcs_certificates.user_key = newer.user_key
+                   AND pkcs_certificates.device_id = newer.device_id AND pkcs_certificates.profile_name = newer.profile_name
+                   AND (pkcs_certificates.created_ms, pkcs_certificates.rowid) < (newer.created_ms, newer.rowid)",
+            )?
+            .execute(params![id])?;
+    }
+    Ok(())
 }
 
 /// Forgets certificates that expired long ago.
@@ -173,7 +204,7 @@ fn renew(transaction: &Transaction<'_>, due: &Due, now: i64) -> Result<bool, Sto
             .min(due.expires_ms.saturating_sub(now) / 10)
             .max(60_000),
     );
-    let profile = profiles::profile(transaction, &due.profile_name)?;
+    let profile: Option<PkcsProfile> = profiles::profile(transaction, &due.profile_name)?;
     let next = (next < due.expires_ms && profile.is_some()).then_some(next);
     transaction
         .prepare_cached("UPDATE pkcs_certificates SET renew_ms = ?2 WHERE id = ?1")?
@@ -217,7 +248,9 @@ impl Store {
         loop {
             let due_now = self.read(|transaction, now| {
                 Ok(transaction
-                    .prepare_cached("SELECT 1 FROM pkcs_certificates WHERE renew_ms <= ?")?
+                    .prepare_cached(
+                        "SELECT 1 FROM pkcs_certificates WHERE renew_ms <= ? AND hold_ms IS NULL",
+                    )?
                     .exists(params![now])?)
             })?;
             if !due_now {
@@ -227,7 +260,7 @@ impl Store {
                 let due: Vec<Due> = transaction
                     .prepare_cached(
                         "SELECT id, profile_name, user_principal_name, device_id, target, variables, expires_ms
-                         FROM pkcs_certificates WHERE renew_ms <= ? ORDER BY renew_ms LIMIT ?",
+                         FROM pkcs_certificates WHERE renew_ms <= ? AND hold_ms IS NULL ORDER BY renew_ms LIMIT ?",
                     )?
                     .query_map(params![now, STEP], |row| {
                         Ok(Due {
@@ -250,6 +283,24 @@ impl Store {
         }
     }
 
+    /// Has a certificate renewed again that was on hold: an administrator says that the hold was taken back at the authority.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when it is not on hold, or the database's own failure.
+    pub fn resume_renewal(&self, actor: &Actor, id: &str) -> Result<(), StoreError> {
+        self.write(|transaction, now| {
+            let resumed = transaction
+                .prepare_cached(
+                    "UPDATE pkcs_certificates SET hold_ms = NULL WHERE id = ? AND hold_ms IS NOT NULL",
+                )?
+                .execute(params![id])?;
+            if resumed == 0 {
+                return Err(StoreError::NotFound);
+            }
+            audit::append(transaction, now, actor, &format!("certificate {id}"), "done")
+        })
+    }
+
     /// Certificates of a device, of a user, or of both, the newest first; those that expired long ago are forgotten.
     ///
     /// # Errors
@@ -263,7 +314,7 @@ impl Store {
             let mut statement = transaction.prepare_cached(
                 "SELECT c.id, c.profile_name, c.user_principal_name, c.device_id, c.ca, c.thumbprint, c.serial, c.starts_ms, c.expires_ms,
                    c.renew_ms, c.replaced_by, c.revoked_ms,
-                   (SELECT q.id FROM pkcs_requests p JOIN requests q ON q.seq = p.request WHERE p.renews = c.id ORDER BY q.seq DESC LIMIT 1)
+                   (SELECT q.id FROM pkcs_requests p JOIN requests q ON q.seq = p.request WHERE p.renews = c.id ORDER BY q.seq DESC LIMIT 1), c.collected_ms, c.hold_ms
                  FROM pkcs_certificates c WHERE (?1 IS NULL OR c.device_id = ?1) AND (?2 IS NULL OR c.user_key = ?2)
                  ORDER BY c.created_ms DESC, c.id LIMIT ?3",
             )?;
@@ -284,6 +335,8 @@ impl Store {
                         replaced_by: row.get(10)?,
                         revoked_date_time: row.get::<_, Option<i64>>(11)?.map(rfc3339),
                         renewed_by: row.get(12)?,
+                        on_hold_date_time: row.get::<_, Option<i64>>(14)?.map(rfc3339),
+                        collected_date_time: row.get::<_, Option<i64>>(13)?.map(rfc3339),
                     })
                 },
             )?;

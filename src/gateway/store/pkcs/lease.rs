@@ -1,12 +1,13 @@
 //! Leases of PKCS requests, and how far connectors got with them.
 
-use super::{DELIVERY, of_json};
+use super::{of_json, to_json};
 use crate::encoding::Base64Bytes;
 use crate::gateway::api::Outcome;
 use crate::gateway::pkcs_api::{PkcsWorkItem, Progress};
 use crate::gateway::store::connectors::refuse_revoked;
 use crate::gateway::store::device_requests::target_of;
 use crate::gateway::store::leases::{give_up, hand_out, later};
+use crate::gateway::store::served::AUTHORITIES;
 use crate::gateway::store::settle::held;
 use crate::gateway::store::{Contact, LeaseTerms, Store, StoreError};
 use rusqlite::{Row, Transaction, params};
@@ -23,13 +24,17 @@ pub struct PkcsLease {
 /// Bytes of progress and certificates in one answer after which no further request is added.
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
 
-fn next_due(transaction: &Transaction<'_>) -> Result<Option<i64>, StoreError> {
+/// When something is due for a connector with these authorities (a JSON list of names; none: with any).
+fn next_due(
+    transaction: &Transaction<'_>,
+    authorities: Option<&str>,
+) -> Result<Option<i64>, StoreError> {
     Ok(transaction
         .prepare_cached(
-            "SELECT min(q.due_ms) FROM requests q JOIN device_requests d ON d.id = q.device_request
-             WHERE q.state IN ('queued', 'leased') AND d.delivery = ?",
+            "SELECT min(q.due_ms) FROM requests q JOIN pkcs_requests p ON p.request = q.seq
+             WHERE q.state IN ('queued', 'leased') AND (?1 IS NULL OR p.ca IN (SELECT value FROM json_each(?1)))",
         )?
-        .query_row(params![DELIVERY], |row| row.get(0))?)
+        .query_row(params![authorities], |row| row.get(0))?)
 }
 
 fn read_work(row: &Row<'_>, lease_ms: u64) -> Result<PkcsWorkItem, StoreError> {
@@ -58,7 +63,8 @@ fn read_work(row: &Row<'_>, lease_ms: u64) -> Result<PkcsWorkItem, StoreError> {
 }
 
 impl Store {
-    /// Leases PKCS requests that are due to a connector. Each lease moves the request's fence on.
+    /// Leases PKCS requests that are due to a connector that has these authorities; to one that does not name them (an older release), those
+    /// of any. Each lease moves the request's fence on.
     ///
     /// # Errors
     /// The database's own failure.
@@ -66,15 +72,22 @@ impl Store {
         &self,
         contact: &Contact,
         instance: &str,
+        authorities: Option<&[String]>,
         terms: &LeaseTerms,
     ) -> Result<PkcsLease, StoreError> {
-        let nothing = self.read(|transaction, now| {
-            Ok(match next_due(transaction)? {
+        let names = authorities.unwrap_or_default();
+        let list = authorities.map(|names| to_json(&names)).transpose()?;
+        let list = list.as_deref();
+        let (nothing, known) = self.read(|transaction, now| {
+            let nothing = match next_due(transaction, list)? {
                 Some(due) if due <= now => None,
                 other => Some(other),
-            })
+            };
+            Ok((nothing, AUTHORITIES.are_noted(transaction, names, now)?))
         })?;
-        if let Some(next_due_ms) = nothing {
+        if let Some(next_due_ms) = nothing
+            && known
+        {
             return Ok(PkcsLease {
                 work: Vec::new(),
                 next_due_ms,
@@ -83,17 +96,19 @@ impl Store {
         self.write(|transaction, now| {
             refuse_revoked(transaction, &contact.certificate)?;
             give_up(transaction, now, terms.max_leases)?;
+            AUTHORITIES.note(transaction, names, now)?;
             let mut select = transaction.prepare_cached(
                 "SELECT q.seq, q.id, q.fence, q.attempts, d.target, d.device_id, p.profile, p.profile_name, p.variables, p.user_principal_name,
                    p.progress, p.renews
                  FROM requests q JOIN device_requests d ON d.id = q.device_request JOIN pkcs_requests p ON p.request = q.seq
-                 WHERE q.state IN ('queued', 'leased') AND q.due_ms <= ?1 AND d.delivery = ?2 ORDER BY q.due_ms, q.seq LIMIT ?3",
+                 WHERE q.state IN ('queued', 'leased') AND q.due_ms <= ?1 AND (?2 IS NULL OR p.ca IN (SELECT value FROM json_each(?2)))
+                 ORDER BY q.due_ms, q.seq LIMIT ?3",
             )?;
             let mut work: Vec<PkcsWorkItem> = Vec::new();
             let mut taken: Vec<(i64, u32)> = Vec::new();
             let mut unreadable: Vec<(i64, &'static str)> = Vec::new();
             let mut bytes = 0_usize;
-            let mut rows = select.query(params![now, DELIVERY, terms.max])?;
+            let mut rows = select.query(params![now, list, terms.max])?;
             while let Some(row) = rows.next()? {
                 let seq: i64 = row.get(0)?;
                 let item = match read_work(row, terms.lease_ms) {
@@ -117,8 +132,29 @@ impl Store {
             }
             drop(rows);
             hand_out(transaction, contact, instance, terms, &taken, &unreadable, now)?;
-            let next_due_ms = if work.is_empty() { next_due(transaction)? } else { None };
+            let next_due_ms = if work.is_empty() { next_due(transaction, list)? } else { None };
             Ok(PkcsLease { work, next_due_ms })
+        })
+    }
+
+    /// Ends requests that nobody has begun and whose authority no connector has had for so long, while others have had theirs. Returns how
+    /// many.
+    ///
+    /// # Errors
+    /// The database's own failure.
+    pub fn fail_unserved_pkcs(&self, hours: u32) -> Result<usize, StoreError> {
+        let span = i64::from(hours).saturating_mul(3_600_000);
+        self.write(|transaction, now| {
+            Ok(transaction
+                .prepare_cached(
+                    "UPDATE requests SET state = 'failed', settled_ms = ?1, failure_code = 'noAuthority',
+                       failure_message = 'no connector has the authority that the profile names: configure it as [[connector.ca]] of one, and ask again'
+                     WHERE state = 'queued' AND created_ms <= ?2 AND seq IN (
+                       SELECT p.request FROM pkcs_requests p WHERE p.progress IS NULL AND NOT EXISTS (
+                         SELECT 1 FROM pkcs_authorities a WHERE a.name = p.ca AND a.last_ms > ?2))
+                       AND EXISTS (SELECT 1 FROM pkcs_authorities WHERE last_ms > ?2)",
+                )?
+                .execute(params![now, now.saturating_sub(span)])?)
         })
     }
 

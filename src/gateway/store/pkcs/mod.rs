@@ -1,13 +1,14 @@
-//! Certificates that connectors have issued for devices: profiles, requests, what came of them, and renewal.
+//! Certificates that connectors have issued for devices: requests, what came of them, and renewal.
 //!
 //! A PKCS request is a request as every other: fences, leases, retries and retention are those of [`super::leases`] and [`super::settle`].
 
 mod certificates;
+mod devices;
 mod lease;
-mod profiles;
 mod requests;
 
-pub(super) use certificates::{issued, purge};
+pub(super) use certificates::{issued, note_collected, purge};
+pub(super) use devices::purge as forget_updates;
 pub use lease::PkcsLease;
 pub(super) use requests::collected;
 pub use requests::{NewPkcsRequest, PkcsQueued};

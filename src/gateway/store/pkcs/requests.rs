@@ -1,13 +1,13 @@
 //! Requests on their way into the queue, and their results on their way out.
 
-use super::{DELIVERY, profiles, to_json};
+use super::{DELIVERY, to_json};
 use crate::encoding::Base64Bytes;
 use crate::engine::api::{Delivery, DeviceTarget};
 use crate::gateway::api;
 use crate::gateway::pkcs_api::{FEATURE, PkcsProfile, PkcsRequest, Variable};
 use crate::gateway::store::device_requests::{format_name, is_offered, missing, open};
 use crate::gateway::store::records::user_key;
-use crate::gateway::store::{Store, StoreError, sha256};
+use crate::gateway::store::{Store, StoreError, profiles, sha256};
 use rusqlite::{OptionalExtension, Transaction, params};
 
 /// A checked request on its way into the queue.
@@ -76,12 +76,13 @@ pub(super) fn queue(
         .execute(params![id, device_request, now])?;
     transaction
         .prepare_cached(
-            "INSERT INTO pkcs_requests (request, profile_name, profile, user_principal_name, variables, renews) VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO pkcs_requests (request, profile_name, profile, ca, user_principal_name, variables, renews) VALUES (?, ?, ?, ?, ?, ?, ?)",
         )?
         .execute(params![
             transaction.last_insert_rowid(),
             row.profile_name,
             to_json(row.profile)?,
+            row.profile.ca,
             row.user_principal_name,
             to_json(&row.variables)?,
             row.renews
@@ -89,7 +90,8 @@ pub(super) fn queue(
     Ok(id)
 }
 
-/// The result of a request: password and PFX, as those of the delivery `rewrap`, or a configuration profile, which has no second part.
+/// The result of a request: password and PFX, as those of the delivery `rewrap`, or a configuration profile, which has no second part; and
+/// whether it is collected for the first time.
 pub(in crate::gateway::store) fn collected(
     transaction: &Transaction<'_>,
     id: &str,
@@ -97,13 +99,17 @@ pub(in crate::gateway::store) fn collected(
     thumbprint: String,
     first: Option<Vec<u8>>,
     second: Option<Vec<u8>>,
-) -> Result<api::Delivery, StoreError> {
+) -> Result<(api::Delivery, bool), StoreError> {
     let Some(first) = first else {
         return Err(missing(state));
     };
-    let newest = transaction
-        .prepare_cached("SELECT 1 FROM pkcs_certificates WHERE id = ? AND replaced_by IS NULL")?
-        .exists(params![id])?;
+    let (newest, is_first) = transaction
+        .prepare_cached(
+            "SELECT replaced_by IS NULL, collected_ms IS NULL FROM pkcs_certificates WHERE id = ?",
+        )?
+        .query_row(params![id], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?
+        .unwrap_or_default();
     let collected = api::Delivery {
         request_id: id.to_owned(),
         thumbprint,
@@ -114,7 +120,7 @@ pub(in crate::gateway::store) fn collected(
         encrypted_password: Base64Bytes::default(),
         profile: Base64Bytes::default(),
     };
-    Ok(match second {
+    let collected = match second {
         Some(pfx) => api::Delivery {
             encrypted_pfx: Base64Bytes(pfx),
             encrypted_password: Base64Bytes(first),
@@ -125,7 +131,8 @@ pub(in crate::gateway::store) fn collected(
             profile: Base64Bytes(first),
             ..collected
         },
-    })
+    };
+    Ok((collected, is_first))
 }
 
 /// What the idempotency key stands for.

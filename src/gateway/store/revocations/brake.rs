@@ -1,5 +1,6 @@
 //! What the brake against mass revocation holds: released or dropped by an administrator.
 
+use super::{DROPPED, end_renewal};
 use crate::gateway::store::{Actor, Store, StoreError, audit};
 use rusqlite::{OptionalExtension, Transaction, params};
 
@@ -39,6 +40,7 @@ impl Store {
                 transaction
                     .prepare_cached("UPDATE requests SET due_ms = ?2 WHERE seq = ?1")?
                     .execute(params![seq, now])?;
+                end_renewal(transaction, seq)?;
                 audit::append(transaction, now, actor, &format!("revocation {id}"), "done")?;
             }
             Ok(())
@@ -58,10 +60,10 @@ impl Store {
                     .execute(params![seq])?;
                 transaction
                     .prepare_cached(
-                        "UPDATE requests SET state = 'failed', settled_ms = ?2, failure_code = 'dropped',
+                        "UPDATE requests SET state = 'failed', settled_ms = ?2, failure_code = ?3,
                            failure_message = 'an administrator dropped it; nothing was revoked' WHERE seq = ?1",
                     )?
-                    .execute(params![seq, now])?;
+                    .execute(params![seq, now, DROPPED])?;
                 audit::append(transaction, now, actor, &format!("revocation {id}"), "done")?;
             }
             Ok(())

@@ -1,6 +1,6 @@
 //! Revocations on their way into the queue.
 
-use super::{DELIVERY, NEVER_MS, Room, STATE, issuer_digest, reason_of};
+use super::{DELIVERY, NEVER_MS, Room, STATE, end_renewal, issuer_digest, reason_of};
 use crate::config::RevocationBrake;
 use crate::encoding::hex;
 use crate::gateway::revocation_api::{AcceptedRevocation, FEATURE, Reason, RevocationState};
@@ -182,13 +182,14 @@ pub(super) fn queue(
             "INSERT INTO requests (id, device_request, record, thumbprint, state, due_ms, created_ms) VALUES (?1, ?2, NULL, '', 'queued', ?3, ?4)",
         )?
         .execute(params![id, call, if held { NEVER_MS } else { now }, now])?;
+    let seq = transaction.last_insert_rowid();
     transaction
         .prepare_cached(
             "INSERT INTO revocations (request, issuer, issuer_digest, serial, certificate, ca, device_id, reason, held, admitted_ms)
              VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )?
         .execute(params![
-            transaction.last_insert_rowid(),
+            seq,
             target.issuer,
             issuer_digest(&target.issuer),
             target.serial,
@@ -199,6 +200,9 @@ pub(super) fn queue(
             held,
             (!held).then_some(now)
         ])?;
+    if !held {
+        end_renewal(transaction, seq)?;
+    }
     Ok(AcceptedRevocation {
         request_id: id,
         state: if held {

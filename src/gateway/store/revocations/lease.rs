@@ -6,14 +6,13 @@ use crate::gateway::api::{FailureReport, Outcome};
 use crate::gateway::revocation_api::RevocationWorkItem;
 use crate::gateway::store::connectors::refuse_revoked;
 use crate::gateway::store::leases::{give_up, hand_out, later};
+use crate::gateway::store::served::ISSUERS;
 use crate::gateway::store::settle::held;
 use crate::gateway::store::{Contact, LeaseTerms, Store, StoreError};
-use rusqlite::{OptionalExtension, Row, Transaction, params};
+use rusqlite::{Row, Transaction, params};
 
 /// Bytes of certificates in one answer after which no further request is added.
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
-/// That a connector has an authority for an issuer is written this often at most, in milliseconds.
-const ISSUER_STEP_MS: i64 = 600_000;
 
 /// What was leased.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,7 +71,7 @@ impl Store {
                 Some(due) if due <= now => None,
                 other => Some(other),
             };
-            Ok((nothing, all_known(transaction, issuers, now)?))
+            Ok((nothing, ISSUERS.are_noted(transaction, issuers, now)?))
         })?;
         if let Some(next_due_ms) = nothing
             && known
@@ -85,7 +84,7 @@ impl Store {
         self.write(|transaction, now| {
             refuse_revoked(transaction, &contact.certificate)?;
             give_up(transaction, now, terms.max_leases)?;
-            note_issuers(transaction, issuers, now)?;
+            ISSUERS.note(transaction, issuers, now)?;
             let work = take(transaction, contact, instance, &list, terms, now)?;
             let next_due_ms = if work.is_empty() {
                 next_due(transaction, &list)?
@@ -148,38 +147,6 @@ impl Store {
                 .execute(params![now, now.saturating_sub(span)])?)
         })
     }
-}
-
-fn all_known(
-    transaction: &Transaction<'_>,
-    issuers: &[String],
-    now: i64,
-) -> Result<bool, StoreError> {
-    let mut look = transaction
-        .prepare_cached("SELECT last_ms FROM revocation_issuers WHERE issuer_digest = ?")?;
-    for issuer in issuers {
-        let last: Option<i64> = look
-            .query_row(params![issuer], |row| row.get(0))
-            .optional()?;
-        if !last.is_some_and(|last| (0..ISSUER_STEP_MS).contains(&now.saturating_sub(last))) {
-            return Ok(false);
-        }
-    }
-    Ok(true)
-}
-
-fn note_issuers(
-    transaction: &Transaction<'_>,
-    issuers: &[String],
-    now: i64,
-) -> Result<(), StoreError> {
-    let mut note = transaction.prepare_cached(
-        "INSERT INTO revocation_issuers (issuer_digest, last_ms) VALUES (?1, ?2) ON CONFLICT (issuer_digest) DO UPDATE SET last_ms = ?2",
-    )?;
-    for issuer in issuers {
-        note.execute(params![issuer, now])?;
-    }
-    Ok(())
 }
 
 fn take(

@@ -22,6 +22,9 @@ use rusqlite::{Transaction, params};
 /// What stands in the place of a delivery's name.
 pub(super) const DELIVERY: &str = "revocation";
 
+/// Why a request failed that an administrator dropped.
+const DROPPED: &str = "dropped";
+
 /// When a request that is held is due: never.
 const NEVER_MS: i64 = i64::MAX;
 
@@ -41,20 +44,38 @@ fn reason_of(code: i64) -> Result<Reason, StoreError> {
         .ok_or(StoreError::Unreadable("reason"))
 }
 
-/// Whether a certificate is revoked, or about to be: then it is not renewed.
+/// Whether a certificate is not to be renewed: its device was retired after it was issued, or it is revoked, about to be, or was to be, and the
+/// authority could not. What an administrator dropped stops nothing. A hold stops it while it is on its way; what is on hold is not even looked at.
 pub(super) fn stops_renewal(
     transaction: &Transaction<'_>,
     certificate_id: &str,
 ) -> Result<bool, StoreError> {
     Ok(transaction
         .prepare_cached(
-            "SELECT 1 FROM pkcs_certificates c JOIN revocations v ON v.serial = c.serial AND v.issuer = c.issuer
-               JOIN requests q ON q.seq = v.request WHERE c.id = ?1 AND q.state <> 'failed' AND v.reason <> ?2",
+            "SELECT 1 FROM pkcs_certificates c JOIN retired_devices t ON t.device_id = c.device_id WHERE c.id = ?1 AND t.retired_ms >= c.created_ms
+             UNION ALL
+             SELECT 1 FROM pkcs_certificates c JOIN revocations v ON v.serial = c.serial AND v.issuer = c.issuer
+               JOIN requests q ON q.seq = v.request
+               WHERE c.id = ?1 AND CASE WHEN v.reason = ?2 THEN q.state IN ('queued', 'leased')
+                 ELSE q.state <> 'failed' OR q.failure_code <> ?3 END",
         )?
         .exists(params![
             certificate_id,
-            Reason::CertificateHold.of_ca().code()
+            Reason::CertificateHold.of_ca().code(),
+            DROPPED
         ])?)
+}
+
+/// Ends the renewal of the certificate of a revocation for good. It stays ended when the revocation comes to nothing: whoever asked for it
+/// does not want another one.
+fn end_renewal(transaction: &Transaction<'_>, seq: i64) -> Result<(), StoreError> {
+    transaction
+        .prepare_cached(
+            "UPDATE pkcs_certificates SET renew_ms = NULL WHERE renew_ms IS NOT NULL
+               AND (serial, issuer) IN (SELECT serial, issuer FROM revocations WHERE request = ?1 AND reason <> ?2)",
+        )?
+        .execute(params![seq, Reason::CertificateHold.of_ca().code()])?;
+    Ok(())
 }
 
 /// How many more may be queued now without being held: of everybody, and of one token.

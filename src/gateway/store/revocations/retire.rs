@@ -12,7 +12,8 @@ const REMEMBERED_MS: i64 = 400 * 86_400_000;
 
 impl Store {
     /// Queues the revocation of every certificate that was issued for a device and is still valid, and ends its requests for certificates
-    /// that no connector has begun. What a connector has begun is revoked once it is issued. May be repeated.
+    /// that no connector has begun. What a connector has begun is revoked once it is issued. Nothing of it is renewed, also where a revocation
+    /// comes to nothing. May be repeated.
     ///
     /// # Errors
     /// As [`Store::create_revocations`].
@@ -27,6 +28,13 @@ impl Store {
                     "INSERT INTO retired_devices (device_id, retired_ms) VALUES (?1, ?2) ON CONFLICT (device_id) DO UPDATE SET retired_ms = ?2",
                 )?
                 .execute(params![device_id, now])?;
+            // For good, whatever becomes of the revocations: an authority may not be able to revoke, and what is asked for is forgotten after
+            // its time.
+            transaction
+                .prepare_cached(
+                    "UPDATE pkcs_certificates SET renew_ms = NULL WHERE device_id = ? AND renew_ms IS NOT NULL",
+                )?
+                .execute(params![device_id])?;
             transaction
                 .prepare_cached(
                     "UPDATE requests SET state = 'failed', settled_ms = ?1, failure_code = 'deviceRetired',
@@ -75,6 +83,9 @@ pub(in crate::gateway::store) fn issued_for_retired(
     let (Some(device), Some(target)) = (retired, Target::of_request(transaction, id)?) else {
         return Ok(());
     };
+    transaction
+        .prepare_cached("UPDATE pkcs_certificates SET renew_ms = NULL WHERE id = ?")?
+        .execute(params![id])?;
     let digest = sha256(&[b"retire v1", device.as_bytes()]);
     let call = call_row(transaction, None, &digest, "retirement", now)?;
     queue(

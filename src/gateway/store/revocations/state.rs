@@ -52,7 +52,7 @@ fn status_of(row: &Row<'_>) -> Result<RevocationStatus, StoreError> {
     })
 }
 
-/// Notes that a certificate is revoked: it is not renewed any more.
+/// Notes that a certificate is revoked: it is not renewed any more. One on hold is not renewed until [`Store::resume_renewal`].
 pub(in crate::gateway::store) fn revoked(
     transaction: &Transaction<'_>,
     seq: i64,
@@ -66,6 +66,12 @@ pub(in crate::gateway::store) fn revoked(
         .prepare_cached(
             "UPDATE pkcs_certificates SET revoked_ms = coalesce(revoked_ms, ?2), renew_ms = NULL
              WHERE (serial, issuer) IN (SELECT serial, issuer FROM revocations WHERE request = ?1 AND reason <> ?3)",
+        )?
+        .execute(params![seq, now, Reason::CertificateHold.of_ca().code()])?;
+    transaction
+        .prepare_cached(
+            "UPDATE pkcs_certificates SET hold_ms = ?2 WHERE hold_ms IS NULL AND revoked_ms IS NULL
+               AND (serial, issuer) IN (SELECT serial, issuer FROM revocations WHERE request = ?1 AND reason = ?3)",
         )?
         .execute(params![seq, now, Reason::CertificateHold.of_ca().code()])?;
     Ok(())

@@ -6,12 +6,15 @@
     clippy::panic
 )]
 
+mod authorities;
 mod deliveries;
 mod enrolments;
 mod files;
 mod pkcs;
+mod profiles;
 mod queue;
 mod records;
+mod renewal;
 mod revocations;
 mod tokens;
 

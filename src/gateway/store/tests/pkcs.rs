@@ -9,7 +9,7 @@ use std::process::Command;
 
 const PROFILE: &str = "smime";
 
-fn profile() -> PkcsProfile {
+pub(super) fn profile() -> PkcsProfile {
     PkcsProfile {
         platform: "windows".to_owned(),
         certificate_type: CertificateType::User,
@@ -127,7 +127,21 @@ impl Bench {
     }
 
     pub(super) fn lease_pkcs(&self, who: &Contact) -> Vec<PkcsWorkItem> {
-        self.store.lease_pkcs(who, "instance", &TERMS).unwrap().work
+        self.lease_pkcs_of(who, None)
+    }
+
+    /// As a connector with these authorities; `None`: as one of an older release.
+    pub(super) fn lease_pkcs_of(
+        &self,
+        who: &Contact,
+        authorities: Option<&[&str]>,
+    ) -> Vec<PkcsWorkItem> {
+        let named: Option<Vec<String>> =
+            authorities.map(|names| names.iter().map(|name| (*name).to_owned()).collect());
+        self.store
+            .lease_pkcs(who, "instance", named.as_deref(), &TERMS)
+            .unwrap()
+            .work
     }
 
     pub(super) fn complete_pkcs(
@@ -406,6 +420,7 @@ fn a_certificate_is_asked_for_again_when_a_fifth_of_its_life_is_left_and_only_on
     let folder = tempfile::tempdir().unwrap();
     let newer = certificate(folder.path(), 300);
     bench.complete_pkcs(&who, &renewal, &newer).unwrap();
+    assert!(bench.store.collect(&renewal.request_id).unwrap().newest);
     let held = bench
         .store
         .certificates(None, Some("Anna@example.com"))
@@ -436,7 +451,10 @@ fn nothing_of_an_ended_profile_is_asked_for_or_renewed() {
     bench
         .complete_pkcs(&who, &item, &certificate(bench.folder.path(), 100))
         .unwrap();
-    bench.store.delete_profile(&actor(), PROFILE).unwrap();
+    bench
+        .store
+        .delete_profile::<PkcsProfile>(&actor(), PROFILE)
+        .unwrap();
     bench.clock.advance_ms(90 * DAY_MS);
     assert_eq!(bench.store.renew_certificates().unwrap(), 0);
     assert!(matches!(

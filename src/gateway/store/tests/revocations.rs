@@ -8,7 +8,7 @@ use crate::gateway::revocation_api::{
     FEATURE, Reason, RevocationResult, RevocationState, RevocationWorkItem,
 };
 
-const OPEN: RevocationBrake = RevocationBrake {
+pub(super) const OPEN: RevocationBrake = RevocationBrake {
     per_hour: 1_000,
     per_token_per_hour: 1_000,
     unserved_hours: 24,
@@ -28,16 +28,16 @@ fn all(serials: std::ops::Range<u8>) -> Vec<NamedCertificate> {
 }
 
 /// A call: what it asks for and who asks.
-struct Asking<'a> {
-    certificates: &'a [NamedCertificate],
-    reason: Reason,
-    key: Option<&'a str>,
-    token: &'a str,
-    brake: RevocationBrake,
+pub(super) struct Asking<'a> {
+    pub(super) certificates: &'a [NamedCertificate],
+    pub(super) reason: Reason,
+    pub(super) key: Option<&'a str>,
+    pub(super) token: &'a str,
+    pub(super) brake: RevocationBrake,
 }
 
 impl<'a> Asking<'a> {
-    fn of(certificates: &'a [NamedCertificate]) -> Self {
+    pub(super) fn of(certificates: &'a [NamedCertificate]) -> Self {
         Self {
             certificates,
             reason: Reason::KeyCompromise,
@@ -49,7 +49,7 @@ impl<'a> Asking<'a> {
 }
 
 impl Bench {
-    fn revoke(&self, asking: &Asking<'_>) -> Result<RevocationsQueued, StoreError> {
+    pub(super) fn revoke(&self, asking: &Asking<'_>) -> Result<RevocationsQueued, StoreError> {
         self.store.create_revocations(&CreateRevocations {
             certificates: asking.certificates,
             reason: asking.reason,
@@ -61,7 +61,7 @@ impl Bench {
         })
     }
 
-    fn retire(&self, device: &str) -> RevocationsQueued {
+    pub(super) fn retire(&self, device: &str) -> RevocationsQueued {
         self.store
             .retire_device(
                 device,
@@ -78,14 +78,18 @@ impl Bench {
             .unwrap()
     }
 
-    fn lease_of(&self, who: &Contact, issuer: &[u8]) -> Vec<RevocationWorkItem> {
+    pub(super) fn lease_of(&self, who: &Contact, issuer: &[u8]) -> Vec<RevocationWorkItem> {
         self.store
             .lease_revocations(who, "instance", &[issuer_digest(issuer)], &TERMS)
             .unwrap()
             .work
     }
 
-    fn revoked(&self, who: &Contact, item: &RevocationWorkItem) -> Result<Outcome, StoreError> {
+    pub(super) fn revoked(
+        &self,
+        who: &Contact,
+        item: &RevocationWorkItem,
+    ) -> Result<Outcome, StoreError> {
         let answer = Answer::Completed(Completed::Revoked(RevocationResult::Now));
         self.store
             .settle(who, &item.request_id, item.fence, &answer, &TERMS)

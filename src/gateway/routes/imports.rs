@@ -1,0 +1,97 @@
+//! Routes of profiles of stored PFX files, and of requests by them.
+
+use super::{ADMIN, MDM, Route, UNKNOWN, Verb};
+use crate::gateway::handlers::{mdm, profiles};
+use crate::gateway::profiles_api::ImportProfile;
+use crate::gateway::validate;
+
+pub(super) static ROUTES: &[Route] = &[
+    Route {
+        verb: Verb::Post,
+        path: "/admin/v1/importProfiles",
+        operation: "createImportProfile",
+        summary: "Store a profile of stored PFX files: how devices of a platform get them",
+        guard: ADMIN,
+        body: Some("ImportProfileEntry"),
+        success: (201, Some("ImportProfileEntry")),
+        refusals: &[
+            (409, "alreadyExists: there is a profile of this name"),
+            (429, "queueFull: too many profiles"),
+        ],
+        query: &[],
+        audited: true,
+        handler: |call| Box::pin(profiles::create(call, validate::profiles::import_profile)),
+    },
+    Route {
+        verb: Verb::Get,
+        path: "/admin/v1/importProfiles",
+        operation: "listImportProfiles",
+        summary: "Every profile of stored PFX files",
+        guard: ADMIN,
+        body: None,
+        success: (200, Some("ImportProfileEntryCollection")),
+        refusals: &[],
+        query: &[],
+        audited: false,
+        handler: |call| Box::pin(profiles::list::<ImportProfile>(call)),
+    },
+    Route {
+        verb: Verb::Get,
+        path: "/admin/v1/importProfiles/{id}",
+        operation: "getImportProfile",
+        summary: "One profile of stored PFX files",
+        guard: ADMIN,
+        body: None,
+        success: (200, Some("ImportProfileEntry")),
+        refusals: &[UNKNOWN],
+        query: &[],
+        audited: false,
+        handler: |call| Box::pin(profiles::one::<ImportProfile>(call)),
+    },
+    Route {
+        verb: Verb::Post,
+        path: "/admin/v1/importProfiles/{id}",
+        operation: "replaceImportProfile",
+        summary: "Put another profile in its place; open requests go on with the old one",
+        guard: ADMIN,
+        body: Some("ImportProfile"),
+        success: (204, None),
+        refusals: &[UNKNOWN],
+        query: &[],
+        audited: true,
+        handler: |call| Box::pin(profiles::replace(call, validate::profiles::import_profile)),
+    },
+    Route {
+        verb: Verb::Delete,
+        path: "/admin/v1/importProfiles/{id}",
+        operation: "deleteImportProfile",
+        summary: "End a profile: nothing is asked for by it any more",
+        guard: ADMIN,
+        body: None,
+        success: (204, None),
+        refusals: &[UNKNOWN],
+        query: &[],
+        audited: true,
+        handler: |call| Box::pin(profiles::delete::<ImportProfile>(call)),
+    },
+    Route {
+        verb: Verb::Post,
+        path: "/mdm/v1/importRequests",
+        operation: "createImportRequest",
+        summary: "A device asks for its user's certificates by a profile; one request for each is queued",
+        guard: MDM,
+        body: Some("ImportRequest"),
+        success: (202, Some("DeviceRequestAccepted")),
+        refusals: &[
+            (404, "noSuchProfile, or userHasNoCertificates"),
+            (
+                409,
+                "idempotencyKeyReused, deliveryNotOffered, or tooManyCertificates",
+            ),
+            (429, "queueFull: too many requests wait"),
+        ],
+        query: &[],
+        audited: false,
+        handler: |call| Box::pin(mdm::create_by_profile(call)),
+    },
+];
