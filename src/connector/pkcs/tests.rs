@@ -7,6 +7,7 @@
 )]
 
 mod bench;
+mod breakers;
 mod chain;
 mod course;
 mod faults;

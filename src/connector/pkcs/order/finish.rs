@@ -144,6 +144,7 @@ impl Run<'_> {
             return format!("the authority {ca} revokes nothing by this way: revoke it there");
         }
         let revocation = Revocation {
+            id: Some(format!("{id}-withdrawn")),
             issuer_der,
             serial,
             certificate_der: Some(issued.certificate_der.clone()),
