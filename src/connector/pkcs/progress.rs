@@ -37,10 +37,25 @@ pub(crate) struct Progress {
 }
 
 /// The step that a request is at.
+    /// That what was issued is not used, once that is known: whatever is known later, it is only to be revoked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) withdrawn: Option<Withdrawn>,
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) enum Step {
     /// Key and CSR are there; the authority has not been asked, or is known not to have taken the order.
+/// Why a certificate that was issued is not used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Withdrawn {
+    /// Since when that is known, in milliseconds since 1970.
+    pub(crate) since_ms: i64,
+    /// The final failure's code.
+    pub(crate) code: String,
+    /// The same in words.
+    pub(crate) reason: String,
+}
+
     KeyMade,
     /// The order may have reached the authority. The gateway is told so before it is sent.
     Ordered,
@@ -99,6 +114,7 @@ impl Progress {
 
     /// Another step, reached under this lease.
     pub(crate) fn reach(&mut self, step: Step, fence: u64) {
+            withdrawn: None,
         self.step = step;
         self.fence = fence;
     }

@@ -15,5 +15,6 @@ mod handover;
 mod lies;
 mod scripted;
 mod steps;
+mod withdrawn;
 mod world;
 mod worlds;

@@ -23,6 +23,7 @@ mod pending;
 mod recover;
 mod told;
 mod wait;
+mod withdraw;
 
 use super::ask::{self, Question};
 use super::authority::{Authority, Slot};

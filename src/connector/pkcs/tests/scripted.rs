@@ -311,6 +311,8 @@ pub(super) const KNOWS_ORDERS: Capabilities = Capabilities {
     revokes: true,
     pends: true,
     polls_by_reference: true,
+    /// How the next revocations fail.
+    pub(super) revocations_fail: Mutex<VecDeque<Error>>,
     recovers: true,
 };
 /// One that knows pending orders by number, as AD CS.
@@ -349,6 +351,7 @@ impl Scripted {
             .unwrap()
             .pop_front()
             .unwrap_or(Act::Issue(Made::Well))
+            revocations_fail: Mutex::default(),
     }
 
     fn do_issue(&self, order: &Order, made: Made) -> Issued {
@@ -466,6 +469,9 @@ impl CertificationAuthority for Scripted {
         Box::pin(async {
             Ok(Health {
                 answered: true,
+            if let Some(error) = self.revocations_fail.lock().unwrap().pop_front() {
+                return Err(error);
+            }
                 may_enroll: None,
                 may_revoke: None,
                 credential_expires: None,
