@@ -19,9 +19,9 @@ fn words(twist: Twist) -> &'static str {
         Twist::Honest => "",
         Twist::OtherKey => "another key",
         Twist::MoreNames => "not asked for",
-        Twist::Sha1 => "SHA-1",
+        Twist::Sha1 => "its signature algorithm is not accepted",
         Twist::Expired => "expired",
-        Twist::WrongChain => "none of the configured roots",
+        Twist::WrongChain => "none of the configured roots and known intermediates signed it",
     }
 }
 
