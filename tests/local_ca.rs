@@ -43,6 +43,11 @@ struct Site {
 
 impl Site {
     fn new() -> Self {
+        Self::with("")
+    }
+
+    /// With more keys of the authority.
+    fn with(more: &str) -> Self {
         fips::start(fips::policy::Policy::STRICT).unwrap();
         let token = SoftHsm::new();
         let shop = Workshop::new();
@@ -66,7 +71,7 @@ impl Site {
         let path = |name: &str| folder.path().join(name);
         let socket = path("engine.sock");
         let authorities = format!(
-            "[[engine.ca]]\nname = \"issuing\"\nsigning_key = \"ca-key\"\nocsp_key = \"ocsp-key\"\ncertificate = {certificate:?}\n\
+            "[[engine.ca]]\nname = \"issuing\"\nsigning_key = \"ca-key\"\nocsp_key = \"ocsp-key\"\ncertificate = {certificate:?}\n{more}\
              crl_url = \"http://pki.example.com/issuing.crl\"\ndelta_crl_url = \"http://pki.example.com/issuing-delta.crl\"\n\
              ocsp_url = \"http://pki.example.com/ocsp\"\nissuer_url = \"http://pki.example.com/issuing.cer\"\n\
              [[engine.ca.profiles]]\nname = \"mail\"\npurpose = \"smime-signing\"\ndomains = [\"example.com\"]\npolicies = [\"2.23.140.1.5.1.2\"]\n\
@@ -527,4 +532,40 @@ fn of_lists_that_are_asked_for_at_once_with_one_number_one_is_signed() {
     let all = numbers.len();
     numbers.dedup();
     assert_eq!((all, numbers.len()), (3, 3), "{numbers:?}");
+}
+
+/// Everybody on the network may ask: what that costs the token and the audit log has an end, and clients that need no nonce are answered all the same.
+#[test]
+fn the_responder_signs_so_many_answers_in_a_minute_and_gives_kept_ones_above_that() {
+    let site = Site::with("ocsp_per_minute = 4\n");
+    let (csr, certificate) = (site.csr(ANNA, MAIL), site.path("anna.pem"));
+    let issued = site.run(&["issue", "--csr", text(&csr), "--out", text(&certificate)]);
+    assert!(issued.status.success(), "{issued:?}");
+    let serving = Serving::start(&site);
+    let (ca, url) = (site.ca(), format!("http://{}/ocsp", serving.address));
+    let ask = |which: &[&str]| {
+        let mut arguments = vec!["ocsp", "-issuer", text(&ca)];
+        arguments.extend(which);
+        arguments.extend(["-CAfile", text(&ca), "-url", &url, "-resp_text"]);
+        // A responder that says "try later" is told of there, whatever the exit code.
+        let said = Command::new("openssl").args(arguments).output().unwrap();
+        String::from_utf8(said.stdout).unwrap()
+    };
+    let certificate = text(&certificate);
+    let known = ["-cert", certificate];
+    let first = ask(&known);
+    assert!(
+        first.contains(": good") && first.contains("Nonce"),
+        "{first}"
+    );
+    // Minutes end while it is asked: whatever they do, it is soon over the pace.
+    let over = (0..40).map(|_| ask(&known)).find(|said| {
+        assert!(said.contains(": good"), "{said}");
+        !said.contains("OCSP Nonce")
+    });
+    assert!(over.is_some(), "every answer was signed for its nonce");
+    let made_up = ["-serial", "0x0102030405"];
+    let refused = (0..40).any(|_| ask(&made_up).contains("trylater"));
+    assert!(refused, "every serial number was signed for");
+    drop(serving);
 }

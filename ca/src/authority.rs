@@ -29,7 +29,8 @@ pub trait CertificationAuthority: Send + Sync {
         pending: Option<&'a Pending>,
     ) -> Answer<'a, Recovered>;
 
-    /// Revokes a certificate; revoking one that is revoked already succeeds.
+    /// Revokes a certificate; revoking one that is revoked already succeeds. An authority that decides later is an [`Error`] that
+    /// [is undecided](Error::is_undecided): the same call asks how it fares.
     fn revoke<'a>(&'a self, revocation: &'a Revocation) -> Answer<'a, Revoked>;
 
     /// Its certificates (DER), the issuing one first, as it gives them. Whether they are trusted is the configuration's to say.
@@ -187,6 +188,9 @@ impl RevocationReason {
 /// A certificate that has to be revoked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Revocation {
+    /// Names the request, the same for each attempt and never used for another one: an authority that decides later is asked how it fares, and not
+    /// once more (RFC 9483, section 4.4). `None` where there is one attempt only.
+    pub id: Option<String>,
     /// The issuer's Name (DER), as in the certificate.
     pub issuer_der: Vec<u8>,
     /// The serial number: the content octets of its DER INTEGER.

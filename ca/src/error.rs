@@ -31,6 +31,7 @@ pub struct Error {
     message: String,
     retry_after: Option<Duration>,
     unknown_certificate: bool,
+    undecided: bool,
 }
 
 impl Error {
@@ -42,6 +43,7 @@ impl Error {
             message: message.into(),
             retry_after: None,
             unknown_certificate: false,
+            undecided: false,
         }
     }
 
@@ -63,6 +65,20 @@ impl Error {
     #[must_use]
     pub const fn is_unknown_certificate(&self) -> bool {
         self.unknown_certificate
+    }
+
+    /// The same, of a revocation that is not decided here and now: the authority has it and decides later, or it is for another instance of it.
+    /// Whoever asks again asks how it fares.
+    #[must_use]
+    pub const fn of_undecided(mut self) -> Self {
+        self.undecided = true;
+        self
+    }
+
+    /// Whether a revocation is not decided here and now, and nothing is wrong with the authority.
+    #[must_use]
+    pub const fn is_undecided(&self) -> bool {
+        self.undecided
     }
 
     /// What it means.

@@ -109,9 +109,12 @@ pub struct AuthorityState {
     pub recovers: bool,
     /// What it answered when it was asked last; null: not yet.
     pub asked: Option<Asked>,
-    /// Whether it is left alone.
+    /// Whether it is left alone with orders.
     pub breaker: BreakerState,
-    /// For how much longer, in milliseconds; 0 where it is not.
+    /// Whether it is left alone with revocations, which have a breaker of their own.
+    #[serde(default)]
+    pub revocation_breaker: BreakerState,
+    /// For how much longer it gets no orders, in milliseconds; 0 where it does.
     pub left_alone_ms: u64,
     /// Failures in a row.
     pub failures_in_a_row: u32,
@@ -138,6 +141,7 @@ impl AuthorityState {
             recovers: can.recovers,
             asked: None,
             breaker: BreakerState::Closed,
+            revocation_breaker: BreakerState::Closed,
             left_alone_ms: 0,
             failures_in_a_row: 0,
             in_flight: 0,

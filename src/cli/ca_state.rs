@@ -18,8 +18,12 @@ pub(super) fn rows(state: &AuthorityState) -> impl Iterator<Item = String> {
         ),
         other => other.words().to_owned(),
     };
+    let revocations = match state.revocation_breaker {
+        BreakerState::Closed => String::new(),
+        other => format!(", breaker of revocations {}", other.words()),
+    };
     let first = format!(
-        "{} ({}): {there}, breaker {breaker}, {} of {} in flight, {} pending, {} issued, {} failed",
+        "{} ({}): {there}, breaker {breaker}{revocations}, {} of {} in flight, {} pending, {} issued, {} failed",
         state.name,
         state.kind,
         state.in_flight,

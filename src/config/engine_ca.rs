@@ -32,6 +32,9 @@ pub struct CaConfig {
     /// Hours that an OCSP answer holds.
     #[serde(default = "default_delta_hours")]
     pub ocsp_hours: u32,
+    /// OCSP answers that are signed in a minute at most.
+    #[serde(default = "default_ocsp_per_minute")]
+    pub ocsp_per_minute: u32,
     /// What it issues.
     #[serde(default)]
     pub profiles: Vec<CaProfileConfig>,
@@ -43,6 +46,10 @@ fn default_crl_hours() -> u32 {
 
 fn default_delta_hours() -> u32 {
     24
+}
+
+fn default_ocsp_per_minute() -> u32 {
+    600
 }
 
 /// `[[engine.ca.profiles]]`.

@@ -264,7 +264,8 @@ fn colocated(subject: &str, engine: Option<&EngineStatus>) -> Finding {
             subject,
             format!(
                 "its key is used on the connector's own host ({said}): whoever takes the host over can have issued what its profiles allow, \
-                 and hold revocations back"
+                 and hold revocations back. Its store is on this host: no second connector may have it with another store, since each would issue for \
+                 the same request and revoke what it issued itself alone"
             ),
         )
         .code(name)
@@ -453,6 +454,7 @@ mod tests {
         assert_eq!(found.severity, Severity::Warning);
         assert_eq!(found.code.as_deref(), Some("co-located-ca"));
         assert!(found.found.contains("`co-located-ca`"));
+        assert!(found.found.contains("no second connector"));
     }
 
     #[test]

@@ -298,6 +298,7 @@ impl Enrolment {
             Ok(read) if read.spki_der() != spki => Err("it is for another key".to_owned()),
             Ok(read) => {
                 let revocation = Revocation {
+                    id: None,
                     issuer_der: read.issuer_der().to_vec(),
                     serial: read.serial().to_vec(),
                     certificate_der: Some(issued.certificate_der.clone()),

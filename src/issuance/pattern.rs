@@ -1,6 +1,6 @@
 //! Patterns: text in which `*` stands for any run of characters.
 
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// The longest pattern, in bytes.
 const MAX_BYTES: usize = 512;
@@ -9,7 +9,7 @@ const MAX_STARS: usize = 4;
 
 /// A pattern. What a star may stand for depends on what is matched: in an e-mail address or a user principal name never an `@`, in a DNS
 /// name never a dot.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Pattern(String);
 
 impl Pattern {

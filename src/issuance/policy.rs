@@ -6,7 +6,7 @@ use crate::encoding::hex;
 use crate::engine::api::keys::{KeyType, KeyUsage, Platform};
 use crate::gateway::pkcs_api::AltNameKind;
 use fips::digest::{Hash, digest};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
@@ -43,7 +43,7 @@ pub enum PolicyError {
 }
 
 /// One rule: what it allows. A request is allowed by one rule alone or not at all.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
     /// Its name, for events and refusals.

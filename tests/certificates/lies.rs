@@ -5,10 +5,11 @@ use super::adcs;
 use super::company::{Company, Twist};
 use super::contract::{self, What};
 use super::openssl::{KeyAlgorithm, Workshop};
-use super::partner::{Partner, Plan};
+use super::partner::{Fault, Partner, Plan};
 use super::site::{Issuing, Setup};
 use super::support::{Server, server_certificate};
 use super::world::World;
+use pki::cmp::Kind;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -18,9 +19,9 @@ fn words(twist: Twist) -> &'static str {
         Twist::Honest => "",
         Twist::OtherKey => "another key",
         Twist::MoreNames => "not asked for",
-        Twist::Sha1 => "SHA-1",
+        Twist::Sha1 => "its signature algorithm is not accepted",
         Twist::Expired => "expired",
-        Twist::WrongChain => "none of the configured roots",
+        Twist::WrongChain => "none of the configured roots and known intermediates signed it",
     }
 }
 
@@ -71,6 +72,45 @@ fn what_an_authority_by_cmp_issues_beside_the_order_is_refused_and_revoked_where
     }
     assert_eq!(partner.issued(), Twist::LIES.len());
     assert!(issuing.events("admin", 1000).is_empty());
+    running.stop();
+}
+
+#[test]
+fn what_is_refused_while_the_authority_is_away_is_revoked_when_it_is_back() {
+    let workshop = Workshop::new();
+    let world = World::new(&workshop, KeyAlgorithm::P256);
+    let asked = std::sync::Arc::new(AtomicUsize::new(0));
+    let counted = std::sync::Arc::clone(&asked);
+    let partner = Partner::start(&world, move |_, kind| {
+        let fault = match kind {
+            Kind::Rr => match counted.fetch_add(1, Ordering::SeqCst) {
+                0 => Fault::Busy,
+                1 => Fault::Cut,
+                2 => Fault::Lost,
+                _ => Fault::None,
+            },
+            _ => Fault::None,
+        };
+        Plan {
+            fault,
+            twist: Twist::MoreNames,
+            ..Plan::default()
+        }
+    });
+    let issuing = Issuing::with(Setup::strict(format!(
+        "[[connector.ca]]\nname = \"company\"\n{}",
+        partner.settings()
+    )));
+    let running = issuing.start();
+    issuing.enrol();
+    let device = issuing.device(0);
+    let request = issuing.ask_as("anna@example.com", &device, "smime-windows", "away");
+    let (code, message) = issuing.failure(&request);
+    assert_eq!(code, "issuedCertificateRefused", "{message}");
+    assert!(message.contains("it was revoked"), "{message}");
+    assert_eq!((partner.revoked(), partner.issued()), (1, 1));
+    assert_eq!(asked.load(Ordering::SeqCst), 4);
+    issuing.event_of("admin", 1060, &request);
     running.stop();
 }
 

@@ -43,6 +43,11 @@ impl<'a> Conversation<'a> {
         self.transaction.last_nonce().map(<[u8]>::to_vec)
     }
 
+    /// The transaction, as far as it got.
+    pub(super) fn transaction(&self) -> Transaction {
+        self.transaction.clone()
+    }
+
     /// Goes on as if nothing of the authority's had arrived.
     pub(super) fn forget_nonce(&mut self) {
         self.transaction = self.transaction.clone().after(None);

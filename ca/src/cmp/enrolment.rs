@@ -13,7 +13,7 @@ use pki::cmp::{
 };
 
 /// certReqId of what has none: a request of PKCS#10 (RFC 9810, section 5.3.4), or a whole transaction (RFC 9483, section 4.4).
-const NO_CERT_REQ_ID: i32 = -1;
+pub(super) const NO_CERT_REQ_ID: i32 = -1;
 /// How often a confirmation is sent when no answer comes.
 const CONFIRMATIONS: usize = 3;
 

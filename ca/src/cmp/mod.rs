@@ -8,6 +8,7 @@
 //!  recover   pollReq --> pollRep | cp ...             Known
 //!                    |-> error                        CannotTell
 //!  revoke    rr -------> rp accepted | certRevoked    Now | Already
+//!                    |-> rp, error waiting ---------> pollReq in the same transaction, also by the next attempt
 //!  chain, health         genm caCerts --> genp
 //! ```
 //!
@@ -41,6 +42,7 @@ pub struct Cmp {
     url: Url,
     http: Client,
     now: fn() -> SystemTime,
+    undecided: revocation::Undecided,
 }
 
 impl Cmp {
@@ -72,6 +74,7 @@ impl Cmp {
             url,
             http,
             now,
+            undecided: revocation::Undecided::default(),
         })
     }
 }

@@ -17,16 +17,21 @@ pub(super) struct Reference {
     pub(super) nonce: Option<Vec<u8>>,
 }
 
+/// When to ask again, of what the authority says (checkAfter).
+pub(super) fn ask_again_in(check_after: Option<Duration>) -> Duration {
+    let wait = check_after.unwrap_or(USUAL);
+    wait.clamp(*ASK_AGAIN.start(), *ASK_AGAIN.end())
+}
+
 impl Reference {
     /// Version, certReqId (4 octets, big endian), nonce.
     pub(super) fn pending(&self, check_after: Option<Duration>) -> Pending {
         let mut reference = vec![VERSION];
         reference.extend(self.request.to_be_bytes());
         reference.extend(self.nonce.as_deref().unwrap_or_default());
-        let wait = check_after.unwrap_or(USUAL);
         Pending {
             reference,
-            ask_again_in: wait.clamp(*ASK_AGAIN.start(), *ASK_AGAIN.end()),
+            ask_again_in: ask_again_in(check_after),
         }
     }
 

@@ -58,6 +58,7 @@ fn revocation(workshop: &Workshop) -> Revocation {
         .collect();
     let header = usize::from(certificate[names[1] + 1]) + 2;
     Revocation {
+        id: None,
         issuer_der: certificate[names[1]..names[1] + header].to_vec(),
         serial: vec![0x00, 0xab, 0xcd],
         certificate_der: None,

@@ -6,7 +6,9 @@ use super::openssl::{KeyAlgorithm, Workshop};
 use super::strict;
 use super::world::World;
 use ca::{CertificationAuthority as _, ErrorClass, RevocationReason, Revoked};
-use pki::cmp::Kind;
+use pki::cmp::{Body, Kind, Message};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 #[tokio::test]
 async fn a_certificate_is_revoked_by_issuer_and_serial_number() {
@@ -93,4 +95,132 @@ async fn answers_to_revocations_mean_what_they_say() {
             "{body:02x?}"
         );
     }
+}
+
+/// Kinds and transactions of what came.
+type Seen = Arc<Mutex<Vec<(Kind, Vec<u8>)>>>;
+
+/// An authority that answers the n-th message with this body, and notes what came.
+fn authority_that(
+    world: &World<'_>,
+    answer: impl Fn(usize, Kind) -> Vec<u8> + Send + 'static,
+) -> (Server, Seen) {
+    let (speaker, seen) = (Speaker::of(&world.speaker), Seen::default());
+    let noted = Arc::clone(&seen);
+    let server = Server::new(move |number, request| {
+        let message = Message::read(request).unwrap();
+        let Body::Request(kind) = message.body else {
+            panic!("no request")
+        };
+        let transaction = message.header.transaction_id.unwrap();
+        noted.lock().unwrap().push((kind, transaction));
+        Reply::Message(speaker.answer(request, &answer(number, kind), &Lies::default()))
+    });
+    (server, seen)
+}
+
+fn rp(info: &[u8]) -> Vec<u8> {
+    authority::body(Kind::Rp, &sequence(&[&sequence(&[info])]))
+}
+
+fn named(world: &World<'_>) -> ca::Revocation {
+    ca::Revocation {
+        id: Some("request-1".to_owned()),
+        ..world.revocation()
+    }
+}
+
+/// Whoever approves revocations there gets one case, however often it is asked (RFC 9483, section 4.4).
+#[tokio::test]
+async fn a_revocation_that_is_decided_later_is_polled_for_in_its_transaction_and_not_asked_again() {
+    strict();
+    let workshop = Workshop::new();
+    let world = World::new(&workshop, KeyAlgorithm::P256);
+    for waiting in [authority::error(&status(3, None)), rp(&status(3, None))] {
+        let (server, seen) = authority_that(&world, move |number, kind| match (number, kind) {
+            (0, Kind::Rr) => waiting.clone(),
+            (1 | 2, Kind::PollReq) => authority::poll_rep(authority::MINUS_ONE, 9),
+            (3, Kind::PollReq) => waiting.clone(),
+            (4, Kind::PollReq) => rp(&status(0, None)),
+            other => panic!("{other:?}"),
+        });
+        let client = world.client(&server.url);
+        for wait in [9, 9, 60] {
+            let error = client.revoke(&named(&world)).await.unwrap_err();
+            assert!(error.is_undecided(), "{error}");
+            assert_eq!(error.class(), ErrorClass::Unavailable);
+            assert_eq!(error.retry_after(), Some(Duration::from_secs(wait)));
+        }
+        let revoked = client.revoke(&named(&world)).await;
+        assert_eq!(revoked.unwrap(), Revoked::Now);
+        let seen = seen.lock().unwrap();
+        assert_eq!(seen.len(), 5);
+        assert!(
+            seen.iter()
+                .all(|(_, transaction)| *transaction == seen[0].1)
+        );
+    }
+}
+
+#[tokio::test]
+async fn after_a_restart_the_authority_says_that_it_has_the_revocation_and_is_asked_how_it_fares() {
+    strict();
+    let workshop = Workshop::new();
+    let world = World::new(&workshop, KeyAlgorithm::P256);
+    let (server, seen) = authority_that(&world, |number, kind| match (number, kind) {
+        (0, Kind::Rr) => authority::error(&status(3, None)),
+        (1, Kind::PollReq) => authority::poll_rep(authority::MINUS_ONE, 9),
+        (2, Kind::Rr) => authority::error(&status(2, Some(21))),
+        (3, Kind::PollReq) => rp(&status(2, Some(10))),
+        other => panic!("{other:?}"),
+    });
+    let error = world.client(&server.url).revoke(&named(&world)).await;
+    assert!(error.unwrap_err().is_undecided());
+    let revoked = world.client(&server.url).revoke(&named(&world)).await;
+    assert_eq!(revoked.unwrap(), Revoked::Already);
+    let seen = seen.lock().unwrap();
+    assert!(
+        seen.iter()
+            .all(|(_, transaction)| *transaction == seen[0].1)
+    );
+}
+
+#[tokio::test]
+async fn an_authority_that_has_forgotten_a_revocation_is_asked_in_a_new_transaction() {
+    strict();
+    let workshop = Workshop::new();
+    let world = World::new(&workshop, KeyAlgorithm::P256);
+    let (server, seen) = authority_that(&world, |number, kind| match (number, kind) {
+        (0, Kind::Rr) => authority::error(&status(3, None)),
+        (1, Kind::PollReq) => authority::poll_rep(authority::MINUS_ONE, 9),
+        (2, Kind::PollReq) => authority::error(&status(2, Some(2))),
+        (3, Kind::Rr) => rp(&status(2, Some(10))),
+        // Another certificate under the same name is another transaction.
+        (4, Kind::Rr) => rp(&status(0, None)),
+        other => panic!("{other:?}"),
+    });
+    let client = world.client(&server.url);
+    assert!(
+        client
+            .revoke(&named(&world))
+            .await
+            .unwrap_err()
+            .is_undecided()
+    );
+    assert_eq!(
+        client.revoke(&named(&world)).await.unwrap(),
+        Revoked::Already
+    );
+    let mut other = named(&world);
+    other.serial = vec![5];
+    assert_eq!(client.revoke(&other).await.unwrap(), Revoked::Now);
+    let mut seen: Vec<_> = seen
+        .lock()
+        .unwrap()
+        .iter()
+        .map(|one| one.1.clone())
+        .collect();
+    seen.sort();
+    seen.dedup();
+    assert_eq!(seen.len(), 3);
 }

@@ -133,6 +133,7 @@ fn revocation_is_refused_with_the_remedy_and_health_does_not_promise_it() {
     });
     let client = client(&server, &root);
     let revocation = Revocation {
+        id: None,
         issuer_der: vec![0x30, 0],
         serial: vec![1],
         certificate_der: None,

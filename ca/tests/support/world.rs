@@ -148,6 +148,7 @@ impl<'a> World<'a> {
             serial.insert(0, 0);
         }
         Revocation {
+            id: None,
             issuer_der: super::authority::subject_of(&self.root.der()),
             serial,
             certificate_der: None,

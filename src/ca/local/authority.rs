@@ -233,6 +233,19 @@ impl LocalCa {
         })
     }
 
+    /// Whether the certificate that came with a revocation is the one that it names, and the authority's own.
+    fn has_signed(&self, revocation: &Revocation) -> bool {
+        let read = revocation
+            .certificate_der
+            .as_deref()
+            .map(pki::path::Certificate::read);
+        read.and_then(Result::ok).is_some_and(|certificate| {
+            certificate.serial() == revocation.serial
+                && certificate.issuer_der() == self.subject_der
+                && certificate.is_signed_by(&self.spki_der).is_ok()
+        })
+    }
+
     async fn revoke_one(&self, revocation: &Revocation) -> Result<Revoked, Error> {
         let rejected = |why: String| Err(Error::new(ErrorClass::Rejected, why));
         let serial = revocation.serial.clone();
@@ -251,6 +264,18 @@ impl LocalCa {
         let revoked = match outcome {
             Revoking::Now => Revoked::Now,
             Revoking::Already => Revoked::Already,
+            Revoking::NotIssued if self.has_signed(revocation) => {
+                return Err(Error::new(
+                    ErrorClass::Unavailable,
+                    format!(
+                        "the certificate {} is of the authority `{}`, and its store here does not know it: it was issued with another store, on another host or \
+                         before this one was restored, and can be revoked with that one alone",
+                        hex(&revocation.serial),
+                        self.settings.name
+                    ),
+                )
+                .of_undecided());
+            }
             Revoking::NotIssued => {
                 let problem = format!(
                     "the authority `{}` issued no certificate with the serial number {}",

@@ -39,7 +39,7 @@ impl LocalCa {
                 Ok((
                     store.base()?,
                     store.list(ListKind::Delta)?,
-                    store.is_published()?,
+                    store.published()?,
                 ))
             })
             .await
@@ -53,9 +53,9 @@ impl LocalCa {
         let _one = self.lists.lock().await;
         if over(&base) {
             self.make(ListKind::Full, true).await?;
-        } else if !published {
+        } else if !published.full {
             self.make(ListKind::Full, false).await?;
-        } else if !(deltas && over(&delta)) {
+        } else if !(deltas && (over(&delta) || !published.delta)) {
             return Ok(());
         }
         if deltas {
@@ -81,14 +81,16 @@ impl LocalCa {
     /// Publishes what was revoked and is in no list yet. Full list and delta: verifiers that keep the list by schedule fetch the delta alone.
     pub(super) async fn publish_changes(&self) -> Result<(), Error> {
         let _one = self.lists.lock().await;
-        let published = self.with(|store| store.is_published()).await;
-        if published.map_err(not_stored)? {
+        let known = self.with(|store| Ok((store.published()?, store.base()?.is_some())));
+        let (published, has_base) = known.await.map_err(not_stored)?;
+        if published.full && published.delta {
             return Ok(());
         }
-        let has_base = self.with(|store| Ok(store.base()?.is_some())).await;
-        let has_base = has_base.map_err(not_stored)?;
-        self.make(ListKind::Full, !has_base).await?;
-        if self.status().await?.deltas {
+        if !published.full {
+            self.make(ListKind::Full, !has_base).await?;
+        }
+        // Also where the full list was made before, and the delta was not.
+        if !published.delta && self.status().await?.deltas {
             self.make(ListKind::Delta, false).await?;
         }
         Ok(())

@@ -87,6 +87,15 @@ pub(super) struct Made {
     upto: i64,
 }
 
+/// What says all that is known of revocations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Published {
+    /// The newest full list.
+    pub(super) full: bool,
+    /// The newest delta, with the list that it goes with. Never so before there is a first one.
+    pub(super) delta: bool,
+}
+
 /// How much is in a store.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct StoreFigures {
@@ -262,6 +271,7 @@ impl Store {
             (None, REMOVE) => Revoking::Already,
             (Some((HOLD, revoked_seq)), REMOVE) => {
                 let seq = next_seq(&transaction)?;
+                let revoked_seq = named_since(&transaction, serial)?.unwrap_or(revoked_seq);
                 transaction.execute("DELETE FROM revocations WHERE serial = ?1", [serial])?;
                 transaction.execute(
                     "INSERT OR REPLACE INTO releases VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -282,8 +292,8 @@ impl Store {
             (Some(_), _) => Revoking::Already,
             (None, _) if listed(&transaction)? >= most_listed => Revoking::Full,
             (None, reason) => {
+                // A release before stays: it says since when the list that deltas go with may name it.
                 let seq = next_seq(&transaction)?;
-                transaction.execute("DELETE FROM releases WHERE serial = ?1", [serial])?;
                 transaction.execute(
                     "INSERT INTO revocations VALUES (?1, ?2, ?3, ?4, ?5)",
                     params![serial, reason, now_ms, not_after_ms, seq],
@@ -314,7 +324,8 @@ impl Store {
             // Only what the base names has to be taken from it.
             entries.extend(self::entries(
                 &transaction,
-                "SELECT serial, released_at_ms, 8 FROM releases WHERE seq > ?1 AND revoked_seq <= ?1 AND not_after_ms >= ?2 ORDER BY seq",
+                "SELECT serial, released_at_ms, 8 FROM releases WHERE seq > ?1 AND revoked_seq <= ?1 AND not_after_ms >= ?2
+                 AND serial NOT IN (SELECT serial FROM revocations) ORDER BY seq",
                 (after, ended_before),
             )?);
         }
@@ -401,14 +412,21 @@ impl Store {
         Ok(read(&self.connection, BASE)?)
     }
 
-    /// Whether the newest full list says all that is known.
-    pub(super) fn is_published(&self) -> Result<bool, StoreError> {
-        let upto: i64 =
+    /// Whether the newest lists say all that is known.
+    pub(super) fn published(&self) -> Result<Published, StoreError> {
+        let known: i64 =
             self.connection
                 .query_row("SELECT coalesce(max(seq), 0) FROM changes", [], |row| {
                     row.get(0)
                 })?;
-        Ok(read(&self.connection, FULL)?.is_some_and(|full| full.upto >= upto))
+        let says_all = |made: &Option<Made>| made.as_ref().is_some_and(|made| made.upto >= known);
+        let delta = read(&self.connection, DELTA)?;
+        let base = read(&self.connection, BASE)?;
+        Ok(Published {
+            full: says_all(&read(&self.connection, FULL)?),
+            // Who has the list that it goes with needs no delta.
+            delta: delta.is_some() && (says_all(&delta) || says_all(&base)),
+        })
     }
 
     /// The status of a certificate by its serial number, and how many changes there were by then.
@@ -494,6 +512,19 @@ fn next_seq(transaction: &Transaction<'_>) -> Result<i64, StoreError> {
     Ok(transaction.last_insert_rowid())
 }
 
+/// Since when the list that deltas go with names a certificate that is on hold, as far as an earlier release says so: it was on hold when that list
+/// was made, was released and is on hold again. A list that was made after the release says nothing of that.
+fn named_since(transaction: &Transaction<'_>, serial: &[u8]) -> rusqlite::Result<Option<i64>> {
+    let base = read(transaction, BASE)?.map_or(0, |base| base.upto);
+    transaction
+        .query_row(
+            "SELECT revoked_seq FROM releases WHERE serial = ?1 AND seq > ?2",
+            params![serial, base],
+            |row| row.get(0),
+        )
+        .optional()
+}
+
 /// What ended before this is in no list any more: it stays until a list by schedule has named it after its end (RFC 5280, section 3.3).
 fn ended_before(base: Option<&Made>) -> i64 {
     base.map_or(i64::MIN, |base| base.this_update_ms)
@@ -504,7 +535,7 @@ fn listed(connection: &Connection) -> rusqlite::Result<usize> {
     let ended_before = ended_before(read(connection, BASE)?.as_ref());
     let count: i64 = connection.query_row(
         "SELECT (SELECT count(*) FROM revocations WHERE not_after_ms >= ?1)
-              + (SELECT count(*) FROM releases WHERE not_after_ms >= ?1)",
+              + (SELECT count(*) FROM releases WHERE not_after_ms >= ?1 AND serial NOT IN (SELECT serial FROM revocations))",
         [ended_before],
         |row| row.get(0),
     )?;

@@ -137,15 +137,15 @@ fn deltas_say_what_changed_since_the_list_by_schedule_and_numbers_only_grow() {
     assert_eq!(open.draft(ListKind::Delta).unwrap(), None);
     open.revoke(a, 1, 10).unwrap();
     open.revoke(b, 6, 10).unwrap();
-    assert!(!open.is_published().unwrap());
+    assert!(!open.published().unwrap().full);
     let base = make(&mut open, ListKind::Full, 20, true);
     assert_eq!(serials(&base), [(a.to_vec(), 1), (b.to_vec(), 6)]);
-    assert!(open.is_published().unwrap());
+    assert!(open.published().unwrap().full);
     // The hold is taken back; another one comes and goes within the delta's time.
     open.revoke(b, 8, 30).unwrap();
     open.revoke(c, 6, 30).unwrap();
     open.revoke(c, 8, 31).unwrap();
-    assert!(!open.is_published().unwrap());
+    assert!(!open.published().unwrap().full);
     let full = make(&mut open, ListKind::Full, 40, false);
     assert_eq!(serials(&full), [(a.to_vec(), 1)]);
     let delta = make(&mut open, ListKind::Delta, 41, false);
@@ -157,6 +157,59 @@ fn deltas_say_what_changed_since_the_list_by_schedule_and_numbers_only_grow() {
     assert!(base.number < full.number && full.number < delta.number);
     open.number_above(100).unwrap();
     assert_eq!(make(&mut open, ListKind::Full, 60, true).number, 101);
+}
+
+#[test]
+fn a_delta_that_was_not_made_after_the_full_list_is_still_due() {
+    let folder = tempdir().unwrap();
+    let mut open = with_certificates(folder.path(), &[b"\x01"]);
+    let published = |open: &Store| {
+        let published = open.published().unwrap();
+        (published.full, published.delta)
+    };
+    make(&mut open, ListKind::Full, 10, true);
+    assert_eq!(published(&open), (true, false), "there is none");
+    make(&mut open, ListKind::Delta, 11, true);
+    assert_eq!(published(&open), (true, true));
+    open.revoke(b"\x01", 1, 20).unwrap();
+    make(&mut open, ListKind::Full, 21, false);
+    assert_eq!(published(&open), (true, false));
+    assert_eq!(
+        serials(&make(&mut open, ListKind::Delta, 22, false)).len(),
+        1
+    );
+    assert_eq!(published(&open), (true, true));
+}
+
+#[test]
+fn a_hold_that_comes_and_goes_twice_is_taken_from_the_list_that_names_it() {
+    let folder = tempdir().unwrap();
+    let (named, unnamed): (&[u8], &[u8]) = (b"\x01", b"\x02");
+    let mut open = with_certificates(folder.path(), &[named, unnamed]);
+    open.revoke(named, 6, 10).unwrap();
+    make(&mut open, ListKind::Full, 20, true);
+    let both = |open: &mut Store, reason, at_ms| {
+        for serial in [named, unnamed] {
+            let done = open.revoke(serial, reason, at_ms).unwrap();
+            // The other one is not on hold yet.
+            assert!(done == Revoking::Now || at_ms == 30);
+        }
+        serials(&make(open, ListKind::Delta, at_ms, false))
+    };
+    assert_eq!(both(&mut open, 8, 30), [(named.to_vec(), 8)]);
+    let held = [(named.to_vec(), 6), (unnamed.to_vec(), 6)];
+    assert_eq!(both(&mut open, 6, 40), held);
+    assert_eq!(open.room().unwrap().entries, 2);
+    assert_eq!(both(&mut open, 8, 50), [(named.to_vec(), 8)]);
+    // A list that names neither has nothing taken from it.
+    make(&mut open, ListKind::Full, 60, true);
+    assert_eq!(both(&mut open, 6, 70), held);
+    assert_eq!(both(&mut open, 8, 80), []);
+    // One that names both.
+    both(&mut open, 6, 90);
+    make(&mut open, ListKind::Full, 100, true);
+    let released = [(named.to_vec(), 8), (unnamed.to_vec(), 8)];
+    assert_eq!(both(&mut open, 8, 110), released);
 }
 
 #[test]

@@ -192,6 +192,7 @@ pub(super) fn revoke(args: &RevokeArgs) -> Result<Report, Failure> {
             .and_then(|certificate| certificate.tbs_certificate().subject().to_der())
             .map_err(|error| Failure::failed("certificate", error.to_string()))?;
         let revocation = Revocation {
+            id: None,
             issuer_der: issuer.unwrap_or(own),
             serial: serial.clone(),
             certificate_der: None,

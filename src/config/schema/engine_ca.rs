@@ -217,6 +217,15 @@ pub(super) const CA: &[Key] = &[
         doc: "Hours that an OCSP answer holds (nextUpdate).",
     },
     Key {
+        name: "ocsp_per_minute",
+        kind: Kind::Integer {
+            min: 4,
+            max: 60_000,
+        },
+        need: Need::Default("600"),
+        doc: "OCSP answers that are signed in a minute at most: each is a signature of the token and an entry of the audit log. A quarter of them is for answers that can be given again (one certificate that is known, no nonce). Above it, those who sent a nonce get such an answer, and others are told to try later.",
+    },
+    Key {
         name: "profiles",
         kind: Kind::Tables(PROFILES),
         need: Need::Optional(""),

@@ -1,18 +1,14 @@
-//! An authority with what keeps it from being overrun: how many ask at once, and a breaker that leaves it alone when it fails.
+//! An authority with what keeps it from being overrun: how many ask at once, and a breaker that leaves it alone when it fails. Orders and revocations
+//! have a breaker each: an authority that cannot revoke may well issue.
 
-use crate::ca::{Asked, AuthorityState, BreakerState};
+use super::breaker::{Breaker, Heard, Pass};
+use crate::ca::{Asked, AuthorityState};
 use crate::config::{AuthorityKind, WhenUnknown};
 use ca::{CertificationAuthority, Error, ErrorClass};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, SemaphorePermit};
-
-/// Failures in a row after which an authority is left alone.
-const FAILURES: u32 = 5;
-/// The first pause then, and the longest: each probe that fails doubles it.
-const PAUSE: Duration = Duration::from_secs(10);
-const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
 /// What is expected of an authority's certificates, and how it is asked.
 pub(crate) struct Terms {
@@ -28,15 +24,6 @@ pub(crate) struct Terms {
     pub(crate) patience: Duration,
     /// First and longest pause between two attempts.
     pub(crate) pauses: (Duration, Duration),
-}
-
-#[derive(Default)]
-struct Breaker {
-    failures: u32,
-    pauses: u32,
-    open_until: Option<Instant>,
-    /// While it is open, one order goes through when its time has come.
-    probing: bool,
 }
 
 /// What became of requests for its certificates, in this process.
@@ -58,7 +45,9 @@ pub(crate) struct Authority {
     kind: AuthorityKind,
     concurrency: usize,
     slots: Semaphore,
-    breaker: Mutex<Breaker>,
+    /// Of orders.
+    issuing: Mutex<Breaker>,
+    revoking: Mutex<Breaker>,
     /// What it said of itself when it was last asked.
     asked: Mutex<Option<Asked>>,
 }
@@ -69,9 +58,18 @@ impl std::fmt::Debug for Authority {
     }
 }
 
+/// What an authority is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Deed {
+    Issue,
+    Revoke,
+}
+
 /// The right to ask an authority now.
 pub(crate) struct Slot<'a> {
-    authority: &'a Authority,
+    breaker: &'a Mutex<Breaker>,
+    deed: Deed,
+    pass: Pass,
     settled: bool,
     _permit: SemaphorePermit<'a>,
 }
@@ -91,7 +89,8 @@ impl Authority {
             kind,
             concurrency,
             slots: Semaphore::new(concurrency),
-            breaker: Mutex::default(),
+            issuing: Mutex::default(),
+            revoking: Mutex::default(),
             asked: Mutex::default(),
         }
     }
@@ -112,16 +111,9 @@ impl Authority {
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
         let (breaker, left, failures) = {
-            let breaker = self.breaker();
-            let left = breaker
-                .open_until
-                .map(|until| until.saturating_duration_since(Instant::now()));
-            let state = match left {
-                None => BreakerState::Closed,
-                Some(left) if breaker.probing || left.is_zero() => BreakerState::Probing,
-                Some(_) => BreakerState::Open,
-            };
-            (state, left.unwrap_or_default(), breaker.failures)
+            let breaker = locked(&self.issuing);
+            let (state, left) = breaker.state(Instant::now());
+            (state, left, breaker.failures())
         };
         let in_flight = self
             .concurrency
@@ -131,6 +123,7 @@ impl Authority {
             asked,
             breaker,
             left_alone_ms: u64::try_from(left.as_millis()).unwrap_or(u64::MAX),
+            revocation_breaker: locked(&self.revoking).state(Instant::now()).0,
             failures_in_a_row: failures,
             in_flight: small(in_flight),
             concurrency: small(self.concurrency),
@@ -141,33 +134,62 @@ impl Authority {
         }
     }
 
-    fn breaker(&self) -> std::sync::MutexGuard<'_, Breaker> {
-        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Waits for one's turn, `patience` at most.
+    /// Waits for one's turn to order, or to ask about an order, `patience` at most.
     ///
     /// # Errors
     /// After how long to come again.
     pub(crate) async fn enter(&self, patience: Duration) -> Result<Slot<'_>, Duration> {
+        self.enter_for(Deed::Issue, patience).await
+    }
+
+    /// Waits for one's turn to have something revoked, `patience` at most.
+    ///
+    /// # Errors
+    /// After how long to come again.
+    pub(crate) async fn enter_to_revoke(&self, patience: Duration) -> Result<Slot<'_>, Duration> {
+        self.enter_for(Deed::Revoke, patience).await
+    }
+
+    async fn enter_for(&self, deed: Deed, patience: Duration) -> Result<Slot<'_>, Duration> {
         let permit = match tokio::time::timeout(patience, self.slots.acquire()).await {
             Ok(Ok(permit)) => permit,
             _ => return Err(self.terms.pauses.0),
         };
-        let mut breaker = self.breaker();
-        if let Some(until) = breaker.open_until {
-            let left = until.saturating_duration_since(Instant::now());
-            if breaker.probing || !left.is_zero() {
-                return Err(left.max(self.terms.pauses.0));
-            }
-            breaker.probing = true;
-        }
-        drop(breaker);
+        let breaker = match deed {
+            Deed::Issue => &self.issuing,
+            Deed::Revoke => &self.revoking,
+        };
+        let pass = locked(breaker)
+            .enter(Instant::now())
+            .map_err(|left| left.max(self.terms.pauses.0))?;
         Ok(Slot {
-            authority: self,
+            breaker,
+            deed,
+            pass,
             settled: false,
             _permit: permit,
         })
+    }
+}
+
+fn locked(breaker: &Mutex<Breaker>) -> MutexGuard<'_, Breaker> {
+    breaker.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Deed {
+    /// What an answer says of how the authority fares.
+    fn heard<T>(self, answer: &Result<T, Error>) -> Heard {
+        match answer {
+            Ok(_) => Heard::Well,
+            // It has the revocation.
+            Err(error) if error.is_undecided() => Heard::Well,
+            Err(error) => match (error.class(), self) {
+                (ErrorClass::Rejected | ErrorClass::Unsupported, _) => Heard::Well,
+                // A right that is missing: the authority is there, and each revocation waits by itself until an operator has acted.
+                (ErrorClass::Credential, Self::Revoke) => Heard::Nothing,
+                _ => Heard::Failed,
+            },
+        }
     }
 }
 
@@ -175,33 +197,8 @@ impl Slot<'_> {
     /// Takes note of how the authority answered.
     pub(crate) fn note<T>(mut self, answer: Result<T, Error>) -> Result<T, Error> {
         self.settled = true;
-        let mut breaker = self.authority.breaker();
-        breaker.probing = false;
-        let failed = answer.as_ref().err().is_some_and(|error| {
-            !matches!(
-                error.class(),
-                ErrorClass::Rejected | ErrorClass::Unsupported
-            )
-        });
-        if !failed {
-            *breaker = Breaker::default();
-            drop(breaker);
-            return answer;
-        }
-        breaker.failures = breaker.failures.saturating_add(1);
-        let again = breaker.open_until.is_some();
-        if again || breaker.failures >= FAILURES {
-            let pause = PAUSE
-                .saturating_mul(
-                    1_u32
-                        .checked_shl(breaker.pauses.min(16))
-                        .unwrap_or(u32::MAX),
-                )
-                .min(LONGEST_PAUSE);
-            breaker.pauses = breaker.pauses.saturating_add(1);
-            breaker.open_until = Some(Instant::now() + pause);
-        }
-        drop(breaker);
+        let heard = self.deed.heard(&answer);
+        locked(self.breaker).note(self.pass, heard, Instant::now());
         answer
     }
 }
@@ -210,7 +207,7 @@ impl Drop for Slot<'_> {
     fn drop(&mut self) {
         // Given up half-way: the next one probes.
         if !self.settled {
-            self.authority.breaker().probing = false;
+            locked(self.breaker).note(self.pass, Heard::Nothing, Instant::now());
         }
     }
 }

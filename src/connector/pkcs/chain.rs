@@ -1,33 +1,18 @@
-//! The path from what was issued to a configured root (RFC 5280 section 6.1, as far as a leaf of a known authority needs it).
+//! The path from what was issued to a configured root (RFC 5280 section 6.1): all of what `cert verify` holds a path against.
 
-use crate::engine::recrypt::chain::may_issue;
-use crate::engine::recrypt::identity::signed;
-use crate::engine::recrypt::layout::{self, Layout};
+use fips::digest::{Hash, digest};
+use pki::algorithm::VerifyError;
+use pki::path::{Certificate, MAX_SIGNATURES, PathError, Problem, Verification};
 use pki::time::digits;
+use std::collections::BTreeSet;
 
 /// Certificates between the issued one and a root, the root among them.
 const MAX_PATH: usize = 6;
 
-/// A certificate that is read.
-struct Link<'a> {
-    der: &'a [u8],
-    layout: Layout,
-}
-
-fn read(der: &[u8]) -> Option<Link<'_>> {
-    Some(Link {
-        der,
-        layout: layout::read(der)?,
-    })
-}
-
-/// Signatures that are verified for one path at most: certificates that came along may all have the same name.
-const MAX_SIGNATURES: usize = 64;
-
 /// The certificates above `leaf`, its issuer first and a configured root last: the first path that is valid, of all that there are.
 ///
 /// # Errors
-/// In words: which certificate has no issuer among those that are known, or what is wrong with the path that was tried first.
+/// In words: which certificate has no issuer among those that are known, or what is wrong with the path that came furthest.
 pub(super) fn path(
     leaf: &[u8],
     others: &[Vec<u8>],
@@ -35,85 +20,59 @@ pub(super) fn path(
     roots: &[Vec<u8>],
     now_ms: i64,
 ) -> Result<Vec<Vec<u8>>, String> {
-    let known: Vec<(Link<'_>, bool)> = roots
-        .iter()
-        .map(|der| (der, true))
-        .chain(intermediates.iter().chain(others).map(|der| (der, false)))
-        .filter_map(|(der, root)| Some((read(der)?, root)))
-        .collect();
-    let leaf = read(leaf).ok_or("it is no certificate that can be read")?;
-    let mut search = Search {
-        known: &known,
-        now: digits(now_ms),
-        left: MAX_SIGNATURES,
-        why: None,
-    };
-    let mut path = Vec::new();
-    if search.above(&leaf, &mut path) {
-        return Ok(path.iter().map(|link| link.der.to_vec()).collect());
+    let leaf = Certificate::read(leaf).map_err(|problem| problem.to_string())?;
+    let roots = distinct(roots.iter());
+    // What the operator configured is tried before what came along.
+    let between = distinct(intermediates.iter().chain(others));
+    if roots.iter().any(|root| root.der() == leaf.der()) {
+        return Err("it is one of the configured roots".to_owned());
     }
-    if search.left == 0 {
+    let verification = Verification {
+        roots: &roots,
+        intermediates: &between,
+        // Of clocks that differ, the later one decides whether it is valid already; by how much they may, is looked at elsewhere.
+        at: digits(now_ms).max(*leaf.not_before()),
+        ..Verification::default()
+    };
+    let verified = verification
+        .verify(&leaf)
+        .map_err(|error| in_words(&leaf, &error))?;
+    let above = verified.certificates.iter().skip(1);
+    let path: Vec<Vec<u8>> = above.map(|one| one.der().to_vec()).collect();
+    if path.len() > MAX_PATH {
         return Err(format!(
-            "none of the first {MAX_SIGNATURES} signatures of its issuers leads to a configured root"
+            "its path is too long: {} certificates above it, {MAX_PATH} at most",
+            path.len()
         ));
     }
-    Err(search.why.unwrap_or(
-        "none of the configured roots and known intermediates signed it, or with an algorithm that is not accepted (SHA-1, for one)",
-    ).to_owned())
+    Ok(path)
 }
 
-/// A search for a path: depth first, since the first one that is valid is as good as any.
-struct Search<'a> {
-    /// Each with whether it is a configured root; those come first.
-    known: &'a [(Link<'a>, bool)],
-    now: [u8; 14],
-    /// Signatures that may still be verified.
-    left: usize,
-    /// What was wrong first.
-    why: Option<&'static str>,
+/// Those that can be read, each once.
+fn distinct<'a>(certificates: impl Iterator<Item = &'a Vec<u8>>) -> Vec<Certificate> {
+    let mut seen = BTreeSet::new();
+    certificates
+        .filter(|der| seen.insert(digest(Hash::Sha256, der).as_ref().to_vec()))
+        .filter_map(|der| Certificate::read(der).ok())
+        .collect()
 }
 
-impl<'a> Search<'a> {
-    /// Puts what goes above `subject` on the path, up to a root; puts nothing on it where nothing does. No deeper than [`MAX_PATH`].
-    fn above(&mut self, subject: &Link<'_>, path: &mut Vec<&'a Link<'a>>) -> bool {
-        for (issuer, is_root) in self.known {
-            let is_new =
-                issuer.der != subject.der && path.iter().all(|link| link.der != issuer.der);
-            if !is_new || !self.is_signed(subject, issuer) {
-                continue;
-            }
-            let below = u8::try_from(path.len()).unwrap_or(u8::MAX);
-            if may_issue(&issuer.layout, below).is_err() {
-                self.because("its issuer is no authority for a path of this length");
-            } else if self.now < issuer.layout.not_before || self.now > issuer.layout.not_after {
-                self.because("the certificate of its issuer is not valid now");
-            } else if path.len() >= MAX_PATH {
-                self.because("its path is too long");
-            } else {
-                path.push(issuer);
-                if *is_root || self.above(issuer, path) {
-                    return true;
-                }
-                path.pop();
-                self.because("its issuers lead to none of the configured roots");
-            }
+fn in_words(leaf: &Certificate, error: &PathError) -> String {
+    let is_leaf = error.subject == leaf.subject_text();
+    match &error.problem {
+        Problem::NoIssuer | Problem::Signature(VerifyError::Signature(_)) if is_leaf => {
+            "none of the configured roots and known intermediates signed it".to_owned()
         }
-        false
-    }
-
-    fn is_signed(&mut self, subject: &Link<'_>, issuer: &Link<'_>) -> bool {
-        let names = |link: &Link<'_>| link.layout.spans;
-        if names(subject).issuer.of(subject.der) != names(issuer).subject.of(issuer.der) {
-            return false;
+        Problem::Signature(VerifyError::Algorithm) if is_leaf => {
+            format!("{} (SHA-1, for one, is not)", VerifyError::Algorithm)
         }
-        let Some(left) = self.left.checked_sub(1) else {
-            return false;
-        };
-        self.left = left;
-        signed(subject.der, &subject.layout, issuer.der, &issuer.layout).is_some()
-    }
-
-    fn because(&mut self, why: &'static str) {
-        self.why.get_or_insert(why);
+        Problem::TooLong => format!(
+            "none of the first {MAX_SIGNATURES} signatures of its issuers leads to a configured root"
+        ),
+        problem if is_leaf => problem.to_string(),
+        Problem::NoIssuer | Problem::Signature(_) => {
+            format!("its issuers lead to none of the configured roots ({error})")
+        }
+        _ => format!("a certificate above it is refused: {error}"),
     }
 }

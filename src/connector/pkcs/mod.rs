@@ -4,6 +4,7 @@
 
 mod ask;
 mod authority;
+mod breaker;
 mod build;
 mod chain;
 mod check;

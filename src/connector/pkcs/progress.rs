@@ -3,6 +3,7 @@
 //! What the gateway hands out is what it likes to hand out. [`super::course`] says what is made of it.
 
 use crate::encoding::Base64Bytes;
+use crate::issuance::Rule;
 use serde::{Deserialize, Serialize};
 
 /// Version of this form; a newer one is not guessed at.
@@ -17,6 +18,10 @@ pub(crate) struct Progress {
     pub(crate) ca: String,
     /// The policy's rule that allowed it.
     pub(crate) rule: String,
+    /// That rule as it was when the authority was asked: what comes of it is held against what was allowed then. Of an own order, and kept in the
+    /// journal alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) allowed: Option<Box<Rule>>,
     /// SHA-256 of that policy.
     pub(crate) policy: String,
     /// The CSR (DER).
@@ -32,8 +37,23 @@ pub(crate) struct Progress {
     /// Failures since something last worked: pauses grow with them.
     #[serde(default)]
     pub(crate) failures: u32,
+    /// That what was issued is not used, once that is known: whatever is known later, it is only to be revoked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) withdrawn: Option<Withdrawn>,
     /// The step.
     pub(crate) step: Step,
+}
+
+/// Why a certificate that was issued is not used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Withdrawn {
+    /// Since when that is known, in milliseconds since 1970.
+    pub(crate) since_ms: i64,
+    /// The final failure's code.
+    pub(crate) code: String,
+    /// The same in words.
+    pub(crate) reason: String,
 }
 
 /// The step that a request is at.
@@ -87,12 +107,14 @@ impl Progress {
             version: VERSION,
             ca,
             rule,
+            allowed: None,
             policy,
             csr,
             sealed_key,
             asked_ms: None,
             fence,
             failures: 0,
+            withdrawn: None,
             step: Step::KeyMade,
         }
     }
@@ -105,8 +127,12 @@ impl Progress {
 
     /// As the gateway keeps it.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        let told = Self {
+            allowed: None,
+            ..self.clone()
+        };
         // Texts, numbers and base64 have a JSON form.
-        serde_json::to_vec(self).unwrap_or_default()
+        serde_json::to_vec(&told).unwrap_or_default()
     }
 
     /// What the gateway kept; `None` for what this release does not know.
@@ -114,6 +140,11 @@ impl Progress {
         serde_json::from_slice(bytes)
             .ok()
             .filter(|progress: &Self| progress.version == VERSION)
+            .map(|progress| Self {
+                // What was allowed is nobody else's to say.
+                allowed: None,
+                ..progress
+            })
     }
 }
 

@@ -7,6 +7,7 @@
 )]
 
 mod bench;
+mod breakers;
 mod chain;
 mod course;
 mod elsewhere;
@@ -15,5 +16,6 @@ mod handover;
 mod lies;
 mod scripted;
 mod steps;
+mod withdrawn;
 mod world;
 mod worlds;

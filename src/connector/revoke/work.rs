@@ -193,6 +193,7 @@ async fn revoke(shared: &Shared, revoker: &Revoker, item: &RevocationWorkItem) -
         Err(message) => return failed("badRequest", message),
     };
     let revocation = Revocation {
+        id: Some(item.request_id.clone()),
         issuer_der: item.issuer.as_slice().to_vec(),
         serial,
         certificate_der,
@@ -235,7 +236,7 @@ async fn ask(
     item: &RevocationWorkItem,
     revocation: &Revocation,
 ) -> End {
-    let slot = match authority.enter(TURN).await {
+    let slot = match authority.enter_to_revoke(TURN).await {
         Ok(slot) => slot,
         Err(later) => {
             return End::GiveBack {
@@ -306,6 +307,9 @@ async fn ask(
 fn code_of(error: &Error) -> (&'static str, bool) {
     if error.is_unknown_certificate() {
         return ("unknownCertificate", true);
+    }
+    if error.is_undecided() {
+        return ("undecided", false);
     }
     match error.class() {
         ErrorClass::Rejected => ("rejected", true),

@@ -13,6 +13,7 @@ mod responder;
 mod responders;
 
 use super::Shared;
+use super::pace::Pace;
 use super::queue::Job;
 use super::refusal::Refusal;
 use super::usage::caller;
@@ -44,6 +45,8 @@ pub(super) const RECEIPT_LIMIT: Duration = Duration::from_secs(1);
 pub(super) struct Authorities {
     memory: Arc<Mutex<IssuedMemory>>,
     responders: Responders,
+    /// OCSP answers, by authority.
+    answers: Pace,
 }
 
 impl Authorities {
@@ -52,6 +55,7 @@ impl Authorities {
         Self {
             memory,
             responders: Responders::default(),
+            answers: Pace::default(),
         }
     }
 

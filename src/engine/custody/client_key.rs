@@ -5,7 +5,6 @@
 //! the user may -> the content is one of the two -> not too often -> the token signs -> the receipt is durable -> the answer leaves
 
 mod content;
-mod pace;
 
 use super::Shared;
 use super::authority::{RECEIPT_LIMIT, TokenKey};
@@ -22,7 +21,6 @@ use audit::event::{ClientAct, ClientKeyUse, Event};
 use content::CertificateVerify;
 use fips::sign::SignatureAlgorithm;
 use hsm::SigningKeyName;
-pub(super) use pace::Pace;
 use pki::Signer;
 use pki::csr::{self, CsrError};
 use pki::name::{Lengths, SubjectTemplate};

@@ -16,6 +16,7 @@ mod key_making;
 mod not_loaded;
 mod operator;
 mod oracle;
+mod pace;
 mod pack;
 mod password_check;
 mod pkcs1;
@@ -157,7 +158,7 @@ struct Shared {
     release: Release,
     approvals: Approvals,
     authorities: Authorities,
-    client_keys: client_key::Pace,
+    client_keys: pace::Pace,
     reminder: pkcs1::Reminder,
     /// Digest of the policy in force, for receipts.
     policy_digest: audit::Hash,
@@ -230,7 +231,7 @@ pub fn run(
         ),
         approvals: Approvals::new(policy.approvals.clone(), folds.memory),
         authorities: Authorities::new(folds.issued),
-        client_keys: client_key::Pace::default(),
+        client_keys: pace::Pace::default(),
         policy_digest: rules.digest(),
         reminder: pkcs1::Reminder::default(),
         notes,

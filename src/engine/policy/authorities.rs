@@ -30,6 +30,8 @@ pub struct LocalAuthority {
     pub ocsp_key: Option<SigningKeyName>,
     /// How long an OCSP answer holds.
     pub ocsp_lasts: Duration,
+    /// OCSP answers in a minute at most.
+    pub ocsp_per_minute: u32,
     /// What it issues.
     pub profiles: Vec<Profile>,
 }
@@ -68,6 +70,7 @@ impl LocalAuthority {
             delta_lasts: hours(config.delta_crl_hours),
             ocsp_key: config.ocsp_key.clone().map(SigningKeyName::Label),
             ocsp_lasts: hours(config.ocsp_hours),
+            ocsp_per_minute: config.ocsp_per_minute,
             profiles: config.profiles.iter().map(profile).collect(),
             chain,
         })

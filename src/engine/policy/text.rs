@@ -105,6 +105,8 @@ fn authority(text: &mut PolicyText, ca: &CaConfig, certificate: Option<Hash>) {
         delta_crl_hours,
         ocsp_key,
         ocsp_hours,
+        // As those of client keys: how often, not what.
+        ocsp_per_minute: _,
         profiles,
     } = ca;
     let mut say = |key: &str, value: String| text.say(format!("engine.ca.{name}.{key}"), value);

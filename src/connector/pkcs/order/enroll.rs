@@ -19,7 +19,7 @@ impl Run<'_> {
         };
         let course = Course::own(Progress::key_made(
             self.item.profile.ca.clone(),
-            rule,
+            rule.name.clone(),
             self.policy.digest().to_owned(),
             made.csr,
             made.sealed_key,
@@ -31,7 +31,9 @@ impl Run<'_> {
 
     pub(super) async fn enroll(&self, question: &Question, course: &mut Course) -> Stop<Next> {
         // The policy may have become narrower, and the device's certificate old, while the request waited.
-        course.at.rule = self.allowed(question).await?;
+        let rule = self.allowed(question).await?;
+        rule.name.clone_into(&mut course.at.rule);
+        course.at.allowed = Some(Box::new(rule.clone()));
         self.policy.digest().clone_into(&mut course.at.policy);
         let now_ms = self.keeper.now_ms();
         if let Err(why) = device::usable(&self.item.device, now_ms) {

@@ -1,4 +1,4 @@
-//! What was issued: held against what was asked, and packed for the device, or refused and, where it is certainly ours, revoked.
+//! What was issued: held against what was asked, and packed for the device, or refused.
 
 use super::super::ask::Question;
 use super::super::check;
@@ -9,7 +9,7 @@ use super::{End, Run};
 use crate::engine::api::PackRequest;
 use crate::engine::client::RecryptError;
 use crate::telemetry::catalogue::EventKind;
-use ca::{Issued, Revocation, RevocationReason, Revoked};
+use ca::Issued;
 
 impl Run<'_> {
     pub(super) async fn finish(&self, question: &Question, course: &mut Course) -> End {
@@ -24,11 +24,20 @@ impl Run<'_> {
             certificate_der: certificate.0,
             others: others.into_iter().map(|other| other.0).collect(),
         };
-        let rule = self
-            .policy
-            .rules()
-            .iter()
-            .find(|rule| rule.name == course.at.rule);
+        if let Some(withdrawn) = course.at.withdrawn.clone() {
+            return match course.whose {
+                Whose::Own => self.withdraw(course, &issued).await,
+                Whose::Told => self.wait_for_its_withdrawal(course, &withdrawn).await,
+            };
+        }
+        // By the rule under which it was ordered, whatever the policy says by now; of another connector's order only the name is known here.
+        let rule = match (course.whose, &course.at.allowed) {
+            (Whose::Own, Some(rule)) => Some(&**rule),
+            _ => {
+                let mut rules = self.policy.rules().iter();
+                rules.find(|rule| rule.name == course.at.rule)
+            }
+        };
         let expected = check::Expected {
             csr: course.at.csr.as_slice(),
             user: &self.item.user_principal_name,
@@ -45,7 +54,7 @@ impl Run<'_> {
             Err(why) => {
                 let message = format!("what the authority issued is not what was asked: {why}");
                 return self
-                    .withdraw("issuedCertificateRefused", message, course, &issued)
+                    .refuse_issued("issuedCertificateRefused", message, course, &issued)
                     .await;
             }
         };
@@ -92,7 +101,7 @@ impl Run<'_> {
                     failure.message
                 );
                 let code = crate::connector::worker::code_text(failure.code);
-                self.withdraw(&code, message, course, &issued).await
+                self.refuse_issued(&code, message, course, &issued).await
             }
             // The certificate waits, here and at the gateway, for an engine that works.
             Err(error) => {
@@ -101,57 +110,6 @@ impl Run<'_> {
                 let pause = self.pause(&course.at);
                 self.wait(&course.at, pause).await
             }
-        }
-    }
-
-    /// The final failure of a request whose certificate cannot be used. It is revoked where the authority can, but only what the authority
-    /// itself issued for the own key: what the gateway hands out, or what is found under the order's name for another key, may be somebody's.
-    async fn withdraw(&self, code: &str, message: String, course: &Course, issued: &Issued) -> End {
-        let fate = self.revoke(course, issued).await;
-        let serial = check::names_of(&issued.certificate_der)
-            .map(|(_, serial)| crate::encoding::hex(&serial))
-            .unwrap_or_default();
-        self.keeper
-            .tell(
-                self.draft(
-                    EventKind::PkcsCertificateWithdrawn,
-                    format!("a certificate that cannot be used: {fate}"),
-                )
-                .field("serialNumber", serial)
-                .field("reason", message.clone()),
-            )
-            .await;
-        self.refuse(code, format!("{message}; {fate}")).await
-    }
-
-    /// What became of a certificate that cannot be used, in words.
-    async fn revoke(&self, course: &Course, issued: &Issued) -> String {
-        let (ca, id) = (self.authority.ca.name(), &self.item.request_id);
-        if course.whose == Whose::Told {
-            return format!(
-                "it was not revoked, since this connector did not order it: look at the authority {ca} for a certificate of the order {id}, and revoke it there"
-            );
-        }
-        if !check::is_for_key(&issued.certificate_der, course.at.csr.as_slice()) {
-            return format!(
-                "it was not revoked, since it may be somebody's: look at the authority {ca}, where it is under the order {id}"
-            );
-        }
-        let Some((issuer_der, serial)) = check::names_of(&issued.certificate_der) else {
-            return "it names neither issuer nor serial number, and cannot be revoked".to_owned();
-        };
-        if !self.authority.ca.capabilities().revokes {
-            return format!("the authority {ca} revokes nothing by this way: revoke it there");
-        }
-        let revocation = Revocation {
-            issuer_der,
-            serial,
-            certificate_der: Some(issued.certificate_der.clone()),
-            reason: RevocationReason::CessationOfOperation,
-        };
-        match self.authority.ca.revoke(&revocation).await {
-            Ok(Revoked::Now | Revoked::Already) => "it was revoked".to_owned(),
-            Err(error) => format!("it could not be revoked ({error}): revoke it at the authority"),
         }
     }
 }

@@ -23,6 +23,7 @@ mod pending;
 mod recover;
 mod told;
 mod wait;
+mod withdraw;
 
 use super::ask::{self, Question};
 use super::authority::{Authority, Slot};
@@ -34,7 +35,7 @@ use crate::connector::journal::JournalError;
 use crate::connector::result::DeviceResult;
 use crate::gateway::api::FailureReport;
 use crate::gateway::pkcs_api::PkcsWorkItem;
-use crate::issuance::IssuancePolicy;
+use crate::issuance::{IssuancePolicy, Rule};
 use crate::telemetry::Draft;
 use crate::telemetry::catalogue::EventKind;
 use ca::Order;
@@ -157,10 +158,10 @@ impl Run<'_> {
         }
     }
 
-    /// Whether the policy allows it now; its rule's name.
-    async fn allowed(&self, question: &Question) -> Stop<String> {
+    /// Whether the policy allows it now; its rule.
+    async fn allowed(&self, question: &Question) -> Stop<&Rule> {
         match self.policy.decide(&question.asked(self.item)) {
-            Ok(rule) => Ok(rule.name.clone()),
+            Ok(rule) => Ok(rule),
             Err(denied) => Err(self.refuse("policyDenied", denied.to_string()).await),
         }
     }

@@ -60,12 +60,16 @@ async fn another_subject() {
 
 #[tokio::test]
 async fn a_weaker_signature() {
-    refused(Made::WithSha1, "algorithm that is not accepted").await;
+    refused(Made::WithSha1, "signature algorithm is not accepted").await;
 }
 
 #[tokio::test]
 async fn a_chain_to_somebody_else() {
-    refused(Made::ByStrangers, "none of the configured roots").await;
+    refused(
+        Made::ByStrangers,
+        "none of the configured roots and known intermediates signed it",
+    )
+    .await;
 }
 
 #[tokio::test]

@@ -226,6 +226,11 @@ impl Workshop {
 impl Workshop {
     /// An authority below another one, always with the same name and key.
     pub(super) fn between(&self, signer: &str) -> Vec<u8> {
+        self.between_with(signer, "")
+    }
+
+    /// The same with another extension.
+    pub(super) fn between_with(&self, signer: &str, extension: &str) -> Vec<u8> {
         let (key, request) = (self.named("between", "key"), self.fresh("csr"));
         let (extensions, out) = (self.fresh("cnf"), self.named("between", "pem"));
         if !key.exists() {
@@ -251,7 +256,9 @@ impl Workshop {
             "-out",
             name,
         ]);
-        let lines = "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign";
+        let lines = format!(
+            "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign\n{extension}"
+        );
         std::fs::write(&extensions, lines).unwrap();
         self.sign(&[name, "PEM"], signer, &extensions, &out);
         openssl(&["x509", "-in", text(&out), "-outform", "DER"])
@@ -259,9 +266,15 @@ impl Workshop {
 
     /// A certificate of that authority's.
     pub(super) fn below(&self, csr: &[u8]) -> Vec<u8> {
+        self.below_with(csr, "")
+    }
+
+    /// The same with another extension.
+    pub(super) fn below_with(&self, csr: &[u8], extension: &str) -> Vec<u8> {
         let (request, extensions) = (self.fresh("csr"), self.fresh("cnf"));
         std::fs::write(&request, csr).unwrap();
-        std::fs::write(&extensions, "extendedKeyUsage=emailProtection").unwrap();
+        let lines = format!("extendedKeyUsage=emailProtection\n{extension}");
+        std::fs::write(&extensions, lines).unwrap();
         let out = self.fresh("pem");
         self.sign(&[text(&request), "DER"], "between", &extensions, &out);
         openssl(&["x509", "-in", text(&out), "-outform", "DER"])
@@ -298,6 +311,8 @@ pub(super) struct Scripted {
     pub(super) issued: Mutex<BTreeMap<String, Vec<Vec<u8>>>>,
     pending: Mutex<BTreeMap<String, ()>>,
     pub(super) revoked: Mutex<Vec<Revocation>>,
+    /// How the next revocations fail.
+    pub(super) revocations_fail: Mutex<VecDeque<Error>>,
     pub(super) enrolments: AtomicUsize,
     /// Whether each recovery was told what was known of a pending order.
     pub(super) recoveries: Mutex<Vec<bool>>,
@@ -336,6 +351,7 @@ impl Scripted {
             issued: Mutex::default(),
             pending: Mutex::default(),
             revoked: Mutex::default(),
+            revocations_fail: Mutex::default(),
             enrolments: AtomicUsize::new(0),
             recoveries: Mutex::default(),
             elsewhere: Mutex::default(),
@@ -453,6 +469,9 @@ impl CertificationAuthority for Scripted {
 
     fn revoke<'a>(&'a self, revocation: &'a Revocation) -> Answer<'a, Revoked> {
         Box::pin(async {
+            if let Some(error) = self.revocations_fail.lock().unwrap().pop_front() {
+                return Err(error);
+            }
             self.revoked.lock().unwrap().push(revocation.clone());
             Ok(Revoked::Now)
         })

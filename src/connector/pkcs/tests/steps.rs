@@ -68,6 +68,19 @@ async fn a_policy_that_became_narrower_stops_what_was_not_ordered_yet() {
 }
 
 #[tokio::test]
+async fn what_was_ordered_is_held_against_the_rule_under_which_it_was_ordered() {
+    let mut bench = Bench::new(&[Act::Pend]);
+    // The rule says what the authority may make of a request that asks for no usage of the key.
+    bench.item.profile.key_usage = Vec::new();
+    assert!(matches!(bench.run().await, End::Waits));
+    let told = bench.told.lock().unwrap().clone().unwrap();
+    assert!(!String::from_utf8(told).unwrap().contains("allowed"));
+    bench.policy = IssuancePolicy::read("version = 1").unwrap();
+    let end = bench.run().await;
+    assert!(matches!(end, End::Done(_)), "{end:?}");
+}
+
+#[tokio::test]
 async fn a_variable_without_a_value_is_named() {
     let mut bench = Bench::new(&[]);
     bench.item.variables.truncate(1);

@@ -7,7 +7,7 @@ use super::super::refusal::Refusal;
 use super::responders::Delegated;
 use super::{TokenKey, find, milliseconds, now, reason, record, refusal, system_time};
 use crate::encoding::{Base64Bytes, hex};
-use crate::engine::api::{SerialState, SignOcspRequest, SignedOcsp};
+use crate::engine::api::{FailureCode, SerialState, SignOcspRequest, SignedOcsp};
 use crate::engine::policy::LocalAuthority;
 use audit::Hash;
 use audit::event::CaAct;
@@ -15,7 +15,7 @@ use hsm::SigningKeyName;
 use pki::Signer;
 use pki::issue;
 use pki::ocsp::{CertId, IdHash, MAX_ASKED, MAX_NONCE_BYTES, Responder, Single, Status};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use x509_cert::name::Name;
 
 /// How long a responder's certificate is valid; it is renewed at half of that.
@@ -48,6 +48,7 @@ pub(in super::super) fn sign_ocsp(
             "an OCSP answer is about 1 to 16 serial numbers of 1 to 21 octets, and its nonce has 1 to 128",
         ));
     }
+    on_pace(shared, ca, request)?;
     shared.oracle.book().ready()?;
     let key = TokenKey::find(shared, name, job.deadline, &ca.name)?;
     let delegated = delegated(shared, job, ca, &key, name)?;
@@ -108,6 +109,34 @@ pub(in super::super) fn sign_ocsp(
         response: Base64Bytes(response),
         next_update_ms: milliseconds(next_update),
     })
+}
+
+/// Everybody on the network may ask, and each answer costs a signature of the token and an entry of the audit log. The last quarter of a minute's
+/// answers is for those that can be given again: about one certificate that is known, without a nonce.
+fn on_pace(shared: &Shared, ca: &LocalAuthority, request: &SignOcspRequest) -> Result<(), Refusal> {
+    let is_for_many = request.nonce.is_none()
+        && matches!(request.statuses.as_slice(), [one] if one.state != SerialState::Unknown);
+    let kept_back = if is_for_many {
+        0
+    } else {
+        ca.ocsp_per_minute / 4
+    };
+    let most = ca.ocsp_per_minute.saturating_sub(kept_back);
+    if shared
+        .authorities
+        .answers
+        .admit(&ca.name, most, Instant::now())
+    {
+        return Ok(());
+    }
+    Err(Refusal::open(
+        FailureCode::Busy,
+        "ocsp_pace",
+        format!(
+            "the authority `{0}` has signed as many OCSP answers of this kind within a minute as it may: `engine.ca.{0}.ocsp_per_minute` is {1}",
+            ca.name, ca.ocsp_per_minute
+        ),
+    ))
 }
 
 /// The responder's certificate, a new one where there is none or half of its life is over.

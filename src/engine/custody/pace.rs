@@ -1,4 +1,5 @@
-//! How often each client key signs: a connector that makes a handshake for each call must not take the token from everybody else.
+//! How often a key signs for whoever comes: a connector that makes a handshake for each call, or everybody who asks an OCSP responder, must not
+//! take the token from all others, nor fill the audit log.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -8,7 +9,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 /// Signatures of the last minute, by key.
 #[derive(Debug, Default)]
-pub(in super::super) struct Pace(Mutex<HashMap<String, Window>>);
+pub(super) struct Pace(Mutex<HashMap<String, Window>>);
 
 #[derive(Debug)]
 struct Window {
