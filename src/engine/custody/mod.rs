@@ -13,6 +13,7 @@ mod ends;
 mod flow;
 mod formats;
 mod key_making;
+mod labels;
 mod not_loaded;
 mod operator;
 mod oracle;
