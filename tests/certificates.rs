@@ -54,6 +54,8 @@ mod company;
 mod device;
 #[path = "certificates/est.rs"]
 mod est;
+#[path = "certificates/gone.rs"]
+mod gone;
 #[path = "certificates/kills.rs"]
 mod kills;
 #[path = "certificates/lies.rs"]

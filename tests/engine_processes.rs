@@ -37,6 +37,8 @@ mod faults;
 mod issuance;
 #[path = "engine_processes/issuance_refused.rs"]
 mod issuance_refused;
+#[path = "engine_processes/judged.rs"]
+mod judged;
 #[path = "engine_processes/labelled_keys.rs"]
 mod labelled_keys;
 #[path = "engine_processes/oracle.rs"]

@@ -12,6 +12,7 @@ mod course;
 mod faults;
 mod handover;
 mod lies;
+mod recipient;
 mod scripted;
 mod steps;
 mod world;

@@ -12,6 +12,7 @@ mod deliver;
 mod ends;
 mod flow;
 mod formats;
+mod judge;
 mod key_making;
 mod labels;
 mod not_loaded;
