@@ -85,6 +85,7 @@ if [ "$level" != demo ]; then
     need "patch" "patch" "estserver's source is Debian's" has_program patch
     need "xz-utils" "xz" "the same" has_program xz
     need "bzip2" "bzip2" "NIST's test vectors come compressed with it" has_program bzip2
+    need "haproxy" "HAProxy (haproxy)" "stands before estserver, which speaks no TLS 1.3, in a test" has_root_program haproxy
     need "libtpm2-pkcs11-1" "tpm2-pkcs11 (libtpm2_pkcs11.so.1)" "a software token of the tests, on a software TPM" has_library libtpm2_pkcs11.so.1
     need "swtpm" "swtpm" "the software TPM" has_program swtpm
     need "tpm2-abrmd" "tpm2-abrmd" "the resource manager, without which a TPM has room for three objects" has_root_program tpm2-abrmd

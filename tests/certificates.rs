@@ -1,5 +1,5 @@
 //! Certificates on request with the real processes: gateway, connectors and engine on a token of SoftHSM, and authorities that somebody else
-//! wrote: the mock server of `openssl cmp`, libest's estserver, and `openssl ca` behind servers of the tests' own. The device is OpenSSL.
+//! wrote: the mock server of `openssl cmp`, libest's estserver (behind HAProxy as well), and `openssl ca` behind servers of the tests' own. The device is OpenSSL.
 //!
 //! `CERTIFICATES=300` asks for more than the usual 24 in the test with kills (`make soak`); `KILLS_SEED=7` chooses other victims, moments
 //! and faults of the authority.
@@ -54,6 +54,12 @@ mod company;
 mod device;
 #[path = "certificates/est.rs"]
 mod est;
+#[path = "certificates/est_token.rs"]
+mod est_token;
+#[path = "certificates/front.rs"]
+mod front;
+#[path = "certificates/gone.rs"]
+mod gone;
 #[path = "certificates/kills.rs"]
 mod kills;
 #[path = "certificates/lies.rs"]

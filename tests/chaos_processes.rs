@@ -56,22 +56,6 @@ fn number(name: &str) -> Option<u64> {
     })
 }
 
-/// Our module. Cargo builds the examples of crate `hsm` when it tests the workspace.
-fn chaos_module() -> PathBuf {
-    let programs = std::env::current_exe().unwrap();
-    let path = programs
-        .ancestors()
-        .nth(2)
-        .unwrap()
-        .join("examples/libchaos_pkcs11.so");
-    assert!(
-        path.exists(),
-        "{} is missing: run `cargo build -p hsm --examples`",
-        path.display()
-    );
-    path.canonicalize().unwrap()
-}
-
 /// The real token behind the module, which all scripts share, and the devices of one thread.
 struct Ground<'a> {
     token: &'a SoftHsm,
@@ -91,7 +75,7 @@ struct Counts {
 #[test]
 fn the_engine_survives_every_script_without_a_restart_of_the_service() {
     let token = SoftHsm::new();
-    let module = chaos_module();
+    let module = softhsm::chaos_module();
     let (first, count) = match number("CHAOS_SEED") {
         Some(seed) => (seed, 1),
         None => (

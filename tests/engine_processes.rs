@@ -43,6 +43,10 @@ mod hasty;
 mod issuance;
 #[path = "engine_processes/issuance_refused.rs"]
 mod issuance_refused;
+#[path = "engine_processes/judged.rs"]
+mod judged;
+#[path = "engine_processes/labelled_keys.rs"]
+mod labelled_keys;
 #[path = "engine_processes/oracle.rs"]
 mod oracle;
 #[path = "engine_processes/pkcs1.rs"]

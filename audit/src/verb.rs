@@ -173,6 +173,8 @@ verbs! {
     SignTls = 21, "signTls";
     /// It signs a certification request for its own certificate.
     SignClientCsr = 22, "signClientCsr";
+    /// A device's certificate is judged, and nothing encrypted to it.
+    JudgeDevice = 23, "judgeDevice";
 }
 
 impl Verb {
@@ -184,6 +186,7 @@ impl Verb {
             | Self::Deliver
             | Self::MakeKey
             | Self::Pack
+            | Self::JudgeDevice
             | Self::Status
             | Self::Ping => Rule::open(Who::Connector),
             Self::Issue | Self::SignCrl | Self::SignOcsp => Rule::open(Who::Connector),

@@ -6,8 +6,8 @@ use super::backoff::Backoff;
 use super::result::DeviceResult;
 use crate::config::RetryConfig;
 use crate::engine::api::{
-    DeliverRequest, Delivery, EngineStatus, FailureCode, MadeKey, MakeKeyRequest, PackRequest,
-    Packed, Pkcs1KeyStatus, RecryptRequest, StoredPfx, TOKEN_OPENING,
+    DeliverRequest, Delivery, EngineStatus, FailureCode, JudgeDeviceRequest, MadeKey,
+    MakeKeyRequest, PackRequest, Packed, Pkcs1KeyStatus, RecryptRequest, StoredPfx, TOKEN_OPENING,
 };
 use crate::engine::client::{EngineClient, RecryptError};
 use crate::gateway::api::WorkItem;
@@ -185,6 +185,23 @@ impl EngineLink {
             Err(error) => Err(error),
         };
         self.note_answer(&result);
+        result
+    }
+
+    /// Has it judge a device; what the answer says of its health is noted.
+    pub(super) async fn judge_device(
+        &self,
+        request: JudgeDeviceRequest,
+        deadline: Duration,
+    ) -> Result<(), RecryptError> {
+        let result = match self.client().await {
+            Ok(client) => client.judge_device(request, deadline).await,
+            Err(error) => Err(error),
+        };
+        // No token is asked: that it worked says nothing of them.
+        if result.is_err() {
+            self.note_answer(&result);
+        }
         result
     }
 

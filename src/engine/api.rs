@@ -33,13 +33,13 @@ pub use client_key::{SignClientCsrRequest, SignTlsRequest, SignedClientCsr, Sign
 pub use delivery::{CmsFormat, Delivery};
 pub use failure::{Failure, FailureCode};
 pub use healing::HealingStatus;
-pub use keys::{IssuanceStatus, MadeKey, MakeKeyRequest, PackRequest, Packed};
+pub use keys::{IssuanceStatus, JudgeDeviceRequest, MadeKey, MakeKeyRequest, PackRequest, Packed};
 pub use oracle::{OracleReport, OracleRequest, OracleStatus, QuarantinedCiphertext, SubjectStatus};
 pub use outward::Figures;
 pub use pkcs1::{PKCS1_WARN_DAYS, Pkcs1KeyStatus};
 
 /// Version of these messages; a greeting with another one is refused.
-pub const API_VERSION: u16 = 4;
+pub const API_VERSION: u16 = 5;
 
 /// [`EngineStatus::token_problem`] of an engine that has just started: no problem yet, but no token either.
 pub const TOKEN_OPENING: &str = "the token is being opened";
@@ -150,6 +150,8 @@ pub enum EngineRequest {
     MakeKey(Box<MakeKeyRequest>),
     /// Put an issued certificate and its key into a PFX, encrypted to a device.
     Pack(Box<PackRequest>),
+    /// Say whether something can be encrypted to a device.
+    JudgeDevice(Box<JudgeDeviceRequest>),
     /// Issue a certificate.
     Issue(Box<IssueRequest>),
     /// Sign a revocation list.
@@ -178,6 +180,7 @@ impl EngineRequest {
             Self::Reencrypt(_) => Verb::Reencrypt,
             Self::MakeKey(_) => Verb::MakeKey,
             Self::Pack(_) => Verb::Pack,
+            Self::JudgeDevice(_) => Verb::JudgeDevice,
             Self::Issue(_) => Verb::Issue,
             Self::SignCrl(_) => Verb::SignCrl,
             Self::SignOcsp(_) => Verb::SignOcsp,
@@ -232,6 +235,8 @@ pub enum EngineReply {
     KeyMade(Box<MadeKey>),
     /// The PFX and its password, encrypted to the device.
     Packed(Box<Packed>),
+    /// Something can be encrypted to the device.
+    DeviceJudged,
     /// The certificate.
     Issued(Box<IssuedCertificate>),
     /// The revocation list.

@@ -6,10 +6,10 @@ pub use one_call::sign_tls;
 
 use super::api::{
     AllowRequest, Allowed, DeliverRequest, Delivered, EngineReply, EngineRequest, EngineStatus,
-    Failure, IssueRequest, IssuedCertificate, MadeKey, MakeKeyRequest, OracleReport, OracleRequest,
-    PackRequest, Packed, RecryptRequest, Recrypted, ReencryptRequest, SignClientCsrRequest,
-    SignCrlRequest, SignOcspRequest, SignTlsRequest, SignedClientCsr, SignedCrl, SignedOcsp,
-    SignedTls,
+    Failure, IssueRequest, IssuedCertificate, JudgeDeviceRequest, MadeKey, MakeKeyRequest,
+    OracleReport, OracleRequest, PackRequest, Packed, RecryptRequest, Recrypted, ReencryptRequest,
+    SignClientCsrRequest, SignCrlRequest, SignOcspRequest, SignTlsRequest, SignedClientCsr,
+    SignedCrl, SignedOcsp, SignedTls,
 };
 use super::ipc::asynchronous::{read_frame, write_frame};
 use super::ipc::{Caller, Frame, FrameError, Kind};
@@ -210,6 +210,23 @@ impl EngineClient {
         let request = EngineRequest::Pack(Box::new(request));
         match self.request(&request, deadline).await? {
             EngineReply::Packed(packed) => Ok(*packed),
+            EngineReply::Failed(failure) => Err(RecryptError::Failed(failure)),
+            _ => Err(unavailable("an answer to another question")),
+        }
+    }
+
+    /// Asks whether something can be encrypted to a device now. `deadline` as for [`recrypt`](Self::recrypt).
+    ///
+    /// # Errors
+    /// As [`recrypt`](Self::recrypt): [`DeviceCertificateRefused`](super::api::FailureCode::DeviceCertificateRefused) says why not.
+    pub async fn judge_device(
+        &self,
+        request: JudgeDeviceRequest,
+        deadline: Duration,
+    ) -> Result<(), RecryptError> {
+        let request = EngineRequest::JudgeDevice(Box::new(request));
+        match self.request(&request, deadline).await? {
+            EngineReply::DeviceJudged => Ok(()),
             EngineReply::Failed(failure) => Err(RecryptError::Failed(failure)),
             _ => Err(unavailable("an answer to another question")),
         }

@@ -13,7 +13,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// It does not copy what a request asks for: what Anna's request asks for stands in its configuration.
-const ANNA: &str = "extendedKeyUsage = emailProtection\nsubjectAltName = email:anna@example.com";
+pub(crate) const ANNA: &str =
+    "extendedKeyUsage = emailProtection\nsubjectAltName = email:anna@example.com";
 
 /// An estserver for Anna.
 fn estserver(workshop: &Workshop, root: &Authority<'_>, options: &[&str]) -> EstServer {

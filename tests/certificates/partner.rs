@@ -138,6 +138,12 @@ impl Partner {
         (said(true), said(false))
     }
 
+    /// What waits is decided: it is issued to whoever polls.
+    pub(crate) fn decide(&self) {
+        let mut book = self.book.lock().unwrap();
+        book.transactions.values_mut().for_each(|one| one.polls = 0);
+    }
+
     /// How many certificates were revoked by request.
     pub(crate) fn revoked(&self) -> usize {
         self.book.lock().unwrap().revoked.len()

@@ -91,6 +91,8 @@ pub(crate) struct Setup {
     pub(crate) authorities: String,
     /// Lines of the engine's `[fips]`.
     pub(crate) fips: &'static str,
+    /// Further lines of its `[engine]`.
+    pub(crate) engine: String,
     /// Further lines of the connector's configuration, after those of its authorities.
     pub(crate) connector: String,
 }
@@ -102,6 +104,7 @@ impl Default for Setup {
             local: true,
             authorities: String::new(),
             fips: USUAL_FIPS,
+            engine: String::new(),
             connector: String::new(),
         }
     }
@@ -142,6 +145,13 @@ impl Parts<'_> {
     pub(crate) fn kill_connector_at(&mut self, index: usize) {
         self.connectors[index].kill();
         self.connectors[index] = self.stack.start_connector(index).unwrap();
+    }
+
+    /// Does something while the first connector, killed for that, is not there.
+    pub(crate) fn without_connector(&mut self, meanwhile: impl FnOnce()) {
+        self.connectors[0].kill();
+        meanwhile();
+        self.connectors[0] = self.stack.start_connector(0).unwrap();
     }
 
     pub(crate) fn kill_engine(&mut self) {
@@ -187,7 +197,8 @@ impl Issuing {
             connector_extra: format!("{CONNECTOR}{local}{}{}", setup.authorities, setup.connector),
             engine_fips: setup.fips.to_owned(),
             engine_extra: format!(
-                "restart = {{ backoff_ms = 5, backoff_max_ms = 20, max_crashes_per_request = 100 }}\n{acknowledged}[engine.issuance]"
+                "restart = {{ backoff_ms = 5, backoff_max_ms = 20, max_crashes_per_request = 100 }}\n{acknowledged}{}\n[engine.issuance]",
+                setup.engine
             ),
         })
         .unwrap();

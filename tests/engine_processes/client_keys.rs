@@ -24,7 +24,7 @@ const KEYS: [(&str, &str, SignatureAlgorithm); 3] = [
     ("rsa", "rsa3072", SignatureAlgorithm::RsaPssSha256),
 ];
 
-fn make_key(token: &SoftHsm, label: &str, kind: &str) {
+pub(crate) fn make_key(token: &SoftHsm, label: &str, kind: &str) {
     let made = Command::new(env!("CARGO_BIN_EXE_pfx-connector"))
         .args(["key", "generate-signing", "--kind", kind])
         .args([

@@ -234,6 +234,22 @@ pub fn module() -> PathBuf {
     .expect("this test needs the PKCS#11 library of the package softhsm2")
 }
 
+/// The module that fails as a script says, and writes down what it is asked. Cargo builds the examples of crate `hsm` when it tests the workspace.
+pub fn chaos_module() -> PathBuf {
+    let programs = std::env::current_exe().unwrap();
+    let path = programs
+        .ancestors()
+        .nth(2)
+        .unwrap()
+        .join("examples/libchaos_pkcs11.so");
+    assert!(
+        path.exists(),
+        "{} is missing: run `cargo build -p hsm --examples`",
+        path.display()
+    );
+    path.canonicalize().unwrap()
+}
+
 fn run(command: &mut Command, name: &str) {
     let output = command
         .output()

@@ -28,6 +28,7 @@ const TABLE: &[(&str, &[CallerKind], bool)] = &[
     ("signOcsp", &[Connector, EngineUser], false),
     ("signTls", &[Connector, EngineUser], false),
     ("signClientCsr", &[Connector, EngineUser], false),
+    ("judgeDevice", &[Connector, EngineUser], false),
 ];
 
 #[test]

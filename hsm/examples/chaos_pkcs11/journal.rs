@@ -1,7 +1,8 @@
 //! What has happened, in a file that outlives the process: a process that a script has ended must not be ended again by the
 //! same event when it is replaced.
 //!
-//! One line for each thing: `start UNIX_MS`, `load`, `done INDEX AT_MS`, `login right`, `login wrong`, `lockout`, `violation ...`.
+//! One line for each thing: `start UNIX_MS`, `load`, `done INDEX AT_MS`, `login right`, `login wrong`, `lockout`, `violation ...`, and
+//! `call FUNCTION` for the functions that `CHAOS_CALLS` names.
 //! Time in it is that of the system, in milliseconds since the first process.
 
 use std::fs::File;
@@ -14,6 +15,8 @@ pub(crate) struct Journal {
     start_ms: u64,
     done: Vec<(usize, u64)>,
     logins: Vec<bool>,
+    /// Functions of which every call is told.
+    told: Vec<String>,
 }
 
 fn unix_ms() -> u64 {
@@ -32,6 +35,11 @@ impl Journal {
             start_ms: 0,
             done: Vec::new(),
             logins: Vec::new(),
+            told: std::env::var("CHAOS_CALLS")
+                .unwrap_or_default()
+                .split(',')
+                .map(str::to_owned)
+                .collect(),
         };
         for line in text.lines() {
             match line.split(' ').collect::<Vec<_>>().as_slice() {
@@ -65,6 +73,13 @@ impl Journal {
     /// Logins in the order of their happening: whether the PIN was right.
     pub(crate) fn logins(&self) -> &[bool] {
         &self.logins
+    }
+
+    /// A function is called.
+    pub(crate) fn called(&mut self, function: &str) {
+        if self.told.iter().any(|told| told == function) {
+            self.write(&format!("call {function}"));
+        }
     }
 
     /// Appends a line, in one step: several threads and a process that dies leave whole lines.

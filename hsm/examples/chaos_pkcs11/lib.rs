@@ -6,6 +6,7 @@
 //! | `CHAOS_PIN` | the token's user PIN, for the simulated counter of tries; without it every login goes to the real module |
 //! | `CHAOS_SCRIPT` | file with a script (`script.rs`), for processes; tests in the same process use [`chaos_set_script`] |
 //! | `CHAOS_JOURNAL` | file that keeps what has happened over the death of processes; needed with `CHAOS_SCRIPT` |
+//! | `CHAOS_CALLS` | functions, with commas between them, of which every call is a line of that file |
 //!
 //! Time: with [`chaos_set_script`] it is simulated. Each call takes a millisecond, `delay` only moves the time, and the test
 //! moves it with [`chaos_advance`]. With `CHAOS_SCRIPT` it is the system's, counted from the first process, and `delay` sleeps.

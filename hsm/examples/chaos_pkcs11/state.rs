@@ -246,6 +246,9 @@ impl State {
     /// Counts a call of `function`, lets everything happen that is due, and says what becomes of the call.
     pub(crate) fn begin_call(&mut self, function: &'static str) -> Plan {
         self.advance(1);
+        if let Some(journal) = &mut self.journal {
+            journal.called(function);
+        }
         let now_ms = self.now_ms();
         let count = self.counts.entry(function).or_default();
         *count += 1;

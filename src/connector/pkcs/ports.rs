@@ -4,7 +4,7 @@ use super::course::Course;
 use super::progress::Progress;
 use crate::connector::error::CallError;
 use crate::connector::journal::JournalError;
-use crate::engine::api::{MadeKey, MakeKeyRequest, PackRequest, Packed};
+use crate::engine::api::{JudgeDeviceRequest, MadeKey, MakeKeyRequest, PackRequest, Packed};
 use crate::engine::client::RecryptError;
 use crate::telemetry::Draft;
 use std::future::Future;
@@ -14,10 +14,12 @@ use std::time::Duration;
 /// An answer that comes later.
 pub(crate) type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// Who makes keys and packs certificates.
+/// Who makes keys and packs certificates for devices.
 pub(crate) trait Keys: Send + Sync {
     /// Makes a key and its CSR.
     fn make_key(&self, request: MakeKeyRequest) -> Later<'_, Result<MadeKey, RecryptError>>;
+    /// Says whether something can be encrypted to a device.
+    fn judge(&self, request: JudgeDeviceRequest) -> Later<'_, Result<(), RecryptError>>;
     /// Puts certificate and key into a PFX for the device.
     fn pack(&self, request: PackRequest) -> Later<'_, Result<Packed, RecryptError>>;
 }

@@ -14,6 +14,7 @@ mod elsewhere;
 mod faults;
 mod handover;
 mod lies;
+mod recipient;
 mod scripted;
 mod steps;
 mod withdrawn;

@@ -12,7 +12,7 @@ use crate::connector::intake;
 use crate::connector::journal::{JournalError, Outcome, State, Subject};
 use crate::connector::shared::{Claim, Phase, Shared};
 use crate::connector::worker::{finish, give_back, keep_lease};
-use crate::engine::api::{MadeKey, MakeKeyRequest, PackRequest, Packed};
+use crate::engine::api::{JudgeDeviceRequest, MadeKey, MakeKeyRequest, PackRequest, Packed};
 use crate::engine::client::RecryptError;
 use crate::gateway::api::FailureReport;
 use crate::gateway::pkcs_api::PkcsWorkItem;
@@ -31,6 +31,10 @@ struct Engine<'a> {
 impl Keys for Engine<'_> {
     fn make_key(&self, request: MakeKeyRequest) -> Later<'_, Result<MadeKey, RecryptError>> {
         Box::pin(self.link.make_key(request, self.deadline))
+    }
+
+    fn judge(&self, request: JudgeDeviceRequest) -> Later<'_, Result<(), RecryptError>> {
+        Box::pin(self.link.judge_device(request, self.deadline))
     }
 
     fn pack(&self, request: PackRequest) -> Later<'_, Result<Packed, RecryptError>> {

@@ -25,6 +25,9 @@ pub enum FailureCode {
     KeyNotFound,
     /// The device certificate is malformed, expired, too weak, not for encryption, or does not chain to an anchor.
     DeviceCertificateRefused,
+    /// Whether the device's certificate is revoked cannot be told: its issuer's list is out of date or not there. Later it may be. What has no
+    /// order at an authority is refused as [`DeviceCertificateRefused`](Self::DeviceCertificateRefused) instead.
+    RevocationUnknown,
     /// The requested format does not fit the device key or is not allowed here.
     FormatRefused,
     /// The kind of delivery is not allowed here.
@@ -75,6 +78,7 @@ impl FailureCode {
         matches!(
             self,
             Self::TokenUnavailable
+                | Self::RevocationUnknown
                 | Self::AuditUnavailable
                 | Self::ModuleOutOfService
                 | Self::ImporterSuspended

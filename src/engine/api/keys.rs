@@ -272,6 +272,19 @@ pub struct PackRequest {
     pub apple_profile: Option<String>,
 }
 
+/// Say whether something can be encrypted to a device now: its certificate is judged as for [`PackRequest`], and nothing is made. For orders
+/// that wait for days.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct JudgeDeviceRequest {
+    /// Name of the request, for logs.
+    pub request_id: String,
+    /// As in [`PackRequest::device`].
+    pub device: DeviceTarget,
+    /// As in [`PackRequest::format`].
+    pub format: CmsFormat,
+}
+
 /// What the device gets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

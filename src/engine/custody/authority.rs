@@ -225,18 +225,20 @@ fn sign(
     csr: Hash,
 ) -> Result<Signed, Refusal> {
     let asked = Request::read(request.csr.as_slice()).map_err(|error| refusal(error, None))?;
-    let key = TokenKey::find(shared, &ca.key, job.deadline, &ca.name)?;
-    let serial = issue::new_serial().map_err(|error| refusal(error, None))?;
-    let made = issue::issue(
-        &ca.authority,
-        profile,
-        &ca.published,
-        &asked,
-        &serial,
-        now(),
-        &key,
-    )
-    .map_err(|error| refusal(error, Some(&key)))?;
+    let (made, key) = TokenKey::with(shared, &ca.key, job.deadline, &ca.name, |key| {
+        let serial = issue::new_serial().map_err(|error| refusal(error, None))?;
+        issue::issue(
+            &ca.authority,
+            profile,
+            &ca.published,
+            &asked,
+            &serial,
+            now(),
+            key,
+        )
+        .map(|made| (made, Hash::of(key.spki_der())))
+        .map_err(|error| refusal(error, Some(key)))
+    })?;
     Ok(Signed {
         done: Done {
             ca: ca.name.clone(),
@@ -246,7 +248,7 @@ fn sign(
             certificate: Base64Bytes(made.der).encode(),
         },
         serial: hex(&made.serial),
-        key: Hash::of(key.spki_der()),
+        key,
     })
 }
 
@@ -307,7 +309,8 @@ pub(super) fn sign_crl(
         })
         .collect::<Result<Vec<_>, Refusal>>()?;
     shared.oracle.book().ready()?;
-    let key = TokenKey::find(shared, &ca.key, job.deadline, &ca.name)?;
+    // No number is taken for a key that is not there.
+    TokenKey::of_section(shared, &ca.key, job.deadline, section(&ca.name))?;
     take_number(&mut shared.authorities.memory(), &ca.name, request.number)?;
     let this_update = now();
     let lasts = match request.base {
@@ -327,15 +330,17 @@ pub(super) fn sign_crl(
         published_at: ca.published.crl.clone(),
         delta_at: ca.published.delta_crl.clone(),
     };
-    let der = list
-        .sign(&ca.authority, &key)
-        .map_err(|error| refusal(error, Some(&key)))?;
+    let (der, key) = TokenKey::with(shared, &ca.key, job.deadline, &ca.name, |key| {
+        list.sign(&ca.authority, key)
+            .map(|der| (der, Hash::of(key.spki_der())))
+            .map_err(|error| refusal(error, Some(key)))
+    })?;
     record(
         shared,
         job,
         ca,
         &request.request_id,
-        Hash::of(key.spki_der()),
+        key,
         CaAct::List {
             number: request.number,
             base: request.base,
@@ -397,6 +402,11 @@ fn find<'a>(shared: &'a Shared, name: &str) -> Result<&'a LocalAuthority, Refusa
         .ok_or_else(|| {
             Refusal::bad_request("this engine has no authority of this name: see [[engine.ca]]")
         })
+}
+
+/// The part of the configuration that names an authority.
+fn section(ca: &str) -> String {
+    format!("engine.ca.{ca}")
 }
 
 /// Records what was signed; returns when that is durable.

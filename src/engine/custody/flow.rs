@@ -11,16 +11,16 @@ use super::refusal::{Refusal, was_refused_before_use};
 use super::sharing::Ciphertext;
 use super::usage::{Usage, Wanted};
 use super::{
-    Shared, approvals, authorise, authority, client_key, deliver, formats, key_making, operator,
-    pack, rotate,
+    Shared, approvals, authorise, authority, client_key, deliver, formats, judge, key_making,
+    operator, pack, rotate,
 };
 use crate::clock::{Clock, SystemClock};
 use crate::config::ReleaseOnGrid;
 use crate::encoding::Base64Bytes;
 use crate::engine::api::{
     CmsFormat, DeliverRequest, Delivery, DeviceTarget, EngineReply, EngineRequest, FailureCode,
-    IssueRequest, MakeKeyRequest, OracleRequest, PackRequest, RecryptRequest, Recrypted,
-    ReencryptRequest, Reencrypted, SignCrlRequest, SignOcspRequest,
+    IssueRequest, JudgeDeviceRequest, MakeKeyRequest, OracleRequest, PackRequest, RecryptRequest,
+    Recrypted, ReencryptRequest, Reencrypted, SignCrlRequest, SignOcspRequest,
 };
 use crate::engine::ipc::{Frame, Kind};
 use crate::engine::recrypt::chain::DeviceIdentity;
@@ -81,6 +81,10 @@ pub(super) fn answer(shared: &Shared, job: &Job) -> Answer {
         Ok((Asked::Pack(request), _)) => {
             let outcome =
                 pack::pack(shared, job, &request).map(|done| EngineReply::Packed(Box::new(done)));
+            (request.request_id, unless_module_failed(shared, outcome))
+        }
+        Ok((Asked::JudgeDevice(request), _)) => {
+            let outcome = judge::judge(shared, job, &request).map(|()| EngineReply::DeviceJudged);
             (request.request_id, unless_module_failed(shared, outcome))
         }
         Ok((Asked::Authority(request), _)) => {
@@ -176,6 +180,7 @@ enum Asked {
     Reencrypt(ReencryptRequest),
     MakeKey(MakeKeyRequest),
     Pack(PackRequest),
+    JudgeDevice(JudgeDeviceRequest),
     Authority(AskedAuthority),
     ClientKey(client_key::Asked),
     Oracle(OracleRequest),
@@ -254,6 +259,10 @@ fn well_formed(request: EngineRequest) -> Result<Asked, Refusal> {
         EngineRequest::Pack(request) => {
             pack::bounded(&request)?;
             Ok(Asked::Pack(*request))
+        }
+        EngineRequest::JudgeDevice(request) => {
+            judge::bounded(&request)?;
+            Ok(Asked::JudgeDevice(*request))
         }
         EngineRequest::Issue(request) => {
             named(&request.request_id)?;

@@ -14,7 +14,7 @@ use super::queue::Job;
 use super::refusal::{Came, DECRYPTION_FAILED, Refusal};
 use super::sharing::Ciphertext;
 use super::usage::{Usage, caller};
-use super::{Shared, flow};
+use super::{Shared, flow, judge};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{IssuanceConfig, PfxForm};
 use crate::encoding::Base64Bytes;
@@ -111,7 +111,7 @@ pub(super) fn pack(shared: &Shared, job: &Job, request: &PackRequest) -> Result<
     admit_profile(request, platform)?;
     let sealed = admit_sealed(request)?;
     let certificate = admit_certificate(request)?;
-    let device = flow::admit_device(shared, job, &request.device, request.format)?;
+    let device = judge::admit(shared, job, &request.device, request.format)?;
     let (options, warnings) = choose_form(shared, platform)?;
     let custody = flow::open_tokens(shared)?;
     let transport = KeyTransport::choose(custody, Some(job.deadline));

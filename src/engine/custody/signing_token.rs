@@ -23,18 +23,22 @@ enum Weight {
     InTrouble,
 }
 
-/// As [`on_a_token`], until a deadline, on the terms that each token is given. A token in trouble is waited for only where there is no other.
+/// As [`on_a_token`], until a deadline, on the terms that each token is given, the one called `first` before the others; with the name of the
+/// token that did it. A token in trouble is waited for only where there is no other.
 ///
 /// # Errors
 /// As told there.
-pub(super) fn on_a_token_within<T>(
-    shared: &Shared,
+pub(super) fn on_a_token_within<'a, T>(
+    shared: &'a Shared,
     section: &str,
     deadline: Instant,
+    first: Option<&str>,
     ask: impl Fn(&Pkcs11Custody, Terms) -> Result<T, hsm::Error>,
-) -> Result<T, Refusal> {
+) -> Result<(&'a str, T), Refusal> {
     let is_one_of_several = shared.tokens.keepers.len() > 1;
-    on_a_token(shared, section, |custody| {
+    let tokens = shared.tokens.in_order(first);
+    let tokens = tokens.map(|keeper| (keeper.name.as_str(), keeper.custody()));
+    first_that_does(section, tokens, |custody| {
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return Err(hsm::Error::Deadline);
@@ -57,22 +61,19 @@ pub(super) fn on_a_token<T>(
     ask: impl Fn(&Pkcs11Custody) -> Result<T, hsm::Error>,
 ) -> Result<T, Refusal> {
     let keepers = shared.tokens.keepers.iter();
-    first_that_does(
-        section,
-        keepers.map(|keeper| (keeper.name.as_str(), keeper.custody())),
-        ask,
-    )
+    let tokens = keepers.map(|keeper| (keeper.name.as_str(), keeper.custody()));
+    first_that_does(section, tokens, ask).map(|(_, done)| done)
 }
 
 fn first_that_does<'a, K: 'a, T>(
     section: &str,
     tokens: impl Iterator<Item = (&'a str, Option<&'a K>)>,
     ask: impl Fn(&K) -> Result<T, hsm::Error>,
-) -> Result<T, Refusal> {
+) -> Result<(&'a str, T), Refusal> {
     let mut heaviest: Option<(Weight, Refusal)> = None;
     for (name, custody) in tokens {
         let (weight, refusal) = match custody.map(&ask) {
-            Some(Ok(done)) => return Ok(done),
+            Some(Ok(done)) => return Ok((name, done)),
             Some(Err(error)) => {
                 tracing::debug!(name, section, "{error}");
                 weigh(section, error)
@@ -151,7 +152,9 @@ mod tests {
 
     fn of(tokens: &[Option<Says>]) -> Result<u8, FailureCode> {
         let named = tokens.iter().map(|says| ("token", says.as_ref()));
-        first_that_does("engine.ca.x", named, ask).map_err(|refusal| refusal.told.code)
+        first_that_does("engine.ca.x", named, ask)
+            .map(|(_, done)| done)
+            .map_err(|refusal| refusal.told.code)
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The tokens of this process, as one group: it serves as soon as one of them is open.
 
+use super::labels::Labels;
 use super::receipts::Canaries;
 use super::token::Keeper;
 use super::{CustodyError, Shared};
@@ -8,6 +9,7 @@ use crate::engine::api::TOKEN_OPENING;
 use crate::engine::ipc::{Frame, Kind};
 use hsm::clock::MonotonicClock;
 use hsm::group::{Group, GroupSettings, MemberState};
+use hsm::pkcs11::Pkcs11Custody;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -21,6 +23,8 @@ const DRAIN_INTERVAL: Duration = Duration::from_millis(500);
 pub(super) struct Tokens {
     pub(super) group: Group,
     pub(super) keepers: Vec<Keeper>,
+    /// Signing keys on them, by their labels.
+    pub(super) labels: Labels,
 }
 
 impl Tokens {
@@ -54,12 +58,32 @@ impl Tokens {
         let group = Group::new(names, settings, MonotonicClock::start())
             .map_err(|error| CustodyError::Tokens(error.to_string()))?;
         drain(&group, config);
-        Ok(Self { group, keepers })
+        Ok(Self {
+            group,
+            keepers,
+            labels: Labels::default(),
+        })
     }
 
     /// Loads the libraries of all tokens, without C_Initialize: afterwards this process may not be able to.
     pub(super) fn load_modules(&self) {
         self.keepers.iter().for_each(Keeper::load_module);
+    }
+
+    /// Those that are open, each with its name; the one called `first` before the others.
+    pub(super) fn open_in_order(
+        &self,
+        first: Option<&str>,
+    ) -> impl Iterator<Item = (&str, &Pkcs11Custody)> {
+        self.in_order(first)
+            .filter_map(|keeper| Some((keeper.name.as_str(), keeper.custody()?)))
+    }
+
+    /// All of them, the one called `first` before the others.
+    pub(super) fn in_order(&self, first: Option<&str>) -> impl Iterator<Item = &Keeper> {
+        let is_first = move |keeper: &&Keeper| Some(keeper.name.as_str()) == first;
+        let others = self.keepers.iter().filter(move |one| !is_first(one));
+        self.keepers.iter().filter(is_first).chain(others)
     }
 
     /// The tokens, if one of them serves.

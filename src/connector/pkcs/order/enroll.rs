@@ -2,8 +2,8 @@
 
 use super::super::ask::Question;
 use super::super::course::Course;
-use super::super::device;
 use super::super::progress::{Progress, Step};
+use super::recipient::Fit;
 use super::{End, Next, Run, Stop};
 use crate::engine::client::RecryptError;
 use ca::ErrorClass;
@@ -29,16 +29,27 @@ impl Run<'_> {
         Ok(course)
     }
 
-    pub(super) async fn enroll(&self, question: &Question, course: &mut Course) -> Stop<Next> {
-        // The policy may have become narrower, and the device's certificate old, while the request waited.
+    /// `is_new`: the key was made just now, and the engine has judged the device for it.
+    pub(super) async fn enroll(
+        &self,
+        question: &Question,
+        course: &mut Course,
+        is_new: bool,
+    ) -> Stop<Next> {
+        // The policy may have become narrower, and the device's certificate worthless, while the request waited.
         let rule = self.allowed(question).await?;
         rule.name.clone_into(&mut course.at.rule);
         course.at.allowed = Some(Box::new(rule.clone()));
         self.policy.digest().clone_into(&mut course.at.policy);
         let now_ms = self.keeper.now_ms();
-        if let Err(why) = device::usable(&self.item.device, now_ms) {
-            let message = format!("{why}; nothing was ordered");
-            return Err(self.refuse("deviceCertificateRefused", message).await);
+        let fit = match is_new {
+            true => self.device_as_it_says(),
+            false => self.device().await,
+        };
+        match fit {
+            Fit::Yes => {}
+            Fit::No(why) => return Err(self.give_up(course, &why).await),
+            Fit::Unknown(error) => return Err(self.engine_failed(error).await),
         }
         let slot = self.turn(course).await?;
         let fence = self.fence()?;

@@ -14,12 +14,15 @@
 //!                       Issued  -> check, pack; not what was asked: final failure, and nothing is revoked
 //! ```
 //!
+//! An order never goes back to wait for the authority without a look at its device ([`recipient`]).
+//!
 //! Each step is durable before the next begins, so that whatever dies in between, the authority is asked what became of the order before it
 //! is asked for it again. Whose order it is, and which one counts when there are two: [`super::course`].
 
 mod enroll;
 mod finish;
 mod pending;
+mod recipient;
 mod recover;
 mod told;
 mod wait;
@@ -126,6 +129,7 @@ impl Run<'_> {
         };
         let mut admitted = false;
         loop {
+            let is_new = known.is_none();
             let mut course = match known.take() {
                 Some(course) => course,
                 None => self.make_key(&question).await?,
@@ -143,7 +147,7 @@ impl Run<'_> {
             }
             let next = match &course.at.step {
                 Step::KeyMade if course.whose == Whose::Own => {
-                    self.enroll(&question, &mut course).await?
+                    self.enroll(&question, &mut course, is_new).await?
                 }
                 // Nobody orders what the gateway says.
                 Step::KeyMade => Next::Anew,
@@ -181,7 +185,7 @@ impl Run<'_> {
     async fn turn(&self, course: &Course) -> Stop<Slot<'_>> {
         match self.authority.enter(TURN).await {
             Ok(slot) => Ok(slot),
-            Err(wait) => Err(self.wait(&course.at, wait).await),
+            Err(wait) => Err(self.await_authority(course, wait).await),
         }
     }
 

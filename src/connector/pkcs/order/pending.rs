@@ -2,6 +2,7 @@
 
 use super::super::course::{Course, Whose};
 use super::super::progress::Step;
+use super::recipient::Fit;
 use super::recover::waiting;
 use super::{End, Next, Run, Stop};
 use ca::{Enrolment, ErrorClass, Pending, Recovered};
@@ -21,6 +22,12 @@ impl Run<'_> {
         if course.whose == Whose::Told && !can.polls_by_reference {
             return Err(self.wait_for_its_owner(course).await);
         }
+        // Where the poll is the request once more (EST), it may be answered with the certificate: not for a device that cannot have it.
+        if !can.polls_by_reference
+            && let Fit::No(why) = self.device().await
+        {
+            return Err(self.give_up(course, &why).await);
+        }
         let pending = Pending {
             reference: reference.0,
             ask_again_in: Duration::ZERO,
@@ -31,8 +38,7 @@ impl Run<'_> {
                 "the lease ran out before the authority was asked",
             ));
         }
-        // Where the poll is the request once more (EST), it may be answered with the certificate: if that gets lost, or this connector dies, it
-        // is an order whose answer was lost.
+        // For the same reason, if the answer gets lost, or this connector dies, it is an order whose answer was lost.
         let mut sent = course.clone();
         if !can.polls_by_reference {
             sent.at.asked_ms = Some(self.keeper.now_ms());
@@ -76,7 +82,7 @@ impl Run<'_> {
         if let Err(error) = self.keeper.keep(course).await {
             return error.into();
         }
-        self.wait(&course.at, wait).await
+        self.await_authority(course, wait).await
     }
 
     /// To poll would be to order another connector's CSR: it has to do that itself.
@@ -87,6 +93,7 @@ impl Run<'_> {
             );
             return self.refuse(code, message).await;
         }
-        self.wait(&course.at, self.authority.terms.pauses.1).await
+        self.await_authority(course, self.authority.terms.pauses.1)
+            .await
     }
 }

@@ -104,7 +104,7 @@ impl Run<'_> {
                         .field("askAgainSeconds", wait.as_secs()),
                     )
                     .await;
-                Err(self.wait(&course.at, wait).await)
+                Err(self.await_authority(course, wait).await)
             }
         }
     }

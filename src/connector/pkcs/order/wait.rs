@@ -2,6 +2,7 @@
 
 use super::super::course::{Course, Whose};
 use super::super::progress::{Progress, Step};
+use super::recipient::Fit;
 use super::{End, Run, Stop};
 use crate::connector::error::CallErrorKind;
 use crate::telemetry::catalogue::EventKind;
@@ -30,6 +31,9 @@ impl Run<'_> {
         course.at.failures = course.at.failures.saturating_add(1);
         if let Some((code, message)) = self.too_long(course, Some(error)) {
             return self.refuse(code, message).await;
+        }
+        if let Fit::No(why) = self.device().await {
+            return self.give_up(course, &why).await;
         }
         self.tell_attempt(&course.at, &error.to_string()).await;
         if let Err(error) = self.keeper.keep(course).await {

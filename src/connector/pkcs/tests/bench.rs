@@ -11,7 +11,8 @@ use crate::connector::pkcs::ports::{Keeper, Keys, Later};
 use crate::connector::pkcs::progress::Progress;
 use crate::engine::api::keys::{AltName, KeyType, KeyUsage};
 use crate::engine::api::{
-    CmsFormat, Delivery, DeviceTarget, MadeKey, MakeKeyRequest, PackRequest, Packed,
+    CmsFormat, Delivery, DeviceTarget, JudgeDeviceRequest, MadeKey, MakeKeyRequest, PackRequest,
+    Packed,
 };
 use crate::engine::client::RecryptError;
 use crate::gateway::pkcs_api::{
@@ -126,6 +127,9 @@ pub(super) struct Bench {
     /// While the key is made, another connector has the request, and then this one again.
     pub(super) overtaken: std::sync::atomic::AtomicBool,
     pub(super) engine_answers: Mutex<VecDeque<RecryptError>>,
+    /// What the engine says against the device from now on, and how often it was asked.
+    pub(super) against_device: Mutex<Option<RecryptError>>,
+    pub(super) judged: AtomicUsize,
     /// What the engine says against the form of what it packs.
     pub(super) warnings: Vec<String>,
 }
@@ -166,6 +170,8 @@ impl Bench {
             held: true.into(),
             overtaken: false.into(),
             engine_answers: Mutex::default(),
+            against_device: Mutex::default(),
+            judged: AtomicUsize::new(0),
             warnings: Vec::new(),
         }
     }
@@ -291,10 +297,24 @@ impl Keys for Bench {
         })
     }
 
+    fn judge(&self, request: JudgeDeviceRequest) -> Later<'_, Result<(), RecryptError>> {
+        Box::pin(async move {
+            assert_eq!(request.device, self.item.device);
+            self.judged.fetch_add(1, Ordering::SeqCst);
+            match &*self.against_device.lock().unwrap() {
+                Some(error) => Err(error.clone()),
+                None => Ok(()),
+            }
+        })
+    }
+
     fn pack(&self, request: PackRequest) -> Later<'_, Result<Packed, RecryptError>> {
         Box::pin(async move {
             if let Some(error) = self.engine_answers.lock().unwrap().pop_front() {
                 return Err(error);
+            }
+            if let Some(error) = &*self.against_device.lock().unwrap() {
+                return Err(error.clone());
             }
             assert_eq!(request.sealed_key.as_slice(), b"SEALED");
             assert_eq!(request.chain.len(), 1);

@@ -113,6 +113,28 @@ impl Workshop {
         ])
     }
 
+    /// A device's certificate, for so many days from now.
+    pub(super) fn device(&self, days: u32) -> Vec<u8> {
+        let key = self.fresh("key");
+        openssl(&[
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-subj",
+            "/CN=device",
+            "-days",
+            &days.to_string(),
+            "-outform",
+            "DER",
+            "-keyout",
+            text(&key),
+        ])
+    }
+
     /// A CSR for a new key.
     pub(super) fn csr(&self, subject: &str, alt_names: &str) -> Vec<u8> {
         self.csr_for(subject, alt_names, "digitalSignature")

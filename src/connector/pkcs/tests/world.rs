@@ -13,7 +13,7 @@ use crate::connector::pkcs::course::{Course, Kept, resume};
 use crate::connector::pkcs::order::{End, Run};
 use crate::connector::pkcs::ports::{Keeper, Keys, Later};
 use crate::connector::pkcs::progress::{Progress, Step};
-use crate::engine::api::{MadeKey, MakeKeyRequest, PackRequest, Packed};
+use crate::engine::api::{JudgeDeviceRequest, MadeKey, MakeKeyRequest, PackRequest, Packed};
 use crate::engine::client::RecryptError;
 use crate::gateway::pkcs_api::PkcsWorkItem;
 use crate::issuance::IssuancePolicy;
@@ -216,6 +216,10 @@ impl Keys for Hands {
             };
             self.call(true, make, engine_away).await
         })
+    }
+
+    fn judge(&self, _: JudgeDeviceRequest) -> Later<'_, Result<(), RecryptError>> {
+        Box::pin(self.call(true, |_| Ok(()), engine_away))
     }
 
     fn pack(&self, request: PackRequest) -> Later<'_, Result<Packed, RecryptError>> {

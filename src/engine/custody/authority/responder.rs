@@ -7,7 +7,7 @@ use super::super::refusal::Refusal;
 use super::responders::Delegated;
 use super::{TokenKey, find, milliseconds, now, reason, record, refusal, system_time};
 use crate::encoding::{Base64Bytes, hex};
-use crate::engine::api::{FailureCode, SerialState, SignOcspRequest, SignedOcsp};
+use crate::engine::api::{FailureCode, SerialState, SerialStatus, SignOcspRequest, SignedOcsp};
 use crate::engine::policy::LocalAuthority;
 use audit::Hash;
 use audit::event::CaAct;
@@ -50,56 +50,34 @@ pub(in super::super) fn sign_ocsp(
     }
     on_pace(shared, ca, request)?;
     shared.oracle.book().ready()?;
-    let key = TokenKey::find(shared, name, job.deadline, &ca.name)?;
-    let delegated = delegated(shared, job, ca, &key, name)?;
-    let this_update = now();
-    let next_update = this_update
-        .checked_add(ca.ocsp_lasts)
-        .unwrap_or(this_update)
-        .min(delegated.not_after);
     let singles = request
         .statuses
         .iter()
-        .map(|one| {
-            let hash = if one.by_sha256 {
-                IdHash::Sha256
-            } else {
-                IdHash::Sha1
-            };
-            let id = CertId::of(
-                hash,
-                ca.authority.subject_der(),
-                ca.authority.spki_der(),
-                one.serial.as_slice(),
-            )
-            .map_err(|_| Refusal::bad_request("a serial number is none"))?;
-            let status = match one.state {
-                SerialState::Good => Status::Good,
-                SerialState::Unknown => Status::Unknown,
-                SerialState::Revoked {
-                    at_ms,
-                    reason: code,
-                } => Status::Revoked {
-                    at: system_time(at_ms),
-                    reason: reason(code)?,
-                },
-            };
-            Ok(Single { id, status })
-        })
+        .map(|one| single(ca, one))
         .collect::<Result<Vec<_>, Refusal>>()?;
-    let response = Responder {
-        certificate_der: &delegated.certificate,
-        this_update,
-        next_update,
-    }
-    .answer(&singles, nonce, &key)
-    .map_err(|error| refusal(error, Some(&key)))?;
+    let made = TokenKey::with(shared, name, job.deadline, &ca.name, |key| {
+        let delegated = delegated(shared, job, ca, key, name)?;
+        let this_update = now();
+        let next_update = this_update
+            .checked_add(ca.ocsp_lasts)
+            .unwrap_or(this_update)
+            .min(delegated.not_after);
+        let response = Responder {
+            certificate_der: &delegated.certificate,
+            this_update,
+            next_update,
+        }
+        .answer(&singles, nonce, key)
+        .map_err(|error| refusal(error, Some(key)))?;
+        Ok((response, next_update, Hash::of(key.spki_der())))
+    })?;
+    let (response, next_update, key) = made;
     record(
         shared,
         job,
         ca,
         &request.request_id,
-        Hash::of(key.spki_der()),
+        key,
         CaAct::Status {
             certificates: u64::try_from(singles.len()).unwrap_or(u64::MAX),
             answer: Hash::of(&response),
@@ -139,6 +117,34 @@ fn on_pace(shared: &Shared, ca: &LocalAuthority, request: &SignOcspRequest) -> R
     ))
 }
 
+/// What is said of one serial number.
+fn single(ca: &LocalAuthority, one: &SerialStatus) -> Result<Single, Refusal> {
+    let hash = if one.by_sha256 {
+        IdHash::Sha256
+    } else {
+        IdHash::Sha1
+    };
+    let id = CertId::of(
+        hash,
+        ca.authority.subject_der(),
+        ca.authority.spki_der(),
+        one.serial.as_slice(),
+    )
+    .map_err(|_| Refusal::bad_request("a serial number is none"))?;
+    let status = match one.state {
+        SerialState::Good => Status::Good,
+        SerialState::Unknown => Status::Unknown,
+        SerialState::Revoked {
+            at_ms,
+            reason: code,
+        } => Status::Revoked {
+            at: system_time(at_ms),
+            reason: reason(code)?,
+        },
+    };
+    Ok(Single { id, status })
+}
+
 /// The responder's certificate, a new one where there is none or half of its life is over.
 fn delegated(
     shared: &Shared,
@@ -172,22 +178,25 @@ fn make(
         .parse()
         .map_err(|_| Refusal::fault("responder_name", "no subject for it".to_owned()))?;
     let serial = issue::new_serial().map_err(|error| refusal(error, None))?;
-    let authority_key = TokenKey::find(shared, &ca.key, job.deadline, &ca.name)?;
-    let made = issue::responder(
-        &ca.authority,
-        &subject,
-        key.spki_der(),
-        &serial,
-        (LASTS, now),
-        &authority_key,
-    )
-    .map_err(|error| refusal(error, Some(&authority_key)))?;
+    let (made, authority_key) =
+        TokenKey::with(shared, &ca.key, job.deadline, &ca.name, |issuer| {
+            issue::responder(
+                &ca.authority,
+                &subject,
+                key.spki_der(),
+                &serial,
+                (LASTS, now),
+                issuer,
+            )
+            .map(|made| (made, Hash::of(issuer.spki_der())))
+            .map_err(|error| refusal(error, Some(issuer)))
+        })?;
     record(
         shared,
         job,
         ca,
         &format!("responder-{}", ca.name),
-        Hash::of(authority_key.spki_der()),
+        authority_key,
         CaAct::Responder {
             serial: hex(&made.serial),
             certificate: Hash::of(&made.der),
