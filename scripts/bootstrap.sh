@@ -87,11 +87,12 @@ if [ "$level" != demo ]; then
     need "bzip2" "bzip2" "NIST's test vectors come compressed with it" has_program bzip2
     need "haproxy" "HAProxy (haproxy)" "stands before estserver, which speaks no TLS 1.3, in a test" has_root_program haproxy
     need "libtpm2-pkcs11-1" "tpm2-pkcs11 (libtpm2_pkcs11.so.1)" "a software token of the tests, on a software TPM" has_library libtpm2_pkcs11.so.1
+    need "libtpm2-pkcs11-tools" "tpm2-pkcs11's tool (tpm2_ptool)" "gives the TPM's form of a token's key, and imports one" has_program tpm2_ptool
     need "swtpm" "swtpm" "the software TPM" has_program swtpm
     need "tpm2-abrmd" "tpm2-abrmd" "the resource manager, without which a TPM has room for three objects" has_root_program tpm2-abrmd
     need "libtss2-tcti-tabrmd0" "the way to tpm2-abrmd (libtss2-tcti-tabrmd.so.0)" "connects tpm2-pkcs11 with it" has_library libtss2-tcti-tabrmd.so.0
     need "libtss2-tcti-swtpm0" "the way to swtpm (libtss2-tcti-swtpm.so.0)" "connects tpm2-abrmd with it" has_library libtss2-tcti-swtpm.so.0
-    need "tpm2-tools" "tpm2-tools (tpm2_dictionarylockout)" "has the software TPM bear the wrong PINs of the tests" has_program tpm2_dictionarylockout
+    need "tpm2-tools" "tpm2-tools (tpm2_dictionarylockout)" "has the software TPM bear the wrong PINs of the tests, and certify their keys" has_program tpm2_dictionarylockout
     need "dbus-daemon" "a D-Bus daemon (dbus-daemon)" "tpm2-abrmd is spoken to by it" has_program dbus-daemon
     need "dbus-bin" "D-Bus tools (dbus-send)" "tells when tpm2-abrmd is there" has_program dbus-send
     need "util-linux" "util-linux (unshare, setpriv)" "keeps the services of a test's token apart, and ends them with it" has_program setpriv

@@ -12,7 +12,7 @@ root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 cd "$root"
 minutes=${1:?usage: scripts/fuzz.sh MINUTES [TARGET...]}
 shift
-[ $# -gt 0 ] || set -- pfx cms cmp_message certs_only soap_answer device_certificate certificate request frame configuration gateway
+[ $# -gt 0 ] || set -- pfx cms cmp_message certs_only soap_answer device_certificate certificate request frame configuration gateway tpm_attestation
 : "${CARGO_FUZZ:=cargo-fuzz}"
 : "${CORPORA_DIR:=$root/../shared/corpora}"
 export CORPORA_DIR

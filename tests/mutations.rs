@@ -34,6 +34,8 @@ mod request;
 mod seeds;
 #[path = "../fuzz/bodies/soap_answer.rs"]
 mod soap_answer;
+#[path = "../fuzz/bodies/tpm_attestation.rs"]
+mod tpm_attestation;
 
 use seeds::{Seed, corpora};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -143,6 +145,11 @@ fn changed_answers_of_enrolment_services_end_cleanly() {
 #[test]
 fn changed_messages_of_cmp_end_cleanly() {
     survives("cmp_message", cmp_message::run);
+}
+
+#[test]
+fn changed_attestations_of_a_tpm_end_cleanly() {
+    survives("tpm_attestation", tpm_attestation::run);
 }
 
 #[test]

@@ -32,6 +32,8 @@ use std::sync::OnceLock;
 
 #[path = "enrolment_seeds.rs"]
 mod enrolment;
+#[path = "tpm_seeds.rs"]
+mod tpm;
 
 /// An input with the name that a failure tells.
 pub(crate) struct Seed {
@@ -53,6 +55,7 @@ pub(crate) fn of(target: &str, corpora: &Path) -> Vec<Seed> {
         "gateway" => gateway_messages(),
         "certs_only" => enrolment::certificates_alone(),
         "soap_answer" => enrolment::soap_answers(),
+        "tpm_attestation" => tpm::attestations(),
         other => panic!("there is no target {other}"),
     }
 }

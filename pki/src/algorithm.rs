@@ -157,6 +157,20 @@ pub fn ec_point(spki_der: &[u8]) -> Option<(KeyKind, &[u8])> {
     })
 }
 
+/// The SubjectPublicKeyInfo (DER) of an uncompressed point on a named curve (RFC 5480); `None` for a point of another length or form, or
+/// for a kind that is not EC. Whether the point is on the curve is not looked at.
+#[must_use]
+pub fn ec_spki(kind: KeyKind, point: &[u8]) -> Option<Vec<u8>> {
+    let head = match kind {
+        KeyKind::P256 => P256_HEAD,
+        KeyKind::P384 => P384_HEAD,
+        KeyKind::P521 => P521_HEAD,
+        KeyKind::Rsa | KeyKind::RsaPss => return None,
+    };
+    let spki = [head, point].concat();
+    ec_point(&spki).is_some().then_some(spki)
+}
+
 /// ecdsa-with-SHA2 up to its last byte: 2 SHA-256, 3 SHA-384, 4 SHA-512.
 const ECDSA: &[u8] = &[
     0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03,

@@ -23,5 +23,6 @@ pub mod san;
 mod signer;
 pub mod template;
 pub mod time;
+pub mod tpm;
 
 pub use signer::{KeyAndAlgorithm, SignError, Signer};

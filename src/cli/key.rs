@@ -12,6 +12,7 @@ mod documents;
 mod replicate;
 mod rotate;
 mod rotation;
+mod tpm;
 mod transcript;
 mod verify;
 mod yubihsm;
@@ -74,7 +75,7 @@ enum KeyCommand {
     Replicate(replicate::ReplicateArgs),
     /// Have every record of one custody key re-encrypted to another one by the running engine; both keys stay
     Rotate(rotate::RotateArgs),
-    /// Collect what the token has of its vendor's attestation for a key; nothing of it is verified here
+    /// Collect what the token has of its vendor's attestation for a key; a YubiHSM's and a TPM's are verified up to what you trust
     Attest(attest::AttestArgs),
     /// Destroy a key, in two steps, by its fingerprint only
     Destroy(destroy::DestroyArgs),

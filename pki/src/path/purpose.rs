@@ -12,6 +12,9 @@ use x509_cert::ext::pkix::name::GeneralName;
 pub(super) const EMAIL_ADDRESS: ObjectIdentifier =
     ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.1");
 
+/// tcg-kp-AIKCertificate: the certificate of a TPM's attestation key (TCG EK Credential Profile, "Extended Key Usage").
+const AIK_CERTIFICATE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.23.133.8.3");
+
 /// A purpose that a certificate is held against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -23,6 +26,9 @@ pub enum Purpose {
     Smime,
     /// Client authentication with TLS (RFC 5280 section 4.2.1.12).
     Client,
+    /// The attestation key of a TPM: its extended key usage has to say so.
+    #[serde(rename = "attestationKey")]
+    AttestationKey,
 }
 
 impl Purpose {
@@ -31,7 +37,14 @@ impl Purpose {
             Self::Any => None,
             Self::Smime => Some(ID_KP_EMAIL_PROTECTION),
             Self::Client => Some(ID_KP_CLIENT_AUTH),
+            Self::AttestationKey => Some(AIK_CERTIFICATE),
         }
+    }
+
+    /// Whether a certificate says that it is an attestation key's, and is no authority's.
+    pub(crate) fn is_attestation_key(certificate: &Certificate) -> bool {
+        let purposes = certificate.purposes.as_deref().unwrap_or_default();
+        purposes.contains(&AIK_CERTIFICATE) && !certificate.is_authority()
     }
 
     /// An authority's extended key usage limits what is below it: so all readers do it, though RFC 5280 does not say it.
@@ -53,7 +66,23 @@ impl Purpose {
             Self::Any => Ok(()),
             Self::Smime => smime(leaf),
             Self::Client => client(leaf),
+            Self::AttestationKey => attestation_key(leaf),
         }
+    }
+}
+
+/// Any other certificate of the same authority would otherwise be able to vouch for invented attestations.
+fn attestation_key(leaf: &Certificate) -> Result<(), Problem> {
+    let refused = |problem: &str| Err(Problem::Purpose(problem.to_owned()));
+    if !Purpose::is_attestation_key(leaf) {
+        return refused(
+            "its extended key usage does not say that it is an attestation key's (2.23.133.8.3), or it is an authority's",
+        );
+    }
+    let signs = leaf.key_usage.as_ref();
+    match signs.is_none_or(|usage| usage.digital_signature()) {
+        true => Ok(()),
+        false => refused("its key usage does not permit signatures"),
     }
 }
 

@@ -57,7 +57,8 @@ fn certificate(path: &Path) -> Certificate {
 
 fn openssl_purpose(purpose: Purpose) -> &'static [&'static str] {
     match purpose {
-        Purpose::Any => &[],
+        // OpenSSL knows no such purpose.
+        Purpose::Any | Purpose::AttestationKey => &[],
         Purpose::Smime => &["-purpose", "smimesign"],
         Purpose::Client => &["-purpose", "sslclient"],
     }

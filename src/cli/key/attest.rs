@@ -1,9 +1,11 @@
 //! `key attest`: what a token has of its vendor's statement that a key was made in it.
 //!
 //! PKCS#11 has no attestation. Some modules show the vendor's certificates as objects (YubiKey's does); most show none, and the vendor's
-//! own tool is the way. What is found is collected as it is, together with what that tool gave. With `--root` the attestation of a YubiHSM is
-//! verified ([`super::yubihsm`]); of other vendors' nothing is. What the token says about its own keys is in `key show`.
+//! own tool is the way. What is found is collected as it is, together with what that tool gave. The attestation of a YubiHSM is verified
+//! ([`super::yubihsm`]), and that of a TPM ([`super::tpm`]); of other vendors' nothing is. What the token says about its own keys is in
+//! `key show`.
 
+use super::tpm::{self, TpmArgs};
 use super::yubihsm::{self, Attested};
 use crate::cli::output::{Failure, Report};
 use crate::cli::token::{KeyChoice, TokenArgs, absolute, open};
@@ -16,7 +18,7 @@ use clap::Args;
 use der::{Decode, Encode};
 use fips::digest::{Hash, digest};
 use hsm::{Custody, KeyFingerprint, TokenCertificate};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
@@ -25,10 +27,14 @@ use std::path::{Path, PathBuf};
 #[command(after_help = "Examples:
   pfx-connector key attest --config engine.toml --out attestation
   pfx-connector key attest --config engine.toml --certificates attestation.pem --root yubihsm2-attest-ca.pem
+  pfx-connector key attest --config engine.toml --tpm-attestation key.attest --tpm-signature key.sig --tpm-public key.pub \\
+      --tpm-ak ak.pub --tpm-ak-name 000b3f...
 
-With --root the attestation of a YubiHSM 2 is verified: the chain up to that root, that it is of this very key, and what the device says of
-the key. SoftHSM, Kryoptic, NSS and openCryptoki have no attestation; TPMs certify keys by TPM2_Certify, which PKCS#11 does not reach; network
-HSMs have tools of their vendors: verify what they give with those.")]
+With --root alone the attestation of a YubiHSM 2 is verified: the chain up to that root, that it is of this very key, and what the device says
+of the key. With --tpm-attestation that of a TPM (TPM2_Certify): the signature, that it is of this very key, its attributes, and that the
+attestation key is the one that you named or of a certificate up to --root. That a named attestation key is in a TPM is not found out here:
+tpm2_makecredential and tpm2_activatecredential are for that. SoftHSM, Kryoptic, NSS and openCryptoki have no attestation; network HSMs have
+tools of their vendors: verify what they give with those.")]
 pub(super) struct AttestArgs {
     #[command(flatten)]
     token: TokenArgs,
@@ -37,38 +43,76 @@ pub(super) struct AttestArgs {
     /// Write the certificates found (DER) to files of this new folder
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
-    /// Certificates from the vendor's tool (PEM, or one in DER): the attestation, and what lies between it and the root
+    /// Certificates from the vendor's tool (PEM, or one in DER): the attestation, or the attestation key's with --tpm-attestation, and what lies
+    /// between it and the root
     #[arg(long, value_name = "FILE", requires = "root")]
     certificates: Vec<PathBuf>,
-    /// The vendor's root certificate (PEM), from the vendor itself: verify the attestation of a YubiHSM up to it
+    /// The root certificate (PEM), from the vendor itself: verify the attestation of a YubiHSM up to it; with --tpm-attestation, the
+    /// certificate of the attestation key
     #[arg(long, value_name = "FILE")]
     root: Option<PathBuf>,
+    #[command(flatten)]
+    tpm: TpmArgs,
 }
 
 /// The largest file with certificates, in bytes.
-const MAX_CERTIFICATES_BYTES: usize = 256 * 1024;
+pub(super) const MAX_CERTIFICATES_BYTES: usize = 256 * 1024;
 
-/// The attestation of the key, verified up to the root that was named; `None` when none was.
+/// An attestation that was verified, whatever its form.
+pub(super) struct Verified {
+    /// `yubihsm` or `tpm`.
+    pub(super) form: &'static str,
+    /// SHA-256 of the root that vouches for it, lower-case hexadecimal.
+    pub(super) root: Option<String>,
+    /// What the device says, for machines.
+    pub(super) statement: Value,
+    /// What an auditor has to know of it.
+    pub(super) remarks: Vec<&'static str>,
+    /// The same for people, remarks aside.
+    pub(super) text: String,
+}
+
+impl From<Attested> for Verified {
+    fn from(attested: Attested) -> Self {
+        let statement = &attested.statement;
+        Self {
+            form: "yubihsm",
+            text: format!("up to the root {}\n  {}", attested.root, statement.line()),
+            statement: json!(statement),
+            remarks: statement.remarks(),
+            root: Some(attested.root),
+        }
+    }
+}
+
+/// A file with certificates that cannot be used.
+pub(super) fn malformed_certificates(file: &Path, problem: String) -> Failure {
+    Failure::usage(
+        "certificate_malformed",
+        format!("{}: {problem}", file.display()),
+    )
+}
+
+/// The attestation of the key, verified up to what was named as trusted; `None` when nothing was.
 fn verified(
     args: &AttestArgs,
     key: &KeyFingerprint,
     on_the_token: &[TokenCertificate],
-) -> Result<Option<Attested>, Failure> {
+) -> Result<Option<Verified>, Failure> {
+    if args.tpm.given() {
+        return tpm::verify(&args.tpm, key, &args.certificates, args.root.as_deref()).map(Some);
+    }
     let Some(root) = &args.root else {
         return Ok(None);
     };
-    let unusable = |file: &Path, problem: String| {
-        Failure::usage(
-            "certificate_malformed",
-            format!("{}: {problem}", file.display()),
-        )
-    };
     let text = files::read(root, MAX_CERTIFICATES_BYTES, "the root certificate")?;
-    let roots = Anchor::all_from_pem(&text).map_err(|problem| unusable(root, problem))?;
+    let roots =
+        Anchor::all_from_pem(&text).map_err(|problem| malformed_certificates(root, problem))?;
     let mut certificates: Vec<Vec<u8>> = Vec::new();
     for file in &args.certificates {
         let bytes = files::read(file, MAX_CERTIFICATES_BYTES, "the certificates")?;
-        let found = files::certificates(&bytes).map_err(|problem| unusable(file, problem))?;
+        let found =
+            files::certificates(&bytes).map_err(|problem| malformed_certificates(file, problem))?;
         certificates.extend(found);
     }
     // What is on the token besides may be anything: it counts where it is a certificate.
@@ -79,7 +123,7 @@ fn verified(
             .cloned(),
     );
     yubihsm::verify(key, &certificates, &roots, SystemClock.now_ms())
-        .map(Some)
+        .map(|attested| Some(attested.into()))
         .map_err(|error| {
             Failure::failed("attestation_not_verified", error.to_string()).hint(
                 "have the device attest this key again (`yubihsm-shell -a sign-attestation-certificate`), and get the root and the \
@@ -180,22 +224,17 @@ pub(super) fn run(args: &AttestArgs, context: &Context) -> Result<Report, Failur
     }
     match &attested {
         Some(attested) => {
-            let _ = write!(
-                text,
-                "\nVerified     up to the root {}\n  {}",
-                attested.root,
-                attested.statement.line()
-            );
-            for remark in attested.statement.remarks() {
+            let _ = write!(text, "\nVerified     {}", attested.text);
+            for remark in &attested.remarks {
                 let _ = write!(text, "\n  remark     {remark}");
             }
         }
         None if found.is_empty() => text.push_str(
-            "\nThis module shows no attestation of the key. Ask the vendor's own tool, if the token has one.",
+            "\nThis module shows no attestation of the key. Ask the vendor's own tool, if the token has one (a TPM's: tpm2_certify).",
         ),
         None => text.push_str(
             "\nNothing of this was verified here: name the vendor's root (--root) for a YubiHSM's, or hold the chain against it with the \
-             vendor's tool.",
+             vendor's tool. A TPM's attestation is verified from files (--tpm-attestation).",
         ),
     }
     Ok(Report::done(
@@ -206,9 +245,10 @@ pub(super) fn run(args: &AttestArgs, context: &Context) -> Result<Report, Failur
             "certificates": listed,
             "offered": !found.is_empty(),
             "verified": attested.is_some(),
+            "form": attested.as_ref().map(|attested| attested.form),
             "root": attested.as_ref().map(|attested| &attested.root),
             "statement": attested.as_ref().map(|attested| &attested.statement),
-            "remarks": attested.as_ref().map(|attested| attested.statement.remarks()),
+            "remarks": attested.as_ref().map(|attested| &attested.remarks),
             "origin": key.attributes.origin(),
         }),
         text,
