@@ -213,6 +213,16 @@ impl World {
     }
 }
 
+impl Drop for World {
+    /// What a token still holds keeps the group, and the group its tokens.
+    fn drop(&mut self) {
+        for token in &self.tokens {
+            let held = std::mem::take(&mut *token.held.lock().unwrap());
+            drop(held);
+        }
+    }
+}
+
 fn said(result: Result<SecretBytes, Error>) -> Result<String, Error> {
     result.map(|name| String::from_utf8(name.expose().to_vec()).unwrap())
 }
