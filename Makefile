@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help bootstrap demo kryoptic test soak constant-time sanitize miri fuzz check format-check lint doc deny bench advisories timing reproducible install uninstall try-units clean
+.PHONY: help bootstrap demo kryoptic test soak constant-time sanitize miri loom fuzz check format-check lint doc deny bench advisories timing reproducible install uninstall try-units clean
 
 CARGO := scripts/with-rust.sh cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
@@ -62,8 +62,12 @@ constant-time: $(BOOTSTRAPPED)-test ## that no branch of optimised code depends 
 sanitize: $(BOOTSTRAPPED)-test ## the tests of crate hsm under AddressSanitizer and LeakSanitizer (ARGS='--test NAME')
 	@scripts/sanitize.sh $(ARGS)
 
-miri: ## the memory for secrets under Miri (needs a nightly toolchain of rustup with Miri; SEEDS=8 schedules of its threads)
+miri: $(BOOTSTRAPPED)-demo ## the memory for secrets, custody's pool and single flight under Miri (needs a nightly toolchain of rustup with Miri; SEEDS=8 schedules of their threads)
 	@scripts/miri.sh $(ARGS)
+
+# Its own lock file and target folder: loom is in no build of the program's.
+loom: $(BOOTSTRAPPED)-demo ## custody's pool, the canaries and single flight in every order of their threads (ARGS='gate' for some)
+	@$(CARGO) run --release --locked --manifest-path tests/loom/Cargo.toml --target-dir $(TARGET)/loom -- $(ARGS)
 
 fuzz: $(BOOTSTRAPPED)-test $(CARGO_FUZZ) ## fuzz every parser of strangers' bytes (MINUTES=15 for each, ARGS='pfx cms' for some); needs a nightly toolchain
 	@CARGO_FUZZ=$(abspath $(CARGO_FUZZ)) scripts/with-rust.sh scripts/fuzz.sh $(or $(MINUTES),1) $(ARGS)

@@ -29,6 +29,7 @@ pub mod intune;
 pub mod issuance;
 pub mod record;
 pub mod service_manager;
+mod sync;
 pub mod telemetry;
 pub mod tls;
 

@@ -72,6 +72,7 @@ mod pkcs1;
 pub mod pkcs11;
 pub mod public_key;
 mod signing;
+mod sync;
 mod terms;
 mod token;
 

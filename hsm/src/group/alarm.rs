@@ -2,8 +2,10 @@
 //! there are never more than requests in hand.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
+
+use crate::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 struct State<T> {
     /// By time and number.

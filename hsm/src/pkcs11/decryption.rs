@@ -219,19 +219,14 @@ impl Worker {
         let verdict = meant
             .evidence()
             .judge(failed, shared.clock.now(), &shared.canaries);
-        if verdict == Verdict::Well {
-            count(&shared.counters.canaries_shared);
-            return Shown::Well;
-        }
-        /// Tells those who wait, whatever happens.
-        struct Running<'a>(&'a Evidence);
-        impl Drop for Running<'_> {
-            fn drop(&mut self) {
-                self.0.ran();
+        match verdict {
+            Verdict::Well => {
+                count(&shared.counters.canaries_shared);
+                Shown::Well
             }
+            // Those who wait are told at the end of it, whatever happens.
+            Verdict::RunCanary(_running) => self.canary(meant),
         }
-        let _running = Running(meant.evidence());
-        self.canary(meant)
     }
 
     /// Whether the token decrypts a ciphertext to which the answer is known, the same way, now, on this session.

@@ -5,8 +5,9 @@
 //! canary share it. So a burst of bad ciphertexts costs few canaries where good ones are decrypted as well or several fail at once; and
 //! where one stranger sends one after the other, canaries are limited by time ([`CANARIES`]).
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+use crate::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 /// Beyond the limit of canaries, a success that is not older than this stands for one that began after the failure ...
 const STALE: Duration = Duration::from_millis(100);
@@ -75,12 +76,22 @@ pub(super) struct Evidence {
 }
 
 /// What to do about a failure.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum Verdict<'a> {
     /// The token was well.
     Well,
-    /// Nobody knows: run a canary, and tell by [`Evidence::ran`].
-    RunCanary,
+    /// Nobody knows: run a canary, and keep this meanwhile.
+    RunCanary(Running<'a>),
+}
+
+/// A canary that somebody runs. Dropping it tells those who wait for it that it has ended, whatever happens to who runs it;
+/// [`Evidence::worked`] before, if it did.
+pub(super) struct Running<'a>(&'a Evidence);
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.lock().running = false;
+        self.0.ended.notify_all();
+    }
 }
 
 impl Evidence {
@@ -98,7 +109,7 @@ impl Evidence {
     }
 
     /// Judges a failure after which the next use to begin has a number above `failed`. Waits while somebody else runs a canary.
-    pub(super) fn judge(&self, failed: u64, now: Duration, canaries: &Budget) -> Verdict {
+    pub(super) fn judge(&self, failed: u64, now: Duration, canaries: &Budget) -> Verdict<'_> {
         let mut state = self.lock();
         loop {
             if state.good.is_some_and(|(good, _)| good > failed) {
@@ -121,13 +132,7 @@ impl Evidence {
             return Verdict::Well;
         }
         state.running = true;
-        Verdict::RunCanary
-    }
-
-    /// A canary that was asked for has ended; [`worked`](Self::worked) before, if it did.
-    pub(super) fn ran(&self) {
-        self.lock().running = false;
-        self.ended.notify_all();
+        Verdict::RunCanary(Running(self))
     }
 }
 
@@ -150,17 +155,21 @@ mod tests {
         Budget::new((0, 0))
     }
 
+    /// Whether a canary is asked for, which has ended afterwards.
+    fn asks(verdict: Verdict<'_>) -> bool {
+        matches!(verdict, Verdict::RunCanary(_))
+    }
+
     #[test]
     fn only_what_began_after_a_failure_says_something_about_it() {
         let evidence = Evidence::default();
         evidence.worked(5, ms(0));
-        assert_eq!(evidence.judge(5, ms(0), &plenty()), Verdict::RunCanary);
-        evidence.ran();
-        assert_eq!(evidence.judge(5, ms(0), &plenty()), Verdict::RunCanary);
+        assert!(asks(evidence.judge(5, ms(0), &plenty())));
+        let running = evidence.judge(5, ms(0), &plenty());
         evidence.worked(7, ms(0));
-        evidence.ran();
-        assert_eq!(evidence.judge(6, ms(900), &plenty()), Verdict::Well);
-        assert_eq!(evidence.judge(7, ms(0), &plenty()), Verdict::RunCanary);
+        assert!(asks(running));
+        assert!(!asks(evidence.judge(6, ms(900), &plenty())));
+        assert!(asks(evidence.judge(7, ms(0), &plenty())));
     }
 
     #[test]
@@ -174,11 +183,11 @@ mod tests {
                 let (evidence, numbers, canaries, budget) =
                     (&evidence, &numbers, &canaries, &budget);
                 scope.spawn(move || {
-                    if evidence.judge(failed, ms(0), budget) == Verdict::RunCanary {
+                    let verdict = evidence.judge(failed, ms(0), budget);
+                    if let Verdict::RunCanary(_running) = &verdict {
                         let begun = numbers.fetch_add(1, Ordering::SeqCst);
                         canaries.fetch_add(1, Ordering::SeqCst);
                         evidence.worked(begun, ms(0));
-                        evidence.ran();
                     }
                 });
             }
@@ -192,13 +201,13 @@ mod tests {
         let evidence = Evidence::default();
         evidence.worked(1, ms(1000));
         for _ in 0..STALE_USES {
-            assert_eq!(evidence.judge(9, ms(1100), &none()), Verdict::Well);
+            assert!(!asks(evidence.judge(9, ms(1100), &none())));
         }
-        assert_eq!(evidence.judge(9, ms(1100), &none()), Verdict::RunCanary);
+        let running = evidence.judge(9, ms(1100), &none());
         evidence.worked(10, ms(1100));
-        evidence.ran();
-        assert_eq!(evidence.judge(11, ms(1200), &none()), Verdict::Well);
-        assert_eq!(evidence.judge(11, ms(1201), &none()), Verdict::RunCanary);
+        assert!(asks(running));
+        assert!(!asks(evidence.judge(11, ms(1200), &none())));
+        assert!(asks(evidence.judge(11, ms(1201), &none())));
     }
 
     #[test]

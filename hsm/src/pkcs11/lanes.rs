@@ -136,6 +136,11 @@ impl<T> Lanes<T> {
             && self.running_batch < room.limit.min(room.threads).saturating_sub(1).max(1)
     }
 
+    /// Whether something waits that may begin.
+    pub(super) fn may_begin(&self, room: Room) -> bool {
+        self.interactive_may_begin(room) || self.batch_may_begin(room)
+    }
+
     /// The next request, which runs until [`finished`](Self::finished). `None`: nothing waits that may begin.
     pub(super) fn next(&mut self, room: Room) -> Option<Waiting<T>> {
         let batch = self.batch_may_begin(room);
@@ -281,12 +286,13 @@ mod tests {
             push(&mut lanes, 1000 + item, Lane::Batch, None);
         }
         assert_eq!(lanes.next(room).map(|next| next.item), Some(1000));
-        assert!(lanes.next(room).is_none());
+        assert!(!lanes.may_begin(room) && lanes.next(room).is_none());
         for item in 0..2 {
             push(&mut lanes, item, Lane::Interactive, None);
         }
+        assert!(lanes.may_begin(room));
         assert_eq!(lanes.next(room).map(|next| next.item), Some(0));
-        assert!(lanes.next(room).is_none());
+        assert!(!lanes.may_begin(room) && lanes.next(room).is_none());
     }
 
     #[test]

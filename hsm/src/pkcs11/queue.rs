@@ -2,12 +2,13 @@
 //!
 //! Nothing is answered while the lock is held: what is late comes out, and whoever took it answers.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::lanes::{Lanes, Room, Waiting};
 use super::limiter::Limiter;
 use crate::clock::Clock;
+use crate::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use crate::{Lane, Load, Terms};
 
 /// Of the mean time at the token, how much a new time counts: one part of so many.
@@ -170,23 +171,20 @@ impl<T> Queue<T> {
         let mut state = self.lock();
         loop {
             let now = self.clock.now();
-            let late = state.lanes.take_late(now);
-            if !late.is_empty() {
-                let count = u64::try_from(late.len()).unwrap_or(u64::MAX);
-                state.load.late = state.load.late.saturating_add(count);
-                drop(state);
-                self.place.notify_all();
-                return Some(Next::Late(late));
-            }
             let room = Room {
                 threads: self.threads,
                 limit: state.limiter.limit(),
             };
+            let late = state.lanes.take_late(now);
+            if !late.is_empty() {
+                let count = u64::try_from(late.len()).unwrap_or(u64::MAX);
+                state.load.late = state.load.late.saturating_add(count);
+                self.leave_with_something(state, room);
+                return Some(Next::Late(late));
+            }
             if let Some(next) = state.lanes.next(room) {
                 state.load.queue_time.add(now.saturating_sub(next.since));
-                drop(state);
-                // Not only one: those who wait may wait for places of different lanes.
-                self.place.notify_all();
+                self.leave_with_something(state, room);
                 let turn = Turn {
                     lane: next.lane,
                     began: now,
@@ -202,6 +200,18 @@ impl<T> Queue<T> {
                 .wait(state)
                 .unwrap_or_else(PoisonError::into_inner);
         }
+    }
+
+    /// A consumer goes away with something, for however long. What may begin beside that was perhaps announced to this one alone, or was
+    /// not able to before: an interactive request that waited for another may begin beside the batch work that was taken instead.
+    fn leave_with_something(&self, state: MutexGuard<'_, State<T>>, room: Room) {
+        let is_more = state.lanes.may_begin(room);
+        drop(state);
+        if is_more {
+            self.work.notify_one();
+        }
+        // Not only one: those who wait may wait for places of different lanes.
+        self.place.notify_all();
     }
 
     /// The request of this turn is at the token no more.
@@ -272,6 +282,8 @@ impl<T> State<T> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
+    use std::sync::atomic::{AtomicU64, Ordering};
+
     use super::*;
     use crate::clock::ManualClock;
 
@@ -302,11 +314,12 @@ mod tests {
     #[test]
     fn a_full_queue_makes_producers_wait_and_loses_nothing() {
         let (_, queue) = queue(1, 1);
+        let each = if cfg!(miri) { 6 } else { 100 };
         let sum = std::thread::scope(|scope| {
             for lane in [Lane::Interactive, Lane::Batch, Lane::Interactive] {
                 let queue = &queue;
                 scope.spawn(move || {
-                    (1..=100).for_each(|item| {
+                    (1..=each).for_each(|item| {
                         queue.push_when_there_is_a_place(item, lane).unwrap();
                     });
                 });
@@ -317,11 +330,70 @@ mod tests {
                     queue.finished(turn, Measure::Usual);
                     item
                 };
-                (0..300).map(one).sum::<u32>()
+                (0..3 * each).map(one).sum::<u32>()
             });
             consumer.join().unwrap()
         });
-        assert_eq!(sum, 3 * 5050);
+        assert_eq!(sum, 3 * (each * (each + 1) / 2));
+    }
+
+    /// Stands, and counts how often it is asked.
+    #[derive(Debug, Default)]
+    struct Asked(AtomicU64);
+
+    impl Clock for Asked {
+        fn now(&self) -> Duration {
+            self.0.fetch_add(1, Ordering::SeqCst);
+            Duration::ZERO
+        }
+
+        fn pause(&self, _: Duration) {}
+    }
+
+    /// Returns when the clock has been asked so often, and whoever did so holds the lock no more.
+    fn when_asked(clock: &Asked, queue: &Queue<u32>, times: u64) {
+        while clock.0.load(Ordering::SeqCst) < times {
+            std::thread::yield_now();
+        }
+        queue.load();
+    }
+
+    #[test]
+    fn an_interactive_request_that_waits_begins_beside_batch_work_that_is_taken_before_it() {
+        let clock = Arc::new(Asked::default());
+        let queue = Queue::new(2, 8, clock.clone());
+        queue.push(0, Terms::default()).unwrap();
+        let (_, turn) = work(&queue);
+        // The token is given one at once from now on.
+        queue.finished(turn, Measure::NoRoom);
+        queue.push(1000, Terms::batch()).unwrap();
+        // Its turn comes after seven others.
+        let mut held = None;
+        for item in 1..=7 {
+            if let Some(turn) = held {
+                queue.finished(turn, Measure::Usual);
+            }
+            queue.push(item, Terms::default()).unwrap();
+            let (taken, turn) = work(&queue);
+            assert_eq!(taken, item);
+            held = Some(turn);
+        }
+        let asked = clock.0.load(Ordering::SeqCst);
+        std::thread::scope(|scope| {
+            let (sender, receiver) = std::sync::mpsc::channel();
+            let consumers_queue = &queue;
+            scope.spawn(move || sender.send(work(consumers_queue).0));
+            when_asked(&clock, &queue, asked + 1);
+            queue.push(8, Terms::default()).unwrap();
+            // The other consumer has looked, and sleeps: the token is full.
+            when_asked(&clock, &queue, asked + 3);
+            queue.finished(held.unwrap(), Measure::Usual);
+            assert_eq!(work(&queue).0, 1000);
+            // This one does not come back for long.
+            let taken = receiver.recv_timeout(Duration::from_secs(60));
+            queue.close();
+            assert_eq!(taken, Ok(8));
+        });
     }
 
     #[test]

@@ -1,13 +1,13 @@
 //! The way of a request to a worker and of its answer back.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::mpsc::sync_channel;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use super::classify::Class;
 use super::queue::{Measure, Next, Queue, Rejected, Turn};
 use super::worker::Worker;
 use crate::custody::Operation;
+use crate::sync::{Mutex, MutexGuard, PoisonError, sync_channel};
 use crate::{Error, Lane, Terms};
 
 /// The work of a request with a worker, of that number; or without one, because of this error.

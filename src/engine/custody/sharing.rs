@@ -6,11 +6,12 @@
 
 use super::refusal::Refusal;
 use crate::engine::api::FailureCode;
+use crate::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use fips::secret::Password;
 use hsm::{KeyFingerprint, Padding};
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 /// What is decrypted: the same key, padding and ciphertext have the same password.
