@@ -20,7 +20,8 @@ impl Cmp {
         .map_err(|error| Error::new(ErrorClass::Rejected, error.to_string()))?;
         let transaction = Transaction::new().map_err(|error| failure::of_message(&error))?;
         let mut conversation = Conversation::new(self, transaction, None)?;
-        let answer = conversation.say(&request).await.map_err(Problem::of_deed)?;
+        let said = conversation.say(&request).await;
+        let answer = said.map_err(Problem::of_repeated)?;
         let (status, details) = match answer.body {
             Body::RevRep(rep) => {
                 let status = match <[_; 1]>::try_from(rep.statuses) {
