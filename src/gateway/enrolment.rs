@@ -37,7 +37,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
 const NOT_OFFERED: (u16, &str) = (404, "enrolmentNotOffered");
 const NOT_ISSUED: (u16, &str) = (
     502,
-    "authorityFailed: the authority did not issue; certificateRefused: what it issued is refused, and the order is over",
+    "authorityFailed: the authority did not issue; certificateRefused: the order is over, since what it issued is refused, or it turned down what had waited",
 );
 const AWAY: (u16, &str) = (
     503,

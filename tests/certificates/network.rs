@@ -27,6 +27,7 @@ pub(crate) fn network(
             Fault::Status(status) => {
                 return Reply::Answer(status, vec![("retry-after", "1".to_owned())], Vec::new());
             }
+            Fault::TurnedDown => return Reply::status(400),
             Fault::Cut => return Reply::Goodbye,
             Fault::Late(time) => std::thread::sleep(time),
             Fault::None | Fault::Lost => {}

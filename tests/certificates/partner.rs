@@ -19,6 +19,7 @@ const WAITING: u8 = 3;
 const BAD_REQUEST: u8 = 2;
 const BAD_CERT_ID: u8 = 4;
 const CERT_REVOKED: u8 = 10;
+const UNACCEPTED_POLICY: u8 = 15;
 const TRANSACTION_IN_USE: u8 = 21;
 
 /// What happens to one message.
@@ -32,6 +33,8 @@ pub(crate) enum Fault {
     Busy,
     /// Another status, as of a server whose authority is not there; it knows nothing of it.
     Status(u16),
+    /// The authority says no, whatever it was that it said before.
+    TurnedDown,
     /// The connection ends before the authority has the message.
     Cut,
     /// The authority has done it, and the answer is lost.
@@ -102,6 +105,11 @@ impl Partner {
                 }
                 Fault::Status(status) => {
                     return Reply::Raw(http(&format!("{status} no"), "text/plain", b""));
+                }
+                Fault::TurnedDown => {
+                    let body =
+                        authority::cp(MINUS_ONE, &status(REJECTION, Some(UNACCEPTED_POLICY)), None);
+                    return Reply::Message(speaker.answer(request, &body, &Lies::default()));
                 }
                 Fault::Cut => return Reply::Close,
                 Fault::None | Fault::Late(_) | Fault::Lost => {}

@@ -203,6 +203,39 @@ fn a_poll_whose_answer_was_the_certificate_and_got_lost_is_asked_about_and_not_m
     assert_eq!((partner.issued(), partner.confirmed()), (1, (1, 0)));
 }
 
+#[test]
+fn an_order_that_is_turned_down_while_it_waits_is_over_and_another_token_begins_anew() {
+    let workshop = Workshop::new();
+    let world = World::new(&workshop, KeyAlgorithm::P256);
+    let polls = AtomicUsize::new(0);
+    let partner = Partner::start(&world, move |_, kind| {
+        let is_poll = usize::from(kind == Kind::PollReq);
+        let number = polls.fetch_add(is_poll, Ordering::SeqCst);
+        Plan {
+            fault: match (kind, number) {
+                (Kind::PollReq, 1) => Fault::TurnedDown,
+                _ => Fault::None,
+            },
+            polls: usize::from(number == 0),
+            ..Plan::default()
+        }
+    });
+    let site = site(&world, &partner);
+    let token = site.token(INSTANCE, "turned-down");
+    pending(&site.enroll(&token));
+    for _ in 0..2 {
+        let (code, why) = failure(&site.enroll(&token));
+        assert_eq!(code, "certificate_refused", "{why}");
+        assert!(
+            why.contains("unacceptedPolicy") && why.contains("new token"),
+            "{why}"
+        );
+        assert_eq!(partner.messages(), 3, "p10cr and two polls");
+    }
+    enrolled(&site, &site.token(INSTANCE, "anew"));
+    assert_eq!(partner.confirmed(), (1, 0));
+}
+
 /// What the refusal of a lie has to say.
 fn words(twist: Twist) -> &'static str {
     match twist {

@@ -197,11 +197,11 @@ fn reason(event: &Event) -> String {
     serde_json::to_string(&event.fields["reason"]).unwrap()
 }
 
+/// How often each serial number was named.
+type Counts = Arc<Mutex<HashMap<Vec<u8>, usize>>>;
+
 /// OpenSSL's servers, one for each certificate, and how often each was asked. The first answer about the first one is lost.
-fn mocks(
-    world: &World<'_>,
-    certificates: &[Vec<u8>],
-) -> (Server, Arc<Mutex<HashMap<Vec<u8>, usize>>>) {
+fn mocks(world: &World<'_>, certificates: &[Vec<u8>]) -> (Server, Counts) {
     let servers: HashMap<Vec<u8>, MockServer> = certificates
         .iter()
         .map(|der| {
@@ -214,7 +214,7 @@ fn mocks(
         })
         .collect();
     let first = serial_of_certificate(&certificates[0]);
-    let asked = Arc::<Mutex<HashMap<Vec<u8>, usize>>>::default();
+    let asked = Counts::default();
     let counted = Arc::clone(&asked);
     let server = Server::threads(move |_, request| {
         // Which of them answers other questions does not matter.

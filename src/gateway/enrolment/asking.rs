@@ -1,7 +1,7 @@
 //! What the authority is asked of an order, and what it means that it does not answer.
 //!
-//! Nothing was issued where it was not reached, is busy, refuses the credential or the order, or has no such operation: then the order is
-//! forgotten, and token or request are as good as before. Everything else may have been the certificate: before it is asked for again the
+//! Nothing was issued where it was not reached, is busy, refuses the credential or the order, or has no such operation: then token or request are
+//! as good as before. An order that waited and is turned down is over: somebody decided that. Everything else may have been the certificate: before it is asked for again the
 //! authority is asked what became of it, and where it cannot tell, `when_unknown` decides.
 
 use super::super::error::ApiError;
@@ -26,6 +26,8 @@ pub(super) enum Failure {
     Lost(CaError),
     /// The authority issued for another key.
     Misissued(CaError),
+    /// The authority had the order, and turned it down.
+    TurnedDown(CaError),
     /// The database.
     Stored(ApiError),
 }
@@ -45,8 +47,7 @@ fn of_order(error: CaError) -> Failure {
 /// What a question about an order that failed means.
 fn of_question(error: CaError) -> Failure {
     match error.class() {
-        // The order was turned down: the authority knows it, and says so.
-        ErrorClass::Rejected => Failure::Nothing(error),
+        ErrorClass::Rejected => Failure::TurnedDown(error),
         ErrorClass::Misissued => Failure::Misissued(error),
         ErrorClass::Unavailable
         | ErrorClass::Credential
@@ -101,7 +102,7 @@ impl Enrolment {
                 note_polled(app, id, false).await?;
                 Err(Failure::AsBefore(error))
             }
-            ErrorClass::Rejected => Err(Failure::Nothing(error)),
+            ErrorClass::Rejected => Err(Failure::TurnedDown(error)),
             ErrorClass::Misissued => Err(Failure::Misissued(error)),
             ErrorClass::Unknown | ErrorClass::Protocol if can.recovers => {
                 self.recover(app, id, order, Some(pending.clone()), can)
@@ -154,9 +155,20 @@ impl Enrolment {
                 let why = format!("what the authority issued is refused: {error}");
                 return self.over(app, &asked, why).await;
             }
+            Failure::TurnedDown(error) => {
+                let why = format!("the authority turned it down: {error}");
+                return self.over(app, &asked, why).await;
+            }
             Failure::Nothing(error) => {
                 let id = asked.order_id.clone();
-                if let Err(error) = app.stored(move |store| store.forget_enrolment(&id)).await {
+                let was_asked = error.class() == ErrorClass::Rejected;
+                let stored = app
+                    .stored(move |store| match was_asked {
+                        true => store.void_enrolment(&id),
+                        false => store.forget_enrolment(&id),
+                    })
+                    .await;
+                if let Err(error) = stored {
                     return error;
                 }
                 (error, "nothing was issued")

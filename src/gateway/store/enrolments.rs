@@ -95,7 +95,7 @@ pub(in crate::gateway) fn order_of_token(token: &str) -> String {
 /// Whether the token was used: then its order, and no other, may still be asked for.
 pub(super) fn has_order(transaction: &Transaction<'_>, token: &str) -> Result<bool, StoreError> {
     Ok(transaction
-        .prepare_cached("SELECT 1 FROM enrolments WHERE order_id = ?")?
+        .prepare_cached("SELECT 1 FROM enrolments WHERE order_id = ? AND void = 0")?
         .exists(params![order_of_token(token)])?)
 }
 
@@ -107,7 +107,7 @@ pub(super) fn end_orders(
 ) -> Result<(), StoreError> {
     transaction
         .prepare_cached(
-            "UPDATE enrolments SET refused = 'the instance was revoked', refused_ms = ?2 WHERE instance = ?1 AND certificate IS NULL AND refused IS NULL",
+            "UPDATE enrolments SET refused = 'the instance was revoked', refused_ms = ?2 WHERE instance = ?1 AND certificate IS NULL AND refused IS NULL AND void = 0",
         )?
         .execute(params![instance, now])?;
     Ok(())
@@ -122,13 +122,14 @@ struct Row {
     chain: Option<Vec<u8>>,
     refused: Option<(String, i64)>,
     round: u32,
+    void: bool,
 }
 
 impl Row {
     fn of(transaction: &Transaction<'_>, id: &str) -> Result<Option<Self>, StoreError> {
         Ok(transaction
             .prepare_cached(
-                "SELECT instance, csr, pending, polled, certificate, chain, refused, refused_ms, round FROM enrolments WHERE order_id = ?",
+                "SELECT instance, csr, pending, polled, certificate, chain, refused, refused_ms, round, void FROM enrolments WHERE order_id = ?",
             )?
             .query_row(params![id], |row| {
                 let refused: Option<String> = row.get(6)?;
@@ -144,6 +145,7 @@ impl Row {
                     chain: row.get(5)?,
                     refused: refused.map(|why| (why, refused_ms.unwrap_or(i64::MAX))),
                     round: row.get(8)?,
+                    void: row.get(9)?,
                 })
             })
             .optional()?)
@@ -191,6 +193,7 @@ impl Store {
             let known = Row::of(transaction, order.id)?;
             let round = match known {
                 None => 0,
+                Some(row) if row.void && row.instance == order.instance => row.round,
                 Some(row) if row.instance != order.instance || row.csr != order.csr => {
                     return Err(StoreError::EnrolmentRefused(
                         "its token was used for another request: a token is for one request alone",
@@ -215,7 +218,7 @@ impl Store {
                 Some(Row { round, known, .. }) => return Ok(Begun::Unsettled { round, known }),
             };
             let lately: i64 = transaction
-                .prepare_cached("SELECT count(*) FROM enrolments WHERE instance = ? AND begun_ms > ?")?
+                .prepare_cached("SELECT coalesce(sum(tries), 0) FROM enrolments WHERE instance = ? AND begun_ms > ?")?
                 .query_row(params![order.instance, now.saturating_sub(HOUR_MS)], |row| row.get(0))?;
             if lately >= MAX_ORDERS_AN_HOUR {
                 return Err(StoreError::EnrolmentRefused(
@@ -224,8 +227,16 @@ impl Store {
             }
             transaction.execute(
                 "INSERT INTO enrolments (order_id, instance, csr, begun_ms) VALUES (?1, ?2, ?3, ?4)
-                 ON CONFLICT (order_id) DO UPDATE SET begun_ms = ?4, round = ?5, refused = NULL, refused_ms = NULL, pending = NULL, polled = 0",
-                params![order.id, order.instance, order.csr, now, round],
+                 ON CONFLICT (order_id) DO UPDATE SET csr = ?3, begun_ms = ?4, round = ?5, refused = NULL, refused_ms = NULL, pending = NULL, polled = 0,
+                   void = 0, tries = CASE WHEN begun_ms > ?6 THEN tries + 1 ELSE 1 END",
+                params![
+                    order.id,
+                    order.instance,
+                    order.csr,
+                    now,
+                    round,
+                    now.saturating_sub(HOUR_MS)
+                ],
             )?;
             Ok(Begun::New { round })
         })
@@ -306,14 +317,34 @@ impl Store {
         })
     }
 
-    /// The authority says for certain that there is no such order, or refused it: its token or request may be used again.
+    /// The authority refused the order, and nothing was issued: token or request may be used again. It counts as one order of the hour.
+    ///
+    /// # Errors
+    /// The database's own failure.
+    pub fn void_enrolment(&self, id: &str) -> Result<(), StoreError> {
+        self.write(|transaction, _| {
+            transaction.execute(
+                "UPDATE enrolments SET void = 1, pending = NULL, polled = 0 WHERE order_id = ? AND certificate IS NULL AND refused IS NULL",
+                params![id],
+            )?;
+            Ok(())
+        })
+    }
+
+    /// The authority was not reached, or did not let itself be asked: as if there had been no order.
     ///
     /// # Errors
     /// The database's own failure.
     pub fn forget_enrolment(&self, id: &str) -> Result<(), StoreError> {
         self.write(|transaction, _| {
+            // What was asked for before stays counted, and a later round stays one.
             transaction.execute(
-                "DELETE FROM enrolments WHERE order_id = ? AND certificate IS NULL AND refused IS NULL",
+                "UPDATE enrolments SET void = 1, tries = tries - 1, pending = NULL, polled = 0
+                 WHERE order_id = ? AND certificate IS NULL AND refused IS NULL AND void = 0",
+                params![id],
+            )?;
+            transaction.execute(
+                "DELETE FROM enrolments WHERE order_id = ? AND void = 1 AND tries = 0 AND round = 0",
                 params![id],
             )?;
             Ok(())

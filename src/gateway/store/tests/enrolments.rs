@@ -286,8 +286,10 @@ fn an_order_whose_certificate_was_refused_is_over_for_its_token_and_rests_for_an
     assert_eq!(bench.store.begin_enrolment(&renewal).unwrap(), over);
     bench.clock.advance_ms(1);
     assert_eq!(bench.store.begin_enrolment(&by_token).unwrap(), over);
-    // Another order at the authority, and one of the eight in an hour.
+    // Another order at the authority, also after it was not reached: the name of the first one has a certificate there.
     let again = Begun::New { round: 1 };
+    assert_eq!(bench.store.begin_enrolment(&renewal).unwrap(), again);
+    bench.store.forget_enrolment(renewal.id).unwrap();
     assert_eq!(bench.store.begin_enrolment(&renewal).unwrap(), again);
     assert!(matches!(
         bench.store.begin_enrolment(&renewal).unwrap(),
@@ -359,7 +361,7 @@ fn an_enrolment_token_that_was_used_in_time_stays_good_for_its_order_and_no_othe
         (true, false, false)
     );
     // Nothing was issued: then it is a token that was not used.
-    bench.store.forget_enrolment(&id).unwrap();
+    bench.store.void_enrolment(&id).unwrap();
     assert!(!is_good(&used));
     bench.store.begin_enrolment(&asked).unwrap();
     bench.store.revoke_token(&actor(), &used.id).unwrap();
@@ -402,4 +404,32 @@ fn a_database_of_version_5_goes_on_with_its_orders() {
         chain: Vec::new(),
     };
     assert_eq!(begun("enrol-2"), Begun::Issued(known));
+}
+
+#[test]
+fn an_order_that_the_authority_refused_may_be_for_another_request_and_counts_in_the_hour() {
+    let bench = Bench::new();
+    let mine = Orderer::Token("1");
+    for number in 0..8_u8 {
+        let csr = [number];
+        let asked = order("enrol-1", &csr, mine);
+        assert_eq!(bench.store.begin_enrolment(&asked).unwrap(), NEW);
+        bench.store.void_enrolment("enrol-1").unwrap();
+    }
+    let asked = order("enrol-1", b"8", mine);
+    assert!(matches!(
+        bench.store.begin_enrolment(&asked),
+        Err(StoreError::EnrolmentRefused(_))
+    ));
+    // One that was not asked for at all counts for nothing.
+    bench.clock.advance_ms(60 * MINUTE_MS);
+    for _ in 0..20 {
+        assert_eq!(bench.store.begin_enrolment(&asked).unwrap(), NEW);
+        bench.store.forget_enrolment("enrol-1").unwrap();
+    }
+    assert_eq!(bench.store.begin_enrolment(&asked).unwrap(), NEW);
+    assert_eq!(
+        bench.store.begin_enrolment(&asked).unwrap(),
+        unsettled(None, false)
+    );
 }
