@@ -25,9 +25,8 @@ use pfx_connector::cli::demo::{
     Deliveries, DeviceKind, Person, Plan, Running, Stack, StackOptions, TokenKind, temporary_folder,
 };
 use pfx_connector::engine::api::CmsFormat;
-use pfx_connector::engine::client::EngineClient;
 use power::Random;
-use stack::{Site, block_on, until, write_private};
+use stack::{Site, until, write_private};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::process::Command;
@@ -118,28 +117,10 @@ impl Running3 {
                 self.engine.kill();
                 self.engine = stack.start_engine().unwrap();
             }
-            Victim::Custody => kill_part(site, "custody"),
-            Victim::Formats => kill_part(site, "formats"),
+            Victim::Custody => site.kill_part("custody"),
+            Victim::Formats => site.kill_part("formats"),
         }
     }
-}
-
-/// The supervisor puts another one in its place.
-fn kill_part(site: &Site, name: &str) {
-    let socket = site.stack.path("run/engine.sock");
-    let mut pid = None;
-    until(&format!("{name} does not run"), || {
-        let status = block_on(async { EngineClient::connect(&socket).await?.status().await });
-        let parts = status.map(|status| status.parts).unwrap_or_default();
-        pid = parts
-            .iter()
-            .find(|part| part.name == name)
-            .and_then(|part| part.pid);
-        pid.is_some()
-    });
-    let pid = rustix::process::Pid::from_raw(i32::try_from(pid.unwrap()).unwrap()).unwrap();
-    // It may just have gone by itself, with the other part.
-    let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
 }
 
 fn plan(site: &Site, devices: usize) -> Plan {

@@ -218,25 +218,24 @@ impl Ground {
         }
     }
 
-    /// A fresh record, of the same size whatever its class.
+    /// A fresh record, of the same size whatever its class. What is done here is the same for every class too: a thread that computed less
+    /// before it asks is woken sooner by the scheduler when the answer comes.
     fn request(&self, class: Class) -> Fallible<EngineRequest> {
-        let encrypt = |hash: Hash, password: &[u8]| self.custody_key.encrypt_oaep(hash, password);
-        let (right, wrong) = (Hash::Sha1, Hash::Sha256);
+        let another = fips::random::alphanumeric(self.password.len())?;
+        let (hash, password) = match class {
+            Class::Valid | Class::Random => (Hash::Sha1, self.password.expose()),
+            Class::WrongPassword => (Hash::Sha1, another.expose()),
+            Class::BadPadding => (Hash::Sha256, self.password.expose()),
+        };
+        let encrypted = self.custody_key.encrypt_oaep(hash, password)?;
+        let mut random = fips::random::array::<256>()?;
+        // Below every modulus of this length.
+        if let Some(first) = random.first_mut() {
+            *first &= 0x7f;
+        }
         let ciphertext = match class {
-            Class::Valid => encrypt(right, self.password.expose())?,
-            Class::WrongPassword => {
-                let another = fips::random::alphanumeric(self.password.len())?;
-                encrypt(right, another.expose())?
-            }
-            Class::BadPadding => encrypt(wrong, self.password.expose())?,
-            Class::Random => {
-                let mut bytes = fips::random::array::<256>()?;
-                // Below every modulus of this length.
-                if let Some(first) = bytes.first_mut() {
-                    *first &= 0x7f;
-                }
-                bytes.to_vec()
-            }
+            Class::Random => random.to_vec(),
+            _ => encrypted,
         };
         let mut request = self.template.clone();
         request.record.encrypted_password = Base64Bytes(ciphertext);

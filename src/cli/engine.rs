@@ -81,6 +81,7 @@ pub fn run(args: &EngineArgs, context: &Context) -> Result<Report, Failure> {
     let (whole, config) = load(&args.config)?;
     for note in inherited.into_iter().chain(hardening::protect(Limits {
         outlives_parent: true,
+        open_files: Some(hardening::OPEN_FILES),
         ..Limits::default()
     })) {
         tracing::warn!(part = "supervisor", "{note}");

@@ -12,6 +12,10 @@ use std::sync::atomic::AtomicBool;
 /// What lists of processes call this one: started by `/proc/self/exe`, it would be `exe`.
 const NAME: &std::ffi::CStr = c"pfx-connector";
 
+/// Files and connections that custody and the supervisor may have open: threads of the largest pool with what their tokens open, and a
+/// few for each connection. One that leaks ends at this instead of at the system's.
+pub const OPEN_FILES: u64 = 4096;
+
 /// Bounds of a process; `None` leaves the system's.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Limits {

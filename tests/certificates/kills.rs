@@ -92,7 +92,7 @@ fn killed_again_and_again_each_request_gets_one_certificate() {
             requests.insert(issuing.ask(&user, &device, of), of);
         }
         std::thread::sleep(Duration::from_millis(random.below(400) as u64));
-        let victim = match random.below(4) {
+        let victim = match random.below(6) {
             0 => {
                 running.kill_connector_at(0);
                 "connector 0"
@@ -104,6 +104,14 @@ fn killed_again_and_again_each_request_gets_one_certificate() {
             2 => {
                 running.kill_engine();
                 "engine"
+            }
+            3 => {
+                issuing.site.kill_part("custody");
+                "custody"
+            }
+            4 => {
+                issuing.site.kill_part("formats");
+                "formats"
             }
             _ => {
                 running.kill_gateway();

@@ -255,6 +255,19 @@ async fn what_was_left_open_to_the_engine_reaches_none_of_its_processes() {
             let target = std::fs::read_link(descriptor.unwrap().path()).unwrap_or_default();
             assert_ne!(target, left_open, "{}", found.name);
         }
+        let limits =
+            std::fs::read_to_string(format!("/proc/{}/limits", found.pid.unwrap())).unwrap();
+        let most = |name: &str| {
+            let line = limits.lines().find(|line| line.starts_with(name)).unwrap();
+            line[name.len()..]
+                .split_whitespace()
+                .nth(1)
+                .unwrap()
+                .to_owned()
+        };
+        let files: u64 = most("Max open files").parse().unwrap();
+        assert!(files <= 4096, "{}: {files}", found.name);
+        assert_eq!(most("Max core file size"), "0", "{}", found.name);
     }
     assert!(Path::new(&format!("/proc/{}/fd", engine.pid())).exists());
 }

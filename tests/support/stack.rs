@@ -151,6 +151,24 @@ impl Site {
         block_on(async { EngineClient::connect(&socket).await?.status().await }).unwrap()
     }
 
+    /// Kills one of the engine's parts; the supervisor puts another one in its place.
+    pub fn kill_part(&self, name: &str) {
+        let socket = self.stack.path("run/engine.sock");
+        let mut pid = None;
+        until(&format!("{name} does not run"), || {
+            let status = block_on(async { EngineClient::connect(&socket).await?.status().await });
+            let parts = status.map(|status| status.parts).unwrap_or_default();
+            pid = parts
+                .iter()
+                .find(|part| part.name == name)
+                .and_then(|part| part.pid);
+            pid.is_some()
+        });
+        let pid = rustix::process::Pid::from_raw(i32::try_from(pid.unwrap()).unwrap()).unwrap();
+        // It may just have gone by itself, with the other part.
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+    }
+
     /// Sends a process a signal.
     pub fn signal(pid: u32, signal: rustix::process::Signal) {
         let pid = i32::try_from(pid).unwrap();

@@ -24,6 +24,8 @@ const PASSWORD_CHARACTERS: usize = 32;
 const DEADLINE: Duration = Duration::from_secs(60);
 /// Signatures of the authority's key.
 const SIGNATURES: usize = 200;
+/// Iterations of its files' key derivations.
+const ITERATIONS: u32 = 10_000;
 /// PFX files written in a round.
 const FILES: u32 = 5;
 /// Durable writes, and the bytes of each: a page of a database.
@@ -100,7 +102,7 @@ impl Ground<'_> {
         let entries = Entries::identity(key, certificate, &[], None);
         let begun = Instant::now();
         for _ in 0..FILES {
-            let options = WriteOptions::new(Form::Approved);
+            let options = WriteOptions::new(Form::Approved).with_iterations(ITERATIONS)?;
             std::hint::black_box(write(&entries, &password, &options)?);
         }
         Ok(micros(begun.elapsed()) / f64::from(FILES))

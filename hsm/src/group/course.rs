@@ -48,14 +48,15 @@ pub(super) struct Course {
     state: Mutex<State>,
 }
 
-/// Whether no other token could do what this one did not.
+/// Whether no other token could do what this one did not. What the mode forbids is not final: it may forbid one token's way and not
+/// another's, and another one may have been asked before.
 pub(super) fn is_final(error: &Error) -> bool {
     match error {
         Error::UnknownKey(_)
         | Error::KeyRefused { .. }
         | Error::PaddingNotSupported(_)
-        | Error::LabelNotSupported(_) => false,
-        Error::Policy(_) => true,
+        | Error::LabelNotSupported(_)
+        | Error::Policy(_) => false,
         // The token has judged the input.
         _ => error.class() == ErrorClass::BadInput,
     }
@@ -66,7 +67,10 @@ fn rank(error: &Error) -> u8 {
     match (error, error.class()) {
         (Error::UnknownKey(_), _) => 0,
         (
-            Error::KeyRefused { .. } | Error::PaddingNotSupported(_) | Error::LabelNotSupported(_),
+            Error::KeyRefused { .. }
+            | Error::PaddingNotSupported(_)
+            | Error::LabelNotSupported(_)
+            | Error::Policy(_),
             _,
         ) => 1,
         (_, ErrorClass::Busy) => 2,

@@ -266,6 +266,45 @@ fn a_bad_input_is_final_and_opens_no_breaker() {
 }
 
 #[test]
+fn what_the_mode_forbids_one_token_neither_hides_anothers_trouble_nor_keeps_it_from_being_asked() {
+    let forbidden = || {
+        Act::Fail(Error::Policy(fips::Error::NotApproved {
+            service: "token-raw-rsa-oaep",
+            algorithm: "RSAES-OAEP",
+            remedy: "none",
+            exception: "",
+        }))
+    };
+    let world = World::two();
+    // One was asked for a private-key operation and failed; the other may not be asked at all.
+    for _ in 0..4 {
+        world.tokens[0].will(Act::Fail(sick()));
+        world.tokens[1].will(forbidden());
+    }
+    assert!(matches!(world.decrypt(1), Err(Error::TokenErrorState)));
+    // The first one that is asked may not, and the other does it.
+    let world = World::two();
+    for token in &world.tokens {
+        token.will(forbidden());
+    }
+    assert!(matches!(world.decrypt(1), Err(Error::Policy(_))));
+    assert_eq!(world.asked(), [1, 1]);
+    world.tokens[0].will(forbidden());
+    world.tokens[1].will(forbidden());
+    world.tokens[1].script.lock().unwrap().clear();
+    assert_eq!(world.decrypt(1).unwrap(), "b");
+    // One that hangs meanwhile decides.
+    let world = World::two();
+    world.tokens[0].will(Act::Hold);
+    world.tokens[1].will(forbidden());
+    let answer = world.begin(1, Terms::within(ms(1000)));
+    world.pass(ms(600));
+    assert!(answer.try_recv().is_err());
+    world.tokens[0].answer_held();
+    assert_eq!(said(answer.recv().unwrap()).unwrap(), "a");
+}
+
+#[test]
 fn a_token_without_time_is_passed_over_and_not_taken_for_sick() {
     let world = World::two();
     for token in &world.tokens {

@@ -109,7 +109,7 @@ pub(super) fn deliver(
         .map(|StoredPfx { record, pfx }| flow::admit_record(shared, record, pfx))
         .collect::<Result<Vec<_>, _>>()?;
     let device = flow::admit_device(shared, job, &request.device, request.format)?;
-    let options = WriteOptions::new(form(shared));
+    let options = fresh_options(form(shared));
     admit_form(&options)?;
     for StoredPfx { pfx, .. } in &request.certificates {
         formats::look_at_pfx(shared, job, pfx)?;
@@ -320,6 +320,22 @@ pub(super) fn fresh_password() -> Result<Password, Refusal> {
         .map_err(|error| Refusal::fault("random", error.to_string()))
 }
 
+/// Iterations of the key derivations of a file under a fresh password. That has 190 bits of chance, to which more iterations add nothing; as many
+/// are what the tests of the module's PBKDF2 cover (1,000 to 10,000), and SP 800-132 asks for 1,000.
+const ITERATIONS: u32 = 10_000;
+
+/// How a file of this form is written under a fresh password.
+pub(super) fn fresh_options(form: Form) -> WriteOptions {
+    let options = WriteOptions::new(form);
+    if options.iterations().get() <= ITERATIONS {
+        return options;
+    }
+    options
+        .clone()
+        .with_iterations(ITERATIONS)
+        .unwrap_or(options)
+}
+
 fn names_user(shared: &Shared, record: &Record) -> bool {
     match shared.config.pfx.user_in_certificate {
         UserInCertificate::Always => true,
@@ -377,4 +393,21 @@ pub(super) fn not_written(error: WriteError) -> Refusal {
 
 pub(super) fn thumbprint(certificate: &[u8]) -> String {
     crate::encoding::hex(fips::digest::digest(fips::digest::Hash::Sha1, certificate).as_ref())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(missing_docs)]
+    use super::*;
+
+    #[test]
+    fn a_file_under_a_fresh_password_takes_no_more_iterations_than_the_modules_validation_covers() {
+        for form in Form::ALL {
+            let options = fresh_options(form);
+            assert_eq!(options.form(), form);
+            let usual = form.default_iterations().get();
+            assert_eq!(options.iterations().get(), usual.min(ITERATIONS));
+        }
+        assert!((WriteOptions::MIN_ITERATIONS..=10_000).contains(&ITERATIONS));
+    }
 }

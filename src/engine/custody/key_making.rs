@@ -8,7 +8,8 @@
 //!
 //! What a request can be wrong in is found out before it is queued. The supervisor is told at once that it is held ([`Kind::Held`]): it
 //! occupies none of the places of requests that the token works for, and goes to this process' successor should this one die. Nobody has
-//! seen anything of the key then, and another one is made.
+//! seen anything of the key then, and another one is made. When a thread begins with it the supervisor is told that too ([`Kind::Working`]):
+//! a key over whose making processes die is given up as any request is.
 
 use super::pack::{bounded_user, configured};
 use super::queue::Job;
@@ -180,6 +181,7 @@ pub(super) fn accept(shared: &Shared, job: &Job, request: &MakeKeyRequest) -> Re
 pub(super) fn work(shared: &Shared) {
     loop {
         let order = shared.key_making.take();
+        shared.link.send(Frame::bare(Kind::Working, order.id));
         let outcome = make(shared, &order).map(|made| EngineReply::KeyMade(Box::new(made)));
         let outcome = flow::unless_module_failed(shared, outcome);
         if outcome.is_ok() {

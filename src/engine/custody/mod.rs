@@ -37,7 +37,7 @@ pub use report::CustodyReport;
 
 use super::hardening::{self, Limits};
 use super::ipc::blocking::{Incoming, read_frame};
-use super::ipc::{Duplex, Frame, FrameError, Kind};
+use super::ipc::{self, Duplex, Frame, FrameError, Kind};
 use super::policy::{EnginePolicy, PolicyError, text_of};
 use super::recrypt::known::KnownDevices;
 use super::sandboxing::{self, Sandboxing, Seen};
@@ -62,6 +62,7 @@ use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 use tokens::Tokens;
 
+/// What may wait to be written to the supervisor, besides one frame of the largest size from each of the threads.
 const WRITE_LIMIT_BYTES: usize = 64 * 1024 * 1024;
 /// Threads beyond those of the token: they wait for the formats process while others use the token.
 const EXTRA_THREADS: usize = 2;
@@ -188,6 +189,7 @@ pub fn run(
     hardening::ignore_terminal_signals()?;
     let notes = hardening::protect(Limits {
         lock_memory: true,
+        open_files: Some(hardening::OPEN_FILES),
         ..Limits::default()
     });
     for note in &notes {
@@ -217,6 +219,9 @@ pub fn run(
         policy.importers.clone(),
         request_threads(&config),
     );
+    let write_limit = request_threads(&config)
+        .saturating_mul(ipc::MAX_PAYLOAD_BYTES)
+        .saturating_add(WRITE_LIMIT_BYTES);
     let shared = Arc::new(Shared {
         oracle,
         release: Release::new(
@@ -231,7 +236,7 @@ pub fn run(
         notes,
         sandbox,
         seen,
-        link: Duplex::start("supervisor", stream, WRITE_LIMIT_BYTES)?,
+        link: Duplex::start("supervisor", stream, write_limit)?,
         queue: Queue::default(),
         calls: Calls::default(),
         tokens,

@@ -9,7 +9,7 @@
 //!
 //! Everything before the ledger costs no use of the custody key and is told as it is; of what comes after, one failure is told.
 
-use super::deliver::{admit_form, fresh_password, not_written, thumbprint};
+use super::deliver::{admit_form, fresh_options, fresh_password, not_written, thumbprint};
 use super::queue::Job;
 use super::refusal::{Came, DECRYPTION_FAILED, Refusal};
 use super::sharing::Ciphertext;
@@ -383,14 +383,14 @@ fn choose_form(
             Opens::Yes | Opens::WithCondition
         )
     };
-    let is_admitted = |form: Form| admit_form(&WriteOptions::new(form)).is_ok();
+    let is_admitted = |form: Form| admit_form(&fresh_options(form)).is_ok();
     let configured = *allowed.first().unwrap_or(&Form::Approved);
     let form = allowed
         .iter()
         .copied()
         .find(|form| reads(*form) && is_admitted(*form))
         .unwrap_or(configured);
-    let options = WriteOptions::new(form);
+    let options = fresh_options(form);
     admit_form(&options)?;
     let (opens, reasons) = of_form(form, target(platform));
     let mut warnings: Vec<String> = reasons

@@ -67,12 +67,14 @@ pub enum Kind {
     GivenBack,
     /// As [`Kind::Call`], for what may take long because a key is derived from a password. It carries secrets, as its answer does.
     LongCall,
-    /// Custody has done this request, and its answer leaves later: it is in its hand no longer.
+    /// This request occupies none of custody's places any more, and its answer leaves later.
     Held,
+    /// Custody has begun with a request that it held: should it die now, that may be why.
+    Working,
 }
 
 impl Kind {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 15] = [
         Self::Hello,
         Self::Refused,
         Self::Request,
@@ -87,6 +89,7 @@ impl Kind {
         Self::GivenBack,
         Self::LongCall,
         Self::Held,
+        Self::Working,
     ];
 
     const fn code(self) -> u8 {
@@ -105,6 +108,7 @@ impl Kind {
             Self::GivenBack => 12,
             Self::LongCall => 13,
             Self::Held => 14,
+            Self::Working => 15,
         }
     }
 

@@ -42,8 +42,10 @@ pub(super) struct Router<'a> {
     custody: Part,
     formats: Part,
     custody_lane: Lane,
-    /// Requests that custody has done and whose answers wait for their time: they are in nobody's way.
+    /// Requests that custody holds: done, and their answers wait for their time, or not begun. They are in nobody's way.
     held: HashSet<u64>,
+    /// Of these, which it has begun: suspects, should it die.
+    working: HashSet<u64>,
     calls: Calls,
     reports: Reports,
     answered: u64,
@@ -72,6 +74,7 @@ impl<'a> Router<'a> {
             formats: Part::new(PartKind::Formats, formats, config.restart, events.clone()),
             custody_lane: Lane::new(request_threads(config)),
             held: HashSet::new(),
+            working: HashSet::new(),
             calls: Calls::new(),
             reports: Reports::default(),
             answered: 0,
@@ -233,9 +236,13 @@ impl<'a> Router<'a> {
     fn take_from_custody(&mut self, frame: Frame) {
         match frame.kind {
             Kind::Held => self.answer_is_held(frame.id),
+            Kind::Working if self.requests.get(frame.id).is_some() => {
+                self.working.insert(frame.id);
+            }
             Kind::Reply => {
                 self.custody_lane.done(frame.id);
                 self.held.remove(&frame.id);
+                self.working.remove(&frame.id);
                 if let Some(pending) = self.requests.remove(frame.id) {
                     self.answered = self.answered.saturating_add(1);
                     let reply = Frame::with_payload(Kind::Reply, pending.frame_id, frame.payload);
@@ -267,9 +274,13 @@ impl<'a> Router<'a> {
         }
     }
 
-    /// Custody is done with a request; its answer comes later.
+    /// Custody keeps a request beside its places; its answer comes later. One that has a single chance left is kept in hand, alone.
     fn answer_is_held(&mut self, id: u64) {
-        if self.custody_lane.done(id) && self.requests.get(id).is_some() {
+        let max = self.config.restart.max_crashes_per_request;
+        if !has_last_chance(&self.requests, max, id)
+            && self.custody_lane.done(id)
+            && self.requests.get(id).is_some()
+        {
             self.held.insert(id);
         }
     }
@@ -308,11 +319,17 @@ impl<'a> Router<'a> {
         match kind {
             PartKind::Custody => {
                 self.calls.custody_lost();
-                // Their answers are lost with it. It was done with them, so they are no suspects.
+                // Their answers are lost with it. It was done with them or had not begun, so they are no suspects; those begun are.
                 let mut held: Vec<_> = self.held.drain().collect();
+                let working = std::mem::take(&mut self.working);
                 held.sort_unstable_by(|one, other| other.cmp(one));
                 for id in held {
-                    if self.requests.get(id).is_some() {
+                    let goes_on = if working.contains(&id) {
+                        self.survives(id)
+                    } else {
+                        self.requests.get(id).is_some()
+                    };
+                    if goes_on {
                         self.custody_lane.give_back(id);
                     }
                 }
@@ -456,11 +473,7 @@ impl<'a> Router<'a> {
     fn hand_out(&mut self, now: Instant) {
         let max = self.config.restart.max_crashes_per_request;
         let requests = &self.requests;
-        let last_chance = |id: u64| {
-            requests.get(id).is_some_and(|pending| {
-                pending.crashes > 0 && pending.crashes.saturating_add(1) >= max
-            })
-        };
+        let last_chance = |id: u64| has_last_chance(requests, max, id);
         while self.custody.is_ready() {
             let Some(id) = self.custody_lane.next(now, last_chance) else {
                 break;
@@ -562,6 +575,13 @@ impl<'a> Router<'a> {
         self.custody.end();
         self.formats.end();
     }
+}
+
+/// Whether one more death over this request is the last.
+fn has_last_chance(requests: &Requests, max: u32, id: u64) -> bool {
+    requests
+        .get(id)
+        .is_some_and(|pending| pending.crashes > 0 && pending.crashes.saturating_add(1) >= max)
 }
 
 fn module_error(fault: &FaultEvidence) -> SupervisorError {

@@ -189,6 +189,37 @@ fn an_answer_that_waits_for_its_time_is_in_nobodys_way_and_is_not_lost_with_cust
 }
 
 #[test]
+fn a_key_over_whose_making_custody_dies_is_given_up_and_those_that_wait_to_be_made_are_not() {
+    let config = config(3);
+    let mut scene = Scene::new(&config);
+    scene.asks(&[71, 72]);
+    let crashes = |scene: &Scene<'_>, id| scene.router.requests.get(id).unwrap().crashes;
+    // A maker's thread may begin before the request's own thread has said that it is held.
+    scene.says(PartKind::Custody, Frame::bare(Kind::Working, 1));
+    scene.says(PartKind::Custody, Frame::bare(Kind::Held, 1));
+    scene.says(PartKind::Custody, Frame::bare(Kind::Held, 2));
+    scene.says(PartKind::Custody, Frame::bare(Kind::Working, 99));
+    scene.dies(PartKind::Custody);
+    assert_eq!((crashes(&scene, 1), crashes(&scene, 2)), (1, 0));
+    assert!(scene.router.working.is_empty());
+    scene.says(PartKind::Custody, Frame::bare(Kind::Held, 1));
+    scene.says(PartKind::Custody, Frame::bare(Kind::Held, 2));
+    scene.says(PartKind::Custody, Frame::bare(Kind::Working, 1));
+    scene.dies(PartKind::Custody);
+    assert_eq!((crashes(&scene, 1), crashes(&scene, 2)), (2, 0));
+    // Its last chance: it is in hand alone until it is answered, made or not.
+    assert_eq!(scene.router.custody_lane.in_hand(), [1]);
+    scene.says(PartKind::Custody, Frame::bare(Kind::Held, 1));
+    scene.says(PartKind::Custody, Frame::bare(Kind::Working, 1));
+    assert_eq!(scene.router.custody_lane.in_hand(), [1]);
+    scene.dies(PartKind::Custody);
+    assert_eq!(scene.failure(), (71, FailureCode::EngineFault));
+    assert_eq!(scene.router.custody_lane.in_hand(), [2]);
+    scene.says(PartKind::Custody, reply(2));
+    assert_eq!(scene.answer().id, 72);
+}
+
+#[test]
 fn a_request_over_which_parts_die_is_given_up_and_its_neighbours_are_not() {
     let config = config(3);
     let mut scene = Scene::new(&config);
