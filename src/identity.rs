@@ -13,6 +13,8 @@ const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
 pub const MAX_OTHERS: usize = 8;
 /// The largest certificate, in bytes.
 pub const MAX_CERTIFICATE_BYTES: usize = 16 * 1024;
+/// A certificate may begin so much later than the clock of whoever looks at it says, in milliseconds: clocks differ.
+const CLOCKS_DIFFER_MS: i64 = 3_600_000;
 /// The longest common name (RFC 5280, ub-common-name).
 pub const MAX_COMMON_NAME: usize = 64;
 
@@ -104,11 +106,20 @@ pub struct Expected<'a> {
     pub now_ms: i64,
 }
 
+/// A certificate that is what was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checked {
+    /// What it says.
+    pub facts: Facts,
+    /// The certificates (DER) of its path, its issuer first and without the root; none where the path was not looked at.
+    pub above: Vec<Vec<u8>>,
+}
+
 /// Holds a new certificate against what was asked for. `others`: certificates that may lie between it and a root.
 ///
 /// # Errors
 /// In words: the first thing that is otherwise.
-pub fn check(der: &[u8], others: &[Vec<u8>], expected: &Expected<'_>) -> Result<Facts, String> {
+pub fn check(der: &[u8], others: &[Vec<u8>], expected: &Expected<'_>) -> Result<Checked, String> {
     let facts = Facts::of(der)?;
     if facts.spki != expected.spki {
         return Err("it is for another key".to_owned());
@@ -135,19 +146,31 @@ pub fn check(der: &[u8], others: &[Vec<u8>], expected: &Expected<'_>) -> Result<
     if leaf.is_authority() {
         return Err("it is an authority's".to_owned());
     }
+    let mut above = Vec::new();
     if let Some(roots) = expected.roots {
+        // Whoever knows the roots is who judges handshakes by its clock.
+        if facts.not_before_ms.saturating_sub(expected.now_ms) > CLOCKS_DIFFER_MS {
+            return Err(format!(
+                "it is not valid before {}",
+                crate::clock::rfc3339(facts.not_before_ms)
+            ));
+        }
         let roots: Vec<_> = roots.iter().filter_map(read).collect();
         let between: Vec<_> = others.iter().take(MAX_OTHERS).filter_map(read).collect();
-        Verification {
+        let verification = Verification {
             roots: &roots,
             intermediates: &between,
             purpose: Purpose::Client,
             // Of clocks that differ, the later one decides whether it is valid already.
             at: time::digits(expected.now_ms.max(facts.not_before_ms)),
             ..Verification::default()
-        }
-        .verify(&leaf)
-        .map_err(|error| error.to_string())?;
+        };
+        let path = verification
+            .verify(&leaf)
+            .map_err(|error| error.to_string())?;
+        let length = path.certificates.len().saturating_sub(2);
+        let between = path.certificates.iter().skip(1).take(length);
+        above.extend(between.map(|one| one.der().to_vec()));
     }
-    Ok(facts)
+    Ok(Checked { facts, above })
 }

@@ -66,6 +66,8 @@ mod kills;
 mod lies;
 #[path = "certificates/local.rs"]
 mod local;
+#[path = "certificates/network.rs"]
+mod network;
 #[path = "certificates/partner.rs"]
 mod partner;
 #[path = "certificates/site.rs"]

@@ -2,6 +2,7 @@
 //! are delivered, and killed at every step.
 #![forbid(unsafe_code)]
 #![allow(
+    dead_code,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -9,15 +10,34 @@
     missing_docs
 )]
 
+#[path = "../ca/tests/support/authority.rs"]
+mod authority;
+#[path = "identity/cmp.rs"]
+mod cmp;
+#[path = "certificates/company.rs"]
+mod company;
+#[path = "identity/est.rs"]
+mod est;
+#[path = "../ca/tests/support/estserver.rs"]
+mod estserver;
+#[path = "support/issuance.rs"]
+mod issuance;
+#[path = "memory/needles.rs"]
+mod needles;
+#[path = "certificates/network.rs"]
+mod network;
+#[path = "certificates/partner.rs"]
+mod partner;
 #[path = "identity/site.rs"]
 mod site;
 #[path = "support/stack.rs"]
 mod stack;
+#[path = "../ca/tests/support/mod.rs"]
+mod support;
+#[path = "../ca/tests/support/world.rs"]
+mod world;
 
-#[path = "support/issuance.rs"]
-mod issuance;
-#[path = "support/openssl.rs"]
-mod openssl;
+use support::openssl;
 
 use issuance::{Grant, issue};
 use openssl::{KeyAlgorithm, Workshop};
@@ -33,11 +53,20 @@ const DAY_MS: i64 = 86_400_000;
 
 /// A site whose connector has a certificate that was made by hand for the key on the token: for 100 days, of which 80 are over.
 fn by_hand() -> (Enrolling, String) {
+    by_hand_with(&[], None)
+}
+
+/// The same where the gateway has this authority, whose certificates (PEM) are accepted.
+fn by_hand_with(trusted: &[u8], authority_settings: Option<&str>) -> (Enrolling, String) {
     let mut site = Enrolling::new();
+    site.trust(trusted);
     let workshop = Workshop::new();
     let authority = workshop.authority("By hand", KeyAlgorithm::P256);
     site.trust(&read(&authority.certificate));
-    site.start();
+    match authority_settings {
+        Some(settings) => site.start_with(settings),
+        None => site.start(),
+    }
     let digits = |days: i64| {
         let text = rfc3339(SystemClock.now_ms() + days * DAY_MS);
         let digits: String = text.chars().filter(char::is_ascii_digit).take(14).collect();

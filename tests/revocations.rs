@@ -15,21 +15,36 @@
     missing_docs
 )]
 
+#[path = "../ca/tests/support/authority.rs"]
+mod authority;
+#[path = "revocations/cmp.rs"]
+mod cmp;
+#[path = "certificates/company.rs"]
+mod company;
+#[path = "support/issuance.rs"]
+mod issuance;
 #[path = "../ca/tests/support/mock.rs"]
 mod mock;
+#[path = "memory/needles.rs"]
+mod needles;
 #[path = "support/openssl.rs"]
 mod openssl;
+#[path = "certificates/partner.rs"]
+mod partner;
 #[path = "support/power.rs"]
 mod power;
 #[path = "certificates/site.rs"]
 mod site;
 #[path = "support/stack.rs"]
 mod stack;
+#[path = "revocations/way.rs"]
+mod way;
+#[path = "../ca/tests/support/world.rs"]
+mod world;
 
 use ca::{CertificationAuthority, Enrolment, Order};
 use der::{Decode, Encode};
-use mock::MockServer;
-use openssl::{Issuance, KeyAlgorithm, Workshop, openssl};
+use openssl::openssl;
 use pfx_connector::ca::local::{LocalCa, Settings};
 use pfx_connector::cli::demo::Running;
 use pfx_connector::encoding::{Base64Bytes, hex};
@@ -496,67 +511,5 @@ fn a_retired_device_loses_its_certificates() {
         "{text}"
     );
     assert_eq!(all.listed().len(), 1);
-    all.stop();
-}
-
-#[test]
-fn a_cmp_authority_revokes_and_one_of_est_says_what_to_do() {
-    let workshop = Workshop::new();
-    let root = workshop.authority("Partner Root", KeyAlgorithm::P256);
-    let with = |lines: &str| Issuance {
-        extensions: lines.to_owned(),
-        ..Issuance::default()
-    };
-    let signing = "keyUsage = critical, digitalSignature\nsubjectKeyIdentifier = hash";
-    // id-kp-cmcRA: who may speak for an authority.
-    let speaking = format!("{signing}\nextendedKeyUsage = 1.3.6.1.5.5.7.3.28");
-    let speaker = root.device_with("Registration", KeyAlgorithm::P256, &with(&speaking));
-    let connector = root.device_with("connector-1", KeyAlgorithm::P256, &with(signing));
-    let device = root.device("somebody", KeyAlgorithm::P256);
-    let server = MockServer::signing(
-        (&speaker.certificate, &speaker.key),
-        &root.certificate,
-        &device.certificate,
-        &[],
-    );
-    let legacy = workshop.authority("Legacy Root", KeyAlgorithm::P256);
-    let of_legacy = legacy.device("somebody else", KeyAlgorithm::P256);
-    let password = workshop.file(b"secret");
-    stack::write_private(&password, b"secret");
-    let all = Revoking::start_with(
-        100,
-        100,
-        &format!(
-            "[[connector.ca]]\nname = \"partner\"\nkind = \"cmp\"\nurl = {:?}\nroots = {:?}\ncertificate = {:?}\nprivate_key = {:?}\n\
-             pause_ms = 50\nlongest_pause_ms = 500\n\
-             [[connector.ca]]\nname = \"legacy\"\nkind = \"est\"\nurl = \"https://127.0.0.1:1\"\nroots = {:?}\nserver_ca = {:?}\n\
-             username = \"u\"\npassword_file = {password:?}",
-            server.url,
-            root.certificate,
-            connector.certificate,
-            connector.key,
-            legacy.certificate,
-            legacy.certificate,
-        ),
-    );
-    let known = Issued::of(device.der());
-    let unknown = unknown(&known.issuer, 1);
-    let names = vec![
-        known.by_serial(),
-        unknown[0].clone(),
-        Issued::of(of_legacy.der()).by_itself(),
-    ];
-    let asked = all.revoke(names, "cmp");
-    until("all are settled", || {
-        all.count(RevocationState::Completed) + all.count(RevocationState::Failed) == 3
-    });
-    let states = all.all();
-    let state = |place: usize| &states[&asked[place].request_id];
-    assert_eq!(state(0).result, Some(RevocationResult::Now), "{states:?}");
-    // OpenSSL's server says no without a reason.
-    assert_eq!(state(1).failure.as_ref().unwrap().code, "rejected");
-    let refused = state(2).failure.as_ref().unwrap();
-    assert_eq!(refused.code, "revocationUnsupported");
-    assert!(refused.message.contains("EST cannot revoke"), "{refused:?}");
     all.stop();
 }

@@ -192,7 +192,7 @@ fn class_of(status: u16, effect: Effect) -> (ErrorClass, &'static str) {
             effect.lost(),
             match effect {
                 Effect::None => "it failed",
-                Effect::MayIssue => "it failed, and may have issued before it did",
+                Effect::MayIssue => "it failed, and may have done what was asked before it did",
             },
         ),
         _ => (ErrorClass::Protocol, "no answer that this protocol has"),

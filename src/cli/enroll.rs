@@ -78,6 +78,8 @@ impl From<EnrolError> for Failure {
             EnrolError::Folder(_) => Self::failed("identity_folder", message),
             EnrolError::Engine(_) => Self::failed("engine", message)
                 .hint("is the engine running, and is `client_key` in its [[engine.client_keys]] for this user?"),
+            EnrolError::Over(_) => Self::failed("certificate_refused", message)
+                .hint("the gateway's administrators have why in their audit trail; another certificate needs a new token"),
             EnrolError::Gateway(_) => Self::failed("gateway", message)
                 .hint("run the same command again with the same token: nothing is issued twice"),
         }

@@ -3,7 +3,13 @@
 //! ```text
 //! token or current certificate -> the request is the instance's and nobody else's -> order durable -> authority -> certificate held against the
 //! request -> certificate durable, accepted beside the one in use -> answer
+//!                    `-> another: revoked where that can be, and the order is over
 //! ```
+//!
+//! What the authority is asked, and what its silence means: [`asking`]; what it issues: [`issued`].
+
+mod asking;
+mod issued;
 
 use super::enrolment_api::Enrolled;
 use super::error::{ApiError, GatewayError};
@@ -12,13 +18,10 @@ use super::routes::REFUSED;
 use super::store::{Actor, Begun, EnrolmentOrder, IssuedIdentity, Orderer, StoreError};
 use crate::ca::{self, AuthorityError};
 use crate::config::{EnrolmentConfig, GatewayConfig, LocalCaConfig, WhenUnknown};
-use crate::encoding::{Base64Bytes, hex};
-use crate::identity::{self, Expected, MAX_COMMON_NAME};
+use crate::encoding::Base64Bytes;
+use crate::identity::{self, MAX_COMMON_NAME};
 use crate::tls;
-use ::ca::{
-    CertificationAuthority, Enrolment as Answered, Error as CaError, ErrorClass, Issued, Order,
-    Pending, Recovered, Revocation, RevocationReason,
-};
+use ::ca::{CertificationAuthority, Enrolment as Answered, Order, Pending};
 use axum::http::StatusCode;
 use pki::algorithm::KeyKind;
 use pki::csr::Csr;
@@ -34,7 +37,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
 const NOT_OFFERED: (u16, &str) = (404, "enrolmentNotOffered");
 const NOT_ISSUED: (u16, &str) = (
     502,
-    "authorityFailed: the authority did not issue, or what it issued is refused",
+    "authorityFailed: the authority did not issue; certificateRefused: the order is over, since what it issued is refused, or it turned down what had waited",
 );
 const AWAY: (u16, &str) = (
     503,
@@ -57,18 +60,18 @@ pub(super) struct Enrolment {
 }
 
 /// Who asks, for what.
-pub(super) struct Asked<'a> {
+pub(super) struct Asked {
     pub(super) order_id: String,
     pub(super) instance: String,
     pub(super) csr: Vec<u8>,
     /// The id of the token, or the certificate that was shown.
-    pub(super) by: By<'a>,
+    pub(super) by: By,
     pub(super) actor: Actor,
 }
 
 /// Who orders.
-pub(super) enum By<'a> {
-    Token(&'a str),
+pub(super) enum By {
+    Token(String),
     Connector(super::store::Contact),
 }
 
@@ -135,18 +138,11 @@ impl Enrolment {
         self.in_hand.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The certificate of an order, or when to ask again.
-    ///
-    /// # Errors
-    /// [`ApiError`].
-    pub(super) async fn certificate(
-        &self,
-        app: &App,
-        asked: Asked<'_>,
-    ) -> Result<Enrolled, ApiError> {
-        let csr = held_against(&asked.instance, &asked.csr)?;
-        let spki = csr.spki_der().to_vec();
-        drop(csr);
+    /// Works at an order. What the authority is asked for, and what became of it, is durable at each step.
+    async fn work(&self, app: &App, asked: Asked) -> Result<Enrolled, ApiError> {
+        let spki = held_against(&asked.instance, &asked.csr)?
+            .spki_der()
+            .to_vec();
         if !self.hands().insert(asked.order_id.clone()) {
             return Err(later(
                 "this order is being worked on",
@@ -157,78 +153,37 @@ impl Enrolment {
             enrolment: self,
             id: asked.order_id.clone(),
         };
-        let begun = {
-            let (id, instance, csr) = (
-                asked.order_id.clone(),
-                asked.instance.clone(),
-                asked.csr.clone(),
-            );
-            let (token, contact) = match &asked.by {
-                By::Token(token) => (Some((*token).to_owned()), None),
-                By::Connector(contact) => (None, Some(contact.clone())),
-            };
-            app.stored(move |store| {
-                store.begin_enrolment(&EnrolmentOrder {
-                    id: &id,
-                    instance: &instance,
-                    csr: &csr,
-                    by: match (&token, &contact) {
-                        (Some(token), _) => Orderer::Token(token),
-                        (None, Some(contact)) => Orderer::Connector(contact),
-                        (None, None) => return Err(StoreError::NotFound),
-                    },
-                })
-            })
-            .await?
+        let (round, known) = match begin(app, &asked).await? {
+            Begun::Issued(issued) => return Ok(answer(issued)),
+            Begun::Refused(why) => return Err(refused(&asked, &why)),
+            Begun::New { round } => (round, None),
+            Begun::Unsettled { round, known } => (round, Some(known)),
         };
         let order = Order {
-            id: asked.order_id.clone(),
+            id: match round {
+                0 => asked.order_id.clone(),
+                round => format!("{}-{round}", asked.order_id),
+            },
             csr_der: asked.csr.clone(),
             profile: self.profile.clone(),
         };
-        let answered = match begun {
-            Begun::Issued(issued) => return Ok(answer(issued)),
-            Begun::New => self.authority.enroll(&order).await,
-            Begun::Unsettled(reference) => self.resume(&order, reference).await,
+        let answered = match known {
+            None => self.enroll(&order).await,
+            Some(known) => self.resume(app, &asked.order_id, &order, known).await,
         };
         match answered {
             Ok(Answered::Pending(pending)) => self.wait(app, &asked, pending).await,
             Ok(Answered::Issued(issued)) => self.issued(app, asked, issued, &spki).await,
-            Err(error) => Err(self.failed(app, &asked, &error).await),
+            Err(failure) => Err(self.failed(app, asked, failure).await),
         }
     }
 
-    /// What became of an order whose answer never arrived here.
-    async fn resume(&self, order: &Order, reference: Option<Vec<u8>>) -> Result<Answered, CaError> {
-        let pending = reference.map(|reference| Pending {
-            reference,
-            ask_again_in: Duration::ZERO,
-        });
-        if let Some(pending) = &pending {
-            return self.authority.poll(order, pending).await;
-        }
-        match self.authority.recover(order, None).await? {
-            Recovered::Known(answered) => Ok(answered),
-            Recovered::NeverAsked => self.authority.enroll(order).await,
-            Recovered::CannotTell if self.when_unknown == WhenUnknown::AskAgain => {
-                self.authority.enroll(order).await
-            }
-            Recovered::CannotTell => Err(CaError::new(
-                ErrorClass::Unknown,
-                "the authority cannot tell what became of the order: look there, revoke what it issued, and use a new token; or set `when_unknown = \"ask-again\"`",
-            )),
-        }
-    }
-
-    async fn wait(
-        &self,
-        app: &App,
-        asked: &Asked<'_>,
-        pending: Pending,
-    ) -> Result<Enrolled, ApiError> {
+    async fn wait(&self, app: &App, asked: &Asked, pending: Pending) -> Result<Enrolled, ApiError> {
         if pending.reference.len() > MAX_REFERENCE_BYTES {
-            return Err(bad_authority(
-                "its reference of the pending order is too long",
+            return Err(ApiError::new(
+                StatusCode::BAD_GATEWAY,
+                "authorityFailed",
+                "the authority's reference of the pending order is too long",
             ));
         }
         let (id, reference) = (asked.order_id.clone(), pending.reference);
@@ -243,106 +198,63 @@ impl Enrolment {
             ask_again_ms: u64::try_from(pause.as_millis()).ok(),
         })
     }
+}
 
-    async fn issued(
-        &self,
-        app: &App,
-        asked: Asked<'_>,
-        issued: Issued,
-        spki: &[u8],
-    ) -> Result<Enrolled, ApiError> {
-        let others: Vec<Vec<u8>> = self
-            .intermediates
-            .iter()
-            .chain(&issued.others)
-            .take(identity::MAX_OTHERS)
-            .cloned()
-            .collect();
-        let expected = Expected {
-            common_name: &asked.instance,
-            spki,
-            max_days: self.max_days,
-            roots: Some(&self.roots),
-            now_ms: app.store.now_ms(),
-        };
-        let facts = match identity::check(&issued.certificate_der, &others, &expected) {
-            Ok(facts) => facts,
-            Err(problem) => {
-                self.withdraw(&issued, spki, &problem).await;
-                return Err(bad_authority(&problem));
-            }
-        };
-        let chain = others
-            .into_iter()
-            .filter(|one| !self.roots.contains(one) && *one != issued.certificate_der)
-            .collect();
-        let stored = IssuedIdentity {
-            certificate: issued.certificate_der,
-            chain,
-        };
-        let digest = hex(&facts.digest);
-        let (id, actor, instance) = (asked.order_id, asked.actor, asked.instance);
-        let done = app
-            .stored(move |store| {
-                store.finish_enrolment(&actor, &id, &stored, facts.not_after_ms, &digest)
-            })
-            .await?;
-        tracing::info!(instance, "a connector's certificate was issued");
-        Ok(answer(done))
-    }
-
-    /// A certificate that nobody may use must not be one that somebody could. One for another key is left alone: it may be somebody's.
-    async fn withdraw(&self, issued: &Issued, spki: &[u8], problem: &str) {
-        let revoked = match pki::path::Certificate::read(&issued.certificate_der) {
-            Err(error) => Err(error.to_string()),
-            Ok(read) if read.spki_der() != spki => Err("it is for another key".to_owned()),
-            Ok(read) => {
-                let revocation = Revocation {
-                    id: None,
-                    issuer_der: read.issuer_der().to_vec(),
-                    serial: read.serial().to_vec(),
-                    certificate_der: Some(issued.certificate_der.clone()),
-                    reason: RevocationReason::CessationOfOperation,
-                };
-                self.authority
-                    .revoke(&revocation)
-                    .await
-                    .map_err(|error| error.to_string())
-            }
-        };
-        tracing::error!(
-            problem,
-            ?revoked,
-            "the authority issued a connector's certificate that is refused"
-        );
-    }
-
-    async fn failed(&self, app: &App, asked: &Asked<'_>, error: &CaError) -> ApiError {
-        tracing::warn!(instance = %asked.instance, class = ?error.class(), %error, "the authority issued no certificate for a connector");
-        match error.class() {
-            ErrorClass::Rejected => {
-                // It was never issued: the token is good for another request.
-                let id = asked.order_id.clone();
-                if let Err(error) = app.stored(move |store| store.forget_enrolment(&id)).await {
-                    return error;
-                }
-                ApiError::new(
-                    StatusCode::FORBIDDEN,
-                    "authorityRefused",
-                    format!("the authority refuses this request: {error}"),
-                )
-            }
-            ErrorClass::Unavailable => later(
-                "the authority does not answer",
-                error.retry_after().unwrap_or(Duration::from_secs(10)),
-            ),
-            _ => ApiError::new(
-                StatusCode::BAD_GATEWAY,
-                "authorityFailed",
-                format!("the authority did not issue: {error}"),
-            ),
+/// The certificate of an order, or when to ask again. It is worked at to the end, also where whoever asked goes away meanwhile: an answer of the
+/// authority is never thrown away.
+///
+/// # Errors
+/// [`ApiError`].
+pub(super) async fn certificate(app: &Arc<App>, asked: Asked) -> Result<Enrolled, ApiError> {
+    let app = Arc::clone(app);
+    let work = async move {
+        match &app.enrolment {
+            Some(enrolment) => enrolment.work(&app, asked).await,
+            None => Err(not_offered()),
         }
+    };
+    match tokio::spawn(work).await {
+        Ok(answered) => answered,
+        Err(_) => Err(ApiError::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internalError",
+            "the gateway failed over this call; it is a fault of the gateway",
+        )),
     }
+}
+
+/// That this gateway issues nothing.
+pub(super) fn not_offered() -> ApiError {
+    ApiError::new(
+        StatusCode::NOT_FOUND,
+        "enrolmentNotOffered",
+        "this gateway issues no certificates: see [gateway.enrolment]",
+    )
+}
+
+async fn begin(app: &App, asked: &Asked) -> Result<Begun, ApiError> {
+    let (id, instance, csr) = (
+        asked.order_id.clone(),
+        asked.instance.clone(),
+        asked.csr.clone(),
+    );
+    let (token, contact) = match &asked.by {
+        By::Token(token) => (Some(token.clone()), None),
+        By::Connector(contact) => (None, Some(contact.clone())),
+    };
+    app.stored(move |store| {
+        store.begin_enrolment(&EnrolmentOrder {
+            id: &id,
+            instance: &instance,
+            csr: &csr,
+            by: match (&token, &contact) {
+                (Some(token), _) => Orderer::Token(token),
+                (None, Some(contact)) => Orderer::Connector(contact),
+                (None, None) => return Err(StoreError::NotFound),
+            },
+        })
+    })
+    .await
 }
 
 fn identity_of_root(der: &[u8]) -> String {
@@ -369,11 +281,16 @@ fn later(why: &str, pause: Duration) -> ApiError {
     error
 }
 
-fn bad_authority(problem: &str) -> ApiError {
+/// The order is over without a certificate.
+fn refused(asked: &Asked, why: &str) -> ApiError {
+    let remedy = match asked.by {
+        By::Token(_) => "mend that, and then make a new token: this one is spent",
+        By::Connector(_) => "mend that; an hour after the refusal the authority is asked once more",
+    };
     ApiError::new(
         StatusCode::BAD_GATEWAY,
-        "authorityFailed",
-        format!("what the authority issued is refused: {problem}"),
+        "certificateRefused",
+        format!("there is no certificate by this order: {why}; {remedy}"),
     )
 }
 

@@ -19,16 +19,36 @@ pub(crate) enum Twist {
     Sha1,
     Expired,
     WrongChain,
+    OtherName,
+    /// For ten years.
+    TooLong,
+    /// Not before a week is over.
+    Early,
+    AnAuthority,
+    /// What it issued last.
+    Again,
 }
 
 impl Twist {
-    /// Every one that is none.
+    /// Lies about somebody's certificate.
     pub(crate) const LIES: [Self; 5] = [
         Self::OtherKey,
         Self::MoreNames,
         Self::Sha1,
         Self::Expired,
         Self::WrongChain,
+    ];
+
+    /// Lies about a connector's certificate.
+    pub(crate) const OF_CONNECTORS: [Self; 8] = [
+        Self::OtherKey,
+        Self::OtherName,
+        Self::Sha1,
+        Self::Expired,
+        Self::WrongChain,
+        Self::TooLong,
+        Self::Early,
+        Self::AnAuthority,
     ];
 }
 
@@ -51,11 +71,16 @@ impl Company {
 
     /// Issues for a CSR (DER), whose extensions are copied; gives the certificate (DER).
     pub(crate) fn issue(&self, csr: &[u8], twist: Twist) -> Vec<u8> {
+        if twist == Twist::Again {
+            return self.issued.lock().unwrap().last().unwrap().clone();
+        }
         let workshop = Workshop::new();
         let root = workshop.authority_of(self.certificate.clone(), self.key.clone());
         let now = SystemClock.now_ms();
         let (from, to) = match twist {
             Twist::Expired => (now - 30 * DAY_MS, now - DAY_MS),
+            Twist::TooLong => (now - HOUR_MS, now + 3_650 * DAY_MS),
+            Twist::Early => (now + 7 * DAY_MS, now + 30 * DAY_MS),
             _ => (now - HOUR_MS, now + 30 * DAY_MS),
         };
         let (from, to) = (time(from), time(to));
@@ -68,9 +93,11 @@ impl Company {
         let mut csr = csr;
         let mut issuer = root;
         match twist {
-            Twist::Honest | Twist::Expired => {}
+            Twist::Honest | Twist::Expired | Twist::TooLong | Twist::Early | Twist::Again => {}
+            Twist::OtherName => grant.subject = Some("/CN=connector-9"),
+            Twist::AnAuthority => grant.extensions = "basicConstraints = critical, CA:TRUE",
             Twist::OtherKey => {
-                other = same_names(&workshop);
+                other = same_names(&workshop, csr);
                 csr = &other;
             }
             Twist::MoreNames => {
@@ -104,16 +131,29 @@ impl Company {
     }
 }
 
-/// A CSR (DER) with Anna's names and another key.
-fn same_names(workshop: &Workshop) -> Vec<u8> {
-    let key = workshop.key(KeyAlgorithm::P256);
+/// A CSR (DER) with the subject of this one, what Anna's asks for, and another key.
+fn same_names(workshop: &Workshop, csr: &[u8]) -> Vec<u8> {
+    let (key, asked) = (workshop.key(KeyAlgorithm::P256), workshop.file(csr));
+    let read = [
+        "req",
+        "-inform",
+        "DER",
+        "-in",
+        text(&asked),
+        "-noout",
+        "-subject",
+        "-nameopt",
+        "RFC2253",
+    ];
+    let subject = String::from_utf8(openssl(&read)).unwrap();
+    let subject = subject.trim().strip_prefix("subject=").unwrap();
     openssl(&[
         "req",
         "-new",
         "-key",
         text(&key),
         "-subj",
-        "/CN=anna",
+        &format!("/{subject}"),
         "-addext",
         "subjectAltName=email:anna@example.com",
         "-addext",

@@ -18,6 +18,8 @@ const WAITING: u8 = 3;
 /// Bits of PKIFailureInfo.
 const BAD_REQUEST: u8 = 2;
 const BAD_CERT_ID: u8 = 4;
+const CERT_REVOKED: u8 = 10;
+const UNACCEPTED_POLICY: u8 = 15;
 const TRANSACTION_IN_USE: u8 = 21;
 
 /// What happens to one message.
@@ -25,10 +27,14 @@ const TRANSACTION_IN_USE: u8 = 21;
 pub(crate) enum Fault {
     #[default]
     None,
-    /// The answer takes its time.
+    /// The authority has done it, and the answer takes its time.
     Late(Duration),
     /// 503, and the authority knows nothing of it.
     Busy,
+    /// Another status, as of a server whose authority is not there; it knows nothing of it.
+    Status(u16),
+    /// The authority says no, whatever it was that it said before.
+    TurnedDown,
     /// The connection ends before the authority has the message.
     Cut,
     /// The authority has done it, and the answer is lost.
@@ -57,6 +63,10 @@ struct Transaction {
 struct Book {
     transactions: HashMap<Vec<u8>, Transaction>,
     revoked: Vec<Vec<u8>>,
+    /// The serial number of each rr that arrived, whatever became of it.
+    rr: Vec<Vec<u8>>,
+    /// The same of those that the authority answered, heard or not.
+    rr_answered: Vec<Vec<u8>>,
 }
 
 /// The authority.
@@ -85,13 +95,24 @@ impl Partner {
                 panic!("no request")
             };
             let plan = plan(number, kind);
+            if kind == Kind::Rr {
+                let serial = serial_of(content_of(request));
+                kept.lock().unwrap().rr.push(serial);
+            }
             match plan.fault {
                 Fault::Busy => {
                     return Reply::Raw(http("503 Service Unavailable", "text/plain", b"busy"));
                 }
+                Fault::Status(status) => {
+                    return Reply::Raw(http(&format!("{status} no"), "text/plain", b""));
+                }
+                Fault::TurnedDown => {
+                    let body =
+                        authority::cp(MINUS_ONE, &status(REJECTION, Some(UNACCEPTED_POLICY)), None);
+                    return Reply::Message(speaker.answer(request, &body, &Lies::default()));
+                }
                 Fault::Cut => return Reply::Close,
-                Fault::Late(time) => std::thread::sleep(time),
-                Fault::None | Fault::Lost => {}
+                Fault::None | Fault::Late(_) | Fault::Lost => {}
             }
             let transaction = message.header.transaction_id.unwrap();
             let body = decide(
@@ -101,8 +122,10 @@ impl Partner {
                 transaction,
                 plan,
             );
-            if plan.fault == Fault::Lost {
-                return Reply::Close;
+            match plan.fault {
+                Fault::Lost => return Reply::Close,
+                Fault::Late(time) => std::thread::sleep(time),
+                _ => {}
             }
             Reply::Message(speaker.answer(request, &body, &Lies::default()))
         });
@@ -118,6 +141,24 @@ impl Partner {
     /// `[[connector.ca]]` without its name; further keys may follow.
     pub(crate) fn settings(&self) -> &str {
         &self.settings
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.server.url
+    }
+
+    /// A certificate (DER) that it issues without being asked by a message.
+    pub(crate) fn issue(&self, csr: &[u8]) -> Vec<u8> {
+        let certificate = self.company.issue(csr, Twist::Honest);
+        let order = Transaction {
+            polls: 0,
+            certificate: certificate.clone(),
+            foreign: false,
+            confirmed: Some(true),
+        };
+        let mut book = self.book.lock().unwrap();
+        book.transactions.insert(certificate.clone(), order);
+        certificate
     }
 
     pub(crate) fn messages(&self) -> usize {
@@ -147,6 +188,19 @@ impl Partner {
     /// How many certificates were revoked by request.
     pub(crate) fn revoked(&self) -> usize {
         self.book.lock().unwrap().revoked.len()
+    }
+
+    /// Whether the certificate of this serial number is revoked.
+    pub(crate) fn is_revoked(&self, serial: &[u8]) -> bool {
+        let book = self.book.lock().unwrap();
+        book.revoked.iter().any(|known| known == serial)
+    }
+
+    /// How many rr for a serial number arrived, and how many of them it answered, heard or not.
+    pub(crate) fn asked_to_revoke(&self, serial: &[u8]) -> (usize, usize) {
+        let book = self.book.lock().unwrap();
+        let count = |all: &[Vec<u8>]| all.iter().filter(|known| *known == serial).count();
+        (count(&book.rr), count(&book.rr_answered))
     }
 }
 
@@ -245,6 +299,7 @@ fn decide(
         },
         Kind::Rr => {
             let serial = serial_of(content);
+            book.rr_answered.push(serial.clone());
             let own = book
                 .transactions
                 .values()
@@ -252,9 +307,10 @@ fn decide(
             if !own {
                 return refused(BAD_CERT_ID);
             }
-            if !book.revoked.contains(&serial) {
-                book.revoked.push(serial);
+            if book.revoked.contains(&serial) {
+                return refused(CERT_REVOKED);
             }
+            book.revoked.push(serial);
             let accepted = sequence(&[&status(ACCEPTED, None)]);
             authority::body(Kind::Rp, &sequence(&[&accepted]))
         }

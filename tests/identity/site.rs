@@ -34,11 +34,15 @@ signing_key = "other-tls"
 common_name = "connector-0"
 "#;
 
-const GATEWAY: &str = r#"
+const ENROLMENT: &str = r#"
 [gateway.enrolment]
 max_days = 100
 [gateway.enrolment.ca]
 name = "connectors"
+"#;
+
+/// The authority on the engine's token.
+const LOCAL: &str = r#"
 kind = "local"
 roots = "ca.pem"
 [[local_ca]]
@@ -143,6 +147,11 @@ impl Enrolling {
     }
 
     pub(crate) fn start(&mut self) {
+        self.start_with(LOCAL);
+    }
+
+    /// With this authority of the gateway: lines of `[gateway.enrolment.ca]` without its name.
+    pub(crate) fn start_with(&mut self, authority: &str) {
         self.engine = Some(self.site.stack.start_engine().unwrap());
         // Once without, so that its port is known and its configuration is there.
         self.site.stack.start_gateway().unwrap().stop().unwrap();
@@ -152,7 +161,8 @@ impl Enrolling {
         let gateway = std::fs::read_to_string(&config)
             .unwrap()
             .replace("127.0.0.1:0", listen)
-            + GATEWAY;
+            + ENROLMENT
+            + authority;
         write_private(&config, gateway.as_bytes());
         self.start_gateway();
         self.site.stack.enrol().unwrap();
@@ -222,6 +232,27 @@ impl Enrolling {
             .unwrap()
     }
 
+    pub(crate) fn kill_gateway(&mut self) {
+        self.gateway.take().unwrap().kill();
+        self.start_gateway();
+    }
+
+    /// What the gateway's database holds.
+    pub(crate) fn database(&self) -> rusqlite::Connection {
+        let database = rusqlite::Connection::open(self.path("gateway/gateway.db")).unwrap();
+        database.busy_timeout(Duration::from_secs(10)).unwrap();
+        database
+    }
+
+    /// All orders were begun, and ended, an hour before.
+    pub(crate) fn an_hour_passes(&self) {
+        self.database()
+            .execute_batch(
+                "UPDATE enrolments SET begun_ms = begun_ms - 3600001, refused_ms = refused_ms - 3600001",
+            )
+            .unwrap();
+    }
+
     /// The connector's process, not waited for.
     pub(crate) fn spawn_connector(&self) -> Running {
         Running::start(
@@ -252,16 +283,14 @@ impl Enrolling {
 
     /// The only request that the gateway has taken (PKCS#10, DER).
     pub(crate) fn order_at_the_gateway(&self) -> Vec<u8> {
-        rusqlite::Connection::open(self.path("gateway/gateway.db"))
-            .unwrap()
+        self.database()
             .query_row("SELECT csr FROM enrolments", [], |row| row.get(0))
             .unwrap()
     }
 
     /// The gateway knows of its order, and not what came of it.
     pub(crate) fn forget_at_the_gateway(&self) {
-        rusqlite::Connection::open(self.path("gateway/gateway.db"))
-            .unwrap()
+        self.database()
             .execute_batch(
                 "UPDATE enrolments SET certificate = NULL, chain = NULL; DELETE FROM connector_certificates; DELETE FROM connectors;",
             )

@@ -42,6 +42,21 @@ impl Problem {
         }
     }
 
+    /// For what is repeated until the authority itself has answered. That the way to it says no (a status of HTTP without a message: a proxy's,
+    /// or that of a server whose CMP service is just not there) is no refusal of the authority's: nothing protects it.
+    pub(super) fn of_repeated(self) -> Error {
+        match self.error.class() {
+            ErrorClass::Rejected | ErrorClass::Unsupported => Error::new(
+                ErrorClass::Unavailable,
+                format!(
+                    "{}; no message of the authority says so: it is asked again",
+                    self.error
+                ),
+            ),
+            _ => self.of_deed(),
+        }
+    }
+
     /// For questions, which change nothing.
     pub(super) fn of_question(self) -> Error {
         self.error

@@ -12,7 +12,6 @@
 use super::conversation::Conversation;
 use super::enrolment::NO_CERT_REQ_ID;
 use super::pending::ask_again_in;
-use super::problem::Problem;
 use super::{Cmp, failure};
 use crate::{Error, ErrorClass, Revocation, RevocationReason, Revoked};
 use pki::cmp::{Body, Failure, Message, PkiStatus, StatusInfo, Transaction, poll, revoke};
@@ -107,7 +106,10 @@ impl Cmp {
             revocation.reason.code(),
         )
         .map_err(|error| Error::new(ErrorClass::Rejected, error.to_string()))?;
-        let answer = conversation.say(&request).await.map_err(Problem::of_deed)?;
+        let answer = conversation
+            .say(&request)
+            .await
+            .map_err(|problem| problem.repeated().of_deed())?;
         if may_be_in_use && has_failure(&answer, Failure::TransactionIdInUse) {
             return self.poll_revocation(conversation, revocation).await;
         }
@@ -137,12 +139,12 @@ impl Cmp {
         // For a whole transaction (RFC 9483, section 4.4).
         let asked = poll(NO_CERT_REQ_ID).map_err(|error| failure::of_message(&error))?;
         let said = conversation.say(&asked).await;
-        let mut answer = said.map_err(Problem::of_question)?;
+        let mut answer = said.map_err(|problem| problem.repeated().of_question())?;
         // The authority said something since, which did not arrive: its nonce is another one by now.
         if has_failure(&answer, Failure::BadRecipientNonce) {
             conversation.forget_nonce();
             let said = conversation.say(&asked).await;
-            answer = said.map_err(Problem::of_question)?;
+            answer = said.map_err(|problem| problem.repeated().of_question())?;
         }
         if has_failure(&answer, Failure::BadRequest) {
             return Ok(None);

@@ -1,6 +1,6 @@
 //! Revocations at OpenSSL's mock server, and at one that has done it already.
 
-use super::authority::{self, Lies, Reply, Server, Speaker, sequence, status};
+use super::authority::{self, Lies, Reply, Server, Speaker, http, sequence, status};
 use super::mock::MockServer;
 use super::openssl::{KeyAlgorithm, Workshop};
 use super::strict;
@@ -223,4 +223,53 @@ async fn an_authority_that_has_forgotten_a_revocation_is_asked_in_a_new_transact
     seen.sort();
     seen.dedup();
     assert_eq!(seen.len(), 3);
+}
+
+#[tokio::test]
+async fn no_status_of_http_ends_a_revocation_for_good_and_a_message_of_the_authority_does_with_any()
+{
+    strict();
+    let workshop = Workshop::new();
+    let world = World::new(&workshop, KeyAlgorithm::P256);
+    for (status, class) in [
+        ("307 Moved", ErrorClass::Unknown),
+        ("400 Bad Request", ErrorClass::Unavailable),
+        ("403 Forbidden", ErrorClass::Credential),
+        // What a server says whose CMP service is not there yet.
+        ("404 Not Found", ErrorClass::Unavailable),
+        ("405 Method Not Allowed", ErrorClass::Unavailable),
+        ("410 Gone", ErrorClass::Unavailable),
+        ("429 Too Many Requests", ErrorClass::Unavailable),
+        ("500 Oops", ErrorClass::Unknown),
+        ("501 Not Implemented", ErrorClass::Unavailable),
+        ("503 Busy", ErrorClass::Unavailable),
+        ("504 Gateway Timeout", ErrorClass::Unknown),
+    ] {
+        let server = Server::new(move |_, _| Reply::Raw(http(status, "text/plain", b"proxy")));
+        let answer = world.client(&server.url).revoke(&world.revocation()).await;
+        let error = answer.unwrap_err();
+        assert_eq!(error.class(), class, "{status}: {error}");
+        assert!(!error.is_unknown_certificate(), "{status}: {error}");
+        assert!(
+            error.to_string().contains(&status[..3]),
+            "{status}: {error}"
+        );
+    }
+    // RFC 9811, section 3.5: an error message may come with such a status. Its protection says whose it is.
+    for (unprotected, expected) in [(false, ErrorClass::Rejected), (true, ErrorClass::Unknown)] {
+        let speaker = Speaker::of(&world.speaker);
+        let server = Server::new(move |_, request| {
+            let lies = Lies {
+                unprotected,
+                ..Lies::default()
+            };
+            let body = authority::error(&status(2, Some(4)));
+            let message = speaker.answer(request, &body, &lies);
+            Reply::Raw(http("404 Not Found", "application/pkixcmp", &message))
+        });
+        let answer = world.client(&server.url).revoke(&world.revocation()).await;
+        let error = answer.unwrap_err();
+        assert_eq!(error.class(), expected, "{error}");
+        assert_eq!(error.is_unknown_certificate(), !unprotected, "{error}");
+    }
 }

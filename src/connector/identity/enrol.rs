@@ -11,7 +11,7 @@ use crate::connector::error::{CallError, CallErrorKind, StartError};
 use crate::connector::gateway_client::{GatewayClient, base_of, explain, http_client_with};
 use crate::encoding::{Base64Bytes, hex};
 use crate::engine::client::EngineClient;
-use crate::gateway::api::PROTOCOL_VERSION;
+use crate::gateway::api::{ErrorBody, PROTOCOL_VERSION};
 use crate::gateway::enrolment_api::{EnrolRequest, Enrolled};
 use crate::tls::{self, CallFailure};
 use fips::secret::BearerToken;
@@ -77,6 +77,9 @@ pub enum EnrolError {
     /// The gateway does not do it.
     #[error("{0}")]
     Gateway(String),
+    /// What its authority issued is refused: by this token there will be no certificate.
+    #[error("{0}")]
+    Over(String),
 }
 
 impl From<FolderError> for EnrolError {
@@ -110,21 +113,23 @@ pub async fn enrol(
             until: crate::clock::rfc3339(current.facts.not_after_ms),
         });
     }
-    let next = match folder.next()? {
+    let next = match usable_next(config, &folder, clock.now_ms()).await? {
         Some(next) => next,
         None => {
             let order = order(config, &folder, &identity.client_key).await?;
             let answer = ask(config, token, &order.csr).await?;
             let then = receive(&folder, &order, answer, clock.now_ms())
                 .map_err(|trouble| EnrolError::Gateway(trouble.to_string()))?;
-            match (then, folder.next()?) {
+            let next = match (then, folder.next()?) {
                 (Then::AskAgain(pause), _) => return Ok(Enrolment::Pending(pause)),
                 (_, Some(next)) => next,
                 (_, None) => return Err(EnrolError::Folder("the certificate is gone".to_owned())),
-            }
+            };
+            let tried = client(config, &next)?.heartbeat(0, true, &[]).await;
+            tried.map_err(not_tried)?;
+            next
         }
     };
-    try_out(config, &next).await?;
     folder.promote()?;
     Ok(Enrolment::Done {
         certificate: hex(&next.facts.digest),
@@ -198,7 +203,12 @@ async fn ask(
     let bytes = body_of(&mut response).await.map_err(EnrolError::Gateway)?;
     if !response.status().is_success() {
         let (_, message) = explain(response.status(), &bytes);
-        return Err(EnrolError::Gateway(message));
+        let is_over = serde_json::from_slice::<ErrorBody>(&bytes)
+            .is_ok_and(|body| body.error.code == "certificateRefused");
+        return Err(match is_over {
+            true => EnrolError::Over(message),
+            false => EnrolError::Gateway(message),
+        });
     }
     serde_json::from_slice(&bytes).map_err(|_| {
         EnrolError::Gateway("the service's answer is none of this protocol".to_owned())
@@ -223,16 +233,38 @@ async fn body_of(response: &mut reqwest::Response) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-/// A first call with the new certificate: an enrolment that does not work is found here and not by the service.
-async fn try_out(config: &ConnectorConfig, next: &Kept) -> Result<(), EnrolError> {
-    let client = GatewayClient::with_certificate(config, &next.chain)?;
-    client.heartbeat(0, true, &[]).await.map_err(|error: CallError| {
-        let what = match error.kind {
-            CallErrorKind::Refused => {
-                "the gateway has issued a certificate and does not accept it; run the command again once that is mended"
-            }
-            _ => "the certificate is there; run the command again to try it",
-        };
-        EnrolError::Gateway(format!("{what}: {error}"))
-    })
+/// The certificate that an earlier run of the command got, where the gateway takes it now. One that it does not take is of no use any more: it
+/// expired, or its instance was revoked since.
+async fn usable_next(
+    config: &ConnectorConfig,
+    folder: &Folder,
+    now_ms: i64,
+) -> Result<Option<Kept>, EnrolError> {
+    let Some(next) = folder.next()? else {
+        return Ok(None);
+    };
+    if next.facts.not_after_ms > now_ms {
+        match client(config, &next)?.heartbeat(0, true, &[]).await {
+            Ok(()) => return Ok(Some(next)),
+            Err(error) if error.kind == CallErrorKind::Refused => {}
+            Err(error) => return Err(not_tried(error)),
+        }
+    }
+    folder.forget_next()?;
+    Ok(None)
+}
+
+/// What makes a first call with the new certificate: an enrolment that does not work is found here and not by the service.
+fn client(config: &ConnectorConfig, next: &Kept) -> Result<GatewayClient, EnrolError> {
+    Ok(GatewayClient::with_certificate(config, &next.chain)?)
+}
+
+fn not_tried(error: CallError) -> EnrolError {
+    let what = match error.kind {
+        CallErrorKind::Refused => {
+            "the gateway has issued a certificate and does not accept it; run the command again once that is mended"
+        }
+        _ => "the certificate is there; run the command again to try it",
+    };
+    EnrolError::Gateway(format!("{what}: {error}"))
 }

@@ -153,7 +153,13 @@ pub(super) fn receive(
         roots: None,
         now_ms,
     };
-    identity::check(certificate.as_slice(), &others, &expected).map_err(Trouble::Certificate)?;
+    let checked = identity::check(certificate.as_slice(), &others, &expected)
+        .map_err(Trouble::Certificate)?;
+    if hex(&checked.facts.digest) == order.replaces {
+        // To take it would be to begin anew at once, without end.
+        let problem = "it is the one that is in use".to_owned();
+        return Err(Trouble::Certificate(problem));
+    }
     let chain: Vec<Vec<u8>> = std::iter::once(certificate.0).chain(others).collect();
     folder.keep_next(&chain)?;
     Ok(Then::Go)

@@ -410,7 +410,7 @@ async fn an_order_that_waits_is_asked_about_again_and_is_the_same_one() {
 
 #[tokio::test]
 async fn what_is_not_the_connectors_certificate_is_refused_and_the_old_one_goes_on() {
-    let twists: [(&str, Twist); 4] = [
+    let twists: [(&str, Twist); 5] = [
         ("another key", |gateway, _| {
             gateway
                 .issuer
@@ -427,6 +427,8 @@ async fn what_is_not_the_connectors_certificate_is_refused_and_the_old_one_goes_
                 .certify(csr, gateway.now_ms.get() - 91 * DAY_MS)
         }),
         ("malformed", |_, _| b"0\x03\x02\x01\x05".to_vec()),
+        // The one that it has: taken, it would be due at once, and again without end.
+        ("in use", |gateway, _| gateway.accepted.borrow().clone()),
     ];
     for (because, twist) in twists {
         let mut bench = Bench::new();

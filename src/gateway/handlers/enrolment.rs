@@ -3,22 +3,20 @@
 use crate::encoding::hex;
 use crate::gateway::api::PROTOCOL_VERSION;
 use crate::gateway::auth::Caller;
-use crate::gateway::enrolment::{Asked, By, Enrolment};
+use crate::gateway::enrolment::{Asked, By, certificate, not_offered};
 use crate::gateway::enrolment_api::{EnrolRequest, RenewRequest};
 use crate::gateway::error::ApiError;
 use crate::gateway::http::{Call, Reply, ok};
+use crate::gateway::store::order_of_token;
 use crate::gateway::validate;
 use axum::http::StatusCode;
 use fips::digest::{Hash, digest};
 
-fn configured(call: &Call) -> Result<&Enrolment, ApiError> {
-    call.app.enrolment.as_ref().ok_or_else(|| {
-        ApiError::new(
-            StatusCode::NOT_FOUND,
-            "enrolmentNotOffered",
-            "this gateway issues no certificates: see [gateway.enrolment]",
-        )
-    })
+fn configured(call: &Call) -> Result<(), ApiError> {
+    match call.app.enrolment {
+        Some(_) => Ok(()),
+        None => Err(not_offered()),
+    }
 }
 
 /// The first certificate.
@@ -33,7 +31,7 @@ pub(crate) async fn enrol(call: Call) -> Result<Reply, ApiError> {
             ))
         });
     }
-    let enrolment = configured(&call)?;
+    configured(&call)?;
     let Caller::Token { id: token, .. } = &call.caller else {
         return Err(ApiError::bad_request(
             "a token of the role `enrolment` is needed",
@@ -52,20 +50,20 @@ pub(crate) async fn enrol(call: Call) -> Result<Reply, ApiError> {
         ));
     }
     let asked = Asked {
-        order_id: format!("enrol-{token}"),
+        order_id: order_of_token(token),
         instance,
         csr: message.csr.0,
-        by: By::Token(token),
+        by: By::Token(token.clone()),
         actor: call.actor(),
     };
-    ok(&enrolment.certificate(&call.app, asked).await?)
+    ok(&certificate(&call.app, asked).await?)
 }
 
 /// The next certificate.
 pub(crate) async fn renew(call: Call) -> Result<Reply, ApiError> {
     let message: RenewRequest = call.message()?;
     validate::connector(&message.connector)?;
-    let enrolment = configured(&call)?;
+    configured(&call)?;
     let contact = call.contact()?;
     // One request, one order, whoever sends it again.
     let csr = hex(digest(Hash::Sha256, message.csr.as_slice()).as_ref());
@@ -76,5 +74,5 @@ pub(crate) async fn renew(call: Call) -> Result<Reply, ApiError> {
         by: By::Connector(contact),
         actor: call.actor(),
     };
-    ok(&enrolment.certificate(&call.app, asked).await?)
+    ok(&certificate(&call.app, asked).await?)
 }

@@ -5,6 +5,7 @@
 //! when it is first used ([`identity`](super::identity)). An administrator revokes an instance (with its certificates) or forgets it (so that
 //! a certificate that was made elsewhere may take the name over).
 
+use super::enrolments::end_orders;
 use super::identity::{self, Standing};
 use super::{Actor, Store, StoreError, audit};
 use crate::gateway::api::ConnectorIdentity;
@@ -290,6 +291,7 @@ impl Store {
                  UNION SELECT certificate, ?1 FROM connector_certificates WHERE instance = ?2",
                 params![now, instance],
             )?;
+            end_orders(transaction, instance, now)?;
             transaction.execute(
                 "UPDATE requests SET state = 'queued', due_ms = ?1 WHERE state = 'leased'
                  AND lease_certificate IN (SELECT certificate FROM connectors WHERE instance = ?2

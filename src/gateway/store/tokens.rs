@@ -1,5 +1,6 @@
 //! Bearer tokens: 256 random bits, shown once; the database holds their SHA-256, which is enough for a secret that nobody can guess.
 
+use super::enrolments::has_order;
 use super::{Actor, Store, StoreError, audit, sha256};
 use crate::encoding::hex;
 use crate::gateway::auth::Role;
@@ -69,7 +70,8 @@ impl Store {
         })
     }
 
-    /// The token that `secret` is, if it is one that is neither expired nor revoked.
+    /// The token that `secret` is, if it is one that is neither expired nor revoked. One of the role `enrolment` that was used in time stays
+    /// good for its order, which the authority may decide later: the order is for one request alone.
     ///
     /// # Errors
     /// The database's own failure.
@@ -82,9 +84,12 @@ impl Store {
                 )?
                 .query_row(params![digest], read_token)
                 .optional()?;
-            Ok(row
-                .flatten()
-                .filter(|token| token.revoked_ms.is_none() && token.expires_ms > now))
+            let Some(token) = row.flatten().filter(|token| token.revoked_ms.is_none()) else {
+                return Ok(None);
+            };
+            let is_good = token.expires_ms > now
+                || (token.role == Role::Enrolment && has_order(transaction, &token.id)?);
+            Ok(is_good.then_some(token))
         })
     }
 
