@@ -210,6 +210,7 @@ impl EngineRequest {
             | Self::Reencrypt(_)
             | Self::MakeKey(_)
             | Self::Pack(_)
+            | Self::JudgeDevice(_)
             | Self::Issue(_)
             | Self::SignCrl(_)
             | Self::SignOcsp(_)

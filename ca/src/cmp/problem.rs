@@ -44,16 +44,19 @@ impl Problem {
 
     /// For what is repeated until the authority itself has answered. That the way to it says no (a status of HTTP without a message: a proxy's,
     /// or that of a server whose CMP service is just not there) is no refusal of the authority's: nothing protects it.
-    pub(super) fn of_repeated(self) -> Error {
+    pub(super) fn repeated(self) -> Self {
         match self.error.class() {
-            ErrorClass::Rejected | ErrorClass::Unsupported => Error::new(
-                ErrorClass::Unavailable,
-                format!(
-                    "{}; no message of the authority says so: it is asked again",
-                    self.error
+            ErrorClass::Rejected | ErrorClass::Unsupported => Self {
+                error: Error::new(
+                    ErrorClass::Unavailable,
+                    format!(
+                        "{}; no message of the authority says so: it is asked again",
+                        self.error
+                    ),
                 ),
-            ),
-            _ => self.of_deed(),
+                acted: false,
+            },
+            _ => self,
         }
     }
 

@@ -159,6 +159,7 @@ fn log(said: audit::Status) -> audit::Status {
         commits: 0,
         largest_commit: 0,
         commit_us: 0,
+        seal_waited_ms: 0,
         ..said
     }
 }

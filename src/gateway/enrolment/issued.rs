@@ -99,6 +99,7 @@ impl Enrolment {
             return "the authority revokes nothing by this way: revoke it there".to_owned();
         }
         let revocation = Revocation {
+            id: None,
             issuer_der: read.issuer_der().to_vec(),
             serial: read.serial().to_vec(),
             certificate_der: Some(issued.certificate_der.clone()),
