@@ -120,6 +120,8 @@ impl Revoking {
     /// The same with further authorities of the connector.
     fn start_with(gateway_per_hour: usize, connector_per_hour: usize, more: &str) -> Self {
         let mut issuing = Issuing::with(Setup {
+            // Strict FIPS mode without any exception.
+            fips: "",
             connector: format!(
                 "publish = \"crl\"\n[connector.revocation]\nper_hour = {connector_per_hour}\n{more}"
             ),

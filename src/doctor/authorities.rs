@@ -101,13 +101,12 @@ pub fn examine(config: &Config, now_ms: i64) -> Vec<Finding> {
 /// The key of the gateway's authority that connectors' certificates come from.
 pub(super) const ENROLMENT: &str = "gateway.enrolment.ca";
 
-/// What is found of the authority that connectors' certificates come from: the gateway has it revoke nothing, and where its key is used is
-/// nothing to a connector.
+/// What is found of the authority that connectors' certificates come from: the gateway has what it refuses revoked there; where the authority's
+/// key is used is nothing to a connector.
 fn of_enrolment(found: Vec<Finding>) -> Vec<Finding> {
-    let of_issuing = [AUTHORITIES_REVOKE, AUTHORITIES_COLOCATED];
     found
         .into_iter()
-        .filter(|found| !of_issuing.contains(&found.id))
+        .filter(|found| found.id != AUTHORITIES_COLOCATED)
         .map(|found| Finding {
             subject: ENROLMENT.to_owned(),
             ..found

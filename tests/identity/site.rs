@@ -75,8 +75,8 @@ impl Enrolling {
             connectors: 1,
             lease_ms: 3_000,
             connector_extra: CONNECTOR.to_owned(),
-            engine_fips: "exceptions = [\"cms-ecdh-static\", \"oaep-unpadding-in-software\"]"
-                .to_owned(),
+            // Strict FIPS mode without any exception.
+            engine_fips: String::new(),
             engine_extra:
                 "restart = { backoff_ms = 5, backoff_max_ms = 20, max_crashes_per_request = 100 }\nexceptions = [\"co-located-ca\"]"
                     .to_owned(),

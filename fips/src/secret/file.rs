@@ -374,7 +374,9 @@ mod tests {
         assert!(std::fs::symlink_metadata(&link).unwrap().is_file());
         let opened = open(&folder.0, Access::ReadWrite, Rights::Owner);
         assert!(matches!(opened, Err(FileError::NotAFile)));
-        let opened = open_existing(&link, Access::Append, Rights::Owner);
+        let again = folder.0.join("again");
+        symlink(&target, &again).unwrap();
+        let opened = open_existing(&again, Access::Append, Rights::Owner);
         assert!(matches!(opened, Err(FileError::Link)));
         // A link that leads nowhere makes no file elsewhere.
         let nowhere = folder.0.join("nowhere");
