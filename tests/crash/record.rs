@@ -174,15 +174,20 @@ impl Steps {
         self.store.join(name)
     }
 
+    /// Whether this process does one phase of a recording, at the end of which it is killed.
+    pub(crate) fn is_recorded(&self) -> bool {
+        self.own.is_none()
+    }
+
     /// Whether this phase is to be done by this process.
     pub(crate) fn is_phase(&self, phase: u32) -> bool {
-        self.own.is_some() || std::env::var(PHASE).unwrap() == phase.to_string()
+        !self.is_recorded() || std::env::var(PHASE).unwrap() == phase.to_string()
     }
 
     /// The end of a phase: in a recording the process is killed with everything open.
     pub(crate) fn killed(&mut self, phase: u32) {
         self.over(phase);
-        if self.own.is_none() {
+        if self.is_recorded() {
             let own = rustix::process::getpid();
             rustix::process::kill_process(own, rustix::process::Signal::KILL).unwrap();
         }
