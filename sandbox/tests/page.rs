@@ -21,14 +21,15 @@ that: with `ProtectProc=invisible`, as in the unit, a supervisor without capabil
 
 Besides, each process: is not dumpable (no core file, no debugger, `/proc/PID/mem` closed to others of the same user), can gain no rights by exec
 (no-new-privileges), has no core file, an environment of its own (custody: the token's section and the credentials' folder; formats: none), no descriptors that were
-left open to the engine, its memory locked where the system allows. Formats has limits besides: 2 GiB of address space, 6 hours of processor time, 16 open files. What a limit
-on the number of processes would do, seccomp does: custody and formats can start none, only threads.
+left open to the engine, its memory locked where the system allows. Formats has limits besides: 2 GiB of address space, 6 hours of processor time, 16 open files; custody and the
+supervisor 4,096 open files each (custody's address space is its module's matter: some map more than they use). What a limit on the number of processes would do, seccomp
+does: custody and formats can start none, only threads.
 
 | process | files | sockets | other processes | over anything else |
 |---|---|---|---|---|
 | formats | none | none | none | it is killed (SIGSYS), which the supervisor logs, and replaced |
 | custody | its token, the folders of its configuration, PINs and revocation lists (read), the folder of the engine's socket (which PINs were refused), `sandbox_paths` | none; by profile those of its module | none: threads alone | the call fails (EPERM, EACCES) |
-| supervisor | what its parts have, the program and system libraries (executed), its socket's folder | by profile those of custody's modules (pairs of AF_UNIX for its parts) | it starts, watches and kills its parts; of other programs only those in the folders of system libraries can be executed. Its parts are started from the file that it runs itself, also once another one is under its name: `status` and `doctor` say so until the service is restarted | the call fails |
+| supervisor | what its parts have, the program and system libraries (executed), its socket's folder | by profile those of custody's modules (pairs of AF_UNIX for its parts) | it starts, watches and kills its parts; of other programs only those in the folders of system libraries can be executed, which has the dynamic loader among them: `ld.so FILE` runs what can be read, so what keeps a program that was written into its folders from running is the unit (`NoExecPaths`), not Landlock. Its parts are started from the file that it runs itself, also once another one is under its name: `status` and `doctor` say so until the service is restarted | the call fails |
 
 The order in custody: configuration, anchors and importers are read, every PKCS#11 module is loaded, then the sandbox, then C_Initialize and everything else. Landlock goes
 by the file that was there then: a token's folder that is replaced by another one is found by the next process, and custody is replaced for it while no token
