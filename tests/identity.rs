@@ -154,7 +154,7 @@ fn a_connector_enrols_once_by_its_token_and_delivers_with_a_key_that_never_leave
     std::fs::write(site.certificate(), &first).unwrap();
 
     let mut connector = site.spawn_connector();
-    let plan = site.site.plan(2, 2);
+    let plan = site.site.plan_for_strict_mode(2, 2);
     let mut deliveries = Deliveries::new(&site.site.stack).unwrap();
     for person in &plan.people {
         for device in &plan.devices {
@@ -229,7 +229,7 @@ fn a_certificate_is_renewed_under_load_when_the_clock_says_so_and_no_request_fai
     let (site, pem) = by_hand();
     let before = pem.into_bytes();
     let clock = run_behind(&site);
-    let plan = site.site.plan(6, 4);
+    let plan = site.site.plan_for_strict_mode(6, 4);
     let mut deliveries = Deliveries::new(&site.site.stack).unwrap();
     let mut asked = 0;
     let mut renewed = false;
@@ -289,7 +289,7 @@ fn a_connector_that_is_killed_at_every_step_of_its_renewal_gets_one_certificate_
             && !site.path("identity/next.pem").exists()
     });
     assert_eq!(site.issued(), 1, "one renewal, one certificate");
-    let plan = site.site.plan(1, 2);
+    let plan = site.site.plan_for_strict_mode(1, 2);
     let mut deliveries = Deliveries::new(&site.site.stack).unwrap();
     for device in &plan.devices {
         deliveries.ask(&plan.people[0], device).unwrap();

@@ -86,6 +86,18 @@ impl Site {
 
     /// People with imported PFX files, and devices; the gateway must be running and everybody enrolled.
     pub fn plan(&self, people: usize, devices: usize) -> Plan {
+        self.plan_with(people, devices, |index| match index {
+            0 => DeviceKind::Rsa(2048),
+            _ => DeviceKind::Ec("P-256"),
+        })
+    }
+
+    /// The same with devices for which strict mode needs no exception: all have RSA keys.
+    pub fn plan_for_strict_mode(&self, people: usize, devices: usize) -> Plan {
+        self.plan_with(people, devices, |_| DeviceKind::Rsa(2048))
+    }
+
+    fn plan_with(&self, people: usize, devices: usize, kind: impl Fn(usize) -> DeviceKind) -> Plan {
         let stack = &self.stack;
         let mut plan = Plan::default();
         for index in 0..people {
@@ -95,11 +107,8 @@ impl Site {
             plan.people.push(person);
         }
         for index in 0..devices {
-            let kind = match index {
-                0 => DeviceKind::Rsa(2048),
-                _ => DeviceKind::Ec("P-256"),
-            };
-            plan.devices.push(stack.pki.device(index, kind).unwrap());
+            plan.devices
+                .push(stack.pki.device(index, kind(index)).unwrap());
         }
         plan
     }
