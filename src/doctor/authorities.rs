@@ -430,7 +430,7 @@ mod tests {
     }
 
     #[test]
-    fn the_authority_of_the_gateway_is_asked_for_enrolment_alone() {
+    fn of_the_authority_of_the_gateway_the_rights_are_told_and_not_where_its_key_is() {
         let can = Capabilities {
             revokes: false,
             ..LOCAL
@@ -439,12 +439,15 @@ mod tests {
             can,
             asked: asked(Some(true), None, Some(false)),
         };
-        let found = of_enrolment(judge(&config("est"), &answered));
+        let mut found = judge(&config("est"), &answered);
+        found.push(colocated("connector.ca.company", None));
+        let found = of_enrolment(found);
         let found: Vec<_> = found
             .iter()
             .map(|found| (found.id.name(), found.subject.as_str()))
             .collect();
-        assert_eq!(found, [("reachable", ENROLMENT), ("enroll", ENROLMENT)]);
+        let told = ["reachable", "enroll", "revoke"];
+        assert_eq!(found, told.map(|name| (name, ENROLMENT)));
     }
 
     #[test]
