@@ -3,7 +3,6 @@
 use super::pkcs::{profile, request};
 use super::*;
 use crate::gateway::pkcs_api::{PkcsProfile, PkcsProfileEntry, PkcsRequest, Progress};
-use std::os::unix::fs::PermissionsExt;
 
 const HOUR_MS: i64 = 3_600_000;
 
@@ -98,38 +97,25 @@ fn what_is_served_or_begun_does_not_fail_for_want_of_an_authority() {
 #[test]
 fn requests_of_an_older_database_are_known_by_their_authority_and_its_certificates_as_they_are() {
     let bench = Bench::new();
-    let path = bench.folder.path().join("old.db");
-    {
-        let raw = Connection::open(&path).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
-        for step in [
-            include_str!("../v1.sql"),
-            include_str!("../v2.sql"),
-            include_str!("../v3.sql"),
-            include_str!("../v4.sql"),
-            include_str!("../v5.sql"),
-        ] {
-            raw.execute_batch(step).unwrap();
-        }
-        raw.execute_batch(
-            "PRAGMA application_id = 1346787399; PRAGMA user_version = 5;
-             INSERT INTO device_requests (id, user_key, device_id, target, format, delivery, body_digest, requested_by, created_ms)
-               VALUES ('d', 'a@b', 'phone', '{\"certificate\":\"AA==\",\"intermediates\":[]}', 'modern', 'pkcs', x'00', 't', 1),
-                      ('e', '', '', '{}', 'modern', 'revocation', x'01', 't', 1);
-             INSERT INTO requests (id, device_request, thumbprint, state, due_ms, settled_ms, created_ms)
-               VALUES ('q', 'd', '', 'queued', 1, NULL, 1), ('h', 'e', '', 'completed', 1, 2, 1);
-             INSERT INTO pkcs_certificates (id, profile_name, user_key, user_principal_name, device_id, target, variables, ca, certificate,
-                 thumbprint, issuer, serial, starts_ms, expires_ms, renew_ms, created_ms)
-               VALUES ('c', 'p', 'a@b', 'a@b', 'phone', '{}', '[]', 'company', x'00', 'ab', x'01', x'02', 1, 9, 5, 3);
-             INSERT INTO revocations (request, issuer, issuer_digest, serial, reason) VALUES (2, x'01', 'ab', x'02', 6);",
-        )
-        .unwrap();
-        raw.execute(
-            "INSERT INTO pkcs_requests (request, profile_name, profile, user_principal_name, variables) VALUES (1, 'p', ?, 'a@b', '[]')",
-            rusqlite::params![serde_json::to_string(&profile()).unwrap()],
-        )
-        .unwrap();
-    }
+    let (raw, path) = bench.old_database(5);
+    raw.execute_batch(
+        "INSERT INTO device_requests (id, user_key, device_id, target, format, delivery, body_digest, requested_by, created_ms)
+           VALUES ('d', 'a@b', 'phone', '{\"certificate\":\"AA==\",\"intermediates\":[]}', 'modern', 'pkcs', x'00', 't', 1),
+                  ('e', '', '', '{}', 'modern', 'revocation', x'01', 't', 1);
+         INSERT INTO requests (id, device_request, thumbprint, state, due_ms, settled_ms, created_ms)
+           VALUES ('q', 'd', '', 'queued', 1, NULL, 1), ('h', 'e', '', 'completed', 1, 2, 1);
+         INSERT INTO pkcs_certificates (id, profile_name, user_key, user_principal_name, device_id, target, variables, ca, certificate,
+             thumbprint, issuer, serial, starts_ms, expires_ms, renew_ms, created_ms)
+           VALUES ('c', 'p', 'a@b', 'a@b', 'phone', '{}', '[]', 'company', x'00', 'ab', x'01', x'02', 1, 9, 5, 3);
+         INSERT INTO revocations (request, issuer, issuer_digest, serial, reason) VALUES (2, x'01', 'ab', x'02', 6);",
+    )
+    .unwrap();
+    raw.execute(
+        "INSERT INTO pkcs_requests (request, profile_name, profile, user_principal_name, variables) VALUES (1, 'p', ?, 'a@b', '[]')",
+        rusqlite::params![serde_json::to_string(&profile()).unwrap()],
+    )
+    .unwrap();
+    drop(raw);
     let store = Store::open(&path, bench.clock.clone()).unwrap();
     let leased = |authority: &str| {
         let named = [authority.to_owned()];

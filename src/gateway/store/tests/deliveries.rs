@@ -1,7 +1,6 @@
 //! Deliveries besides passwords: who is given them, what they are made from, and what is collected.
 
 use super::*;
-use std::os::unix::fs::PermissionsExt;
 
 /// A connector whose engine does everything.
 const ALL: LeaseTerms = LeaseTerms {
@@ -180,20 +179,14 @@ fn more_certificates_than_a_profile_takes_are_refused() {
 #[test]
 fn a_database_of_version_1_goes_on_with_its_requests() {
     let bench = Bench::new();
-    let path = bench.folder.path().join("old.db");
-    {
-        let connection = Connection::open(&path).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
-        connection.execute_batch(include_str!("../v1.sql")).unwrap();
-        connection
-            .execute_batch(
-                "PRAGMA application_id = 1346787399; PRAGMA user_version = 1;
-                 INSERT INTO records VALUES ('r', 'a@b', 'ab', 'a@b', 'smimeEncryption', 1, 2, 'p', 'k', 'oaepSha256', NULL, NULL, NULL, x'01', x'02', 1, 1);
-                 INSERT INTO device_requests VALUES ('d', 'a@b', 'phone', '{\"certificate\":\"AA==\",\"intermediates\":[]}', 'modern', NULL, x'00', 't', 1);
-                 INSERT INTO requests (id, device_request, record, thumbprint, state, due_ms, created_ms) VALUES ('q', 'd', 'r', 'ab', 'queued', 1, 1);",
-            )
-            .unwrap();
-    }
+    let (raw, path) = bench.old_database(1);
+    raw.execute_batch(
+        "INSERT INTO records VALUES ('r', 'a@b', 'ab', 'a@b', 'smimeEncryption', 1, 2, 'p', 'k', 'oaepSha256', NULL, NULL, NULL, x'01', x'02', 1, 1);
+         INSERT INTO device_requests VALUES ('d', 'a@b', 'phone', '{\"certificate\":\"AA==\",\"intermediates\":[]}', 'modern', NULL, x'00', 't', 1);
+         INSERT INTO requests (id, device_request, record, thumbprint, state, due_ms, created_ms) VALUES ('q', 'd', 'r', 'ab', 'queued', 1, 1);",
+    )
+    .unwrap();
+    drop(raw);
     let store = Store::open(&path, bench.clock.clone()).unwrap();
     let work = store.lease(&contact("a"), "instance", &TERMS).unwrap().work;
     assert_eq!(work.len(), 1);

@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::gateway::auth::Role;
-use std::os::unix::fs::PermissionsExt;
 
 const MINUTE_MS: i64 = 60_000;
 const NEW: Begun = Begun::New { round: 0 };
@@ -371,27 +370,13 @@ fn an_enrolment_token_that_was_used_in_time_stays_good_for_its_order_and_no_othe
 #[test]
 fn a_database_of_version_5_goes_on_with_its_orders() {
     let bench = Bench::new();
-    let path = bench.folder.path().join("old.db");
-    {
-        let connection = Connection::open(&path).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
-        for step in [
-            include_str!("../v1.sql"),
-            include_str!("../v2.sql"),
-            include_str!("../v3.sql"),
-            include_str!("../v4.sql"),
-            include_str!("../v5.sql"),
-        ] {
-            connection.execute_batch(step).unwrap();
-        }
-        connection
-            .execute_batch(
-                "PRAGMA application_id = 1346787399; PRAGMA user_version = 5;
-                 INSERT INTO enrolments (order_id, instance, csr, begun_ms, pending) VALUES ('enrol-1', 'one', x'01', 1, x'02');
-                 INSERT INTO enrolments (order_id, instance, csr, begun_ms, certificate) VALUES ('enrol-2', 'one', x'01', 1, x'03');",
-            )
-            .unwrap();
-    }
+    let (raw, path) = bench.old_database(5);
+    raw.execute_batch(
+        "INSERT INTO enrolments (order_id, instance, csr, begun_ms, pending) VALUES ('enrol-1', 'one', x'01', 1, x'02');
+         INSERT INTO enrolments (order_id, instance, csr, begun_ms, certificate) VALUES ('enrol-2', 'one', x'01', 1, x'03');",
+    )
+    .unwrap();
+    drop(raw);
     let store = Store::open(&path, bench.clock.clone()).unwrap();
     let begun = |id: &str| {
         store

@@ -25,6 +25,7 @@ use crate::engine::api::{CmsFormat, Delivery, DeviceTarget};
 use crate::gateway::api::{ConnectorIdentity, DeviceRequest, IntendedPurpose, WorkItem};
 use crate::record::{ImporterSignature, Record};
 use hsm::Padding;
+use std::os::unix::fs::PermissionsExt;
 
 const START_MS: i64 = 1_800_000_000_000;
 const DAY_MS: i64 = 86_400_000;
@@ -54,6 +55,20 @@ impl Bench {
             clock,
             store,
         }
+    }
+
+    /// A database as this version left it, not yet opened by this one, and its path.
+    fn old_database(&self, version: usize) -> (Connection, PathBuf) {
+        let path = self.folder.path().join("old.db");
+        let raw = Connection::open(&path).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        raw.execute_batch(&schema::STEPS[..version].join("\n"))
+            .unwrap();
+        raw.pragma_update(None, "application_id", schema::APPLICATION_ID)
+            .unwrap();
+        raw.pragma_update(None, "user_version", i64::try_from(version).unwrap())
+            .unwrap();
+        (raw, path)
     }
 
     fn database(&self) -> PathBuf {
