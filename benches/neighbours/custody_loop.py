@@ -101,9 +101,11 @@ def read(path):
         return file.read()
 
 
-def work(args, pin, begin_together, results):
+def work(args, pin, one_at_a_time, begin_together, results):
     try:
-        session = pkcs11.lib(args.module).get_token(token_label=args.token_label).open(user_pin=pin)
+        # A login rewrites SoftHSM's file of the token in place: who reads it just then finds no token.
+        with one_at_a_time:
+            session = pkcs11.lib(args.module).get_token(token_label=args.token_label).open(user_pin=pin)
         key = find_key(session, args.key_label)
         ciphertext = read(args.ciphertext)
         device = Device(read(args.device_certificate))
@@ -148,9 +150,11 @@ def main():
     first.close()
     # SoftHSM does not outlive a fork, so that each process is a fresh one.
     context = multiprocessing.get_context("spawn")
+    one_at_a_time = context.Lock()
     begin_together = context.Barrier(args.processes + 1)
     results = context.Queue()
-    workers = [context.Process(target=work, args=(args, pin, begin_together, results), daemon=True) for _ in range(args.processes)]
+    shared = (args, pin, one_at_a_time, begin_together, results)
+    workers = [context.Process(target=work, args=shared, daemon=True) for _ in range(args.processes)]
     for worker in workers:
         worker.start()
     try:
