@@ -33,6 +33,13 @@ impl Run<'_> {
             ask_again_in: Duration::ZERO,
         };
         let slot = self.turn(course).await?;
+        if !can.polls_by_reference {
+            // And another connector, for whose order nothing is known, may have told the gateway of a key of its own meanwhile: whoever has the
+            // request next has to know of this one again.
+            let fence = self.fence()?;
+            course.at.fence = fence;
+            self.share(&course.at, fence, None).await?;
+        }
         if !self.keeper.is_held() {
             return Err(End::later(
                 "the lease ran out before the authority was asked",

@@ -83,6 +83,30 @@ async fn a_key_that_the_gateway_does_not_know_is_not_ordered() {
 }
 
 #[tokio::test]
+async fn before_a_poll_that_is_the_order_once_more_the_gateway_knows_whose_it_is() {
+    let script = [Act::Pend, Act::Fail(ErrorClass::Unavailable)];
+    let bench = Bench::with(&script, KNOWS_NOTHING, WhenUnknown::AskAgain);
+    // It pends; telling of that fails, so that another connector takes it for a lost order and tries with a key of its own.
+    bench.fail_in(4);
+    assert!(matches!(bench.run().await, End::GiveBack(_)));
+    let first = bench.own.lock().unwrap().take();
+    assert!(matches!(bench.run().await, End::Waits));
+    let theirs = bench.told().unwrap();
+    assert_eq!((&theirs.step, keys(&bench)), (&Step::KeyMade, 2));
+    *bench.own.lock().unwrap() = first;
+    // It comes as far as the journal.
+    bench.fail_in(1);
+    assert!(matches!(bench.run().await, End::Abandon(_)));
+    let ours = bench.told().unwrap();
+    assert_ne!(ours.csr, theirs.csr);
+    assert!(matches!(ours.step, Step::Pending { .. }), "{:?}", ours.step);
+    assert!(ours.fence > theirs.fence);
+    assert_eq!(enrolments(&bench), 2, "nothing was sent");
+    assert!(matches!(bench.run().await, End::Done(_)));
+    assert_eq!((bench.certificates(), keys(&bench)), (1, 2));
+}
+
+#[tokio::test]
 async fn an_order_whose_owner_does_not_come_back_ends() {
     let bench = Bench::with(&[Act::Pend], KNOWS_NOTHING, WhenUnknown::AskAgain);
     assert!(matches!(bench.run().await, End::Waits));
