@@ -13,9 +13,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The first pause before a token is tried again, doubled up to the longest.
+/// The first pause before a token is tried again, doubled up to the longest: at the pace at which an open one is healed (`hsm`, the ladder), so
+/// that a token that is back serves within a second.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// What is said again and again is logged so often.
+const SAID_AGAIN: Duration = Duration::from_secs(30);
 
 /// Opens one token of the group.
 pub(super) struct Keeper {
@@ -111,11 +114,12 @@ impl Keeper {
     ) {
         let mut tried = Some(tried);
         let mut pause = FIRST_PAUSE;
+        let mut said = None;
         loop {
             group.opening(&self.name);
             self.set_opening(Some(Instant::now()));
             let pin_before = self.config.pin.stamp();
-            let outcome = self.open(group);
+            let outcome = self.open(group, &mut said);
             self.set_opening(None);
             if let Some(tried) = tried.take() {
                 tried();
@@ -135,8 +139,8 @@ impl Keeper {
         }
     }
 
-    /// One attempt; an error says whether another one needs another PIN.
-    fn open(&self, group: &Group) -> Result<(), bool> {
+    /// One attempt; an error says whether another one needs another PIN. `said`: what was logged last, and when.
+    fn open(&self, group: &Group, said: &mut Option<(String, Instant)>) -> Result<(), bool> {
         let opened = Pkcs11Custody::open(self.config.clone()).and_then(|custody| {
             let label = custody.token().label;
             let custody = Arc::new(custody);
@@ -151,14 +155,21 @@ impl Keeper {
                 Ok(())
             }
             Err(error) => {
-                let hint = error.hint().unwrap_or_default();
-                tracing::error!(
-                    name = self.name,
-                    code = error.code(),
-                    hint,
-                    "the token cannot be opened: {error}"
-                );
-                group.failed(&self.name, describe(&error));
+                let described = describe(&error);
+                let is_new = said
+                    .as_ref()
+                    .is_none_or(|(last, at)| *last != described || at.elapsed() >= SAID_AGAIN);
+                if is_new {
+                    *said = Some((described.clone(), Instant::now()));
+                    let hint = error.hint().unwrap_or_default();
+                    tracing::error!(
+                        name = self.name,
+                        code = error.code(),
+                        hint,
+                        "the token cannot be opened: {error}"
+                    );
+                }
+                group.failed(&self.name, described);
                 // Locked, at its final try or without a PIN: somebody repairs the token, and looking costs no try.
                 Err(matches!(
                     error,
