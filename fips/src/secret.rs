@@ -15,9 +15,11 @@ pub mod file;
 mod kinds;
 mod pool;
 mod region;
+mod registers;
 mod report;
 
 pub use kinds::{BearerToken, Password, Pin, PrivateKey};
+pub use registers::clear_registers;
 pub(crate) use report::prepare;
 pub use report::{MemoryReport, memory_report};
 

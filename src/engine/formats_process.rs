@@ -201,6 +201,8 @@ fn work(calls: &Mutex<Receiver<Frame>>, link: &Duplex, answer: fn(&[u8]) -> Payl
             hardening::exit(EXIT_MODULE);
         }
         link.send(Frame::with_payload(Kind::Return, call.id, answer));
+        drop(call);
+        fips::secret::clear_registers();
     }
 }
 

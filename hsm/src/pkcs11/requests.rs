@@ -215,6 +215,7 @@ pub(super) fn serve(bench: &Bench, queue: &Queue<Job>) {
                 }
             }
         }
+        fips::secret::clear_registers();
     }
 }
 

@@ -66,6 +66,8 @@ impl Queue {
 
     /// Waits for a request; `None` when this process is about to end.
     pub(super) fn take(&self) -> Option<Job> {
+        // Of the request before.
+        fips::secret::clear_registers();
         let mut jobs = self.lock();
         loop {
             if jobs.leaving {
