@@ -7,6 +7,7 @@ pub use engine_key::{EngineKey, client_config_with_engine_key};
 
 use crate::config::secret_file;
 use fips::tls::ClientCertificates;
+use pkcs8::SecretDocument;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
@@ -140,6 +141,98 @@ pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsErro
 pub fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
     let pem = secret_file::read(path)?;
     // What was read must not be quoted by an error.
-    PrivateKeyDer::from_pem_slice(pem.expose())
-        .map_err(|_| unusable(path, "no private key in PEM form (PKCS#8)"))
+    key_block(pem.expose())
+        .and_then(|block| SecretDocument::from_pem(block).ok())
+        .and_then(|(label, document)| {
+            let der = document.as_bytes().to_vec();
+            match label {
+                "PRIVATE KEY" => Some(PrivateKeyDer::Pkcs8(der.into())),
+                "EC PRIVATE KEY" => Some(PrivateKeyDer::Sec1(der.into())),
+                "RSA PRIVATE KEY" => Some(PrivateKeyDer::Pkcs1(der.into())),
+                _ => None,
+            }
+        })
+        .ok_or_else(|| unusable(path, "no private key in PEM form (PKCS#8)"))
+}
+
+/// The first private key of a PEM file, beside which there may be other things (parameters of a curve, certificates). Its base64 is decoded by
+/// what leaves no copy of it behind.
+fn key_block(pem: &[u8]) -> Option<&str> {
+    const LABEL_END: &str = "PRIVATE KEY-----";
+    let text = std::str::from_utf8(pem).ok()?;
+    let label_end = text.find(LABEL_END)?;
+    let begin = text.get(..label_end)?.rfind("-----BEGIN ")?;
+    let rest = text.get(begin..)?;
+    let length = rest.match_indices(LABEL_END).nth(1)?.0;
+    rest.get(..length.checked_add(LABEL_END.len())?)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use pkcs8::LineEnding;
+    use pkcs8::der::Document;
+    use std::os::unix::fs::PermissionsExt;
+
+    const PARAMETERS: &str =
+        "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n";
+
+    fn read(text: &str) -> Result<PrivateKeyDer<'static>, TlsError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key.pem");
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        private_key(&path)
+    }
+
+    fn pem(label: &'static str) -> String {
+        // More than one line of base64.
+        let der = [&[0x30, 0x62][..], &[5, 0].repeat(49)].concat();
+        let document = Document::try_from(der).unwrap();
+        document.to_pem(label, LineEnding::LF).unwrap()
+    }
+
+    #[test]
+    fn a_key_is_found_among_other_things_in_each_of_its_forms() {
+        let certificate = pem("CERTIFICATE");
+        for label in ["PRIVATE KEY", "EC PRIVATE KEY", "RSA PRIVATE KEY"] {
+            let key = pem(label);
+            for text in [
+                key.clone(),
+                key.replace('\n', "\r\n"),
+                format!("{PARAMETERS}{key}{certificate}"),
+                format!("{certificate}Bag Attributes\n    friendlyName: anna\n{key}"),
+            ] {
+                let read = read(&text).unwrap();
+                assert_eq!(read.secret_der().len(), 100, "{label}");
+                assert_eq!(
+                    label,
+                    match read {
+                        PrivateKeyDer::Pkcs8(_) => "PRIVATE KEY",
+                        PrivateKeyDer::Sec1(_) => "EC PRIVATE KEY",
+                        PrivateKeyDer::Pkcs1(_) => "RSA PRIVATE KEY",
+                        _ => "another",
+                    }
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_key_is_refused_without_being_quoted() {
+        let key = pem("PRIVATE KEY");
+        for text in [
+            "no PEM at all",
+            "PRIVATE KEY-----",
+            &key[..key.len() - 40],
+            &key.replace("AUABQAF", "AUA*QAF"),
+            &pem("CERTIFICATE"),
+            &pem("ENCRYPTED PRIVATE KEY"),
+        ] {
+            let refused = read(text).unwrap_err().to_string();
+            assert!(refused.contains("no private key in PEM form"), "{refused}");
+            assert!(!refused.contains("AUABQAF"), "{refused}");
+        }
+    }
 }
