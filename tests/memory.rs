@@ -24,11 +24,13 @@ mod plist;
 mod scan;
 #[path = "support/stack.rs"]
 mod stack;
+#[path = "memory/token_key.rs"]
+mod token_key;
 
 use fips::secret::SecretBytes;
 use hsm::Padding;
 use needles::{Needles, openssl};
-use pfx_connector::cli::demo::{Deliveries, Device, DeviceKind, Person};
+use pfx_connector::cli::demo::{Deliveries, Device, DeviceKind, Person, Stack};
 use pfx_connector::engine::api::{CmsFormat, Delivery};
 use pfx_connector::gateway::api::{Delivery as Collected, State};
 use rustix::process::Signal;
@@ -138,6 +140,7 @@ fn after_many_deliveries_no_process_and_no_core_has_a_secret() {
         let pin = std::fs::read_to_string(stack.path(&format!("token/{name}.pin"))).unwrap();
         needles.add_text(&format!("PIN ({name})"), pin.trim());
     }
+    add_what_is_worked_with(&mut needles, stack);
     println!("{} things are looked for", needles.0.len());
 
     let search = Search::new(&needles);
@@ -156,15 +159,22 @@ fn after_many_deliveries_no_process_and_no_core_has_a_secret() {
         let dumped = search.file(&core);
         std::fs::remove_file(&core).unwrap();
         assert!(dumped.bytes > 1 << 20, "{name}: an empty core");
+        let may_have = |found: &Found| found.holder == Some(name);
+        let (own, others): (Vec<_>, Vec<_>) = memory.found.into_iter().partition(may_have);
+        let (own_in_core, others_in_core): (Vec<_>, Vec<_>) =
+            dumped.found.into_iter().partition(may_have);
         println!(
-            "{name}: {} MiB of memory, {} MiB of core, {:.1} s: found {} and {}",
+            "{name}: {} MiB of memory, {} MiB of core, {:.1} s: found {} and {}; of the keys that it works with {} and {}{}",
             memory.bytes >> 20,
             dumped.bytes >> 20,
             began.elapsed().as_secs_f64(),
-            memory.found.len(),
-            dumped.found.len()
+            others.len(),
+            others_in_core.len(),
+            own.len(),
+            own_in_core.len(),
+            listed(&own)
         );
-        for found in memory.found.into_iter().chain(dumped.found) {
+        for found in others.into_iter().chain(others_in_core) {
             problems.push(format!("{name}: {found}"));
         }
     };
@@ -195,6 +205,38 @@ fn after_many_deliveries_no_process_and_no_core_has_a_secret() {
     connector.stop().unwrap();
     gateway.stop().unwrap();
     engine.stop().unwrap();
+}
+
+/// The keys that a process cannot work without. A software token has the custody key in its library's memory, which is custody's.
+fn add_what_is_worked_with(needles: &mut Needles, stack: &Stack) {
+    let key = token_key::of_softhsm(stack);
+    needles.held_by("custody", |needles| {
+        let numbers = std::array::from_fn(|index| key[index].as_slice());
+        needles.add_rsa("custody key of the software token", numbers);
+        needles.add_key("audit key", &stack.path("audit-key.pem"));
+    });
+    for (holder, what, file) in [
+        ("connector", "TLS key", stack.pki.connector_key(0)),
+        ("gateway", "TLS key", stack.pki.gateway_key()),
+        (
+            "importing tool",
+            "importer's key",
+            stack.path("import/importer.key"),
+        ),
+    ] {
+        needles.held_by(holder, |needles| {
+            needles.add_key(&format!("{holder}: {what}"), &file);
+        });
+    }
+}
+
+/// What was found, each thing once, with where it is mapped.
+fn listed(found: &[Found]) -> String {
+    let each: std::collections::BTreeSet<_> = found
+        .iter()
+        .map(|found| format!("\n    {} in {}", found.what, found.mapping))
+        .collect();
+    each.into_iter().collect()
 }
 
 /// `import add`, started. It calls the gateway when the password is encrypted: at its first socket it has to have forgotten it.

@@ -11,6 +11,8 @@ pub(crate) struct Needle {
     /// What it is, for people; not the secret itself.
     pub(crate) what: String,
     pub(crate) bytes: Vec<u8>,
+    /// The process that works with it, if one does, and may have it.
+    pub(crate) holder: Option<&'static str>,
 }
 
 /// What is looked for.
@@ -20,7 +22,20 @@ pub(crate) struct Needles(pub(crate) Vec<Needle>);
 impl Needles {
     fn add(&mut self, what: String, bytes: Vec<u8>) {
         assert!(bytes.len() >= 8, "{what}: too short to be told from chance");
-        self.0.push(Needle { what, bytes });
+        self.0.push(Needle {
+            what,
+            bytes,
+            holder: None,
+        });
+    }
+
+    /// What `add` adds is something that this process works with: it may be there and nowhere else.
+    pub(crate) fn held_by(&mut self, holder: &'static str, add: impl FnOnce(&mut Self)) {
+        let before = self.0.len();
+        add(self);
+        for needle in &mut self.0[before..] {
+            needle.holder = Some(holder);
+        }
     }
 
     /// Bytes as they are, in hexadecimal digits and in base64.
@@ -75,21 +90,25 @@ impl Needles {
         let fields = fields_of_sequence(&traditional);
         match fields.as_slice() {
             // version, n, e, d, p, q, d mod p-1, d mod q-1, 1/q mod p
-            [_, _, _, d, p, q, dp, dq, qi] => {
-                for (name, number) in [
-                    ("exponent", d),
-                    ("first prime", p),
-                    ("second prime", q),
-                    ("first exponent", dp),
-                    ("second exponent", dq),
-                    ("coefficient", qi),
-                ] {
-                    self.add_number(&format!("{what}, {name}"), number);
-                }
-            }
+            [_, _, _, d, p, q, dp, dq, qi] => self.add_rsa(what, [d, p, q, dp, dq, qi]),
             // version, scalar, [0] curve, [1] public key
             [_, scalar, ..] => self.add_number(&format!("{what}, scalar"), scalar),
             _ => panic!("{key}: no key of a kind that is known here"),
+        }
+    }
+
+    /// The private numbers of an RSA key, in the order in which RFC 8017 A.1.2 and PKCS #11 have them.
+    pub(crate) fn add_rsa(&mut self, what: &str, numbers: [&[u8]; 6]) {
+        let names = [
+            "exponent",
+            "first prime",
+            "second prime",
+            "first exponent",
+            "second exponent",
+            "coefficient",
+        ];
+        for (name, number) in names.into_iter().zip(numbers) {
+            self.add_number(&format!("{what}, {name}"), number);
         }
     }
 }

@@ -14,6 +14,8 @@ const OVERLAP: usize = 1024;
 /// A secret that was found.
 pub(crate) struct Found {
     pub(crate) what: String,
+    /// The process that may have it.
+    pub(crate) holder: Option<&'static str>,
     /// The address, or the place in a file.
     pub(crate) at: u64,
     /// `[heap]`, a file, or nothing for a mapping without a name; with the system's flags of it (`lo` locked, `dd` not dumped).
@@ -128,6 +130,7 @@ impl<'a> Search<'a> {
                 self.look(&bytes, |place, number| {
                     looked.found.push(Found {
                         what: self.needles.0[number].what.clone(),
+                        holder: self.needles.0[number].holder,
                         at: at + place as u64,
                         mapping: mapping.name.clone(),
                     });
@@ -149,6 +152,7 @@ impl<'a> Search<'a> {
         self.look(&bytes, |place, number| {
             found.push(Found {
                 what: self.needles.0[number].what.clone(),
+                holder: self.needles.0[number].holder,
                 at: place as u64,
                 mapping: path.display().to_string(),
             });
