@@ -93,7 +93,7 @@ advisories: $(BOOTSTRAPPED)-check $(CARGO_DENY) ## known vulnerabilities in the 
 	@scripts/with-rust.sh $(CARGO_DENY) --workspace check advisories
 
 # Both packages, so that the bare loop, which is built by the first, shares the dependencies. What measures something else runs alone.
-bench: $(BOOTSTRAPPED)-test $(PYTHON) ## measure against a bare loop (ARGS='--bits 3072 --json'), what the hardening costs (ARGS=--hardening), certificates on request (ARGS='--certificates 100'); docs/performance.md explains the figures
+bench: $(BOOTSTRAPPED)-test $(PYTHON) $(if $(findstring kryoptic,$(ARGS)),kryoptic) ## measure against a bare loop (ARGS='--bits 3072 --json'), what the hardening costs (ARGS=--hardening), certificates on request (ARGS='--certificates 100'); docs/performance.md explains the figures
 	@$(CARGO) bench --locked -p pfx-connector -p hsm --bench side_by_side -- $(ARGS)
 ifeq ($(findstring --hardening,$(ARGS))$(findstring --certificates,$(ARGS)),)
 	@$(CARGO) build --release --locked -p hsm --example null_pkcs11

@@ -90,7 +90,7 @@ impl Ground {
         let stack = Stack::prepare(StackOptions {
             program: PathBuf::from(env!("CARGO_BIN_EXE_pfx-connector")),
             folder,
-            token: TokenKind::Softhsm,
+            token: args.token,
             module,
             module_environment,
             key_bits: args.bits,
@@ -106,7 +106,8 @@ impl Ground {
             configuration::token(engine)?.insert("threads".to_owned(), MOST_THREADS.into());
             Ok(())
         })?;
-        if stack.padding != "oaepSha1" {
+        // What SoftHSM does by itself, and what Kryoptic does too.
+        if args.token == TokenKind::Softhsm && stack.padding != "oaepSha1" {
             return Err(format!(
                 "the bare loop decrypts OAEP with SHA-1, but this token's best is {}",
                 stack.padding

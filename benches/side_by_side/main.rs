@@ -36,6 +36,7 @@ use clap::Parser;
 use ground::Ground;
 use neighbours::Neighbours;
 use objects::Flatness;
+use pfx_connector::cli::demo::TokenKind;
 use processes::Watched;
 use report::{Figures, Latency, Memory, Processor, Throughput};
 use serde::Serialize;
@@ -49,7 +50,7 @@ use whole_way::WholeWay;
 
 pub(crate) type Fallible<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-/// Bare loop, engine and whole way on one SoftHSM token
+/// Bare loop, engine and whole way on one software token
 #[derive(Debug, Clone, Parser)]
 pub(crate) struct Args {
     /// Print one JSON line instead of the table
@@ -70,8 +71,11 @@ pub(crate) struct Args {
     /// Also measure with this many other objects on the token, against the token without them
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     objects: Option<u32>,
+    /// The token: SoftHSM, or Kryoptic (`make kryoptic` first)
+    #[arg(long, value_enum, default_value_t = TokenKind::Softhsm)]
+    token: TokenKind,
     /// Put the token this far away, in microseconds for each C_Decrypt and C_Encrypt: an HSM behind a network works on processors of its own
-    #[arg(long, value_name = "US", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, value_name = "US", value_parser = clap::value_parser!(u32).range(1..=100_000), conflicts_with = "token")]
     distance_us: Option<u32>,
     /// How many calls the distant token works on at once
     #[arg(long, value_name = "COUNT", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=16))]
@@ -80,7 +84,7 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with_all = ["objects", "neighbours", "certificates"])]
     hardening: bool,
     /// Measure something else: so many certificates on request, by an authority on the token, for each kind of key, and where the time goes
-    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=2_000), conflicts_with_all = ["objects", "neighbours", "distance_us"])]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=2_000), conflicts_with_all = ["objects", "neighbours", "distance_us", "token"])]
     certificates: Option<u32>,
     /// What `cargo bench` says to every program that it starts
     #[arg(long, hide = true)]
