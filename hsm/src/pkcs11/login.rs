@@ -2,10 +2,8 @@
 //!
 //! The login state belongs to the application, not to a session: the first login opens the token for every session. Keys with
 //! CKA_ALWAYS_AUTHENTICATE want another one for each use (CKU_CONTEXT_SPECIFIC). Before each of both the token's flags are read, a PIN
-//! that was refused is not tried again ([`super::credentials`]), and only one login runs at a time, so that eight threads do not use up
-//! eight tries.
-
-use std::sync::{Condvar, Mutex, PoisonError};
+//! that was refused is not tried again ([`super::credentials`]), and only one login to a token runs at a time, so that eight threads do
+//! not use up eight tries.
 
 use cryptoki::context::Function;
 use cryptoki::error::{Error as CryptokiError, RvError};
@@ -20,30 +18,6 @@ use super::module::Module;
 use crate::Error;
 use crate::error::{PinProblem, Refusal};
 use crate::token::TokenInfo;
-
-/// True while some thread logs in. Not a lock that is held: waiting happens on the condition, outside of any call.
-static BUSY: Mutex<bool> = Mutex::new(false);
-static FREE: Condvar = Condvar::new();
-
-struct Turn;
-
-impl Turn {
-    fn wait() -> Self {
-        let busy = BUSY.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut busy = FREE
-            .wait_while(busy, |busy| *busy)
-            .unwrap_or_else(PoisonError::into_inner);
-        *busy = true;
-        Self
-    }
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        *BUSY.lock().unwrap_or_else(PoisonError::into_inner) = false;
-        FREE.notify_one();
-    }
-}
 
 fn is_user(session: &Session, module: &Module) -> Result<bool, Error> {
     let info = session
@@ -96,7 +70,7 @@ pub(super) fn ensure(login: &Login<'_>) -> Result<bool, Error> {
     if login.anew.is_none() && is_user(login.session, login.module)? {
         return Ok(false);
     }
-    let _turn = Turn::wait();
+    let _turn = login.module.turns().login(login.token);
     // Somebody else may have logged in while this thread waited.
     if is_user(login.session, login.module)? {
         if login.anew != Some(login.credentials.logins()) {
@@ -115,7 +89,7 @@ pub(super) fn ensure(login: &Login<'_>) -> Result<bool, Error> {
 /// # Errors
 /// As [`ensure`]. The operation is still active then.
 pub(super) fn for_one_use(login: &Login<'_>) -> Result<(), Error> {
-    let _turn = Turn::wait();
+    let _turn = login.module.turns().login(login.token);
     try_pin(login, UserType::ContextSpecific).map(drop)
 }
 

@@ -41,6 +41,7 @@ mod session;
 mod setup;
 mod signing;
 mod softhsm;
+mod turns;
 mod worker;
 
 use std::path::PathBuf;
