@@ -114,6 +114,13 @@ pub(super) enum Answer {
     Lost(Refusal, Option<TokenFlags>),
 }
 
+/// What an attempt is made with.
+pub(super) struct Attempt<'a> {
+    pub(super) entry: Entry<'a>,
+    /// The PIN is the one that the token took last.
+    pub(super) is_taken: bool,
+}
+
 /// The PIN of a custody's token.
 pub(super) struct Credentials {
     source: PinSource,
@@ -170,11 +177,14 @@ impl Credentials {
         &self,
         token: &TokenId,
         standing: Standing,
-        attempt: impl FnOnce(Entry<'_>) -> Answer,
+        attempt: impl FnOnce(Attempt<'_>) -> Answer,
     ) -> Result<(), Error> {
         if self.source == PinSource::AtTheToken {
-            return self.remember(token, standing, salted_hash(&[])?, None, || {
-                attempt(Entry::AtTheToken)
+            return self.remember(token, standing, salted_hash(&[])?, None, |is_taken| {
+                attempt(Attempt {
+                    entry: Entry::AtTheToken,
+                    is_taken,
+                })
             });
         }
         let read;
@@ -186,7 +196,12 @@ impl Credentials {
             }
         };
         let hash = salted_hash(pin.expose())?;
-        self.remember(token, standing, hash, stamp, || attempt(Entry::Pin(pin)))
+        self.remember(token, standing, hash, stamp, |is_taken| {
+            attempt(Attempt {
+                entry: Entry::Pin(pin),
+                is_taken,
+            })
+        })
     }
 
     fn remember(
@@ -195,7 +210,7 @@ impl Credentials {
         standing: Standing,
         hash: [u8; 32],
         stamp: Option<&PinStamp>,
-        attempt: impl FnOnce() -> Answer,
+        attempt: impl FnOnce(bool) -> Answer,
     ) -> Result<(), Error> {
         let memory = self.memory.as_ref().zip(stamp);
         let write = |outcome: Option<Outcome>| {
@@ -254,7 +269,7 @@ impl Credentials {
         if is_written_down {
             write(Some(begun.outcome()));
         }
-        let answer = attempt();
+        let answer = attempt(is_taken);
         let (last, lost, written, result) = match answer {
             // The PIN was not judged. A token that is locked or has none keeps the next attempt back by its flags.
             Answer::Refused(problem @ (PinProblem::Locked | PinProblem::NotInitialized)) => {

@@ -16,6 +16,7 @@ use super::credentials::{Answer, Credentials, Entry, Standing, TokenId};
 use super::discovery;
 use super::module::Module;
 use super::quirks;
+use super::softhsm;
 use crate::Error;
 use crate::clock::Clock;
 use crate::error::{PinProblem, Refusal};
@@ -130,7 +131,12 @@ fn try_pin(login: &Login<'_>, user: UserType) -> Result<bool, Error> {
     };
     login
         .credentials
-        .try_once(&token, standing, |entry| attempt(login, user, &entry))
+        .try_once(&token, standing, |one| {
+            if matches!(user, UserType::User) || !one.is_taken {
+                softhsm::copy(login.module.path());
+            }
+            attempt(login, user, &one.entry)
+        })
         .map(|()| true)
 }
 
