@@ -19,7 +19,8 @@
 //!   that what worked just before counts for a few failures.
 //! * Trouble of the token is healed here, as far as one process can: handles looked up again, a new session, a new login, the module
 //!   initialised again, until the request's deadline. No return value is without a meaning ([`pkcs11::classification`]).
-//! * A wrong PIN is tried once, also by the process that comes after this one ([`pkcs11::TokenConfig::pin_memory`]).
+//! * A wrong PIN is tried once, also by the process that comes after this one ([`pkcs11::TokenConfig::pin_memory`]); and again only where
+//!   what the token said is lost and it shows nothing of its tries, a few times in all.
 //! * Plaintexts exist in [`SecretBytes`] only.
 //! * Encryption to other people's keys is the token's: their public keys are session objects, bounded, gone with the session.
 //! * A key that signs ([`pkcs11::Pkcs11Custody::sign`]) does nothing else, and a custody key never signs. No signature is

@@ -46,8 +46,10 @@ pub enum PinProblem {
     /// The token says it is wrong. It will not be tried again.
     #[error("the token refused it")]
     Incorrect,
-    /// The same PIN was refused before; trying again could lock the token.
-    #[error("it was refused before and has not changed since")]
+    /// The same PIN was refused before, or may have been, since what the token said to it was lost; trying again could lock the token.
+    #[error(
+        "it was refused before, or what the token said to it was lost, and it has not changed since"
+    )]
     RefusedBefore,
     /// One more wrong PIN locks the token (CKF_USER_PIN_FINAL_TRY): somebody else has used up the tries.
     #[error("the token is at its final try")]

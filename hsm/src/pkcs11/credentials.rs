@@ -2,31 +2,123 @@
 //!
 //! What a token refused is not tried again before its source says something else: in this process by a salted hash of the PIN; in the
 //! next one, which has forgotten that, by a [file](Memory) that holds nothing of the PIN, only which state of its source it was.
+//!
+//! An attempt whose answer was lost may have been counted by the token as one with a wrong PIN. What the token's flags say then:
+//!
+//! | flags (CKF_USER_PIN_COUNT_LOW, CKF_USER_PIN_FINAL_TRY, CKF_USER_PIN_LOCKED) | the PIN |
+//! |---|---|
+//! | one shows that was not there before the attempt | counts as refused, until its source is written anew |
+//! | none shows, and the token is known to show them ([`Quirks::counts_pin_tries`](super::quirks::Quirks::counts_pin_tries)) | was not counted: it is tried again as if nothing were |
+//! | anything else | is tried [once](ONCE_MORE) more, or, if the token took it before, some [more](TAKEN_MORE) times, at growing pauses; then not before its source is written anew |
+//!
+//! The flags are read after the attempt, if the token answers, and before the next one. Such attempts are counted over processes.
+
+mod memory;
 
 use std::collections::HashMap;
-use std::io::{ErrorKind, Read};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use fips::digest::{Hash, Hasher};
-use fips::secret::file::{self, Rights};
 
 use crate::Error;
-use crate::error::PinProblem;
+use crate::error::{PinProblem, Refusal};
 use crate::pin::{Pin, PinSource, PinStamp};
 use crate::token::TokenFlags;
+use memory::{Memory, Outcome};
+
+/// How long after an attempt whose answer was lost the next one may follow, for each that may: two in all, of the three that few tokens
+/// have less than.
+const ONCE_MORE: &[Duration] = &[Duration::from_secs(30)];
+/// The same for a PIN that the token has taken before, which is most likely right still: four in all.
+const TAKEN_MORE: &[Duration] = &[
+    Duration::ZERO,
+    Duration::from_secs(30),
+    Duration::from_secs(120),
+];
 
 /// Module path, serial number and label of the token: some modules give all their tokens the same serial number.
 pub(super) type TokenId = (PathBuf, String, String);
 
-/// Hashes of the PINs that tokens took or refused last in this process.
-static LAST: Mutex<Option<HashMap<TokenId, Last>>> = Mutex::new(None);
+/// What this process knows of the PINs of tokens.
+static PAST: Mutex<Option<HashMap<TokenId, Past>>> = Mutex::new(None);
 
+#[derive(Clone, Default)]
+struct Past {
+    last: Option<Last>,
+    lost: Option<Lost>,
+}
+
+/// The hash of the PIN that a token took or refused last.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Last {
     Taken([u8; 32]),
     Refused([u8; 32]),
+}
+
+/// Attempts with one PIN of which nobody knows what the token said to it.
+#[derive(Clone)]
+struct Lost {
+    hash: [u8; 32],
+    /// The state of its source.
+    stamp: Option<String>,
+    attempts: u32,
+    /// The token took it before them.
+    taken: bool,
+    /// Before the last of them.
+    flags: TokenFlags,
+    /// The last of them and what was said instead, if that was in this process.
+    last: Option<(Duration, Refusal)>,
+    /// The token has shown that one of them was counted.
+    counted: bool,
+}
+
+/// Whether a try has gone between the one state and the other.
+const fn is_counted(before: TokenFlags, now: TokenFlags) -> bool {
+    (now.user_pin_count_low && !before.user_pin_count_low)
+        || (now.user_pin_final_try && !before.user_pin_final_try)
+        || (now.user_pin_locked && !before.user_pin_locked)
+}
+
+/// How a token stands before an attempt.
+#[derive(Clone, Copy)]
+pub(super) struct Standing {
+    pub(super) flags: TokenFlags,
+    /// It is known to show which tries are gone.
+    pub(super) shows_tries: bool,
+    /// By custody's clock.
+    pub(super) now: Duration,
+}
+
+impl Standing {
+    /// No try is gone, and these flags prove it.
+    const fn is_clean(self, flags: TokenFlags) -> bool {
+        self.shows_tries
+            && !flags.user_pin_count_low
+            && !flags.user_pin_final_try
+            && !flags.user_pin_locked
+    }
+}
+
+/// What came of an attempt.
+#[derive(Debug)]
+pub(super) enum Answer {
+    Taken,
+    /// The token's opinion of the PIN.
+    Refused(PinProblem),
+    /// The PIN was not looked at.
+    Unjudged(Error),
+    /// Nobody knows whether it was; and the token's flags after that, if it could be asked.
+    Lost(Refusal, Option<TokenFlags>),
+}
+
+/// What an attempt is made with.
+pub(super) struct Attempt<'a> {
+    pub(super) entry: Entry<'a>,
+    /// The PIN is the one that the token took last.
+    pub(super) is_taken: bool,
 }
 
 /// The PIN of a custody's token.
@@ -77,20 +169,22 @@ impl Credentials {
         self.kept.is_some()
     }
 
-    /// Has `attempt` try the PIN, unless that was refused before. The result of `attempt` says whether the token took it: an inner
-    /// error is a refusal, an outer one says nothing about the PIN.
+    /// Has `attempt` try the PIN, unless that was refused before, or too many answers to it were lost.
     ///
     /// # Errors
-    /// [`Error::Pin`], [`Error::File`] if it cannot be read, whatever `attempt` says.
+    /// [`Error::Pin`], [`Error::File`] if it cannot be read, [`Error::Token`] or what else `attempt` says where the PIN was not judged.
     pub(super) fn try_once(
         &self,
         token: &TokenId,
-        flags: TokenFlags,
-        attempt: impl FnOnce(Entry<'_>) -> Result<Result<(), PinProblem>, Error>,
+        standing: Standing,
+        attempt: impl FnOnce(Attempt<'_>) -> Answer,
     ) -> Result<(), Error> {
         if self.source == PinSource::AtTheToken {
-            return self.remember(token, flags, salted_hash(&[])?, None, || {
-                attempt(Entry::AtTheToken)
+            return self.remember(token, standing, salted_hash(&[])?, None, |is_taken| {
+                attempt(Attempt {
+                    entry: Entry::AtTheToken,
+                    is_taken,
+                })
             });
         }
         let read;
@@ -101,70 +195,181 @@ impl Credentials {
                 (&read.0, read.1.as_ref())
             }
         };
-        self.remember(token, flags, salted_hash(pin.expose())?, stamp, || {
-            attempt(Entry::Pin(pin))
+        let hash = salted_hash(pin.expose())?;
+        self.remember(token, standing, hash, stamp, |is_taken| {
+            attempt(Attempt {
+                entry: Entry::Pin(pin),
+                is_taken,
+            })
         })
     }
 
     fn remember(
         &self,
         token: &TokenId,
-        flags: TokenFlags,
+        standing: Standing,
         hash: [u8; 32],
         stamp: Option<&PinStamp>,
-        attempt: impl FnOnce() -> Result<Result<(), PinProblem>, Error>,
+        attempt: impl FnOnce(bool) -> Answer,
     ) -> Result<(), Error> {
-        const BEFORE: Error = Error::Pin(PinProblem::RefusedBefore);
-        let last = last(|map| map.get(token).copied());
+        let memory = self.memory.as_ref().zip(stamp);
+        let write = |outcome: Option<Outcome>| {
+            if let Some((memory, stamp)) = memory {
+                memory.set(token, outcome.map(|outcome| (outcome, stamp)));
+            }
+        };
+        let Past { last, lost } = past(|map| map.get(token).cloned()).unwrap_or_default();
         if last == Some(Last::Refused(hash)) {
             return Err(BEFORE);
         }
         // What the token took before it will take again, most likely: nothing is written down for each use of a key.
-        let is_known = last == Some(Last::Taken(hash));
-        let memory = self.memory.as_ref().zip(stamp);
-        if let Some((memory, stamp)) = memory
-            && !is_known
-        {
-            match memory.of(token) {
-                Some((Outcome::Refused, then)) if then == stamp.to_string() => return Err(BEFORE),
-                // A process ended in the midst of it. If the token counts a wrong PIN since the last right one, it was this.
-                Some((Outcome::Unknown, then))
-                    if then == stamp.to_string() && flags.user_pin_count_low =>
-                {
+        let is_taken = last == Some(Last::Taken(hash));
+        let stamp = stamp.map(ToString::to_string);
+        let was_lost = lost.is_some();
+        let mut lost = lost.filter(|lost| lost.hash == hash && lost.stamp == stamp);
+        if lost.is_none() && !is_taken {
+            match memory.and_then(|(memory, _)| memory.of(token)) {
+                Some((Outcome::Refused, then)) if Some(&then) == stamp.as_ref() => {
                     return Err(BEFORE);
                 }
-                _ => memory.set(token, Some((Outcome::Unknown, stamp))),
-            }
-        }
-        let outcome = attempt();
-        match &outcome {
-            // The PIN was not judged. A token that is locked or has none keeps the next attempt back by its flags.
-            Ok(Err(PinProblem::Locked | PinProblem::NotInitialized)) | Err(_) => {
-                if let Some((memory, _)) = memory {
-                    memory.set(token, None);
-                }
-            }
-            Ok(Err(_)) => {
-                self::last(|map| map.insert(token.clone(), Last::Refused(hash)));
-                if let Some((memory, stamp)) = memory {
-                    memory.set(token, Some((Outcome::Refused, stamp)));
-                }
-            }
-            Ok(Ok(())) => {
-                self::last(|map| map.insert(token.clone(), Last::Taken(hash)));
-                if let Some((memory, _)) = memory
-                    && !is_known
+                // A process ended in the midst of it, or without having heard what came of it.
+                Some((Outcome::Begun { attempts, taken }, then))
+                    if Some(&then) == stamp.as_ref() =>
                 {
-                    memory.set(token, None);
+                    lost = Some(Lost {
+                        hash,
+                        stamp: stamp.clone(),
+                        attempts,
+                        taken,
+                        flags: TokenFlags::default(),
+                        last: None,
+                        counted: false,
+                    });
                 }
+                _ => {}
             }
         }
-        outcome?.map_err(Error::Pin)
+        let earlier = match lost {
+            Some(lost) => still_lost(lost, standing, |counted| {
+                write(Some(Outcome::Refused));
+                past(|map| map.entry(token.clone()).or_default().lost = Some(counted));
+            })?,
+            None => None,
+        };
+        let begun = Lost {
+            hash,
+            stamp,
+            attempts: 1 + earlier.as_ref().map_or(0, |lost| lost.attempts),
+            taken: is_taken || earlier.as_ref().is_some_and(|lost| lost.taken),
+            flags: standing.flags,
+            last: None,
+            counted: false,
+        };
+        let is_written_down = !is_taken || was_lost;
+        if is_written_down {
+            write(Some(begun.outcome()));
+        }
+        let answer = attempt(is_taken);
+        let (last, lost, written, result) = match answer {
+            // The PIN was not judged. A token that is locked or has none keeps the next attempt back by its flags.
+            Answer::Refused(problem @ (PinProblem::Locked | PinProblem::NotInitialized)) => {
+                let written = earlier.as_ref().map(Lost::outcome);
+                (last, earlier, written, Err(Error::Pin(problem)))
+            }
+            Answer::Unjudged(error) => {
+                let written = earlier.as_ref().map(Lost::outcome);
+                (last, earlier, written, Err(error))
+            }
+            Answer::Refused(problem) => (
+                Some(Last::Refused(hash)),
+                None,
+                Some(Outcome::Refused),
+                Err(Error::Pin(problem)),
+            ),
+            Answer::Taken => (Some(Last::Taken(hash)), None, None, Ok(())),
+            Answer::Lost(refusal, now) => {
+                let trouble = Err(Error::Token(refusal));
+                match now {
+                    Some(now) if is_counted(standing.flags, now) => {
+                        tracing::warn!(%refusal, "the token counts a failed login: the PIN is taken for wrong");
+                        let counted = Lost {
+                            counted: true,
+                            ..begun
+                        };
+                        let wrong = Err(Error::Pin(PinProblem::Incorrect));
+                        (last, Some(counted), Some(Outcome::Refused), wrong)
+                    }
+                    Some(now) if standing.is_clean(now) => (last, None, None, trouble),
+                    _ => {
+                        let lost = Lost {
+                            last: Some((standing.now, refusal)),
+                            ..begun
+                        };
+                        let written = lost.outcome();
+                        (last, Some(lost), Some(written), trouble)
+                    }
+                }
+            }
+        };
+        past(|map| map.insert(token.clone(), Past { last, lost }));
+        if is_written_down || written.is_some() {
+            write(written);
+        }
+        result
     }
 }
 
-fn last<T>(action: impl FnOnce(&mut HashMap<TokenId, Last>) -> T) -> T {
-    let mut map = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+const BEFORE: Error = Error::Pin(PinProblem::RefusedBefore);
+
+impl Lost {
+    const fn outcome(&self) -> Outcome {
+        Outcome::Begun {
+            attempts: self.attempts,
+            taken: self.taken,
+        }
+    }
+}
+
+/// The attempts of before, if they are still in question and another one may follow; `None` if none of them was counted. `keep` is told
+/// if one was.
+fn still_lost(
+    lost: Lost,
+    standing: Standing,
+    keep: impl FnOnce(Lost),
+) -> Result<Option<Lost>, Error> {
+    if lost.counted {
+        return Err(BEFORE);
+    }
+    if is_counted(lost.flags, standing.flags) {
+        tracing::warn!("the token counts a failed login since: the PIN is taken for wrong");
+        keep(Lost {
+            counted: true,
+            ..lost
+        });
+        return Err(BEFORE);
+    }
+    if standing.is_clean(standing.flags) {
+        return Ok(None);
+    }
+    let pauses = if lost.taken { TAKEN_MORE } else { ONCE_MORE };
+    let before = usize::try_from(lost.attempts.saturating_sub(1)).unwrap_or(usize::MAX);
+    let Some(pause) = pauses.get(before) else {
+        tracing::error!(
+            attempts = lost.attempts,
+            "what the token said to the PIN was lost too often: if the PIN is right, write it to its source again"
+        );
+        return Err(BEFORE);
+    };
+    match lost.last {
+        Some((at, refusal)) if standing.now.saturating_sub(at) < *pause => {
+            Err(Error::Token(refusal))
+        }
+        _ => Ok(Some(lost)),
+    }
+}
+
+fn past<T>(action: impl FnOnce(&mut HashMap<TokenId, Past>) -> T) -> T {
+    let mut map = PAST.lock().unwrap_or_else(PoisonError::into_inner);
     action(map.get_or_insert_default())
 }
 
@@ -195,215 +400,5 @@ fn sha256(parts: &[&[u8]]) -> [u8; 32] {
     hash
 }
 
-/// What became of the last attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Outcome {
-    /// It was begun.
-    Unknown,
-    Refused,
-}
-
-impl Outcome {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Unknown => "begun",
-            Self::Refused => "refused",
-        }
-    }
-}
-
-/// A file that outlives the process: one line for each token whose last login failed or did not end.
-///
-/// ```text
-/// sha256(module path, 0, serial number, 0, label) begun|refused device:inode:length:modified
-/// ```
-///
-/// That a file cannot be read or written is logged and stops no login: within the process nothing is tried twice anyway.
-struct Memory(PathBuf);
-
-/// More lines than one process has tokens.
-const MAX_BYTES: u64 = 64 * 1024;
-
-impl Memory {
-    fn of(&self, token: &TokenId) -> Option<(Outcome, String)> {
-        let name = name(token);
-        self.lines().into_iter().find_map(|line| {
-            let mut words = line.split(' ');
-            if words.next() != Some(&name) {
-                return None;
-            }
-            let outcome = match words.next()? {
-                "refused" => Outcome::Refused,
-                _ => Outcome::Unknown,
-            };
-            Some((outcome, words.next()?.to_owned()))
-        })
-    }
-
-    fn set(&self, token: &TokenId, outcome: Option<(Outcome, &PinStamp)>) {
-        let name = name(token);
-        let mut lines = self.lines();
-        let before = lines.clone();
-        lines.retain(|line| !line.starts_with(&name));
-        if let Some((outcome, stamp)) = outcome {
-            lines.push(format!("{name} {} {stamp}", outcome.name()));
-        }
-        if lines == before {
-            return;
-        }
-        let text: String = lines.into_iter().map(|line| line + "\n").collect();
-        if let Err(error) = file::replace(&self.0, text.as_bytes(), Rights::Owner) {
-            tracing::error!(
-                file = %self.0.display(),
-                %error,
-                "what a token says to a PIN cannot be written down: the next process may try a wrong one once more"
-            );
-        }
-    }
-
-    fn lines(&self) -> Vec<String> {
-        let mut text = String::new();
-        let read = std::fs::File::open(&self.0)
-            .and_then(|file| file.take(MAX_BYTES).read_to_string(&mut text));
-        match read {
-            Ok(_) => {}
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) => {
-                tracing::error!(file = %self.0.display(), %error, "which PINs were refused cannot be read");
-            }
-        }
-        text.lines().map(str::to_owned).collect()
-    }
-}
-
-fn name((module, serial, label): &TokenId) -> String {
-    use std::os::unix::ffi::OsStrExt;
-    let hash = sha256(&[
-        module.as_os_str().as_bytes(),
-        &[0],
-        serial.as_bytes(),
-        &[0],
-        label.as_bytes(),
-    ]);
-    hash.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
-    use super::*;
-
-    fn flags(user_pin_count_low: bool) -> TokenFlags {
-        TokenFlags {
-            user_pin_count_low,
-            ..TokenFlags::default()
-        }
-    }
-
-    struct Setting {
-        folder: tempfile::TempDir,
-        token: TokenId,
-    }
-
-    impl Setting {
-        fn new(serial: &str) -> Self {
-            Self {
-                folder: tempfile::tempdir().unwrap(),
-                token: ("/module".into(), serial.to_owned(), "label".to_owned()),
-            }
-        }
-
-        fn write_pin(&self, pin: &str) {
-            use std::os::unix::fs::PermissionsExt;
-            let path = self.folder.path().join("pin");
-            std::fs::write(&path, pin).unwrap();
-            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
-        }
-
-        /// Credentials as another process has them: without this process' memory.
-        fn in_a_new_process(&self) -> Credentials {
-            last(|map| map.remove(&self.token));
-            let source = PinSource::File(self.folder.path().join("pin"));
-            Credentials::new(source, Some(self.folder.path().join("refused"))).unwrap()
-        }
-
-        fn attempt(
-            &self,
-            flags: TokenFlags,
-            answer: Result<Result<(), PinProblem>, Error>,
-        ) -> (bool, Result<(), Error>) {
-            let mut tried = false;
-            let result = self.in_a_new_process().try_once(&self.token, flags, |_| {
-                tried = true;
-                answer
-            });
-            (tried, result)
-        }
-    }
-
-    #[test]
-    fn a_refused_pin_is_not_tried_by_the_next_process_until_its_source_changes() {
-        let setting = Setting::new("refused");
-        setting.write_pin("1234");
-        let wrong = || Ok(Err(PinProblem::Incorrect));
-        assert!(setting.attempt(flags(false), wrong()).0);
-        for _ in 0..3 {
-            let (tried, result) = setting.attempt(flags(false), wrong());
-            assert!(!tried);
-            assert!(matches!(result, Err(Error::Pin(PinProblem::RefusedBefore))));
-        }
-        // Of the PIN nothing is written down.
-        let text = std::fs::read_to_string(setting.folder.path().join("refused")).unwrap();
-        assert!(!text.contains("1234") && text.contains(" refused "));
-        setting.write_pin("12345");
-        let (tried, result) = setting.attempt(flags(true), Ok(Ok(())));
-        assert!(tried && result.is_ok());
-        let text = std::fs::read_to_string(setting.folder.path().join("refused")).unwrap();
-        assert_eq!(text, "");
-    }
-
-    #[test]
-    fn an_attempt_that_a_process_did_not_survive_is_repeated_unless_the_token_counts_it() {
-        let setting = Setting::new("unfinished");
-        setting.write_pin("1234");
-        let memory = Memory(setting.folder.path().join("refused"));
-        let stamp = PinSource::File(setting.folder.path().join("pin")).stamp();
-        let die = || {
-            memory.set(
-                &setting.token,
-                stamp.as_ref().map(|it| (Outcome::Unknown, it)),
-            )
-        };
-        let trouble = || Err(Error::Internal("the session is gone"));
-        die();
-        assert!(setting.attempt(flags(false), trouble()).0);
-        // That one is known not to have been judged.
-        assert!(setting.attempt(flags(true), trouble()).0);
-        die();
-        let (tried, result) = setting.attempt(flags(true), trouble());
-        assert!(!tried);
-        assert!(matches!(result, Err(Error::Pin(PinProblem::RefusedBefore))));
-        setting.write_pin("54321");
-        assert!(setting.attempt(flags(true), Ok(Ok(()))).0);
-    }
-
-    #[test]
-    fn tokens_do_not_share_what_they_refused() {
-        let (first, second) = (Setting::new("one"), Setting::new("two"));
-        first.write_pin("1");
-        let memory = Memory(first.folder.path().join("refused"));
-        let stamp = PinSource::File(first.folder.path().join("pin"))
-            .stamp()
-            .unwrap();
-        memory.set(&first.token, Some((Outcome::Refused, &stamp)));
-        memory.set(&second.token, Some((Outcome::Unknown, &stamp)));
-        memory.set(&first.token, Some((Outcome::Unknown, &stamp)));
-        assert_eq!(memory.lines().len(), 2);
-        memory.set(&second.token, None);
-        assert_eq!(
-            memory.of(&first.token),
-            Some((Outcome::Unknown, stamp.to_string()))
-        );
-        assert_eq!(memory.of(&second.token), None);
-    }
-}
+mod tests;

@@ -2,10 +2,8 @@
 //!
 //! The login state belongs to the application, not to a session: the first login opens the token for every session. Keys with
 //! CKA_ALWAYS_AUTHENTICATE want another one for each use (CKU_CONTEXT_SPECIFIC). Before each of both the token's flags are read, a PIN
-//! that was refused is not tried again ([`super::credentials`]), and only one login runs at a time, so that eight threads do not use up
-//! eight tries.
-
-use std::sync::{Condvar, Mutex, PoisonError};
+//! that was refused is not tried again, nor without end one of which nobody knows that ([`super::credentials`]), and only one login to a
+//! token runs at a time, so that eight threads do not use up eight tries.
 
 use cryptoki::context::Function;
 use cryptoki::error::{Error as CryptokiError, RvError};
@@ -14,36 +12,15 @@ use cryptoki::slot::Slot;
 use secrecy::SecretBox;
 
 use super::classify::Class;
-use super::credentials::{Credentials, Entry, TokenId};
+use super::credentials::{Answer, Credentials, Entry, Standing, TokenId};
 use super::discovery;
 use super::module::Module;
+use super::quirks;
+use super::softhsm;
 use crate::Error;
+use crate::clock::Clock;
 use crate::error::{PinProblem, Refusal};
 use crate::token::TokenInfo;
-
-/// True while some thread logs in. Not a lock that is held: waiting happens on the condition, outside of any call.
-static BUSY: Mutex<bool> = Mutex::new(false);
-static FREE: Condvar = Condvar::new();
-
-struct Turn;
-
-impl Turn {
-    fn wait() -> Self {
-        let busy = BUSY.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut busy = FREE
-            .wait_while(busy, |busy| *busy)
-            .unwrap_or_else(PoisonError::into_inner);
-        *busy = true;
-        Self
-    }
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        *BUSY.lock().unwrap_or_else(PoisonError::into_inner) = false;
-        FREE.notify_one();
-    }
-}
 
 fn is_user(session: &Session, module: &Module) -> Result<bool, Error> {
     let info = session
@@ -82,6 +59,7 @@ pub(super) struct Login<'a> {
     pub(super) token: &'a TokenInfo,
     pub(super) session: &'a Session,
     pub(super) credentials: &'a Credentials,
+    pub(super) clock: &'a dyn Clock,
     /// Log out first, also if the token says that the user is logged in: the login of so many [`Credentials::logins`] was found to be
     /// no good. Not if somebody has logged in since: that would end the new login for everybody.
     pub(super) anew: Option<u64>,
@@ -96,7 +74,7 @@ pub(super) fn ensure(login: &Login<'_>) -> Result<bool, Error> {
     if login.anew.is_none() && is_user(login.session, login.module)? {
         return Ok(false);
     }
-    let _turn = Turn::wait();
+    let _turn = login.module.turns().login(login.token);
     // Somebody else may have logged in while this thread waited.
     if is_user(login.session, login.module)? {
         if login.anew != Some(login.credentials.logins()) {
@@ -115,7 +93,7 @@ pub(super) fn ensure(login: &Login<'_>) -> Result<bool, Error> {
 /// # Errors
 /// As [`ensure`]. The operation is still active then.
 pub(super) fn for_one_use(login: &Login<'_>) -> Result<(), Error> {
-    let _turn = Turn::wait();
+    let _turn = login.module.turns().login(login.token);
     try_pin(login, UserType::ContextSpecific).map(drop)
 }
 
@@ -146,18 +124,24 @@ fn try_pin(login: &Login<'_>, user: UserType) -> Result<bool, Error> {
     if matches!(user, UserType::User) {
         login.credentials.count_login();
     }
+    let standing = Standing {
+        flags,
+        shows_tries: quirks::of(login.token).counts_pin_tries == Some(true),
+        now: login.clock.now(),
+    };
     login
         .credentials
-        .try_once(&token, flags, |entry| attempt(login, user, entry))
+        .try_once(&token, standing, |one| {
+            if matches!(user, UserType::User) || !one.is_taken {
+                softhsm::copy(login.module.path());
+            }
+            attempt(login, user, &one.entry)
+        })
         .map(|()| true)
 }
 
-/// C_Login, once. The inner error is the token's opinion of the PIN.
-fn attempt(
-    login: &Login<'_>,
-    user: UserType,
-    entry: Entry<'_>,
-) -> Result<Result<(), PinProblem>, Error> {
+/// C_Login, once.
+fn attempt(login: &Login<'_>, user: UserType, entry: &Entry<'_>) -> Answer {
     let answer = match entry {
         Entry::Pin(pin) => {
             let raw = SecretBox::new(Box::new(pin.expose().to_vec()));
@@ -167,36 +151,34 @@ fn attempt(
         Entry::AtTheToken => login.session.login(user, None),
     };
     let refusal = match answer {
-        Ok(()) => return Ok(Ok(())),
+        Ok(()) => return Answer::Taken,
         Err(CryptokiError::Pkcs11(rv, function)) => Refusal::new(function, rv),
-        Err(other) => return Err(login.module.error(other)),
+        Err(other) => return Answer::Unjudged(login.module.error(other)),
     };
+    let flags = || discovery::current_flags(login.module, login.slot).ok();
     match refusal.class() {
-        Class::Done => Ok(Ok(())),
+        Class::Done => Answer::Taken,
         // A lock that the flags do not show would be asked for again and again, each time by a login.
-        Class::Pin(PinProblem::Locked) if !shows_the_lock(login.module, login.slot) => {
-            Ok(Err(PinProblem::LockedUnseen))
+        Class::Pin(PinProblem::Locked) if !flags().is_some_and(|flags| flags.user_pin_locked) => {
+            Answer::Refused(PinProblem::LockedUnseen)
         }
-        Class::Pin(problem) => Ok(Err(problem)),
-        // It never came to the PIN.
-        _ if refusal.is_never_about_data() => Err(Error::Token(refusal)),
-        // Some modules have other names for a wrong PIN. If the token counts a failed try now, this one is not repeated.
-        _ if tries_are_used_up(login.module, login.slot) => {
-            tracing::warn!(%refusal, "the token counts a failed login: the PIN is taken for wrong");
-            Ok(Err(PinProblem::Incorrect))
-        }
-        _ => Err(Error::Token(refusal)),
+        Class::Pin(problem) => Answer::Refused(problem),
+        // There was no library to give the PIN to.
+        Class::Library => Answer::Unjudged(Error::Token(refusal)),
+        // The token, or the way to it: what was said to the PIN may be lost.
+        _ if refusal.is_never_about_data() => Answer::Lost(refusal, flags()),
+        // Some modules have other names for a wrong PIN. If tries are gone now, this one is not repeated, whoever used them up before:
+        // caution is cheaper than a locked token.
+        _ => match flags() {
+            Some(flags)
+                if flags.user_pin_count_low
+                    || flags.user_pin_final_try
+                    || flags.user_pin_locked =>
+            {
+                tracing::warn!(%refusal, "the token counts a failed login: the PIN is taken for wrong");
+                Answer::Refused(PinProblem::Incorrect)
+            }
+            flags => Answer::Lost(refusal, flags),
+        },
     }
-}
-
-fn shows_the_lock(module: &Module, slot: Slot) -> bool {
-    discovery::current_flags(module, slot).is_ok_and(|flags| flags.user_pin_locked)
-}
-
-/// Whether the token says that tries of its PIN are gone; whoever used them up before, caution is cheaper than a locked token. One
-/// that does not answer says nothing.
-fn tries_are_used_up(module: &Module, slot: Slot) -> bool {
-    discovery::current_flags(module, slot).is_ok_and(|flags| {
-        flags.user_pin_count_low || flags.user_pin_final_try || flags.user_pin_locked
-    })
 }

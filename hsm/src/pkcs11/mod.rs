@@ -41,6 +41,7 @@ mod session;
 mod setup;
 mod signing;
 mod softhsm;
+mod turns;
 mod worker;
 
 use std::path::PathBuf;
@@ -106,7 +107,7 @@ pub struct TokenConfig {
     /// Where the user PIN is read from.
     pub pin: PinSource,
     /// A file that outlives the process, in a folder that only this user writes to: for which state of its source a token refused the
-    /// PIN, or a process did not survive the attempt. Nothing of the PIN. `None`: each process tries a wrong PIN once.
+    /// PIN, or what it said was lost, or a process did not survive the attempt. Nothing of the PIN. `None`: each process tries a wrong PIN once.
     pub pin_memory: Option<PathBuf>,
     /// Worker threads, each with one session: 1 to 64. Fewer are opened where the token is known to have fewer
     /// sessions, or its library not to be safe for threads.

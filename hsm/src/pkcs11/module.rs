@@ -2,7 +2,8 @@
 //!
 //! PKCS#11 libraries keep one state per process, however often they are loaded: a second C_Initialize fails, and a
 //! C_Finalize ends everybody's sessions. Several libraries even have a race within C_Initialize. So every library is
-//! initialised here, under a lock, by its canonical path, and finalised when its last user is gone.
+//! initialised here, by its canonical path, one call at a time, and finalised when its last user is gone. One that hangs in
+//! C_Initialize keeps only its own users waiting ([`super::turns`]).
 //!
 //! Some libraries find a token that was away only after C_Finalize and C_Initialize (measured: SoftHSM, tpm2-pkcs11).
 //! [`Module::renew`] does that while nobody is inside of the library; see [`super::gate`].
@@ -10,33 +11,72 @@
 //! A process must not fork after this: children of an initialised library share or break its state. Start other programs
 //! before, or by spawning them (exec).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
+use cryptoki::error::Error as CryptokiError;
 
 use super::classify::{Class, classify};
 use super::gate::{After, Denied, Gate};
 use super::parameters::InitParameters;
 use super::raw::Functions;
 use super::softhsm;
+use super::turns::Turns;
 use crate::clock::Clock;
-use crate::error::Refusal;
+use crate::error::{FileProblem, Refusal};
 use crate::{Error, files};
 
-static MODULES: Mutex<BTreeMap<PathBuf, Entry>> = Mutex::new(BTreeMap::new());
+/// What this process knows of libraries, by canonical path. Never locked during a call into one, nor while it is loaded.
+static MODULES: Mutex<BTreeMap<PathBuf, Known>> = Mutex::new(BTreeMap::new());
 
-/// Modules whose last C_Finalize failed: they are initialised still, and to end that is ours.
-static UNFINISHED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+fn modules() -> MutexGuard<'static, BTreeMap<PathBuf, Known>> {
+    MODULES.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
-fn unfinished() -> MutexGuard<'static, BTreeSet<PathBuf>> {
-    UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner)
+struct Known {
+    /// Device and inode: the loader makes one library of all paths that lead to one file.
+    file: (u64, u64),
+    turns: Arc<Turns>,
+    entry: Option<Entry>,
+    /// The one whose C_Finalize failed: the library is initialised still, and to end that is ours. It may use what it was told at
+    /// C_Initialize, so that has to live.
+    unfinished: Option<Arc<Loaded>>,
 }
 
 struct Entry {
     loaded: Arc<Loaded>,
     users: usize,
+}
+
+/// The turns of the library at `path`, which are those of every path to the same file.
+fn turns_of(path: &Path) -> Result<Arc<Turns>, Error> {
+    let found = std::fs::metadata(path).map_err(|error| Error::File {
+        path: path.to_owned(),
+        problem: FileProblem::Unreadable(error.kind()),
+    })?;
+    let file = (found.dev(), found.ino());
+    let mut modules = modules();
+    // Also if the file was exchanged since: what is in use is the one from before.
+    if let Some(known) = modules.get(path) {
+        return Ok(Arc::clone(&known.turns));
+    }
+    let turns = modules
+        .values()
+        .find(|known| known.file == file)
+        .map(|known| Arc::clone(&known.turns))
+        .unwrap_or_default();
+    let known = Known {
+        file,
+        turns: Arc::clone(&turns),
+        entry: None,
+        unfinished: None,
+    };
+    modules.insert(path.to_owned(), known);
+    Ok(turns)
 }
 
 /// A library, and what its state in this process is.
@@ -48,7 +88,12 @@ pub(super) struct Loaded {
     parameters: Option<InitParameters>,
     /// False if something else in this process had initialised the library: then it is not ours to finalise.
     initialised_here: bool,
+    /// C_Initialize has worked with these parameters.
+    told: AtomicBool,
+    /// The last C_Finalize failed, and no C_Initialize has worked since: it may be initialised still.
+    unfinished: AtomicBool,
     gate: Gate,
+    turns: Arc<Turns>,
 }
 
 /// The use of an initialised module. Everything made with it has to be dropped before it.
@@ -98,28 +143,41 @@ impl Module {
     pub(super) fn acquire(path: &Path, parameters: Option<&str>) -> Result<Self, Error> {
         let path = files::check_module(path)?;
         let parameters = parameters.map(InitParameters::new).transpose()?;
-        let mut modules = MODULES.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(entry) = modules.get_mut(&path) {
-            if entry.loaded.parameters != parameters {
-                return Err(Error::InitParameters(
-                    "are others than those with which this process uses the module already",
-                ));
-            }
-            entry.users += 1;
-            return Ok(Self {
-                loaded: Arc::clone(&entry.loaded),
-                path,
-            });
+        if let Some(joined) = Self::join(&path, parameters.as_ref())? {
+            return Ok(joined);
         }
-        let loaded = Arc::new(Loaded::new(&path, parameters)?);
-        modules.insert(
-            path.clone(),
-            Entry {
+        let turns = turns_of(&path)?;
+        let _turn = turns.life();
+        // Somebody else may have initialised it meanwhile.
+        if let Some(joined) = Self::join(&path, parameters.as_ref())? {
+            return Ok(joined);
+        }
+        let loaded = Arc::new(Loaded::new(&path, parameters, Arc::clone(&turns))?);
+        if let Some(known) = modules().get_mut(&path) {
+            known.entry = Some(Entry {
                 loaded: Arc::clone(&loaded),
                 users: 1,
-            },
-        );
+            });
+        }
         Ok(Self { path, loaded })
+    }
+
+    /// Joins those that use the module, if there are any.
+    fn join(path: &Path, parameters: Option<&InitParameters>) -> Result<Option<Self>, Error> {
+        let mut modules = modules();
+        let Some(entry) = modules.get_mut(path).and_then(|known| known.entry.as_mut()) else {
+            return Ok(None);
+        };
+        if entry.loaded.parameters.as_ref() != parameters {
+            return Err(Error::InitParameters(
+                "are others than those with which this process uses the module already",
+            ));
+        }
+        entry.users += 1;
+        Ok(Some(Self {
+            path: path.to_owned(),
+            loaded: Arc::clone(&entry.loaded),
+        }))
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -138,8 +196,13 @@ impl Module {
         &self.loaded
     }
 
+    /// Whose turn it is with the library.
+    pub(super) fn turns(&self) -> &Turns {
+        &self.loaded.turns
+    }
+
     /// What an error of cryptoki's means, where no other meaning is known.
-    pub(super) fn error(&self, error: cryptoki::error::Error) -> Error {
+    pub(super) fn error(&self, error: CryptokiError) -> Error {
         into_error(error, &self.path)
     }
 
@@ -177,7 +240,12 @@ impl Module {
 }
 
 impl Loaded {
-    fn new(path: &Path, parameters: Option<InitParameters>) -> Result<Self, Error> {
+    /// By whoever has the turn.
+    fn new(
+        path: &Path,
+        parameters: Option<InitParameters>,
+        turns: Arc<Turns>,
+    ) -> Result<Self, Error> {
         let context = Pkcs11::new(path).map_err(|error| into_error(error, path))?;
         let mut loaded = Self {
             path: path.to_owned(),
@@ -185,17 +253,42 @@ impl Loaded {
             context,
             parameters,
             initialised_here: true,
+            told: AtomicBool::new(false),
+            unfinished: AtomicBool::new(false),
             gate: Gate::new(),
+            turns,
         };
-        let unfinished_here = unfinished().contains(path);
-        if unfinished_here && let Err(error) = loaded.context.clone().finalize() {
-            // Whether it is initialised shows in a moment.
-            tracing::warn!(module = %path.display(), %error, "C_Finalize failed again");
-        }
+        let before = modules()
+            .get(path)
+            .and_then(|known| known.unfinished.clone());
+        // Whether it is initialised still shows in a moment.
+        let mut is_ended = before.is_none() || loaded.finalise();
+        let initialised = loaded.initialise()?;
+        is_ended |= initialised;
         // If it is initialised still, that is ours as before.
-        loaded.initialised_here = loaded.initialise()? || unfinished_here;
-        unfinished().remove(path);
+        loaded.initialised_here = initialised || before.is_some();
+        if is_ended {
+            let ended = modules()
+                .get_mut(path)
+                .and_then(|known| known.unfinished.take());
+            // Not under the lock: unloading runs code of the library's.
+            drop(ended);
+        }
         Ok(loaded)
+    }
+
+    fn is_to_be_finalised(&self) -> bool {
+        self.gate.is_up() || self.unfinished.load(Ordering::Relaxed)
+    }
+
+    /// C_Finalize. False: it may be initialised still.
+    fn finalise(&self) -> bool {
+        let ended = self.context.clone().finalize();
+        if let Err(error) = &ended {
+            tracing::warn!(module = %self.path.display(), %error, "C_Finalize failed");
+        }
+        self.unfinished.store(ended.is_err(), Ordering::Relaxed);
+        ended.is_ok()
     }
 
     /// C_Initialize. False: the library was initialised already.
@@ -207,8 +300,12 @@ impl Loaded {
             |parameters| parameters.arguments(flags),
         );
         match self.context.initialize(arguments) {
-            Ok(()) => Ok(true),
-            Err(cryptoki::error::Error::Pkcs11(rv, function)) => {
+            Ok(()) => {
+                self.told.store(true, Ordering::Relaxed);
+                self.unfinished.store(false, Ordering::Relaxed);
+                Ok(true)
+            }
+            Err(CryptokiError::Pkcs11(rv, function)) => {
                 let refusal = Refusal::new(function, rv);
                 match classify(function, rv).class {
                     Class::Done => Ok(false),
@@ -225,10 +322,9 @@ impl Loaded {
 
     /// Alone inside of the gate.
     fn initialise_again(&self) -> (After, Option<Error>) {
-        if self.gate.is_up()
-            && let Err(error) = self.context.clone().finalize()
-        {
-            tracing::warn!(module = %self.path.display(), %error, "C_Finalize failed");
+        let _turn = self.turns.life();
+        if self.is_to_be_finalised() {
+            self.finalise();
         }
         match self.initialise() {
             Ok(true) => (After::Up, None),
@@ -264,32 +360,83 @@ impl Loaded {
 
 impl Drop for Module {
     fn drop(&mut self) {
-        // Under the lock, so that nobody initialises before the finalisation is done.
-        let mut modules = MODULES.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(entry) = modules.get_mut(&self.path) else {
+        let is_last = |entry: &mut Entry| {
+            entry.users = entry.users.saturating_sub(1);
+            entry.users == 0
+        };
+        {
+            let mut modules = modules();
+            let entry = modules
+                .get_mut(&self.path)
+                .and_then(|known| known.entry.as_mut());
+            if entry.is_none_or(|entry| entry.users > 1 && !is_last(entry)) {
+                return;
+            }
+        }
+        // So that nobody initialises before the finalisation is done.
+        let _turn = self.loaded.turns.life();
+        {
+            let mut modules = modules();
+            let Some(known) = modules.get_mut(&self.path) else {
+                return;
+            };
+            // Somebody may have joined meanwhile.
+            if !known.entry.as_mut().is_none_or(is_last) {
+                return;
+            }
+            known.entry = None;
+        }
+        let loaded = &self.loaded;
+        if !loaded.initialised_here || !loaded.is_to_be_finalised() {
+            return;
+        }
+        let is_ended = loaded.finalise();
+        let mut modules = modules();
+        let Some(known) = modules.get_mut(&self.path) else {
             return;
         };
-        entry.users = entry.users.saturating_sub(1);
-        if entry.users > 0 {
-            return;
-        }
-        modules.remove(&self.path);
-        if self.loaded.initialised_here
-            && self.loaded.gate.is_up()
-            && let Err(error) = self.loaded.context.clone().finalize()
-        {
-            tracing::warn!(module = %self.path.display(), %error, "C_Finalize failed");
-            unfinished().insert(self.path.clone());
-        }
+        let before = if is_ended {
+            known.unfinished.take()
+        } else if known.unfinished.is_none() || loaded.told.load(Ordering::Relaxed) {
+            known.unfinished.replace(Arc::clone(loaded))
+        } else {
+            // The library has what the one before has told it.
+            None
+        };
+        // Unloading runs code of the library's: not under the lock.
+        drop(modules);
+        drop(before);
     }
 }
 
-fn into_error(error: cryptoki::error::Error, path: &Path) -> Error {
+fn into_error(error: CryptokiError, path: &Path) -> Error {
     match error {
-        cryptoki::error::Error::Pkcs11(rv, function) => Error::Token(Refusal::new(function, rv)),
+        CryptokiError::Pkcs11(rv, function) => Error::Token(Refusal::new(function, rv)),
         other => Error::Module {
             path: path.to_owned(),
             reason: other.to_string(),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, missing_docs)]
+    use super::*;
+
+    #[test]
+    fn turns_are_those_of_a_file_by_whatever_path_and_of_no_other_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        std::fs::write(path("module.so"), "one").unwrap();
+        std::fs::hard_link(path("module.so"), path("same.so")).unwrap();
+        std::fs::copy(path("module.so"), path("copy.so")).unwrap();
+        let turns = turns_of(&path("module.so")).unwrap();
+        assert!(Arc::ptr_eq(&turns, &turns_of(&path("same.so")).unwrap()));
+        assert!(!Arc::ptr_eq(&turns, &turns_of(&path("copy.so")).unwrap()));
+        // What is loaded is loaded, whatever is put in its place.
+        std::fs::write(path("next.so"), "two").unwrap();
+        std::fs::rename(path("next.so"), path("module.so")).unwrap();
+        assert!(Arc::ptr_eq(&turns, &turns_of(&path("module.so")).unwrap()));
     }
 }

@@ -38,8 +38,9 @@ impl InitParameters {
     pub(super) fn arguments(&self, flags: CInitializeFlags) -> CInitializeArgs {
         let pointer = NonNull::from(self.0.as_bytes_with_nul()).cast();
         // SAFETY: PKCS#11, C_Initialize: `pReserved` is defined by the library; the operator says by configuring it that this
-        // library takes a C string. It ends with NUL and lives in `Loaded` until C_Finalize. NSS, whose structure has the
-        // string in this place, copies what it needs and does not write to it.
+        // library takes a C string. It ends with NUL and lives in `Loaded` until C_Finalize has worked: where that fails,
+        // `Module` keeps the `Loaded`. NSS, whose structure has the string in this place, copies what it needs and does not
+        // write to it.
         unsafe { CInitializeArgs::new_with_reserved(flags, pointer) }
     }
 }

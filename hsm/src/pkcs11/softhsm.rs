@@ -3,8 +3,9 @@
 //!
 //! So before SoftHSM is initialised, every whole `token.object` is copied to `token.guard` beside it, and one that is not whole (empty, cut off,
 //! or of bytes that never arrived) is put back from there; what was found in its place is kept as `token.damaged`. The copy holds what the original holds (labels, and the token's keys encrypted under the PINs), with
-//! the same protection. It is as old as the last start of one of our processes: after a change of the PIN by another tool, start the
-//! engine anew, lest a later kill bring the old PIN back. Nothing of this can fail an opening: without it SoftHSM is as good as it was.
+//! the same protection. It is made anew before each login with a PIN that the token did not take last, and each login of the user: a PIN that
+//! another tool has changed meanwhile is not taken back by a kill, and from then on the copy does not open with the old one. Nothing of
+//! this can fail an opening or a login: without it SoftHSM is as good as it was.
 
 mod object;
 
@@ -12,6 +13,7 @@ use std::fs;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use fips::secret::file::{self, Rights};
@@ -30,8 +32,32 @@ const SETTLED: Duration = Duration::from_secs(1);
 const MAX_FILE_BYTES: u64 = 64 * 1024;
 const MAX_TOKENS: usize = 4096;
 
-/// Guards the tokens of SoftHSM's configured folder, if `module` is SoftHSM.
+/// How often, and at what intervals, a file is read that another process may be writing.
+const READINGS: usize = 5;
+const BETWEEN_READINGS: Duration = Duration::from_millis(2);
+
+/// Held while copies are made: drafts have the name of the process.
+static WRITING: Mutex<()> = Mutex::new(());
+
+/// Guards the tokens of SoftHSM's configured folder, if `module` is SoftHSM. Before C_Initialize: nobody in this process uses them.
 pub(super) fn guard(module: &Path) {
+    for_each_token(module, |token| {
+        if guard_token(token, SETTLED)? {
+            tracing::warn!(
+                token = %token.display(),
+                "SoftHSM had lost the token's own file (a process was killed while it logged in); it was put back from its copy"
+            );
+        }
+        Ok(())
+    });
+}
+
+/// Copies the tokens' files as they are now, if `module` is SoftHSM. Before a login: SoftHSM uses them, so nothing is put back.
+pub(super) fn copy(module: &Path) {
+    for_each_token(module, copy_token);
+}
+
+fn for_each_token(module: &Path, action: impl Fn(&Path) -> io::Result<()>) {
     let is_softhsm = module
         .file_name()
         .is_some_and(|name| name.to_string_lossy().contains("softhsm"));
@@ -44,17 +70,11 @@ pub(super) fn guard(module: &Path) {
     let Ok(entries) = fs::read_dir(&folder) else {
         return;
     };
+    let _writing = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
     for entry in entries.flatten().take(MAX_TOKENS) {
         let token = entry.path();
-        match guard_token(&token, SETTLED) {
-            Ok(true) => tracing::warn!(
-                token = %token.display(),
-                "SoftHSM had lost the token's own file (a process was killed while it logged in); it was put back from its copy"
-            ),
-            Ok(false) => {}
-            Err(error) => {
-                tracing::debug!(token = %token.display(), %error, "the token's own file is not guarded");
-            }
+        if let Err(error) = action(&token) {
+            tracing::debug!(token = %token.display(), %error, "the token's own file is not guarded");
         }
     }
 }
@@ -87,19 +107,11 @@ pub(super) fn read_configuration(path: &Path) -> Option<String> {
 /// Copies a whole file, or puts back one that is not; tells whether it did the latter. A copy is never replaced by less than a whole file.
 fn guard_token(token: &Path, settled: Duration) -> io::Result<bool> {
     let object = token.join(OBJECT);
-    let guard = token.join(GUARD);
     let content = read(&object)?;
-    let copy = match read(&guard) {
-        Ok(copy) => copy,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-        Err(error) => return Err(error),
-    };
     if object::is_whole(&content) {
-        if content != copy {
-            replace(token, &guard, &content)?;
-        }
-        return Ok(false);
+        return keep(token, &content).map(|()| false);
     }
+    let copy = read_if_there(&token.join(GUARD))?;
     // A time in the future is a clock that was set back: then the file's age says nothing.
     let age = fs::metadata(&object)?.modified()?.elapsed().ok();
     if !object::is_whole(&copy) || age.is_some_and(|age| age < settled) {
@@ -110,6 +122,39 @@ fn guard_token(token: &Path, settled: Duration) -> io::Result<bool> {
     }
     replace(token, &object, &copy)?;
     Ok(true)
+}
+
+/// Copies a whole file, and nothing else.
+fn copy_token(token: &Path) -> io::Result<()> {
+    let object = token.join(OBJECT);
+    for reading in 0..READINGS {
+        if reading > 0 {
+            std::thread::sleep(BETWEEN_READINGS);
+        }
+        let content = read(&object)?;
+        // Twice: a file that is written meanwhile may give the beginning of one state and the end of another.
+        if object::is_whole(&content) && read(&object)? == content {
+            return keep(token, &content);
+        }
+    }
+    Err(io::Error::from(io::ErrorKind::InvalidData))
+}
+
+/// Makes `content` the copy, if it is not.
+fn keep(token: &Path, content: &[u8]) -> io::Result<()> {
+    let guard = token.join(GUARD);
+    if read_if_there(&guard)? == content {
+        return Ok(());
+    }
+    replace(token, &guard, content)
+}
+
+/// Empty if there is none.
+fn read_if_there(path: &Path) -> io::Result<Vec<u8>> {
+    match read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        other => other,
+    }
 }
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {
@@ -166,6 +211,24 @@ mod tests {
             fs::write(&object, vec![0; whole.len()]).unwrap();
             assert!(guard());
             assert_eq!(fs::read(&object).unwrap(), whole);
+        }
+    }
+
+    #[test]
+    fn before_a_login_whole_files_are_copied_and_nothing_is_put_back() {
+        let token = tempfile::tempdir().unwrap();
+        let (object, guard) = (token.path().join(OBJECT), token.path().join(GUARD));
+        let (old, new) = (sample(&[1; 72]), sample(&[2; 72]));
+        for whole in [&old, &new] {
+            fs::write(&object, whole).unwrap();
+            copy_token(token.path()).unwrap();
+            assert_eq!(fs::read(&guard).unwrap(), *whole);
+        }
+        for content in [&b""[..], &old[..100], &old[..old.len() - 1]] {
+            fs::write(&object, content).unwrap();
+            copy_token(token.path()).unwrap_err();
+            assert_eq!(fs::read(&object).unwrap(), content);
+            assert_eq!(fs::read(&guard).unwrap(), new);
         }
     }
 

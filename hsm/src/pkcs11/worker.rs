@@ -86,6 +86,7 @@ impl Shared {
             token: &place.token,
             session,
             credentials: &self.credentials,
+            clock: &*self.clock,
             anew: None,
         })
     }
@@ -237,6 +238,7 @@ impl Worker {
             token: &place.token,
             session: &session,
             credentials: &shared.credentials,
+            clock: &*shared.clock,
             anew: self.log_in_anew,
         })?;
         if login {

@@ -252,11 +252,12 @@ fn event(random: &mut Random, stage: Stage, used: &mut Vec<String>) -> Option<Ev
                 _ => 1,
             }
             .min(most);
-            // A C_Initialize, C_OpenSession ... that worked and says that it did not would be lost for ever.
+            // A C_Initialize, C_OpenSession ... that worked and says that it did not would be lost for ever. Of a C_Login the next
+            // session shows it.
             let repeatable = matches!(
                 function.as_str(),
                 "C_Decrypt" | "C_Encrypt" | "C_Sign" | "C_GetTokenInfo" | "C_GetSessionInfo"
-            );
+            ) || (function == "C_Login" && stage == Stage::InProcess);
             let fault = if repeatable && random.below(3) == 0 {
                 Fault::AfterwardsReturn { code, calls }
             } else {

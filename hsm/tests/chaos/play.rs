@@ -127,6 +127,15 @@ impl Table {
         if report.number("lockouts") > 0 {
             return Err("the token was locked".to_owned());
         }
+        // The one from before a change, once, whatever became of the answer.
+        let wrong = report.number("wrong_logins");
+        let changes = script
+            .events
+            .iter()
+            .any(|event| event.fault == Fault::RotatePin);
+        if wrong > u64::from(changes) {
+            return Err(format!("a wrong PIN was tried {wrong} times"));
+        }
         Ok(())
     }
 

@@ -181,6 +181,20 @@ pub fn chaos_softhsm() -> &'static Module {
     })
 }
 
+/// The same with its script from the beginning, and not loaded when nobody uses it.
+pub fn chaos_softhsm_with(script: &str) -> &'static Module {
+    MODULE.get_or_init(|| {
+        let real = softhsm_module("ALL");
+        let file = real.folder.with_file_name("script");
+        std::fs::write(&file, script).unwrap();
+        set_environment("CHAOS_MODULE", &real.path);
+        set_environment("CHAOS_SCRIPT", &file);
+        set_environment("CHAOS_JOURNAL", file.with_extension("journal"));
+        let path = example("chaos_pkcs11");
+        Module { path, ..real }
+    })
+}
+
 /// Tells the module of [`faulty_softhsm`] what goes wrong from now on.
 pub fn command(control: &Path, fault: &str) {
     // In one step: the module must never see half of it.
