@@ -190,7 +190,7 @@ impl Course {
         let Some(attempt) = inner
             .members
             .get(place)
-            .and_then(|member| member.begin(now))
+            .and_then(|member| member.begin(Some(&self.asked.key), now))
         else {
             return false;
         };
@@ -291,16 +291,15 @@ impl Course {
             }
             state.error.take()
         };
+        let key = &self.asked.key;
+        let now = inner.clock.now();
         let error = match error {
             // Somebody else has it, who does not serve now.
-            Some(Error::UnknownKey(_))
-                if inner
-                    .members
-                    .iter()
-                    .any(|member| member.has(&self.asked.key)) =>
-            {
+            Some(Error::UnknownKey(_)) | None if inner.members.iter().any(|m| m.has(key)) => {
                 Error::NoTokenServes
             }
+            // Who serves was asked a short while ago.
+            None if inner.members.iter().any(|m| m.lacks(key, now)) => Error::UnknownKey(*key),
             Some(error) => error,
             None => Error::NoTokenServes,
         };

@@ -59,7 +59,7 @@ impl Inner {
             let Some((member, attempt)) = self
                 .members
                 .get(place)
-                .and_then(|member| Some((member, member.begin(now)?)))
+                .and_then(|member| Some((member, member.begin(None, now)?)))
             else {
                 continue;
             };

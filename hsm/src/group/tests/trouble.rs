@@ -1,4 +1,4 @@
-//! Requests that do not come back among others that do, and tokens that are well again.
+//! Requests that do not come back among others that do, tokens that are well again, and keys that are gone.
 use super::*;
 
 const fn seconds(seconds: u64) -> Duration {
@@ -6,6 +6,10 @@ const fn seconds(seconds: u64) -> Duration {
 }
 
 const IN_TIME: Terms = Terms::within(seconds(10));
+
+fn vanished() -> Act {
+    Act::Fail(Error::KeyVanished(key(1)))
+}
 
 /// One that "a" gets.
 fn begin_at_a(world: &World, terms: Terms) -> Receiver<Result<SecretBytes, Error>> {
@@ -175,4 +179,72 @@ fn an_encryption_goes_back_to_the_token_that_is_well_again() {
     let before = world.asked();
     encrypt(Terms::default()).unwrap_err();
     assert_eq!(asked(&before), [1, 1]);
+}
+
+#[test]
+fn who_does_not_find_one_of_its_keys_is_avoided_for_that_one_alone() {
+    let world = World::new(&[&[1, 2], &[1]], GroupSettings::default());
+    for _ in 0..2 {
+        world.tokens[0].will(vanished());
+    }
+    for _ in 0..20 {
+        assert_eq!(world.decrypt(1).unwrap(), "b");
+    }
+    assert_eq!(world.asked(), [1, 20]);
+    let member = &world.group.members()[0];
+    assert_eq!((member.avoided_ms, member.failures), (None, 0));
+    // It is looked for after a while, and after a longer one the next time.
+    world.pass(ms(250));
+    for _ in 0..20 {
+        assert_eq!(world.decrypt(1).unwrap(), "b");
+    }
+    assert_eq!(world.asked(), [2, 40]);
+    assert_eq!(world.decrypt(2).unwrap(), "a");
+    world.pass(ms(499));
+    assert_eq!(world.decrypt(1).unwrap(), "b");
+    // It is found.
+    world.pass(ms(1));
+    (0..20).for_each(|_| drop(world.decrypt(1).unwrap()));
+    assert!(world.tokens[0].asked() > 10, "{:?}", world.asked());
+}
+
+#[test]
+fn a_key_that_nobody_finds_is_no_unknown_one_as_long_as_it_may_be_hidden() {
+    let world = World::two();
+    for token in &world.tokens {
+        (0..4).for_each(|_| token.will(vanished()));
+    }
+    assert!(matches!(world.decrypt(1), Err(Error::KeyVanished(_))));
+    assert!(world.group.members().iter().all(|m| m.failures == 0));
+    for token in &world.tokens {
+        token.script.lock().unwrap().clear();
+    }
+    world.decrypt(1).unwrap();
+}
+
+#[test]
+fn a_destroyed_key_is_unknown_opens_and_closes_no_breaker_and_may_come_back() {
+    let world = World::new(&[&[1, 2], &[1, 2]], GroupSettings::default());
+    for token in &world.tokens {
+        token.keys.lock().unwrap().retain(|known| *known != key(1));
+    }
+    for _ in 0..50 {
+        assert!(matches!(world.decrypt(1), Err(Error::UnknownKey(_))));
+    }
+    assert_eq!(world.asked(), [1, 1]);
+    for member in world.group.members() {
+        assert_eq!((member.avoided_ms, member.failures), (None, 0));
+    }
+    // A token in trouble is not well because it lacks a key.
+    for token in &world.tokens {
+        (0..2).for_each(|_| token.will(Act::Fail(sick())));
+    }
+    world.decrypt(2).unwrap_err();
+    let avoided = |world: &World| world.group.members()[0].avoided_ms;
+    assert!(avoided(&world).is_some());
+    world.decrypt(9).unwrap_err();
+    assert!(avoided(&world).is_some());
+    world.tokens[1].keys.lock().unwrap().push(key(1));
+    world.pass(seconds(5));
+    assert_eq!(world.decrypt(1).unwrap(), "b");
 }
