@@ -294,8 +294,8 @@ impl Course {
         let key = &self.asked.key;
         let now = inner.clock.now();
         let error = match error {
-            // Somebody else has it, who does not serve now.
-            Some(Error::UnknownKey(_)) | None if inner.members.iter().any(|m| m.has(key)) => {
+            // Somebody else has it, or may have, who does not serve now.
+            Some(Error::UnknownKey(_)) | None if inner.members.iter().any(|m| m.may_have(key)) => {
                 Error::NoTokenServes
             }
             // Who serves was asked a short while ago.

@@ -40,6 +40,8 @@ struct Cell {
     drained: bool,
     /// Counts the openings: what an earlier one's requests say is of no interest any more.
     epoch: u64,
+    /// It was open once: its keys are known.
+    was_open: bool,
     keys: Vec<KeyInfo>,
     lacks: HashMap<KeyFingerprint, Duration>,
     /// Keys that it has and did not find when it was asked for them. It may be in trouble, or somebody has destroyed them.
@@ -158,6 +160,7 @@ impl Member {
                 problem: None,
                 drained: false,
                 epoch: 0,
+                was_open: false,
                 keys: Vec::new(),
                 lacks: HashMap::new(),
                 missed: HashMap::new(),
@@ -186,6 +189,7 @@ impl Member {
         let before = cell.custody.replace(custody);
         cell.problem = None;
         cell.epoch = cell.epoch.wrapping_add(1);
+        cell.was_open = true;
         cell.keys = keys;
         cell.lacks.clear();
         cell.missed.clear();
@@ -223,9 +227,10 @@ impl Member {
         cell.custody.clone().filter(|_| !cell.drained)
     }
 
-    /// Whether it was last seen to have a usable key of this fingerprint, open or not.
-    pub(super) fn has(&self, key: &KeyFingerprint) -> bool {
-        has(&self.lock().keys, key)
+    /// Whether it was last seen to have a usable key of this fingerprint, open or not, or was never seen.
+    pub(super) fn may_have(&self, key: &KeyFingerprint) -> bool {
+        let cell = self.lock();
+        !cell.was_open || has(&cell.keys, key)
     }
 
     /// Whether it serves, and said a short while ago that it lacks this key.

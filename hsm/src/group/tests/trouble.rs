@@ -223,6 +223,23 @@ fn a_key_that_nobody_finds_is_no_unknown_one_as_long_as_it_may_be_hidden() {
 }
 
 #[test]
+fn a_key_that_a_token_may_have_that_was_not_open_yet_is_no_unknown_one() {
+    let mut world = World::two();
+    let names = ["a", "b"].map(str::to_owned);
+    world.group = Group::unwatched(names, GroupSettings::default(), world.clock.clone()).unwrap();
+    let unknown = || matches!(world.decrypt(9), Err(Error::UnknownKey(_)));
+    let transient = || matches!(world.decrypt(9), Err(Error::NoTokenServes));
+    world.group.opened("a", world.tokens[0].clone()).unwrap();
+    assert!(transient() && transient());
+    world.group.failed("b", "its PIN is wrong".to_owned());
+    assert!(transient());
+    world.group.opened("b", world.tokens[1].clone()).unwrap();
+    assert!(unknown() && unknown());
+    world.group.failed("b", "gone".to_owned());
+    assert!(unknown(), "it was seen not to have it");
+}
+
+#[test]
 fn a_destroyed_key_is_unknown_opens_and_closes_no_breaker_and_may_come_back() {
     let world = World::new(&[&[1, 2], &[1, 2]], GroupSettings::default());
     for token in &world.tokens {
