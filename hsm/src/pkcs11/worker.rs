@@ -315,12 +315,22 @@ impl Worker {
         })
     }
 
-    /// Whether the token shows private keys: `seen`, or of another kind. One that shows none may hide them.
-    pub(super) fn shows_keys(&mut self, seen: &[KeyFingerprint]) -> Result<bool, Error> {
-        if !seen.is_empty() {
-            return Ok(true);
+    /// The keys that a scan shows, and whether the token shows private keys: these, or of another kind. One that shows none may hide them.
+    pub(super) fn look_for<K>(
+        &mut self,
+        scan: impl Fn(&mut Self) -> Result<Vec<K>, Error>,
+    ) -> Result<(Vec<K>, bool), Error> {
+        let found = scan(self)?;
+        if !found.is_empty() {
+            return Ok((found, true));
         }
-        self.while_logged_in(|shared, session| keys::shows_any(&shared.module, session))
+        let shows_others =
+            self.while_logged_in(|shared, session| keys::shows_any(&shared.module, session))?;
+        if !shows_others {
+            return Ok((found, false));
+        }
+        // It may have hidden everything until just now.
+        Ok((scan(self)?, true))
     }
 
     /// Looks for objects on the token; fails if the user was not logged in all the time, because the token hides them then.
@@ -343,9 +353,8 @@ impl Worker {
 
     /// What is known about every key. A token that had keys and shows none, of whatever kind, is in trouble, not empty.
     pub(super) fn list(&mut self) -> Result<Vec<KeyInfo>, Error> {
-        let found = self.scan()?;
+        let (found, shows_keys) = self.look_for(Self::scan)?;
         let seen: Vec<_> = found.iter().map(|key| key.info.fingerprint).collect();
-        let shows_keys = self.shows_keys(&seen)?;
         let missing = self.shared.cache.compare(&seen, shows_keys);
         match missing.first() {
             Some(missing) if seen.is_empty() => Err(Error::KeyVanished(*missing)),
@@ -361,9 +370,8 @@ impl Worker {
         }
         // Read before the handles are: if they grow old meanwhile, they are not kept.
         let generation = shared.cache.generation();
-        let found = self.scan()?;
+        let (found, shows_keys) = self.look_for(Self::scan)?;
         let seen: Vec<_> = found.iter().map(|key| key.info.fingerprint).collect();
-        let shows_keys = self.shows_keys(&seen)?;
         let missing = shared.cache.compare(&seen, shows_keys);
         // The same key may be there twice: a usable one is preferred.
         let mut matching: Vec<_> = found

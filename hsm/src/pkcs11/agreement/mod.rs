@@ -111,9 +111,10 @@ impl Worker {
     fn scan_agreement(
         &mut self,
     ) -> Result<(Vec<FoundAgreementKey>, Option<KeyFingerprint>), Error> {
-        let found = self.while_logged_in(|shared, session| keys::scan(&shared.module, session))?;
+        let (found, shows_keys) = self.look_for(|worker| {
+            worker.while_logged_in(|shared, session| keys::scan(&shared.module, session))
+        })?;
         let seen: Vec<_> = found.iter().map(|key| key.info.fingerprint).collect();
-        let shows_keys = self.shows_keys(&seen)?;
         let missing = self.shared().cache.compare_agreeing(&seen, shows_keys);
         Ok((found, missing))
     }

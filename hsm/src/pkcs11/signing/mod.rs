@@ -118,9 +118,10 @@ impl Pkcs11Custody {
 impl Worker {
     /// Every key that may sign, and one that was there before and is not any more.
     fn scan_signing(&mut self) -> Result<(Vec<FoundSigningKey>, Option<KeyFingerprint>), Error> {
-        let found = self.while_logged_in(|shared, session| keys::scan(&shared.module, session))?;
+        let (found, shows_keys) = self.look_for(|worker| {
+            worker.while_logged_in(|shared, session| keys::scan(&shared.module, session))
+        })?;
         let seen: Vec<_> = found.iter().map(|key| key.info.fingerprint).collect();
-        let shows_keys = self.shows_keys(&seen)?;
         let missing = self.shared().cache.compare_signing(&seen, shows_keys);
         Ok((found, missing))
     }
