@@ -145,15 +145,16 @@ pub enum Error {
     /// A modulus length that is not generated.
     #[error("{0} is no length for a key: 2048, 3072 or 4096 bits")]
     ModulusBits(u32),
-    /// The token has no such key. Keys that were there before and have gone are [`Error::KeyVanished`].
+    /// The token has no such key. One that was there before is among these once nothing can bring it back: the token shows other private
+    /// keys, and the module was initialised again in vain. Until then it is [`Error::KeyVanished`].
     #[error("the token has no key {0}")]
     UnknownKey(KeyFingerprint),
 
     /// A function of the module failed, and a new session did not help where one could have.
     #[error("the token failed: {0}")]
     Token(Refusal),
-    /// A key that was on the token is not there any more, although the token answers. Where the token shows other keys and the module
-    /// was initialised again in vain, it is answered at once: somebody has destroyed the key, or the token has yet to get it.
+    /// A key that was on the token is not there any more, although the token answers. It may be hidden, as all private keys are that a
+    /// token in trouble does not show; of a key that somebody has destroyed it is said until the module was initialised again in vain.
     #[error("the key {0} was on the token and is not found any more")]
     KeyVanished(KeyFingerprint),
     /// No token fits, or it is not there at the moment.
@@ -402,8 +403,7 @@ impl Error {
     pub fn hint(&self) -> Option<&'static str> {
         Some(match self {
             Self::Token(_) | Self::KeyVanished(_) => {
-                "check the token and the way to it: every request tries again, up to initialising the module anew. A key that is \
-                 missing among others was destroyed, or has yet to be copied to this token"
+                "check the token and the way to it: every request tries again, up to initialising the module anew"
             }
             Self::TokenNotFound { .. } => {
                 "compare label and serial number with the list of tokens; check that the token is connected and that the \
@@ -418,7 +418,8 @@ impl Error {
             }
             Self::TokenAmbiguous { .. } => "name the token by its serial number",
             Self::UnknownKey(_) => {
-                "the record was made for another custody key: import that key's token, or import the record again"
+                "the record was made for another custody key, or for one that was destroyed or has yet to be copied to this token: import \
+                 that key's token, or import the record again"
             }
             Self::KeyRefused { .. } => {
                 "generate a new key on the token: sensitive, not extractable, and for decryption (a custody key), for \

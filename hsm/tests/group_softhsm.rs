@@ -1,11 +1,14 @@
 //! Two tokens of SoftHSM with the same key as one custody: real sessions, real failures, the system's clock.
 #![allow(
     missing_docs,
+    dead_code,
+    unused_imports,
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::panic
 )]
 
+mod suite;
 mod support;
 
 use std::path::PathBuf;
@@ -13,17 +16,40 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hsm::clock::MonotonicClock;
-use hsm::group::{Group, GroupSettings, MemberState};
+use hsm::group::{Group, GroupFigures, GroupSettings, MemberState, MemberStatus};
 use hsm::pkcs11::GenerateKey;
-use hsm::{Custody, Error, Padding, Terms};
+use hsm::{Custody, Error, KeyInfo, Padding, Terms};
 use support::TestToken;
 
 /// Longer than anything takes on a busy machine: reaching it is a failure.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Enough for every kind of them many times on each token.
+const BAD_CIPHERTEXTS: usize = 4500;
+
 fn folders(module: &support::Module) -> Vec<PathBuf> {
     let found = std::fs::read_dir(&module.folder).unwrap();
     found.map(|entry| entry.unwrap().path()).collect()
+}
+
+fn hostile_ciphertexts_trip_nothing(group: &Group, key: &KeyInfo) {
+    let before = group.members();
+    let good = suite::send_bad_ciphertexts(group, key, BAD_CIPHERTEXTS);
+    let bad = u64::try_from(BAD_CIPHERTEXTS).unwrap();
+    assert!(good >= bad / 8);
+    let after = group.members();
+    let requests = |all: &[MemberStatus]| all.iter().map(|member| member.requests).sum::<u64>();
+    // Each was judged by one token, and each token has judged many.
+    assert_eq!(requests(&after), requests(&before) + bad + good);
+    for (before, after) in before.iter().zip(&after) {
+        assert!(after.requests - before.requests > bad / 10, "{after:#?}");
+        // What trips the breaker counts as a failure.
+        assert_eq!((after.failures, after.avoided_ms), (0, None));
+        let health = after.health.as_ref().unwrap();
+        assert_eq!((health.reconnects, health.token_failures), (0, 0));
+        assert_eq!((health.module_generation, health.needs_restart), (1, false));
+    }
+    assert_eq!(group.figures(), GroupFigures::default());
 }
 
 #[test]
@@ -58,8 +84,9 @@ fn what_one_token_cannot_do_at_the_moment_the_other_does() {
     let names = ["one", "two"].map(str::to_owned);
     let group = Group::new(names, GroupSettings::default(), MonotonicClock::start()).unwrap();
     assert!(matches!(group.keys(), Err(Error::NoTokenServes)));
-    group.opened("one", Arc::new(one)).unwrap();
-    group.opened("two", Arc::new(two)).unwrap();
+    let (one, two) = (Arc::new(one), Arc::new(two));
+    group.opened("one", Arc::clone(&one) as _).unwrap();
+    group.opened("two", Arc::clone(&two) as _).unwrap();
     let copies = group.copies().unwrap();
     let (_, names) = copies
         .iter()
@@ -94,6 +121,8 @@ fn what_one_token_cannot_do_at_the_moment_the_other_does() {
         group.members()
     );
 
+    hostile_ciphertexts_trip_nothing(&group, &key);
+
     // A bad ciphertext is judged once, and keeps nobody from anything.
     let bad = vec![1; ciphertext.len()];
     let asked = |group: &Group| {
@@ -127,5 +156,14 @@ fn what_one_token_cannot_do_at_the_moment_the_other_does() {
     while served("two") < before + 3 {
         assert!(Instant::now() < until, "{:?}", group.figures());
         assert_eq!(decrypt(&ciphertext).unwrap().expose(), b"password");
+    }
+
+    // A thread that has answered may hold the group for a moment. If it were the last one, it would be in SoftHSM while the process ends.
+    drop(group);
+    for custody in [one, two] {
+        while Arc::strong_count(&custody) > 1 {
+            assert!(Instant::now() < until, "an answer keeps the token");
+            std::thread::yield_now();
+        }
     }
 }

@@ -16,8 +16,8 @@ use std::time::Duration;
 
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
 use hsm::clock::ManualClock;
-use hsm::pkcs11::{GenerateKey, Pkcs11Custody, TokenConfig, list_tokens};
-use hsm::{Custody, Error, ErrorClass, KeyFingerprint, KeyInfo, Padding, Terms};
+use hsm::pkcs11::{GenerateKey, GenerateSigningKey, Pkcs11Custody, TokenConfig, list_tokens};
+use hsm::{Custody, Error, ErrorClass, KeyFingerprint, KeyInfo, Padding, SigningKeyName, Terms};
 use support::{Module, TestToken, encrypt, session_beside, softhsm};
 
 const PADDING: Padding = Padding::OaepSha1;
@@ -186,11 +186,11 @@ fn a_destroyed_key_is_no_trouble_for_the_others(token: &TestToken) {
     drop(session);
     // It may be the token's trouble: everything is tried once.
     let error = decrypt_on(&custody, &doomed, IN_TIME).unwrap_err();
-    assert!(matches!(error, Error::KeyVanished(gone) if gone == doomed.fingerprint));
+    assert!(matches!(error, Error::UnknownKey(gone) if gone == doomed.fingerprint));
     let healed = custody.health();
     for _ in 0..20 {
         let error = decrypt_on(&custody, &doomed, IN_TIME).unwrap_err();
-        assert_eq!(error.code(), "key_vanished");
+        assert_eq!(error.code(), "unknown_key");
         let stranger = KeyFingerprint::from_bytes([7; 32]);
         let unknown = custody
             .decrypt(&stranger, PADDING, &[1; 256])
@@ -203,6 +203,42 @@ fn a_destroyed_key_is_no_trouble_for_the_others(token: &TestToken) {
     assert_eq!(health.reconnects, healed.reconnects);
     assert_eq!(health.module_generation, healed.module_generation);
     assert!(!health.needs_restart);
+}
+
+/// The only custody key of a token that has a key of another kind.
+fn nor_is_it_if_it_was_the_only_one_of_its_kind(token: &TestToken) {
+    let (custody, doomed) = token.open_with_key();
+    let signing = custody
+        .generate_signing_key(&GenerateSigningKey {
+            label: "report".into(),
+            kind: token.small_signing_key(),
+        })
+        .unwrap();
+    let name = SigningKeyName::Fingerprint(signing.fingerprint);
+    let destroy = |id: &[u8]| {
+        let session = session_beside(token, &custody);
+        let id = [cryptoki::object::Attribute::Id(id.to_vec())];
+        for half in session.find_objects(&id).unwrap() {
+            session.destroy_object(half).unwrap();
+        }
+    };
+    destroy(&doomed.id);
+    let error = decrypt_on(&custody, &doomed, IN_TIME).unwrap_err();
+    assert!(matches!(error, Error::UnknownKey(gone) if gone == doomed.fingerprint));
+    let healed = custody.health();
+    for _ in 0..20 {
+        let error = decrypt_on(&custody, &doomed, IN_TIME).unwrap_err();
+        assert_eq!(error.code(), "unknown_key");
+        custody.sign(&name, b"message").unwrap();
+    }
+    assert!(custody.keys().unwrap().is_empty());
+    let health = custody.health();
+    assert_eq!(health.reconnects, healed.reconnects);
+    assert_eq!(health.module_generation, healed.module_generation);
+    // Without any key it shows nothing, and may be in trouble.
+    destroy(&signing.id);
+    let error = decrypt_on(&custody, &doomed, Terms::default()).unwrap_err();
+    assert_eq!(error.code(), "key_vanished");
 }
 
 /// As a cluster behind a balancer, whose members have the same keys and serial numbers of their own.
@@ -247,5 +283,6 @@ fn what_a_token_can_do_to_a_process_heals_in_the_process() {
     no_request_is_lost_on_either_token_of_a_module_while_one_is_away(&first, &second);
     a_new_process_is_asked_for_only_when_nothing_has_helped_for_long(&first);
     a_destroyed_key_is_no_trouble_for_the_others(&first);
+    nor_is_it_if_it_was_the_only_one_of_its_kind(&TestToken::new(module));
     a_token_with_another_serial_number_is_known_by_its_label_and_its_keys(&first);
 }

@@ -1,10 +1,12 @@
 //! The course of one decryption through a group: to a token, to the next one if that is in trouble or has no time, to a second one if
-//! it is slow; until somebody has the answer or the time is over.
+//! it is slow or does not come back, and to the first one again if that is well by then; until somebody has the answer or the time is
+//! over.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::alarm;
+use super::member::Member;
 use super::{Inner, add};
 use crate::custody::Answer;
 use crate::{Error, ErrorClass, KeyFingerprint, Label, Lane, Padding, SecretBytes, Terms};
@@ -12,6 +14,8 @@ use crate::{Error, ErrorClass, KeyFingerprint, Label, Lane, Padding, SecretBytes
 /// A token from which nothing comes back for this long (or twenty times what is usual) hangs.
 const STALLED: Duration = Duration::from_secs(2);
 const STALLED_TIMES: u32 = 20;
+/// Where others are answered meanwhile, a request is late no sooner than after so many times what is usual, however little time it has.
+const LATE_TIMES: u32 = 5;
 
 #[derive(Default)]
 struct State {
@@ -21,6 +25,8 @@ struct State {
     tried: Vec<usize>,
     /// Those of them that have not answered, and since when.
     running: Vec<(usize, Duration)>,
+    /// Those of them that were in trouble or had no time: they may be asked again once they are well.
+    passing: Vec<usize>,
     /// The place where the request was begun a second time because it was slow.
     hedged: Option<usize>,
     /// What to answer if nobody has anything better.
@@ -48,6 +54,16 @@ pub(super) struct Course {
     state: Mutex<State>,
 }
 
+/// How a token does with a request that it has in hand.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pace {
+    Usual,
+    /// It answers others meanwhile: one session hangs, or it is slow.
+    Late,
+    /// Nothing at all comes back from it.
+    Hangs,
+}
+
 /// Whether no other token could do what this one did not. What the mode forbids is not final: it may forbid one token's way and not
 /// another's, and another one may have been asked before.
 pub(super) fn is_final(error: &Error) -> bool {
@@ -59,6 +75,13 @@ pub(super) fn is_final(error: &Error) -> bool {
         | Error::Policy(_) => false,
         // The token has judged the input.
         _ => error.class() == ErrorClass::BadInput,
+    }
+}
+
+/// Keeps the error that says most about why there is no answer.
+pub(super) fn keep(kept: &mut Option<Error>, error: Error) {
+    if kept.as_ref().is_none_or(|kept| rank(&error) > rank(kept)) {
+        *kept = Some(error);
     }
 }
 
@@ -134,6 +157,7 @@ impl Course {
                 }
                 state.tried.push(place);
                 state.running.push((place, now));
+                state.passing.retain(|passing| *passing != place);
             }
             if self.give_to(inner, place, now) {
                 return true;
@@ -166,7 +190,7 @@ impl Course {
         let Some(attempt) = inner
             .members
             .get(place)
-            .and_then(|member| member.begin(now))
+            .and_then(|member| member.begin(Some(&self.asked.key), now))
         else {
             return false;
         };
@@ -212,9 +236,13 @@ impl Course {
         place: usize,
         result: Result<SecretBytes, Error>,
     ) {
+        let class = result.as_ref().err().map(Error::class);
         let hedged = {
             let mut state = self.lock();
             state.running.retain(|(running, _)| *running != place);
+            if matches!(class, Some(ErrorClass::Token | ErrorClass::Busy)) {
+                state.passing.push(place);
+            }
             state.hedged
         };
         match result {
@@ -238,14 +266,21 @@ impl Course {
 
     /// Remembers why there is no answer yet.
     fn keep(&self, error: Error) {
-        let mut state = self.lock();
-        if state
-            .error
-            .as_ref()
-            .is_none_or(|kept| rank(&error) > rank(kept))
-        {
-            state.error = Some(error);
+        keep(&mut self.lock().error, error);
+    }
+
+    /// Lets the tokens be asked again that were in trouble or had no time and are well now. Only a look does: it is how often one may be.
+    fn forget_what_has_passed(&self, inner: &Inner, now: Duration) {
+        let mut well = self.lock().passing.clone();
+        well.retain(|place| inner.is_good(*place, &self.asked.key, self.asked.padding, now));
+        if well.is_empty() {
+            return;
         }
+        let mut state = self.lock();
+        // Somebody may have given it to one of them in the meantime.
+        well.retain(|place| state.passing.contains(place));
+        state.passing.retain(|place| !well.contains(place));
+        state.tried.retain(|place| !well.contains(place));
     }
 
     fn end_if_nobody_works(&self, inner: &Inner) -> bool {
@@ -256,16 +291,15 @@ impl Course {
             }
             state.error.take()
         };
+        let key = &self.asked.key;
+        let now = inner.clock.now();
         let error = match error {
-            // Somebody else has it, who does not serve now.
-            Some(Error::UnknownKey(_))
-                if inner
-                    .members
-                    .iter()
-                    .any(|member| member.has(&self.asked.key)) =>
-            {
+            // Somebody else has it, or may have, who does not serve now.
+            Some(Error::UnknownKey(_)) | None if inner.members.iter().any(|m| m.may_have(key)) => {
                 Error::NoTokenServes
             }
+            // Who serves was asked a short while ago.
+            None if inner.members.iter().any(|m| m.lacks(key, now)) => Error::UnknownKey(*key),
             Some(error) => error,
             None => Error::NoTokenServes,
         };
@@ -291,47 +325,66 @@ impl Course {
         }
     }
 
-    /// How long the tokens that work on it may take before they are taken for slow, and for hanging.
-    fn limits(&self, inner: &Inner) -> (Option<Duration>, Duration) {
-        let per_mille = inner.settings.hedge_per_mille;
+    /// How long the tokens that work on it may take before they are taken for slow.
+    fn slow_from(&self, inner: &Inner) -> Option<Duration> {
+        let per_mille = inner.settings.hedge_per_mille?;
         let state = self.lock();
-        let members = state
-            .running
-            .iter()
-            .filter_map(|(place, _)| inner.members.get(*place));
-        let mut usual = None;
-        let mut slow = None;
-        for member in members {
-            usual = usual.max(member.slow_from(950));
-            slow = slow.max(per_mille.and_then(|per_mille| member.slow_from(per_mille)));
+        let members = state.running.iter();
+        members
+            .filter_map(|(place, _)| inner.members.get(*place)?.slow_from(per_mille))
+            .max()
+    }
+
+    /// How long a token that has had it since then may take before it is taken for hanging if nothing comes back from it at all, and
+    /// before the request is late there if something does.
+    fn limits(&self, member: &Member, since: Duration) -> (Duration, Duration) {
+        let usual = member.slow_from(950).unwrap_or_default();
+        let hangs = usual.saturating_mul(STALLED_TIMES).max(STALLED);
+        let hangs = match self.until {
+            // Early enough for another token to do it.
+            Some(until) => hangs.min(until.saturating_sub(since) / 2),
+            None => hangs,
+        };
+        (hangs, hangs.max(usual.saturating_mul(LATE_TIMES)))
+    }
+
+    fn pace(&self, member: &Member, since: Duration, now: Duration) -> Pace {
+        let (hangs, late) = self.limits(member, since);
+        let age = now.saturating_sub(since);
+        if age >= hangs && member.is_stalled_since(since) {
+            Pace::Hangs
+        } else if age >= late {
+            Pace::Late
+        } else {
+            Pace::Usual
         }
-        let stalled = usual.unwrap_or_default().saturating_mul(STALLED_TIMES);
-        (slow, stalled.max(STALLED))
     }
 
     fn set_alarm(self: &Arc<Self>, inner: &Arc<Inner>) {
         let now = inner.clock.now();
-        let alone = inner.members.len() < 2;
-        let (slow, stalled) = self.limits(inner);
-        let stalled = match self.until {
-            // Early enough for another token to do it.
-            Some(until) => stalled.min(until.saturating_sub(self.started) / 2),
-            None => stalled,
+        let (running, hedged) = {
+            let state = self.lock();
+            (state.running.clone(), state.hedged.is_some())
         };
-        let hedged = self.lock().hedged.is_some();
-        let next = [
-            slow.filter(|_| !alone && !hedged),
-            Some(stalled).filter(|_| !alone),
-        ]
-        .into_iter()
-        .flatten()
-        .map(|after| self.started.saturating_add(after))
-        .filter(|time| *time > now)
-        // After the first look at those that hang, one more each time.
-        .chain((!alone).then(|| now.saturating_add(stalled)))
-        .chain(self.until)
-        .min();
-        let Some(next) = next else {
+        let mut times: Vec<Duration> = Vec::new();
+        if inner.members.len() > 1 {
+            let mut pause = STALLED;
+            for (place, since) in running {
+                if let Some(member) = inner.members.get(place) {
+                    let (hangs, late) = self.limits(member, since);
+                    pause = pause.min(hangs);
+                    times.extend([hangs, late].map(|after| since.saturating_add(after)));
+                }
+            }
+            if !hedged {
+                let slow = self.slow_from(inner);
+                times.extend(slow.map(|after| self.started.saturating_add(after)));
+            }
+            // After the first look at those that hang, one more each time.
+            times.push(now.saturating_add(pause));
+        }
+        times.retain(|time| *time > now);
+        let Some(next) = times.into_iter().chain(self.until).min() else {
             return;
         };
         let set = inner.alarm.set(next, Arc::clone(self));
@@ -344,7 +397,7 @@ impl Course {
         }
     }
 
-    /// The alarm rings: too late, slow, or hanging?
+    /// The alarm rings: over, hanging, late, or slow?
     pub(super) fn look(self: &Arc<Self>, inner: &Arc<Inner>) {
         let now = inner.clock.now();
         let (running, hedged) = {
@@ -359,45 +412,73 @@ impl Course {
             self.answer(inner, Err(Error::Deadline));
             return;
         }
+        self.forget_what_has_passed(inner, now);
         let age = now.saturating_sub(self.started);
-        let (slow, stalled) = self.limits(inner);
-        let stalled = self.until.map_or(stalled, |until| {
-            stalled.min(until.saturating_sub(self.started) / 2)
-        });
-        let hangs = |(place, since): &(usize, Duration)| {
-            now.saturating_sub(*since) >= stalled
-                && inner
-                    .members
-                    .get(*place)
-                    .is_some_and(|member| member.is_stalled_since(*since))
-        };
-        if !running.is_empty() && running.iter().all(hangs) {
-            for (place, _) in &running {
-                if let Some(member) = inner.members.get(*place) {
-                    tracing::warn!(token = %member.name, "nothing comes back from a token: its requests go to others");
-                    member.stalls(now);
-                }
-            }
+        if self.leaves(inner, &running, now) {
             if self.go_on(inner) {
                 add(&inner.rescues);
             }
-        } else if hedged.is_none() && slow.is_some_and(|slow| age >= slow) {
-            self.hedge(inner, &running, now);
+        } else if hedged.is_none() && self.slow_from(inner).is_some_and(|slow| age >= slow) {
+            self.hedge(inner, now);
         }
         if self.lock().answer.is_some() {
             self.set_alarm(inner);
         }
     }
 
+    /// Whether another token is to get it as well, because none that works on it comes back.
+    ///
+    /// Tokens that hang or are in trouble do nothing useful with it. One that answers others may just be slow: then that there is another
+    /// one with time enough is seen first, and as with those that are slow it is done for one of ten requests at most.
+    fn leaves(&self, inner: &Inner, running: &[(usize, Duration)], now: Duration) -> bool {
+        let mut answers_others = false;
+        let mut hanging = Vec::new();
+        let mut late = Vec::new();
+        for (place, since) in running {
+            let Some(member) = inner.members.get(*place) else {
+                continue;
+            };
+            match self.pace(member, *since, now) {
+                Pace::Usual => return false,
+                Pace::Late => {
+                    answers_others |= member.admits(now);
+                    late.push(member);
+                }
+                Pace::Hangs => hanging.push(member),
+            }
+        }
+        for member in &hanging {
+            tracing::warn!(token = %member.name, "nothing comes back from a token: its requests go to others");
+            member.stalls(now);
+        }
+        if answers_others {
+            let tried = self.lock().tried.clone();
+            let (key, padding) = (&self.asked.key, self.asked.padding);
+            let has_time = inner
+                .time_of_another(key, padding, &tried, now)
+                .is_some_and(|time| {
+                    self.until
+                        .is_none_or(|until| until.saturating_sub(now) >= time)
+                });
+            if !has_time || !inner.take_move() {
+                return false;
+            }
+        }
+        for member in &late {
+            tracing::warn!(token = %member.name, "a request does not come back from a token that answers others: another one gets it");
+        }
+        !running.is_empty()
+    }
+
     /// Begins it a second time, if another token has the key and there have not been too many of these.
-    fn hedge(self: &Arc<Self>, inner: &Arc<Inner>, running: &[(usize, Duration)], now: Duration) {
-        let tried: Vec<_> = running.iter().map(|(place, _)| *place).collect();
+    fn hedge(self: &Arc<Self>, inner: &Arc<Inner>, now: Duration) {
+        let tried = self.lock().tried.clone();
         if !inner.has_another_holder(&self.asked.key, self.asked.padding, &tried, now)
             || !inner.take_hedge()
         {
             return;
         }
-        let before = self.lock().tried.len();
+        let before = tried.len();
         if self.go_on(inner) {
             add(&inner.hedges);
             let mut state = self.lock();

@@ -46,13 +46,15 @@ pub(super) struct Budget {
     parts: u32,
 }
 
-impl Budget {
-    pub(super) fn new() -> Self {
+impl Default for Budget {
+    fn default() -> Self {
         Self {
             parts: ONE_OF * SAVED,
         }
     }
+}
 
+impl Budget {
     /// A request was begun.
     pub(super) fn request(&mut self) {
         self.parts = (self.parts + 1).min(ONE_OF * SAVED);
@@ -65,6 +67,23 @@ impl Budget {
             self.parts = left;
         }
         left.is_some()
+    }
+}
+
+/// Those of a group. Two: what is begun again because it is slow leaves enough for what does not come back.
+#[derive(Debug, Default)]
+pub(super) struct Budgets {
+    /// For requests that are slow.
+    pub(super) hedges: Budget,
+    /// For requests that are late at a token that answers others.
+    pub(super) moves: Budget,
+}
+
+impl Budgets {
+    /// A request was begun.
+    pub(super) fn request(&mut self) {
+        self.hedges.request();
+        self.moves.request();
     }
 }
 
@@ -85,7 +104,7 @@ mod tests {
 
     #[test]
     fn one_of_ten_may_be_begun_again() {
-        let mut budget = Budget::new();
+        let mut budget = Budget::default();
         let mut taken = 0;
         for _ in 0..1000 {
             budget.request();

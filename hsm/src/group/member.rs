@@ -40,8 +40,12 @@ struct Cell {
     drained: bool,
     /// Counts the openings: what an earlier one's requests say is of no interest any more.
     epoch: u64,
+    /// It was open once: its keys are known.
+    was_open: bool,
     keys: Vec<KeyInfo>,
     lacks: HashMap<KeyFingerprint, Duration>,
+    /// Keys that it has and did not find when it was asked for them. It may be in trouble, or somebody has destroyed them.
+    missed: HashMap<KeyFingerprint, Breaker>,
     breaker: Breaker,
     recent: Recent,
     latency: Option<Duration>,
@@ -64,6 +68,7 @@ pub(super) struct Member {
 /// A request that was given to a token.
 pub(super) struct Attempt {
     pub(super) custody: Arc<dyn Custody>,
+    key: Option<KeyFingerprint>,
     epoch: u64,
     began: Duration,
 }
@@ -110,6 +115,42 @@ pub struct MemberStatus {
     pub health: Option<Health>,
 }
 
+/// What an error says about the token. No input can bring it into trouble, nor out of it, by naming a key that is not there.
+fn verdict(error: &Error) -> Verdict {
+    match error {
+        Error::UnknownKey(_) | Error::KeyVanished(_) => Verdict::Unknown,
+        Error::Pin(_) => Verdict::Sick,
+        _ => match error.class() {
+            ErrorClass::BadInput => Verdict::Well,
+            ErrorClass::Token => Verdict::Sick,
+            ErrorClass::Busy | ErrorClass::Configuration | ErrorClass::Bug => Verdict::Unknown,
+        },
+    }
+}
+
+impl Cell {
+    fn lacks(&self, key: &KeyFingerprint, now: Duration) -> bool {
+        let asked = self.lacks.get(key);
+        asked.is_some_and(|asked| now.saturating_sub(*asked) < LACKS_FOR)
+    }
+
+    /// Notes whether one of its keys was found. One that was not is asked of others for a pause, and no other key is the worse for it.
+    fn found(&mut self, key: KeyFingerprint, failure: Option<&Error>, now: Duration) {
+        match failure {
+            None => drop(self.missed.remove(&key)),
+            Some(Error::KeyVanished(_)) if has(&self.keys, &key) => {
+                let missed = self.missed.entry(key).or_insert_with(Breaker::new);
+                missed.end(Verdict::Sick, now);
+            }
+            Some(_) => {
+                if let Some(missed) = self.missed.get_mut(&key) {
+                    missed.end(Verdict::Unknown, now);
+                }
+            }
+        }
+    }
+}
+
 impl Member {
     pub(super) fn new(name: String) -> Self {
         Self {
@@ -119,8 +160,10 @@ impl Member {
                 problem: None,
                 drained: false,
                 epoch: 0,
+                was_open: false,
                 keys: Vec::new(),
                 lacks: HashMap::new(),
+                missed: HashMap::new(),
                 breaker: Breaker::new(),
                 recent: Recent::default(),
                 latency: None,
@@ -146,8 +189,10 @@ impl Member {
         let before = cell.custody.replace(custody);
         cell.problem = None;
         cell.epoch = cell.epoch.wrapping_add(1);
+        cell.was_open = true;
         cell.keys = keys;
         cell.lacks.clear();
+        cell.missed.clear();
         cell.breaker = Breaker::new();
         cell.recent = Recent::default();
         cell.latency = None;
@@ -182,9 +227,16 @@ impl Member {
         cell.custody.clone().filter(|_| !cell.drained)
     }
 
-    /// Whether it was last seen to have a usable key of this fingerprint, open or not.
-    pub(super) fn has(&self, key: &KeyFingerprint) -> bool {
-        has(&self.lock().keys, key)
+    /// Whether it was last seen to have a usable key of this fingerprint, open or not, or was never seen.
+    pub(super) fn may_have(&self, key: &KeyFingerprint) -> bool {
+        let cell = self.lock();
+        !cell.was_open || has(&cell.keys, key)
+    }
+
+    /// Whether it serves, and said a short while ago that it lacks this key.
+    pub(super) fn lacks(&self, key: &KeyFingerprint, now: Duration) -> bool {
+        let cell = self.lock();
+        cell.custody.is_some() && !cell.drained && cell.lacks(key, now)
     }
 
     /// How well it is placed for a decryption; `None`: not at all.
@@ -200,12 +252,11 @@ impl Member {
         let does = capabilities == Capabilities::default() || capabilities.decrypts(key, padding);
         let cell = self.lock();
         if !has(&cell.keys, key) {
-            let asked = cell.lacks.get(key).copied();
-            return asked
-                .is_none_or(|asked| now.saturating_sub(asked) >= LACKS_FOR)
-                .then_some(Tier::Stranger);
+            return (!cell.lacks(key, now)).then_some(Tier::Stranger);
         }
-        Some(if does && cell.breaker.admits(now) {
+        let misses = cell.missed.get(key);
+        let finds = misses.is_none_or(|missed| missed.admits(now));
+        Some(if does && finds && cell.breaker.admits(now) {
             Tier::Good
         } else {
             Tier::Doubtful
@@ -244,15 +295,19 @@ impl Member {
         }
     }
 
-    /// Gives it a request. `None`: it is not open any more.
-    pub(super) fn begin(&self, now: Duration) -> Option<Attempt> {
+    /// Gives it a request, for this key if it is for one of its own. `None`: it is not open any more.
+    pub(super) fn begin(&self, key: Option<&KeyFingerprint>, now: Duration) -> Option<Attempt> {
         let mut cell = self.lock();
         let custody = cell.custody.clone()?;
         cell.in_hand += 1;
         cell.requests = cell.requests.saturating_add(1);
         cell.breaker.begin(now);
+        if let Some(missed) = key.and_then(|key| cell.missed.get_mut(key)) {
+            missed.begin(now);
+        }
         Some(Attempt {
             custody,
+            key: key.copied(),
             epoch: cell.epoch,
             began: now,
         })
@@ -260,14 +315,7 @@ impl Member {
 
     /// The request has come back; `failure` is what is wrong, if anything is.
     pub(super) fn end(&self, attempt: &Attempt, failure: Option<&Error>, now: Duration) {
-        let verdict = match failure.map(Error::class) {
-            None | Some(ErrorClass::BadInput) => Verdict::Well,
-            Some(ErrorClass::Token) => Verdict::Sick,
-            Some(ErrorClass::Configuration) if matches!(failure, Some(Error::Pin(_))) => {
-                Verdict::Sick
-            }
-            Some(_) => Verdict::Unknown,
-        };
+        let verdict = failure.map_or(Verdict::Well, verdict);
         let took = now.saturating_sub(attempt.began);
         let mut cell = self.lock();
         cell.in_hand = cell.in_hand.saturating_sub(1);
@@ -279,6 +327,9 @@ impl Member {
             return;
         }
         cell.breaker.end(verdict, now);
+        if let Some(key) = attempt.key {
+            cell.found(key, failure, now);
+        }
         let well = match verdict {
             Verdict::Well => 1000,
             Verdict::Sick => 0,
@@ -301,6 +352,7 @@ impl Member {
             return;
         }
         cell.keys.retain(|known| known.fingerprint != *key);
+        cell.missed.remove(key);
         if cell.lacks.len() >= MOST_LACKING {
             cell.lacks
                 .retain(|_, asked| now.saturating_sub(*asked) < LACKS_FOR);
@@ -347,6 +399,7 @@ impl Member {
         {
             cell.keys = keys;
             cell.lacks.clear();
+            cell.missed.clear();
         }
     }
 

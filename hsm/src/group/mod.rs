@@ -11,7 +11,9 @@
 //! * A token that is in trouble is avoided for a pause, and tried with one request after it. No input can bring that about.
 //! * A request that a token could not do, or has no time for, goes to the next one, as long as there is time. A bad input does not:
 //!   the first token has judged it, and no second one spends time on it.
-//! * A token from which nothing comes back loses its requests to the others.
+//! * A token from which nothing comes back loses its requests to the others. Where it answers some and one does not come back, another
+//!   token gets that one as well.
+//! * A token that was in trouble and is well again may get the same request again.
 //! * A drained token finishes what it has in hand and gets nothing new.
 //! * A request that is slow may be begun on a second token (hedged): the first answer counts.
 
@@ -19,6 +21,7 @@ mod alarm;
 mod breaker;
 mod choice;
 mod course;
+mod encryption;
 mod hedging;
 mod member;
 
@@ -40,7 +43,7 @@ use crate::{
 use alarm::Alarm;
 use choice::{Turns, weights};
 use course::Course;
-use hedging::Budget;
+use hedging::Budgets;
 use member::{Member, Tier};
 
 /// Most tokens of a group.
@@ -73,7 +76,7 @@ struct Inner {
     settings: GroupSettings,
     clock: Arc<dyn Clock>,
     turns: Mutex<Turns>,
-    budget: Mutex<Budget>,
+    budgets: Mutex<Budgets>,
     alarm: Alarm<Course>,
     failovers: AtomicU64,
     rescues: AtomicU64,
@@ -139,7 +142,7 @@ impl Group {
                 settings,
                 clock,
                 turns: Mutex::default(),
-                budget: Mutex::new(Budget::new()),
+                budgets: Mutex::default(),
                 alarm: Alarm::new(),
                 failovers: AtomicU64::new(0),
                 rescues: AtomicU64::new(0),
@@ -339,12 +342,38 @@ impl Inner {
             .any(|(_, tier)| *tier == Tier::Good)
     }
 
-    fn budget(&self) -> std::sync::MutexGuard<'_, Budget> {
-        self.budget.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The time that such a request takes at another token that is well, as far as that is known (or none). `None`: there is none.
+    fn time_of_another(
+        &self,
+        key: &KeyFingerprint,
+        padding: Padding,
+        tried: &[usize],
+        now: Duration,
+    ) -> Option<Duration> {
+        self.tiers(key, padding, tried, now)
+            .into_iter()
+            .filter(|(_, tier)| *tier == Tier::Good)
+            .filter_map(|(place, _)| self.members.get(place))
+            .map(|member| member.slow_from(950).unwrap_or_default())
+            .min()
+    }
+
+    /// Whether nothing speaks against this token.
+    fn is_good(&self, place: usize, key: &KeyFingerprint, padding: Padding, now: Duration) -> bool {
+        let member = self.members.get(place);
+        member.and_then(|member| member.tier(key, padding, now)) == Some(Tier::Good)
+    }
+
+    fn budgets(&self) -> std::sync::MutexGuard<'_, Budgets> {
+        self.budgets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn take_hedge(&self) -> bool {
-        self.budget().take()
+        self.budgets().hedges.take()
+    }
+
+    fn take_move(&self) -> bool {
+        self.budgets().moves.take()
     }
 
     fn look_at_due(self: &Arc<Self>) {
@@ -460,7 +489,7 @@ impl Custody for Group {
         terms: Terms,
         answer: Answer,
     ) {
-        self.inner.budget().request();
+        self.inner.budgets().request();
         let now = self.inner.clock.now();
         let asked = course::Asked {
             key: *key,
@@ -471,7 +500,8 @@ impl Custody for Group {
         Course::new(asked, terms, now, answer).start(&self.inner);
     }
 
-    /// By any token that does the padding; the next one if that is in trouble, or has not answered in half of the time that is left.
+    /// By any token that does the padding; the next one if that is in trouble, or has not answered in half of the time that is left; and
+    /// if every one was, each once more.
     fn encrypt_with_label(
         &self,
         public_key_spki: &[u8],
@@ -480,72 +510,13 @@ impl Custody for Group {
         plaintext: &SecretBytes,
         terms: Terms,
     ) -> Result<Vec<u8>, Error> {
-        let inner = &self.inner;
-        let until = terms
-            .within
-            .map(|within| inner.clock.now().saturating_add(within));
-        let mut error = None;
-        let mut left: Vec<usize> = (0..inner.members.len()).collect();
-        loop {
-            let now = inner.clock.now();
-            let serving = |place: &&usize| {
-                let custody = inner.members.get(**place).and_then(Member::serves);
-                custody.is_some_and(|custody| {
-                    let capabilities = custody.capabilities();
-                    capabilities == Capabilities::default()
-                        || capabilities.encrypt_native.contains(&padding)
-                })
-            };
-            let able: Vec<usize> = left.iter().filter(serving).copied().collect();
-            let well: Vec<usize> = able
-                .iter()
-                .copied()
-                .filter(|place| inner.members.get(*place).is_some_and(|m| m.admits(now)))
-                .collect();
-            let others = able.len() > 1;
-            let from = if well.is_empty() { able } else { well };
-            let Some(place) = inner.whose_turn(from, now) else {
-                return Err(error.unwrap_or(if self.serves() {
-                    Error::PaddingNotSupported(padding)
-                } else {
-                    Error::NoTokenServes
-                }));
-            };
-            if until.is_some_and(|until| until <= now) {
-                return Err(error.unwrap_or(Error::Deadline));
-            }
-            left.retain(|other| *other != place);
-            let terms = Terms {
-                within: until.map(|until| {
-                    let left = until.saturating_sub(now);
-                    if others { left / 2 } else { left }
-                }),
-                elsewhere: others,
-                own_thread: terms.own_thread && inner.members.len() == 1,
-                ..terms
-            };
-            let Some(member) = inner.members.get(place) else {
-                continue;
-            };
-            let Some(attempt) = member.begin(now) else {
-                continue;
-            };
-            let result = attempt.custody.encrypt_with_label(
-                public_key_spki,
-                padding,
-                label,
-                plaintext,
-                terms,
-            );
-            member.end(&attempt, result.as_ref().err(), inner.clock.now());
-            match result {
-                Err(problem) if !course::is_final(&problem) => {
-                    add(&inner.failovers);
-                    error = Some(problem);
-                }
-                result => return result,
-            }
-        }
+        let asked = encryption::Asked {
+            public_key_spki,
+            padding,
+            label,
+            plaintext,
+        };
+        self.inner.encrypt(&asked, terms)
     }
 
     /// The sum; the oldest of the calls; in need of a restart if one of them is.

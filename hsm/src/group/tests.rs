@@ -6,6 +6,8 @@
     clippy::panic
 )]
 
+mod trouble;
+
 use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, channel};
 

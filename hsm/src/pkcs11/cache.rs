@@ -53,7 +53,7 @@ struct State {
     agreeing: HashSet<KeyFingerprint>,
     /// Keys that are known and were not seen the last time, and in which state of the library that was so first.
     missing: HashMap<KeyFingerprint, u64>,
-    /// Whether the last look showed any keys.
+    /// Whether the last look showed any private keys.
     shows_keys: bool,
 }
 
@@ -66,8 +66,13 @@ impl State {
     }
 
     /// Notes which of the `known` keys are missing, and gives those back that may come back.
-    fn note(&mut self, known: Vec<KeyFingerprint>, seen: &[KeyFingerprint]) -> Vec<KeyFingerprint> {
-        self.shows_keys = !seen.is_empty();
+    fn note(
+        &mut self,
+        known: Vec<KeyFingerprint>,
+        seen: &[KeyFingerprint],
+        shows_keys: bool,
+    ) -> Vec<KeyFingerprint> {
+        self.shows_keys = shows_keys;
         let module = self.module;
         for key in seen {
             self.missing.remove(key);
@@ -170,11 +175,11 @@ impl Cache {
     }
 
     /// Remembers the keys that a scan showed, and gives those back that were there before and may come back: see
-    /// [`is_gone`](Self::is_gone).
-    pub(super) fn compare(&self, seen: &[KeyFingerprint]) -> Vec<KeyFingerprint> {
+    /// [`is_gone`](Self::is_gone). `shows_keys`: the token shows private keys, be it of other kinds.
+    pub(super) fn compare(&self, seen: &[KeyFingerprint], shows_keys: bool) -> Vec<KeyFingerprint> {
         let mut state = self.lock();
         let known = state.known.keys().copied().collect();
-        let missing = state.note(known, seen);
+        let missing = state.note(known, seen, shows_keys);
         for fingerprint in seen {
             state.known.entry(*fingerprint).or_default();
         }
@@ -182,19 +187,27 @@ impl Cache {
     }
 
     /// Remembers the signing keys that a scan showed, and gives one back that was there before and may come back.
-    pub(super) fn compare_signing(&self, seen: &[KeyFingerprint]) -> Option<KeyFingerprint> {
+    pub(super) fn compare_signing(
+        &self,
+        seen: &[KeyFingerprint],
+        shows_keys: bool,
+    ) -> Option<KeyFingerprint> {
         let mut state = self.lock();
         let known = state.signing.iter().copied().collect();
-        let missing = state.note(known, seen).first().copied();
+        let missing = state.note(known, seen, shows_keys).first().copied();
         state.signing.extend(seen);
         missing
     }
 
     /// The same for the keys for agreements.
-    pub(super) fn compare_agreeing(&self, seen: &[KeyFingerprint]) -> Option<KeyFingerprint> {
+    pub(super) fn compare_agreeing(
+        &self,
+        seen: &[KeyFingerprint],
+        shows_keys: bool,
+    ) -> Option<KeyFingerprint> {
         let mut state = self.lock();
         let known = state.agreeing.iter().copied().collect();
-        let missing = state.note(known, seen).first().copied();
+        let missing = state.note(known, seen, shows_keys).first().copied();
         state.agreeing.extend(seen);
         missing
     }
@@ -211,7 +224,7 @@ impl Cache {
     }
 
     /// True if a key was on the token, and is not any more although the module was initialised again since, and the token shows
-    /// others: somebody has destroyed it. Nothing that heals a token brings it back, and nobody who asks for it is to set that off.
+    /// others, of whatever kind: somebody has destroyed it. Nothing that heals a token brings it back, and nobody who asks for it is to set that off.
     pub(super) fn is_gone(&self, key: &KeyFingerprint) -> bool {
         self.lock().is_gone(key)
     }
@@ -293,28 +306,42 @@ mod tests {
     fn a_key_that_is_missing_among_others_is_gone_once_the_module_was_initialised_again() {
         let cache = Cache::default();
         cache.belongs_to(1);
-        assert_eq!(cache.compare(&[key(1), key(2)]), []);
-        assert_eq!(cache.compare(&[key(1)]), [key(2)]);
+        assert_eq!(cache.compare(&[key(1), key(2)], true), []);
+        assert_eq!(cache.compare(&[key(1)], true), [key(2)]);
         assert!(!cache.is_gone(&key(2)), "it may be found again");
         cache.belongs_to(2);
-        assert_eq!(cache.compare(&[key(1)]), []);
+        assert_eq!(cache.compare(&[key(1)], true), []);
         assert!(cache.is_gone(&key(2)));
         // A token that shows nothing says nothing.
-        assert_eq!(cache.compare(&[]).len(), 2);
+        assert_eq!(cache.compare(&[], false).len(), 2);
         assert!(!cache.is_gone(&key(2)));
-        assert_eq!(cache.compare(&[key(1), key(2)]), []);
+        assert_eq!(cache.compare(&[key(1), key(2)], true), []);
         assert!(!cache.is_gone(&key(2)));
         assert!(!cache.is_gone(&key(9)), "it never was there");
+    }
+
+    #[test]
+    fn the_only_key_of_its_kind_is_gone_if_the_token_shows_some_of_other_kinds() {
+        let cache = Cache::default();
+        cache.belongs_to(1);
+        assert_eq!(cache.compare(&[key(1)], true), []);
+        assert_eq!(cache.compare(&[], true), [key(1)]);
+        cache.belongs_to(2);
+        assert_eq!(cache.compare(&[], false), [key(1)]);
+        assert_eq!(cache.compare(&[], true), []);
+        assert!(cache.is_gone(&key(1)));
+        assert_eq!(cache.compare_signing(&[], true), None);
+        assert!(cache.is_gone(&key(1)), "a look for another kind of keys");
     }
 
     #[test]
     fn a_key_that_was_destroyed_here_is_not_missed() {
         let cache = Cache::default();
         cache.belongs_to(1);
-        assert_eq!(cache.compare(&[key(1)]), []);
+        assert_eq!(cache.compare(&[key(1)], true), []);
         cache.forget(&key(1));
         // The last one: a token that shows none is empty then, and not in trouble.
-        assert_eq!(cache.compare(&[]), []);
+        assert_eq!(cache.compare(&[], false), []);
         assert!(cache.has_one_of(&[key(2)]));
         assert!(!cache.is_gone(&key(1)));
     }

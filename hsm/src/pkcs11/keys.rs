@@ -78,6 +78,15 @@ pub(super) fn find(
         .collect()
 }
 
+/// Whether the session sees private keys, of whatever type, that only a user sees who is logged in.
+pub(super) fn shows_any(module: &Module, session: &Session) -> Result<bool, Error> {
+    let template = [
+        Attribute::Class(ObjectClass::PRIVATE_KEY),
+        Attribute::Private(true),
+    ];
+    Ok(!find(module, session, &template)?.is_empty())
+}
+
 /// What a private key of any type says of itself.
 pub(super) struct Values {
     pub(super) label: String,

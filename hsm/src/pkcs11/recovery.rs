@@ -153,9 +153,6 @@ impl Worker {
             let result = action(self);
             self.leave();
             let error = match result {
-                Err(Error::KeyVanished(key)) if self.shared().cache.is_gone(&key) => {
-                    return Err(Error::KeyVanished(key));
-                }
                 Err(error) if error.class() == ErrorClass::Token => error,
                 Err(error) => {
                     if error.class() == ErrorClass::BadInput {

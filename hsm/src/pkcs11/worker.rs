@@ -317,6 +317,24 @@ impl Worker {
         })
     }
 
+    /// The keys that a scan shows, and whether the token shows private keys: these, or of another kind. One that shows none may hide them.
+    pub(super) fn look_for<K>(
+        &mut self,
+        scan: impl Fn(&mut Self) -> Result<Vec<K>, Error>,
+    ) -> Result<(Vec<K>, bool), Error> {
+        let found = scan(self)?;
+        if !found.is_empty() {
+            return Ok((found, true));
+        }
+        let shows_others =
+            self.while_logged_in(|shared, session| keys::shows_any(&shared.module, session))?;
+        if !shows_others {
+            return Ok((found, false));
+        }
+        // It may have hidden everything until just now.
+        Ok((scan(self)?, true))
+    }
+
     /// Looks for objects on the token; fails if the user was not logged in all the time, because the token hides them then.
     pub(super) fn while_logged_in<T>(
         &mut self,
@@ -335,11 +353,11 @@ impl Worker {
         Ok(found)
     }
 
-    /// What is known about every key. A token that had keys and shows none is in trouble, not empty.
+    /// What is known about every key. A token that had keys and shows none, of whatever kind, is in trouble, not empty.
     pub(super) fn list(&mut self) -> Result<Vec<KeyInfo>, Error> {
-        let found = self.scan()?;
+        let (found, shows_keys) = self.look_for(Self::scan)?;
         let seen: Vec<_> = found.iter().map(|key| key.info.fingerprint).collect();
-        let missing = self.shared.cache.compare(&seen);
+        let missing = self.shared.cache.compare(&seen, shows_keys);
         match missing.first() {
             Some(missing) if seen.is_empty() => Err(Error::KeyVanished(*missing)),
             _ => Ok(found.into_iter().map(|key| key.info).collect()),
@@ -354,9 +372,9 @@ impl Worker {
         }
         // Read before the handles are: if they grow old meanwhile, they are not kept.
         let generation = shared.cache.generation();
-        let found = self.scan()?;
+        let (found, shows_keys) = self.look_for(Self::scan)?;
         let seen: Vec<_> = found.iter().map(|key| key.info.fingerprint).collect();
-        let missing = shared.cache.compare(&seen);
+        let missing = shared.cache.compare(&seen, shows_keys);
         // The same key may be there twice: a usable one is preferred.
         let mut matching: Vec<_> = found
             .into_iter()
@@ -364,11 +382,11 @@ impl Worker {
             .collect();
         matching.sort_by_key(|key| key.info.problems.len());
         let Some(key) = matching.into_iter().next() else {
-            // A key that was never here is the caller's mistake, but only if the token shows everything else it had.
+            // A key that was never here is the caller's mistake, but only if the token shows everything else it had. So is one that
+            // somebody has destroyed.
             return Err(match missing.first() {
-                _ if missing.contains(fingerprint) || shared.cache.is_gone(fingerprint) => {
-                    Error::KeyVanished(*fingerprint)
-                }
+                _ if missing.contains(fingerprint) => Error::KeyVanished(*fingerprint),
+                _ if shared.cache.is_gone(fingerprint) => Error::UnknownKey(*fingerprint),
                 Some(missing) => Error::KeyVanished(*missing),
                 None => Error::UnknownKey(*fingerprint),
             });

@@ -1,10 +1,10 @@
 //! A stranger who sends bad ciphertexts, as many as he likes.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use fips::rsa::PrivateKey;
 use hsm::pkcs11::Pkcs11Custody;
-use hsm::{Custody, Error, Padding};
+use hsm::{Custody, Error, KeyInfo, Padding};
 
 use crate::support::{TestToken, encrypt};
 
@@ -34,6 +34,22 @@ pub fn strangers_change_nothing(token: &TestToken, all: usize) {
     config.threads = 4;
     let custody = Pkcs11Custody::open(config).unwrap();
     let key = custody.keys().unwrap().remove(0);
+    send_bad_ciphertexts(&custody, &key, all);
+    let health = custody.health();
+    assert_eq!(health.bad_inputs, u64::try_from(all).unwrap());
+    assert_eq!((health.reconnects, health.token_failures), (0, 0));
+    assert_eq!((health.module_generation, health.needs_restart), (1, false));
+    // What it cost: known ciphertexts, few of them beyond the budget.
+    assert!(health.canaries_run + health.canaries_shared <= 2 * health.bad_inputs);
+    println!(
+        "{all} bad ciphertexts: {} canaries run, {} shared, {} sessions replaced",
+        health.canaries_run, health.canaries_shared, health.sessions_replaced
+    );
+}
+
+/// Sends so many bad ciphertexts of every kind to a custody, each of which is refused as such. After every eighth of them a good one
+/// decrypts. How many good ones that were.
+pub fn send_bad_ciphertexts(custody: &dyn Custody, key: &KeyInfo, all: usize) -> u64 {
     let other_key = PrivateKey::generate(2048).unwrap().public().unwrap();
     let other_spki = other_key.spki_der();
     let good: Vec<_> = Padding::OAEP
@@ -42,7 +58,7 @@ pub fn strangers_change_nothing(token: &TestToken, all: usize) {
     let foreign: Vec<_> = Padding::OAEP
         .map(|padding| encrypt(other_spki, padding, b"good"))
         .into();
-    let sent = AtomicUsize::new(0);
+    let (sent, decrypted) = (AtomicUsize::new(0), AtomicU64::new(0));
     let hostile = |number: usize, padding_index: usize| {
         let mut bad = good[padding_index].clone();
         match number % KINDS {
@@ -86,19 +102,11 @@ pub fn strangers_change_nothing(token: &TestToken, all: usize) {
                     if number.is_multiple_of(8) {
                         let plain = custody.decrypt(&key.fingerprint, padding, &good[index]);
                         assert_eq!(plain.unwrap().expose(), b"good");
+                        decrypted.fetch_add(1, Ordering::Relaxed);
                     }
                 }
             });
         }
     });
-    let health = custody.health();
-    assert_eq!(health.bad_inputs, u64::try_from(all).unwrap());
-    assert_eq!((health.reconnects, health.token_failures), (0, 0));
-    assert_eq!((health.module_generation, health.needs_restart), (1, false));
-    // What it cost: known ciphertexts, few of them beyond the budget.
-    assert!(health.canaries_run + health.canaries_shared <= 2 * health.bad_inputs);
-    println!(
-        "{all} bad ciphertexts: {} canaries run, {} shared, {} sessions replaced",
-        health.canaries_run, health.canaries_shared, health.sessions_replaced
-    );
+    decrypted.into_inner()
 }

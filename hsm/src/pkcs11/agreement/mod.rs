@@ -111,9 +111,12 @@ impl Worker {
     fn scan_agreement(
         &mut self,
     ) -> Result<(Vec<FoundAgreementKey>, Option<KeyFingerprint>), Error> {
-        let found = self.while_logged_in(|shared, session| keys::scan(&shared.module, session))?;
+        let (found, shows_keys) = self.look_for(|worker| {
+            worker.while_logged_in(|shared, session| keys::scan(&shared.module, session))
+        })?;
         let seen: Vec<_> = found.iter().map(|key| key.info.fingerprint).collect();
-        Ok((found, self.shared().cache.compare_agreeing(&seen)))
+        let missing = self.shared().cache.compare_agreeing(&seen, shows_keys);
+        Ok((found, missing))
     }
 
     /// What is known about every key that may derive. A token that had some and shows none is in trouble, not empty.
@@ -140,7 +143,7 @@ impl Worker {
                 fingerprint: *fingerprint,
                 problems: key.info.problems,
             }),
-            _ if self.shared().cache.is_gone(fingerprint) => Err(Error::KeyVanished(*fingerprint)),
+            _ if self.shared().cache.is_gone(fingerprint) => Err(Error::UnknownKey(*fingerprint)),
             (None, Some(missing)) => Err(Error::KeyVanished(missing)),
             (None, None) => {
                 // Custody keys that have vanished say that the token is in trouble.

@@ -118,9 +118,12 @@ impl Pkcs11Custody {
 impl Worker {
     /// Every key that may sign, and one that was there before and is not any more.
     fn scan_signing(&mut self) -> Result<(Vec<FoundSigningKey>, Option<KeyFingerprint>), Error> {
-        let found = self.while_logged_in(|shared, session| keys::scan(&shared.module, session))?;
+        let (found, shows_keys) = self.look_for(|worker| {
+            worker.while_logged_in(|shared, session| keys::scan(&shared.module, session))
+        })?;
         let seen: Vec<_> = found.iter().map(|key| key.info.fingerprint).collect();
-        Ok((found, self.shared().cache.compare_signing(&seen)))
+        let missing = self.shared().cache.compare_signing(&seen, shows_keys);
+        Ok((found, missing))
     }
 
     /// What is known about every key that may sign. A token that had some and shows none is in trouble, not empty.
