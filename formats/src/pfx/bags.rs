@@ -139,7 +139,7 @@ impl Reading<'_> {
             PKCS_12_KEY_BAG_OID => {
                 facts.kind = BagKind::Key;
                 self.budget.take_key()?;
-                let key = key::examine(&SecretBytes::from_slice(bag.value.raw))?;
+                let key = key::examine(&SecretBytes::from_slice(bag.value.raw), self.budget)?;
                 self.found_key(key, attributes, &mut facts);
             }
             PKCS_12_PKCS8_KEY_BAG_OID => {
@@ -184,7 +184,7 @@ impl Reading<'_> {
         };
         match keyring.decrypt(&shrouded.algorithm, shrouded.ciphertext, self.budget) {
             Ok(pkcs8) => {
-                let key = key::examine(&pkcs8)?;
+                let key = key::examine(&pkcs8, self.budget)?;
                 self.found_key(key, attributes, facts);
             }
             Err(PfxError::UnsupportedAlgorithm { what, .. }) => {
@@ -337,7 +337,7 @@ pub(super) fn encrypted_key(
     let element = Element::whole(whole.bytes()).map_err(|error| PfxError::from_ber(error, WHAT))?;
     let shrouded = Shrouded::parse(element)?;
     let pkcs8 = pbe::decrypt(&shrouded.algorithm, shrouded.ciphertext, password, budget)?;
-    Ok(key::examine(&pkcs8)?.pkcs8)
+    Ok(key::examine(&pkcs8, budget)?.pkcs8)
 }
 
 /// An AlgorithmIdentifier (RFC 5280 section 4.1.1.2).

@@ -145,7 +145,8 @@ impl OpenedPfx {
 }
 
 impl OpenedKey {
-    /// The key (DER PrivateKeyInfo, RFC 5958).
+    /// The key (DER PrivateKeyInfo, RFC 5958): RSA and EC in version v1 and whole, as every program reads them, whatever the file has;
+    /// other kinds as they are.
     #[must_use]
     pub fn pkcs8(&self) -> &SecretBytes {
         &self.pkcs8

@@ -61,7 +61,8 @@ pub fn write(
     options: &WriteOptions,
 ) -> Result<Vec<u8>, WriteError> {
     let password_text = usable(password)?;
-    entries.check()?;
+    let keys = entries.check()?;
+    let entries = &entries.with_keys(&keys);
     options.check_work(entries)?;
     for service in options.services(password.len()) {
         // Asked beforehand, so that a refusal costs no work; each use is decided again.

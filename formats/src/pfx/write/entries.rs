@@ -2,7 +2,7 @@
 
 use super::WriteError;
 use crate::pfx::outline::Outline;
-use crate::pfx::{OpenedPfx, key};
+use crate::pfx::{Budget, OpenedPfx, PfxLimits, key};
 use fips::digest::{Hash, digest};
 use fips::secret::SecretBytes;
 
@@ -14,7 +14,8 @@ const MAX_ID_BYTES: usize = 128;
 /// A private key for a PFX.
 #[derive(Clone, Copy)]
 pub struct KeyEntry<'a> {
-    /// The key (DER PrivateKeyInfo, RFC 5958). A kind that is not supported elsewhere is written as it is.
+    /// The key (DER PrivateKeyInfo, RFC 5958). RSA and EC are written in version v1 and whole, as every program reads them; a kind that is
+    /// not supported elsewhere is written as it is.
     pub pkcs8: &'a SecretBytes,
     /// Place of its certificate in [`Entries::certificates`], when that is written as well.
     pub certificate: Option<usize>,
@@ -98,8 +99,8 @@ impl<'a> Entries<'a> {
         }
     }
 
-    /// Refuses what would make a file that no reader can use.
-    pub(super) fn check(&self) -> Result<(), WriteError> {
+    /// Refuses what would make a file that no reader can use. Gives back the keys in the form that every program reads.
+    pub(super) fn check(&self) -> Result<Vec<SecretBytes>, WriteError> {
         if self.keys.is_empty() && self.certificates.is_empty() {
             return Err(WriteError::NothingToWrite);
         }
@@ -112,20 +113,37 @@ impl<'a> Entries<'a> {
                 });
             }
         }
-        for (index, key) in self.keys.iter().enumerate() {
-            self.check_key(key)
-                .map_err(|what| WriteError::UnusableKey {
-                    number: index.saturating_add(1),
-                    what,
-                })?;
+        let keys = self.keys.iter().enumerate();
+        keys.map(|(index, key)| {
+            self.check_key(key).map_err(|what| WriteError::UnusableKey {
+                number: index.saturating_add(1),
+                what,
+            })
+        })
+        .collect()
+    }
+
+    /// The same with these keys in the place of its own.
+    pub(super) fn with_keys<'b>(&self, keys: &'b [SecretBytes]) -> Entries<'b>
+    where
+        'a: 'b,
+    {
+        let entries = self.keys.iter().zip(keys);
+        Entries {
+            keys: entries
+                .map(|(key, pkcs8)| KeyEntry { pkcs8, ..*key })
+                .collect(),
+            certificates: self.certificates.clone(),
         }
         Ok(())
     }
 
-    fn check_key(&self, key: &KeyEntry<'_>) -> Result<(), &'static str> {
-        let examined = key::examine(key.pkcs8).map_err(|_| "it is not a PrivateKeyInfo")?;
+    fn check_key(&self, key: &KeyEntry<'_>) -> Result<SecretBytes, &'static str> {
+        let mut budget = Budget::new(&PfxLimits::default());
+        let examined =
+            key::examine(key.pkcs8, &mut budget).map_err(|_| "it is not a PrivateKeyInfo")?;
         let Some(place) = key.certificate else {
-            return Ok(());
+            return Ok(examined.pkcs8);
         };
         let certificate = self
             .certificates
@@ -140,7 +158,7 @@ impl<'a> Entries<'a> {
         {
             return Err("its certificate has another public key");
         }
-        Ok(())
+        Ok(examined.pkcs8)
     }
 
     /// The localKeyId of a key: its own if no other key has the same, else one from its certificate (or public key), as OpenSSL makes it.
