@@ -12,6 +12,8 @@
 mod asn1;
 #[path = "pfx/ber.rs"]
 mod ber;
+#[path = "pfx/chain.rs"]
+mod chain;
 #[path = "pfx/closed.rs"]
 mod closed;
 #[path = "pfx/hostile.rs"]

@@ -1,6 +1,7 @@
 //! What an opened PFX holds.
 
 use super::PfxError;
+use super::chain::Chains;
 use super::facts::{self, CertificateFacts};
 use super::model::{BagKind, KeyFacts, Survey};
 use super::outline::Outline;
@@ -11,6 +12,7 @@ pub struct OpenedPfx {
     pub(super) keys: Vec<OpenedKey>,
     pub(super) certificates: Vec<OpenedCertificate>,
     pub(super) others: Vec<OpenedOther>,
+    pub(super) chains: Chains,
     /// The refusal of what stays closed.
     pub(super) closed: Option<PfxError>,
     pub(super) survey: Survey,
@@ -269,7 +271,13 @@ impl<'a> Identity<'a> {
             .collect()
     }
 
-    /// The name that the file gives the key, or its certificate.
+    /// Other certificates (DER), `most` at most, those of its chain first ([`OpenedPfx::others_of`]).
+    #[must_use]
+    pub fn others(&self, most: usize) -> Vec<&'a [u8]> {
+        self.pfx.others_of(self.certificate, most)
+    }
+
+    /// The name that the file gives the key, or its certificate, to be shown.
     #[must_use]
     pub fn friendly_name(&self) -> Option<&'a str> {
         self.key.friendly_name()
