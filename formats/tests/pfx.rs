@@ -18,10 +18,12 @@ mod chain;
 mod closed;
 #[path = "pfx/hostile.rs"]
 mod hostile;
-#[path = "../../tests/support/openssl.rs"]
-mod openssl;
 #[path = "pfx/keys.rs"]
 mod keys;
+#[path = "pfx/names.rs"]
+mod names;
+#[path = "../../tests/support/openssl.rs"]
+mod openssl;
 #[path = "pfx/structure.rs"]
 mod structure;
 #[path = "pfx/written_by_others.rs"]

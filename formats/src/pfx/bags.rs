@@ -125,7 +125,10 @@ impl Reading<'_> {
             depth,
             of_type: None,
             encryption: None,
-            friendly_name: attributes.friendly_name.clone(),
+            friendly_name: attributes
+                .friendly_name
+                .as_ref()
+                .map(|name| name.shown.clone()),
             local_key_id: attributes.local_key_id.as_deref().map(hex),
             microsoft_provider: attributes.microsoft_provider.clone(),
             java_trusted: attributes.java_trusted,

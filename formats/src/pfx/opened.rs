@@ -1,6 +1,7 @@
 //! What an opened PFX holds.
 
 use super::PfxError;
+use super::attributes::Name;
 use super::chain::Chains;
 use super::facts::{self, CertificateFacts};
 use super::model::{BagKind, KeyFacts, Survey};
@@ -22,7 +23,7 @@ pub struct OpenedPfx {
 pub struct OpenedKey {
     pub(super) pkcs8: SecretBytes,
     pub(super) facts: KeyFacts,
-    pub(super) friendly_name: Option<String>,
+    pub(super) friendly_name: Option<Name>,
     pub(super) local_key_id: Option<Vec<u8>>,
     pub(super) certificate: Option<usize>,
     pub(super) matched_by: Option<MatchedBy>,
@@ -41,7 +42,7 @@ pub enum MatchedBy {
 /// A certificate of a PFX.
 pub struct OpenedCertificate {
     pub(super) der: Vec<u8>,
-    pub(super) friendly_name: Option<String>,
+    pub(super) friendly_name: Option<Name>,
     pub(super) local_key_id: Option<Vec<u8>>,
     pub(super) key: Option<usize>,
 }
@@ -173,9 +174,22 @@ impl OpenedKey {
     }
 
     /// The name that the file gives it, or its certificate.
+    /// It is there to be shown: printable, and at most 256 characters.
     #[must_use]
     pub fn friendly_name(&self) -> Option<&str> {
-        self.friendly_name.as_deref()
+        Some(&self.friendly_name.as_ref()?.shown)
+    }
+
+    /// The same as it is stored, to be written again: a stranger's text, of at most 1024 units of UTF-16.
+    #[must_use]
+    pub fn stored_name(&self) -> Option<&str> {
+        Some(&self.friendly_name.as_ref()?.stored)
+    }
+
+    /// Whether [`Self::stored_name`] is all that the file has: a longer name was cut, and half a character is none.
+    #[must_use]
+    pub fn name_is_whole(&self) -> bool {
+        self.friendly_name.as_ref().is_none_or(|name| name.whole)
     }
 
     /// The mark that joins it to its certificate. Files repeat it and leave it out; nothing is decided by it alone.
@@ -193,9 +207,22 @@ impl OpenedCertificate {
     }
 
     /// The name that the file gives it.
+    /// It is there to be shown: printable, and at most 256 characters.
     #[must_use]
     pub fn friendly_name(&self) -> Option<&str> {
-        self.friendly_name.as_deref()
+        Some(&self.friendly_name.as_ref()?.shown)
+    }
+
+    /// The same as it is stored, to be written again: a stranger's text, of at most 1024 units of UTF-16.
+    #[must_use]
+    pub fn stored_name(&self) -> Option<&str> {
+        Some(&self.friendly_name.as_ref()?.stored)
+    }
+
+    /// Whether [`Self::stored_name`] is all that the file has: a longer name was cut, and half a character is none.
+    #[must_use]
+    pub fn name_is_whole(&self) -> bool {
+        self.friendly_name.as_ref().is_none_or(|name| name.whole)
     }
 
     /// The mark that joins it to its key.

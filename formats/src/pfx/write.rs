@@ -19,12 +19,14 @@
 //! ```
 
 mod bags;
+mod changes;
 mod entries;
 mod error;
 mod form;
 mod integrity;
 mod protect;
 
+pub use changes::changes;
 pub use entries::{CertificateEntry, Entries, KeyEntry};
 pub use error::WriteError;
 pub use form::{Form, UnknownForm, WriteOptions};

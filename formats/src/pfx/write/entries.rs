@@ -1,15 +1,11 @@
 //! What is written.
 
 use super::WriteError;
+use crate::pfx::attributes::{LONGEST_ID, LONGEST_NAME_UNITS};
 use crate::pfx::outline::Outline;
 use crate::pfx::{Budget, OpenedPfx, PfxLimits, key};
 use fips::digest::{Hash, digest};
 use fips::secret::SecretBytes;
-
-/// The longest friendlyName, in units of UTF-16. RFC 2985 (pkcs-9-ub-friendlyName) says 255; real files have longer ones, which readers take.
-const MAX_NAME_UNITS: usize = 1024;
-/// The longest localKeyId, in bytes: a digest is 20 to 64.
-const MAX_ID_BYTES: usize = 128;
 
 /// A private key for a PFX.
 #[derive(Clone, Copy)]
@@ -21,7 +17,7 @@ pub struct KeyEntry<'a> {
     pub certificate: Option<usize>,
     /// friendlyName.
     pub friendly_name: Option<&'a str>,
-    /// localKeyId. What is missing, or stands for another key too, is replaced by the SHA-1 of the certificate.
+    /// localKeyId. What is missing, longer than 1024 bytes, or stands for something else too, is replaced by the SHA-1 of the certificate.
     pub local_key_id: Option<&'a [u8]>,
 }
 
@@ -56,7 +52,7 @@ impl<'a> Entries<'a> {
                 .map(|key| KeyEntry {
                     pkcs8: key.pkcs8(),
                     certificate: key.certificate(),
-                    friendly_name: key.friendly_name(),
+                    friendly_name: key.stored_name(),
                     local_key_id: key.local_key_id(),
                 })
                 .collect(),
@@ -65,7 +61,7 @@ impl<'a> Entries<'a> {
                 .iter()
                 .map(|certificate| CertificateEntry {
                     der: certificate.der(),
-                    friendly_name: certificate.friendly_name(),
+                    friendly_name: certificate.stored_name(),
                     local_key_id: certificate.local_key_id(),
                 })
                 .collect(),
@@ -107,7 +103,7 @@ impl<'a> Entries<'a> {
         let names = self.keys.iter().map(|key| key.friendly_name);
         let names = names.chain(self.certificates.iter().map(|one| one.friendly_name));
         for name in names.flatten() {
-            if name.encode_utf16().count() > MAX_NAME_UNITS {
+            if name.encode_utf16().count() > LONGEST_NAME_UNITS {
                 return Err(WriteError::UnusableEntry {
                     what: "a friendly name is longer than 1024 characters",
                 });
@@ -135,7 +131,6 @@ impl<'a> Entries<'a> {
                 .collect(),
             certificates: self.certificates.clone(),
         }
-        Ok(())
     }
 
     fn check_key(&self, key: &KeyEntry<'_>) -> Result<SecretBytes, &'static str> {
@@ -180,7 +175,7 @@ impl<'a> Entries<'a> {
                 || elsewhere.map(|(_, one)| one.local_key_id).any(|other| other == Some(id))
         };
         if let Some(id) = key.local_key_id
-            && (1..=MAX_ID_BYTES).contains(&id.len())
+            && (1..=LONGEST_ID).contains(&id.len())
             && !shared(id)
         {
             return Ok(id.to_vec());
@@ -212,7 +207,7 @@ impl<'a> Entries<'a> {
             .certificates
             .get(place)
             .and_then(|certificate| certificate.local_key_id)
-            .filter(|id| (1..=MAX_ID_BYTES).contains(&id.len()))
+            .filter(|id| (1..=LONGEST_ID).contains(&id.len()))
             .filter(|id| !self.keys.iter().any(|key| key.local_key_id == Some(id)));
         Ok(own.map(<[u8]>::to_vec))
     }
