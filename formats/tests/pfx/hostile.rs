@@ -1,5 +1,6 @@
 //! Broken and hostile files: a clean refusal, no panic, no long run.
 
+use super::asn1::{der, pfx, sequence};
 use super::openssl::{KeyAlgorithm, Workshop};
 use super::read;
 use super::{open, refusal};
@@ -122,4 +123,21 @@ fn deep_nesting_ends_cleanly() {
             assert!(open(&bytes, PASSWORD).is_err());
         }
     }
+}
+
+#[test]
+fn a_digest_of_another_length_than_its_hash_makes_is_malformed_under_every_password() {
+    const SHA256: &[u8] = b"\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x01\x05\x00";
+    let file = |length: usize| {
+        let digest = sequence(&[SHA256, &der(0x04, &vec![7; length])]);
+        let mac = sequence(&[&digest, &der(0x04, &[1; 8]), &[2, 1, 1]]);
+        let whole = pfx(b"\x30\x00");
+        // The same with MacData behind what is in it.
+        let content = whole.get(2..).unwrap();
+        sequence(&[content, &mac])
+    };
+    for length in [0, 1, 20, 31, 33, 64] {
+        assert_eq!(refusal(&file(length), "x").code(), "malformed", "{length}");
+    }
+    assert_eq!(refusal(&file(32), "x").code(), "wrong_password");
 }
