@@ -27,7 +27,7 @@ pub struct PfxLimits {
     pub max_salt_bytes: usize,
     /// Longest password, in bytes of UTF-8.
     pub max_password_bytes: usize,
-    /// Memory that one scrypt derivation may take, in bytes.
+    /// Memory that one scrypt derivation may take, in bytes: the derivation's own, on top of what reading takes, until it is done.
     pub max_scrypt_bytes: usize,
 }
 

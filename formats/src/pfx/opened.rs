@@ -313,7 +313,8 @@ impl<'a> Identity<'a> {
     /// What an import needs to know of the certificate.
     ///
     /// # Errors
-    /// [`PfxError::Malformed`] when the certificate does not parse or its dates have no calendar form.
+    /// [`PfxError::Malformed`] when the certificate does not parse or its dates have no calendar form; [`PfxError::LimitExceeded`] when it is
+    /// larger than 64 KiB.
     pub fn facts(&self) -> Result<CertificateFacts, PfxError> {
         facts::of(
             self.certificate(),

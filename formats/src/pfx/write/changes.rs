@@ -27,6 +27,12 @@ pub fn changes(old: &OpenedPfx, new: &OpenedPfx) -> Vec<String> {
         "replaced or left out: another entry has the same, and only one that is a key's alone, and its certificate's, joins them",
     );
     let bags = || old.survey().bags();
+    tell(
+        bags().filter(|bag| bag.certificate_is_too_large()).count(),
+        "certificate was",
+        "certificates were",
+        "written as in the old file without a look inside: above 64 KiB",
+    );
     let mut broken: Vec<&str> = bags()
         .flat_map(|bag| bag.broken_attributes.iter().map(String::as_str))
         .collect();
