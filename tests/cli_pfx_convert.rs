@@ -253,6 +253,18 @@ fn a_given_password_is_used_and_its_traps_are_told() {
 }
 
 #[test]
+fn long_names_are_kept_and_what_is_cut_is_told() {
+    for (length, kept) in [(300, 300), (1030, 1024)] {
+        let desk = Desk::new(&["-name", &"n".repeat(length)]);
+        let report = desk.convert_fresh(&["--for", "java"]).json();
+        let name = by_python(&desk.path("new.pfx"), &desk.path("new.pw"));
+        assert_eq!(name, format!("{} 1\n", "n".repeat(kept)));
+        let notes = report["notes"].to_string();
+        assert_eq!(notes.contains("1024 characters"), kept < length, "{notes}");
+    }
+}
+
+#[test]
 fn nothing_that_exists_is_overwritten() {
     let desk = Desk::new(&[]);
     for there in ["new.pfx", "new.pw"] {

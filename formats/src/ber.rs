@@ -229,6 +229,27 @@ pub fn sequence(elements: &[&[u8]]) -> Vec<u8> {
     out
 }
 
+/// An element in DER with this tag and these contents, which are secret; `None` for what is too long to be counted.
+#[must_use]
+pub fn secret_element(tag: u8, elements: &[&[u8]]) -> Option<SecretBytes> {
+    let content = elements
+        .iter()
+        .try_fold(0_usize, |sum, element| sum.checked_add(element.len()))?;
+    let mut out = SecretBytes::zeroed(whole(1, content).ok()?);
+    let mut at = 0_usize;
+    let mut put = |bytes: &[u8]| {
+        let end = at.checked_add(bytes.len())?;
+        out.expose_mut().get_mut(at..end)?.copy_from_slice(bytes);
+        at = end;
+        Some(())
+    };
+    put_header(&mut put, &[tag], content)?;
+    for element in elements {
+        put(element)?;
+    }
+    Some(out)
+}
+
 /// Octets of an element with a tag and a content of these lengths.
 fn whole(tag: usize, content: usize) -> Result<usize, BerError> {
     let length = match content {

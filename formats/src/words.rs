@@ -45,9 +45,22 @@ const NAMES: [(&str, &str); 22] = [
     ("1.2.840.113549.2.5", "MD5"),
 ];
 
+#[cfg(test)]
+std::thread_local! {
+    static LOOKUPS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
+/// How often this thread has looked for a name so far, each time through a thousand of them.
+#[cfg(test)]
+pub(crate) fn lookups() -> usize {
+    LOOKUPS.with(std::cell::Cell::get)
+}
+
 /// An object identifier in words where there are some, with its numbers in any case: `3DES-CBC (1.2.840.113549.3.7)`.
 #[must_use]
 pub fn oid(oid: &ObjectIdentifier) -> String {
+    #[cfg(test)]
+    LOOKUPS.with(|lookups| lookups.set(lookups.get().saturating_add(1)));
     let numbers = oid.to_string();
     let name = NAMES
         .iter()

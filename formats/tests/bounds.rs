@@ -17,9 +17,9 @@ mod asn1;
 #[allow(dead_code)]
 mod manifest;
 
-use asn1::{bag, certificate, data, der, indefinite, pfx, pieces, sequence};
+use asn1::{bag, certificate, data, der, indefinite, pfx, pieces, sequence, x509};
 use fips::secret::SecretBytes;
-use formats::pfx::{self, Budget, Passwords, PfxLimits};
+use formats::pfx::{self, Budget, CertificateFacts, Passwords, PfxLimits};
 
 const MIB: usize = 1024 * 1024;
 /// Of what one file may take besides itself, in KiB.
@@ -58,6 +58,19 @@ fn files() -> Vec<(&'static str, Vec<u8>)> {
             "empty parts",
             whole(&data(&der(0x30, &fill(&data(b"\x30\x00"), 100)))),
         ),
+        // Names of two octets, each of which takes 72 in memory.
+        ("one certificate of empty names", {
+            let names = fill(b"\x82\x00", 1000);
+            pfx(&der(
+                0x30,
+                &bag(3, &certificate(&x509("a", "a", &names)), &[]),
+            ))
+        }),
+        ("the largest certificates that are looked into", {
+            let whole = x509("a", "a", &b"\x82\x00".repeat(32_000));
+            assert!(CertificateFacts::of_certificate(&whole).is_ok());
+            pfx(&der(0x30, &fill(&bag(3, &certificate(&whole), &[]), 100)))
+        }),
         (
             "one certificate",
             pfx(&der(
@@ -179,7 +192,8 @@ fn one_file() {
     let file = std::fs::read(path).unwrap();
     fips::start(fips::policy::Policy::OFF).unwrap();
     let limits = PfxLimits {
-        // Memory does not depend on them, and a file of a million would be all that is looked at.
+        // Memory does not depend on them, and a file of a million would be all that is looked at. What OpenSSL takes for scrypt, 262,144,
+        // is not among them: that memory is the derivation's own.
         max_iterations: 200_000,
         ..PfxLimits::default()
     };

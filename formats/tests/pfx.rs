@@ -12,10 +12,16 @@
 mod asn1;
 #[path = "pfx/ber.rs"]
 mod ber;
+#[path = "pfx/chain.rs"]
+mod chain;
 #[path = "pfx/closed.rs"]
 mod closed;
 #[path = "pfx/hostile.rs"]
 mod hostile;
+#[path = "pfx/keys.rs"]
+mod keys;
+#[path = "pfx/names.rs"]
+mod names;
 #[path = "../../tests/support/openssl.rs"]
 mod openssl;
 #[path = "pfx/structure.rs"]

@@ -1,7 +1,9 @@
 //! PFX files: what is seen without a password, and what a password opens.
 
 use fips::secret::SecretBytes;
-use formats::pfx::{self, PfxError, PfxLimits};
+use formats::certificate::SmimeFitness;
+use formats::pfx::verdict::{PasswordFacts, verdicts};
+use formats::pfx::{self, CertificateFacts, OpenedPfx, OtherFormat, PfxError, PfxLimits, Survey};
 
 /// Of the files of the corpora, and the two forms of none.
 const PASSWORDS: [&str; 4] = [
@@ -18,16 +20,33 @@ pub(crate) fn run(data: &[u8]) {
         max_iterations: 10_000,
         ..PfxLimits::default()
     };
+    let _ = OtherFormat::of(data);
     if let Err(PfxError::Malformed { .. }) = open(data, &limits) {
         let _ = open(&without_mac(data), &limits);
     }
 }
 
 fn open(file: &[u8], limits: &PfxLimits) -> Result<(), PfxError> {
+    let survey = pfx::survey(file, limits);
+    if let Ok(survey) = &survey {
+        judge(survey, None);
+    }
     pfx::look_at(file, limits)?;
+    // What it lets pass can be described.
+    assert!(!matches!(
+        survey,
+        Err(PfxError::UnsupportedAlgorithm { .. })
+    ));
     for password in PASSWORDS {
         match pfx::read(file, &SecretBytes::from_slice(password.as_bytes()), limits) {
             Ok(opened) => {
+                judge(
+                    opened.survey(),
+                    Some(PasswordFacts::of(&SecretBytes::from_slice(
+                        password.as_bytes(),
+                    ))),
+                );
+                look_into(&opened);
                 for key in opened.keys() {
                     assert!(
                         key.certificate()
@@ -50,6 +69,33 @@ fn open(file: &[u8], limits: &PfxLimits) -> Result<(), PfxError> {
         }
     }
     Ok(())
+}
+
+/// What each target makes of it.
+fn judge(survey: &Survey, password: Option<PasswordFacts>) {
+    for verdict in verdicts(survey, password) {
+        assert!(!verdict.target.title().is_empty());
+    }
+}
+
+/// Everything that is said about certificates that were opened.
+fn look_into(opened: &OpenedPfx) {
+    let count = opened.certificates().len();
+    for (place, certificate) in opened.certificates().iter().enumerate() {
+        let emails = CertificateFacts::of_certificate(certificate.der())
+            .map(|facts| facts.email_addresses)
+            .unwrap_or_default();
+        let _ = SmimeFitness::of(certificate.der(), &emails);
+        if let Some(chain) = opened.chain_of(place) {
+            assert!(
+                chain
+                    .issuers
+                    .iter()
+                    .all(|issuer| *issuer < count && *issuer != place)
+            );
+        }
+        assert!(opened.others_of(place, 16).len() < count.min(17));
+    }
 }
 
 /// A PFX without MacData whose only SafeContents is `contents`.

@@ -32,9 +32,12 @@ pub struct SmimeFitness {
 }
 
 impl SmimeFitness {
-    /// Of a certificate (DER) that holds these e-mail addresses; `None` when it does not parse.
+    /// Of a certificate (DER) that holds these e-mail addresses; `None` when it does not parse, or is larger than 64 KiB.
     #[must_use]
     pub fn of(der: &[u8], email_addresses: &[String]) -> Option<Self> {
+        if der.len() > crate::pfx::LARGEST_CERTIFICATE {
+            return None;
+        }
         let certificate = Certificate::from_der(der).ok()?;
         let tbs = certificate.tbs_certificate();
         let mut problems = Vec::new();

@@ -125,7 +125,10 @@ impl Reading<'_> {
             depth,
             of_type: None,
             encryption: None,
-            friendly_name: attributes.friendly_name.clone(),
+            friendly_name: attributes
+                .friendly_name
+                .as_ref()
+                .map(|name| name.shown.clone()),
             local_key_id: attributes.local_key_id.as_deref().map(hex),
             microsoft_provider: attributes.microsoft_provider.clone(),
             java_trusted: attributes.java_trusted,
@@ -139,7 +142,7 @@ impl Reading<'_> {
             PKCS_12_KEY_BAG_OID => {
                 facts.kind = BagKind::Key;
                 self.budget.take_key()?;
-                let key = key::examine(&SecretBytes::from_slice(bag.value.raw))?;
+                let key = key::examine(&SecretBytes::from_slice(bag.value.raw), self.budget)?;
                 self.found_key(key, attributes, &mut facts);
             }
             PKCS_12_PKCS8_KEY_BAG_OID => {
@@ -184,7 +187,7 @@ impl Reading<'_> {
         };
         match keyring.decrypt(&shrouded.algorithm, shrouded.ciphertext, self.budget) {
             Ok(pkcs8) => {
-                let key = key::examine(&pkcs8)?;
+                let key = key::examine(&pkcs8, self.budget)?;
                 self.found_key(key, attributes, facts);
             }
             Err(PfxError::UnsupportedAlgorithm { what, .. }) => {
@@ -337,7 +340,7 @@ pub(super) fn encrypted_key(
     let element = Element::whole(whole.bytes()).map_err(|error| PfxError::from_ber(error, WHAT))?;
     let shrouded = Shrouded::parse(element)?;
     let pkcs8 = pbe::decrypt(&shrouded.algorithm, shrouded.ciphertext, password, budget)?;
-    Ok(key::examine(&pkcs8)?.pkcs8)
+    Ok(key::examine(&pkcs8, budget)?.pkcs8)
 }
 
 /// An AlgorithmIdentifier (RFC 5280 section 4.1.1.2).

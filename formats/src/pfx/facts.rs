@@ -1,6 +1,7 @@
 //! What an import needs to know of a certificate.
 
 use super::PfxError;
+use super::limits::limit;
 use crate::text::hex;
 use crate::text::rfc3339;
 use crate::words;
@@ -17,6 +18,10 @@ const EMAIL_ADDRESS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.11
 const BROKEN: PfxError = PfxError::Malformed {
     what: "a certificate does not parse",
 };
+
+/// The largest certificate that is looked into, in bytes: in memory names and extensions may take 40 times as much. Real ones have 1 to
+/// 8 KiB.
+pub(crate) const LARGEST: usize = 64 * 1024;
 
 /// Facts of a certificate, as an importing person and a record need them.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -47,8 +52,12 @@ impl CertificateFacts {
     /// Of a certificate alone (DER), without its key.
     ///
     /// # Errors
-    /// [`PfxError::Malformed`] when it does not parse or its dates have no calendar form.
+    /// [`PfxError::Malformed`] when it does not parse or its dates have no calendar form; [`PfxError::LimitExceeded`] when it is larger
+    /// than 64 KiB.
     pub fn of_certificate(der: &[u8]) -> Result<Self, PfxError> {
+        if der.len() > LARGEST {
+            return Err(limit("size of a certificate in bytes", LARGEST));
+        }
         let certificate = Certificate::from_der(der).map_err(|_| BROKEN)?;
         let tbs = certificate.tbs_certificate();
         let date = |time: x509_cert::time::Time| {

@@ -2,6 +2,7 @@
 
 use super::attributes::Attributes;
 use super::bags::Contents;
+use super::chain::Chains;
 use super::model::Survey;
 use super::opened::{MatchedBy, OpenedCertificate, OpenedKey, OpenedPfx};
 use super::outline::Outline;
@@ -9,6 +10,7 @@ use std::collections::HashMap;
 
 /// Everything that was found, joined.
 pub(super) fn assemble(contents: Contents, survey: Survey) -> OpenedPfx {
+    let chains = Chains::of(contents.certificates.iter().map(|(der, _)| der.as_slice()));
     let mut certificates = Vec::with_capacity(contents.certificates.len());
     // Places by the public key, and by the local key id.
     let mut by_key: HashMap<Vec<u8>, Vec<usize>> = HashMap::new();
@@ -66,6 +68,7 @@ pub(super) fn assemble(contents: Contents, survey: Survey) -> OpenedPfx {
         keys,
         certificates,
         others: contents.others,
+        chains,
         closed: contents.closed.refusal(),
         survey,
     }

@@ -1,7 +1,7 @@
 //! What kind of key a PrivateKeyInfo holds (RFC 5958), and its public half.
 
 use super::PfxError;
-use super::limits::MAX_ELEMENT_DEPTH;
+use super::limits::{Budget, MAX_ELEMENT_DEPTH};
 use super::model::KeyFacts;
 use super::outline::whole_bits;
 use crate::ber::{self, Element, tag};
@@ -57,9 +57,16 @@ const OTHERS: [(&str, &str, &str); 20] = [
     ("1.2.156.10197.1.301", "sm2", "SM2"),
 ];
 
+/// The tag of the public key within ECPrivateKey.
+const EC_PUBLIC_KEY: u8 = 0xa1;
+/// The longest private key of a kind that the module knows, in bytes: RSA of 16,384 bits has 9,300.
+const LONGEST_KNOWN: usize = 16 * 1024;
+/// Up to this length (RSA of 4096 bits has 2,350 bytes) the module has checked a key within three milliseconds.
+const LONGEST_FOR_NOTHING: usize = 2400;
+
 /// A private key, looked at.
 pub(super) struct Examined {
-    /// The PrivateKeyInfo in DER, without what was after it.
+    /// The PrivateKeyInfo in DER, as [`plain`] makes it; one of EC has its public half within.
     pub(super) pkcs8: SecretBytes,
     pub(super) facts: KeyFacts,
     /// subjectPublicKey as a certificate has it; `None` where it is not known how to come by it.
@@ -72,43 +79,116 @@ pub(super) struct Examined {
 /// ```
 ///
 /// # Errors
-/// [`PfxError::Malformed`] when it is none; a key of a kind that is not supported is no error.
-pub(super) fn examine(pkcs8: &SecretBytes) -> Result<Examined, PfxError> {
-    let key = ber::normalise(pkcs8.expose(), MAX_ELEMENT_DEPTH).map_err(|_| BROKEN)?;
-    let pkcs8 = SecretBytes::from_slice(key.bytes());
+/// [`PfxError::Malformed`] when it is none; a key of a kind that is not supported is no error. [`PfxError::LimitExceeded`] when the work of
+/// checking a large key is not in the budget any more.
+pub(super) fn examine(pkcs8: &SecretBytes, budget: &mut Budget) -> Result<Examined, PfxError> {
+    let pkcs8 = plain(pkcs8)?;
     let outline = outline(pkcs8.expose()).ok_or(BROKEN)?;
     let facts = facts(&outline);
-    let public_key = public_key(&outline, &pkcs8, &facts)?;
+    let public_key = public_key(&outline, &pkcs8, &facts, budget)?;
+    let completed = public_key
+        .as_deref()
+        .filter(|_| facts.supported)
+        .and_then(|point| outline.with_public_half(point));
     Ok(Examined {
         facts,
         public_key,
-        pkcs8,
+        pkcs8: completed.unwrap_or(pkcs8),
     })
 }
 
+/// The key in DER without what was after it, and RSA and EC in the form that every program reads, version v1 (RFC 5208): for RSA with the
+/// NULL that RFC 8017 appendix A.1 wants and some writers leave out, and without the public key that v2 may have beside the private one,
+/// from which it can be computed. Attributes stay.
+///
+/// # Errors
+/// [`PfxError::Malformed`] when it is none.
+fn plain(pkcs8: &SecretBytes) -> Result<SecretBytes, PfxError> {
+    const NULL: &[u8] = &[5, 0];
+    let key = ber::normalise(pkcs8.expose(), MAX_ELEMENT_DEPTH).map_err(|_| BROKEN)?;
+    let outline = outline(key.bytes()).ok_or(BROKEN)?;
+    let parameters = match outline.algorithm.to_string().as_str() {
+        RSA => Some(outline.parameters.map_or(NULL, |found| found.raw)),
+        EC => outline.parameters.map(|found| found.raw),
+        _ => None,
+    };
+    match (parameters, outline.version) {
+        (Some(parameters), [0 | 1]) => outline.v1(parameters, outline.key_string.raw).ok_or(BROKEN),
+        _ => Ok(SecretBytes::from_slice(key.bytes())),
+    }
+}
+
 struct PrivateKeyInfo<'a> {
+    version: &'a [u8],
     algorithm: ObjectIdentifier,
+    algorithm_id: Element<'a>,
     parameters: Option<Element<'a>>,
     key: &'a [u8],
+    key_string: Element<'a>,
+    attributes: Option<Element<'a>>,
     public_key: Option<&'a [u8]>,
 }
 
 fn outline(der: &[u8]) -> Option<PrivateKeyInfo<'_>> {
     const PUBLIC_KEY: u8 = 0x81;
     let mut info = Element::whole(der).ok()?.within(tag::SEQUENCE).ok()?;
-    info.take_tag(tag::INTEGER).ok()?;
+    let version = info.take_tag(tag::INTEGER).ok()?;
     let mut algorithm = info.take_tag(tag::SEQUENCE).ok()?.elements();
     let oid = algorithm.take_tag(tag::OBJECT_IDENTIFIER).ok()?;
     let parameters = algorithm.next_element().ok()?;
     let key = info.take_tag(tag::OCTET_STRING).ok()?;
-    info.take_if(tag::CONTEXT_0).ok()?;
+    let attributes = info.take_if(tag::CONTEXT_0).ok()?;
     let public_key = info.take_if(PUBLIC_KEY).ok()?;
     Some(PrivateKeyInfo {
+        version: version.content,
         algorithm: ObjectIdentifier::from_bytes(oid.content).ok()?,
+        algorithm_id: oid,
         parameters,
         key: key.content,
+        key_string: key,
+        attributes,
         public_key: public_key.and_then(|bits| whole_bits(bits.content)),
     })
+}
+
+impl PrivateKeyInfo<'_> {
+    /// Version v1 with these parameters and this OCTET STRING.
+    fn v1(&self, parameters: &[u8], key_string: &[u8]) -> Option<SecretBytes> {
+        let algorithm = ber::sequence(&[self.algorithm_id.raw, parameters]);
+        let attributes = self.attributes.map_or(&[][..], |found| found.raw);
+        let version = [tag::INTEGER, 1, 0];
+        ber::secret_element(
+            tag::SEQUENCE,
+            &[&version, &algorithm, key_string, attributes],
+        )
+    }
+
+    /// A key of EC that leaves out its public half (RFC 5915 section 3), with it: GnuTLS reads none without. `None` for others.
+    fn with_public_half(&self, point: &[u8]) -> Option<SecretBytes> {
+        if self.algorithm.to_string() != EC {
+            return None;
+        }
+        let mut parts = Element::whole(self.key).ok()?.within(tag::SEQUENCE).ok()?;
+        let version = parts.take_tag(tag::INTEGER).ok()?;
+        let number = parts.take_tag(tag::OCTET_STRING).ok()?;
+        let curve = parts.take_if(tag::CONTEXT_0).ok()?;
+        parts.finish().ok()?;
+        let bits = ber::secret_element(tag::BIT_STRING, &[&[0], point])?;
+        let public = ber::secret_element(EC_PUBLIC_KEY, &[bits.expose()])?;
+        let curve = curve.map_or(&[][..], |found| found.raw);
+        let key = ber::secret_element(
+            tag::SEQUENCE,
+            &[version.raw, number.raw, curve, public.expose()],
+        )?;
+        let key_string = ber::secret_element(tag::OCTET_STRING, &[key.expose()])?;
+        self.v1(self.parameters?.raw, key_string.expose())
+    }
+
+    /// Of what the module computes with: the key and the parameters of its kind.
+    fn length(&self) -> usize {
+        let parameters = self.parameters.map_or(0, |found| found.raw.len());
+        self.key.len().saturating_add(parameters)
+    }
 }
 
 fn facts(key: &PrivateKeyInfo<'_>) -> KeyFacts {
@@ -116,14 +196,7 @@ fn facts(key: &PrivateKeyInfo<'_>) -> KeyFacts {
     match oid.as_str() {
         RSA => match rsa(key.key) {
             None => named("rsa", "RSA", None, true),
-            Some(numbers) if numbers.is_of_usual_size() => {
-                let bits = numbers.bits();
-                named("rsa", format!("RSA {bits}"), Some(bits), true)
-            }
-            Some(numbers) => {
-                let text = format!("RSA {} of an unusual size", numbers.bits());
-                named("rsa", text, Some(numbers.bits()), false)
-            }
+            Some(numbers) => rsa_facts(&numbers),
         },
         EC => ec_facts(key),
         _ => {
@@ -137,6 +210,23 @@ fn facts(key: &PrivateKeyInfo<'_>) -> KeyFacts {
             }
         }
     }
+}
+
+fn rsa_facts(numbers: &RsaNumbers<'_>) -> KeyFacts {
+    let bits = numbers.bits();
+    let (algorithm, text, supported) = match numbers.version {
+        [0] if numbers.is_of_usual_size() => ("rsa", format!("RSA {bits}"), true),
+        [0] => ("rsa", format!("RSA {bits} of an unusual size"), false),
+        [1] => {
+            let text = format!("RSA {bits} of more than two primes");
+            ("rsa-multi-prime", text, false)
+        }
+        _ => {
+            let text = format!("RSA {bits} in a form of an unknown version");
+            ("rsa-unknown-version", text, false)
+        }
+    };
+    named(algorithm, text, Some(bits), supported)
 }
 
 fn ec_facts(key: &PrivateKeyInfo<'_>) -> KeyFacts {
@@ -170,8 +260,14 @@ fn public_key(
     key: &PrivateKeyInfo<'_>,
     pkcs8: &SecretBytes,
     facts: &KeyFacts,
+    budget: &mut Budget,
 ) -> Result<Option<Vec<u8>>, PfxError> {
+    let length = key.length();
     if facts.supported {
+        if length > LONGEST_KNOWN {
+            return Err(BROKEN);
+        }
+        budget.spend_work(cost_of_check(length))?;
         return match fips::pkcs8_public(pkcs8.expose()) {
             Ok(spki) => public_bits(&spki).map(Some).ok_or(BROKEN),
             Err(fips::Error::UnsupportedKey { .. }) => Ok(None),
@@ -179,16 +275,31 @@ fn public_key(
         };
     }
     let of_usual_size = rsa(key.key).is_none_or(|numbers| numbers.is_of_usual_size());
-    if of_usual_size && let Ok(spki) = fips::pkcs8_public_of_any_kind(pkcs8.expose()) {
-        return Ok(public_bits(&spki));
+    if of_usual_size && length <= LONGEST_KNOWN {
+        budget.spend_work(cost_of_check(length))?;
+        if let Ok(spki) = fips::pkcs8_public_of_any_kind(pkcs8.expose()) {
+            return Ok(public_bits(&spki));
+        }
     }
     Ok(match facts.algorithm.as_str() {
-        "rsa" | "rsa-pss" | "rsa-oaep" => rsa(key.key).map(|numbers| numbers.public_key()),
+        "rsa" | "rsa-pss" | "rsa-oaep" | "rsa-multi-prime" | "rsa-unknown-version" => {
+            rsa(key.key).map(|numbers| numbers.public_key())
+        }
         "ec" | "ec-explicit" => ec_public_key(key.key)
             .or(key.public_key)
             .map(<[u8]>::to_vec),
         _ => key.public_key.map(<[u8]>::to_vec),
     })
+}
+
+/// What it costs the module to check a key of this length, in iterations that would take as long: it divides by numbers of the size of the
+/// key (measured: RSA of 16,384 bits, 9,300 bytes, takes as long as 80,000 iterations).
+fn cost_of_check(length: usize) -> u64 {
+    if length <= LONGEST_FOR_NOTHING {
+        return 0;
+    }
+    let length = u64::try_from(length).unwrap_or(u64::MAX);
+    length.saturating_mul(length).div_ceil(1000)
 }
 
 /// subjectPublicKey of a SubjectPublicKeyInfo.
@@ -200,6 +311,7 @@ fn public_bits(spki: &[u8]) -> Option<Vec<u8>> {
 }
 
 struct RsaNumbers<'a> {
+    version: &'a [u8],
     modulus: Element<'a>,
     exponent: Element<'a>,
 }
@@ -223,8 +335,9 @@ impl RsaNumbers<'_> {
 /// `RSAPrivateKey ::= SEQUENCE { version INTEGER, modulus INTEGER, publicExponent INTEGER, ... }` (RFC 8017 appendix A.1.2)
 fn rsa(key: &[u8]) -> Option<RsaNumbers<'_>> {
     let mut parts = Element::whole(key).ok()?.within(tag::SEQUENCE).ok()?;
-    parts.take_tag(tag::INTEGER).ok()?;
+    let version = parts.take_tag(tag::INTEGER).ok()?;
     Some(RsaNumbers {
+        version: version.content,
         modulus: parts.take_tag(tag::INTEGER).ok()?,
         exponent: parts.take_tag(tag::INTEGER).ok()?,
     })
@@ -244,13 +357,12 @@ fn bits(number: &[u8]) -> u32 {
 /// `ECPrivateKey ::= SEQUENCE { version INTEGER, privateKey OCTET STRING, parameters [0] OPTIONAL, publicKey [1] BIT STRING OPTIONAL }`
 /// (RFC 5915 section 3)
 fn ec_public_key(key: &[u8]) -> Option<&[u8]> {
-    const PUBLIC_KEY: u8 = 0xa1;
     let mut parts = Element::whole(key).ok()?.within(tag::SEQUENCE).ok()?;
     parts.take_tag(tag::INTEGER).ok()?;
     parts.take_tag(tag::OCTET_STRING).ok()?;
     parts.take_if(tag::CONTEXT_0).ok()?;
     let bits = parts
-        .take_tag(PUBLIC_KEY)
+        .take_tag(EC_PUBLIC_KEY)
         .ok()?
         .elements()
         .take_tag(tag::BIT_STRING)

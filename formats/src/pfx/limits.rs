@@ -12,7 +12,8 @@ pub struct PfxLimits {
     /// Largest file, in bytes.
     pub max_bytes: usize,
     /// Cost of key derivation over the whole file: iterations times the blocks of output that each of them makes, for the MAC, for
-    /// each encrypted part and each encrypted key, and again for each other encoding of the password that is tried.
+    /// each encrypted part and each encrypted key, and again for each other encoding of the password that is tried. Checking private keys
+    /// above RSA of 4096 bits is paid for from it, too.
     pub max_iterations: u64,
     /// Parts and bags in all.
     pub max_bags: usize,
@@ -26,7 +27,7 @@ pub struct PfxLimits {
     pub max_salt_bytes: usize,
     /// Longest password, in bytes of UTF-8.
     pub max_password_bytes: usize,
-    /// Memory that one scrypt derivation may take, in bytes.
+    /// Memory that one scrypt derivation may take, in bytes: the derivation's own, on top of what reading takes, until it is done.
     pub max_scrypt_bytes: usize,
 }
 

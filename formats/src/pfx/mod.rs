@@ -22,6 +22,7 @@
 //!   all of them as they are. [`Survey::not_supported`] names it. Where no private key was found, what stays closed may hold it, and the
 //!   file is refused by that name.
 //! - An attribute with a value of another type than its own is no attribute; [`Bag::broken_attributes`] names it.
+//! - A certificate of more than 64 KiB is kept and joined to its key, and not looked into; [`Bag::certificate_is_too_large`] says so.
 
 mod attributes;
 mod bags;
@@ -50,6 +51,7 @@ pub use chain::ChainFacts;
 pub use encoding::{Password, printable_ascii};
 pub use error::PfxError;
 pub use facts::CertificateFacts;
+pub(crate) use facts::LARGEST as LARGEST_CERTIFICATE;
 pub use limits::{BoundedPfx, Budget, Iterations, PfxLimits, Salt};
 pub use model::{
     Algorithm, Bag, BagKind, BerForm, Encoding, EncryptionFacts, EncryptionScheme, Integrity,

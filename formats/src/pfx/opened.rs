@@ -1,6 +1,8 @@
 //! What an opened PFX holds.
 
 use super::PfxError;
+use super::attributes::Name;
+use super::chain::Chains;
 use super::facts::{self, CertificateFacts};
 use super::model::{BagKind, KeyFacts, Survey};
 use super::outline::Outline;
@@ -11,6 +13,7 @@ pub struct OpenedPfx {
     pub(super) keys: Vec<OpenedKey>,
     pub(super) certificates: Vec<OpenedCertificate>,
     pub(super) others: Vec<OpenedOther>,
+    pub(super) chains: Chains,
     /// The refusal of what stays closed.
     pub(super) closed: Option<PfxError>,
     pub(super) survey: Survey,
@@ -20,7 +23,7 @@ pub struct OpenedPfx {
 pub struct OpenedKey {
     pub(super) pkcs8: SecretBytes,
     pub(super) facts: KeyFacts,
-    pub(super) friendly_name: Option<String>,
+    pub(super) friendly_name: Option<Name>,
     pub(super) local_key_id: Option<Vec<u8>>,
     pub(super) certificate: Option<usize>,
     pub(super) matched_by: Option<MatchedBy>,
@@ -39,7 +42,7 @@ pub enum MatchedBy {
 /// A certificate of a PFX.
 pub struct OpenedCertificate {
     pub(super) der: Vec<u8>,
-    pub(super) friendly_name: Option<String>,
+    pub(super) friendly_name: Option<Name>,
     pub(super) local_key_id: Option<Vec<u8>>,
     pub(super) key: Option<usize>,
 }
@@ -145,7 +148,8 @@ impl OpenedPfx {
 }
 
 impl OpenedKey {
-    /// The key (DER PrivateKeyInfo, RFC 5958).
+    /// The key (DER PrivateKeyInfo, RFC 5958): RSA and EC in version v1 and whole, as every program reads them, whatever the file has;
+    /// other kinds as they are.
     #[must_use]
     pub fn pkcs8(&self) -> &SecretBytes {
         &self.pkcs8
@@ -170,9 +174,22 @@ impl OpenedKey {
     }
 
     /// The name that the file gives it, or its certificate.
+    /// It is there to be shown: printable, and at most 256 characters.
     #[must_use]
     pub fn friendly_name(&self) -> Option<&str> {
-        self.friendly_name.as_deref()
+        Some(&self.friendly_name.as_ref()?.shown)
+    }
+
+    /// The same as it is stored, to be written again: a stranger's text, of at most 1024 units of UTF-16.
+    #[must_use]
+    pub fn stored_name(&self) -> Option<&str> {
+        Some(&self.friendly_name.as_ref()?.stored)
+    }
+
+    /// Whether [`Self::stored_name`] is all that the file has: a longer name was cut, and half a character is none.
+    #[must_use]
+    pub fn name_is_whole(&self) -> bool {
+        self.friendly_name.as_ref().is_none_or(|name| name.whole)
     }
 
     /// The mark that joins it to its certificate. Files repeat it and leave it out; nothing is decided by it alone.
@@ -190,9 +207,22 @@ impl OpenedCertificate {
     }
 
     /// The name that the file gives it.
+    /// It is there to be shown: printable, and at most 256 characters.
     #[must_use]
     pub fn friendly_name(&self) -> Option<&str> {
-        self.friendly_name.as_deref()
+        Some(&self.friendly_name.as_ref()?.shown)
+    }
+
+    /// The same as it is stored, to be written again: a stranger's text, of at most 1024 units of UTF-16.
+    #[must_use]
+    pub fn stored_name(&self) -> Option<&str> {
+        Some(&self.friendly_name.as_ref()?.stored)
+    }
+
+    /// Whether [`Self::stored_name`] is all that the file has: a longer name was cut, and half a character is none.
+    #[must_use]
+    pub fn name_is_whole(&self) -> bool {
+        self.friendly_name.as_ref().is_none_or(|name| name.whole)
     }
 
     /// The mark that joins it to its key.
@@ -268,7 +298,13 @@ impl<'a> Identity<'a> {
             .collect()
     }
 
-    /// The name that the file gives the key, or its certificate.
+    /// Other certificates (DER), `most` at most, those of its chain first ([`OpenedPfx::others_of`]).
+    #[must_use]
+    pub fn others(&self, most: usize) -> Vec<&'a [u8]> {
+        self.pfx.others_of(self.certificate, most)
+    }
+
+    /// The name that the file gives the key, or its certificate, to be shown.
     #[must_use]
     pub fn friendly_name(&self) -> Option<&'a str> {
         self.key.friendly_name()
@@ -277,7 +313,8 @@ impl<'a> Identity<'a> {
     /// What an import needs to know of the certificate.
     ///
     /// # Errors
-    /// [`PfxError::Malformed`] when the certificate does not parse or its dates have no calendar form.
+    /// [`PfxError::Malformed`] when the certificate does not parse or its dates have no calendar form; [`PfxError::LimitExceeded`] when it is
+    /// larger than 64 KiB.
     pub fn facts(&self) -> Result<CertificateFacts, PfxError> {
         facts::of(
             self.certificate(),

@@ -44,11 +44,6 @@ impl<'a> Outline<'a> {
             public_key: whole_bits(bits.content)?,
         })
     }
-
-    /// Whether its subject is its issuer.
-    pub(super) fn is_self_issued(&self) -> bool {
-        self.issuer == self.subject
-    }
 }
 
 /// The octets of a BIT STRING without unused bits.

@@ -19,12 +19,14 @@
 //! ```
 
 mod bags;
+mod changes;
 mod entries;
 mod error;
 mod form;
 mod integrity;
 mod protect;
 
+pub use changes::changes;
 pub use entries::{CertificateEntry, Entries, KeyEntry};
 pub use error::WriteError;
 pub use form::{Form, UnknownForm, WriteOptions};
@@ -61,7 +63,8 @@ pub fn write(
     options: &WriteOptions,
 ) -> Result<Vec<u8>, WriteError> {
     let password_text = usable(password)?;
-    entries.check()?;
+    let keys = entries.check()?;
+    let entries = &entries.with_keys(&keys);
     options.check_work(entries)?;
     for service in options.services(password.len()) {
         // Asked beforehand, so that a refusal costs no work; each use is decided again.

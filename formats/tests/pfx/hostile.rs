@@ -1,10 +1,13 @@
 //! Broken and hostile files: a clean refusal, no panic, no long run.
 
+use super::asn1::{bag, certificate, der, pfx, sequence, x509};
 use super::openssl::{KeyAlgorithm, Workshop};
 use super::read;
+use super::structure::CERTIFICATE;
 use super::{open, refusal};
 use fips::secret::SecretBytes;
-use formats::pfx::PfxLimits;
+use formats::certificate::SmimeFitness;
+use formats::pfx::{CertificateFacts, PfxLimits};
 
 const PASSWORD: &str = "Passw0rd!";
 
@@ -122,4 +125,41 @@ fn deep_nesting_ends_cleanly() {
             assert!(open(&bytes, PASSWORD).is_err());
         }
     }
+}
+
+/// It is kept, joined and written as any other, but nothing inside is looked at.
+#[test]
+fn a_certificate_of_more_than_64_kib_is_an_entry_and_not_looked_into() {
+    let empty_name = b"\x82\x00";
+    let small = x509("small", "small", &empty_name.repeat(30_000));
+    let large = x509("large", "large", &empty_name.repeat(40_000));
+    assert!(small.len() < 64 * 1024 && large.len() > 64 * 1024);
+    let bags = [&small, &large].map(|der| bag(CERTIFICATE, &certificate(der), &[]));
+    let opened = open(&pfx(&der(0x30, &bags.concat())), "").unwrap();
+    assert_eq!(opened.certificates()[1].der(), large);
+    let bags: Vec<_> = opened.survey().bags().collect();
+    assert!(bags[0].certificate.is_some() && !bags[0].certificate_is_too_large());
+    assert!(bags[1].certificate.is_none() && bags[1].certificate_is_too_large());
+    assert!(opened.chain_of(1).unwrap().complete);
+    let refused = CertificateFacts::of_certificate(&large).unwrap_err();
+    assert_eq!(refused.code(), "limit_exceeded");
+    assert!(refused.to_string().contains("certificate"), "{refused}");
+    assert!(SmimeFitness::of(&small, &[]).is_some() && SmimeFitness::of(&large, &[]).is_none());
+}
+
+#[test]
+fn a_digest_of_another_length_than_its_hash_makes_is_malformed_under_every_password() {
+    const SHA256: &[u8] = b"\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x01\x05\x00";
+    let file = |length: usize| {
+        let digest = sequence(&[SHA256, &der(0x04, &vec![7; length])]);
+        let mac = sequence(&[&digest, &der(0x04, &[1; 8]), &[2, 1, 1]]);
+        let whole = pfx(b"\x30\x00");
+        // The same with MacData behind what is in it.
+        let content = whole.get(2..).unwrap();
+        sequence(&[content, &mac])
+    };
+    for length in [0, 1, 20, 31, 33, 64] {
+        assert_eq!(refusal(&file(length), "x").code(), "malformed", "{length}");
+    }
+    assert_eq!(refusal(&file(32), "x").code(), "wrong_password");
 }

@@ -53,19 +53,23 @@ pub(super) fn shrouded(key: &Path, password: &str) -> Vec<u8> {
 
 /// As [`shrouded`], with this cipher of OpenSSL's.
 pub(super) fn shrouded_under(cipher: &str, key: &Path, password: &str) -> Vec<u8> {
+    shrouded_with(&["-v2", cipher], key, password)
+}
+
+/// As [`shrouded`], with these options of `openssl pkcs8`.
+pub(super) fn shrouded_with(options: &[&str], key: &Path, password: &str) -> Vec<u8> {
     let password = format!("pass:{password}");
-    openssl(&[
+    let arguments = [
         "pkcs8",
         "-topk8",
-        "-v2",
-        cipher,
         "-passout",
         &password,
         "-outform",
         "DER",
         "-in",
         text(key),
-    ])
+    ];
+    openssl(&[&arguments[..], options].concat())
 }
 
 fn bags(bags: &[Vec<u8>]) -> Vec<u8> {

@@ -67,6 +67,29 @@ pub fn certificate(content: &[u8]) -> Vec<u8> {
     sequence(&[id, &der(0xa0, &der(0x04, content))])
 }
 
+/// A certificate (RFC 5280) of no key at all, whose alternative names are the GeneralNames `alternative`.
+pub fn x509(subject: &str, issuer: &str, alternative: &[u8]) -> Vec<u8> {
+    const ED25519: &[u8] = b"\x30\x05\x06\x03\x2b\x65\x70";
+    let name = |text: &str| {
+        let attribute = sequence(&[b"\x06\x03\x55\x04\x03", &der(0x0c, text.as_bytes())]);
+        sequence(&[&der(0x31, &attribute)])
+    };
+    let validity = sequence(&[&der(0x17, b"200101000000Z"), &der(0x17, b"491231235959Z")]);
+    let key = sequence(&[ED25519, &der(0x03, &[0; 33])]);
+    let names = der(0x04, &der(0x30, alternative));
+    let extensions = sequence(&[&sequence(&[b"\x06\x03\x55\x1d\x11", &names])]);
+    let tbs = sequence(&[
+        b"\xa0\x03\x02\x01\x02\x02\x01\x01",
+        ED25519,
+        &name(issuer),
+        &validity,
+        &name(subject),
+        &key,
+        &der(0xa3, &extensions),
+    ]);
+    sequence(&[&tbs, ED25519, &der(0x03, &[0; 65])])
+}
+
 /// A PFX without MAC, with one plain part.
 pub fn pfx(safe_contents: &[u8]) -> Vec<u8> {
     sequence(&[&[2, 1, 3], &data(&sequence(&[&data(safe_contents)]))])

@@ -19,14 +19,14 @@ fn contents(opened: &OpenedPfx) -> (Vec<String>, Vec<String>) {
         format!(
             "{:?} {:?} {:?}",
             key.pkcs8().expose(),
-            some(key.friendly_name()),
+            some(key.stored_name()),
             certificate(key.certificate())
         )
     });
     let certificates = opened.certificates().iter().map(|certificate| {
         // A certificate without a name gets its key's.
-        let name = some(certificate.friendly_name())
-            .or_else(|| some(opened.keys()[certificate.key()?].friendly_name()));
+        let name = some(certificate.stored_name())
+            .or_else(|| some(opened.keys()[certificate.key()?].stored_name()));
         format!("{:?} {name:?}", certificate.der())
     });
     let mut certificates: Vec<String> = certificates.collect();

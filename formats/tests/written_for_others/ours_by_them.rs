@@ -1,7 +1,7 @@
 //! Each form under each kind of password, RSA and EC, by each of the five readers.
 
 use super::fixture::{Fixture, NAME, Password};
-use super::openssl::KeyAlgorithm;
+use super::openssl::{KeyAlgorithm, openssl, text};
 use super::programs::Program;
 use formats::pfx::verdict::Reason;
 use formats::pfx::write::Form;
@@ -109,6 +109,61 @@ fn every_reader_opens_each_form_with_a_p256_key_and_its_chain() {
 #[test]
 fn every_reader_opens_each_form_with_a_p521_key_and_its_chain() {
     every_reader_opens(KeyAlgorithm::P521);
+}
+
+/// Forms of a key that not every program takes are not passed on.
+#[test]
+fn every_reader_opens_what_is_written_of_keys_in_rare_forms() {
+    use fips::secret::SecretBytes;
+    let [rsa, ec] = [KeyAlgorithm::Rsa(2048), KeyAlgorithm::P256].map(|algorithm| {
+        let fixture = Fixture::new(algorithm);
+        let key = text(&fixture.key_file).to_owned();
+        (fixture, key)
+    });
+    let public = |bits: &[u8]| element(0x81, &[bits]);
+    let info = |version: u8, algorithm: &[u8], key: &[u8], rest: &[u8]| {
+        let key = element(0x04, &[key]);
+        SecretBytes::from_vec(element(0x30, &[&[2, 1, version], algorithm, &key, rest]))
+    };
+    let of_rsa = {
+        let traditional = ["rsa", "-traditional", "-outform", "DER", "-in", &rsa.1];
+        let spki = ["rsa", "-RSAPublicKey_out", "-outform", "DER", "-in", &rsa.1];
+        let algorithm = element(0x30, &[b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01"]);
+        let rest = public(&[&[0], openssl(&spki).as_slice()].concat());
+        info(1, &algorithm, &openssl(&traditional), &rest)
+    };
+    let of_ec = {
+        const P256: &[u8] =
+            b"\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07";
+        let private = ["ec", "-no_public", "-outform", "DER", "-in", &ec.1];
+        let rest = public(&ec.0.public[ec.0.public.len() - 66..]);
+        info(1, P256, &openssl(&private), &rest)
+    };
+    for (mut fixture, pkcs8) in [(rsa.0, of_rsa), (ec.0, of_ec)] {
+        fixture.pkcs8 = pkcs8;
+        let pfx = fixture.written(Form::Compatible, Password::Ascii);
+        for program in Program::ALL {
+            let found = program.read(&fixture.workshop, &pfx, Password::Ascii.text());
+            let found = found.unwrap_or_else(|said| panic!("{program:?}: {said}"));
+            assert_eq!(
+                found.publics,
+                std::slice::from_ref(&fixture.public),
+                "{program:?}"
+            );
+        }
+    }
+}
+
+/// An element in DER of these parts.
+fn element(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
+    let content = parts.concat();
+    let length = u16::try_from(content.len()).unwrap().to_be_bytes();
+    let header = match length {
+        [0, short @ 0..=0x7f] => vec![tag, short],
+        [0, long] => vec![tag, 0x81, long],
+        [high, low] => vec![tag, 0x82, high, low],
+    };
+    [header, content].concat()
 }
 
 #[test]

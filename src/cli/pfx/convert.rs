@@ -8,7 +8,7 @@ use clap::Args;
 use fips::policy;
 use fips::secret::SecretBytes;
 use formats::pfx::verdict::{Opens, PasswordFacts, Reason, Verdict, verdict};
-use formats::pfx::write::{Entries, Form, WriteError, WriteOptions, write};
+use formats::pfx::write::{Entries, Form, WriteError, WriteOptions, changes, write};
 use formats::pfx::{OpenedPfx, PfxLimits, Target, read};
 use formats::words;
 use serde_json::json;
@@ -51,6 +51,8 @@ struct Written {
     pfx: Vec<u8>,
     options: WriteOptions,
     verdict: Verdict,
+    /// What is another than in the old file, in words.
+    changes: Vec<String>,
 }
 
 /// Runs it.
@@ -124,6 +126,7 @@ impl Written {
         let facts = PasswordFacts::of(password);
         Ok(Self {
             verdict: verdict(back.survey(), Some(facts), target),
+            changes: changes(opened, &back),
             pfx,
             options,
         })
@@ -204,6 +207,7 @@ fn notes(
     notes.extend(closed.iter().map(|what| {
         format!("left out, because it could not be opened: what is protected by {what}, which is not supported")
     }));
+    notes.extend(written.changes.iter().cloned());
     if new.out.is_none() {
         let told = new_password::notes(&new.secret);
         notes.extend(told.into_iter().map(str::to_owned));

@@ -10,7 +10,7 @@
 
 use crate::engine::ipc::Payload;
 use fips::secret::{Password, PrivateKey};
-use formats::pfx::{self, OpenedCertificate, OpenedPfx, PfxError, PfxLimits};
+use formats::pfx::{self, OpenedPfx, PfxError, PfxLimits};
 use serde::{Deserialize, Serialize};
 
 /// First byte of both messages; no JSON begins with it.
@@ -225,12 +225,10 @@ fn identity(opened: &OpenedPfx, thumbprint: &str) -> Result<ClaimedIdentity, Pfx
     Ok(ClaimedIdentity {
         pkcs8: PrivateKey::from_slice(wanted.pkcs8().expose()),
         certificate: wanted.certificate().to_vec(),
-        others: opened
-            .certificates()
-            .iter()
-            .map(OpenedCertificate::der)
-            .filter(|other| *other != wanted.certificate())
-            .take(MAX_OTHERS)
+        // Its chain first: of a file with many certificates the rest is left out.
+        others: wanted
+            .others(MAX_OTHERS)
+            .into_iter()
             .map(<[u8]>::to_vec)
             .collect(),
     })

@@ -236,6 +236,15 @@ pub(super) fn verify(
         ));
     };
     let check = Check::parse(&mac.mac.algorithm.owned_to_ref())?;
+    // Under no password would it fit.
+    if check
+        .digest_bytes()
+        .is_some_and(|bytes| bytes != mac.mac.digest.as_bytes().len())
+    {
+        return Err(PfxError::Malformed {
+            what: "the digest of its MAC is not as long as its hash makes it",
+        });
+    }
     if check.fits(outer.auth_safe, mac, password, budget)? {
         return Ok(password.copy());
     }
@@ -251,6 +260,14 @@ pub(super) fn verify(
 }
 
 impl Check<'_> {
+    /// How long its code is; `None` for a hash that is not supported.
+    fn digest_bytes(&self) -> Option<usize> {
+        match self {
+            Self::Classic { hash } | Self::Pbmac1 { hash, .. } => Some(hash.ok()?.output_len()),
+            Self::Unsupported(_) => None,
+        }
+    }
+
     /// Whether the MAC is the one under this password. Compared in constant time.
     fn fits(
         &self,

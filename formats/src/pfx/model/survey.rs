@@ -1,7 +1,7 @@
 //! What a PFX shows of itself: its encoding, its integrity check, its parts, their bags, and every algorithm.
 
 use super::{Algorithm, EncryptionFacts, KeyFacts, MacFacts, MacScheme};
-use crate::pfx::CertificateFacts;
+use crate::pfx::{CertificateFacts, LARGEST_CERTIFICATE};
 use serde::Serialize;
 
 /// Everything that is visible in a PFX: without its password, or, after it was opened, also what the encrypted parts hold.
@@ -122,7 +122,8 @@ pub struct Bag {
     pub not_supported: Option<String>,
     /// The key, when it could be read.
     pub key: Option<KeyFacts>,
-    /// The certificate, when it parses: those from before RFC 2459 may have dates in forms that are no longer read.
+    /// The certificate, when it parses: those from before RFC 2459 may have dates in forms that are no longer read, and one that
+    /// [is too large](Self::certificate_is_too_large) is not tried.
     pub certificate: Option<CertificateFacts>,
     /// The certificate as it is in the file (DER).
     #[serde(skip)]
@@ -183,6 +184,16 @@ impl From<crate::ber::Forms> for Encoding {
                 .filter_map(|(seen, form)| seen.then_some(form))
                 .collect(),
         }
+    }
+}
+
+impl Bag {
+    /// Whether it holds a certificate of more than 64 KiB. Such a one is an entry like others, and joined to its key, but nothing else of
+    /// it is looked into.
+    #[must_use]
+    pub fn certificate_is_too_large(&self) -> bool {
+        let der = self.certificate_der.as_ref();
+        der.is_some_and(|der| der.len() > LARGEST_CERTIFICATE)
     }
 }
 

@@ -1,26 +1,23 @@
 //! What is written.
 
 use super::WriteError;
+use crate::pfx::attributes::{LONGEST_ID, LONGEST_NAME_UNITS};
 use crate::pfx::outline::Outline;
-use crate::pfx::{OpenedPfx, key};
+use crate::pfx::{Budget, OpenedPfx, PfxLimits, key};
 use fips::digest::{Hash, digest};
 use fips::secret::SecretBytes;
-
-/// The longest friendlyName, in units of UTF-16. RFC 2985 (pkcs-9-ub-friendlyName) says 255; real files have longer ones, which readers take.
-const MAX_NAME_UNITS: usize = 1024;
-/// The longest localKeyId, in bytes: a digest is 20 to 64.
-const MAX_ID_BYTES: usize = 128;
 
 /// A private key for a PFX.
 #[derive(Clone, Copy)]
 pub struct KeyEntry<'a> {
-    /// The key (DER PrivateKeyInfo, RFC 5958). A kind that is not supported elsewhere is written as it is.
+    /// The key (DER PrivateKeyInfo, RFC 5958). RSA and EC are written in version v1 and whole, as every program reads them; a kind that is
+    /// not supported elsewhere is written as it is.
     pub pkcs8: &'a SecretBytes,
     /// Place of its certificate in [`Entries::certificates`], when that is written as well.
     pub certificate: Option<usize>,
     /// friendlyName.
     pub friendly_name: Option<&'a str>,
-    /// localKeyId. What is missing, or stands for another key too, is replaced by the SHA-1 of the certificate.
+    /// localKeyId. What is missing, longer than 1024 bytes, or stands for something else too, is replaced by the SHA-1 of the certificate.
     pub local_key_id: Option<&'a [u8]>,
 }
 
@@ -55,7 +52,7 @@ impl<'a> Entries<'a> {
                 .map(|key| KeyEntry {
                     pkcs8: key.pkcs8(),
                     certificate: key.certificate(),
-                    friendly_name: key.friendly_name(),
+                    friendly_name: key.stored_name(),
                     local_key_id: key.local_key_id(),
                 })
                 .collect(),
@@ -64,7 +61,7 @@ impl<'a> Entries<'a> {
                 .iter()
                 .map(|certificate| CertificateEntry {
                     der: certificate.der(),
-                    friendly_name: certificate.friendly_name(),
+                    friendly_name: certificate.stored_name(),
                     local_key_id: certificate.local_key_id(),
                 })
                 .collect(),
@@ -98,34 +95,50 @@ impl<'a> Entries<'a> {
         }
     }
 
-    /// Refuses what would make a file that no reader can use.
-    pub(super) fn check(&self) -> Result<(), WriteError> {
+    /// Refuses what would make a file that no reader can use. Gives back the keys in the form that every program reads.
+    pub(super) fn check(&self) -> Result<Vec<SecretBytes>, WriteError> {
         if self.keys.is_empty() && self.certificates.is_empty() {
             return Err(WriteError::NothingToWrite);
         }
         let names = self.keys.iter().map(|key| key.friendly_name);
         let names = names.chain(self.certificates.iter().map(|one| one.friendly_name));
         for name in names.flatten() {
-            if name.encode_utf16().count() > MAX_NAME_UNITS {
+            if name.encode_utf16().count() > LONGEST_NAME_UNITS {
                 return Err(WriteError::UnusableEntry {
                     what: "a friendly name is longer than 1024 characters",
                 });
             }
         }
-        for (index, key) in self.keys.iter().enumerate() {
-            self.check_key(key)
-                .map_err(|what| WriteError::UnusableKey {
-                    number: index.saturating_add(1),
-                    what,
-                })?;
-        }
-        Ok(())
+        let keys = self.keys.iter().enumerate();
+        keys.map(|(index, key)| {
+            self.check_key(key).map_err(|what| WriteError::UnusableKey {
+                number: index.saturating_add(1),
+                what,
+            })
+        })
+        .collect()
     }
 
-    fn check_key(&self, key: &KeyEntry<'_>) -> Result<(), &'static str> {
-        let examined = key::examine(key.pkcs8).map_err(|_| "it is not a PrivateKeyInfo")?;
+    /// The same with these keys in the place of its own.
+    pub(super) fn with_keys<'b>(&self, keys: &'b [SecretBytes]) -> Entries<'b>
+    where
+        'a: 'b,
+    {
+        let entries = self.keys.iter().zip(keys);
+        Entries {
+            keys: entries
+                .map(|(key, pkcs8)| KeyEntry { pkcs8, ..*key })
+                .collect(),
+            certificates: self.certificates.clone(),
+        }
+    }
+
+    fn check_key(&self, key: &KeyEntry<'_>) -> Result<SecretBytes, &'static str> {
+        let mut budget = Budget::new(&PfxLimits::default());
+        let examined =
+            key::examine(key.pkcs8, &mut budget).map_err(|_| "it is not a PrivateKeyInfo")?;
         let Some(place) = key.certificate else {
-            return Ok(());
+            return Ok(examined.pkcs8);
         };
         let certificate = self
             .certificates
@@ -140,7 +153,7 @@ impl<'a> Entries<'a> {
         {
             return Err("its certificate has another public key");
         }
-        Ok(())
+        Ok(examined.pkcs8)
     }
 
     /// The localKeyId of a key: its own if no other key has the same, else one from its certificate (or public key), as OpenSSL makes it.
@@ -162,7 +175,7 @@ impl<'a> Entries<'a> {
                 || elsewhere.map(|(_, one)| one.local_key_id).any(|other| other == Some(id))
         };
         if let Some(id) = key.local_key_id
-            && (1..=MAX_ID_BYTES).contains(&id.len())
+            && (1..=LONGEST_ID).contains(&id.len())
             && !shared(id)
         {
             return Ok(id.to_vec());
@@ -194,7 +207,7 @@ impl<'a> Entries<'a> {
             .certificates
             .get(place)
             .and_then(|certificate| certificate.local_key_id)
-            .filter(|id| (1..=MAX_ID_BYTES).contains(&id.len()))
+            .filter(|id| (1..=LONGEST_ID).contains(&id.len()))
             .filter(|id| !self.keys.iter().any(|key| key.local_key_id == Some(id)));
         Ok(own.map(<[u8]>::to_vec))
     }
