@@ -112,6 +112,17 @@ impl EngineConfig {
         one.chain(several)
     }
 
+    /// The file in which the engine notes that the token of this name refused its PIN: beside the socket, where only the engine's user
+    /// writes.
+    #[must_use]
+    pub fn pin_memory(&self, token: &str) -> PathBuf {
+        self.socket.with_extension(if self.tokens.is_empty() {
+            "pin-refused".to_owned()
+        } else {
+            format!("{token}.pin-refused")
+        })
+    }
+
     /// Worker threads of all tokens.
     #[must_use]
     pub fn token_threads(&self) -> usize {

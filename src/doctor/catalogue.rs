@@ -239,7 +239,7 @@ checks! {
         "The flags of the PIN: set, not locked, all its tries left.",
         "log in once with the right PIN, by the vendor's tool or `pfx-connector key list`, to give the token its tries back";
     TOKEN_LOGIN, Token, "token.login",
-        "Whether the PIN opens the token: tried once, and only while the token has all its tries.",
+        "Whether the PIN opens the token: tried once, only while the token has all its tries, and not if it was refused before.",
         "put the right PIN into its source";
     TOKEN_KEY, Token, "token.key",
         "Custody keys on the token, and whether their attributes let them be used.",

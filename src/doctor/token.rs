@@ -15,7 +15,7 @@ mod process;
 mod state;
 mod words;
 
-pub use probe::{ProbeRequest, run as run_probe};
+pub use probe::{ProbeRequest, Refused, run as run_probe};
 pub use process::{Line, ProbeLaunch};
 
 use super::catalogue::{TOKEN_KEY_COPIES, TOKEN_MODULE_LOADS};

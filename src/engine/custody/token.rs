@@ -9,7 +9,7 @@ use hsm::group::Group;
 use hsm::pin::{PinSource, PinStamp};
 use hsm::pkcs11::{CanaryObserver, Pkcs11Custody, TokenConfig};
 use hsm::{Custody, PinProblem};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -48,7 +48,8 @@ impl Keeper {
             config: TokenConfig {
                 init_parameters: section.init_parameters.clone(),
                 token_label: Some(section.label.clone()),
-                pin_memory: Some(pin_memory(engine, name)),
+                // A process that is replaced must not try a wrong PIN again.
+                pin_memory: Some(engine.pin_memory(name)),
                 threads: section.threads,
                 allow_extractable_keys: extractable_keys,
                 pkcs1_keys: engine
@@ -179,16 +180,6 @@ impl Keeper {
             std::thread::sleep(FIRST_PAUSE);
         }
     }
-}
-
-/// Beside the socket, where only this user writes: a process that is replaced must not try a wrong PIN again.
-fn pin_memory(config: &EngineConfig, name: &str) -> PathBuf {
-    let extension = if config.tokens.is_empty() {
-        "pin-refused".to_owned()
-    } else {
-        format!("{name}.pin-refused")
-    };
-    config.socket.with_extension(extension)
 }
 
 /// The error and what to do about it, in one line.
