@@ -2,20 +2,22 @@
 //! tokens lock themselves.
 
 use super::not_loaded::NotLoaded;
-use super::watchdog::EXIT_TOKEN_LOST;
+use super::tokens::OPENING;
 use crate::config::{EngineConfig, TokenSection};
-use crate::engine::hardening;
 use hsm::group::Group;
 use hsm::pin::{PinSource, PinStamp};
 use hsm::pkcs11::{CanaryObserver, Pkcs11Custody, TokenConfig};
-use hsm::{Custody, PinProblem};
+use hsm::{Custody, ErrorClass, PinProblem};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The first pause before a token is tried again, doubled up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// The longest at first, while requests may wait for it.
+const LONGEST_AT_FIRST: Duration = Duration::from_secs(1);
 
 /// Opens one token of the group.
 pub(super) struct Keeper {
@@ -27,6 +29,8 @@ pub(super) struct Keeper {
     custody: OnceLock<Arc<Pkcs11Custody>>,
     /// Its library, if it could not be loaded.
     not_loaded: OnceLock<NotLoaded>,
+    /// It was not opened for a reason that somebody has to do something about.
+    needs_somebody: AtomicBool,
 }
 
 impl Keeper {
@@ -63,6 +67,7 @@ impl Keeper {
             opening: Mutex::new(Some(Instant::now())),
             custody: OnceLock::new(),
             not_loaded: OnceLock::new(),
+            needs_somebody: AtomicBool::new(false),
         })
     }
 
@@ -84,7 +89,13 @@ impl Keeper {
     /// Says why this token is not opened in this process at all.
     pub(super) fn stay_away(&self, group: &Group, not_loaded: &NotLoaded) {
         group.failed(&self.name, not_loaded.problem.clone());
+        self.needs_somebody.store(true, Ordering::Relaxed);
         self.set_opening(None);
+    }
+
+    /// Whether it is not open yet only because it is not there, or is being opened.
+    pub(super) fn may_be_there_soon(&self) -> bool {
+        self.custody.get().is_none() && !self.needs_somebody.load(Ordering::Relaxed)
     }
 
     /// The token, if it is open.
@@ -103,15 +114,16 @@ impl Keeper {
 
     /// Opens the token, trying until it works; `tried` is called once, after the first attempt.
     ///
-    /// `hopeless` tells why this process cannot succeed any more, if that is so: then it is replaced.
+    /// `hopeless` tells why this process cannot succeed any more, if that is so: then it is given back, and the process is to be replaced.
     pub(super) fn keep_open(
         &self,
         group: &Group,
         tried: impl FnOnce(),
         hopeless: impl Fn() -> Option<String>,
-    ) {
+    ) -> Option<String> {
         let mut tried = Some(tried);
         let mut pause = FIRST_PAUSE;
+        let began = Instant::now();
         loop {
             group.opening(&self.name);
             self.set_opening(Some(Instant::now()));
@@ -122,14 +134,17 @@ impl Keeper {
                 tried();
             }
             let Err(pin_is_wrong) = outcome else {
-                return;
+                return None;
             };
             if let Some(reason) = hopeless() {
-                tracing::error!(name = self.name, "{reason}: this process is replaced");
-                hardening::exit(EXIT_TOKEN_LOST);
+                return Some(reason);
             }
             std::thread::sleep(pause);
-            pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
+            let longest = match began.elapsed() < OPENING {
+                true => LONGEST_AT_FIRST,
+                false => LONGEST_PAUSE,
+            };
+            pause = pause.saturating_mul(2).min(longest);
             if pin_is_wrong {
                 self.wait_for_another_pin(pin_before.as_ref());
             }
@@ -160,6 +175,8 @@ impl Keeper {
                     "the token cannot be opened: {error}"
                 );
                 group.failed(&self.name, describe(&error));
+                let needs_somebody = error.class() != ErrorClass::Token;
+                self.needs_somebody.store(needs_somebody, Ordering::Relaxed);
                 // Locked, at its final try or without a PIN: somebody repairs the token, and looking costs no try.
                 Err(matches!(
                     error,
