@@ -180,6 +180,9 @@ impl Plan<'_> {
             findings.extend(found);
         }
         token::count_copies(&mut findings);
+        if let Some(engine) = &self.config.engine {
+            findings.extend(token::together::examine(engine, &findings));
+        }
         findings
     }
 }

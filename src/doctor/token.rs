@@ -13,6 +13,7 @@ mod module_file;
 mod probe;
 mod process;
 mod state;
+pub(super) mod together;
 mod words;
 
 pub use probe::{ProbeRequest, Refused, run as run_probe};

@@ -128,16 +128,15 @@ fn look_at<W: Write>(
             return Ok(None);
         }
     };
+    // Custody opens fewer than configured where the token is not for so many.
+    let sessions = custody.health().threads;
     teller.tell(
         TOKEN_LOGIN
             .ok(
                 key,
-                format!(
-                    "the PIN opens the token; sessions opened: {}",
-                    request.token.threads
-                ),
+                format!("the PIN opens the token; sessions opened: {sessions}"),
             )
-            .facts(json!({"sessions": request.token.threads})),
+            .facts(json!({"sessions": sessions, "threads": request.token.threads})),
     )?;
     teller.step(Step::Keys)?;
     let keys = match custody.keys() {
@@ -168,7 +167,7 @@ fn look_at<W: Write>(
     {
         if request.measure {
             teller.step(Step::Measure)?;
-            measure::run(key, &custody, usable, request.token.threads, teller)?;
+            measure::run(key, &custody, usable, sessions, teller)?;
         } else {
             teller.tell(measure::skipped(key))?;
         }
