@@ -10,7 +10,7 @@
 //!
 //! It looks at things as the process that needs them would: with the same rules for files, the same TLS, the same client, the
 //! same custody. It changes nothing, but for one: a login with a wrong PIN counts at the token. So it logs in once, only while
-//! the token has all its tries, and not at all when asked not to.
+//! the token has all its tries, not with a PIN that is known to be refused, which is noted, and not at all when asked not to.
 //!
 //! Every check is in [`catalogue`]; docs/doctor.md is made from it.
 
@@ -180,6 +180,9 @@ impl Plan<'_> {
             findings.extend(found);
         }
         token::count_copies(&mut findings);
+        if let Some(engine) = &self.config.engine {
+            findings.extend(token::together::examine(engine, &findings));
+        }
         findings
     }
 }

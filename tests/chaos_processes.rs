@@ -161,7 +161,7 @@ impl<'a> Play<'a> {
         );
         let options = Options {
             token: Some(section),
-            restart: "backoff_ms = 10\nbackoff_max_ms = 100\ncall_limit_ms = 2000\nmax_crashes_per_request = 10"
+            restart: "backoff_ms = 10\nbackoff_max_ms = 100\ncall_limit_ms = 2000"
                 .to_owned(),
             // Far more bad records are asked for here than anybody may.
             engine: "oracle = { importer_failures_per_hour = 1000, importer_failures_per_day = 1000, caller_failures_per_hour = 1000 }"

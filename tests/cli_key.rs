@@ -10,8 +10,10 @@
 
 mod cli_common;
 
-use cli_common::{TOKEN, Token, openssl, program, text, write};
+use cli_common::{PIN, Ran, TOKEN, Token, openssl, program, text, write};
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 #[test]
 fn a_generated_key_cannot_leave_and_names_its_best_padding() {
@@ -215,6 +217,109 @@ fn a_wrong_pin_is_said_once_with_code_2() {
     assert_eq!(ran.code, 2);
     assert_eq!(ran.error()["code"], "pin_incorrect");
     assert!(!ran.stderr.contains("00000000"));
+}
+
+/// The commands of one person, who has a state folder.
+struct Person<'a> {
+    token: &'a Token,
+    state: &'a Path,
+}
+
+impl Person<'_> {
+    fn list(&self, options: &[&str]) -> Ran {
+        let conf = self.token.path("softhsm2.conf");
+        program(
+            &[&["key", "list", "--json"], options].concat(),
+            &[
+                ("SOFTHSM2_CONF", text(&conf)),
+                ("XDG_STATE_HOME", text(self.state)),
+            ],
+        )
+    }
+
+    fn list_by_options(&self) -> Ran {
+        let (module, pin) = (text(&self.token.module), self.token.path("pin"));
+        let options = ["--module", module, "--token-label", TOKEN, "--pin-file"];
+        self.list(&[&options[..], &[text(&pin)]].concat())
+    }
+
+    fn list_by_config(&self) -> Ran {
+        let config = self.token.path("engine.toml");
+        self.list(&["--config", text(&config)])
+    }
+}
+
+fn is_refused(ran: &Ran, code: &str, noted_in: &Path) {
+    let error = ran.error();
+    assert_eq!((ran.code, &error["code"]), (2, &code.into()), "{error}");
+    let hint = error["hint"].as_str().unwrap();
+    assert!(hint.contains(text(noted_in)), "{hint}");
+    let mode = fs::metadata(noted_in).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+#[test]
+fn a_refused_pin_is_not_tried_again_by_the_next_command_until_its_source_changes() {
+    let token = Token::new();
+    let person = Person {
+        token: &token,
+        state: &token.path("state"),
+    };
+    write(&token.path("pin"), "00000000\n", 0o600);
+    let first = person.list_by_options();
+    let folder = token.path("state/pfx-connector");
+    let noted = fs::read_dir(&folder).unwrap().next().unwrap().unwrap();
+    is_refused(&first, "pin_incorrect", &noted.path());
+    let mode = fs::metadata(&folder).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o700);
+    for _ in 0..3 {
+        is_refused(
+            &person.list_by_options(),
+            "pin_refused_before",
+            &noted.path(),
+        );
+    }
+    write(&token.path("pin"), "11111111\n", 0o600);
+    is_refused(&person.list_by_options(), "pin_incorrect", &noted.path());
+    write(&token.path("pin"), PIN, 0o600);
+    person.list_by_options().json();
+    person.list_by_options().json();
+}
+
+#[test]
+fn a_command_with_an_engines_configuration_and_the_engine_know_what_the_other_was_refused() {
+    let token = Token::new();
+    let person = Person {
+        token: &token,
+        state: &token.path("state"),
+    };
+    fs::create_dir(token.path("run")).unwrap();
+    let config = format!(
+        "[engine]\nsocket = {:?}\n[engine.token]\n{}",
+        token.path("run/engine.sock"),
+        token.section()
+    );
+    write(&token.path("engine.toml"), config, 0o600);
+    let engines = token.path("run/engine.pin-refused");
+    write(&token.path("pin"), "00000000\n", 0o600);
+    is_refused(&person.list_by_config(), "pin_incorrect", &engines);
+    is_refused(&person.list_by_config(), "pin_refused_before", &engines);
+
+    // What another command of this person noted holds here too, and the engine finds it where it looks.
+    write(&token.path("pin"), "11111111\n", 0o600);
+    assert_eq!(person.list_by_options().error()["code"], "pin_incorrect");
+    fs::remove_file(&engines).unwrap();
+    is_refused(&person.list_by_config(), "pin_refused_before", &engines);
+
+    // Where there is no folder for the engine yet, it is the person's own.
+    fs::rename(token.path("run"), token.path("gone")).unwrap();
+    write(&token.path("pin"), "22222222\n", 0o600);
+    let own = token.path("state/pfx-connector");
+    let own = fs::read_dir(own).unwrap().next().unwrap().unwrap().path();
+    is_refused(&person.list_by_config(), "pin_incorrect", &own);
+    is_refused(&person.list_by_config(), "pin_refused_before", &own);
+    write(&token.path("pin"), PIN, 0o600);
+    person.list_by_config().json();
 }
 
 #[test]

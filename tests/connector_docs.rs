@@ -326,7 +326,10 @@ fn the_page_of_doctor_is_its_catalogue() {
          files, limits and the token as that user does.\n\n\
          - `--only GROUP` looks at one group of checks, and may be given several times.\n\
          - `--no-login` does not log in to the token. Without it the PIN is tried once, and only while the token has all its tries: a\n  \
-         PIN that is wrong costs one try, once. Then the token counts it, and nobody logs in here until somebody else did.\n\
+         PIN that is wrong costs one try. That it was refused is noted beside the engine's socket (by the engine, and by `doctor` as its user\n  \
+         or as root) or in `pfx-connector` of the user's own state folder (`$XDG_STATE_HOME`, else `~/.local/state`), and this PIN is not tried\n  \
+         again before its source is written again. A credential of systemd is written anew at each start: there a wrong PIN costs a try each\n  \
+         time, unless the token shows that tries are gone.\n\
          - The PKCS#11 module is loaded by a process of its own, with the environment of the token's section alone, so that a\n  \
          library that crashes or hangs is a finding. It is taken for hanging when it is silent for longer than `engine.restart.call_limit_ms`, and at\n  \
          least 3 s; at least 30 s where a step is many calls (opening, reading the keys, measuring).\n\

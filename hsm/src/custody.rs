@@ -287,9 +287,10 @@ pub struct Health {
     pub pin_kept: bool,
     /// Requests accepted and not answered: waiting or running.
     pub in_flight: u64,
-    /// Age in milliseconds (monotonic clock) of the oldest request that a worker is busy with.
+    /// Age in milliseconds (monotonic clock) of the oldest call that a worker is busy with: since it went into the module or, inside,
+    /// began a decryption. Not that of the request, which may be on its way through a token's trouble for much longer.
     pub oldest_call_ms: Option<u64>,
-    /// What that request is for.
+    /// What the call is for.
     pub oldest_call: Option<Operation>,
     /// Only a new process can help: a call hangs inside of the module, or the module was initialised again several times in vain for
     /// more than twenty seconds, or cannot be. Cleared by the next operation that works.

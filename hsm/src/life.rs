@@ -54,7 +54,8 @@ impl KeyAttributes {
 pub enum AuditValue {
     /// A CK_BBOOL.
     Flag(bool),
-    /// A date as `YYYY-MM-DD`, or a mechanism by the name of the standard (its number, where the name is not known here).
+    /// A date as `YYYY-MM-DD`, mechanisms by the names of the standard (their numbers, where the name is not known here), or how many
+    /// attributes a template has.
     Text(String),
 }
 

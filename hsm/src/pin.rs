@@ -4,6 +4,8 @@ use std::io::{Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+pub mod notes;
+
 pub use fips::secret::Pin;
 use fips::secret::SecretBytes;
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};

@@ -4,6 +4,7 @@ use super::Context;
 use super::engine::PolicyArgs;
 use super::output::{Exit, Failure, Report};
 use super::page::Page;
+use super::pin_memory::{PinMemory, state_variable};
 use super::{process, token};
 use crate::clock::SystemClock;
 use crate::config::{self, Config, EngineException};
@@ -142,7 +143,7 @@ fn tokens(
         .collect())
 }
 
-/// This program with the environment that the engine gives its custody process, and no other.
+/// This program with the environment that the engine gives its custody process, and where it remembers refused PINs, and no other.
 fn launch(
     program: &Path,
     config: &Path,
@@ -165,6 +166,7 @@ fn launch(
     if let Some(folder) = std::env::var_os(CREDENTIALS) {
         environment.push((CREDENTIALS.into(), folder));
     }
+    environment.extend(state_variable());
     ProbeLaunch {
         program: program.to_owned(),
         arguments,
@@ -188,14 +190,19 @@ pub fn probe(args: &ProbeArgs) -> Result<Report, Failure> {
     for note in notes {
         tracing::info!("{note}");
     }
-    let request = request(args)?;
-    run_probe(&request, args.policy.policy(), output)
+    let (mut request, memory) = request(args)?;
+    let source = request.token.pin.clone();
+    if request.login {
+        request.token.pin_memory = memory.prepare(&source);
+    }
+    let refused = |error: &hsm::Error| memory.refused(error, &source);
+    run_probe(&request, &refused, args.policy.policy(), output)
         .map_err(|error| Failure::failed("doctor_token", error.to_string()))?;
     // A thread may be inside the PKCS#11 module.
     hardening::exit(0)
 }
 
-fn request(args: &ProbeArgs) -> Result<ProbeRequest, Failure> {
+fn request(args: &ProbeArgs) -> Result<(ProbeRequest, PinMemory), Failure> {
     let config = config::load(&args.config)?;
     let missing = || {
         Failure::usage(
@@ -225,14 +232,19 @@ fn request(args: &ProbeArgs) -> Result<ProbeRequest, Failure> {
     if for_custody {
         settings.threads = section.threads;
     }
-    Ok(ProbeRequest {
+    let memory = match &config.engine {
+        Some(engine) if for_custody => PinMemory::of_engine(&settings, engine, section),
+        _ => PinMemory::of_user(&settings),
+    };
+    let request = ProbeRequest {
         key: args.section.clone(),
         token: settings,
         for_custody,
         report_key: config.fips.report_token_key.clone().filter(|_| for_custody),
         login: !args.no_login,
         measure: args.measure,
-    })
+    };
+    Ok((request, memory))
 }
 
 /// The findings as a page: a heading for each group, a line for each finding, and what to do below what is not ok.

@@ -23,6 +23,7 @@ pub mod oracle;
 pub mod output;
 mod page;
 pub mod pfx;
+pub mod pin_memory;
 pub mod policy;
 pub mod process;
 pub mod prompt;

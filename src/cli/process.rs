@@ -1,6 +1,7 @@
 //! What a command does with its own process before it touches a secret or loads a token's module.
 
 use super::output::Failure;
+use super::pin_memory::{STATE_VARIABLE, state_variable};
 use rustix::mm::MlockAllFlags;
 use rustix::process::{DumpableBehavior, Resource, Rlimit};
 use std::collections::BTreeMap;
@@ -57,12 +58,14 @@ pub fn start_module_without_configuration() -> Result<(), Failure> {
     Ok(())
 }
 
-/// Variables that stay beside those of the configuration: the terminal's, and where systemd puts credentials.
-const KEPT: [&str; 5] = [
+/// Variables that stay beside those of the configuration: the terminal's, where systemd puts credentials, and where this program
+/// remembers something for its user.
+const KEPT: [&str; 6] = [
     "CREDENTIALS_DIRECTORY",
     "LANG",
     "LC_ALL",
     "NO_COLOR",
+    STATE_VARIABLE,
     "TERM",
 ];
 
@@ -96,6 +99,7 @@ pub fn with_environment(
         .args(args.iter().skip(1))
         .env_clear()
         .envs(std::env::vars_os().filter(|(name, _)| kept(name)))
+        .envs(state_variable())
         .envs(wanted);
     // Only comes back when it failed.
     Err(failed(command.exec()))

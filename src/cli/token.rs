@@ -1,6 +1,7 @@
 //! Which token a command for people works on: that of a configuration, or one named by options.
 
 use super::output::Failure;
+use super::pin_memory::PinMemory;
 use super::process::{self, with_environment};
 use crate::config::{self, EngineConfig, EngineException, TokenSection};
 use clap::Args;
@@ -75,14 +76,16 @@ impl TokenArgs {
         &self,
         command: &'static str,
         args: &[OsString],
-    ) -> Result<TokenConfig, Failure> {
+    ) -> Result<TokenSettings, Failure> {
         if let Some(engine) = self.engine(command)? {
             let section = self.section(&engine)?;
             with_environment(&section.environment, args)?;
             let allow = engine
                 .exceptions
                 .contains(&EngineException::ExtractableKeys);
-            return Ok(from_section(section, allow));
+            let config = from_section(section, allow);
+            let memory = PinMemory::of_engine(&config, &engine, section);
+            return Ok(TokenSettings { config, memory });
         }
         let module = self.module.clone().unwrap_or_default();
         if !module.is_absolute() {
@@ -95,15 +98,33 @@ impl TokenArgs {
             Some(file) => PinSource::File(absolute(file)?),
             None => PinSource::Prompt,
         };
-        Ok(TokenConfig {
+        Ok(TokenSettings::of_user(TokenConfig {
             init_parameters: self.init_parameters.clone(),
             token_label: self.token_label.clone(),
             ..TokenConfig::new(module, pin)
-        })
+        }))
     }
 }
 
-/// The settings of a checked token section, for one person's command.
+/// A token, how it is opened for one person's command, and where it is noted that it refused its PIN.
+#[derive(Debug)]
+pub struct TokenSettings {
+    config: TokenConfig,
+    memory: PinMemory,
+}
+
+impl TokenSettings {
+    /// Those of a token which no engine uses.
+    #[must_use]
+    pub fn of_user(config: TokenConfig) -> Self {
+        Self {
+            memory: PinMemory::of_user(&config),
+            config,
+        }
+    }
+}
+
+/// The settings of a checked token section, for one person's command, but for where refused PINs are noted.
 #[must_use]
 pub fn from_section(section: &TokenSection, allow_extractable_keys: bool) -> TokenConfig {
     let pin = match (&section.pin_file, &section.pin_credential) {
@@ -123,9 +144,23 @@ pub fn from_section(section: &TokenSection, allow_extractable_keys: bool) -> Tok
 ///
 /// # Errors
 /// [`Failure`] when module, token or PIN are not there or not right.
-pub fn open(settings: TokenConfig) -> Result<Pkcs11Custody, Failure> {
+pub fn open(settings: TokenSettings) -> Result<Pkcs11Custody, Failure> {
     fips::start(fips::policy::in_force())?;
-    Ok(Pkcs11Custody::open(settings)?)
+    let TokenSettings { config, memory } = settings;
+    let source = config.pin.clone();
+    let pin_memory = memory.prepare(&source);
+    Pkcs11Custody::open(TokenConfig {
+        pin_memory,
+        ..config
+    })
+    .map_err(|error| {
+        let remedy = memory.refused(&error, &source);
+        let failure = Failure::from(error);
+        match remedy {
+            Some(remedy) => failure.hint(remedy),
+            None => failure,
+        }
+    })
 }
 
 /// Options that name a key of a token.

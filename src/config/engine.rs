@@ -112,6 +112,17 @@ impl EngineConfig {
         one.chain(several)
     }
 
+    /// The file in which the engine notes that the token of this name refused its PIN: beside the socket, where only the engine's user
+    /// writes.
+    #[must_use]
+    pub fn pin_memory(&self, token: &str) -> PathBuf {
+        self.socket.with_extension(if self.tokens.is_empty() {
+            "pin-refused".to_owned()
+        } else {
+            format!("{token}.pin-refused")
+        })
+    }
+
     /// Worker threads of all tokens.
     #[must_use]
     pub fn token_threads(&self) -> usize {
@@ -337,10 +348,37 @@ pub struct RestartConfig {
     pub backoff_max_ms: u64,
     /// A part that gives no sign of life for this long is replaced, in milliseconds.
     pub unresponsive_ms: u64,
-    /// A call into the PKCS#11 module that takes longer than this is taken for hanging, in milliseconds.
+    /// A call into the PKCS#11 module that takes longer than this is taken for hanging, in milliseconds; opening a token, three times as long.
     pub call_limit_ms: u64,
     /// A request that was in flight in this many parts as they died is answered with a failure.
     pub max_crashes_per_request: u32,
+}
+
+/// How long a process of the engine takes from its end to its successor with an open token, generously, in milliseconds.
+const START_MS: u64 = 5_000;
+
+impl RestartConfig {
+    /// A request needs more time than this, in milliseconds, to be done in spite of one call that hangs: it is found out, the process is
+    /// replaced, and the request begins anew with as much time for its own call.
+    #[must_use]
+    pub const fn least_timeout_ms(&self) -> u64 {
+        self.call_limit_ms
+            .saturating_mul(2)
+            .saturating_add(START_MS)
+    }
+
+    /// What is to be said of a request, or of requests, with so much time: that one call that hangs is the end of them. `None`: it is not.
+    #[must_use]
+    pub fn too_little_time(&self, timeout_ms: u64) -> Option<String> {
+        let least = self.least_timeout_ms();
+        (timeout_ms <= least).then(|| {
+            format!(
+                "{timeout_ms} ms for a request are not more than {least} ms, twice `engine.restart.call_limit_ms` ({} ms) and a start: a call \
+                 into the PKCS#11 module that hangs is the end of its request, and not only of its process",
+                self.call_limit_ms
+            )
+        })
+    }
 }
 
 impl Default for RestartConfig {
@@ -349,7 +387,7 @@ impl Default for RestartConfig {
             backoff_ms: 50,
             backoff_max_ms: 5_000,
             unresponsive_ms: 5_000,
-            call_limit_ms: 30_000,
+            call_limit_ms: 10_000,
             max_crashes_per_request: 3,
         }
     }
@@ -452,4 +490,24 @@ pub struct ImporterConfig {
     pub name: String,
     /// PEM file with the public key (SubjectPublicKeyInfo) or a certificate.
     pub public_key: PathBuf,
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(missing_docs)]
+    use super::*;
+
+    #[test]
+    fn by_default_a_request_has_time_for_a_call_that_hangs_and_for_another_one() {
+        let engine = RestartConfig::default();
+        // `connector.engine_timeout_ms` where nothing is said.
+        assert_eq!(engine.too_little_time(30_000), None);
+        assert!(engine.too_little_time(engine.least_timeout_ms()).is_some());
+        assert_eq!(engine.too_little_time(engine.least_timeout_ms() + 1), None);
+        let slow = RestartConfig {
+            call_limit_ms: 30_000,
+            ..engine
+        };
+        assert!(slow.too_little_time(30_000).is_some());
+    }
 }

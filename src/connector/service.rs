@@ -57,6 +57,11 @@ fn load(path: &Path) -> Result<(ConnectorConfig, Vec<LocalCaConfig>), StartError
             ),
         });
     }
+    if let Some(engine) = &whole.engine
+        && let Some(problem) = engine.restart.too_little_time(config.engine_timeout_ms)
+    {
+        tracing::warn!("`connector.engine_timeout_ms`: {problem}");
+    }
     // A reload with another mode or other exceptions is refused here: they are the process's for good.
     whole
         .start_module()

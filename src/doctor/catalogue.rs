@@ -232,6 +232,9 @@ checks! {
     TOKEN_QUIRKS, Token, "token.quirks",
         "What is known about this kind of token before it is tried, and how: by trying it, or from its documentation alone.",
         "`--json` shows all of it in `facts`; what is found by trying wins over it";
+    TOKEN_TOGETHER, Token, "token.together",
+        "Whether one process, as the engine's custody is, can have all of its tokens open: each is looked at in a process of its own.",
+        "give the tokens modules of their own, or each an engine of its own";
     TOKEN_PIN_SOURCE, Token, "token.pin-source",
         "Where the PIN comes from, and whether it can be read there.",
         "put the PIN into a file that only its owner can read (mode 0600 or 0400), or into a systemd credential";
@@ -239,7 +242,7 @@ checks! {
         "The flags of the PIN: set, not locked, all its tries left.",
         "log in once with the right PIN, by the vendor's tool or `pfx-connector key list`, to give the token its tries back";
     TOKEN_LOGIN, Token, "token.login",
-        "Whether the PIN opens the token: tried once, and only while the token has all its tries.",
+        "Whether the PIN opens the token: tried once, only while the token has all its tries, and not if it was refused before.",
         "put the right PIN into its source";
     TOKEN_KEY, Token, "token.key",
         "Custody keys on the token, and whether their attributes let them be used.",

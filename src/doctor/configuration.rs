@@ -24,6 +24,16 @@ pub fn examine(config: &Config) -> Vec<Finding> {
                 .code("config_invalid"),
         );
     }
+    if let (Some(engine), Some(connector)) = (&config.engine, &config.connector)
+        && let Some(problem) = engine.restart.too_little_time(connector.engine_timeout_ms)
+    {
+        findings.push(
+            CONFIGURATION_VALUES
+                .warning("connector.engine_timeout_ms", problem)
+                .code("engine_timeout_short")
+                .remedy("raise `connector.engine_timeout_ms`, or lower `engine.restart.call_limit_ms` as far as the token's slowest call allows"),
+        );
+    }
     if let Some(engine) = &config.engine {
         let exceptions = engine.exceptions.iter();
         findings.extend(exceptions.map(|exception| excepted(*exception, engine)));

@@ -13,9 +13,10 @@ mod module_file;
 mod probe;
 mod process;
 mod state;
+pub(super) mod together;
 mod words;
 
-pub use probe::{ProbeRequest, run as run_probe};
+pub use probe::{ProbeRequest, Refused, run as run_probe};
 pub use process::{Line, ProbeLaunch};
 
 use super::catalogue::{TOKEN_KEY_COPIES, TOKEN_MODULE_LOADS};

@@ -165,6 +165,39 @@ fn a_wrong_pin_is_tried_once_and_not_again_while_the_token_counts_it() {
 }
 
 #[test]
+fn a_pin_that_was_refused_is_not_tried_again_although_the_token_has_all_its_tries() {
+    let site = Site::new();
+    site.token.write_pin("000000");
+    let examined = site.examine_token();
+    assert_eq!(examined.finding("token.login")["code"], "pin_incorrect");
+    // Somebody logs in with the right PIN, from elsewhere: the token does not show any more what was tried.
+    let pin = site.engine.path().join("other-pin");
+    std::fs::write(&pin, PIN).unwrap();
+    std::fs::set_permissions(&pin, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let listed = Command::new(env!("CARGO_BIN_EXE_pfx-connector"))
+        .args(["key", "list", "--token-label", TOKEN_LABEL, "--module"])
+        .arg(module())
+        .arg("--pin-file")
+        .arg(&pin)
+        .env("SOFTHSM2_CONF", site.token.configuration())
+        .env("XDG_STATE_HOME", site.engine.path().join("state"))
+        .output()
+        .unwrap();
+    assert!(listed.status.success(), "{listed:?}");
+    for _ in 0..2 {
+        let examined = site.examine_token();
+        examined.fails_of("token.login");
+        assert_eq!(examined.finding("token.pin-tries")["severity"], "ok");
+        let login = examined.finding("token.login");
+        assert_eq!(login["code"], "pin_refused_before");
+        let remedy = login["remedy"].as_str().unwrap();
+        assert!(remedy.contains(".pin-refused"), "{remedy}");
+    }
+    site.token.write_pin(PIN);
+    site.examine_token().nothing_fails();
+}
+
+#[test]
 fn without_login_no_key_is_looked_at_and_no_try_is_used() {
     let site = Site::new();
     site.token.write_pin("000000");

@@ -123,6 +123,36 @@ async fn a_custody_process_that_is_replaced_does_not_try_a_refused_pin_again() {
 }
 
 #[tokio::test]
+async fn a_request_waits_for_a_token_that_is_away_when_custody_was_replaced() {
+    let workshop = Workshop::new();
+    let authority = workshop.authority("Devices", KeyAlgorithm::P256);
+    let token = SoftHsm::new();
+    let engine = Engine::start(&token, &authority, &Options::default());
+    let client = engine.ready_client().await;
+    let device = authority.device("phone", KeyAlgorithm::P256).der();
+    let request = engine.request("r", &token, device);
+    let before = client.status().await.unwrap();
+    let away = token.path().join("away");
+    std::fs::rename(token.tokens(), &away).unwrap();
+    send_signal(part(&before, "custody").pid.unwrap(), Signal::KILL);
+    engine
+        .wait_for(&client, "new process without a token", |status| {
+            part(status, "custody").restarts > 0 && status.token_problem.is_some()
+        })
+        .await;
+    let waiting = tokio::spawn({
+        let client = client.clone();
+        async move { client.recrypt(request, DEADLINE).await }
+    });
+    engine
+        .wait_for(&client, "request in flight", |status| status.in_flight > 0)
+        .await;
+    std::fs::rename(&away, token.tokens()).unwrap();
+    let outcome = waiting.await.unwrap();
+    assert!(outcome.is_ok(), "{outcome:?}\n{}", engine.log());
+}
+
+#[tokio::test]
 async fn a_module_that_hangs_is_replaced_and_its_request_is_answered_once_it_does_not() {
     let workshop = Workshop::new();
     let authority = workshop.authority("Devices", KeyAlgorithm::P256);

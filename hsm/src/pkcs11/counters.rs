@@ -93,6 +93,19 @@ impl Counters {
         End(busy)
     }
 
+    /// Worker `index` begins another call of what it is busy with: its age counts from now.
+    pub(super) fn goes_on(&self, index: usize) {
+        if let Some(busy) = self.busy.get(index) {
+            // Written by this worker alone.
+            let code = match busy.0.load(Ordering::Relaxed) {
+                0 => return,
+                started => started % CODES,
+            };
+            let now = self.now_ms().saturating_add(1).saturating_mul(CODES);
+            busy.0.store(now + code, Ordering::Relaxed);
+        }
+    }
+
     pub(super) fn set_needs_restart(&self, needs_restart: bool) {
         self.needs_restart.store(needs_restart, Ordering::Relaxed);
     }
@@ -165,6 +178,29 @@ mod tests {
         drop(first);
         drop(second);
         assert_eq!(counters.health(Known::default()).oldest_call, None);
+    }
+
+    #[test]
+    fn the_age_is_that_of_a_call_and_not_of_all_that_a_request_takes() {
+        let counters = Counters::new(1);
+        counters.goes_on(0);
+        assert_eq!(counters.health(Known::default()).oldest_call_ms, None);
+        let request = counters.begin(0, Operation::Sign);
+        let age = || counters.health(Known::default()).oldest_call_ms;
+        while age().is_none_or(|age| age < 20) {
+            std::thread::yield_now();
+        }
+        let before = counters.now_ms();
+        counters.goes_on(0);
+        let call = counters.health(Known::default());
+        assert!(
+            call.oldest_call_ms
+                .is_some_and(|age| age <= counters.now_ms() - before)
+        );
+        assert_eq!(call.oldest_call, Some(Operation::Sign));
+        drop(request);
+        counters.goes_on(0);
+        assert_eq!(age(), None);
     }
 
     #[test]

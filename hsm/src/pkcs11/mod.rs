@@ -253,7 +253,7 @@ impl Pkcs11Custody {
                 let pacing = Duration::from_millis(quirks.session_pacing_ms.into());
                 shared.clock.pause(pacing);
             }
-            workers.push(Worker::open(Arc::clone(&shared))?);
+            workers.push(Worker::open(Arc::clone(&shared), opened)?);
         }
         if let Some(first) = workers.first_mut() {
             first.inside(|first| {

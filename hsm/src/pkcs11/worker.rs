@@ -113,17 +113,20 @@ pub(super) struct Worker {
     log_in_anew: Option<u64>,
     /// Failures on this session since it was last seen to work.
     pub(super) unproven: u32,
+    /// Its number among the workers.
+    number: usize,
     shared: Arc<Shared>,
 }
 
 impl Worker {
-    /// A worker with an open session.
-    pub(super) fn open(shared: Arc<Shared>) -> Result<Self, Error> {
+    /// The worker of this number, with an open session.
+    pub(super) fn open(shared: Arc<Shared>, number: usize) -> Result<Self, Error> {
         let mut worker = Self {
             open: None,
             pass: None,
             log_in_anew: None,
             unproven: 0,
+            number,
             shared,
         };
         worker.inside(|worker| worker.parts().map(drop))?;
@@ -145,6 +148,7 @@ impl Worker {
     /// Goes inside of the library; waits while its state is renewed. Gives the generation of that state.
     pub(super) fn enter(&mut self) -> u64 {
         let shared = &self.shared;
+        shared.counters.goes_on(self.number);
         let pass = self.pass.get_or_insert_with(|| shared.module.enter());
         // Handles of an older generation are those of other objects now.
         shared.cache.belongs_to(pass.generation());
@@ -285,7 +289,10 @@ impl Worker {
             Stage(Stage),
             Login(Error),
         }
+        let number = self.number;
         let (shared, open) = self.parts()?;
+        // Trying a key is many of these, and each may take its time.
+        shared.counters.goes_on(number);
         let functions = shared.module.functions();
         let session = &open.session;
         let result = policy::perform(mechanism.decryption(), || {

@@ -16,7 +16,7 @@ use super::support::{TestToken, USER_PIN, write_pin};
 const TRIES: u32 = 200;
 const LONGEST_PAUSE_MS: u64 = 1000;
 /// As `call_limit_ms` of the engine.
-const CALL_LIMIT_MS: u64 = 30_000;
+const CALL_LIMIT_MS: u64 = 10_000;
 
 /// How often what happened.
 #[derive(Default)]

@@ -7,6 +7,7 @@
     clippy::indexing_slicing
 )]
 
+use cryptoki::mechanism::MechanismType;
 use cryptoki::object::{Attribute, CertificateType, ObjectClass};
 use fips::digest::Hash;
 use hsm::pkcs11::{GenerateKey, Pkcs11Custody};
@@ -358,6 +359,7 @@ pub fn the_audit_names_every_attribute_and_every_key(module: &'static Module) {
                 Attribute::Private(true),
                 Attribute::Label(b"foreign".to_vec()),
                 Attribute::ValueLen(32.into()),
+                Attribute::AllowedMechanisms(vec![MechanismType::AES_GCM]),
             ],
         )
         .unwrap();
@@ -372,6 +374,14 @@ pub fn the_audit_names_every_attribute_and_every_key(module: &'static Module) {
         ("CKO_SECRET_KEY", "CKK_AES", Some(256))
     );
     assert_eq!(foreign.fingerprint, None);
+    // CKM_AES_GCM: what nothing here uses keeps its number.
+    assert_eq!(
+        value(&foreign, "allowedMechanisms"),
+        Some(&AuditValue::Text("0x1087".into()))
+    );
+    for name in ["allowedMechanisms", "unwrapTemplate", "wrapTemplate"] {
+        assert_eq!(value(&audit, name), None, "{name}");
+    }
 }
 
 pub fn certificates_of_the_token_are_given_as_they_are(module: &'static Module) {

@@ -1,6 +1,7 @@
 //! Encrypting a password to the custody key, whose public half comes from the operator's file with a pinned fingerprint.
 
 use crate::cli::output::Failure;
+use crate::cli::token::TokenSettings;
 use crate::cli::{files, token};
 use crate::config::ImportConfig;
 use fips::policy::{Service, decide};
@@ -73,7 +74,10 @@ impl Seal {
             decide(Service::RsaOaepEncrypt).map(drop)?;
         }
         let custody = match &config.token {
-            Some(section) => Some(token::open(token::from_section(section, false))?),
+            Some(section) => {
+                let settings = TokenSettings::of_user(token::from_section(section, false));
+                Some(token::open(settings)?)
+            }
             None => None,
         };
         let padding = match (config.padding, &custody) {

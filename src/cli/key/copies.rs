@@ -1,7 +1,7 @@
 //! Further tokens on which a copy of a key may be, and what is found there.
 
 use crate::cli::output::Failure;
-use crate::cli::token::{absolute, open};
+use crate::cli::token::{TokenSettings, absolute, open};
 use clap::Args;
 use hsm::pin::PinSource;
 use hsm::pkcs11::{Pkcs11Custody, TokenConfig};
@@ -98,11 +98,11 @@ impl OtherToken {
             ));
         }
         let pin = PinSource::File(absolute(&self.pin_file)?);
-        open(TokenConfig {
+        open(TokenSettings::of_user(TokenConfig {
             init_parameters: self.init_parameters.clone(),
             token_label: Some(self.label.clone()),
             ..TokenConfig::new(self.module.clone(), pin)
-        })
+        }))
         .map_err(|failure| failure.doing(format!("the token {}", self.label)))
     }
 }

@@ -116,7 +116,7 @@ pub(super) const CONNECTOR: &[Key] = &[
             max: 600_000,
         },
         need: Need::Default("30000"),
-        doc: "Deadline of one request to the engine, in milliseconds.",
+        doc: "Deadline of one request to the engine, in milliseconds: more than twice `engine.restart.call_limit_ms` and 5000.",
     },
     Key {
         name: "drain_ms",

@@ -487,8 +487,8 @@ const RESTART: &[Key] = &[
             min: 100,
             max: 3_600_000,
         },
-        need: Need::Default("30000"),
-        doc: "A call into the PKCS#11 module that takes longer than this is taken for hanging, in milliseconds.",
+        need: Need::Default("10000"),
+        doc: "A call into the PKCS#11 module that takes longer than this is taken for hanging, in milliseconds; opening a token, three times as long. `connector.engine_timeout_ms` has to be more than twice this and 5000, or a call that hangs is the end of its request.",
     },
     Key {
         name: "max_crashes_per_request",

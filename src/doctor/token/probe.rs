@@ -9,7 +9,7 @@ use crate::doctor::finding::Finding;
 use fips::policy::Policy;
 use hsm::pin::PinSource;
 use hsm::pkcs11::{Pkcs11Custody, TokenConfig, quirks};
-use hsm::{Custody, Error, SigningKeyName, TokenInfo};
+use hsm::{Custody, Error, SigningKeyName};
 use serde_json::json;
 use std::io::Write;
 
@@ -53,11 +53,19 @@ impl<W: Write> Teller<W> {
     }
 }
 
+/// Says of an error at the login where it is noted that the PIN was refused, and what to do, if it was.
+pub type Refused<'a> = dyn Fn(&Error) -> Option<String> + 'a;
+
 /// Probes the token in this process, which is to end afterwards, and tells what it finds on `output`.
 ///
 /// # Errors
 /// When nobody listens any more.
-pub fn run(request: &ProbeRequest, policy: Policy, output: impl Write) -> std::io::Result<()> {
+pub fn run(
+    request: &ProbeRequest,
+    refused: &Refused<'_>,
+    policy: Policy,
+    output: impl Write,
+) -> std::io::Result<()> {
     let mut teller = Teller(output);
     let key = request.key.as_str();
     if let Err(error) = fips::start(policy) {
@@ -69,7 +77,7 @@ pub fn run(request: &ProbeRequest, policy: Policy, output: impl Write) -> std::i
         )?;
         return teller.say(&Line::Done);
     }
-    let custody = look_at(request, &mut teller)?;
+    let custody = look_at(request, refused, &mut teller)?;
     teller.say(&Line::Done)?;
     // Closes sessions and finalises the module. Should that hang, whoever listens ends this process.
     drop(custody);
@@ -78,6 +86,7 @@ pub fn run(request: &ProbeRequest, policy: Policy, output: impl Write) -> std::i
 
 fn look_at<W: Write>(
     request: &ProbeRequest,
+    refused: &Refused<'_>,
     teller: &mut Teller<W>,
 ) -> std::io::Result<Option<Pkcs11Custody>> {
     let key = request.key.as_str();
@@ -115,20 +124,19 @@ fn look_at<W: Write>(
     let custody = match Pkcs11Custody::open(request.token.clone()) {
         Ok(custody) => custody,
         Err(error) => {
-            teller.tell(no_login(key, token, &error))?;
+            teller.tell(no_login(key, &error, refused(&error)))?;
             return Ok(None);
         }
     };
+    // Custody opens fewer than configured where the token is not for so many.
+    let sessions = custody.health().threads;
     teller.tell(
         TOKEN_LOGIN
             .ok(
                 key,
-                format!(
-                    "the PIN opens the token; sessions opened: {}",
-                    request.token.threads
-                ),
+                format!("the PIN opens the token; sessions opened: {sessions}"),
             )
-            .facts(json!({"sessions": request.token.threads})),
+            .facts(json!({"sessions": sessions, "threads": request.token.threads})),
     )?;
     teller.step(Step::Keys)?;
     let keys = match custody.keys() {
@@ -159,7 +167,7 @@ fn look_at<W: Write>(
     {
         if request.measure {
             teller.step(Step::Measure)?;
-            measure::run(key, &custody, usable, request.token.threads, teller)?;
+            measure::run(key, &custody, usable, sessions, teller)?;
         } else {
             teller.tell(measure::skipped(key))?;
         }
@@ -195,18 +203,12 @@ fn why_no_login(
     None
 }
 
-/// Why the token was not opened. Where a token does not show that tries are gone, the operator has to be told.
-fn no_login(key: &str, token: &TokenInfo, error: &Error) -> Finding {
+/// Why the token was not opened. `refused`: what to do where it refused the PIN.
+fn no_login(key: &str, error: &Error, refused: Option<String>) -> Finding {
     let found = words::of_error(TOKEN_LOGIN, key, error);
-    let shows_tries = quirks::of(token).counts_pin_tries == Some(true);
-    match (error, &found.remedy) {
-        (Error::Pin(_), Some(remedy)) if !shows_tries => {
-            let remedy = format!(
-                "{remedy}. Before `doctor` is run again: this token is not known to show used-up tries, so a wrong PIN costs one each time (`--no-login` costs none)"
-            );
-            found.remedy(remedy)
-        }
-        _ => found,
+    match refused {
+        Some(remedy) => found.remedy(remedy),
+        None => found,
     }
 }
 

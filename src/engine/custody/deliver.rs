@@ -114,7 +114,7 @@ pub(super) fn deliver(
     for StoredPfx { pfx, .. } in &request.certificates {
         formats::look_at_pfx(shared, job, pfx)?;
     }
-    let custody = flow::open_tokens(shared)?;
+    let custody = flow::open_tokens(shared, job.deadline)?;
     let transport = KeyTransport::choose(custody, Some(job.deadline));
     cms::check_policy(request.format, &device, transport).map_err(flow::cms_refusal)?;
     let keys: Vec<KeyFingerprint> = request

@@ -348,7 +348,7 @@ fn recrypt(shared: &Shared, job: &Job, request: &RecryptRequest) -> Result<Recry
     admit_delivery(shared, Delivery::Password)?;
     let importer = admit_record(shared, record, &request.pfx)?;
     let device = admit_device(shared, job, &request.device, request.format)?;
-    let custody = open_tokens(shared)?;
+    let custody = open_tokens(shared, job.deadline)?;
     let transport = KeyTransport::choose(custody, Some(job.deadline));
     cms::check_policy(request.format, &device, transport).map_err(cms_refusal)?;
     let key = find_key(custody, record)?;
@@ -447,11 +447,11 @@ pub(super) fn admit_device(
     Ok(identity)
 }
 
-/// The tokens, if one is open.
-pub(super) fn open_tokens(shared: &Shared) -> Result<&dyn Custody, Refusal> {
+/// The tokens, once one is open, as long as that is worth waiting for.
+pub(super) fn open_tokens(shared: &Shared, deadline: Instant) -> Result<&dyn Custody, Refusal> {
     shared
         .tokens
-        .get()
+        .get_by(deadline)
         .map(|group| group as &dyn Custody)
         .map_err(|problem| Refusal::token_unavailable("token_not_open", problem))
 }

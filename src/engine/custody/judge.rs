@@ -24,7 +24,7 @@ pub(super) fn judge(
     request: &JudgeDeviceRequest,
 ) -> Result<(), Refusal> {
     let device = admit(shared, job, &request.device, request.format)?;
-    let custody = flow::open_tokens(shared)?;
+    let custody = flow::open_tokens(shared, job.deadline)?;
     let transport = KeyTransport::choose(custody, Some(job.deadline));
     cms::check_policy(request.format, &device, transport).map_err(flow::cms_refusal)
 }

@@ -28,7 +28,7 @@ use audit::event::{Caller, Event, KeyMade};
 use fips::secret::PrivateKey;
 use fips::sign::{KeyKind, SignatureAlgorithm, SigningKey};
 use hsm::{KeyInfo, Padding, Terms};
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -57,8 +57,8 @@ struct Order {
 #[derive(Default)]
 struct Orders {
     waiting: VecDeque<Order>,
-    /// Of these, how many threads are busy with one.
-    busy: usize,
+    /// What threads are busy with, and since when.
+    busy: HashMap<u64, Instant>,
 }
 
 /// The orders that wait, and what was made.
@@ -105,7 +105,7 @@ impl KeyMaking {
         let mut orders = self.lock();
         loop {
             if let Some(order) = orders.waiting.pop_front() {
-                orders.busy = orders.busy.saturating_add(1);
+                orders.busy.insert(order.id, Instant::now());
                 return order;
             }
             orders = self
@@ -115,22 +115,31 @@ impl KeyMaking {
         }
     }
 
-    fn finished(&self) {
-        let mut orders = self.lock();
-        orders.busy = orders.busy.saturating_sub(1);
+    fn finished(&self, id: u64) {
+        self.lock().busy.remove(&id);
+    }
+
+    /// Requests whose keys are being made, each with when that was begun.
+    pub(super) fn busy(&self) -> Vec<(u64, Instant)> {
+        let orders = self.lock();
+        orders
+            .busy
+            .iter()
+            .map(|(id, since)| (*id, *since))
+            .collect()
     }
 
     /// Nothing waits, and nothing is being made.
     pub(super) fn is_idle(&self) -> bool {
         let orders = self.lock();
-        orders.busy == 0 && orders.waiting.is_empty()
+        orders.busy.is_empty() && orders.waiting.is_empty()
     }
 
     /// For a report.
     pub(super) fn status(&self) -> IssuanceStatus {
         let (waiting, busy) = {
             let orders = self.lock();
-            (orders.waiting.len(), orders.busy)
+            (orders.waiting.len(), orders.busy.len())
         };
         let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
         IssuanceStatus {
@@ -151,7 +160,7 @@ pub(super) fn accept(shared: &Shared, job: &Job, request: &MakeKeyRequest) -> Re
     let algorithm = algorithm(request.key, request.signature)?;
     let content = Content::prepare(&request.csr)?;
     shared.oracle.book().ready()?;
-    let custody = flow::open_tokens(shared)?;
+    let custody = flow::open_tokens(shared, job.deadline)?;
     if let Some(recipient) = &request.recipient {
         let device = flow::admit_device(shared, job, &recipient.device, recipient.format)?;
         let transport = KeyTransport::choose(custody, Some(job.deadline));
@@ -189,7 +198,7 @@ pub(super) fn work(shared: &Shared) {
         }
         let frame = flow::frame_of(order.id, &order.request_id, order.caller.uid, outcome);
         shared.link.send(frame);
-        shared.key_making.finished();
+        shared.key_making.finished(order.id);
     }
 }
 
@@ -246,7 +255,7 @@ fn seal(
     }
     let fault = |error: SealError| Refusal::fault("key_not_sealed", error.to_string());
     let wrapping = wrapping_key().map_err(|error| fault(error.into()))?;
-    let custody = flow::open_tokens(shared)?;
+    let custody = flow::open_tokens(shared, order.deadline)?;
     // It may have gone while this waited.
     let target = shared
         .key_making

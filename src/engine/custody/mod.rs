@@ -264,12 +264,13 @@ fn serve(shared: &Arc<Shared>, mut reading: UnixStream) -> Result<(), CustodyErr
             .name(format!("request-{number}"))
             .spawn(move || {
                 while let Some(job) = shared.queue.take() {
+                    let id = job.id;
                     let Answer { frame, on_grid } = flow::answer(&shared, &job);
                     shared.link.send(match on_grid {
                         true => shared.release.hold(job.received, frame),
                         false => frame,
                     });
-                    shared.queue.finished();
+                    shared.queue.finished(id);
                 }
             })?;
     }

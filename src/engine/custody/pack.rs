@@ -113,7 +113,7 @@ pub(super) fn pack(shared: &Shared, job: &Job, request: &PackRequest) -> Result<
     let certificate = admit_certificate(request)?;
     let device = judge::admit(shared, job, &request.device, request.format)?;
     let (options, warnings) = choose_form(shared, platform)?;
-    let custody = flow::open_tokens(shared)?;
+    let custody = flow::open_tokens(shared, job.deadline)?;
     let transport = KeyTransport::choose(custody, Some(job.deadline));
     cms::check_policy(request.format, &device, transport).map_err(flow::cms_refusal)?;
 

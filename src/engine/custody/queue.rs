@@ -37,7 +37,8 @@ impl Job {
 #[derive(Debug, Default)]
 struct Jobs {
     waiting: VecDeque<Job>,
-    busy: usize,
+    /// What threads are busy with, and since when.
+    busy: HashMap<u64, Instant>,
     leaving: bool,
 }
 
@@ -74,7 +75,7 @@ impl Queue {
                 return None;
             }
             if let Some(job) = jobs.waiting.pop_front() {
-                jobs.busy = jobs.busy.saturating_add(1);
+                jobs.busy.insert(job.id, Instant::now());
                 return Some(job);
             }
             jobs = self
@@ -85,9 +86,8 @@ impl Queue {
     }
 
     /// A request that was taken has been answered.
-    pub(super) fn finished(&self) {
-        let mut jobs = self.lock();
-        jobs.busy = jobs.busy.saturating_sub(1);
+    pub(super) fn finished(&self, id: u64) {
+        self.lock().busy.remove(&id);
     }
 
     /// Removes a request that nobody has begun.
@@ -109,12 +109,13 @@ impl Queue {
     /// Nothing waits, and no thread is busy.
     pub(super) fn is_idle(&self) -> bool {
         let jobs = self.lock();
-        jobs.busy == 0 && jobs.waiting.is_empty()
+        jobs.busy.is_empty() && jobs.waiting.is_empty()
     }
 
-    /// Requests that threads are busy with.
-    pub(super) fn busy(&self) -> usize {
-        self.lock().busy
+    /// Requests that threads are busy with, each with when it was begun.
+    pub(super) fn busy(&self) -> Vec<(u64, Instant)> {
+        let jobs = self.lock();
+        jobs.busy.iter().map(|(id, since)| (*id, *since)).collect()
     }
 }
 

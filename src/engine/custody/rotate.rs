@@ -6,10 +6,11 @@
 //! What is given out is what an importer could have made; the password stays in this process. All of it is batch work.
 
 use super::Shared;
+use super::flow;
 use super::password_check::PasswordCheck;
 use super::queue::Job;
 use super::refusal::Refusal;
-use super::signing_token::on_a_token;
+use super::signing_token::on_a_token_within;
 use super::to_custody_key;
 use super::usage::{Usage, Wanted};
 use crate::encoding::{Base64Bytes, hex};
@@ -19,8 +20,10 @@ use crate::record::{ImporterSignature, Record};
 use audit::event::{Purpose, ResultClass};
 use fips::digest::{Hash, digest};
 use fips::secret::Password;
+use hsm::pkcs11::Pkcs11Custody;
 use hsm::{Custody, KeyFingerprint, KeyInfo, Lane, Padding, SigningKeyName, Terms, TokenSignature};
 use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::Instant;
 
 /// The part of the configuration that names the signing key.
 const ROTATION: &str = "engine.rotation";
@@ -54,12 +57,9 @@ pub(super) fn reencrypt(
     if from == to {
         return Err(Refusal::bad_request("the record has the new key already"));
     }
-    let custody: &dyn Custody = shared
-        .tokens
-        .get()
-        .map_err(|problem| Refusal::token_unavailable("token_not_open", problem))?;
+    let custody = flow::open_tokens(shared, job.deadline)?;
     let target = target(shared, custody, to)?;
-    let signer = signer(shared, &rotation.signing_key)?;
+    let signer = signer(shared, job, &rotation.signing_key)?;
     let padding = to_custody_key::choose_padding(custody, request.padding)?;
     let check = match record.padding {
         Padding::Pkcs1 => PasswordCheck::of(shared, job, record.padding, &request.pfx)?,
@@ -86,7 +86,7 @@ pub(super) fn reencrypt(
     let reencrypted = decrypted.and_then(|password| {
         // The second use of this request must not wait for the first.
         old.worked();
-        let bytes = encrypt(custody, &target.spki_der, padding, &password)?;
+        let bytes = encrypt(custody, job, &target.spki_der, padding, &password)?;
         Ok((password, bytes))
     });
     let (password, bytes) = match reencrypted {
@@ -119,7 +119,7 @@ pub(super) fn reencrypt(
         usage.end(ResultClass::Decrypted)?;
     }
 
-    let signed = sign(shared, signer, &record.signed_bytes(pfx))?;
+    let signed = sign(shared, job, signer, &record.signed_bytes(pfx))?;
     record.importer_signature = Some(ImporterSignature {
         importer: hex(digest(Hash::Sha256, &signed.spki_der).as_ref()),
         signature: Base64Bytes(signed.signature),
@@ -177,30 +177,43 @@ fn name_of(key: &KeyInfo, old: &str) -> String {
 
 fn encrypt(
     custody: &dyn Custody,
+    job: &Job,
     spki: &[u8],
     padding: Padding,
     password: &Password,
 ) -> Result<Vec<u8>, Refusal> {
-    to_custody_key::encrypt(custody, spki, padding, password.bytes(), Terms::default()).map_err(
-        |error| {
-            match error.class() {
-                // Here it is not about a ciphertext: the password is longer than key and padding take.
-                hsm::ErrorClass::BadInput => Refusal::bad_request(
-                    "the password does not fit into the new key with this padding",
-                ),
-                _ => error.into(),
+    let left = job.deadline.saturating_duration_since(Instant::now());
+    if left.is_zero() {
+        return Err(Refusal::deadline());
+    }
+    let terms = batch(Terms::within(left));
+    to_custody_key::encrypt(custody, spki, padding, password.bytes(), terms).map_err(|error| {
+        match error.class() {
+            // Here it is not about a ciphertext: the password is longer than key and padding take.
+            hsm::ErrorClass::BadInput => {
+                Refusal::bad_request("the password does not fit into the new key with this padding")
             }
-        },
-    )
+            _ => error.into(),
+        }
+    })
+}
+
+/// The same, in the lane of all of this.
+const fn batch(terms: Terms) -> Terms {
+    Terms {
+        lane: Lane::Batch,
+        ..terms
+    }
 }
 
 /// The signing key, once it is known that the engine accepts what it signs.
-fn signer(shared: &Shared, label: &str) -> Result<KeyFingerprint, Refusal> {
+fn signer(shared: &Shared, job: &Job, label: &str) -> Result<KeyFingerprint, Refusal> {
     if let Some(known) = shared.rotation.signer.get() {
         return Ok(*known);
     }
     let name = SigningKeyName::Label(label.to_owned());
-    let key = on_a_token(shared, ROTATION, |custody| custody.signing_key(&name))?;
+    let look = |custody: &Pkcs11Custody, terms| custody.signing_key_on(&name, batch(terms));
+    let (_, key) = on_a_token_within(shared, ROTATION, job.deadline, None, look)?;
     let named = key.fingerprint.to_string();
     if !shared
         .policy
@@ -218,9 +231,11 @@ fn signer(shared: &Shared, label: &str) -> Result<KeyFingerprint, Refusal> {
 
 fn sign(
     shared: &Shared,
+    job: &Job,
     signer: KeyFingerprint,
     message: &[u8],
 ) -> Result<TokenSignature, Refusal> {
     let name = SigningKeyName::Fingerprint(signer);
-    on_a_token(shared, ROTATION, |custody| custody.sign(&name, message))
+    let sign = |custody: &Pkcs11Custody, terms| custody.sign_on(&name, message, batch(terms));
+    on_a_token_within(shared, ROTATION, job.deadline, None, sign).map(|(_, signed)| signed)
 }

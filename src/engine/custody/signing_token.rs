@@ -8,7 +8,8 @@ use super::refusal::Refusal;
 use super::token::describe;
 use hsm::Terms;
 use hsm::pkcs11::Pkcs11Custody;
-use std::time::Instant;
+use std::cell::Cell;
+use std::time::{Duration, Instant};
 
 /// How much an answer leaves open, the least first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,11 +24,14 @@ enum Weight {
     InTrouble,
 }
 
-/// As [`on_a_token`], until a deadline, on the terms that each token is given, the one called `first` before the others; with the name of the
-/// token that did it. A token in trouble is waited for only where there is no other.
+/// Asks the tokens one after the other until one does it or the time is over, on the terms that each is given, the one called `first` before
+/// the others; with the name of the token that did it. `section`: the part of the configuration that names the key.
+///
+/// Each gets its share of the time that is left, so that one that hangs does not keep the next from being asked. A token in trouble is waited
+/// for only where there is no other.
 ///
 /// # Errors
-/// As told there.
+/// What is over when a token comes back (one that is not open, in trouble, or has no time) before what is for good.
 pub(super) fn on_a_token_within<'a, T>(
     shared: &'a Shared,
     section: &str,
@@ -35,34 +39,52 @@ pub(super) fn on_a_token_within<'a, T>(
     first: Option<&str>,
     ask: impl Fn(&Pkcs11Custody, Terms) -> Result<T, hsm::Error>,
 ) -> Result<(&'a str, T), Refusal> {
+    // What is wrong is told below.
+    let _ = shared.tokens.get_by(deadline);
     let is_one_of_several = shared.tokens.keepers.len() > 1;
-    let tokens = shared.tokens.in_order(first);
-    let tokens = tokens.map(|keeper| (keeper.name.as_str(), keeper.custody()));
-    first_that_does(section, tokens, |custody| {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(hsm::Error::Deadline);
-        }
+    let tokens: Vec<_> = shared
+        .tokens
+        .in_order(first)
+        .map(|keeper| (keeper.name.as_str(), keeper.custody()))
+        .collect();
+    let open = tokens.iter().filter(|(_, custody)| custody.is_some());
+    let shares = Shares::new(deadline, open.count());
+    first_that_does(section, tokens.into_iter(), |custody| {
         let terms = Terms {
             elsewhere: is_one_of_several,
-            ..Terms::within(left)
+            ..Terms::within(shares.next(Instant::now())?)
         };
         ask(custody, terms)
     })
 }
 
-/// Asks the tokens one after the other until one does it. `section`: the part of the configuration that names the key.
-///
-/// # Errors
-/// What is over when a token comes back (one that is not open, in trouble, or has no time) before what is for good.
-pub(super) fn on_a_token<T>(
-    shared: &Shared,
-    section: &str,
-    ask: impl Fn(&Pkcs11Custody) -> Result<T, hsm::Error>,
-) -> Result<T, Refusal> {
-    let keepers = shared.tokens.keepers.iter();
-    let tokens = keepers.map(|keeper| (keeper.name.as_str(), keeper.custody()));
-    first_that_does(section, tokens, ask).map(|(_, done)| done)
+/// The time until a deadline, shared among those that are asked one after the other.
+struct Shares {
+    deadline: Instant,
+    /// Those that have not been asked.
+    left: Cell<u32>,
+}
+
+impl Shares {
+    fn new(deadline: Instant, among: usize) -> Self {
+        Self {
+            deadline,
+            left: Cell::new(u32::try_from(among).unwrap_or(u32::MAX)),
+        }
+    }
+
+    /// How long the next one has.
+    ///
+    /// # Errors
+    /// [`hsm::Error::Deadline`]: no time is left.
+    fn next(&self, now: Instant) -> Result<Duration, hsm::Error> {
+        let share = self.deadline.saturating_duration_since(now) / self.left.get().max(1);
+        self.left.set(self.left.get().saturating_sub(1));
+        if share.is_zero() {
+            return Err(hsm::Error::Deadline);
+        }
+        Ok(share)
+    }
 }
 
 fn first_that_does<'a, K: 'a, T>(
@@ -187,6 +209,20 @@ mod tests {
             "{refusal:?}"
         );
         assert_eq!(of(&[]), Err(FailureCode::TokenUnavailable));
+    }
+
+    #[test]
+    fn one_that_takes_all_its_time_leaves_the_others_theirs() {
+        let now = Instant::now();
+        let at = |ms| now + Duration::from_millis(ms);
+        let shares = Shares::new(at(9000), 3);
+        let next = |ms| shares.next(at(ms)).ok().map(|share| share.as_millis());
+        assert_eq!(next(0), Some(3000));
+        assert_eq!(next(3000), Some(3000));
+        // The last one has whatever is left, and one more than was thought of too.
+        assert_eq!(next(3500), Some(5500));
+        assert_eq!(next(4000), Some(5000));
+        assert!(matches!(shares.next(at(9000)), Err(hsm::Error::Deadline)));
     }
 
     #[test]

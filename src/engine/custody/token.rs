@@ -2,14 +2,14 @@
 //! tokens lock themselves.
 
 use super::not_loaded::NotLoaded;
-use super::watchdog::EXIT_TOKEN_LOST;
+use super::tokens::OPENING;
 use crate::config::{EngineConfig, TokenSection};
-use crate::engine::hardening;
 use hsm::group::Group;
 use hsm::pin::{PinSource, PinStamp};
 use hsm::pkcs11::{CanaryObserver, Pkcs11Custody, TokenConfig};
-use hsm::{Custody, PinProblem};
-use std::path::{Path, PathBuf};
+use hsm::{Custody, ErrorClass, PinProblem};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -30,6 +30,8 @@ pub(super) struct Keeper {
     custody: OnceLock<Arc<Pkcs11Custody>>,
     /// Its library, if it could not be loaded.
     not_loaded: OnceLock<NotLoaded>,
+    /// It was not opened for a reason that somebody has to do something about.
+    needs_somebody: AtomicBool,
 }
 
 impl Keeper {
@@ -51,7 +53,8 @@ impl Keeper {
             config: TokenConfig {
                 init_parameters: section.init_parameters.clone(),
                 token_label: Some(section.label.clone()),
-                pin_memory: Some(pin_memory(engine, name)),
+                // A process that is replaced must not try a wrong PIN again.
+                pin_memory: Some(engine.pin_memory(name)),
                 threads: section.threads,
                 allow_extractable_keys: extractable_keys,
                 pkcs1_keys: engine
@@ -65,6 +68,7 @@ impl Keeper {
             opening: Mutex::new(Some(Instant::now())),
             custody: OnceLock::new(),
             not_loaded: OnceLock::new(),
+            needs_somebody: AtomicBool::new(false),
         })
     }
 
@@ -86,7 +90,13 @@ impl Keeper {
     /// Says why this token is not opened in this process at all.
     pub(super) fn stay_away(&self, group: &Group, not_loaded: &NotLoaded) {
         group.failed(&self.name, not_loaded.problem.clone());
+        self.needs_somebody.store(true, Ordering::Relaxed);
         self.set_opening(None);
+    }
+
+    /// Whether it is not open yet only because it is not there, or is being opened.
+    pub(super) fn may_be_there_soon(&self) -> bool {
+        self.custody.get().is_none() && !self.needs_somebody.load(Ordering::Relaxed)
     }
 
     /// The token, if it is open.
@@ -105,13 +115,13 @@ impl Keeper {
 
     /// Opens the token, trying until it works; `tried` is called once, after the first attempt.
     ///
-    /// `hopeless` tells why this process cannot succeed any more, if that is so: then it is replaced.
+    /// `hopeless` tells why this process cannot succeed any more, if that is so: then it is given back, and the process is to be replaced.
     pub(super) fn keep_open(
         &self,
         group: &Group,
         tried: impl FnOnce(),
         hopeless: impl Fn() -> Option<String>,
-    ) {
+    ) -> Option<String> {
         let mut tried = Some(tried);
         let mut pause = FIRST_PAUSE;
         let mut said = None;
@@ -125,11 +135,10 @@ impl Keeper {
                 tried();
             }
             let Err(pin_is_wrong) = outcome else {
-                return;
+                return None;
             };
             if let Some(reason) = hopeless() {
-                tracing::error!(name = self.name, "{reason}: this process is replaced");
-                hardening::exit(EXIT_TOKEN_LOST);
+                return Some(reason);
             }
             std::thread::sleep(pause);
             pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
@@ -170,6 +179,8 @@ impl Keeper {
                     );
                 }
                 group.failed(&self.name, described);
+                let needs_somebody = error.class() != ErrorClass::Token;
+                self.needs_somebody.store(needs_somebody, Ordering::Relaxed);
                 // Locked, at its final try or without a PIN: somebody repairs the token, and looking costs no try.
                 Err(matches!(
                     error,
@@ -190,16 +201,6 @@ impl Keeper {
             std::thread::sleep(FIRST_PAUSE);
         }
     }
-}
-
-/// Beside the socket, where only this user writes: a process that is replaced must not try a wrong PIN again.
-fn pin_memory(config: &EngineConfig, name: &str) -> PathBuf {
-    let extension = if config.tokens.is_empty() {
-        "pin-refused".to_owned()
-    } else {
-        format!("{name}.pin-refused")
-    };
-    config.socket.with_extension(extension)
 }
 
 /// The error and what to do about it, in one line.

@@ -3,7 +3,7 @@
 use super::labels::Labels;
 use super::receipts::Canaries;
 use super::token::Keeper;
-use super::{CustodyError, Shared};
+use super::{CustodyError, Shared, watchdog};
 use crate::config::{self, EngineConfig};
 use crate::engine::api::TOKEN_OPENING;
 use crate::engine::ipc::{Frame, Kind};
@@ -14,15 +14,23 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How often the configuration file is looked at for tokens to be drained.
 const DRAIN_INTERVAL: Duration = Duration::from_millis(500);
+/// For so long after the start of this process a request waits for a token that may be there in a moment: the process before may have been
+/// given up over a token that was away. Later, one that is away stays away, and whoever asks had better know.
+pub(super) const OPENING: Duration = Duration::from_secs(30);
+/// So long before its deadline a request waits no more: what is told then says more than that the time was over.
+const BEFORE_THE_DEADLINE: Duration = Duration::from_millis(250);
+/// How often somebody who waits looks.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// The tokens.
 pub(super) struct Tokens {
     pub(super) group: Group,
     pub(super) keepers: Vec<Keeper>,
+    started: Instant,
     /// Signing keys on them, by their labels.
     pub(super) labels: Labels,
 }
@@ -61,6 +69,7 @@ impl Tokens {
         Ok(Self {
             group,
             keepers,
+            started: Instant::now(),
             labels: Labels::default(),
         })
     }
@@ -96,6 +105,29 @@ impl Tokens {
         } else {
             Err(self.problem())
         }
+    }
+
+    /// As [`get`](Self::get), and waits while the tokens are being opened, at most until shortly before `deadline`.
+    ///
+    /// # Errors
+    /// As told there.
+    pub(super) fn get_by(&self, deadline: Instant) -> Result<&Group, String> {
+        let until = deadline
+            .checked_sub(BEFORE_THE_DEADLINE)
+            .map_or(deadline, |until| until.min(self.started + OPENING));
+        while !self.group.serves() && self.may_be_there_soon() && Instant::now() < until {
+            std::thread::sleep(LOOK);
+        }
+        self.get()
+    }
+
+    /// Whether a token is not open yet only because it is not there, or is being opened.
+    fn may_be_there_soon(&self) -> bool {
+        let members = self.group.members();
+        self.keepers
+            .iter()
+            .zip(members)
+            .any(|(keeper, member)| !member.drained && keeper.may_be_there_soon())
     }
 
     /// Why none serves, or what is wrong with those that do not.
@@ -154,7 +186,7 @@ pub(super) fn start(shared: &Arc<Shared>) -> std::io::Result<()> {
                     keeper.stay_away(&shared.tokens.group, not_loaded);
                     return tried();
                 }
-                keeper.keep_open(&shared.tokens.group, tried, || {
+                let hopeless = keeper.keep_open(&shared.tokens.group, tried, || {
                     // Others serve in this process; to them it would be a loss.
                     if shared.tokens.group.serves() || shared.sandbox.landlock_abi == 0 {
                         return None;
@@ -165,6 +197,10 @@ pub(super) fn start(shared: &Arc<Shared>) -> std::io::Result<()> {
                         path.display()
                     ))
                 });
+                if let Some(reason) = hopeless {
+                    tracing::error!(name = keeper.name, "{reason}: this process is replaced");
+                    watchdog::leave_over_a_token(&shared);
+                }
             })?;
     }
     let draining = Arc::clone(shared);

@@ -50,6 +50,8 @@ pub(super) struct Router<'a> {
     reports: Reports,
     outward: Outward,
     answered: u64,
+    /// A request with too little time was told of.
+    told_of_haste: bool,
     stop: Option<Instant>,
     /// Why no cryptography is done any more; only a restart of the engine ends it.
     module_fault: Option<FaultEvidence>,
@@ -80,6 +82,7 @@ impl<'a> Router<'a> {
             reports: Reports::default(),
             outward: Outward::default(),
             answered: 0,
+            told_of_haste: false,
             stop: None,
             module_fault: None,
             failed: None,
@@ -208,6 +211,7 @@ impl<'a> Router<'a> {
                     .send_failure(caller, frame.id, FailureCode::Busy, STOPPING);
             }
             Kind::Request => {
+                self.look_at_its_time(&frame);
                 let frame_id = frame.id;
                 let Some(uid) = self.callers.uid(caller) else {
                     return;
@@ -242,7 +246,10 @@ impl<'a> Router<'a> {
                     self.callers.send(pending.caller, reply);
                 }
             }
+            // Not begun, or begun and not to blame for the end of the process that says so.
             Kind::GivenBack => {
+                self.held.remove(&frame.id);
+                self.working.remove(&frame.id);
                 if self.requests.get(frame.id).is_some() {
                     self.custody_lane.give_back(frame.id);
                 } else {

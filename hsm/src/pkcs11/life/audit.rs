@@ -5,14 +5,16 @@
 use cryptoki::object::{Attribute, ObjectClass, ObjectHandle};
 use cryptoki::session::Session;
 use cryptoki_sys::{
-    CK_ATTRIBUTE_TYPE, CK_MECHANISM_TYPE, CK_ULONG, CKA_ALWAYS_AUTHENTICATE, CKA_ALWAYS_SENSITIVE,
-    CKA_COPYABLE, CKA_DECRYPT, CKA_DERIVE, CKA_DESTROYABLE, CKA_ENCRYPT, CKA_END_DATE,
-    CKA_EXTRACTABLE, CKA_ID, CKA_KEY_GEN_MECHANISM, CKA_KEY_TYPE, CKA_LABEL, CKA_LOCAL,
-    CKA_MODIFIABLE, CKA_MODULUS, CKA_NEVER_EXTRACTABLE, CKA_PRIVATE, CKA_SENSITIVE, CKA_SIGN,
-    CKA_SIGN_RECOVER, CKA_START_DATE, CKA_TOKEN, CKA_TRUSTED, CKA_UNWRAP, CKA_VALUE, CKA_VALUE_LEN,
-    CKA_VERIFY, CKA_WRAP, CKA_WRAP_WITH_TRUSTED, CKK_AES, CKK_DES3, CKK_DSA, CKK_EC,
-    CKK_EC_EDWARDS, CKK_EC_MONTGOMERY, CKK_GENERIC_SECRET, CKK_ML_DSA, CKK_ML_KEM, CKK_RSA,
-    CKM_AES_KEY_GEN, CKM_EC_KEY_PAIR_GEN, CKM_RSA_PKCS_KEY_PAIR_GEN, CKM_RSA_X9_31_KEY_PAIR_GEN,
+    CK_ATTRIBUTE, CK_ATTRIBUTE_TYPE, CK_MECHANISM_TYPE, CK_ULONG, CKA_ALLOWED_MECHANISMS,
+    CKA_ALWAYS_AUTHENTICATE, CKA_ALWAYS_SENSITIVE, CKA_COPYABLE, CKA_DECRYPT, CKA_DERIVE,
+    CKA_DESTROYABLE, CKA_ENCRYPT, CKA_END_DATE, CKA_EXTRACTABLE, CKA_ID, CKA_KEY_GEN_MECHANISM,
+    CKA_KEY_TYPE, CKA_LABEL, CKA_LOCAL, CKA_MODIFIABLE, CKA_MODULUS, CKA_NEVER_EXTRACTABLE,
+    CKA_PRIVATE, CKA_SENSITIVE, CKA_SIGN, CKA_SIGN_RECOVER, CKA_START_DATE, CKA_TOKEN, CKA_TRUSTED,
+    CKA_UNWRAP, CKA_UNWRAP_TEMPLATE, CKA_VALUE, CKA_VALUE_LEN, CKA_VERIFY, CKA_WRAP,
+    CKA_WRAP_TEMPLATE, CKA_WRAP_WITH_TRUSTED, CKK_AES, CKK_DES3, CKK_DSA, CKK_EC, CKK_EC_EDWARDS,
+    CKK_EC_MONTGOMERY, CKK_GENERIC_SECRET, CKK_ML_DSA, CKK_ML_KEM, CKK_RSA, CKM_AES_KEY_GEN,
+    CKM_EC_KEY_PAIR_GEN, CKM_ECDH1_DERIVE, CKM_ECDSA, CKM_RSA_PKCS, CKM_RSA_PKCS_KEY_PAIR_GEN,
+    CKM_RSA_PKCS_OAEP, CKM_RSA_PKCS_PSS, CKM_RSA_X_509, CKM_RSA_X9_31_KEY_PAIR_GEN,
 };
 
 use crate::error::Error;
@@ -27,13 +29,17 @@ enum Form {
     Flag,
     Date,
     Mechanism,
+    /// CK_MECHANISM_TYPE_PTR.
+    Mechanisms,
+    /// CK_ATTRIBUTE_PTR: only how many attributes it has is asked for.
+    Template,
 }
 
 /// Number, the standard's name, the name in JSON, and the form.
 type Row = (CK_ATTRIBUTE_TYPE, &'static str, &'static str, Form);
 
 /// In the order of the standard: storage objects (4.4), keys (4.7), private keys (4.9), secret keys (4.10).
-const TABLE: [Row; 26] = [
+const TABLE: [Row; 29] = [
     (CKA_TOKEN, "CKA_TOKEN", "token", Form::Flag),
     (CKA_PRIVATE, "CKA_PRIVATE", "private", Form::Flag),
     (CKA_MODIFIABLE, "CKA_MODIFIABLE", "modifiable", Form::Flag),
@@ -53,6 +59,12 @@ const TABLE: [Row; 26] = [
         "CKA_KEY_GEN_MECHANISM",
         "keyGenMechanism",
         Form::Mechanism,
+    ),
+    (
+        CKA_ALLOWED_MECHANISMS,
+        "CKA_ALLOWED_MECHANISMS",
+        "allowedMechanisms",
+        Form::Mechanisms,
     ),
     (CKA_SENSITIVE, "CKA_SENSITIVE", "sensitive", Form::Flag),
     (
@@ -94,11 +106,23 @@ const TABLE: [Row; 26] = [
         "alwaysAuthenticate",
         Form::Flag,
     ),
+    (
+        CKA_UNWRAP_TEMPLATE,
+        "CKA_UNWRAP_TEMPLATE",
+        "unwrapTemplate",
+        Form::Template,
+    ),
     // Of secret keys.
     (CKA_ENCRYPT, "CKA_ENCRYPT", "encrypt", Form::Flag),
     (CKA_VERIFY, "CKA_VERIFY", "verify", Form::Flag),
     (CKA_WRAP, "CKA_WRAP", "wrap", Form::Flag),
     (CKA_TRUSTED, "CKA_TRUSTED", "trusted", Form::Flag),
+    (
+        CKA_WRAP_TEMPLATE,
+        "CKA_WRAP_TEMPLATE",
+        "wrapTemplate",
+        Form::Template,
+    ),
     // Asked of every key, so that one which has what it should not have shows it.
     (
         cryptoki_sys::CKA_ENCAPSULATE,
@@ -116,6 +140,8 @@ const TABLE: [Row; 26] = [
 
 /// Longest label or identifier that is read.
 const MAX_TEXT_BYTES: usize = 1024;
+/// Most mechanisms that a key is shown to be allowed for.
+const MAX_MECHANISMS: usize = 64;
 /// Longest certificate that is read.
 const MAX_CERTIFICATE_BYTES: usize = 16 * 1024;
 /// Longest modulus that is read.
@@ -235,6 +261,15 @@ impl Reader<'_> {
                 .map(|byte| AuditValue::Flag(byte != 0)),
             Form::Date => self.bytes(*number, 8).and_then(|bytes| date(&bytes)),
             Form::Mechanism => self.number(*number).and_then(mechanism_name),
+            Form::Mechanisms => self
+                .bytes(*number, MAX_MECHANISMS * size_of::<CK_MECHANISM_TYPE>())
+                .and_then(|bytes| mechanism_names(&bytes)),
+            Form::Template => self
+                .module
+                .functions()
+                .attribute_len(self.session, self.object, *number)
+                .ok()
+                .and_then(template),
         };
         AuditedAttribute { name, json, value }
     }
@@ -264,9 +299,38 @@ fn mechanism_name(mechanism: CK_MECHANISM_TYPE) -> Option<AuditValue> {
         CKM_RSA_X9_31_KEY_PAIR_GEN => "CKM_RSA_X9_31_KEY_PAIR_GEN",
         CKM_EC_KEY_PAIR_GEN => "CKM_EC_KEY_PAIR_GEN",
         CKM_AES_KEY_GEN => "CKM_AES_KEY_GEN",
+        CKM_RSA_PKCS_OAEP => "CKM_RSA_PKCS_OAEP",
+        CKM_RSA_X_509 => "CKM_RSA_X_509",
+        CKM_RSA_PKCS => "CKM_RSA_PKCS",
+        CKM_RSA_PKCS_PSS => "CKM_RSA_PKCS_PSS",
+        CKM_ECDSA => "CKM_ECDSA",
+        CKM_ECDH1_DERIVE => "CKM_ECDH1_DERIVE",
         other => return Some(AuditValue::Text(format!("{other:#x}"))),
     };
     Some(AuditValue::Text(known.to_owned()))
+}
+
+/// Names with spaces between them; an empty list, which allows all, is none.
+fn mechanism_names(bytes: &[u8]) -> Option<AuditValue> {
+    let names: Vec<_> = bytes
+        .chunks_exact(size_of::<CK_MECHANISM_TYPE>())
+        .filter_map(|chunk| Some(CK_MECHANISM_TYPE::from_ne_bytes(chunk.try_into().ok()?)))
+        .filter_map(mechanism_name)
+        .filter_map(|name| match name {
+            AuditValue::Text(name) => Some(name),
+            AuditValue::Flag(_) => None,
+        })
+        .collect();
+    (!names.is_empty()).then(|| AuditValue::Text(names.join(" ")))
+}
+
+/// A template of so many bytes; an empty one asks for nothing and is none.
+fn template(bytes: usize) -> Option<AuditValue> {
+    match bytes / size_of::<CK_ATTRIBUTE>() {
+        0 => None,
+        1 => Some(AuditValue::Text("1 attribute".to_owned())),
+        count => Some(AuditValue::Text(format!("{count} attributes"))),
+    }
 }
 
 fn key_type_name(key_type: Option<CK_ULONG>) -> String {
@@ -313,6 +377,23 @@ mod tests {
         assert_eq!(
             mechanism_name(0x8000_0001),
             Some(AuditValue::Text("0x80000001".to_owned()))
+        );
+    }
+
+    #[test]
+    fn lists_and_templates_are_told_and_empty_ones_are_none() {
+        let text = |text: &str| Some(AuditValue::Text(text.to_owned()));
+        let list: Vec<u8> = [CKM_RSA_PKCS_OAEP, 0x8000_0001]
+            .iter()
+            .flat_map(|mechanism| mechanism.to_ne_bytes())
+            .collect();
+        assert_eq!(mechanism_names(&list), text("CKM_RSA_PKCS_OAEP 0x80000001"));
+        assert_eq!(mechanism_names(&[]), None);
+        assert_eq!(template(0), None);
+        assert_eq!(template(size_of::<CK_ATTRIBUTE>()), text("1 attribute"));
+        assert_eq!(
+            template(3 * size_of::<CK_ATTRIBUTE>()),
+            text("3 attributes")
         );
     }
 

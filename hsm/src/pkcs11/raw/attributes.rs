@@ -7,7 +7,7 @@ use cryptoki::context::Function;
 use cryptoki::error::RvError;
 use cryptoki::object::ObjectHandle;
 use cryptoki::session::Session;
-use cryptoki_sys::{CK_ATTRIBUTE, CK_ATTRIBUTE_TYPE, CKA_VALUE};
+use cryptoki_sys::{CK_ATTRIBUTE, CK_ATTRIBUTE_TYPE, CK_UNAVAILABLE_INFORMATION, CKA_VALUE};
 use fips::secret::SecretBytes;
 
 use super::{Functions, check, missing, ulong};
@@ -40,6 +40,31 @@ impl Functions {
         let len = self.read_into(session, object, CKA_VALUE, value.expose_mut())?;
         value.truncate(len);
         Ok(value)
+    }
+
+    /// The length of an attribute's value in bytes, which is not read. An error: as with [`attribute`](Self::attribute).
+    pub(in crate::pkcs11) fn attribute_len(
+        &self,
+        session: &Session,
+        object: ObjectHandle,
+        attribute: CK_ATTRIBUTE_TYPE,
+    ) -> Result<usize, Refusal> {
+        const FUNCTION: Function = Function::GetAttributeValue;
+        let call = self.table.C_GetAttributeValue.ok_or(missing(FUNCTION))?;
+        let mut wanted = CK_ATTRIBUTE {
+            type_: attribute,
+            pValue: std::ptr::null_mut(),
+            ulValueLen: 0,
+        };
+        // SAFETY: PKCS#11, C_GetAttributeValue: one CK_ATTRIBUTE without a buffer, of which the library writes the length alone; it
+        // outlives the call. The session is this thread's alone.
+        let rv = unsafe { call(session.handle(), object.handle(), &raw mut wanted, 1) };
+        check(rv, FUNCTION)?;
+        match usize::try_from(wanted.ulValueLen) {
+            // CK_UNAVAILABLE_INFORMATION stands for a length that is not known.
+            Ok(len) if wanted.ulValueLen != CK_UNAVAILABLE_INFORMATION => Ok(len),
+            _ => Err(Refusal::new(FUNCTION, RvError::AttributeTypeInvalid)),
+        }
     }
 
     /// Gives the length of what was read.

@@ -5,6 +5,7 @@ use super::super::status::{Asked, Counters, compose};
 use super::Router;
 use crate::engine::api::{EngineReply, EngineStatus, FailureCode};
 use crate::engine::ipc::{Frame, Kind};
+use audit::Verb;
 use audit::verb::CallerKind;
 use std::time::Instant;
 
@@ -12,6 +13,19 @@ const TOO_MANY_REPORTS: &str =
     "this connection has not taken the reports that it asked for before: ask again when it has";
 
 impl Router<'_> {
+    /// Tells once of a device's request that one call that hangs would be the end of.
+    pub(super) fn look_at_its_time(&mut self, frame: &Frame) {
+        let is_for_device = matches!(frame.verb, Some(Verb::Recrypt | Verb::Deliver | Verb::Pack));
+        if self.told_of_haste || !is_for_device || frame.time_left_ms == 0 {
+            return;
+        }
+        let timeout_ms = u64::from(frame.time_left_ms);
+        if let Some(problem) = self.config.restart.too_little_time(timeout_ms) {
+            self.told_of_haste = true;
+            tracing::warn!("{problem} (`connector.engine_timeout_ms`)");
+        }
+    }
+
     /// Somebody wants the engine's report.
     pub(super) fn ask_parts(&mut self, caller: u64, frame_id: u64, now: Instant) {
         let asked = if self.callers.is_behind(caller) {

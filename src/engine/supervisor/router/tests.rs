@@ -220,6 +220,46 @@ fn a_key_over_whose_making_custody_dies_is_given_up_and_those_that_wait_to_be_ma
 }
 
 #[test]
+fn what_was_begun_and_is_given_back_before_custody_ends_is_no_suspect() {
+    let config = config(2);
+    let mut scene = Scene::new(&config);
+    scene.asks(&[71, 72, 73, 74]);
+    let crashes = |scene: &Scene<'_>, id| scene.router.requests.get(id).unwrap().crashes;
+    scene.says(PartKind::Custody, Frame::bare(Kind::Working, 3));
+    scene.says(PartKind::Custody, Frame::bare(Kind::Held, 3));
+    for _ in 0..4 {
+        // The call of the first one hangs; the others are only there. One of them is done meanwhile, once.
+        for id in [2, 3, 4] {
+            scene.says(PartKind::Custody, Frame::bare(Kind::GivenBack, id));
+        }
+        assert!(scene.router.held.is_empty() && scene.router.working.is_empty());
+        let before = crashes(&scene, 2);
+        scene.dies(PartKind::Custody);
+        assert_eq!((before, crashes(&scene, 2)), (0, 0));
+        if scene.router.requests.get(1).is_some() {
+            // It has its last chance, and has it alone.
+            assert_eq!(crashes(&scene, 1), 1);
+            assert_eq!(scene.router.custody_lane.in_hand(), [1]);
+            scene.dies(PartKind::Custody);
+            assert_eq!(scene.failure(), (71, FailureCode::EngineFault));
+        }
+        assert_eq!(scene.router.custody_lane.in_hand(), [2, 3, 4]);
+    }
+    // An answer that comes after all is taken, and nothing is handed out twice.
+    scene.says(PartKind::Custody, Frame::bare(Kind::GivenBack, 2));
+    scene.says(PartKind::Custody, reply(2));
+    assert_eq!(scene.answer().id, 72);
+    scene.dies(PartKind::Custody);
+    for (id, theirs) in [(3, 73), (4, 74)] {
+        // These were not given back.
+        assert_eq!(scene.router.custody_lane.in_hand(), [id]);
+        scene.says(PartKind::Custody, reply(id));
+        assert_eq!(scene.answer().id, theirs);
+    }
+    assert_eq!(scene.router.requests.len(), 0);
+}
+
+#[test]
 fn a_request_over_which_parts_die_is_given_up_and_its_neighbours_are_not() {
     let config = config(3);
     let mut scene = Scene::new(&config);
