@@ -18,6 +18,8 @@ mod closed;
 mod hostile;
 #[path = "../../tests/support/openssl.rs"]
 mod openssl;
+#[path = "pfx/renewed.rs"]
+mod renewed;
 #[path = "pfx/structure.rs"]
 mod structure;
 #[path = "pfx/written_by_others.rs"]
