@@ -326,3 +326,55 @@ fn a_password_file_that_others_can_read_is_used_and_told() {
     ran.json();
     assert!(ran.stderr.contains("0644"), "{}", ran.stderr);
 }
+
+#[test]
+fn that_java_s_mark_of_trust_is_left_out_is_said() {
+    let desk = Desk::new(&[]);
+    write(&desk.path("old.pw"), "changeit", 0o600);
+    let root = desk.workshop.authority("Trusted", KeyAlgorithm::P256);
+    fs::remove_file(desk.path("old.pfx")).unwrap();
+    let keytool = |arguments: &[&str]| {
+        let output = std::process::Command::new("keytool")
+            .args(arguments)
+            .args([
+                "-noprompt",
+                "-storetype",
+                "PKCS12",
+                "-storepass",
+                "changeit",
+            ])
+            .args(["-keystore", text(&desk.path("old.pfx"))])
+            .output()
+            .expect("this test needs keytool (of a JDK)");
+        assert!(output.status.success(), "{output:?}");
+    };
+    let certificate = text(&root.certificate);
+    keytool(&["-importcert", "-alias", "trusted", "-file", certificate]);
+    // Nothing but certificates that Java would pass over.
+    let before = desk.names();
+    let refused = desk.convert_fresh(&["--for", "java"]);
+    assert_eq!(refused.error()["code"], "target_cannot_read");
+    let hint = refused.error()["hint"].to_string();
+    assert!(
+        hint.contains("keytool -importcert") && !hint.contains("leave --form away"),
+        "{hint}"
+    );
+    assert_eq!(desk.names(), before);
+    // Beside a key it is a note.
+    keytool(&[
+        "-genkeypair",
+        "-alias",
+        "own",
+        "-keyalg",
+        "RSA",
+        "-dname",
+        "CN=own",
+    ]);
+    let report = desk.convert_fresh(&["--for", "java"]).json();
+    assert_eq!(
+        (&report["keys"], &report["certificates"]),
+        (&1.into(), &2.into())
+    );
+    let notes = report["notes"].to_string();
+    assert!(notes.contains("mark of trust on 1 certificate"), "{notes}");
+}

@@ -15,6 +15,8 @@ mod cli_common;
 #[allow(dead_code)]
 mod manifest;
 
+#[path = "../formats/tests/support/asn1.rs"]
+mod asn1;
 #[path = "cli_pfx_inspect/bench.rs"]
 mod bench;
 #[path = "cli_pfx_inspect/corpus.rs"]
@@ -23,6 +25,8 @@ mod corpus;
 mod mistakes;
 #[path = "cli_pfx_inspect/terminal.rs"]
 mod terminal;
+#[path = "cli_pfx_inspect/unclear.rs"]
+mod unclear;
 
 use bench::{Bench, MAIL, PASSWORD, report, verdict};
 use cli_common::{program, text, write};

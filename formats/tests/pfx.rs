@@ -24,6 +24,8 @@ mod keys;
 mod names;
 #[path = "../../tests/support/openssl.rs"]
 mod openssl;
+#[path = "pfx/renewed.rs"]
+mod renewed;
 #[path = "pfx/structure.rs"]
 mod structure;
 #[path = "pfx/written_by_others.rs"]

@@ -53,6 +53,72 @@ impl Bench {
     }
 }
 
+impl Bench {
+    /// A certificate for a key of this kind, which need not be able to sign, changed as told.
+    fn issued(
+        &self,
+        kind: &str,
+        usage: Option<&str>,
+        change: impl FnOnce(Vec<u8>) -> Vec<u8>,
+    ) -> Vec<u8> {
+        let path = |name: &str| text(&self.path(name)).to_owned();
+        let usage = usage.map(|usage| format!("keyUsage={usage}\n"));
+        let extensions = format!("{MAIL}\n{FOR_MAIL}\n{}", usage.unwrap_or_default());
+        std::fs::write(self.path("extensions"), extensions).unwrap();
+        openssl(&["genpkey", "-algorithm", kind, "-out", &path("subject.key")]);
+        openssl(&[
+            "pkey",
+            "-in",
+            &path("subject.key"),
+            "-pubout",
+            "-out",
+            &path("subject.pub"),
+        ]);
+        openssl(&[
+            "req",
+            "-x509",
+            "-nodes",
+            "-newkey",
+            "rsa:2048",
+            "-subj",
+            "/CN=Root",
+            "-keyout",
+            &path("root.key"),
+            "-out",
+            &path("root.pem"),
+        ]);
+        openssl(&[
+            "req",
+            "-new",
+            "-key",
+            &path("root.key"),
+            "-subj",
+            "/CN=Ada",
+            "-out",
+            &path("request"),
+        ]);
+        openssl(&[
+            "x509",
+            "-req",
+            "-in",
+            &path("request"),
+            "-force_pubkey",
+            &path("subject.pub"),
+            "-CA",
+            &path("root.pem"),
+            "-CAkey",
+            &path("root.key"),
+            "-extfile",
+            &path("extensions"),
+            "-outform",
+            "DER",
+            "-out",
+            &path("issued.der"),
+        ]);
+        change(std::fs::read(self.path("issued.der")).unwrap())
+    }
+}
+
 const RSA: &[&str] = &["rsa:2048"];
 const EC: &[&str] = &["ec", "-pkeyopt", "ec_paramgen_curve:P-256"];
 const MAIL: &str = "subjectAltName=email:ada@example.com";
@@ -105,6 +171,81 @@ fn key_usage_decides_between_signing_and_encryption() {
         "{silent:?}"
     );
     assert_eq!((silent.key_usage, silent.extended_key_usage), (None, None));
+}
+
+#[test]
+fn what_a_kind_of_key_cannot_do_no_key_usage_permits() {
+    let bench = Bench::new();
+    let parameters = bench.path("dsa.parameters");
+    openssl(&["dsaparam", "-out", text(&parameters), "1024"]);
+    let dsa = format!("dsa:{}", text(&parameters));
+    let agreement = "keyUsage=keyAgreement,digitalSignature";
+    for (key, usage, signing, encryption) in [
+        (&["ed25519"][..], None, true, false),
+        (&["ed448"], None, true, false),
+        (&["ed25519"], Some(agreement), true, false),
+        (&[&dsa], None, true, false),
+        (&["rsa-pss"], None, true, false),
+        (&["rsa:2048"], None, true, true),
+    ] {
+        let extensions: Vec<&str> = [MAIL, FOR_MAIL].into_iter().chain(usage).collect();
+        let found = fitness(&bench.certificate(key, &extensions));
+        assert_eq!(
+            (found.signing, found.encryption),
+            (signing, encryption),
+            "{key:?}: {found:?}"
+        );
+    }
+    // Keys that sign nothing cannot ask for a certificate themselves.
+    for (key, usage, encryption) in [
+        ("X25519", None, true),
+        ("X448", Some("keyAgreement"), true),
+        ("X25519", Some("keyEncipherment"), false),
+    ] {
+        let found = fitness(&bench.issued(key, usage, |der| der));
+        assert_eq!(
+            (found.signing, found.encryption),
+            (false, encryption),
+            "{found:?}"
+        );
+        assert_eq!(found.problems.is_empty(), encryption, "{found:?}");
+    }
+    // rsaEncryption made id-RSAES-OAEP.
+    for (usage, encryption) in [
+        (None, true),
+        (Some("keyEncipherment"), true),
+        (Some("digitalSignature"), false),
+    ] {
+        let oaep = |mut der: Vec<u8>| {
+            const RSA: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01";
+            let place = der.windows(RSA.len()).position(|part| part == RSA).unwrap();
+            der[place + RSA.len() - 1] = 7;
+            der
+        };
+        let found = fitness(&bench.issued("RSA", usage, oaep));
+        assert_eq!(
+            (found.signing, found.encryption),
+            (false, encryption),
+            "{found:?}"
+        );
+    }
+}
+
+#[test]
+fn an_address_beyond_ascii_is_an_address() {
+    let bench = Bench::new();
+    // OpenSSL takes the argument for ISO-8859-1, so the letter is put in afterwards.
+    let mailbox = "subjectAltName=otherName:1.3.6.1.5.5.7.8.9;UTF8:@@da@example.com";
+    let mut der = bench.certificate(EC, &[mailbox, FOR_MAIL]);
+    let place = der.windows(4).position(|part| part == b"@@da").unwrap();
+    der[place..place + 2].copy_from_slice("\u{e5}".as_bytes());
+    let facts = CertificateFacts::of_certificate(&der).unwrap();
+    assert_eq!(facts.email_addresses, ["\u{e5}da@example.com"]);
+    assert_eq!(fitness(&der).problems, Vec::<String>::new());
+    // Another name of that form is none.
+    let upn = "subjectAltName=otherName:1.3.6.1.4.1.311.20.2.3;UTF8:ada@example.com";
+    let facts = CertificateFacts::of_certificate(&bench.certificate(EC, &[upn])).unwrap();
+    assert_eq!(facts.email_addresses, Vec::<String>::new());
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! In front of a terminal.
 
 use super::bench::{Bench, MAIL, PASSWORD, report};
-use crate::cli_common::{text, write};
+use crate::cli_common::{program, text, write};
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::process::{Command, Stdio};
@@ -110,6 +110,33 @@ fn a_file_with_two_passwords_opens_with_both_and_with_one_says_so() {
     let contents = bench.path("contents");
     let (code, both) = bench.report(text(&file), &["--contents-password-file", text(&contents)]);
     assert_eq!((code, &both["opens"]), (0, &Value::Bool(true)), "{both}");
+    // It can be converted as well.
+    let (new, new_password) = (bench.path("new.pfx"), bench.path("new.pw"));
+    let password = bench.path("pw");
+    let convert = [
+        "pfx",
+        "convert",
+        text(&file),
+        "--for",
+        "openssl3",
+        "--password-file",
+        text(&password),
+        "--out",
+        text(&new),
+        "--new-password-out",
+        text(&new_password),
+        "--json",
+    ];
+    let refused = program(&convert, &[]);
+    assert_eq!(refused.error()["code"], "wrong_password");
+    let hint = refused.error()["hint"].to_string();
+    assert!(hint.contains("--contents-password-file"), "{hint}");
+    let contents_too = ["--contents-password-file", text(&contents)];
+    let made = program(&[&convert[..], &contents_too].concat(), &[]);
+    assert_eq!(made.json()["keys"], 1);
+    let arguments = ["--json", "--password-file", text(&new_password)];
+    let (_, converted) = report(&bench.inspect(text(&new), &arguments));
+    assert_eq!(converted["key_matches_certificate"], true);
     // The other way round the integrity check fails.
     let (code, turned) = report(&bench.inspect(
         text(&file),

@@ -1,17 +1,14 @@
 //! Whether a certificate is fit for S/MIME (RFC 8550 section 4.4, RFC 5280 sections 4.2.1.3 and 4.2.1.12).
 
+use super::key_kind::KeyKind;
 use crate::words;
 use const_oid::ObjectIdentifier;
 use const_oid::db::rfc5280::{ANY_EXTENDED_KEY_USAGE, ID_KP_EMAIL_PROTECTION};
-use const_oid::db::rfc5912::RSA_ENCRYPTION;
 use der::Decode;
 use serde::Serialize;
 use x509_cert::Certificate;
-use x509_cert::certificate::TbsCertificate;
 use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage};
 
-/// RSASSA-PSS and RSAES-OAEP: keys for one purpose only.
-const RSA_PSS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.10");
 /// More purposes than any certificate has; the rest is not listed.
 const MOST_PURPOSES: usize = 32;
 
@@ -75,12 +72,17 @@ impl SmimeFitness {
         if authority {
             problems.push("it is the certificate of a certification authority".to_owned());
         }
-        let may_sign = usage
-            .as_ref()
-            .is_none_or(|usage| usage.digital_signature() || usage.non_repudiation());
-        let may_encrypt = may_encrypt(tbs, usage.as_ref());
+        let kind = KeyKind::of(&tbs.subject_public_key_info().algorithm.oid);
+        let may_sign = kind.signs()
+            && usage
+                .as_ref()
+                .is_none_or(|usage| usage.digital_signature() || usage.non_repudiation());
+        let may_encrypt = kind.encrypts(usage.as_ref());
         if !may_sign && !may_encrypt {
-            problems.push("its key usage permits neither signing nor encryption".to_owned());
+            problems.push(
+                "its kind of key and its key usage permit neither signing nor encryption"
+                    .to_owned(),
+            );
         }
         Some(Self {
             key_usage: usage.as_ref().map(usage_names),
@@ -93,18 +95,6 @@ impl SmimeFitness {
             problems,
         })
     }
-}
-
-/// RSA keys encipher the content-encryption key, all others agree on it (RFC 5652 section 6.2).
-fn may_encrypt(tbs: &TbsCertificate, usage: Option<&KeyUsage>) -> bool {
-    let algorithm = tbs.subject_public_key_info().algorithm.oid;
-    if algorithm == RSA_PSS {
-        return false;
-    }
-    usage.is_none_or(|usage| match algorithm == RSA_ENCRYPTION {
-        true => usage.key_encipherment(),
-        false => usage.key_agreement(),
-    })
 }
 
 fn usage_names(usage: &KeyUsage) -> Vec<&'static str> {

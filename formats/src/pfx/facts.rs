@@ -7,6 +7,7 @@ use crate::text::rfc3339;
 use crate::words;
 use const_oid::ObjectIdentifier;
 use der::Decode;
+use der::asn1::Utf8StringRef;
 use fips::digest::{Hash, digest};
 use x509_cert::Certificate;
 use x509_cert::ext::pkix::SubjectAltName;
@@ -14,6 +15,9 @@ use x509_cert::ext::pkix::name::GeneralName;
 
 /// emailAddress (RFC 2985 section 5.2.1).
 const EMAIL_ADDRESS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.1");
+
+/// id-on-SmtpUTF8Mailbox: an address whose local part is beyond ASCII (RFC 9598 section 3).
+const SMTP_UTF8_MAILBOX: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.8.9");
 
 const BROKEN: PfxError = PfxError::Malformed {
     what: "a certificate does not parse",
@@ -35,7 +39,7 @@ pub struct CertificateFacts {
     pub not_after: String,
     /// Subject (RFC 4514).
     pub subject: String,
-    /// E-mail addresses: rfc822Name of subjectAltName, then emailAddress of the subject; none twice.
+    /// E-mail addresses: rfc822Name and SmtpUTF8Mailbox of subjectAltName, then emailAddress of the subject; none twice.
     pub email_addresses: Vec<String>,
     /// Whether the private key belongs to it; `null` when no key was looked at.
     pub key_matches: Option<bool>,
@@ -94,8 +98,14 @@ fn email_addresses(certificate: &Certificate) -> Vec<String> {
         }
     };
     for name in &alternative {
-        if let GeneralName::Rfc822Name(address) = name {
-            add(address.as_str());
+        match name {
+            GeneralName::Rfc822Name(address) => add(address.as_str()),
+            GeneralName::OtherName(other) if other.type_id == SMTP_UTF8_MAILBOX => {
+                if let Ok(address) = other.value.decode_as::<Utf8StringRef<'_>>() {
+                    add(address.as_str());
+                }
+            }
+            _ => {}
         }
     }
     for attribute in tbs.subject().iter() {

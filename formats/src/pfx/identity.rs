@@ -56,6 +56,7 @@ pub(super) fn assemble(contents: Contents, survey: Survey) -> OpenedPfx {
             None => None,
         };
         keys.push(OpenedKey {
+            has_public_half: key.public_key.is_some(),
             pkcs8: key.pkcs8,
             facts: key.facts,
             friendly_name: attributes.friendly_name.or(name_of_certificate),
@@ -63,6 +64,17 @@ pub(super) fn assemble(contents: Contents, survey: Survey) -> OpenedPfx {
             certificate: found.map(|(place, _)| place),
             matched_by: found.map(|(_, how)| how),
         });
+    }
+    // The certificates that a key had before it was renewed are its own as well.
+    for places in by_key.values() {
+        let key = places
+            .iter()
+            .find_map(|place| certificates.get(*place)?.key);
+        for place in places {
+            if let Some(certificate) = certificates.get_mut(*place) {
+                certificate.key = certificate.key.or(key);
+            }
+        }
     }
     OpenedPfx {
         keys,

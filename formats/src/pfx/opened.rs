@@ -22,6 +22,8 @@ pub struct OpenedPfx {
 /// A private key of a PFX.
 pub struct OpenedKey {
     pub(super) pkcs8: SecretBytes,
+    /// Whether its public half is known.
+    pub(super) has_public_half: bool,
     pub(super) facts: KeyFacts,
     pub(super) friendly_name: Option<Name>,
     pub(super) local_key_id: Option<Vec<u8>>,
@@ -173,6 +175,13 @@ impl OpenedKey {
         self.matched_by
     }
 
+    /// Whether its public half is known: computed, or in the file beside it. Without it nothing shows which certificate is the key's, nor that
+    /// none is.
+    #[must_use]
+    pub fn has_public_half(&self) -> bool {
+        self.has_public_half
+    }
+
     /// The name that the file gives it, or its certificate.
     /// It is there to be shown: printable, and at most 256 characters.
     #[must_use]
@@ -231,7 +240,8 @@ impl OpenedCertificate {
         self.local_key_id.as_deref()
     }
 
-    /// Place of its private key in [`OpenedPfx::keys`].
+    /// Place of its private key in [`OpenedPfx::keys`]. Every certificate of a key has it, those from before a renewal too;
+    /// [`OpenedKey::certificate`] is the one of them that the file joins to the key.
     #[must_use]
     pub fn key(&self) -> Option<usize> {
         self.key

@@ -1,6 +1,6 @@
 //! What `openssl cms -encrypt` writes opens here.
 
-use super::openssl::{DEVICE, Issuance, KeyAlgorithm, Workshop, text};
+use super::openssl::{DEVICE, Device, Issuance, KeyAlgorithm, Workshop, openssl, text};
 use super::{CONTENT, encrypted, encrypted_content, look, open, refusal};
 use formats::ber::Elements;
 use formats::cms::{CmsError, Encoding, MessageKind, Naming};
@@ -337,4 +337,52 @@ fn what_is_not_supported_is_refused_by_name_and_never_as_a_wrong_key() {
         .join("\n");
     assert!(problems.contains("PasswordRecipientInfo"), "{problems}");
     assert!(problems.contains("KEKRecipientInfo"), "{problems}");
+}
+
+/// RFC 5280 section 4.1 wants DER, which sorts the attributes of one step of a name; not every authority does.
+#[test]
+fn an_issuer_whose_name_is_not_sorted_is_found_as_its_certificate_writes_it() {
+    let workshop = Workshop::new();
+    let attribute = |oid: u8, value: &[u8; 3]| {
+        [&[0x30, 10, 6, 3, 0x55, 4, oid, 12, 3], value.as_slice()].concat()
+    };
+    let (name, organisation) = (attribute(3, b"aaa"), attribute(10, b"bbb"));
+    let (sorted, turned) = (
+        [name.clone(), organisation.clone()].concat(),
+        [organisation, name].concat(),
+    );
+    for algorithm in [KeyAlgorithm::Rsa(2048), KeyAlgorithm::P256] {
+        let key = workshop.key(algorithm);
+        let made = workshop.fresh(".der");
+        openssl(&[
+            "req",
+            "-x509",
+            "-key",
+            text(&key),
+            "-subj",
+            "/CN=aaa+O=bbb",
+            "-outform",
+            "DER",
+            "-out",
+            text(&made),
+        ]);
+        let mut der = std::fs::read(&made).unwrap();
+        let places: Vec<usize> = (0..der.len())
+            .filter(|place| der[*place..].starts_with(&sorted))
+            .collect();
+        assert_eq!(places.len(), 2, "issuer and subject");
+        for place in places {
+            der[place..place + turned.len()].copy_from_slice(&turned);
+        }
+        let certificate = workshop.fresh(".pem");
+        let from = workshop.file(&der);
+        let to = text(&certificate);
+        openssl(&["x509", "-inform", "DER", "-in", text(&from), "-out", to]);
+        let device = Device::of(&workshop, certificate, key);
+        assert_eq!(device.der(), der, "OpenSSL left it as it was");
+        let recipient = ["-aes-256-cbc", "-recip", text(&device.certificate)];
+        let message = encrypted(&workshop, &recipient);
+        assert!(message.windows(turned.len()).any(|part| part == turned));
+        assert_eq!(open(&message, &device).unwrap().bytes.expose(), CONTENT);
+    }
 }

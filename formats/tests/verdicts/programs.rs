@@ -9,8 +9,12 @@ use tempfile::TempDir;
 pub enum Outcome {
     /// It opened it.
     Opened {
-        /// How many entries it found, where it says so: none at all is what Java makes of what it passes over.
-        keys: Option<usize>,
+        /// How many private keys it has now: none at all is what Java makes of what it passes over.
+        keys: usize,
+        /// How many certificates it has now by themselves; where there are keys it need not be told.
+        certificates: usize,
+        /// The certificate that it joined to each key, in hexadecimal; `None` for a program that hands out keys and certificates as they are.
+        joined: Option<Vec<String>>,
     },
     /// It did not.
     Refused(#[allow(dead_code)] String),
@@ -61,7 +65,9 @@ impl Programs {
                 let keys = text.matches("PRIVATE KEY-----").count() / 2;
                 let certificates = text.matches("BEGIN CERTIFICATE-----").count();
                 Outcome::Opened {
-                    keys: Some(if keys > 0 { keys } else { certificates }),
+                    keys,
+                    certificates,
+                    joined: None,
                 }
             })
             .collect()
@@ -87,13 +93,11 @@ impl Programs {
             .lines()
             .map(
                 |line| match line.split('\t').collect::<Vec<_>>().as_slice() {
-                    [_, "opened", keys, certificates] => {
-                        let keys: usize = keys.parse().unwrap();
-                        let certificates: usize = certificates.parse().unwrap();
-                        Outcome::Opened {
-                            keys: Some(keys + certificates),
-                        }
-                    }
+                    [_, "opened", keys, certificates, joined] => Outcome::Opened {
+                        keys: keys.parse().unwrap(),
+                        certificates: certificates.parse().unwrap(),
+                        joined: Some(joined.split(' ').map(str::to_owned).collect()),
+                    },
                     _ => Outcome::Refused(line.to_owned()),
                 },
             )
@@ -124,9 +128,28 @@ impl Programs {
                         .arg("-i")
                         .arg(file),
                 );
-                match output.status.success() {
-                    true => Outcome::Opened { keys: None },
-                    false => refused(&output),
+                if !output.status.success() {
+                    return refused(&output);
+                }
+                let listed = |what: &str| {
+                    let output = run(
+                        "certutil (libnss3-tools)",
+                        Command::new("certutil").args([what, "-d", &database]),
+                    );
+                    String::from_utf8_lossy(&output.stdout).into_owned()
+                };
+                let keys = listed("-K");
+                let certificates = listed("-L");
+                Outcome::Opened {
+                    keys: keys.lines().filter(|line| line.starts_with('<')).count(),
+                    certificates: certificates
+                        .lines()
+                        .skip_while(|line| !line.contains("SSL,S/MIME"))
+                        .skip(1)
+                        .filter(|line| !line.trim().is_empty())
+                        .count(),
+                    // It imports no key without the certificate that it joins to it.
+                    joined: None,
                 }
             })
             .collect()

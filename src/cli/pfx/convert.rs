@@ -9,7 +9,7 @@ use fips::policy;
 use fips::secret::SecretBytes;
 use formats::pfx::verdict::{Opens, PasswordFacts, Reason, Verdict, verdict};
 use formats::pfx::write::{Entries, Form, WriteError, WriteOptions, changes, write};
-use formats::pfx::{OpenedPfx, PfxLimits, Target, read};
+use formats::pfx::{BagKind, OpenedPfx, Passwords, PfxLimits, Target, read};
 use formats::words;
 use serde_json::json;
 use std::path::PathBuf;
@@ -67,8 +67,13 @@ pub(super) fn run(args: &ConvertArgs) -> Result<Report, Failure> {
     let limits = PfxLimits::default();
     let bytes = args.source.bytes(&limits)?;
     let password = args.source.password()?;
-    let opened = args.source.open(bytes.expose(), &password, &limits)?;
-    drop(password);
+    let contents_password = args.source.contents_password()?;
+    let passwords = Passwords {
+        integrity: &password,
+        privacy: contents_password.as_ref(),
+    };
+    let opened = args.source.open(bytes.expose(), passwords, &limits)?;
+    drop((password, contents_password));
 
     let new = args.new_password.get()?;
     let form = match args.form {
@@ -77,7 +82,7 @@ pub(super) fn run(args: &ConvertArgs) -> Result<Report, Failure> {
     };
     let written = Written::new(form, args.iterations, args.target, &opened, &new.secret)?;
     if written.verdict.opens == Opens::No && !args.force_form {
-        return Err(cannot_read(&written.verdict, form));
+        return Err(cannot_read(args, &written.verdict, form, &opened));
     }
     place(args, &written.pfx, &new)?;
     Ok(report(args, &opened, &written, &new))
@@ -167,16 +172,34 @@ fn reasons(verdict: &Verdict) -> String {
     told.map(Reason::sentence).collect::<Vec<_>>().join("; ")
 }
 
-fn cannot_read(verdict: &Verdict, form: Form) -> Failure {
+/// Certificates that bear Java's mark of trust, which no form has a place for.
+fn trusted_by_java(opened: &OpenedPfx) -> usize {
+    let bags = opened.survey().bags();
+    bags.filter(|bag| bag.kind == BagKind::Certificate && bag.java_trusted)
+        .count()
+}
+
+fn cannot_read(args: &ConvertArgs, verdict: &Verdict, form: Form, opened: &OpenedPfx) -> Failure {
     let message = format!(
         "{} would not open the new file (form {form}): {}",
         verdict.target.title(),
         reasons(verdict)
     );
-    Failure::failed("target_cannot_read", message).hint(
-        "leave --form away to get the best form that the target reads, use a password of letters and digits, or insist with --form and \
-         --force-form",
-    )
+    let hint = match args.form {
+        _ if verdict.target == Target::Java && opened.keys().is_empty() => {
+            "Java's mark of trust is not written here, and without it Java passes over certificates: put them into a key store with \
+             `keytool -importcert`, or copy a key store with `keytool -importkeystore`"
+        }
+        Some(_) => {
+            "leave --form away to get the best form that the target reads, use a password of letters and digits, or insist with --form and \
+             --force-form"
+        }
+        // Every form was tried.
+        None => {
+            "no form helps against that: use a password of letters and digits if it is the password, or insist with --form and --force-form"
+        }
+    };
+    Failure::failed("target_cannot_read", message).hint(hint)
 }
 
 /// The password first: a PFX whose password is lost would be of no use.
@@ -208,6 +231,14 @@ fn notes(
         format!("left out, because it could not be opened: what is protected by {what}, which is not supported")
     }));
     notes.extend(written.changes.iter().cloned());
+    let trusted = trusted_by_java(opened);
+    if trusted > 0 {
+        notes.push(format!(
+            "left out: Java's mark of trust on {}; without it Java passes over certificates that are in no key's chain (`keytool -importcert` \
+             sets it)",
+            counted(trusted, "certificate")
+        ));
+    }
     if new.out.is_none() {
         let told = new_password::notes(&new.secret);
         notes.extend(told.into_iter().map(str::to_owned));

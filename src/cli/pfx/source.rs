@@ -8,7 +8,7 @@ use crate::config::secret_file::{self, SecretFileError};
 use clap::{Args, ValueEnum};
 use fips::policy::Policy;
 use fips::secret::SecretBytes;
-use formats::pfx::{OpenedPfx, PfxError, PfxLimits, read};
+use formats::pfx::{OpenedPfx, Passwords, PfxError, PfxLimits, read_with};
 use std::path::{Path, PathBuf};
 
 /// Which PFX, and how it is opened.
@@ -20,6 +20,9 @@ pub(super) struct SourceArgs {
     /// File with its password (empty: no password); without it you are asked
     #[arg(long, value_name = "FILE")]
     pub(super) password_file: Option<PathBuf>,
+    /// File with the password of the contents, where that is another than the one of the integrity check
+    #[arg(long, value_name = "FILE", requires = "password_file")]
+    pub(super) contents_password_file: Option<PathBuf>,
     /// Whether what is not approved is refused. Nearly every PFX needs something that is not; what was used is named
     #[arg(long, value_enum, value_name = "MODE", conflicts_with = "config")]
     pub(super) fips: Option<FipsChoice>,
@@ -62,19 +65,35 @@ impl SourceArgs {
         }
     }
 
+    /// The password of the contents, where a file is named for it.
+    pub(super) fn contents_password(&self) -> Result<Option<SecretBytes>, Failure> {
+        let file = self.contents_password_file.as_deref();
+        file.map(password_of).transpose()
+    }
+
     /// Everything that is in it.
     pub(super) fn open(
         &self,
         pfx: &[u8],
-        password: &SecretBytes,
+        passwords: Passwords<'_>,
         limits: &PfxLimits,
     ) -> Result<OpenedPfx, Failure> {
-        read(pfx, password, limits).map_err(|error| refusal(&error).doing(self.file.display()))
+        read_with(pfx, passwords, limits).map_err(|error| {
+            let failure = refusal(&error).doing(self.file.display());
+            match error {
+                PfxError::AnotherPassword => failure.hint(ANOTHER_PASSWORD),
+                _ => failure,
+            }
+        })
     }
 }
 
+/// What helps where a file has two passwords.
+pub(super) const ANOTHER_PASSWORD: &str = "give the other password by --contents-password-file, or have it exported again under one: hardly any \
+     program reads files with two";
+
 /// The password in a file; an empty one is a password too: the reader tries the empty one and none at all.
-pub(super) fn password_of(file: &Path) -> Result<SecretBytes, Failure> {
+fn password_of(file: &Path) -> Result<SecretBytes, Failure> {
     match from_file(file) {
         Err(SecretFileError::Empty { .. }) => Ok(SecretBytes::zeroed(0)),
         other => Ok(other?),

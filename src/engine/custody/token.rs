@@ -2,7 +2,6 @@
 //! tokens lock themselves.
 
 use super::not_loaded::NotLoaded;
-use super::tokens::OPENING;
 use crate::config::{EngineConfig, TokenSection};
 use hsm::group::Group;
 use hsm::pin::{PinSource, PinStamp};

@@ -2,8 +2,9 @@
 
 use super::recipient::Name;
 use crate::cms::CmsError;
+use crate::cms::element::{Elements, INTEGER, SEQUENCE, constructed};
 use const_oid::AssociatedOid;
-use der::{Decode, Encode};
+use der::Decode;
 use fips::secret::SecretBytes;
 use x509_cert::Certificate;
 use x509_cert::ext::pkix::SubjectKeyIdentifier;
@@ -25,6 +26,7 @@ impl<'a> RecipientKey<'a> {
         const CERTIFICATE: CmsError = CmsError::RecipientKey {
             what: "certificate does not parse as one certificate in DER",
         };
+        let (issuer, serial) = issuer_and_serial(certificate).map_err(|_| CERTIFICATE)?;
         let certificate = Certificate::from_der(certificate).map_err(|_| CERTIFICATE)?;
         let tbs = certificate.tbs_certificate();
         let public =
@@ -51,8 +53,8 @@ impl<'a> RecipientKey<'a> {
             })
             .map(|identifier| identifier.0.as_bytes().to_vec());
         Ok(Self {
-            issuer: tbs.issuer().to_der().map_err(|_| CERTIFICATE)?,
-            serial: tbs.serial_number().as_bytes().to_vec(),
+            issuer: issuer.to_vec(),
+            serial: serial.to_vec(),
             key_identifier,
             pkcs8,
         })
@@ -74,4 +76,20 @@ impl<'a> RecipientKey<'a> {
     pub(super) fn pkcs8(&self) -> &[u8] {
         self.pkcs8.expose()
     }
+}
+
+/// The issuer's Name (with its header) and the serial number (content of its INTEGER), octet by octet as a message has them: decoded and
+/// encoded anew, a name with several attributes in one step would have them sorted, which not every authority does (RFC 5280 section 4.1).
+fn issuer_and_serial(certificate: &[u8]) -> Result<(&[u8], &[u8]), CmsError> {
+    const WHAT: &str = "a certificate does not parse";
+    let mut whole = Elements::over(certificate);
+    let mut tbs = whole
+        .take(SEQUENCE, WHAT)?
+        .inside()
+        .take(SEQUENCE, WHAT)?
+        .inside();
+    tbs.take_if(constructed(0))?;
+    let serial = tbs.take(INTEGER, WHAT)?.content();
+    tbs.take(SEQUENCE, WHAT)?;
+    Ok((tbs.take(SEQUENCE, WHAT)?.whole(), serial))
 }

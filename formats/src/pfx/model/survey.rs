@@ -218,6 +218,40 @@ impl Survey {
         mac.into_iter().chain(parts)
     }
 
+    /// Of these algorithms those that opening the file takes: what is not supported stays closed, and a secret of Java's is not decrypted.
+    pub fn algorithms_to_open(&self) -> impl Iterator<Item = &Algorithm> {
+        let mac = self.mac().map(|mac| &mac.algorithm);
+        let parts = self.parts.iter().flat_map(|part| {
+            let own = match &part.protection {
+                Protection::Password(facts) if part.not_supported.is_none() => {
+                    Some(&facts.algorithm)
+                }
+                _ => None,
+            };
+            let keys = part.bags.iter().flatten();
+            let keys =
+                keys.filter(|bag| bag.kind != BagKind::Secret && bag.not_supported.is_none());
+            own.into_iter().chain(keys.filter_map(|bag| {
+                let facts = bag.encryption.as_ref()?;
+                Some(&facts.algorithm)
+            }))
+        });
+        let all = mac.into_iter().chain(parts);
+        all.filter(|algorithm| algorithm.supported)
+    }
+
+    /// Whether a password may show a private key: in a part that it may open, or in one that is seen.
+    #[must_use]
+    pub fn may_show_a_key(&self) -> bool {
+        self.parts.iter().any(|part| match &part.bags {
+            None => part.not_supported.is_none(),
+            Some(bags) => bags.iter().any(|bag| {
+                matches!(bag.kind, BagKind::Key | BagKind::ShroudedKey)
+                    && bag.not_supported.is_none()
+            }),
+        })
+    }
+
     /// Every bag that is visible, in the order of the file.
     pub fn bags(&self) -> impl Iterator<Item = &Bag> {
         self.parts
@@ -279,6 +313,16 @@ impl Survey {
             .filter_map(|facts| facts.iterations)
             .chain(mac)
             .max()
+    }
+
+    /// The iterations of all visible derivations together.
+    #[must_use]
+    pub fn all_iterations(&self) -> Option<u64> {
+        let mac = self.mac().and_then(|mac| mac.iterations);
+        self.encryptions()
+            .filter_map(|facts| facts.iterations)
+            .chain(mac)
+            .reduce(u64::saturating_add)
     }
 
     /// Whether a visible derivation is PBKDF2.

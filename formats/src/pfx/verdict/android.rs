@@ -18,7 +18,7 @@ pub(super) const ANDROID: Platform = Platform {
         Rule(
             What::Encryption {
                 scheme: EncryptionScheme::Pkcs12,
-                ciphers: &["3des-cbc", "rc2-cbc/40"],
+                ciphers: &["3des-cbc/168", "rc2-cbc/40"],
                 prfs: &[],
             },
             Answer::Reads,

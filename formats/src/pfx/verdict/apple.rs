@@ -6,7 +6,7 @@ use crate::pfx::{EncryptionScheme, MacScheme, PasswordForm, Target};
 const PKCS12: Rule = Rule(
     What::Encryption {
         scheme: EncryptionScheme::Pkcs12,
-        ciphers: &["3des-cbc", "rc2-cbc/40"],
+        ciphers: &["3des-cbc/168", "rc2-cbc/40"],
         prfs: &[],
     },
     Answer::Reads,

@@ -43,8 +43,22 @@ pub(super) enum Feature<'a> {
     },
     /// Private keys and no certificate at all.
     KeyWithoutCertificate,
-    /// A private key whose local key id no certificate has, or without one, beside certificates.
+    /// A private key whose local key id no certificate has, beside certificates.
     KeyNotJoined,
+    /// A private key without a local key id, beside certificates.
+    KeyWithoutId {
+        /// Whether it is the only key, and the first thing of a part behind it is a certificate without one too.
+        certificate_follows: bool,
+    },
+    /// Several private keys with the same local key id.
+    SharedId,
+    /// A part or a key that stays closed in this program, since what protects it is not supported.
+    Closed {
+        /// What.
+        what: &'a str,
+        /// Whether a private key may be read nevertheless.
+        rest_is_read: bool,
+    },
     /// How the password had to be encoded.
     Password(PasswordForm),
     /// A password of no characters.
@@ -55,6 +69,8 @@ pub(super) enum Feature<'a> {
     ShortPassword(usize),
     /// The most iterations of one derivation.
     Iterations(u64),
+    /// The iterations of all derivations together.
+    AllIterations(u64),
 }
 
 /// Everything of a file that a reader could stumble over, in the order in which it would meet it.
@@ -97,12 +113,8 @@ pub(super) fn features<'a>(
     }
     if whole && keys > 0 && !survey.bags().any(|bag| bag.kind == BagKind::Certificate) {
         found.push(Feature::KeyWithoutCertificate);
-    } else if whole
-        && survey
-            .bags()
-            .any(|bag| is_key(bag) && !is_joined(bag, survey))
-    {
-        found.push(Feature::KeyNotJoined);
+    } else if whole {
+        of_ids(survey, keys, &mut found);
     }
     if let Some(form) = survey.password_form {
         found.push(Feature::Password(form));
@@ -111,7 +123,55 @@ pub(super) fn features<'a>(
         of_password(password, survey, &mut found);
     }
     found.extend(survey.most_iterations().map(Feature::Iterations));
+    found.extend(survey.all_iterations().map(Feature::AllIterations));
+    let rest_is_read = survey.may_show_a_key();
+    found.extend(
+        survey
+            .not_supported()
+            .into_iter()
+            .map(|what| Feature::Closed { what, rest_is_read }),
+    );
     found
+}
+
+/// How local key ids join the keys to certificates.
+fn of_ids<'a>(survey: &Survey, keys: usize, found: &mut Vec<Feature<'a>>) {
+    let mut ids: Vec<&str> = Vec::new();
+    let (mut shared, mut not_joined, mut without) = (false, false, false);
+    for key in survey.bags().filter(|bag| is_key(bag)) {
+        match key.local_key_id.as_deref() {
+            None => without = true,
+            Some(id) => {
+                not_joined |= !survey.bags().any(|bag| {
+                    bag.kind == BagKind::Certificate && bag.local_key_id.as_deref() == Some(id)
+                });
+                shared |= ids.contains(&id);
+                ids.push(id);
+            }
+        }
+    }
+    if without {
+        found.push(Feature::KeyWithoutId {
+            certificate_follows: keys == 1 && certificate_follows(survey),
+        });
+    }
+    if not_joined {
+        found.push(Feature::KeyNotJoined);
+    }
+    if shared {
+        found.push(Feature::SharedId);
+    }
+}
+
+/// Whether a part behind the one with the key begins with a certificate without a local key id.
+fn certificate_follows(survey: &Survey) -> bool {
+    survey
+        .parts
+        .iter()
+        .skip_while(|part| !part.bags.iter().flatten().any(is_key))
+        .skip(1)
+        .filter_map(|part| part.bags.as_ref()?.first())
+        .any(|bag| bag.kind == BagKind::Certificate && bag.local_key_id.is_none())
 }
 
 fn of_password<'a>(password: PasswordFacts, survey: &Survey, found: &mut Vec<Feature<'a>>) {
@@ -139,14 +199,6 @@ fn of_bag<'a>(bag: &'a Bag, found: &mut Vec<Feature<'a>>) {
         found.extend(bag.encryption.as_ref().map(Feature::Encryption));
     }
     found.extend(bag.key.as_ref().map(Feature::Key));
-}
-
-/// Whether a certificate has the local key id of this key.
-fn is_joined(key: &Bag, survey: &Survey) -> bool {
-    key.local_key_id.is_some()
-        && survey
-            .bags()
-            .any(|bag| bag.kind == BagKind::Certificate && bag.local_key_id == key.local_key_id)
 }
 
 fn is_key(bag: &Bag) -> bool {
@@ -183,12 +235,16 @@ impl Feature<'_> {
             Self::Password(_) => "the password".to_owned(),
             Self::KeyWithoutCertificate => "a private key without a certificate".to_owned(),
             Self::KeyNotJoined => {
-                "a private key with another local key id than any certificate, or none".to_owned()
+                "a private key with another local key id than any certificate".to_owned()
             }
+            Self::KeyWithoutId { .. } => "a private key without a local key id".to_owned(),
+            Self::SharedId => "several private keys with the same local key id".to_owned(),
+            Self::Closed { what, .. } => (*what).to_owned(),
             Self::EmptyPassword => "an empty password".to_owned(),
             Self::PasswordNotAscii => "a password beyond printable ASCII".to_owned(),
             Self::ShortPassword(bytes) => format!("a password of {bytes} bytes"),
             Self::Iterations(count) => format!("{count} iterations"),
+            Self::AllIterations(count) => format!("{count} iterations in all"),
         }
     }
 }

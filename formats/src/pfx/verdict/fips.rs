@@ -15,7 +15,19 @@ pub(super) const STRICT: Platform = Platform {
                 "it is not approved; reading it takes the exception `pkcs12-legacy-read`",
             ),
         ),
-        Rule(What::PublicKeyMode, Answer::Refuses("it is not supported")),
+        Rule(
+            What::MacNotSupported,
+            Answer::Refuses("it is not supported"),
+        ),
+        Rule(What::SignatureMode, Answer::Refuses("it is not supported")),
+        Rule(
+            What::ClosedBesideKey,
+            Answer::If("it is not supported and stays closed; the rest of the file is read"),
+        ),
+        Rule(
+            What::Closed,
+            Answer::Refuses("it is not supported, and may be or hold the private key"),
+        ),
         Rule(
             What::ShortPassword,
             Answer::Refuses(

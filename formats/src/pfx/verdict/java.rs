@@ -49,7 +49,9 @@ pub(super) const JAVA: Platform = Platform {
                 ciphers: &[],
                 prfs: &[],
             },
-            Answer::Refuses("within PBES2 it reads AES-128 and AES-256 only"),
+            Answer::Refuses(
+                "within PBES2 it reads AES-128 and AES-256 with PBKDF2 and HMAC-SHA-1, -224, -256, -384 or -512 only",
+            ),
         ),
         Rule(
             What::Mac {
@@ -79,6 +81,28 @@ pub(super) const JAVA: Platform = Platform {
             ),
         ),
         Rule(What::KeyWithoutCertificate, Answer::Reads),
+        Rule(
+            What::OneKeyWithoutIdThenCertificate,
+            Answer::NotKnown(
+                "it takes that certificate for the key's, whichever it is, and no other",
+            ),
+        ),
+        Rule(
+            What::KeyWithoutId,
+            Answer::Refuses(
+                "it finds the certificate of a key by their local key ids: the key comes without its certificate, or not at all",
+            ),
+        ),
+        Rule(
+            What::KeyNotJoined,
+            Answer::Refuses(
+                "it finds the certificate of a key by their local key ids: the key comes without its certificate",
+            ),
+        ),
+        Rule(
+            What::SharedId,
+            Answer::Refuses("it gives each of these keys the same certificate"),
+        ),
         Rule(
             What::NoKeyAndNoTrust,
             Answer::Refuses(

@@ -17,6 +17,14 @@ pub(super) const NSS: Platform = Platform {
         Rule(
             What::Encryption {
                 scheme: EncryptionScheme::Pkcs12,
+                ciphers: &["3des-cbc/112"],
+                prfs: &[],
+            },
+            Answer::Refuses("it knows no 3DES with two keys"),
+        ),
+        Rule(
+            What::Encryption {
+                scheme: EncryptionScheme::Pkcs12,
                 ciphers: &["3des-cbc", "rc2-cbc", "rc4"],
                 prfs: &[],
             },
@@ -32,9 +40,31 @@ pub(super) const NSS: Platform = Platform {
                     "3des-cbc",
                     "rc2-cbc",
                 ],
-                prfs: &[],
+                prfs: &[
+                    "hmac-sha1",
+                    "hmac-sha224",
+                    "hmac-sha256",
+                    "hmac-sha384",
+                    "hmac-sha512",
+                ],
             },
             Answer::Reads,
+        ),
+        Rule(
+            What::Encryption {
+                scheme: EncryptionScheme::Pbes2,
+                ciphers: &[
+                    "aes-128-cbc",
+                    "aes-192-cbc",
+                    "aes-256-cbc",
+                    "3des-cbc",
+                    "rc2-cbc",
+                ],
+                prfs: &[],
+            },
+            Answer::Refuses(
+                "within PBES2 it reads PBKDF2 with HMAC-SHA-1, -224, -256, -384 or -512 only",
+            ),
         ),
         Rule(
             What::Mac {
@@ -71,6 +101,14 @@ pub(super) const NSS: Platform = Platform {
         Rule(
             What::KeyNotJoined,
             Answer::Refuses("it finds the certificate of a key by their local key ids alone"),
+        ),
+        Rule(
+            What::KeyWithoutId,
+            Answer::Refuses("it finds the certificate of a key by their local key ids alone"),
+        ),
+        Rule(
+            What::SharedId,
+            Answer::Refuses("it takes the same certificate for each of these keys, and fails"),
         ),
         Rule(
             What::Keys(&["rsa", "ec-p256", "ec-p384", "ec-p521", "dsa"]),

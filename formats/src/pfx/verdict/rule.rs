@@ -2,7 +2,7 @@
 
 use super::feature::Feature;
 use super::{Opens, Reason};
-use crate::pfx::{EncryptionFacts, EncryptionScheme, MacScheme, PasswordForm, Target};
+use crate::pfx::{Algorithm, EncryptionFacts, EncryptionScheme, MacScheme, PasswordForm, Target};
 use serde::{Serialize, Serializer};
 use std::fmt;
 
@@ -92,12 +92,16 @@ pub enum What {
     NoMac,
     /// Integrity by a signature, or encryption to a certificate.
     PublicKeyMode,
+    /// Integrity by a signature.
+    SignatureMode,
     /// A private key in clear.
     KeyInClear,
     /// BER.
     Ber,
     /// Private keys, by the names of [`crate::pfx::KeyFacts::algorithm`].
     Keys(&'static [&'static str]),
+    /// No private key.
+    NoKey,
     /// No private key, and certificates without Java's mark of trust.
     NoKeyAndNoTrust,
     /// Nothing at all.
@@ -110,8 +114,20 @@ pub enum What {
     SecretOfOthers,
     /// Private keys and no certificate at all.
     KeyWithoutCertificate,
-    /// A private key that no local key id joins to a certificate.
+    /// A private key whose local key id no certificate has.
     KeyNotJoined,
+    /// A private key without a local key id: the only one of the file, with a part behind it that begins with a certificate without one.
+    OneKeyWithoutIdThenCertificate,
+    /// A private key without a local key id.
+    KeyWithoutId,
+    /// Several private keys with the same local key id.
+    SharedId,
+    /// A part or a key that this program does not open, beside a private key that it may.
+    ClosedBesideKey,
+    /// A part or a key that this program does not open, and that may be or hold the only private key.
+    Closed,
+    /// An integrity check that this program does not have.
+    MacNotSupported,
     /// How the password had to be encoded.
     Password(PasswordForm),
     /// A password of no characters.
@@ -122,6 +138,8 @@ pub enum What {
     ShortPassword,
     /// More iterations of one derivation than this.
     IterationsAbove(u64),
+    /// More iterations of all derivations together than this.
+    AllIterationsAbove(u64),
     /// Encryption or a MAC that is not approved with its parameters.
     NotApproved,
     /// Whatever no rule before it was about.
@@ -153,7 +171,7 @@ impl Platform {
             Some(Answer::If(text)) => (Opens::WithCondition, *text),
             Some(Answer::Refuses(text)) => (Opens::No, *text),
             Some(Answer::NotKnown(text)) => (Opens::NotKnown, *text),
-            None if feature.is_read_unless_told() => return None,
+            None if feature.is_read_unless_told(self.basis) => return None,
             None => (Opens::NotKnown, "whether it reads that is not known"),
         };
         let text = match (feature, rule.map(|rule| &rule.0)) {
@@ -178,21 +196,26 @@ impl Platform {
 }
 
 impl Feature<'_> {
-    /// Things that hardly any reader minds, so that only an exception is a rule.
-    fn is_read_unless_told(&self) -> bool {
-        matches!(
-            self,
+    /// Things that hardly any reader minds, so that only an exception is a rule. Some of them are so only where the tests hold the verdicts
+    /// against the program: of others a reader may think what it likes until somebody tells.
+    fn is_read_unless_told(&self, basis: Basis) -> bool {
+        match self {
             Self::Iterations(_)
-                | Self::SeveralKeys(_)
-                | Self::NoKey { .. }
-                | Self::NoEntries
-                | Self::KeyInClear
-                | Self::KeyWithoutCertificate
-                | Self::KeyNotJoined
-                | Self::EmptyPassword
-                | Self::ShortPassword(_)
-                | Self::Password(PasswordForm::Standard)
-        )
+            | Self::AllIterations(_)
+            | Self::Closed { .. }
+            | Self::SeveralKeys(_)
+            | Self::ShortPassword(_)
+            | Self::Password(PasswordForm::Standard) => true,
+            Self::NoKey { .. }
+            | Self::NoEntries
+            | Self::KeyInClear
+            | Self::KeyWithoutCertificate
+            | Self::KeyNotJoined
+            | Self::KeyWithoutId { .. }
+            | Self::SharedId
+            | Self::EmptyPassword => basis != Basis::Documentation,
+            _ => false,
+        }
     }
 }
 
@@ -232,9 +255,11 @@ impl fmt::Display for What {
             }
             Self::NoMac => f.write_str("no integrity check"),
             Self::PublicKeyMode => f.write_str("public-key modes"),
+            Self::SignatureMode => f.write_str("integrity by a signature"),
             Self::KeyInClear => f.write_str("private keys in clear"),
             Self::Ber => f.write_str("BER"),
             Self::Keys(names) => write!(f, "keys: {}", list(names)),
+            Self::NoKey => f.write_str("no private key"),
             Self::NoKeyAndNoTrust => f.write_str("certificates without a key"),
             Self::NoEntries => f.write_str("files without entries"),
             Self::SeveralKeys => f.write_str("several private keys"),
@@ -242,8 +267,18 @@ impl fmt::Display for What {
             Self::SecretOfOthers => f.write_str("secrets of other kinds than Java's"),
             Self::KeyWithoutCertificate => f.write_str("a private key without a certificate"),
             Self::KeyNotJoined => {
-                f.write_str("a private key that no local key id joins to its certificate")
+                f.write_str("a private key with another local key id than any certificate")
             }
+            Self::OneKeyWithoutIdThenCertificate => f.write_str(
+                "one private key without a local key id, behind it a part that begins with such a certificate",
+            ),
+            Self::KeyWithoutId => f.write_str("a private key without a local key id"),
+            Self::SharedId => f.write_str("several private keys with the same local key id"),
+            Self::ClosedBesideKey => {
+                f.write_str("what is not supported, beside a private key that can be read")
+            }
+            Self::Closed => f.write_str("what is not supported, and may be or hold the private key"),
+            Self::MacNotSupported => f.write_str("an integrity check that is not supported"),
             Self::Password(PasswordForm::Null) => f.write_str("an empty password as none at all"),
             Self::Password(PasswordForm::OctetsAsCharacters) => {
                 f.write_str("passwords as OpenSSL before 1.1.0 encoded them")
@@ -257,6 +292,9 @@ impl fmt::Display for What {
             Self::PasswordNotAscii => f.write_str("passwords beyond printable ASCII"),
             Self::ShortPassword => f.write_str("passwords of fewer than 14 bytes"),
             Self::IterationsAbove(bound) => write!(f, "more than {bound} iterations"),
+            Self::AllIterationsAbove(bound) => {
+                write!(f, "more than {bound} iterations in all")
+            }
             Self::NotApproved => f.write_str("what is not approved"),
             Self::Anything => f.write_str("everything else"),
         }
@@ -283,6 +321,7 @@ impl What {
             }
             (Self::NoMac, Feature::NoMac)
             | (Self::PublicKeyMode, Feature::Signature | Feature::PublicKey)
+            | (Self::SignatureMode, Feature::Signature)
             | (Self::KeyInClear, Feature::KeyInClear)
             | (Self::Ber, Feature::Ber)
             | (
@@ -291,24 +330,47 @@ impl What {
                     java_trusted: false,
                 },
             )
+            | (Self::NoKey, Feature::NoKey { .. })
             | (Self::NoEntries, Feature::NoEntries)
             | (Self::SeveralKeys, Feature::SeveralKeys(_))
             | (Self::Secret, Feature::Secret { .. })
             | (Self::SecretOfOthers, Feature::Secret { of_java: false })
             | (Self::KeyWithoutCertificate, Feature::KeyWithoutCertificate)
             | (Self::KeyNotJoined, Feature::KeyNotJoined)
+            | (
+                Self::OneKeyWithoutIdThenCertificate,
+                Feature::KeyWithoutId {
+                    certificate_follows: true,
+                },
+            )
+            | (Self::KeyWithoutId, Feature::KeyWithoutId { .. })
+            | (Self::SharedId, Feature::SharedId)
+            | (
+                Self::ClosedBesideKey,
+                Feature::Closed {
+                    rest_is_read: true, ..
+                },
+            )
+            | (Self::Closed, Feature::Closed { .. })
             | (Self::EmptyPassword, Feature::EmptyPassword)
             | (Self::PasswordNotAscii, Feature::PasswordNotAscii)
             | (Self::ShortPassword, Feature::ShortPassword(_))
             | (Self::Anything, _) => true,
             (Self::Keys(names), Feature::Key(key)) => any(names, |name| key.algorithm == name),
             (Self::Password(form), Feature::Password(used)) => form == used,
-            (Self::IterationsAbove(bound), Feature::Iterations(count)) => count > bound,
-            (Self::NotApproved, Feature::Encryption(facts)) => !facts.algorithm.approved,
-            (Self::NotApproved, Feature::Mac(facts)) => !facts.algorithm.approved,
+            (Self::IterationsAbove(bound), Feature::Iterations(count))
+            | (Self::AllIterationsAbove(bound), Feature::AllIterations(count)) => count > bound,
+            (Self::NotApproved, Feature::Encryption(facts)) => is_refused(&facts.algorithm),
+            (Self::NotApproved, Feature::Mac(facts)) => is_refused(&facts.algorithm),
+            (Self::MacNotSupported, Feature::Mac(facts)) => !facts.algorithm.supported,
             _ => false,
         }
     }
+}
+
+/// Whether strict mode refuses a use of it. What is not supported is not used: it stays closed.
+fn is_refused(algorithm: &Algorithm) -> bool {
+    algorithm.supported && !algorithm.approved
 }
 
 fn any(names: &[&str], is: impl Fn(&str) -> bool) -> bool {

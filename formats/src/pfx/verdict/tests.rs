@@ -1,4 +1,4 @@
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
 use super::*;
 use crate::pfx::{
@@ -218,4 +218,116 @@ fn every_target_has_data_and_sources() {
         assert_eq!(platform.target, target);
         assert!(!platform.sources.is_empty() && !platform.rules.is_empty());
     }
+}
+
+#[test]
+fn iterations_of_all_derivations_together_are_told_for_windows() {
+    let each = |iterations| {
+        let mut file = survey(mac(MacScheme::Classic, "sha256"), aes(), aes());
+        let Integrity::Mac(mac) = &mut file.integrity else {
+            panic!("it has a MAC");
+        };
+        mac.iterations = Some(iterations);
+        for part in &mut file.parts {
+            if let Protection::Password(facts) = &mut part.protection {
+                facts.iterations = Some(iterations);
+            }
+            for bag in part.bags.iter_mut().flatten() {
+                if let Some(facts) = &mut bag.encryption {
+                    facts.iterations = Some(iterations);
+                }
+            }
+        }
+        let found = verdict(&file, None, Target::Windows2019);
+        assert_eq!(found.opens, Opens::Yes);
+        let told = found.reasons.into_iter().filter_map(|reason| reason.what);
+        told.collect::<Vec<_>>()
+    };
+    assert!(each(200_000).is_empty());
+    assert_eq!(each(300_000), ["900000 iterations in all"]);
+    assert_eq!(
+        each(300_001),
+        ["300001 iterations", "900003 iterations in all"]
+    );
+}
+
+#[test]
+fn where_nobody_told_of_a_device_its_verdict_is_not_known() {
+    let devices = [
+        Target::Windows2019,
+        Target::Ios,
+        Target::MacOs,
+        Target::Android,
+    ];
+    let old = || survey(mac(MacScheme::Classic, "sha1"), triple_des(), triple_des());
+    let mut in_clear = old();
+    let mut alone = old();
+    let mut two_keys = old();
+    let mut other_id = old();
+    for bag in in_clear.parts.iter_mut().flat_map(|part| &mut part.bags) {
+        for bag in bag.iter_mut().filter(|bag| bag.key.is_some()) {
+            bag.kind = BagKind::Key;
+            bag.encryption = None;
+        }
+    }
+    alone.parts.remove(0);
+    for part in &mut two_keys.parts {
+        if let Protection::Password(facts) = &mut part.protection {
+            facts.key_bits = Some(112);
+        }
+        for bag in part.bags.iter_mut().flatten() {
+            if bag.kind == BagKind::Certificate {
+                continue;
+            }
+            if let Some(facts) = &mut bag.encryption {
+                facts.key_bits = Some(112);
+            }
+        }
+    }
+    for bag in other_id.parts.iter_mut().flat_map(|part| &mut part.bags) {
+        for bag in bag.iter_mut().filter(|bag| bag.key.is_some()) {
+            bag.local_key_id = Some("02".to_owned());
+        }
+    }
+    for target in devices {
+        assert_eq!(verdict(&old(), None, target).opens, Opens::Yes);
+        for file in [&in_clear, &alone, &two_keys, &other_id] {
+            let found = verdict(file, None, target);
+            assert_eq!(found.opens, Opens::NotKnown, "{found:?}");
+        }
+    }
+}
+
+#[test]
+fn what_stays_closed_here_is_a_condition_of_strict_mode_beside_a_key_and_a_refusal_without() {
+    let mut closed = survey(mac(MacScheme::Pbmac1, "sha256"), aes(), aes());
+    let camellia = Algorithm {
+        supported: false,
+        ..algorithm("camellia-256-cbc", false)
+    };
+    for part in &mut closed.parts {
+        if let Protection::Password(facts) = &mut part.protection {
+            facts.algorithm = camellia.clone();
+            part.not_supported = Some("Camellia".to_owned());
+            part.bags = None;
+        }
+    }
+    let found = verdict(&closed, None, Target::FipsStrict);
+    assert_eq!(found.opens, Opens::WithCondition, "{found:?}");
+    assert_eq!(found.reasons[0].what.as_deref(), Some("Camellia"));
+    // Without its password it is the same, and nothing of it is refused.
+    closed.opened = false;
+    assert_eq!(
+        verdict(&closed, None, Target::FipsStrict).opens,
+        Opens::WithCondition
+    );
+    assert_eq!(
+        closed
+            .algorithms_to_open()
+            .filter(|used| !used.approved)
+            .count(),
+        0
+    );
+    closed.parts.retain(|part| part.bags.is_none());
+    assert_eq!(verdict(&closed, None, Target::FipsStrict).opens, Opens::No);
 }

@@ -1,7 +1,7 @@
 //! Windows: PFXImportCertStore, and with it the import wizard, Import-PfxCertificate, Intune and Outlook.
 
 use super::{Answer, Basis, Platform, Rule, What};
-use crate::pfx::{EncryptionScheme, MacScheme, Target};
+use crate::pfx::{EncryptionScheme, MacScheme, PasswordForm, Target};
 
 const NO_PBMAC1: Answer = Answer::Refuses(
     "Windows is not documented to read PBMAC1 (RFC 9579): it needs the classic MAC",
@@ -33,15 +33,30 @@ const PBMAC1: Rule = Rule(
 const PKCS12: Rule = Rule(
     What::Encryption {
         scheme: EncryptionScheme::Pkcs12,
-        ciphers: &["3des-cbc", "rc2-cbc/40"],
+        ciphers: &["3des-cbc/168", "rc2-cbc/40"],
         prfs: &[],
     },
     Answer::Reads,
 );
 const ITERATIONS: Rule = Rule(
-    What::IterationsAbove(600_000),
-    Answer::ReadsNoting("programs on .NET refuse more than 600,000 iterations in one file"),
+    What::IterationsAbove(300_000),
+    Answer::ReadsNoting(
+        "X509CertificateLoader of .NET (9 and newer) refuses more than 300,000 iterations of one derivation, unless the program says otherwise",
+    ),
 );
+const ALL_ITERATIONS: Rule = Rule(
+    What::AllIterationsAbove(600_000),
+    Answer::ReadsNoting(
+        "programs on .NET that give no password are refused more than 600,000 iterations in all; X509CertificateLoader (.NET 9 and newer) \
+         refuses more than 1,000,000 beside those of the MAC, unless the program says otherwise",
+    ),
+);
+const NO_MAC: Rule = Rule(What::NoMac, Answer::Reads);
+const NO_KEY: Rule = Rule(What::NoKey, Answer::Reads);
+const NO_ENTRIES: Rule = Rule(What::NoEntries, Answer::Reads);
+const KEY_WITHOUT_ID: Rule = Rule(What::KeyWithoutId, Answer::Reads);
+const NULL_PASSWORD: Rule = Rule(What::Password(PasswordForm::Null), Answer::Reads);
+const EMPTY_PASSWORD: Rule = Rule(What::EmptyPassword, Answer::Reads);
 const PUBLIC_KEY: Rule = Rule(
     What::PublicKeyMode,
     Answer::NotKnown("Windows reads the protection to accounts of its own domain only"),
@@ -64,6 +79,8 @@ pub(super) const SERVER_2016: Platform = Platform {
         "https://github.com/dotnet/runtime/pull/112806 (Windows 8.1 and older write RC2-40)",
         "https://github.com/dotnet/runtime/issues/92921 (secret bags)",
         "https://support.microsoft.com/kb/5025823 and https://github.com/dotnet/runtime/pull/87514 (iterations)",
+        "https://github.com/dotnet/runtime/blob/main/src/libraries/Common/src/System/Security/Cryptography/X509Certificates/Pkcs12LoaderLimits.cs (iterations)",
+        "https://github.com/dotnet/runtime/blob/main/src/libraries/System.Security.Cryptography/tests/X509Certificates/PfxFormatTests.cs (no MAC, no key, no local key ids, empty passwords: Microsoft's tests of Windows)",
     ],
     all_read: ALL_READ,
     rules: &[
@@ -91,7 +108,14 @@ pub(super) const SERVER_2016: Platform = Platform {
         OTHER_KEYS,
         BER,
         SECRET,
+        NO_MAC,
+        NO_KEY,
+        NO_ENTRIES,
+        KEY_WITHOUT_ID,
+        NULL_PASSWORD,
+        EMPTY_PASSWORD,
         ITERATIONS,
+        ALL_ITERATIONS,
         PUBLIC_KEY,
     ],
 };
@@ -105,6 +129,8 @@ pub(super) const SERVER_2019: Platform = Platform {
         "https://github.com/strongswan/strongswan-docs/issues/5 (OpenSSL 3's default form on Windows 10)",
         "https://github.com/dotnet/runtime/issues/92921 (secret bags)",
         "https://support.microsoft.com/kb/5025823 and https://github.com/dotnet/runtime/pull/87514 (iterations)",
+        "https://github.com/dotnet/runtime/blob/main/src/libraries/Common/src/System/Security/Cryptography/X509Certificates/Pkcs12LoaderLimits.cs (iterations)",
+        "https://github.com/dotnet/runtime/blob/main/src/libraries/System.Security.Cryptography/tests/X509Certificates/PfxFormatTests.cs (no MAC, no key, no local key ids, empty passwords: Microsoft's tests of Windows)",
     ],
     all_read: ALL_READ,
     rules: &[
@@ -138,7 +164,14 @@ pub(super) const SERVER_2019: Platform = Platform {
         OTHER_KEYS,
         BER,
         SECRET,
+        NO_MAC,
+        NO_KEY,
+        NO_ENTRIES,
+        KEY_WITHOUT_ID,
+        NULL_PASSWORD,
+        EMPTY_PASSWORD,
         ITERATIONS,
+        ALL_ITERATIONS,
         PUBLIC_KEY,
     ],
 };

@@ -29,7 +29,7 @@ pub(super) struct KeyEntry {
     pub(super) key: Option<Key>,
     /// Place of its certificate among the entries.
     pub(super) certificate: Option<usize>,
-    /// Whether that certificate has its public half; null when there is nothing to compare it with.
+    /// Whether that certificate has its public half; null when there is nothing to compare, or the public half is not known.
     pub(super) matches_certificate: Option<bool>,
     /// `publicKey` or `localKeyId`.
     pub(super) matched_by: Option<MatchedBy>,
@@ -51,7 +51,7 @@ pub(super) struct Key {
 pub(super) struct CertificateEntry {
     pub(super) friendly_name: Option<String>,
     pub(super) local_key_id: Option<String>,
-    /// Whether its private key is in the file; null while that is not known.
+    /// Whether its private key is in the file, by the public halves; null while that is not known.
     pub(super) has_private_key: Option<bool>,
     /// Null when it does not parse.
     pub(super) subject: Option<String>,
@@ -106,9 +106,13 @@ pub(super) fn of(survey: &Survey, opened: Option<&OpenedPfx>) -> Vec<Entry> {
         found.map(|(place, _)| place).collect()
     };
     let certificate_places = places(|kind| kind == BagKind::Certificate);
-    let mut keys = opened.map(OpenedPfx::keys).unwrap_or_default().iter();
+    let opened_keys = opened.map(OpenedPfx::keys).unwrap_or_default();
+    let mut keys = opened_keys.iter();
     // What is in a part that stays closed may be a certificate.
     let all_seen = survey.bags_are_all_visible();
+    let all_keys_known = all_seen
+        && survey.bags().all(|bag| bag.not_supported.is_none())
+        && opened_keys.iter().all(OpenedKey::has_public_half);
     let mut certificates = 0_usize..;
     bags.iter()
         .map(|bag| match bag.kind {
@@ -123,12 +127,16 @@ pub(super) fn of(survey: &Survey, opened: Option<&OpenedPfx>) -> Vec<Entry> {
                         .map(|key| Key::of(key.facts()))
                         .or_else(|| bag.key.as_ref().map(Key::of)),
                     certificate: joined.and_then(|place| certificate_places.get(place).copied()),
-                    // A key that found no certificate has none that fits; without any certificate there is nothing to say.
-                    matches_certificate: key
-                        .filter(|_| {
-                            joined.is_some() || (all_seen && !certificate_places.is_empty())
-                        })
-                        .map(|_| joined.is_some()),
+                    matches_certificate: key.and_then(|key| match key.matched_by() {
+                        Some(MatchedBy::PublicKey) => Some(true),
+                        // A local key id shows nothing.
+                        Some(_) => None,
+                        // A key that found no certificate has none that fits; without any certificate there is nothing to say.
+                        None => {
+                            (key.has_public_half() && all_seen && !certificate_places.is_empty())
+                                .then_some(false)
+                        }
+                    }),
                     matched_by: key.and_then(OpenedKey::matched_by),
                     encrypted: bag.kind == BagKind::ShroudedKey,
                     not_supported: bag.not_supported.clone(),
@@ -136,7 +144,7 @@ pub(super) fn of(survey: &Survey, opened: Option<&OpenedPfx>) -> Vec<Entry> {
             }
             BagKind::Certificate => {
                 let place = certificates.next().unwrap_or_default();
-                certificate(bag, opened, place, &certificate_places, now)
+                certificate(bag, opened, all_keys_known, place, &certificate_places, now)
             }
             kind => Entry::Other(OtherEntry {
                 bag: kind,
@@ -150,6 +158,7 @@ pub(super) fn of(survey: &Survey, opened: Option<&OpenedPfx>) -> Vec<Entry> {
 fn certificate(
     bag: &Bag,
     opened: Option<&OpenedPfx>,
+    all_keys_known: bool,
     place: usize,
     places: &[usize],
     now: i64,
@@ -170,7 +179,14 @@ fn certificate(
             .local_key_id
             .clone()
             .or_else(|| found.and_then(OpenedCertificate::local_key_id).map(hex)),
-        has_private_key: found.map(|found| found.key().is_some()),
+        has_private_key: found.and_then(|found| {
+            let key = opened.and_then(|opened| opened.keys().get(found.key()?));
+            match key.map(OpenedKey::matched_by) {
+                Some(Some(MatchedBy::PublicKey)) => Some(true),
+                Some(_) => None,
+                None => all_keys_known.then_some(false),
+            }
+        }),
         smime: der.and_then(|der| SmimeFitness::of(der, &emails)),
         chain: opened
             .and_then(|opened| opened.chain_of(place))
@@ -227,12 +243,16 @@ impl Validity {
     }
 }
 
-/// Whether every private key has its certificate here; `None` when there is no key, no certificate, or the file was not opened.
+/// Whether every private key has its certificate here; `None` when there is no key, no certificate, or it is not known of one of them, such
+/// as in a file that was not opened.
 pub(super) fn key_matches_certificate(entries: &[Entry]) -> Option<bool> {
-    let mut matches = entries.iter().filter_map(|entry| match entry {
+    let matches = entries.iter().filter_map(|entry| match entry {
         Entry::PrivateKey(key) => Some(key.matches_certificate),
         _ => None,
     });
-    let first = matches.next()??;
-    matches.try_fold(first, |all, one| Some(all && one?))
+    let matches: Vec<Option<bool>> = matches.collect();
+    if matches.contains(&Some(false)) {
+        return Some(false);
+    }
+    (!matches.is_empty() && !matches.contains(&None)).then_some(true)
 }

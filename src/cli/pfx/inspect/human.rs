@@ -19,7 +19,11 @@ pub(super) fn page(inspection: &Inspection, colours: bool) -> String {
         for (place, entry) in inspection.entries.iter().enumerate() {
             match entry {
                 Entry::PrivateKey(key) => of_key(place, key, &mut page),
-                Entry::Certificate(certificate) => of_certificate(place, certificate, &mut page),
+                Entry::Certificate(certificate) => {
+                    let is_a_key_s = certificate.has_private_key == Some(true)
+                        || is_joined(place, &inspection.entries);
+                    of_certificate(place, certificate, is_a_key_s, &mut page);
+                }
                 Entry::Other(other) => of_other(place, other, &mut page),
             }
         }
@@ -148,7 +152,14 @@ fn of_key(place: usize, entry: &KeyEntry, page: &mut Page) {
     flagged("certificate", &fits.0, fits.1, fits.2, page);
 }
 
-fn of_certificate(place: usize, entry: &CertificateEntry, page: &mut Page) {
+/// Whether a key is joined to the certificate in this place, be it by its local key id alone.
+fn is_joined(place: usize, entries: &[Entry]) -> bool {
+    entries
+        .iter()
+        .any(|entry| matches!(entry, Entry::PrivateKey(key) if key.certificate == Some(place)))
+}
+
+fn of_certificate(place: usize, entry: &CertificateEntry, is_a_key_s: bool, page: &mut Page) {
     let subject = entry.subject.as_deref().unwrap_or("does not parse");
     title(place, &format!("certificate: {subject}"), page);
     names(
@@ -171,7 +182,7 @@ fn of_certificate(place: usize, entry: &CertificateEntry, page: &mut Page) {
     if !entry.email_addresses.is_empty() {
         line("e-mail", &entry.email_addresses.join(", "), page);
     }
-    if entry.has_private_key == Some(true) {
+    if is_a_key_s {
         if let Some(smime) = &entry.smime {
             of_smime(smime, page);
         }

@@ -6,7 +6,7 @@ mod refusal;
 mod report;
 
 use super::file;
-use super::source::{SourceArgs, password_of};
+use super::source::SourceArgs;
 use crate::cli::output::{self, Exit, Failure, Report};
 use crate::cli::{Context, process, prompt};
 use clap::Args;
@@ -14,11 +14,10 @@ use fips::policy::{self, Exception, Mode};
 use fips::secret::SecretBytes;
 use formats::pfx::verdict::PasswordFacts;
 use formats::pfx::{
-    Integrity, OpenedPfx, Passwords, PfxError, PfxLimits, Survey, read, read_with, survey,
+    Integrity, OpenedPfx, Passwords, PfxError, PfxLimits, Survey, read_with, survey,
 };
 use report::{Found, Inspection};
 use std::io::IsTerminal;
-use std::path::PathBuf;
 
 /// `pfx inspect`.
 #[derive(Debug, Args)]
@@ -32,9 +31,6 @@ Example:
 pub(super) struct InspectArgs {
     #[command(flatten)]
     source: SourceArgs,
-    /// File with the password of the contents, where that is another than the one of the integrity check
-    #[arg(long, value_name = "FILE", requires = "password_file")]
-    contents_password_file: Option<PathBuf>,
 }
 
 /// Runs it: a file that does not open is reported too, with what can be seen of it, and the failure beside it.
@@ -58,9 +54,15 @@ pub(super) fn run(args: &InspectArgs, context: &Context) -> Result<Report, Failu
         Err(error) => {
             // What the reader itself says to the file decides, where there is a password to read it with.
             let error = match &args.source.password_file {
-                Some(_) => read(bytes, &args.source.password()?, &limits)
-                    .err()
-                    .unwrap_or(error),
+                Some(_) => {
+                    let integrity = args.source.password()?;
+                    let privacy = args.source.contents_password()?;
+                    let passwords = Passwords {
+                        integrity: &integrity,
+                        privacy: privacy.as_ref(),
+                    };
+                    read_with(bytes, passwords, &limits).err().unwrap_or(error)
+                }
                 None => error,
             };
             let failure = refusal::of(&error, None);
@@ -69,10 +71,7 @@ pub(super) fn run(args: &InspectArgs, context: &Context) -> Result<Report, Failu
     };
     let password = password(args, json, &seen)?;
     let facts = password.as_ref().map(PasswordFacts::of);
-    let privacy = match &args.contents_password_file {
-        Some(file) => Some(password_of(file)?),
-        None => None,
-    };
+    let privacy = args.source.contents_password()?;
     let passwords = password.as_ref().map(|integrity| Passwords {
         integrity,
         privacy: privacy.as_ref(),

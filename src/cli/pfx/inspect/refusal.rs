@@ -1,7 +1,8 @@
 //! Why a PFX is not opened, in words that say what is wrong and what to do.
 
+use super::super::source::ANOTHER_PASSWORD;
 use crate::cli::output::Failure;
-use formats::pfx::{BagKind, Integrity, OtherFormat, PfxError, Survey};
+use formats::pfx::{Integrity, OtherFormat, PfxError, Survey};
 
 /// Something else that was given in place of a PFX.
 pub(super) fn other_format(bytes: &[u8]) -> Option<Failure> {
@@ -29,9 +30,7 @@ fn hint(error: &PfxError, seen: Option<&Survey>) -> Option<&'static str> {
                 "check the password: its case, the keyboard's layout, blanks at its end; if it is right, get the file again from whoever made it"
             }
         },
-        PfxError::AnotherPassword => {
-            "give the other password by --contents-password-file, or have it exported again under one: hardly any program reads files with two"
-        }
+        PfxError::AnotherPassword => ANOTHER_PASSWORD,
         // Its message has the remedy.
         PfxError::UnsupportedAlgorithm { .. } => return None,
         PfxError::Malformed { .. } => {
@@ -48,7 +47,7 @@ fn hint(error: &PfxError, seen: Option<&Survey>) -> Option<&'static str> {
 const NOT_APPROVED: &str = "have it exported in the approved form (PBES2 with AES-256, PBKDF2 with HMAC-SHA-256, PBMAC1; a password of 14 bytes \
      or more), or read it in spite of that: without `--fips strict`, or with the exception `pkcs12-legacy-read` in the configuration";
 
-/// Strict mode refuses the file: every algorithm that is not approved is named.
+/// Strict mode refuses the file: every algorithm that opening it takes and that is not approved is named.
 pub(super) fn not_approved(seen: &Survey, error: &PfxError) -> Failure {
     let named = not_approved_names(seen);
     let message = match named.is_empty() {
@@ -61,22 +60,15 @@ pub(super) fn not_approved(seen: &Survey, error: &PfxError) -> Failure {
 
 fn not_approved_names(seen: &Survey) -> String {
     let mut texts: Vec<&str> = Vec::new();
-    for algorithm in seen.algorithms().filter(|algorithm| !algorithm.approved) {
+    for algorithm in seen
+        .algorithms_to_open()
+        .filter(|algorithm| !algorithm.approved)
+    {
         if !texts.contains(&algorithm.text.as_str()) {
             texts.push(&algorithm.text);
         }
     }
     texts.join("; ")
-}
-
-/// Whether a password may open a private key: in a part that it may open, or in clear or encrypted in one that is seen.
-fn may_show_a_key(seen: &Survey) -> bool {
-    seen.parts.iter().any(|part| match &part.bags {
-        None => part.not_supported.is_none(),
-        Some(bags) => bags.iter().any(|bag| {
-            matches!(bag.kind, BagKind::Key | BagKind::ShroudedKey) && bag.not_supported.is_none()
-        }),
-    })
 }
 
 /// What would keep the file from opening under any password.
@@ -97,7 +89,7 @@ pub(super) fn foreseen(seen: &Survey, strict: bool) -> Option<Failure> {
         return Some(unsupported(mac.algorithm.text.clone()));
     }
     if let Some(closed) = seen.not_supported().first()
-        && !may_show_a_key(seen)
+        && !seen.may_show_a_key()
     {
         return Some(unsupported((*closed).to_owned()));
     }
