@@ -102,6 +102,8 @@ impl KeyMaking {
     }
 
     fn take(&self) -> Order {
+        // Of the key before.
+        fips::secret::clear_registers();
         let mut orders = self.lock();
         loop {
             if let Some(order) = orders.waiting.pop_front() {
